@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exact amounts: a laboratory value is an interval of rational numbers.
+
+`<3 U/L` is everything below 3, so "below 5" is known true of it and "below 2" is not known.
+A plain number is an interval with equal ends. Nothing is rounded before display, so that
+42 umol/L of bilirubin is exactly twice 21 umol/L after division by 17.104.
+
+Comparisons answer `True`, `False` or `None` (not known), the three values of Kleene's logic.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+from typing import Literal, TypeAlias
+
+Known: TypeAlias = bool | None
+Relation: TypeAlias = Literal["below", "at most", "above", "at least"]
+Comparator: TypeAlias = Literal["<", "<=", ">", ">="]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A range of possible values; an end of `None` is unbounded, an open end is not included."""
+
+    low: Fraction | None
+    high: Fraction | None
+    low_open: bool = False
+    high_open: bool = False
+
+    @property
+    def exact(self) -> Fraction | None:
+        """The value itself if only one is possible, else `None`."""
+        return self.low if self.low is not None and self.low == self.high else None
+
+    def times(self, factor: Fraction) -> "Interval":
+        """The interval multiplied by a positive factor."""
+        return Interval(
+            None if self.low is None else self.low * factor,
+            None if self.high is None else self.high * factor,
+            self.low_open,
+            self.high_open,
+        )
+
+    def contains(self, other: "Interval") -> bool:
+        """Whether every value of `other` lies in this interval."""
+        return _lower_end_fits(self, other) and _upper_end_fits(self, other)
+
+
+def exactly(value: Fraction | int) -> Interval:
+    """The interval that holds one value only."""
+    number = Fraction(value)
+    return Interval(number, number)
+
+
+def compared(value: Fraction, comparator: Comparator | None) -> Interval:
+    """The interval that a FHIR Quantity with this comparator stands for."""
+    match comparator:
+        case "<":
+            return Interval(None, value, high_open=True)
+        case "<=":
+            return Interval(None, value)
+        case ">":
+            return Interval(value, None, low_open=True)
+        case ">=":
+            return Interval(value, None)
+        case None:
+            return exactly(value)
+
+
+def compare(left: Interval, relation: Relation, right: Interval) -> Known:
+    """Whether `left RELATION right` holds for all (`True`), none (`False`) or some pairs."""
+    match relation:
+        case "below":
+            return _decide(_surely_below(left, right), _surely_at_most(right, left))
+        case "at most":
+            return _decide(_surely_at_most(left, right), _surely_below(right, left))
+        case "above":
+            return _decide(_surely_below(right, left), _surely_at_most(left, right))
+        case "at least":
+            return _decide(_surely_at_most(right, left), _surely_below(left, right))
+
+
+def rounded(value: Fraction, decimals: int) -> str:
+    """The value with so many decimals, halves away from zero; for display only."""
+    scale = 10**decimals
+    digits = str(floor(abs(value) * scale + Fraction(1, 2))).rjust(decimals + 1, "0")
+    whole, part = digits[: len(digits) - decimals], digits[len(digits) - decimals :]
+    sign = "-" if value < 0 and digits.strip("0") else ""
+    return f"{sign}{whole}.{part}" if part else sign + whole
+
+
+def plain(value: Fraction) -> str:
+    """The value without needless zeros, to at most six decimals; for display only."""
+    text = rounded(value, 6)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _decide(surely: bool, surely_not: bool) -> Known:
+    return True if surely else False if surely_not else None
+
+
+def _surely_below(left: Interval, right: Interval) -> bool:
+    if left.high is None or right.low is None:
+        return False
+    touching_is_excluded = left.high_open or right.low_open
+    return left.high < right.low or (left.high == right.low and touching_is_excluded)
+
+
+def _surely_at_most(left: Interval, right: Interval) -> bool:
+    return left.high is not None and right.low is not None and left.high <= right.low
+
+
+def _lower_end_fits(outer: Interval, inner: Interval) -> bool:
+    if outer.low is None:
+        return True
+    if inner.low is None:
+        return False
+    return inner.low > outer.low or (
+        inner.low == outer.low and (inner.low_open or not outer.low_open)
+    )
+
+
+def _upper_end_fits(outer: Interval, inner: Interval) -> bool:
+    if outer.high is None:
+        return True
+    if inner.high is None:
+        return False
+    return inner.high < outer.high or (
+        inner.high == outer.high and (inner.high_open or not outer.high_open)
+    )

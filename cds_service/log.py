@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One line a request, and the only place that decides what may be logged.
+
+A field is logged only if its name is on the list below and its value has that field's type and
+shape; anything else is dropped and counted in `dropped`. Texts must look like names of our own
+(short, lower case, no space, no run of four digits), so that no patient's name, number, date or
+value can pass by accident. A shape cannot tell every name from an id: callers log a service, hook
+or pack only after finding it among those they know, never as the client wrote it.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any, Final, Literal, TextIO
+
+import structlog
+
+from cds_service.clock import Clock, system_clock
+from cds_service.errors import every_error
+
+NAME: Final = re.compile(r"(?!.*\d{4})[a-z][a-z0-9_-]{0,47}")
+VERSION: Final = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}")
+PROBLEM: Final = re.compile(r"[A-Z]\d{3}|[A-Z][A-Za-z]{0,40}(Error|Exception|Exit|Interrupt)")
+
+FIELDS: Final[Mapping[str, type | re.Pattern[str]]] = {
+    "service": NAME,
+    "hook": NAME,
+    "outcome": NAME,
+    "status": int,
+    "ms": float,
+    "results": int,
+    "set_aside": int,
+    "rules_true": int,
+    "rules_unknown": int,
+    "cards": int,
+    "pack": NAME,
+    "pack_version": VERSION,
+    "problem": PROBLEM,
+}
+# Their messages carry URLs, which may carry a patient's id.
+SILENCED: Final = ("urllib3", "werkzeug")
+
+Level = Literal["debug", "info", "warning", "error"]
+Format = Literal["json", "text"]
+
+
+def configure_log(
+    level: Level = "info",
+    form: Format = "json",
+    *,
+    stream: TextIO | None = None,
+    clock: Clock = system_clock,
+) -> None:
+    """Set up logging for the process, once, at start-up. Lines go to standard error."""
+
+    def stamp(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        return {"at": clock().isoformat(timespec="milliseconds"), **event}
+
+    last: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, stamp, last],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(stream or sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    for name in SILENCED:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # and so for its children
+
+
+def log_request(**fields: object) -> None:
+    """Log the one canonical line of a request."""
+    kept = {name: value for name, value in fields.items() if _may_be_logged(name, value)}
+    given = sum(value is not None for value in fields.values())
+    if given > len(kept):
+        kept["dropped"] = given - len(kept)
+    structlog.get_logger().info("request", **kept)
+
+
+def log_crash(error: BaseException) -> None:
+    """Log an error that nobody foresaw: its class and where it was raised, never its message."""
+    frames = [
+        f"{Path(frame.filename).name}:{frame.lineno} {frame.name}"
+        for frame in extract_tb(error.__traceback__)
+    ]
+    structlog.get_logger().error("crash", problem=type(error).__name__, frames=frames)
+
+
+def _may_be_logged(name: str, value: object) -> bool:
+    shape = FIELDS.get(name)
+    if isinstance(shape, re.Pattern):
+        return isinstance(value, str) and (
+            shape.fullmatch(value) is not None
+            or (shape is PROBLEM and value in {error.__name__ for error in every_error()})
+        )
+    if isinstance(value, bool) or shape is None:
+        return False
+    return isinstance(value, int) or (shape is float and isinstance(value, float))

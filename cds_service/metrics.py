@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every metric, in one place.
+
+Labels are names that the packs and the code know (services, hooks, rules, markers, outcomes),
+never text of a request: a label is kept for ever, and must not name a patient.
+"""
+
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+# Seconds. A hook should answer in tens of milliseconds; clients give up after about half a second.
+BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """The metrics of one running service and the registry they live in."""
+
+    registry: CollectorRegistry
+    requests: Counter
+    request_seconds: Histogram
+    cards: Counter
+    decisions: Counter
+    results_set_aside: Counter
+    pack_info: Gauge
+
+
+def make_metrics() -> Metrics:
+    """New metrics, all at zero, in a registry of their own."""
+    registry = CollectorRegistry()
+
+    def counter(name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(name, meaning, labels, registry=registry)
+
+    return Metrics(
+        registry=registry,
+        requests=counter("cds_requests_total", "Requests answered.", "service", "hook", "outcome"),
+        request_seconds=Histogram(
+            "cds_request_seconds",
+            "Time to answer a request.",
+            ("service",),
+            buckets=BUCKETS,
+            registry=registry,
+        ),
+        cards=counter("cds_cards_total", "Cards returned.", "rule", "indicator"),
+        decisions=counter("cds_decisions_total", "Answers of rules.", "rule", "answer"),
+        results_set_aside=counter(
+            "cds_results_set_aside_total", "Results that were not used.", "marker", "reason"
+        ),
+        pack_info=Gauge(
+            "cds_pack_info", "1 for each pack in use.", ("pack", "version"), registry=registry
+        ),
+    )
+
+
+def exposition(metrics: Metrics) -> bytes:
+    """The metrics in the Prometheus text format."""
+    return generate_latest(metrics.registry)

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The source of the service as syntax trees, for the tests of this folder."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "cds_service"
+
+
+def modules() -> dict[str, ast.Module]:
+    """Every module of the service by its path inside the package."""
+    return {
+        path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
+
+
+def names_used(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Dotted names that are read or imported, such as `os.environ`, with their lines."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id=owner), attr=name):
+                yield f"{owner}.{name}", node.lineno
+            case ast.Attribute(value=ast.Attribute(attr=owner), attr=name):
+                yield f"{owner}.{name}", node.lineno
+            case ast.ImportFrom(module=str(owner)):
+                for alias in node.names:
+                    yield f"{owner}.{alias.name}", node.lineno
+
+
+def texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Every text in the code but the docstrings, with its line."""
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(text)) if id(node) not in docstrings:
+                yield text, node.lineno

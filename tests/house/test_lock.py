@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lock files agree with pyproject.toml and with each other, and name no host."""
+
+import re
+import tomllib
+
+import pytest
+
+from tests.house.source import ROOT
+
+LOCKS = ["dev.lock", "runtime.lock"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def pins(lock: str) -> dict[str, str]:
+    text = (ROOT / "requirements" / lock).read_text(encoding="utf-8")
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, flags=re.MULTILINE))
+
+
+def names(requirements: list[str]) -> set[str]:
+    found = (re.match(r"[\w.-]+", each) for each in requirements)
+    return {re.sub(r"[._]", "-", each[0]).lower() for each in found if each}
+
+
+def test_every_dependency_is_locked() -> None:
+    runtime = names(PROJECT["project"]["dependencies"])
+    server = names(PROJECT["project"]["optional-dependencies"]["server"])
+    dev = names(PROJECT["dependency-groups"]["dev"])
+
+    assert runtime | server <= set(pins("runtime.lock"))
+    assert runtime | server | dev <= set(pins("dev.lock"))
+
+
+def test_what_runs_is_what_was_tested() -> None:
+    assert pins("runtime.lock").items() <= pins("dev.lock").items()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_pin_has_a_hash_and_no_host(lock: str) -> None:
+    text = (ROOT / "requirements" / lock).read_text(encoding="utf-8")
+
+    assert len(re.findall(r"==\S+.*\\\n +--hash=sha256:", text)) == len(pins(lock))
+    assert not re.search(r"://|--index|--find-links|@", text)

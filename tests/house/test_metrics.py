@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Metrics: their names, and that each service has its own."""
+
+from cds_service.metrics import exposition, make_metrics
+
+
+def test_every_metric_appears_under_its_name() -> None:
+    metrics = make_metrics()
+    metrics.requests.labels("liver", "patient-view", "ok").inc()
+    metrics.request_seconds.labels("liver").observe(0.003)
+    metrics.cards.labels("alt-very-low", "info").inc()
+    metrics.decisions.labels("alt-very-low", "card").inc()
+    metrics.results_set_aside.labels("alt", "no-unit").inc()
+    metrics.pack_info.labels("liver", "1.0.0").set(1)
+
+    text = exposition(metrics).decode()
+
+    for sample in (
+        'cds_requests_total{hook="patient-view",outcome="ok",service="liver"} 1.0',
+        'cds_request_seconds_count{service="liver"} 1.0',
+        'cds_cards_total{indicator="info",rule="alt-very-low"} 1.0',
+        'cds_decisions_total{answer="card",rule="alt-very-low"} 1.0',
+        'cds_results_set_aside_total{marker="alt",reason="no-unit"} 1.0',
+        'cds_pack_info{pack="liver",version="1.0.0"} 1.0',
+    ):
+        assert sample in text.splitlines()
+
+
+def test_two_services_do_not_share_metrics() -> None:
+    first, second = make_metrics(), make_metrics()
+
+    first.cards.labels("alt-very-low", "info").inc()
+
+    assert b"alt-very-low" not in exposition(second)
