@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tree that a rule's phrases become.
+
+`knowledge.phrases` builds it from text, `rules.evaluate` compiles it for one patient at a time,
+and `in_words` turns it back into a sentence that a clinician can check.
+A condition is true, false or not known (`None`); missing data never reads as "no".
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, TypeAlias
+
+from cds_service.amounts import Relation, plain
+
+LimitKind: TypeAlias = Literal["upper limit", "lower limit", "screening limit"]
+Sex: TypeAlias = Literal["male", "female", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The previous test, with the least and greatest distance from the index in days."""
+
+    least_days: int
+    most_days: int
+
+    def in_words(self) -> str:
+        """Return the phrase as written in rules."""
+        if self.least_days == 0:
+            return f"at the previous test within {self.most_days} days"
+        return f"at the previous test {self.least_days} to {self.most_days} days earlier"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A fixed bound in the unit of the marker or measure; `written` is the author's text."""
+
+    amount: Fraction
+    written: str
+
+    def in_words(self) -> str:
+        """Return the bound as its author wrote it."""
+        return self.written
+
+
+@dataclass(frozen=True, slots=True)
+class TimesLimit:
+    """A multiple of a limit that belongs to the compared result itself."""
+
+    times: Fraction
+    limit: LimitKind
+
+    def in_words(self) -> str:
+        """Return for example `3 x upper limit`."""
+        return self.limit if self.times == 1 else f"{plain(self.times)} x {self.limit}"
+
+
+@dataclass(frozen=True, slots=True)
+class TimesMarker:
+    """A multiple of another marker's result in the same frame."""
+
+    times: Fraction
+    marker: str
+
+    def in_words(self) -> str:
+        """Return for example `2 x alt`."""
+        return self.marker if self.times == 1 else f"{plain(self.times)} x {self.marker}"
+
+
+Bound: TypeAlias = Number | TimesLimit | TimesMarker
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Any of these markers (each against its own limit) stands in this relation to the bound."""
+
+    markers: tuple[str, ...]
+    relation: Relation
+    bound: Bound
+    earlier: Earlier | None = None
+
+    def in_words(self) -> str:
+        """Return for example `any of alt, ast: at least 3 x upper limit`."""
+        who = self.markers[0] if len(self.markers) == 1 else "any of " + ", ".join(self.markers)
+        when = f" {self.earlier.in_words()}" if self.earlier else ""
+        return f"{who}: {self.relation} {self.bound.in_words()}{when}"
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureCompare:
+    """A measure stands in this relation to a number without unit."""
+
+    measure: str
+    relation: Relation
+    bound: Number
+
+    def in_words(self) -> str:
+        """Return for example `r-factor: at least 5`."""
+        return f"{self.measure}: {self.relation} {self.bound.in_words()}"
+
+
+@dataclass(frozen=True, slots=True)
+class AgeCompare:
+    """The age in completed months; only `below` and `at least` exist, so no end is in doubt."""
+
+    relation: Literal["below", "at least"]
+    months: int
+    written: str
+
+    def in_words(self) -> str:
+        """Return for example `age: below 18 years`."""
+        return f"age: {self.relation} {self.written}"
+
+
+@dataclass(frozen=True, slots=True)
+class SexIs:
+    """The patient's sex is one of these; `unknown` stands for missing, other or unknown."""
+
+    sexes: tuple[Sex, ...]
+
+    def in_words(self) -> str:
+        """Return for example `sex: male or unknown`."""
+        return "sex: " + " or ".join(self.sexes)
+
+
+@dataclass(frozen=True, slots=True)
+class FactIs:
+    """A fact is known to be so (`yes`) or known not to be so (`no`)."""
+
+    fact: str
+    answer: bool
+
+    def in_words(self) -> str:
+        """Return for example `on-dialysis: yes`."""
+        return f"{self.fact}: {'yes' if self.answer else 'no'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A usable result of the marker lies in its window, or came after the index."""
+
+    marker: str
+    since_index: bool = False
+
+    def in_words(self) -> str:
+        """Return for example `inr: present since the index`."""
+        return f"{self.marker}: present" + (" since the index" if self.since_index else "")
+
+
+@dataclass(frozen=True, slots=True)
+class IsExact:
+    """The result is one number, without a comparator."""
+
+    marker: str
+
+    def in_words(self) -> str:
+        """Return for example `alt: an exact value`."""
+        return f"{self.marker}: an exact value"
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredWith:
+    """The code of the result names this method."""
+
+    marker: str
+    method: str
+
+    def in_words(self) -> str:
+        """Return for example `alt: measured with P5P`."""
+        return f"{self.marker}: measured {self.method}"
+
+
+@dataclass(frozen=True, slots=True)
+class OtherMethod:
+    """One of the result and its previous test was measured with `method`, the other was not."""
+
+    marker: str
+    method: str
+
+    def in_words(self) -> str:
+        """Return for example `alt: measured with P5P unlike the previous test`."""
+        return f"{self.marker}: measured {self.method} unlike the previous test"
+
+
+@dataclass(frozen=True, slots=True)
+class TestedBefore:
+    """There is a previous test at this distance."""
+
+    marker: str
+    earlier: Earlier
+
+    def in_words(self) -> str:
+        """Return for example `alt: tested before 1 to 365 days earlier`."""
+        return (
+            f"{self.marker}: tested before "
+            f"{self.earlier.least_days} to {self.earlier.most_days} days earlier"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NoLimit:
+    """The result is there, but no such limit could be found for it."""
+
+    marker: str
+    limit: LimitKind
+
+    def in_words(self) -> str:
+        """Return for example `alp: has no upper limit`."""
+        return f"{self.marker}: has no {self.limit}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetAsideBecause:
+    """The result that the rule is about was set aside for this reason."""
+
+    reason: str
+
+    def in_words(self) -> str:
+        """Return for example `any marker: set aside because unit-missing`."""
+        return f"any marker: set aside because {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ordering:
+    """Something that is being ordered now: an order of the pack, or medicines of a fact."""
+
+    what: str
+    without: str | None = None
+
+    def in_words(self) -> str:
+        """Return for example `ordering: repeat-alt without liver-panel`."""
+        return f"ordering: {self.what}" + (f" without {self.without}" if self.without else "")
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Every part is true."""
+
+    parts: tuple["Condition", ...]
+
+    def in_words(self) -> str:
+        """Return the parts joined by `and`."""
+        return _joined(self.parts, " and ")
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one part is true."""
+
+    parts: tuple["Condition", ...]
+
+    def in_words(self) -> str:
+        """Return the parts joined by `or`."""
+        return _joined(self.parts, " or ")
+
+
+Leaf: TypeAlias = (
+    Compare
+    | MeasureCompare
+    | AgeCompare
+    | SexIs
+    | FactIs
+    | Present
+    | IsExact
+    | MeasuredWith
+    | OtherMethod
+    | TestedBefore
+    | NoLimit
+    | SetAsideBecause
+    | Ordering
+)
+Condition: TypeAlias = Leaf | AllOf | AnyOf
+
+
+def leaves(condition: Condition) -> tuple[Leaf, ...]:
+    """Every leaf of the tree, from left to right."""
+    if isinstance(condition, AllOf | AnyOf):
+        return tuple(leaf for part in condition.parts for leaf in leaves(part))
+    return (condition,)
+
+
+def markers_of(leaf: Leaf) -> tuple[str, ...]:
+    """The markers whose results a leaf reads."""
+    match leaf:
+        case Compare(markers=markers, bound=TimesMarker(marker=other)):
+            return (*markers, other)
+        case Compare(markers=markers):
+            return markers
+        case Present() | IsExact() | MeasuredWith() | OtherMethod() | TestedBefore() | NoLimit():
+            return (leaf.marker,)
+        case _:
+            return ()
+
+
+def _joined(parts: tuple[Condition, ...], word: str) -> str:
+    return word.join(
+        f"({part.in_words()})" if isinstance(part, AllOf | AnyOf) else part.in_words()
+        for part in parts
+    )

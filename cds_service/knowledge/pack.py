@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A folder of knowledge files -> a pack, or all of its problems at once.
+
+`read_files` reads the folder once; `build_pack` makes the pack of what was read. They are two
+steps so that the nudger can change one value in memory and build again.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+from pydantic import BaseModel
+
+from cds_service.errors import KnowledgeError
+from cds_service.knowledge import checks
+from cds_service.knowledge.files import Data, Document, parse, read_text
+from cds_service.knowledge.model import (
+    CardText,
+    Marker,
+    MarkerCode,
+    Pack,
+)
+from cds_service.knowledge.phrases import MarkerWords, Phrases, Vocabulary
+from cds_service.knowledge.problems import Mark, Problem
+from cds_service.knowledge.read_markers import read_marker, read_units, read_words
+from cds_service.knowledge.read_pack import PackHead, read_pack_head, read_sources
+from cds_service.knowledge.read_patient import read_fact, read_measure, read_order
+from cds_service.knowledge.read_rules import read_card_text, read_evidence, read_rule
+from cds_service.knowledge.shapes import (
+    FactShape,
+    MarkerShape,
+    MeasureShape,
+    OrderShape,
+    PackShape,
+    RuleShape,
+    Shape,
+    read_shape,
+)
+
+FOLDERS: dict[str, type[Shape]] = {
+    "markers": MarkerShape,
+    "measures": MeasureShape,
+    "facts": FactShape,
+    "orders": OrderShape,
+    "rules": RuleShape,
+}
+SINGLE = ("pack.yaml", "units.yaml", "sources.yaml")
+_IGNORED = {"README.md", "CHANGELOG.md", "lock.json", "explain"}
+_TEXT_PARTS = 3  # stem, language, md
+ModelT = TypeVar("ModelT", bound=BaseModel)
+ShapeT = TypeVar("ShapeT", bound=RuleShape | MarkerShape | MeasureShape | FactShape | OrderShape)
+ReadT = TypeVar("ReadT")
+
+
+class Named(Protocol):
+    """Anything of a pack that has an id."""
+
+    @property
+    def id(self) -> str:
+        """The name by which other files speak of it."""
+
+
+NamedT = TypeVar("NamedT", bound=Named)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackFiles:
+    """What a folder holds: documents and card texts by path inside the folder."""
+
+    shown: str
+    documents: Mapping[str, Document]
+    texts: Mapping[str, CardText] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+    def having(self, path: str, data: Data) -> "PackFiles":
+        """The same files with other data in one of them."""
+        changed = replace(self.documents[path], data=data)
+        return replace(self, documents={**self.documents, path: changed})
+
+    def of(self, folder: str) -> Iterator[tuple[str, Document]]:
+        """The documents of one folder, in order of their paths."""
+        for path in sorted(self.documents):
+            if path.startswith(f"{folder}/"):
+                yield path, self.documents[path]
+
+
+def load_pack(folder: Path, shown: str | None = None) -> Pack:
+    """The pack in `folder`; raises `KnowledgeError` with every problem of every file."""
+    pack, problems = build_pack(read_files(folder, shown or str(folder)))
+    if pack is None or problems:
+        raise KnowledgeError(tuple(problems))
+    return pack
+
+
+def load_packs(cards: Path, shown: str | None = None) -> tuple[Pack, ...]:
+    """Every pack below `cards`, one folder each; raises `KnowledgeError` with all problems."""
+    packs: list[Pack] = []
+    problems: list[Problem] = []
+    for folder in pack_folders(cards):
+        where = f"{shown or cards}/{folder.name}" if folder != cards else (shown or str(cards))
+        pack, found = build_pack(read_files(folder, where))
+        problems.extend(found)
+        if pack is not None:
+            packs.append(pack)
+    if not packs and not problems:
+        place = Mark(shown or str(cards), 1, 1)
+        problems.append(Problem("K108", place, "holds no pack", "a pack has a pack.yaml"))
+    problems.extend(checks.services_of_several(packs, shown or str(cards)))
+    if problems:
+        raise KnowledgeError(tuple(problems))
+    return tuple(packs)
+
+
+def pack_folders(cards: Path) -> tuple[Path, ...]:
+    """The folder itself if it is a pack, else every folder in it that holds a `pack.yaml`."""
+    if (cards / "pack.yaml").is_file():
+        return (cards,)
+    if not cards.is_dir():
+        return ()
+    return tuple(sorted(path.parent for path in cards.glob("*/pack.yaml")))
+
+
+def read_files(folder: Path, shown: str) -> PackFiles:
+    """Every file of the folder as plain data; problems of form are kept with it."""
+    documents: dict[str, Document] = {}
+    texts: dict[str, CardText] = {}
+    problems: list[Problem] = []
+    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
+        inside = path.relative_to(folder).as_posix()
+        if inside.split("/", maxsplit=1)[0] in _IGNORED or path.name.startswith("."):
+            continue
+        where = f"{shown}/{inside}"
+        if not _belongs(inside):
+            remedy = (
+                "markers, measures, facts, orders and rules hold .yaml; rules hold .LANGUAGE.md"
+            )
+            problems.append(
+                Problem("K109", Mark(where, 1, 1), "no file of this kind belongs here", remedy)
+            )
+            continue
+        text = read_text(path, where)
+        if isinstance(text, Problem):
+            problems.append(text)
+        elif inside.endswith(".md"):
+            language = path.name.split(".")[-2]
+            card_text, found = read_card_text(text, where, language)
+            problems.extend(found)
+            if card_text is not None:
+                texts[inside] = card_text
+        else:
+            documents[inside], found = parse(text, where)
+            problems.extend(found)
+    problems.extend(
+        Problem("K108", Mark(f"{shown}/{name}", 1, 1), "is missing")
+        for name in SINGLE
+        if name not in documents and not (folder / name).is_file()
+    )
+    return PackFiles(shown=shown, documents=documents, texts=texts, problems=tuple(problems))
+
+
+def _belongs(inside: str) -> bool:
+    parts = inside.split("/")
+    if len(parts) == 1:
+        return inside in SINGLE
+    if len(parts) != 2 or parts[0] not in FOLDERS:  # noqa: PLR2004 - folder and file
+        return False
+    pieces = parts[1].split(".")
+    is_text = parts[0] == "rules" and len(pieces) == _TEXT_PARTS and pieces[-1] == "md"
+    return is_text or parts[1].endswith(".yaml")
+
+
+@dataclass(slots=True)
+class PackCache:
+    """What was read of unchanged documents, for building again with one of them changed."""
+
+    files: PackFiles
+    vocabulary: Vocabulary | None = None
+    read: dict[tuple[str, str], tuple[Any, list[Problem]]] = field(default_factory=dict)
+
+    def holds(self, path: str, document: Document) -> bool:
+        """Whether the document is still the one that this cache was made for."""
+        return self.files.documents.get(path) is document
+
+
+def build_pack(
+    files: PackFiles, cache: PackCache | None = None
+) -> tuple[Pack | None, list[Problem]]:
+    """The pack of these files with every problem found; no pack if one could not be made."""
+    if any(name not in files.documents for name in SINGLE):
+        return None, list(files.problems)
+    builder = _Builder(files, cache)
+    pack = builder.build()
+    problems = [*files.problems, *builder.problems]
+    if pack is not None and not problems:
+        problems = checks.check_pack(pack, files.documents)
+    return pack, problems
+
+
+class _Builder:
+    """Reads every document against the same vocabulary and collects the problems."""
+
+    def __init__(self, files: PackFiles, cache: PackCache | None) -> None:
+        self.files = files
+        self.cache = cache
+        self.problems: list[Problem] = []
+        self.unreadable = {one.mark.file for one in files.problems if one.code == "K101"}
+        empty = Vocabulary(markers={}, measures=frozenset(), facts=frozenset(), orders=frozenset())
+        unit_reader = Phrases(files.documents["units.yaml"], empty)
+        self.units = read_units(files.documents["units.yaml"], unit_reader)
+        self.problems.extend(unit_reader.problems)
+        self.marker_shapes = dict(self._shapes("markers", MarkerShape))
+        self.measure_shapes = dict(self._shapes("measures", MeasureShape))
+        self.fact_shapes = dict(self._shapes("facts", FactShape))
+        self.order_shapes = dict(self._shapes("orders", OrderShape))
+        self.rule_shapes = dict(self._shapes("rules", RuleShape))
+        self.vocabulary = Vocabulary(
+            markers=dict(self._words(empty)),
+            measures=frozenset(shape.id for shape in self.measure_shapes.values()),
+            facts=frozenset(shape.id for shape in self.fact_shapes.values()),
+            orders=frozenset(shape.id for shape in self.order_shapes.values()),
+        )
+        if cache is not None and cache.vocabulary is None:
+            cache.vocabulary = self.vocabulary
+
+    def build(self) -> Pack | None:
+        source_reader = self._reader("sources.yaml")
+        sources = read_sources(source_reader.document, source_reader)
+        self.problems.extend(source_reader.problems)
+        cited = tuple(sources)
+        markers = self._read(self.marker_shapes, lambda s, r: read_marker(s, r, self.units))
+        measures = self._read(self.measure_shapes, read_measure)
+        facts = self._read(self.fact_shapes, read_fact)
+        orders = self._read(self.order_shapes, read_order)
+        rules = self._read(
+            self.rule_shapes,
+            lambda s, r: read_rule(s, r, self._texts(f"rules/{s.id}.yaml"), cited),
+        )
+        self._orphans()
+        document = self.files.documents["pack.yaml"]
+        shape = self._read_shape(PackShape, document)
+        if shape is None:
+            return None
+        self._evidence(cited, shape)
+        reader = self._reader("pack.yaml")
+        every_rule = [shape.id for shape in self.rule_shapes.values()]
+        head: PackHead = read_pack_head(shape, reader, every_rule)
+        self.problems.extend(reader.problems)
+        return Pack(
+            id=shape.id,
+            version=shape.version,
+            title=shape.title,
+            publisher=shape.publisher,
+            url=shape.url,
+            usage=shape.usage,
+            notices=tuple(shape.notices),
+            services=head.services,
+            scope=head.scope,
+            override_reasons=head.override_reasons,
+            precedence=head.precedence,
+            examples=head.examples,
+            units=_all_units(self.units, markers),
+            markers=markers,
+            measures=measures,
+            facts=facts,
+            orders=orders,
+            rules=rules,
+            sources=sources,
+            marker_codes=_marker_codes(markers),
+            marker_names={
+                name.casefold(): marker.id for marker in markers.values() for name in marker.names
+            },
+        )
+
+    def _shapes(self, folder: str, kind: type[ModelT]) -> Iterator[tuple[str, ModelT]]:
+        for path, document in self.files.of(folder):
+            shape = self._once(path, "shape", partial(self._read_shape, kind, document))
+            if shape is None:
+                continue
+            stem = path.removeprefix(f"{folder}/").removesuffix(".yaml")
+            if getattr(shape, "id", stem) != stem:
+                message = f"the file is named '{stem}'; its id is another"
+                mark = document.mark(("id",))
+                self.problems.append(Problem("K107", mark, message, "make the two agree"))
+            yield path, shape
+
+    def _once(self, path: str, step: str, make: Callable[[], ReadT]) -> ReadT:
+        """What `make` reads, from the cache if neither the file nor the vocabulary changed."""
+        cache, document = self.cache, self.files.documents[path]
+        same_words = step == "shape" or (cache and cache.vocabulary == self.vocabulary)
+        if cache is None or not cache.holds(path, document) or not same_words:
+            return make()
+        if (path, step) not in cache.read:
+            before = len(self.problems)
+            made = make()
+            cache.read[path, step] = (made, self.problems[before:])
+            return made
+        value, problems = cache.read[path, step]
+        self.problems.extend(problems)
+        return cast("ReadT", value)
+
+    def _read_shape(self, kind: type[ModelT], document: Document) -> ModelT | None:
+        if document.file in self.unreadable:
+            return None
+        shape, problems = read_shape(kind, document.data, document)
+        self.problems.extend(problems)
+        return shape
+
+    def _reader(self, path: str) -> Phrases:
+        return Phrases(self.files.documents[path], self.vocabulary)
+
+    def _words(self, empty: Vocabulary) -> Iterator[tuple[str, MarkerWords]]:
+        for path, shape in self.marker_shapes.items():
+            # problems of units are noted when the marker itself is read
+            yield (
+                shape.id,
+                read_words(shape, Phrases(self.files.documents[path], empty), self.units),
+            )
+
+    def _read(
+        self, shapes: Mapping[str, ShapeT], read: Callable[[ShapeT, Phrases], NamedT | None]
+    ) -> dict[str, NamedT]:
+        """Each shape of a folder read against the vocabulary, by id."""
+        result: dict[str, NamedT] = {}
+        for path, shape in shapes.items():
+            made = self._once(path, "read", partial(self._read_one, path, shape, read))
+            if made is not None:
+                result[made.id] = made
+        return result
+
+    def _read_one(
+        self, path: str, shape: ShapeT, read: Callable[[ShapeT, Phrases], NamedT | None]
+    ) -> NamedT | None:
+        reader = self._reader(path)
+        made = read(shape, reader)
+        self.problems.extend(reader.problems)
+        return made
+
+    def _orphans(self) -> None:
+        stems = {path.removesuffix(".yaml") for path in self.files.documents}
+        for name, text in self.files.texts.items():
+            if name.split(".")[0] not in stems:
+                mark = Mark(text.file, 1, 1, text.lines[0])
+                self.problems.append(Problem("K305", mark, "belongs to no rule"))
+
+    def _texts(self, path: str) -> dict[str, CardText]:
+        stem = path.removesuffix(".yaml")
+        return {
+            text.language: text
+            for name, text in self.files.texts.items()
+            if name.split(".")[0] == stem
+        }
+
+    def _evidence(self, sources: tuple[str, ...], pack: PackShape) -> None:
+        """Evidence of the files that are not rules must name real sources too."""
+        shapes: list[tuple[str, MarkerShape | MeasureShape | FactShape | OrderShape | PackShape]]
+        shapes = [
+            *self.marker_shapes.items(),
+            *self.measure_shapes.items(),
+            *self.fact_shapes.items(),
+            *self.order_shapes.items(),
+            ("pack.yaml", pack),
+        ]
+        for path, shape in shapes:
+            reader = self._reader(path)
+            read_evidence(shape.evidence, reader, sources)
+            self.problems.extend(reader.problems)
+
+
+def _all_units(units: Mapping[str, str], markers: Mapping[str, Marker]) -> dict[str, str]:
+    """Every spelling that the pack knows; a spelling of one marker only does not displace."""
+    result = dict(units)
+    for marker in markers.values():
+        for spelling, unit in marker.units.items():
+            result.setdefault(spelling, unit)
+    return result
+
+
+def _marker_codes(
+    markers: Mapping[str, Marker],
+) -> dict[tuple[str, str], tuple[str, MarkerCode]]:
+    return {
+        (code.system, code.code): (marker.id, code)
+        for marker in markers.values()
+        for code in marker.codes
+    }

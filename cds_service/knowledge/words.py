@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A rule in words, generated from its tree, so that what is read is what is evaluated."""
+
+from collections.abc import Iterator
+
+from cds_service.knowledge.conditions import AllOf, AnyOf, Condition
+from cds_service.knowledge.model import Pack, Rule, Suggestion
+
+_INDENT = "  "
+
+
+def rule_in_words(rule: Rule, pack: Pack) -> str:
+    """The rule as text of several lines: when, unless, what it proposes and its evidence."""
+    return "\n".join(_lines(rule, pack))
+
+
+def _lines(rule: Rule, pack: Pack) -> Iterator[str]:
+    yield f"{rule.title} ({rule.id} {rule.version}, {rule.status}, {rule.indicator})"
+    about = " or ".join(pack.markers[marker].title for marker in rule.about)
+    yield f"About: {about or 'results that were set aside'}. Hooks: {', '.join(rule.hooks)}."
+    yield "A card appears when"
+    yield from _condition(rule.when, 1)
+    for reason in rule.unless:
+        yield f"unless ({reason.because})"
+        yield from _condition(reason.when, 1)
+    for urgency in rule.urgencies:
+        yield f"It is {urgency.indicator} when"
+        yield from _condition(urgency.when, 1)
+    if rule.suggestions:
+        yield "It proposes"
+    for suggestion in rule.suggestions:
+        yield from _suggestion(suggestion, pack)
+    for word, when in rule.also_say.items():
+        yield f"It also says '{word}' when"
+        yield from _condition(when, 1)
+    yield "Evidence"
+    for line in rule.evidence:
+        who = pack.sources[line.source].title if line.source else "decision of the pack"
+        yield f"{_INDENT}- {', '.join(line.backs)}: {' '.join(line.says.split())} [{who}]"
+    yield f"Last review: {rule.last_review}. Pack: {pack.id} {pack.version}."
+
+
+def _suggestion(suggestion: Suggestion, pack: Pack) -> Iterator[str]:
+    order = pack.orders[suggestion.order]
+    window = f"{suggestion.first_day} to {suggestion.last_day} days"
+    yield f"{_INDENT}- {order.title} ({order.code.code}), {window}, {suggestion.priority}"
+    if suggestion.when is not None:
+        yield f"{_INDENT * 2}when"
+        yield from _condition(suggestion.when, 3)
+    if suggestion.recommended is not None:
+        if isinstance(suggestion.recommended, bool):
+            opinion = "always" if suggestion.recommended else "never"
+            yield f"{_INDENT * 2}recommended: {opinion}"
+        else:
+            yield f"{_INDENT * 2}recommended when"
+            yield from _condition(suggestion.recommended, 3)
+    for reason in suggestion.unless:
+        yield f"{_INDENT * 2}unless ({reason.because})"
+        yield from _condition(reason.when, 3)
+
+
+def _condition(condition: Condition, depth: int) -> Iterator[str]:
+    indent = _INDENT * depth
+    if isinstance(condition, AllOf | AnyOf):
+        yield f"{indent}{'all' if isinstance(condition, AllOf) else 'any'} of"
+        for part in condition.parts:
+            yield from _condition(part, depth + 1)
+    else:
+        yield f"{indent}- {condition.in_words()}"
