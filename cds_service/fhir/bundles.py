@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a FHIR search or read gave, as CDS Hooks prefetch passes it on (2.0.1, "Prefetch Template").
+
+A key that is absent was not asked for and has no `Fetched`. `null` was asked for and is nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cds_service.errors import PayloadTooLarge
+from cds_service.fhir.elements import many
+from cds_service.fhir.resources import Bundle, Entry, OperationOutcome, Resource
+
+State = Literal["found", "nothing", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """The answer to one question: what was found, and whether that is all there is."""
+
+    state: State
+    entries: tuple[Entry, ...] = ()
+    partial: bool = False
+    next_page: str | None = None
+
+
+NOTHING_THERE = Fetched(state="nothing")
+FAILED = Fetched(state="failed")
+
+
+def fetched(resource: Resource | None, max_depth: int) -> Fetched:
+    """The answer that a prefetched value is; an OperationOutcome in its place is a failure."""
+    if resource is None:
+        return NOTHING_THERE
+    if isinstance(resource, Bundle):
+        return page_of(resource, max_depth)
+    if isinstance(resource, OperationOutcome):
+        return FAILED
+    return Fetched(state="found", entries=(Entry(resource=resource),))
+
+
+def page_of(bundle: Bundle, max_depth: int) -> Fetched:
+    """The answer that a Bundle is; Bundles inside it are opened, to `max_depth`.
+
+    Raises `PayloadTooLarge` for Bundles nested deeper than that.
+    """
+    entries: list[Entry] = []
+    failed = _collect(bundle, max_depth, entries)
+    next_page = next((link.url for link in many(bundle.link) if link.relation == "next"), None)
+    if failed and not entries:
+        return FAILED
+    partial = next_page is not None or failed or _total(bundle) > _matches(bundle)
+    state: State = "found" if entries else "nothing"
+    return Fetched(state=state, entries=tuple(entries), partial=partial, next_page=next_page)
+
+
+def _collect(bundle: Bundle, depth: int, entries: list[Entry]) -> bool:
+    """Add the entries that carry data; whether an error was among the others."""
+    if depth < 1:
+        raise PayloadTooLarge("Bundles are nested too deeply.")
+    failed = False
+    for entry in many(bundle.entry):
+        resource = entry.resource
+        if resource is None:
+            continue
+        if isinstance(resource, Bundle):
+            failed = _collect(resource, depth - 1, entries) or failed
+        elif isinstance(resource, OperationOutcome):
+            failed = failed or _is_error(resource)
+        else:
+            entries.append(entry)
+    return failed
+
+
+def _is_error(outcome: OperationOutcome) -> bool:
+    # Epic says "no results" by a warning (search.mode outcome): that is not an error.
+    return any(issue.severity in {"error", "fatal"} for issue in many(outcome.issue))
+
+
+def _total(bundle: Bundle) -> int:
+    text = bytes(bundle.total)
+    return int(text) if text.isdigit() and len(text) < 10 else 0
+
+
+def _matches(bundle: Bundle) -> int:
+    # Bundle.total counts matches only, not what was included with them or said about them.
+    return sum(
+        1
+        for entry in many(bundle.entry)
+        if entry.resource is not None
+        and not isinstance(entry.resource, OperationOutcome)
+        and (entry.search is None or entry.search.mode in {None, "match"})
+    )

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Elements that are decoded only when somebody asks: ranges, interpretations and notes.
+
+One that cannot be read counts as not sent, for none of them carries the value itself.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Raw, ValidationError
+from msgspec.json import Decoder
+
+from cds_service.fhir.elements import (
+    NOTHING,
+    Annotation,
+    CodeableConcept,
+    Item,
+    Many,
+    ReferenceRange,
+    many,
+)
+
+_RANGES: Decoder[Many[ReferenceRange]] = Decoder(list[ReferenceRange] | ReferenceRange | None)
+_CONCEPTS: Decoder[Many[CodeableConcept]] = Decoder(list[CodeableConcept] | CodeableConcept | None)
+_NOTES: Decoder[Many[Annotation]] = Decoder(list[Annotation] | Annotation | None)
+
+
+def ranges_in(raw: Raw) -> Sequence[ReferenceRange]:
+    """The reference ranges of a result."""
+    return _read(_RANGES, raw)
+
+
+def concepts_in(raw: Raw) -> Sequence[CodeableConcept]:
+    """The interpretations of a result."""
+    return _read(_CONCEPTS, raw)
+
+
+def notes_in(raw: Raw) -> Sequence[Annotation]:
+    """The notes on a result."""
+    return _read(_NOTES, raw)
+
+
+def _read(decoder: Decoder[Many[Item]], raw: Raw) -> Sequence[Item]:
+    if raw is NOTHING:
+        return ()
+    try:
+        return many(decoder.decode(raw))
+    except ValidationError:
+        return ()

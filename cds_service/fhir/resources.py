@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FHIR resources, as far as they are read; every other type is an empty structure.
+
+A resource is told by its `resourceType`, which need not come first. What is not listed is not
+decoded, so an odd element that nobody needs can break nothing.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias, Union
+
+from msgspec import Raw, defstruct
+
+from cds_service.fhir.elements import (
+    NOTHING,
+    CodeableConcept,
+    Element,
+    Link,
+    Many,
+    Meta,
+    Period,
+    Quantity,
+    Reference,
+    Timing,
+)
+from cds_service.fhir.types import RESOURCE_TYPES
+
+_TAG = "resourceType"
+
+
+class Named(Element, frozen=True):
+    """What all resources share."""
+
+    id: str | None = None
+    meta: Meta | None = None
+
+
+class Measured(Named, frozen=True):
+    """`value[x]` and what belongs to it, the same in an Observation and in its components.
+
+    What only a result of the pack needs is kept `Raw` and read later by `fhir.later`: most results
+    of a request belong to no marker, and a wrong note must not cost a right value.
+    """
+
+    code: CodeableConcept | None = None
+    value_quantity: Quantity | None = None
+    value_integer: Raw = NOTHING
+    value_string: str | None = None
+    value_codeable_concept: Raw = NOTHING
+    value_boolean: Raw = NOTHING
+    value_range: Raw = NOTHING
+    value_ratio: Raw = NOTHING
+    value_sampled_data: Raw = NOTHING
+    value_time: Raw = NOTHING
+    value_date_time: Raw = NOTHING
+    value_period: Raw = NOTHING
+    data_absent_reason: Raw = NOTHING
+    interpretation: Raw = NOTHING
+    reference_range: Raw = NOTHING
+    modifier_extension: Raw = NOTHING
+
+
+class Component(Measured, frozen=True):
+    """`Observation.component`."""
+
+
+class Observation(Measured, frozen=True, tag_field=_TAG, tag="Observation"):
+    """A laboratory result, or a panel of them."""
+
+    status: str | None = None
+    subject: Reference | None = None
+    effective_date_time: str | None = None
+    effective_period: Period | None = None
+    effective_instant: str | None = None
+    effective_timing: Timing | None = None
+    issued: str | None = None
+    note: Raw = NOTHING
+    specimen: Reference | None = None
+    component: Many[Component] = None
+    has_member: Many[Reference] = None
+    contained: Many["Resource"] = None
+
+
+class DiagnosticReport(Named, frozen=True, tag_field=_TAG, tag="DiagnosticReport"):
+    """A report; read only for the time and the subject that its results leave out."""
+
+    status: str | None = None
+    subject: Reference | None = None
+    effective_date_time: str | None = None
+    effective_period: Period | None = None
+    issued: str | None = None
+    result: Many[Reference] = None
+    contained: Many["Resource"] = None
+
+
+class Specimen(Named, frozen=True, tag_field=_TAG, tag="Specimen"):
+    """What was measured."""
+
+    condition: Raw = NOTHING
+
+
+class Patient(Named, frozen=True, tag_field=_TAG, tag="Patient"):
+    """Who the results are about."""
+
+    birth_date: str | None = None
+    gender: str | None = None
+    deceased_boolean: bool | None = None
+    deceased_date_time: str | None = None
+
+
+class Ingredient(Element, frozen=True):
+    """`Medication.ingredient`."""
+
+    item_codeable_concept: CodeableConcept | None = None
+
+
+class Medication(Named, frozen=True, tag_field=_TAG, tag="Medication"):
+    """A product, referred to by requests and statements."""
+
+    code: CodeableConcept | None = None
+    ingredient: Many[Ingredient] = None
+
+
+class _Prescribed(Named, frozen=True):
+    status: str | None = None
+    subject: Reference | None = None
+    medication_codeable_concept: CodeableConcept | None = None
+    medication_reference: Reference | None = None
+    contained: Many["Resource"] = None
+    modifier_extension: Raw = NOTHING
+
+
+class MedicationRequest(_Prescribed, frozen=True, tag_field=_TAG, tag="MedicationRequest"):
+    """A prescription."""
+
+    intent: str | None = None
+    do_not_perform: bool | None = None
+
+
+class MedicationStatement(_Prescribed, frozen=True, tag_field=_TAG, tag="MedicationStatement"):
+    """What a patient is said to take."""
+
+
+class Condition(Named, frozen=True, tag_field=_TAG, tag="Condition"):
+    """A problem or diagnosis; the two statuses were plain codes before R4."""
+
+    clinical_status: CodeableConcept | str | None = None
+    verification_status: CodeableConcept | str | None = None
+    code: CodeableConcept | None = None
+    subject: Reference | None = None
+    abatement_date_time: str | None = None
+    modifier_extension: Raw = NOTHING
+
+
+class ServiceRequest(Named, frozen=True, tag_field=_TAG, tag="ServiceRequest"):
+    """An order."""
+
+    status: str | None = None
+    intent: str | None = None
+    priority: str | None = None
+    do_not_perform: bool | None = None
+    code: CodeableConcept | None = None
+    subject: Reference | None = None
+    authored_on: str | None = None
+    modifier_extension: Raw = NOTHING
+
+
+class Issue(Element, frozen=True):
+    """`OperationOutcome.issue`."""
+
+    severity: str | None = None
+
+
+class OperationOutcome(Named, frozen=True, tag_field=_TAG, tag="OperationOutcome"):
+    """What a server says instead of, or beside, what was asked for."""
+
+    issue: Many[Issue] = None
+
+
+class Search(Element, frozen=True):
+    """`Bundle.entry.search`."""
+
+    mode: str | None = None
+
+
+class Entry(Element, frozen=True):
+    """`Bundle.entry`: a resource and the address it has."""
+
+    full_url: str | None = None
+    resource: "Resource | None" = None
+    search: Search | None = None
+
+
+class Bundle(Named, frozen=True, tag_field=_TAG, tag="Bundle"):
+    """Resources sent together."""
+
+    type: str | None = None
+    total: Raw = NOTHING
+    link: Many[Link] = None
+    entry: Many[Entry] = None
+
+
+class Unread(Element, frozen=True):
+    """Any resource of a type that nothing is read from."""
+
+
+_READ = (
+    Observation,
+    DiagnosticReport,
+    Specimen,
+    Patient,
+    Medication,
+    MedicationRequest,
+    MedicationStatement,
+    Condition,
+    ServiceRequest,
+    OperationOutcome,
+    Bundle,
+)
+
+if TYPE_CHECKING:
+    Resource: TypeAlias = (
+        Observation
+        | DiagnosticReport
+        | Specimen
+        | Patient
+        | Medication
+        | MedicationRequest
+        | MedicationStatement
+        | Condition
+        | ServiceRequest
+        | OperationOutcome
+        | Bundle
+        | Unread
+    )
+else:
+    _OTHERS = tuple(
+        defstruct(name, [], bases=(Unread,), tag_field=_TAG, tag=name, frozen=True, gc=False)
+        for name in sorted(RESOURCE_TYPES - {kind.__name__ for kind in _READ})
+    )
+    Resource = Union[(*_READ, *_OTHERS)]
+
+
+def inside(contained: list[Resource] | Resource | None) -> Sequence[Resource]:
+    """The contained resources, whether an array, one object or nothing was sent."""
+    if contained is None:
+        return ()
+    return contained if isinstance(contained, list) else (contained,)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The answer to `GET /cds-services`, with prefetch derived from what the rules read.
+
+Only the restricted subset of queries that every client can run is used (CDS Hooks 2.0.1,
+"Prefetch query restrictions"), and only the token `{{context.patientId}}`, which every hook has.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec.json import Encoder
+
+from cds_service.hooks.response import Message
+from cds_service.knowledge.model import Pack, Rule, Service
+from cds_service.knowledge.reads import needs_of
+
+PATIENT = "patient"
+OBSERVATIONS = "observations"
+CONDITIONS = "conditions"
+MEDICATION_REQUESTS = "medicationRequests"
+MEDICATION_STATEMENTS = "medicationStatements"
+SERVICE_REQUESTS = "serviceRequests"
+
+_OF_PATIENT = "patient={{context.patientId}}"
+_LABORATORY = "http://terminology.hl7.org/CodeSystem/observation-category|laboratory"
+# The newest results come first, so that a client that stops early leaves out old ones only; what
+# was left out is said on the card.
+_NEWEST = "_sort=-date&_count=200"
+_ALL = "_count=200"
+_WITHOUT_ACCESS = (
+    "The service reads what the prefetch holds and makes no FHIR calls of its own. Without the key "
+    f"'{OBSERVATIONS}' it answers 412; every other key that is left out makes advice less "
+    "certain, and the card says what was not known."
+)
+
+
+class ServiceEntry(Message, frozen=True, kw_only=True):
+    """One service of the discovery answer."""
+
+    hook: str
+    title: str
+    description: str
+    id: str
+    prefetch: Mapping[str, str] = {}
+    usage_requirements: str
+
+
+class Discovery(Message, frozen=True, kw_only=True):
+    """All services on offer."""
+
+    services: tuple[ServiceEntry, ...]
+
+
+_ENCODER = Encoder()
+
+
+def write_discovery(packs: Iterable[Pack], *, by_category: bool) -> bytes:
+    """The discovery answer as JSON: the services of all packs in their order."""
+    entries = (
+        entry_of(service, pack, by_category=by_category)
+        for pack in packs
+        for service in pack.services
+    )
+    return _ENCODER.encode(Discovery(services=tuple(entries)))
+
+
+def entry_of(service: Service, pack: Pack, *, by_category: bool) -> ServiceEntry:
+    """The discovery entry of one service."""
+    return ServiceEntry(
+        hook=service.hook,
+        title=service.title,
+        description=service.description,
+        id=service.id,
+        prefetch=prefetch_of(rules_of(service, pack), pack, by_category=by_category),
+        usage_requirements=f"{pack.usage} {_WITHOUT_ACCESS}",
+    )
+
+
+def rules_of(service: Service, pack: Pack) -> tuple[Rule, ...]:
+    """The rules that answer the service's hook."""
+    return tuple(
+        rule
+        for rule in pack.rules.values()
+        if rule.status == "active" and service.hook in rule.hooks
+    )
+
+
+def prefetch_of(rules: Iterable[Rule], pack: Pack, *, by_category: bool) -> dict[str, str]:
+    """The queries whose answers these rules read, by key.
+
+    With `by_category` all laboratory results are asked for, for sites whose tests have local codes.
+    """
+    chosen = tuple(rules)
+    needs = needs_of(chosen, pack)
+    facts = [pack.facts[name] for name in needs.facts]
+    queries = {PATIENT: "Patient/{{context.patientId}}"}
+    if by_category or needs.markers:
+        which = f"category={_LABORATORY}" if by_category else _codes(needs.markers, pack)
+        queries[OBSERVATIONS] = f"Observation?{_OF_PATIENT}&{which}&{_NEWEST}"
+    if any(fact.conditions or fact.condition_names for fact in facts):
+        queries[CONDITIONS] = f"Condition?{_OF_PATIENT}&{_ALL}"
+    if any(fact.medicines for fact in facts):
+        active = f"{_OF_PATIENT}&status=active&{_ALL}"
+        queries[MEDICATION_REQUESTS] = f"MedicationRequest?{active}"
+        queries[MEDICATION_STATEMENTS] = f"MedicationStatement?{active}"
+    if any(rule.suggestions for rule in chosen):
+        unfinished = "status=draft,active,on-hold"
+        queries[SERVICE_REQUESTS] = f"ServiceRequest?{_OF_PATIENT}&{unfinished}&{_ALL}"
+    return queries
+
+
+def _codes(markers: Iterable[str], pack: Pack) -> str:
+    codes = (f"{code.system}|{code.code}" for name in markers for code in pack.markers[name].codes)
+    return "code=" + ",".join(codes)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Medicines, conditions and orders that are in force."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TypeAlias
+
+from cds_service.fhir.elements import CodeableConcept, many
+from cds_service.fhir.resources import (
+    Condition,
+    Medication,
+    MedicationRequest,
+    MedicationStatement,
+    ServiceRequest,
+)
+from cds_service.fhir.tags import is_own_proposal
+from cds_service.intake.codes import pairs_of, texts_of
+from cds_service.intake.shelves import Shelves
+from cds_service.intake.times import Times
+from cds_service.knowledge.model import PRIORITIES, Priority
+from cds_service.labs.record import OpenOrder, Recorded
+
+Prescribed: TypeAlias = MedicationRequest | MedicationStatement
+
+# Intents that authorise; a proposal, a plan or an option puts nobody on a medicine.
+_ORDERED = {
+    None, "", "order", "original-order", "reflex-order", "filler-order", "instance-order",
+}  # fmt: skip
+_OPEN = {"draft", "active", "on-hold"}
+_IN_FORCE = {"active", "recurrence", "relapse"}
+_DENIED = {"refuted", "entered-in-error"}
+_PRIORITIES: dict[str | None, Priority] = {priority: priority for priority in PRIORITIES}
+
+
+def medicine_in_force(resource: Prescribed, shelves: Shelves) -> Recorded | None:
+    """The medicine that the patient is on, or `None` if this does not put them on one."""
+    if resource.status != "active":
+        return None
+    if isinstance(resource, MedicationRequest) and (
+        resource.intent not in _ORDERED or resource.do_not_perform
+    ):
+        return None
+    return medicine_of(resource, shelves)
+
+
+def medicine_of(resource: Prescribed, shelves: Shelves) -> Recorded:
+    """The codes and names of a medicine, its product's and its ingredients'."""
+    concepts: list[CodeableConcept | None] = [resource.medication_codeable_concept]
+    product = shelves.referred(resource.medication_reference, resource.contained)
+    if isinstance(product, Medication):
+        concepts.append(product.code)
+        concepts.extend(one.item_codeable_concept for one in many(product.ingredient))
+    texts = texts_of(*concepts)
+    pointer = resource.medication_reference
+    if pointer and pointer.display and pointer.display not in texts:
+        texts = (*texts, pointer.display)
+    return Recorded(
+        codes=pairs_of(*concepts), texts=texts, reference=_reference(resource, resource.id)
+    )
+
+
+def condition_in_force(resource: Condition, now: datetime, times: Times) -> Recorded | None:
+    """The condition, or `None` if it is over, refuted or not said."""
+    clinical = _words(resource.clinical_status)
+    if clinical and not clinical & _IN_FORCE:
+        return None
+    if not clinical and _has_ended(resource, now, times):
+        return None
+    if _words(resource.verification_status) & _DENIED or resource.code is None:
+        return None
+    return Recorded(
+        codes=pairs_of(resource.code),
+        texts=texts_of(resource.code),
+        reference=_reference(resource, resource.id),
+    )
+
+
+def open_order(
+    resource: ServiceRequest, times: Times, default: datetime | None
+) -> OpenOrder | None:
+    """The order if it is open and was made by a person; `default` is the time of one without."""
+    if resource.status not in _OPEN or resource.intent == "proposal" or resource.do_not_perform:
+        return None
+    codes = pairs_of(resource.code)
+    if not codes or is_own_proposal(resource.meta):
+        return None
+    authored = times.moment(resource.authored_on) if resource.authored_on else None
+    return OpenOrder(
+        codes=codes,
+        priority=_PRIORITIES.get(resource.priority, "routine"),
+        authored=authored.time if authored else default,
+        reference=_reference(resource, resource.id),
+    )
+
+
+def _has_ended(resource: Condition, now: datetime, times: Times) -> bool:
+    ended = times.moment(resource.abatement_date_time) if resource.abatement_date_time else None
+    return ended is not None and ended.begins <= now
+
+
+def _words(status: CodeableConcept | str | None) -> set[str]:
+    """The codes of a status; a plain code stands for itself."""
+    if isinstance(status, str):
+        return {status} if status else set()
+    found: Iterable[tuple[str, str]] = pairs_of(status)
+    return {code for _, code in found}
+
+
+def _reference(resource: object, resource_id: str | None) -> str:
+    return f"{type(resource).__name__}/{resource_id}" if resource_id else ""

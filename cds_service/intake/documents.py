@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file -> what it holds: a hook request, a Bundle, one resource, or NDJSON.
+
+For the command line (`evaluate FILE`) and the sandbox page; a hook never comes this way.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from msgspec import DecodeError, Raw, Struct, ValidationError
+from msgspec.json import Decoder
+
+from cds_service.errors import PayloadTooLarge, RequestError
+from cds_service.fhir.bundles import NOTHING_THERE, Fetched, fetched
+from cds_service.fhir.decode import Unreadable, read_loosely
+from cds_service.fhir.elements import NOTHING, Reference
+from cds_service.fhir.resources import Entry, Patient
+from cds_service.hooks.request import HookRequest, check_text, plain_id, read_request
+from cds_service.intake.material import Material, material_from_request, material_from_resources
+from cds_service.intake.subjects import parts_of
+
+MAX_DEPTH = 64
+MAX_ENTRIES = 1_000_000  # the owner of a file may read a large one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What a file holds; `request` is there for a hook request, else `found` holds resources."""
+
+    kind: Literal["request", "bundle", "resource", "ndjson"]
+    request: HookRequest | None = None
+    found: Fetched = NOTHING_THERE
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+class _Head(Struct):
+    hook: Raw = NOTHING
+    resourceType: Raw = NOTHING  # noqa: N815 - the name on the wire
+
+
+_HEAD: Decoder[_Head] = Decoder(_Head)
+
+
+def read_resources(
+    data: bytes, *, max_depth: int = MAX_DEPTH, max_entries: int = MAX_ENTRIES
+) -> Document:
+    """What the bytes hold; raises `RequestError` if it is none of the four."""
+    data = data.removeprefix(b"\xef\xbb\xbf")  # editors of some systems put it before a file
+    check_text(data)
+    try:
+        document = _read(data, max_depth, max_entries)
+    except RecursionError:
+        raise PayloadTooLarge("The JSON is nested too deeply.") from None
+    except DecodeError as error:
+        raise RequestError(f"This is not valid JSON: {error}.") from None
+    if len(document.found.entries) > max_entries:
+        raise PayloadTooLarge(f"There are more than {max_entries} resources.")
+    return document
+
+
+def material_from_document(document: Document) -> Material:
+    """The material of a document of any kind."""
+    if document.request is not None:
+        return material_from_request(document.request)
+    return material_from_resources(document.found, unreadable=document.unreadable)
+
+
+def _read(data: bytes, max_depth: int, max_entries: int) -> Document:
+    try:
+        head = _HEAD.decode(data)
+    except ValidationError:
+        raise RequestError("Expected a FHIR resource or a CDS Hooks request.", "$") from None
+    except DecodeError:
+        lines = [line for line in data.splitlines() if line.strip()]
+        if len(lines) < 2:
+            raise
+        return _ndjson(lines, max_depth)
+    if head.hook is not NOTHING and head.resourceType is NOTHING:
+        request = read_request(data, max_depth=max_depth, max_entries=max_entries)
+        return Document(kind="request", request=request)
+    resource, unreadable = read_loosely(data, "$")
+    if resource is None and not unreadable:
+        raise RequestError("Expected a resource of FHIR R4.", "$.resourceType")
+    found = fetched(resource, max_depth)
+    is_bundle = bytes(head.resourceType) == b'"Bundle"'
+    kind: Literal["bundle", "resource"] = "bundle" if is_bundle else "resource"
+    return Document(kind=kind, found=found, unreadable=unreadable)
+
+
+def _ndjson(lines: list[bytes], max_depth: int) -> Document:
+    """One resource a line; empty lines do not count as lines in paths."""
+    entries: list[Entry] = []
+    unreadable: list[Unreadable] = []
+    partial = False
+    for place, line in enumerate(lines, start=1):
+        resource, faults = read_loosely(line, f"line {place}: $")
+        unreadable.extend(faults)
+        one = fetched(resource, max_depth)
+        entries.extend(one.entries)
+        partial = partial or one.partial
+    state: Literal["found", "nothing"] = "found" if entries else "nothing"
+    found = Fetched(state=state, entries=tuple(entries), partial=partial)
+    return Document(kind="ndjson", found=found, unreadable=tuple(unreadable))
+
+
+def materials_from_document(document: Document) -> tuple[Material, ...]:
+    """The material of each patient in the document, in the order of their first resource.
+
+    What names no patient (a Medication, a Specimen) goes to every one of them.
+    """
+    if document.request is not None:
+        return (material_from_request(document.request),)
+    groups: dict[str, list[Entry]] = {}
+    shared: list[Entry] = []
+    for entry in document.found.entries:
+        owner = _owner(entry)
+        (shared if owner is None else groups.setdefault(owner, [])).append(entry)
+    if len(groups) < 2:
+        return (material_from_document(document),)
+    return tuple(
+        material_from_resources(
+            replace(document.found, entries=(*entries, *shared)),
+            patient_id=owner,
+            unreadable=document.unreadable,
+        )
+        for owner, entries in groups.items()
+    )
+
+
+def _owner(entry: Entry) -> str | None:
+    """The id of the patient that the resource names, if it names one."""
+    resource = entry.resource
+    if isinstance(resource, Patient):
+        return resource.id
+    subject = getattr(resource, "subject", None)
+    reference = subject.reference if isinstance(subject, Reference) else None
+    return plain_id(parts_of(reference).id) if reference else None

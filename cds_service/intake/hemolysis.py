@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the specimen of a result is said to be hemolysed.
+
+Read from the specimen's condition, the interpretation and the notes. A text that denies it, or
+that only warns what hemolysis may do, does not say it.
+"""
+
+import re
+from collections.abc import Iterator
+
+from cds_service.fhir.elements import CodeableConcept
+from cds_service.fhir.later import concepts_in, notes_in
+from cds_service.fhir.resources import Measured, Observation, Specimen
+from cds_service.intake.codes import pairs_of, texts_of
+from cds_service.intake.shelves import Shelves
+
+_CODE = "HEM"  # HL7 v2 table 0493, specimen condition: hemolyzed
+_WORD = re.compile(r"ha?emoly[sz]\w*")
+_CLAUSE_END = re.compile(r"[.;\n]")
+_LOOK_BACK = 80
+_DENIED_BEFORE = re.compile(
+    r"\b(no|not|non|nil|without|negative for|absence of|free of|free from|denies|may|might|can|"
+    r"could|if|when|should|index|un)\b[\s-]*(\w+[\s-]+){0,3}$"
+)
+_DENIED_JOINED = re.compile(r"(non|un)$")
+_DENIED_AFTER = re.compile(
+    r"\s*(index|interference|is|was|[:=-])*\s*"
+    r"(\b(no|not|none|nil|negative|absent|may|might|can|could|index|interference)\b|[0-9](?!\+))"
+)
+
+
+def is_hemolysed(result: Observation, measured: Measured, shelves: Shelves) -> bool:
+    """Whether anything sent with the result says so."""
+    return any(_says_so(concept) for concept in _concepts(result, measured, shelves)) or any(
+        text_says_so(note.text or "") for note in notes_in(result.note)
+    )
+
+
+def text_says_so(text: str) -> bool:
+    """Whether the text says that the specimen is hemolysed, and does not deny it."""
+    folded = text.casefold()
+    if "emoly" not in folded:
+        return False
+    for match in _WORD.finditer(folded):
+        before = folded[max(0, match.start() - _LOOK_BACK) : match.start()]
+        clause = _CLAUSE_END.split(before)[-1]
+        denied = _DENIED_BEFORE.search(clause) or _DENIED_JOINED.search(clause)
+        if not denied and not _DENIED_AFTER.match(folded, match.end()):
+            return True
+    return False
+
+
+def _concepts(
+    result: Observation, measured: Measured, shelves: Shelves
+) -> Iterator[CodeableConcept]:
+    yield from concepts_in(measured.interpretation)
+    if measured is not result:
+        yield from concepts_in(result.interpretation)
+    specimen = shelves.referred(result.specimen, result.contained)
+    if isinstance(specimen, Specimen):
+        yield from concepts_in(specimen.condition)
+
+
+def _says_so(concept: CodeableConcept) -> bool:
+    if any(code.upper() == _CODE for _, code in pairs_of(concept)):
+        return True
+    return any(text_says_so(text) for text in texts_of(concept))

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the record of one patient is made of, wherever it came from.
+
+A hook request, a file and later a FHIR server or a notification all become `Material`, so that
+`read_record` is the only way from FHIR to a record.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from cds_service.fhir.bundles import Fetched
+from cds_service.fhir.decode import Unreadable
+from cds_service.fhir.resources import Entry
+from cds_service.hooks.request import HookRequest
+
+Kind: TypeAlias = Literal[
+    "Patient",
+    "Observation",
+    "MedicationRequest",
+    "MedicationStatement",
+    "Condition",
+    "ServiceRequest",
+]
+KINDS: frozenset[str] = frozenset(get_args(Kind))
+
+_MEDICINES: frozenset[Kind] = frozenset({"MedicationRequest", "MedicationStatement"})
+_USUAL_KEYS: dict[str, frozenset[Kind]] = {
+    "patient": frozenset({"Patient"}),
+    **dict.fromkeys(
+        ("observation", "observations", "labs", "laboratory", "labresults", "results"),
+        frozenset[Kind]({"Observation"}),
+    ),
+    **dict.fromkeys(("medications", "medicines", "meds"), _MEDICINES),
+    **dict.fromkeys(
+        ("medicationrequest", "medicationrequests", "prescriptions"),
+        frozenset[Kind]({"MedicationRequest"}),
+    ),
+    **dict.fromkeys(
+        ("medicationstatement", "medicationstatements"), frozenset[Kind]({"MedicationStatement"})
+    ),
+    **dict.fromkeys(
+        ("condition", "conditions", "problems", "problemlist"), frozenset[Kind]({"Condition"})
+    ),
+    **dict.fromkeys(
+        ("servicerequest", "servicerequests", "orders", "openorders"),
+        frozenset[Kind]({"ServiceRequest"}),
+    ),
+}
+
+_WORDS: dict[str, str] = {
+    "Patient": "the patient's own data",
+    "Observation": "laboratory results",
+    "MedicationRequest": "medicines",
+    "MedicationStatement": "medicines",
+    "Condition": "conditions",
+    "ServiceRequest": "open orders",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """The resources about one patient, and how complete they are.
+
+    `available` holds the kinds that were asked for with success, even if nothing was there: a
+    kind outside it is not known. `drafts` are orders being made now; `selections` names those of
+    them that the user just chose (`None`: all of them).
+    """
+
+    patient_id: str | None
+    entries: tuple[Entry, ...]
+    available: frozenset[Kind]
+    drafts: tuple[Entry, ...] = ()
+    selections: tuple[str, ...] | None = None
+    incomplete: tuple[str, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    fhir_server: str | None = None
+
+
+def material_from_request(
+    request: HookRequest, keys: Mapping[str, Collection[Kind]] | None = None
+) -> Material:
+    """The material of a hook request.
+
+    `keys` says which kinds each prefetch key asks for; without it the usual names are known. What
+    a key holds counts by its type, whatever the key is called: Epic's analysts choose the names.
+    """
+    available: set[Kind] = set()
+    notes: list[str] = []
+    for key, found in request.prefetch.items():
+        kinds = _kinds_of(key, found, keys)
+        notes.extend(_notes(kinds, found))
+        # A page without a single resource that is not the whole answer says nothing at all.
+        if found.state != "failed" and (found.entries or not found.partial):
+            available |= kinds
+    return Material(
+        patient_id=request.patient_id,
+        entries=tuple(entry for found in request.prefetch.values() for entry in found.entries),
+        available=frozenset(available),
+        drafts=request.draft_orders or (),
+        selections=request.selections if request.hook == "order-select" else None,
+        incomplete=_once((*notes, *_unread_notes(request.unreadable))),
+        unreadable=request.unreadable,
+        fhir_server=request.fhir_server,
+    )
+
+
+def material_from_resources(
+    found: Fetched,
+    *,
+    patient_id: str | None = None,
+    available: Collection[Kind] = (),
+    unreadable: tuple[Unreadable, ...] = (),
+    fhir_server: str | None = None,
+) -> Material:
+    """The material of resources from a file, a notification or a FHIR server.
+
+    Kinds that occur among them are available; `available` names those that were asked for too.
+    """
+    kinds = _kinds_in(found)
+    return Material(
+        patient_id=patient_id,
+        entries=found.entries,
+        available=frozenset(available) | kinds,
+        incomplete=_once((*_notes(kinds, found), *_unread_notes(unreadable))),
+        unreadable=unreadable,
+        fhir_server=fhir_server,
+    )
+
+
+def _kinds_of(
+    key: str, found: Fetched, keys: Mapping[str, Collection[Kind]] | None
+) -> frozenset[Kind]:
+    if keys is not None and key in keys:
+        asked = frozenset(keys[key])
+    else:
+        plain = "".join(letter for letter in key.lower() if letter.isalpha())
+        asked = _USUAL_KEYS.get(plain, frozenset())
+    return asked | _kinds_in(found)
+
+
+def _kinds_in(found: Fetched) -> frozenset[Kind]:
+    names = {type(entry.resource).__name__ for entry in found.entries}
+    return frozenset(kind for kind in get_args(Kind) if kind in names)
+
+
+def _notes(kinds: Iterable[Kind], found: Fetched) -> list[str]:
+    if found.state == "failed":
+        said = "could not be fetched"
+    elif found.partial:
+        said = "only a part was sent"
+    else:
+        return []
+    words = sorted({_WORDS[kind] for kind in kinds}) or ["some data"]
+    return [f"{one}: {said}" for one in words]
+
+
+def _unread_notes(unreadable: Iterable[Unreadable]) -> list[str]:
+    return [
+        f"{_WORDS[one.resource_type]}: some could not be read"
+        for one in unreadable
+        if one.resource_type in _WORDS
+    ]
+
+
+def _once(notes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(notes))

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All Observations of a request: those sent alone, and those contained in panels and reports.
+
+A member of a panel that names no time has the time of its panel; a contained Observation has its
+subject and status too, for it exists only inside.
+"""
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from cds_service.fhir.elements import Reference, many
+from cds_service.fhir.resources import DiagnosticReport, Observation, inside
+from cds_service.intake.results import Panel, Sheet
+from cds_service.intake.shelves import Shelves, local_name
+
+
+def sheets_of(shelves: Shelves) -> list[Sheet]:
+    """Every Observation with its panel, in the order they came."""
+    sent = shelves.entries(Observation)
+    reports = shelves.all_of(DiagnosticReport)
+    panels = _panels([resource for _, resource in sent], reports)
+    sheets: list[Sheet] = []
+    for full_url, observation in sent:
+        reference = f"Observation/{observation.id}" if observation.id else ""
+        panel = (panels.get(reference) or panels.get(full_url or "")) if panels else None
+        sheets.append(Sheet(observation=observation, reference=reference, panel=panel))
+        if observation.contained:
+            sheets.extend(_contained(observation, reference))
+    for report in reports:
+        if report.contained:
+            sheets.extend(_contained(report, f"DiagnosticReport/{report.id}" if report.id else ""))
+    return sheets
+
+
+def _panels(observations: list[Observation], reports: list[DiagnosticReport]) -> dict[str, Panel]:
+    panels: dict[str, Panel] = {}
+    for report in reports:
+        _register(report, many(report.result), panels)
+    for observation in observations:
+        if observation.has_member:
+            _register(observation, many(observation.has_member), panels)
+    return panels
+
+
+def _register(panel: Panel, members: object, panels: dict[str, Panel]) -> None:
+    for member in members if isinstance(members, list | tuple) else ():
+        if isinstance(member, Reference) and member.reference:
+            panels[member.reference] = panel
+            panels[local_name(member.reference)] = panel
+
+
+def _contained(panel: Panel, reference: str) -> Iterator[Sheet]:
+    for one in inside(panel.contained):
+        if isinstance(one, Observation):
+            completed = replace(
+                one, subject=one.subject or panel.subject, status=one.status or panel.status
+            )
+            place = f"{reference}#{(one.id or '').lstrip('#')}" if reference else ""
+            yield Sheet(observation=completed, reference=place, panel=panel)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Observation.referenceRange` -> the laboratory's ranges in the marker's unit.
+
+All ranges of healthy people are kept; which of them fits the patient is for `labs` to say. A range
+for a group that is not told by sex or age (pregnancy, a population) is left out: nothing here
+knows who belongs to it. So is one whose unit the marker does not know.
+"""
+
+import re
+from collections.abc import Iterable
+from fractions import Fraction
+from math import ceil
+from typing import Literal
+
+from cds_service.fhir.elements import CodeableConcept, Quantity, ReferenceRange, many, was_sent
+from cds_service.intake.codes import pairs_of, texts_of
+from cds_service.intake.units import factor_of
+from cds_service.intake.values import Number, number_from, number_in
+from cds_service.knowledge.model import Marker
+from cds_service.labs.record import ReferenceRange as Limits
+
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
+_BETWEEN = re.compile(rf"{_NUMBER}\s*(?:-|–|—|to)\s*{_NUMBER}\s*(\D\S*(?:\s\S+)*)?")
+_ONE_SIDED = re.compile(rf"(<=?|>=?|≤|≥)\s*{_NUMBER}\s*(\D\S*(?:\s\S+)*)?")
+
+_LONGEST_TEXT = 80
+
+# SNOMED CT, HL7 v3 AdministrativeGender, FHIR administrative-gender, and plain words.
+_SEXES: dict[str, Literal["male", "female"]] = {
+    **dict.fromkeys(("248153007", "m", "male", "males", "man", "men"), "male"),
+    **dict.fromkeys(("248152002", "f", "female", "females", "woman", "women"), "female"),
+}
+_DAYS_A_MONTH = Fraction(1461, 48)  # four years, one of them a leap year
+_MONTHS: dict[str, Fraction] = {
+    **dict.fromkeys(("a", "y", "yr", "year", "years"), Fraction(12)),
+    **dict.fromkeys(("mo", "month", "months"), Fraction(1)),
+    **dict.fromkeys(("wk", "week", "weeks"), 7 / _DAYS_A_MONTH),
+    **dict.fromkeys(("d", "day", "days"), 1 / _DAYS_A_MONTH),
+}
+
+
+class _LeftOut(Exception):
+    """The range is not used."""
+
+
+def limits_of(
+    ranges: Iterable[ReferenceRange], marker: Marker, factor: Fraction
+) -> tuple[Limits, ...]:
+    """The usable ranges; `factor` is that of the value's unit, for limits without a unit."""
+    found: list[Limits] = []
+    for one in ranges:
+        try:
+            found.append(_limits(one, marker, factor))
+        except _LeftOut:
+            continue
+    return tuple(found)
+
+
+def _limits(one: ReferenceRange, marker: Marker, factor: Fraction) -> Limits:
+    if was_sent(one.modifier_extension) or not _is_normal(one.type):
+        raise _LeftOut
+    low = _amount(one.low, marker, factor)
+    high = _amount(one.high, marker, factor)
+    if low is None and high is None:
+        low, high = _from_text(one.text or "", marker, factor)
+    if (low is None and high is None) or (low is not None and high is not None and low > high):
+        raise _LeftOut
+    age_from, age_below = _ages(one)
+    return Limits(
+        low=low,
+        high=high,
+        sex=_sex(many(one.applies_to)),
+        age_from=age_from,
+        age_below=age_below,
+    )
+
+
+def _is_normal(kind: CodeableConcept | None) -> bool:
+    if kind is None:
+        return True
+    codes = {code for _, code in pairs_of(kind)}
+    words = {text.casefold() for text in texts_of(kind)}
+    return "normal" in codes or (not codes and (not words or "normal" in words))
+
+
+def _amount(sent: Quantity | None, marker: Marker, factor: Fraction) -> Fraction | None:
+    if sent is None or not was_sent(sent.value):
+        return None
+    number = number_in(sent.value)
+    if number is None:
+        raise _LeftOut
+    if sent.unit or sent.code:
+        own = factor_of(marker, sent.unit, sent.code)
+        if own is None:
+            raise _LeftOut
+        factor = own
+    return _scaled(number, factor)
+
+
+def _from_text(
+    text: str, marker: Marker, factor: Fraction
+) -> tuple[Fraction | None, Fraction | None]:
+    """The ends of `7 - 40`, `<40` or `> 5 U/L`; neither if the text says something else."""
+    text = text.strip()
+    if len(text) > _LONGEST_TEXT:
+        return None, None
+    if match := _BETWEEN.fullmatch(text):
+        scale = _text_factor(match[3], marker, factor)
+        return _scaled(number_from(match[1]), scale), _scaled(number_from(match[2]), scale)
+    if match := _ONE_SIDED.fullmatch(text):
+        end = _scaled(number_from(match[2]), _text_factor(match[3], marker, factor))
+        return (None, end) if match[1] in {"<", "<=", "≤"} else (end, None)
+    return None, None
+
+
+def _text_factor(unit: str | None, marker: Marker, factor: Fraction) -> Fraction:
+    if not unit:
+        return factor
+    own = factor_of(marker, unit, None)
+    if own is None:
+        raise _LeftOut
+    return own
+
+
+def _scaled(number: Number | None, factor: Fraction) -> Fraction | None:
+    if number is None:
+        return None
+    return number.value if factor == 1 else number.value * factor
+
+
+def _sex(groups: Iterable[CodeableConcept]) -> Literal["male", "female"] | None:
+    sexes: set[Literal["male", "female"]] = set()
+    for group in groups:
+        words = [*(code for _, code in pairs_of(group)), *texts_of(group)]
+        named = {_SEXES[word.casefold()] for word in words if word.casefold() in _SEXES}
+        if len(named) != 1:
+            raise _LeftOut
+        sexes |= named
+    return sexes.pop() if len(sexes) == 1 else None
+
+
+def _ages(one: ReferenceRange) -> tuple[int | None, int | None]:
+    """The ages in completed months, from and below; FHIR's upper end includes the whole unit."""
+    if one.age is None:
+        return None, None
+    start, end = _months(one.age.low, end=False), _months(one.age.high, end=True)
+    age_from = None if start is None else round(start)
+    age_below = None if end is None else max(ceil(end - Fraction(1, 2)), (age_from or 0) + 1)
+    return age_from, age_below
+
+
+def _months(sent: Quantity | None, *, end: bool) -> Fraction | None:
+    if sent is None or not was_sent(sent.value):
+        return None
+    number = number_in(sent.value)
+    unit = _MONTHS.get((sent.code or "").strip()) or _MONTHS.get((sent.unit or "").strip().lower())
+    if number is None or unit is None or number.value < 0:
+        raise _LeftOut
+    # "to 17 years" takes in the day before the eighteenth birthday; "< 18 years" says it itself.
+    whole = number.value.denominator == 1 and sent.comparator != "<"
+    return (number.value + (1 if end and whole else 0)) * unit

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why something that was sent is not used: a closed list of words, safe to log and to count.
+
+`docs/reference/reasons.md` prints this table; a test holds the two together.
+"""
+
+REASONS = {
+    "code-not-in-pack": "No marker of the pack claims its code. Normal: most results of a chart.",
+    "code-conflict": "Its codes, or its names, belong to different markers.",
+    "other-patient": "Its subject is another patient. It is never used.",
+    "no-subject": "It names no patient, and something else in the request is of another patient.",
+    "invalid-resource": "It is not what FHIR R4 allows in an element that is read.",
+    "modifier-extension": "It carries a modifier extension, which may negate what it says.",
+    "status:registered": "Not resulted yet.",
+    "status:cancelled": "The test was not done.",
+    "status:entered-in-error": "Withdrawn.",
+    "status:unknown": "The sender does not know whether it is final.",
+    "status:missing": "No status was sent.",
+    "status:invalid": "The status is not one of FHIR R4.",
+    "no-time": "No time was sent, or it cannot be read.",
+    "future-dated": "Its time lies further in the future than the pack allows.",
+    "no-value": "No value was sent, or a reason for its absence.",
+    "unparseable": "The value is no single number: text, a code, a range, a ratio, two values.",
+    "unit-missing": "No unit was sent, and the marker has one.",
+    "unit-unknown": "The unit is not one of this marker. Units are never guessed from a number.",
+    "unit-conflict": "The text and the code of the unit stand for different units.",
+    "implausible": "The value lies outside what the marker can be.",
+    "superseded": "A corrected, amended or final result of the same marker and time replaces it.",
+    "conflicting-duplicates": "A higher result of the same marker, time and specimen is used.",
+}
+
+STATUSES = {"registered", "cancelled", "entered-in-error", "unknown"}
+
+
+class NotUsable(Exception):
+    """A result must be set aside; `reason` is a word of `REASONS`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

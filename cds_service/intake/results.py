@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Observations -> results in the unit of their marker, and what is set aside."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, TypeAlias, get_args
+
+from cds_service.amounts import Interval, compare, compared
+from cds_service.fhir.elements import many, was_sent
+from cds_service.fhir.later import concepts_in, ranges_in
+from cds_service.fhir.resources import DiagnosticReport, Measured, Observation
+from cds_service.intake.codes import Claimed, Claims, first_code, pairs_of
+from cds_service.intake.hemolysis import is_hemolysed
+from cds_service.intake.ranges import limits_of
+from cds_service.intake.reasons import STATUSES, NotUsable
+from cds_service.intake.shelves import Shelves
+from cds_service.intake.times import Moment, Times, sent_time
+from cds_service.intake.units import unit_of
+from cds_service.intake.values import Value, value_of
+from cds_service.knowledge.model import Marker, Pack
+from cds_service.labs.record import LabResult, ResultStatus, Sent, SetAside
+
+Panel: TypeAlias = Observation | DiagnosticReport
+
+_USABLE: Mapping[str | None, ResultStatus] = {status: status for status in get_args(ResultStatus)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What is needed to read any result of one request."""
+
+    pack: Pack
+    times: Times
+    latest: datetime  # the last moment that is not set aside as in the future
+    shelves: Shelves
+    claims: Claims
+
+
+class Sheet(NamedTuple):
+    """One Observation to read: where it is, and the panel or report that supplies what it lacks."""
+
+    observation: Observation
+    reference: str
+    panel: Panel | None = None
+
+
+class Read(NamedTuple):
+    """A result, and the specimen that it was measured in (empty if none was named)."""
+
+    result: LabResult
+    specimen: str
+
+
+@dataclass(slots=True)
+class _SoFar:
+    """What is known of a result when it must be set aside."""
+
+    claimed: Claimed
+    time: datetime | None = None
+    value: Value | None = field(default=None)
+
+
+def read_sheet(sheet: Sheet, desk: Desk) -> Iterator[Read | SetAside]:
+    """The results of an Observation: its own, and one for each component."""
+    observation = sheet.observation
+    yield from _read_one(sheet, observation, desk)
+    if observation.component is not None:
+        for component in many(observation.component):
+            yield from _read_one(sheet, component, desk)
+
+
+def _read_one(sheet: Sheet, measured: Measured, desk: Desk) -> Iterator[Read | SetAside]:
+    claimed = desk.claims.of(measured.code)
+    if isinstance(claimed, str):
+        code = first_code(measured.code)
+        yield SetAside(reason=claimed, marker="", code=code, reference=sheet.reference)
+        return
+    so_far = _SoFar(claimed)
+    try:
+        yield _result(sheet, measured, desk, so_far)
+    except NotUsable as fault:
+        is_panel = measured is sheet.observation and _is_panel(sheet)
+        if not (is_panel and fault.reason == "no-value"):
+            yield _set_aside(fault.reason, sheet, so_far)
+
+
+def _is_panel(sheet: Sheet) -> bool:
+    return bool(many(sheet.observation.component) or many(sheet.observation.has_member))
+
+
+def _result(sheet: Sheet, measured: Measured, desk: Desk, so_far: _SoFar) -> Read:
+    observation, claimed = sheet.observation, so_far.claimed
+    marker = desk.pack.markers[claimed.marker]
+    if was_sent(observation.modifier_extension) or was_sent(measured.modifier_extension):
+        raise NotUsable("modifier-extension")
+    status = _status(observation)
+    moment, issued_only = _moment(sheet, desk)
+    so_far.time = moment.time
+    value = so_far.value = value_of(measured, desk.pack.units)
+    unit = unit_of(marker, value.unit, value.code, desk.pack.units)
+    amount = compared(value.number.value, value.comparator)
+    if unit.factor != 1:  # most are: multiplying fractions costs a gcd
+        amount = amount.times(unit.factor)
+    if not _is_plausible(amount, marker):
+        raise NotUsable("implausible")
+    specimen = observation.specimen.reference if observation.specimen else None
+    result = LabResult(
+        marker=marker.id,
+        code=claimed.code,
+        method=claimed.method,
+        value=amount,
+        sent=_sent(value),
+        unit=unit.name,
+        time=moment.time,
+        precision=moment.precision,
+        status=status,
+        reference=sheet.reference,
+        ranges=limits_of(ranges_in(measured.reference_range), marker, unit.factor),
+        hemolysed=is_hemolysed(observation, measured, desk.shelves),
+        issued_only=issued_only,
+        interpretation=_interpretation(measured),
+    )
+    return Read(result, specimen or "")
+
+
+def _status(observation: Observation) -> ResultStatus:
+    status = _USABLE.get(observation.status)
+    if status is not None:
+        return status
+    if not observation.status:
+        raise NotUsable("status:missing")
+    known = observation.status in STATUSES
+    raise NotUsable(f"status:{observation.status}" if known else "status:invalid")
+
+
+def _moment(sheet: Sheet, desk: Desk) -> tuple[Moment, bool]:
+    sent = sent_time(sheet.observation, sheet.panel, desk.times)
+    moment = desk.times.moment(sent.text) if sent else None
+    if sent is None or moment is None:
+        raise NotUsable("no-time")
+    if moment.begins > desk.latest:
+        raise NotUsable("future-dated")
+    return moment, sent.issued_only
+
+
+def _is_plausible(amount: Interval, marker: Marker) -> bool:
+    """Whether some value of the interval is one that the marker can have."""
+    if marker.plausible.contains(amount):
+        return True
+    return not (
+        compare(amount, "below", marker.plausible) or compare(amount, "above", marker.plausible)
+    ) and (amount.exact is None)
+
+
+def _sent(value: Value) -> Sent:
+    return Sent(
+        number=value.number.text,
+        unit=(value.unit or value.code or "").strip(),
+        comparator=value.comparator,
+    )
+
+
+def _interpretation(measured: Measured) -> str | None:
+    for concept in concepts_in(measured.interpretation):
+        for _, code in pairs_of(concept):
+            return code
+        if concept.text:
+            return concept.text
+    return None
+
+
+def _set_aside(reason: str, sheet: Sheet, so_far: _SoFar) -> SetAside:
+    sent = _sent(so_far.value) if so_far.value else None
+    return SetAside(
+        reason=reason,
+        marker=so_far.claimed.marker,
+        code=so_far.claimed.code,
+        reference=sheet.reference,
+        time=so_far.time,
+        number=(f"{sent.comparator or ''}{sent.number}") if sent else "",
+        unit=sent.unit if sent else "",
+    )

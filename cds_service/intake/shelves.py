@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Resources sorted by type, each once: of several versions of one id the newest is kept."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TypeVar
+
+from cds_service.fhir.elements import Many, Reference
+from cds_service.fhir.resources import (
+    Condition,
+    DiagnosticReport,
+    Entry,
+    Medication,
+    MedicationRequest,
+    MedicationStatement,
+    Observation,
+    Patient,
+    Resource,
+    ServiceRequest,
+    Specimen,
+    inside,
+)
+
+_KEPT: tuple[type, ...] = (
+    Observation,
+    DiagnosticReport,
+    Specimen,
+    Patient,
+    Medication,
+    MedicationRequest,
+    MedicationStatement,
+    Condition,
+    ServiceRequest,
+)
+_REFERRED = (Medication, Specimen)
+
+# Which of two versions wins if nothing says which is newer: what was withdrawn stays withdrawn.
+_STATUS_RANK = {"entered-in-error": 4, "cancelled": 3, "corrected": 2, "amended": 2, "final": 1}
+
+Kept = TypeVar("Kept")
+
+
+class Shelves:
+    """The resources of one request by type, and what references among them point to."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._shelves: dict[type, dict[str | int, Entry]] = {kind: {} for kind in _KEPT}
+        for entry in entries:
+            resource = entry.resource
+            shelf = self._shelves.get(type(resource))
+            if shelf is None or resource is None:
+                continue
+            key = getattr(resource, "id", None) or len(shelf)
+            there = shelf.get(key)
+            shelf[key] = entry if there is None else _newer(there, entry)
+        self._named = self._names()
+
+    def entries(self, kind: type[Kept]) -> list[tuple[str | None, Kept]]:
+        """The addresses and resources of one type, in the order they came."""
+        return [
+            (entry.full_url, entry.resource)
+            for entry in self._shelves[kind].values()
+            if isinstance(entry.resource, kind)
+        ]
+
+    def all_of(self, kind: type[Kept]) -> list[Kept]:
+        """The resources of one type, in the order they came."""
+        return [resource for _, resource in self.entries(kind)]
+
+    def referred(
+        self, reference: Reference | None, contained: Many[Resource]
+    ) -> Medication | Specimen | None:
+        """The Medication or Specimen that is referred to, contained or in the request."""
+        text = reference.reference if reference else None
+        if not text:
+            return None
+        if text.startswith("#"):
+            return next(
+                (
+                    one
+                    for one in inside(contained)
+                    if isinstance(one, _REFERRED) and one.id in {text, text[1:]}
+                ),
+                None,
+            )
+        return self._named.get(text) or self._named.get(local_name(text))
+
+    def _names(self) -> dict[str, Medication | Specimen]:
+        named: dict[str, Medication | Specimen] = {}
+        sent: list[tuple[str | None, Medication | Specimen]] = [
+            *self.entries(Medication),
+            *self.entries(Specimen),
+        ]
+        for full_url, resource in sent:
+            if full_url:
+                named[full_url] = resource
+            if resource.id:
+                named[f"{type(resource).__name__}/{resource.id}"] = resource
+        return named
+
+
+def local_name(reference: str) -> str:
+    """`Type/id` of a relative, absolute or versioned reference; other texts as they are."""
+    parts = reference.partition("/_history/")[0].rsplit("/", 2)
+    return "/".join(parts[-2:]) if len(parts) > 1 else reference
+
+
+def _newer(there: Entry, other: Entry) -> Entry:
+    """The newer version; if nothing tells, the one with the weightier status, or the first."""
+    ours, theirs = _version(there), _version(other)
+    for mine, its in zip(ours[:2], theirs[:2], strict=True):
+        if mine is not None and its is not None and mine != its:
+            return other if its > mine else there
+    return other if theirs[2] > ours[2] else there
+
+
+def _version(entry: Entry) -> tuple[float | None, int | None, int]:
+    resource = entry.resource
+    meta = getattr(resource, "meta", None)
+    version = (meta.version_id if meta else None) or ""
+    number = int(version) if version.isascii() and version.isdigit() and len(version) < 19 else None
+    rank = _STATUS_RANK.get(getattr(resource, "status", None) or "", 0)
+    return _instant(meta.last_updated if meta else None), number, rank
+
+
+def _instant(text: str | None) -> float | None:
+    try:
+        read = datetime.fromisoformat(text or "")
+        return read.timestamp() if read.tzinfo else None
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FHIR dates and times -> aware moments.
+
+A partial date is the last moment of its day, month or year at the site, but never later than now
+if it has begun: a result "of 2026" is as late as it can be, and no later.
+"""
+
+from datetime import date, datetime, time, timedelta, tzinfo
+from typing import NamedTuple
+
+from cds_service.fhir.elements import Timing
+from cds_service.fhir.resources import DiagnosticReport, Observation
+from cds_service.labs.record import Precision
+
+_EARLIEST_YEAR = 1850  # before it stand the null dates of programs, such as 0001-01-01
+_LATEST_YEAR = 9998  # so that a day more is still a date
+_LAST_TIME = time(23, 59, 59)
+
+
+class Moment(NamedTuple):
+    """A time, how exactly it was said, and the first moment that it can mean."""
+
+    time: datetime
+    precision: Precision
+    begins: datetime
+
+
+class Times:
+    """Reads the times of one request; the results of a panel share theirs, so each is read once."""
+
+    def __init__(self, now: datetime, zone: tzinfo) -> None:
+        self.now = now
+        self.zone = zone
+        self._read: dict[str, Moment | None] = {}
+
+    def moment(self, text: str) -> Moment | None:
+        """The moment, or `None` if the text is no FHIR date or time."""
+        if text not in self._read:
+            try:
+                self._read[text] = self._instant(text) if len(text) > 10 else self._partial(text)
+            except (ValueError, OverflowError):
+                self._read[text] = None
+        return self._read[text]
+
+    def _instant(self, text: str) -> Moment:
+        if text[4] != "-" or text[7] != "-" or text[10] != "T":
+            raise ValueError
+        # FHIR allows the leap second 23:59:60; it is the second after :59.
+        leap = text[16:19] == ":60"
+        read = datetime.fromisoformat(f"{text[:16]}:59{text[19:]}" if leap else text)
+        _check_year(read)
+        if read.tzinfo is None:  # not valid, but sent: the site's clock is meant
+            read = read.replace(tzinfo=self.zone)
+        if leap:
+            read += timedelta(seconds=1)
+        return Moment(read, "instant", read)
+
+    def _partial(self, text: str) -> Moment:
+        first, last, precision = span_of(text)
+        begins = datetime.combine(first, time(), self.zone)
+        # fold: of an hour that comes twice, the later one.
+        ends = datetime.combine(last, _LAST_TIME.replace(fold=1), self.zone)
+        return Moment(min(ends, max(begins, self.now)), precision, begins)
+
+
+def span_of(text: str) -> tuple[date, date, Precision]:
+    """The first and the last day of a FHIR date; raises `ValueError` for anything else."""
+    if len(text) == 10 and text[4] == text[7] == "-":
+        day = date.fromisoformat(text)
+        _check_year(day)
+        return day, day, "day"
+    if len(text) == 7 and text[4] == "-":
+        first = date.fromisoformat(f"{text}-01")
+        _check_year(first)
+        next_month = (first + timedelta(days=31)).replace(day=1)
+        return first, next_month - timedelta(days=1), "month"
+    if len(text) == 4:
+        first = date.fromisoformat(f"{text}-01-01")
+        _check_year(first)
+        return first, first.replace(month=12, day=31), "year"
+    raise ValueError
+
+
+def _check_year(day: date) -> None:
+    if not _EARLIEST_YEAR <= day.year <= _LATEST_YEAR:
+        raise ValueError
+
+
+class SentTime(NamedTuple):
+    """The text of a result's time, and whether only its time of issue was sent."""
+
+    text: str
+    issued_only: bool
+
+
+def sent_time(
+    result: Observation, parent: Observation | DiagnosticReport | None, times: Times
+) -> SentTime | None:
+    """The time of the result; what it leaves out, its panel or report supplies."""
+    own = _effective(result, times)
+    inherited = None if parent is None or own else _effective(parent, times)
+    if text := own or inherited:
+        return SentTime(text, issued_only=False)
+    if issued := result.issued or (parent.issued if parent else None):
+        return SentTime(issued, issued_only=True)
+    return None
+
+
+def _effective(resource: Observation | DiagnosticReport, times: Times) -> str | None:
+    if resource.effective_date_time:
+        return resource.effective_date_time
+    if period := resource.effective_period:
+        return period.end or period.start
+    if isinstance(resource, DiagnosticReport):
+        return None
+    if resource.effective_instant:
+        return resource.effective_instant
+    return _last_event(resource.effective_timing, times)
+
+
+def _last_event(timing: Timing | None, times: Times) -> str | None:
+    events = timing.event if timing else None
+    texts = [events] if isinstance(events, str) else [text for text in events or () if text]
+    read = [(moment.time, text) for text in texts if (moment := times.moment(text))]
+    if read:
+        return max(read)[1]
+    return texts[0] if texts else None

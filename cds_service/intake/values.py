@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`value[x]` -> an exact number with its comparator and unit texts, as sent.
+
+Not an opinion about units: `intake.units` has those. Separators of thousands and decimal commas
+are refused, for `1,400` is two different numbers on two sides of a border.
+"""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import NamedTuple
+
+from msgspec import Raw
+
+from cds_service.amounts import Comparator
+from cds_service.fhir.elements import NOTHING, Quantity, was_sent
+from cds_service.fhir.resources import Measured
+from cds_service.intake.reasons import NotUsable
+
+_LONGEST = 40  # characters of a number: no analyser prints more, and Fraction stays quick
+_LONGEST_TEXT = 80
+_FARTHEST = 30  # power of ten
+_COMPARATORS: dict[str | None, Comparator | None] = {
+    None: None,
+    "": None,
+    "<": "<",
+    "<=": "<=",
+    ">": ">",
+    ">=": ">=",
+    "≤": "<=",
+    "≥": ">=",
+}
+_TEXT = re.compile(r"([<>]=?|[≤≥])?\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*(.*)")
+# `1 400`, `1,400`, `1:40`, `5-10`, `1e3`: what follows continues the number, and is no unit.
+_NO_UNIT = re.compile(r"[0-9.,:'’*^+<>=~–—-]|[eE][+-]?[0-9]")
+
+
+class Number(NamedTuple):
+    """A number and the text to show for it: 1.10 keeps its zero, 1e2 becomes 100."""
+
+    value: Fraction
+    text: str
+
+
+class Value(NamedTuple):
+    """A number as sent; `unit` and `code` are the text and the code of its unit."""
+
+    number: Number
+    comparator: Comparator | None
+    unit: str | None = None
+    code: str | None = None
+
+
+def number_in(raw: Raw) -> Number | None:
+    """The number, or `None` if there is none: a string is not a number, 1e400 is not either."""
+    data = bytes(raw)
+    if data.isdigit() and len(data) <= _LONGEST:
+        return Number(Fraction(int(data)), data.decode())
+    if len(data) > _LONGEST or data[:1] not in b"-0123456789":
+        return None
+    return number_from(data.decode())
+
+
+def number_from(text: str) -> Number | None:
+    """The number that a JSON number or plain decimal text is."""
+    if len(text) > _LONGEST:
+        return None
+    whole, point, part = text.partition(".")
+    if point and part.isdigit():
+        return Number(Fraction(int(whole + part), 10 ** len(part)), text)
+    try:
+        exact = Decimal(text)
+    except InvalidOperation:
+        return None
+    if not exact.is_finite() or abs(exact.adjusted()) > _FARTHEST:
+        return None
+    return Number(Fraction(exact), f"{exact:f}")
+
+
+def value_of(measured: Measured, spellings: Mapping[str, str]) -> Value:
+    """The value of a result; raises `NotUsable`. `spellings` are the units known to the pack."""
+    if was_sent(measured.data_absent_reason):  # with or without a value (obs-6): not to be used
+        raise NotUsable("no-value")
+    quantity = measured.value_quantity
+    text = (measured.value_string or "").strip()
+    sent = (quantity is not None) + bool(text) + was_sent(measured.value_integer)
+    others = _has_other_value(measured)
+    if sent + others > 1:
+        raise NotUsable("unparseable")
+    if quantity is not None:
+        return _from_quantity(quantity)
+    if text:
+        return _from_text(text, spellings)
+    if sent:
+        return _from_integer(measured.value_integer)
+    raise NotUsable("unparseable" if others else "no-value")
+
+
+def _has_other_value(measured: Measured) -> bool:
+    return (
+        measured.value_codeable_concept is not NOTHING
+        or measured.value_boolean is not NOTHING
+        or measured.value_range is not NOTHING
+        or measured.value_ratio is not NOTHING
+        or measured.value_sampled_data is not NOTHING
+        or measured.value_time is not NOTHING
+        or measured.value_date_time is not NOTHING
+        or measured.value_period is not NOTHING
+    )
+
+
+def _from_quantity(quantity: Quantity) -> Value:
+    if not was_sent(quantity.value):
+        raise NotUsable("no-value")
+    number = number_in(quantity.value)
+    if number is None or quantity.comparator not in _COMPARATORS:
+        raise NotUsable("unparseable")
+    comparator = _COMPARATORS[quantity.comparator]
+    return Value(number, comparator, quantity.unit, quantity.code)
+
+
+def _from_integer(raw: Raw) -> Value:
+    number = number_in(raw)
+    if number is None or number.value.denominator != 1:
+        raise NotUsable("unparseable")
+    return Value(number, None)
+
+
+def _from_text(text: str, spellings: Mapping[str, str]) -> Value:
+    match = _TEXT.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
+    number = number_from(match[2].removeprefix("+")) if match else None
+    if match is None or number is None:
+        raise NotUsable("unparseable")
+    unit = match[3]
+    known = "".join(unit.split()) in spellings and not unit.isdigit()
+    if unit and not known and _NO_UNIT.match(unit):
+        raise NotUsable("unparseable")
+    return Value(number, _COMPARATORS[match[1]], unit or None)

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hook requests and files become the same material."""
+
+import json
+
+import pytest
+
+from cds_service.errors import PayloadTooLarge, RequestError
+from cds_service.hooks.request import read_request
+from cds_service.intake.documents import material_from_document, read_resources
+from cds_service.intake.material import Kind, Material, material_from_request
+from cds_service.intake.record import read_record
+from cds_service.labs.record import PatientRecord
+from tests.intake.packs import NOW, PACK, Json, bundle, coded, observation
+
+PATIENT: Json = {"resourceType": "Patient", "id": "p1", "gender": "female"}
+ERROR: Json = {"resourceType": "OperationOutcome", "issue": [{"severity": "error"}]}
+
+
+def draft(kind: str = "ServiceRequest", **other: object) -> Json:
+    return {
+        "resourceType": kind,
+        "id": "d",
+        "status": "draft",
+        "intent": "order",
+        "subject": {"reference": "Patient/p1"},
+        "code": coded("1742-6", text="the enzyme"),
+        **other,
+    }
+
+
+def call(prefetch: Json, **context: object) -> bytes:
+    hook = "order-select" if "selections" in context else "patient-view"
+    if "draftOrders" in context and "selections" not in context:
+        hook = "order-sign"
+    made = {
+        "hook": hook,
+        "hookInstance": "d1577c69-dfbe-11ad-ba6d-3e05e953b2ea",
+        "context": {"userId": "Practitioner/1", "patientId": "p1", **context},
+        "prefetch": prefetch,
+    }
+    return json.dumps(made).encode()
+
+
+def material(
+    prefetch: Json, keys: dict[str, list[Kind]] | None = None, **context: object
+) -> Material:
+    request = read_request(call(prefetch, **context), max_depth=4, max_entries=1000)
+    return material_from_request(request, keys)
+
+
+def record(prefetch: Json, **context: object) -> PatientRecord:
+    made = material(prefetch, **context)
+    return read_record(PACK, made, now=NOW, zone=NOW.tzinfo, names_fallback=False)  # type: ignore[arg-type]
+
+
+def test_a_whole_request_becomes_a_record() -> None:
+    found = record(
+        {
+            "patient": PATIENT,
+            "observations": bundle(observation()),
+            "conditions": bundle(),
+            "medicationRequests": None,
+        }
+    )
+
+    assert (found.patient.sex, len(found.results)) == ("female", 1)
+    assert (found.conditions, found.medicines, found.orders) == ((), (), None)
+    assert found.incomplete == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "medicines"),
+    [
+        ("medicationRequests", None, ()),
+        ("medicationStatements", {"resourceType": "Bundle"}, ()),
+        ("medicationRequests", ERROR, None),
+        ("medicationRequests", "garbage", None),
+        ("medicationRequests", {"resourceType": "Bundle", "total": 3}, None),
+        ("whatever", None, None),
+    ],
+)
+def test_a_key_decides_what_is_known(key: str, value: object, medicines: object) -> None:
+    assert record({key: value}).medicines == medicines
+
+
+def test_one_of_two_questions_about_medicines_is_enough() -> None:
+    found = record({"medicationRequests": None, "medicationStatements": ERROR})
+
+    assert (found.medicines, found.incomplete) == ((), ("medicines: could not be fetched",))
+
+
+def test_what_a_key_holds_counts_whatever_its_name() -> None:
+    found = record({"-user": {"resourceType": "Practitioner"}, "epicLabs": bundle(observation())})
+
+    assert len(found.results) == 1
+
+
+def test_a_site_may_name_its_keys() -> None:
+    made = material({"rx": None}, {"rx": ["MedicationRequest"]})
+
+    assert made.available == {"MedicationRequest"}
+
+
+@pytest.mark.parametrize(
+    ("prefetch", "note"),
+    [
+        (
+            {
+                "observations": bundle(
+                    observation(), link=[{"relation": "next", "url": "https://fhir.example?p=2"}]
+                )
+            },
+            "laboratory results: only a part was sent",
+        ),
+        ({"observations": bundle(observation(), total=9)}, "laboratory results: only a part was sent"),
+        ({"observations": ERROR}, "laboratory results: could not be fetched"),
+        ({"conditions": ERROR}, "conditions: could not be fetched"),
+        ({"whatever": ERROR}, "some data: could not be fetched"),
+        (
+            {"observations": bundle(observation(), observation(id="x", status=5))},
+            "laboratory results: some could not be read",
+        ),
+        (
+            {"patient": {"resourceType": "Patient", "gender": 5}},
+            "the patient's own data: some could not be read",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_named_for_the_card(prefetch: Json, note: str) -> None:
+    assert record(prefetch).incomplete == (note,)
+
+
+def test_a_bad_resource_is_listed_and_the_good_ones_are_used() -> None:
+    found = record({"observations": bundle(observation(), observation(id="x", status=[5]))})
+
+    assert len(found.results) == 1
+    assert [(one.reason, one.reference) for one in found.set_aside] == [
+        ("invalid-resource", "Observation/x")
+    ]
+
+
+def test_the_same_resource_under_two_keys_counts_once() -> None:
+    found = record({"a": bundle(observation()), "b": observation()})
+
+    assert (len(found.results), found.set_aside) == (1, ())
+
+
+def test_only_selected_orders_are_judged() -> None:
+    drafts = bundle(draft(), draft(id="e", code=coded("1975-2")))
+
+    found = record({}, selections=["ServiceRequest/d", "ServiceRequest/gone"], draftOrders=drafts)
+
+    assert [one.reference for one in found.ordering] == ["ServiceRequest/d"]
+    assert found.ordering[0].texts == ("the enzyme",)
+    assert [one.reference for one in found.orders or ()] == ["ServiceRequest/d", "ServiceRequest/e"]
+
+
+@pytest.mark.parametrize("name", ["d", "https://fhir.example/ServiceRequest/d"])
+def test_a_selection_may_be_an_id_or_an_address(name: str) -> None:
+    assert len(record({}, selections=[name], draftOrders=bundle(draft())).ordering) == 1
+
+
+def test_all_orders_are_judged_when_they_are_signed() -> None:
+    product: Json = {"resourceType": "Medication", "id": "m", "code": {"text": "isoniazid"}}
+    prescription = draft(
+        "MedicationRequest", id="r", medicationReference={"reference": "Medication/m"}
+    )
+    over = draft(id="z", status="revoked")
+    other = draft(id="y", subject={"reference": "Patient/p2"})
+    found = record({}, draftOrders=bundle(draft(), prescription, product, over, other))
+
+    assert [one.texts for one in found.ordering] == [("the enzyme",), ("isoniazid",)]
+    assert [one.reason for one in found.set_aside] == ["other-patient"]
+    assert found.medicines is None
+
+
+def test_an_order_being_made_is_made_now() -> None:
+    found = record({"serviceRequests": None}, draftOrders=bundle(draft()))
+
+    assert [one.authored for one in found.orders or ()] == [NOW]
+    assert found.incomplete == ()
+
+
+def test_orders_being_made_are_not_all_orders() -> None:
+    found = record({}, draftOrders=bundle(draft()))
+
+    assert found.incomplete == ("open orders: only those being made now were sent",)
+
+
+def test_a_file_may_be_a_hook_request() -> None:
+    document = read_resources(call({"observations": bundle(observation())}))
+
+    assert document.kind == "request"
+    assert material_from_document(document).patient_id == "p1"
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "count"),
+    [
+        (json.dumps(bundle(observation(), PATIENT)), "bundle", 2),
+        (json.dumps(observation()), "resource", 1),
+        (json.dumps(observation(), indent=2), "resource", 1),
+        (f"{json.dumps(observation())}\n\n{json.dumps(PATIENT)}\n", "ndjson", 2),
+        (f"\ufeff{json.dumps(observation())}", "resource", 1),
+        (json.dumps({"resourceType": "Bundle", "type": "transaction"}), "bundle", 0),
+        (json.dumps(bundle(bundle(observation()))), "bundle", 1),
+    ],
+)
+def test_a_file_may_hold_resources(data: str, kind: str, count: int) -> None:
+    document = read_resources(data.encode())
+
+    assert (document.kind, len(document.found.entries)) == (kind, count)
+
+
+def test_a_bad_line_is_named() -> None:
+    bad = json.dumps(observation(status=5))
+
+    document = read_resources(f"{json.dumps(PATIENT)}\n{bad}\n".encode())
+
+    assert [one.where for one in document.unreadable] == ["line 2: $.status"]
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"x", b"[]", b'{"a": 1}\nx', b'{"resourceType": "Unheard"}', b"\xff", b"5"]
+)
+def test_another_file_is_refused(data: bytes) -> None:
+    with pytest.raises(RequestError):
+        read_resources(data)
+
+
+def test_a_file_of_too_many_resources_is_refused() -> None:
+    data = json.dumps(bundle(*[observation()] * 3)).encode()
+
+    with pytest.raises(PayloadTooLarge):
+        read_resources(data, max_entries=2)
+    with pytest.raises(PayloadTooLarge):
+        read_resources(b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+
+
+def test_an_object_that_is_no_resource_is_listed() -> None:
+    document = read_resources(b'{"a": 1}')
+
+    assert [one.where for one in document.unreadable] == ["$.resourceType"]

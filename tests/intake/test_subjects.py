@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nothing of another patient is ever used."""
+
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from cds_service.errors import RequestError
+from cds_service.intake.record import read_record
+from cds_service.labs.record import PatientRecord
+from tests.intake.packs import NOW, PACK, Json, material_of, observation, record_of
+
+SERVER = "https://fhir.example/r4"
+UUID = "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea"
+
+
+def subject(reference: str | None) -> Json:
+    return observation(subject=None if reference is None else {"reference": reference})
+
+
+def asked_about(patient: str, *resources: Json, server: str | None = None) -> PatientRecord:
+    material = replace(material_of(*resources), patient_id=patient, fhir_server=server)
+    return read_record(PACK, material, now=NOW, zone=ZoneInfo("UTC"), names_fallback=False)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "Patient/p1",
+        "Patient/p1/_history/2",
+        f"{SERVER}/Patient/p1",
+        f"{SERVER}/Patient/p1/_history/2",
+        "http://FHIR.example/r4/Patient/p1",
+        "p1",
+        "#p1",
+        None,
+    ],
+)
+def test_the_patients_results_are_known_by_any_reference(reference: str | None) -> None:
+    assert len(asked_about("p1", subject(reference), server=SERVER).results) == 1
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "Patient/p2",
+        "Patient/p1x",
+        "Group/p1",
+        "https://other.example/r4/Patient/p1",
+        f"urn:uuid:{UUID}",
+        "p2",
+    ],
+)
+def test_results_of_another_patient_alone_are_refused(reference: str) -> None:
+    with pytest.raises(RequestError, match="all of another"):
+        asked_about("p1", subject(reference), server=SERVER)
+
+
+def test_results_of_another_patient_are_set_aside() -> None:
+    other = observation(id="r2", subject={"reference": "Patient/p2"})
+    record = asked_about("p1", observation(), other)
+
+    assert [one.reference for one in record.results] == ["Observation/r1"]
+    assert [(one.reason, one.reference) for one in record.set_aside] == [
+        ("other-patient", "Observation/r2")
+    ]
+
+
+@pytest.mark.parametrize("kind", ["MedicationRequest", "Condition", "ServiceRequest"])
+def test_nothing_else_of_another_patient_is_used(kind: str) -> None:
+    other: Json = {
+        "resourceType": kind,
+        "id": "x",
+        "status": "active",
+        "intent": "order",
+        "code": {"text": "x"},
+        "subject": {"reference": "Patient/p2"},
+    }
+    record = asked_about("p1", observation(), other)
+
+    assert not (record.medicines or record.conditions or record.orders)
+    assert [one.reason for one in record.set_aside] == ["other-patient"]
+
+
+def test_a_result_without_subject_is_not_used_beside_anothers() -> None:
+    record = asked_about(
+        "p1",
+        observation(),
+        observation(id="r2", subject=None, effectiveDateTime="2026-06-01"),
+        observation(id="r3", subject={"reference": "Patient/p2"}),
+    )
+
+    assert [one.reference for one in record.results] == ["Observation/r1"]
+    assert [one.reason for one in record.set_aside] == ["no-subject", "other-patient"]
+
+
+def test_another_patient_resource_is_refused() -> None:
+    with pytest.raises(RequestError) as caught:
+        asked_about("p1", {"resourceType": "Patient", "id": "p2"}, observation())
+
+    assert caught.value.where == "$.prefetch"
+    assert "p2" not in str(caught.value)
+
+
+def test_an_equal_id_on_the_server_of_the_patient_counts() -> None:
+    patient: Json = {"resourceType": "Patient", "id": "p1"}
+    elsewhere = subject("https://elsewhere.example/Patient/p1")
+
+    with pytest.raises(RequestError):
+        asked_about("p1", patient, elsewhere)
+
+
+def test_a_patient_of_a_collection_is_known_by_its_address() -> None:
+    material = material_of(subject(f"urn:uuid:{UUID}"))
+    patient = material_of({"resourceType": "Patient", "id": "p1"}).entries[0]
+    address = f"urn:uuid:{UUID}"
+    entries = (*material.entries, type(patient)(full_url=address, resource=patient.resource))
+    record = read_record(
+        PACK,
+        replace(material, entries=entries),
+        now=NOW,
+        zone=ZoneInfo("UTC"),
+        names_fallback=False,
+    )
+
+    assert (len(record.results), record.patient.reference) == (1, "Patient/p1")
+
+
+def test_a_file_is_about_its_one_subject() -> None:
+    assert record_of(observation()).patient.reference == "Patient/p1"
+    assert record_of(subject(None)).patient.reference == ""
+
+
+def test_a_file_about_two_patients_is_refused() -> None:
+    with pytest.raises(RequestError, match="one patient"):
+        record_of(observation(), observation(id="r2", subject={"reference": "Patient/p2"}))
+    with pytest.raises(RequestError, match="one patient"):
+        record_of({"resourceType": "Patient", "id": "a"}, {"resourceType": "Patient", "id": "b"})
