@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""THE CORE: a patient's record in, decisions out.
+
+`decide` is a pure function of the pack, the record and the time. It touches no clock, network,
+file, log or database. Every rule leaves a decision, fired or not, with its reasons.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from cds_service.knowledge.conditions import MeasureCompare, leaves, markers_of
+from cds_service.knowledge.model import INDICATORS, Pack
+from cds_service.knowledge.reads import inputs_of
+from cds_service.labs.facts import FactFinders, fact_finders, facts_of, facts_ordered
+from cds_service.labs.frames import NO_RESULT, Chooser, Frame, by_marker
+from cds_service.labs.patient import person_on
+from cds_service.labs.record import PatientRecord, SetAside
+from cds_service.rules.answer import CompiledRule, Decision, answer, compile_rule, first_reason
+from cds_service.rules.contest import offer_once, settle
+from cds_service.rules.evaluate import Test, compiled
+from cds_service.rules.measures import with_measures
+
+DECEASED = "deceased"
+INDEX_PRELIMINARY = "index-preliminary"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A pack compiled once, ready for any number of patients."""
+
+    pack: Pack
+    rules: tuple[CompiledRule, ...]
+    finders: FactFinders
+    silent: tuple[tuple[Test, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Every decision about one patient at one time; shown cards come first, most severe first.
+
+    `silent` names why the whole pack is silent, if it is; `frames` holds the frame of each index.
+    """
+
+    pack: Pack
+    record: PatientRecord
+    now: datetime
+    decisions: tuple[Decision, ...]
+    frames: tuple[Frame, ...]
+    silent: str | None = None
+
+
+def compile_pack(pack: Pack) -> Program:
+    """The pack with its active rules compiled."""
+    return Program(
+        pack=pack,
+        rules=tuple(
+            compile_rule(rule, pack) for rule in pack.rules.values() if rule.status == "active"
+        ),
+        finders=fact_finders(pack),
+        silent=tuple((compiled(reason.when), reason.because) for reason in pack.scope.silent_when),
+    )
+
+
+def decide(program: Program, record: PatientRecord, now: datetime, hook: str) -> Outcome:
+    """Every decision of the rules of this hook; `now` is an aware time."""
+    chooser = chooser_of(program, record, now)
+    bare = chooser.bare_frame(None)
+    rules = [one for one in program.rules if hook in one.rule.hooks]
+    silent = _silent_because(program, record, bare)
+    if silent is not None:
+        decisions = [
+            Decision(rule=one.rule, answer="no card", frame=bare, because=silent) for one in rules
+        ]
+        return Outcome(
+            pack=program.pack,
+            record=record,
+            now=now,
+            decisions=tuple(decisions),
+            frames=(),
+            silent=silent,
+        )
+    frames = _Frames(program, chooser)
+    decisions = [_about_results(one, frames, record, now) for one in rules if one.rule.about]
+    decisions = settle(decisions, program.pack.precedence)
+    for one in rules:
+        if not one.rule.about:
+            decisions.extend(_about_set_aside(one, chooser, record, now))
+    decisions = offer_once(decisions, dict(program.pack.orders))
+    decisions.sort(key=lambda one: (not one.shown, -INDICATORS.index(one.indicator)))
+    return Outcome(
+        pack=program.pack,
+        record=record,
+        now=now,
+        decisions=tuple(decisions),
+        frames=tuple(frames.all()),
+    )
+
+
+def chooser_of(program: Program, record: PatientRecord, now: datetime) -> Chooser:
+    """The patient's results, facts and person, ready to be framed."""
+    pack = program.pack
+    ordered = {
+        order.id
+        for order in pack.orders.values()
+        for one in record.ordering
+        if not order.equivalents.isdisjoint(one.codes)
+    }
+    return Chooser(
+        pack=pack,
+        now=now,
+        person=person_on(record.patient, now.date()),
+        facts=facts_of(pack, program.finders, record),
+        ordering=facts_ordered(pack, program.finders, record) | ordered,
+        by_marker=by_marker(record.results),
+    )
+
+
+def _silent_because(program: Program, record: PatientRecord, frame: Frame) -> str | None:
+    if program.pack.scope.silent_if_deceased and record.patient.deceased:
+        return DECEASED
+    return first_reason(program.silent, frame)
+
+
+class _Frames:
+    """The frames of one patient, each made when first asked for."""
+
+    def __init__(self, program: Program, chooser: Chooser) -> None:
+        self.pack = program.pack
+        self._chooser = chooser
+        self._made: dict[tuple[str, bool], Frame | None] = {}
+
+    def get(self, marker: str, *, with_preliminary: bool) -> Frame | None:
+        """The frame around the newest result of the marker."""
+        key = (marker, with_preliminary)
+        if key not in self._made:
+            frame = self._chooser.frame(marker, with_preliminary=with_preliminary)
+            self._made[key] = None if frame is None else with_measures(frame, self.pack.measures)
+        return self._made[key]
+
+    def all(self) -> Iterator[Frame]:
+        """Every frame that was made."""
+        return (frame for frame in self._made.values() if frame is not None)
+
+    def empty(self) -> Frame:
+        """A frame without results."""
+        return self._chooser.bare_frame(None)
+
+
+def _about_results(
+    one: CompiledRule, frames: _Frames, record: PatientRecord, now: datetime
+) -> Decision:
+    """The first card of the frames that the rule may read, else the most telling other answer."""
+    found: list[Decision] = []
+    for frame in _readable(one, frames):
+        decision = answer(one, frame, record, now, frames.pack.scope.order_days)
+        if decision.shown:
+            rests = _rests_on_preliminary(decision, frames.pack)
+            return _as_preliminary(decision) if rests else decision
+        found.append(decision)
+    if found:
+        return next((d for d in found if d.answer == "no card" and d.withheld), found[0])
+    return _without_frame(one, frames)
+
+
+def _readable(one: CompiledRule, frames: _Frames) -> Iterator[Frame]:
+    kinds = (False, True) if one.rule.indicator == "critical" else (False,)
+    for with_preliminary in kinds:
+        for marker in one.rule.about:
+            frame = frames.get(marker, with_preliminary=with_preliminary)
+            if frame is not None:
+                yield frame
+
+
+def _without_frame(one: CompiledRule, frames: _Frames) -> Decision:
+    marker = one.rule.about[0]
+    frame = frames.get(marker, with_preliminary=True)
+    if frame is not None:
+        return Decision(rule=one.rule, answer="no card", frame=frame, because=INDEX_PRELIMINARY)
+    reason = NO_RESULT.format(marker=marker)
+    missing = (f"{marker}: present",)
+    return Decision(
+        rule=one.rule,
+        answer="not enough data",
+        frame=frames.empty(),
+        because=reason,
+        missing=missing,
+    )
+
+
+def _rests_on_preliminary(decision: Decision, pack: Pack) -> bool:
+    read = {decision.frame.index}
+    for leaf in leaves(decision.rule.when):
+        read.update(markers_of(leaf))
+        if isinstance(leaf, MeasureCompare):
+            read.update(inputs_of(pack.measures[leaf.measure]))
+    readings = decision.frame.readings
+    return any(readings[m].result.status == "preliminary" for m in read if m in readings)
+
+
+def _as_preliminary(decision: Decision) -> Decision:
+    """A card on a preliminary result carries no orders."""
+    return replace(decision, preliminary=True, orders=())
+
+
+def _about_set_aside(
+    one: CompiledRule, chooser: Chooser, record: PatientRecord, now: datetime
+) -> Iterator[Decision]:
+    """One card a marker that has a recent result set aside for the rule's reason."""
+    seen: set[str] = set()
+    for item in record.set_aside:
+        if not item.marker or item.marker in seen or not chooser.is_recent(item.time):
+            continue
+        decision = _of_set_aside(one, item, chooser, record, now)
+        if decision.shown:
+            seen.add(item.marker)
+            yield decision
+    if not seen:
+        yield Decision(
+            rule=one.rule,
+            answer="no card",
+            frame=chooser.bare_frame(None),
+            because="condition-not-met",
+        )
+
+
+def _of_set_aside(
+    one: CompiledRule, item: SetAside, chooser: Chooser, record: PatientRecord, now: datetime
+) -> Decision:
+    frame = chooser.bare_frame(item)
+    return answer(one, frame, record, now, chooser.pack.scope.order_days)

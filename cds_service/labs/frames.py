@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which results count: the index of a rule and the frame of results around it.
+
+This is the only place that chooses results. Rules, texts and orders read a frame; they never
+search. See `docs/reference/language.md`, "Frames".
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+from cds_service.knowledge.model import Marker, Pack
+from cds_service.labs.facts import FactAnswer
+from cds_service.labs.limits import Limit, limit_of
+from cds_service.labs.patient import Person
+from cds_service.labs.record import LabResult, SetAside
+
+NO_RESULT = "no-eligible-{marker}"
+HEMOLYSED = "hemolyzed-specimen"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A chosen result with its limits and the previous test of the same marker."""
+
+    result: LabResult
+    upper: Limit | None
+    lower: Limit | None
+    screening: Limit | None
+    previous: LabResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureValue:
+    """A measure: its exact value, or the reason why it is withheld (neither: inputs missing)."""
+
+    value: Fraction | None = None
+    because: str | None = None
+    called: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """Everything that conditions may look at, around one index result."""
+
+    index: str  # marker id; empty for rules about set-aside results
+    person: Person
+    facts: Mapping[str, FactAnswer]
+    ordering: frozenset[str]
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    later: frozenset[str] = frozenset()  # markers with a result strictly after the index
+    not_used: Mapping[str, str] = field(default_factory=dict)  # marker -> reason
+    measures: Mapping[str, MeasureValue] = field(default_factory=dict)
+    set_aside: SetAside | None = None
+
+    @property
+    def index_result(self) -> LabResult | None:
+        """The result that the rule is about."""
+        reading = self.readings.get(self.index)
+        return reading.result if reading else None
+
+    @property
+    def preliminary(self) -> bool:
+        """Whether the index is a preliminary result."""
+        result = self.index_result
+        return result is not None and result.status == "preliminary"
+
+
+@dataclass(frozen=True, slots=True)
+class Chooser:
+    """The results of one patient by marker, oldest first, ready to be framed."""
+
+    pack: Pack
+    now: datetime
+    person: Person
+    facts: Mapping[str, FactAnswer]
+    ordering: frozenset[str]
+    by_marker: Mapping[str, tuple[LabResult, ...]]
+
+    def frame(self, index_marker: str, *, with_preliminary: bool) -> Frame | None:
+        """The frame around the newest result of this marker, or `None` if none is recent enough."""
+        index = self._index(index_marker, with_preliminary=with_preliminary)
+        if index is None:
+            return None
+        readings: dict[str, Reading] = {}
+        not_used: dict[str, str] = {}
+        later: set[str] = set()
+        for name, results in self.by_marker.items():
+            marker = self.pack.markers[name]
+            if name == index_marker:
+                readings[name] = self._reading(marker, index, results)
+                continue
+            usable = [one for one in results if with_preliminary or one.status != "preliminary"]
+            intact = [one for one in usable if marker.used_if_hemolysed or not one.hemolysed]
+            if any(one.time > index.time for one in intact if one.status != "preliminary"):
+                later.add(name)
+            chosen = self._paired(marker, intact, index.time)
+            if chosen is not None:
+                readings[name] = self._reading(marker, chosen, ())
+            elif self._paired(marker, usable, index.time) is not None:
+                not_used[name] = HEMOLYSED
+        return Frame(
+            index=index_marker,
+            person=self.person,
+            facts=self.facts,
+            ordering=self.ordering,
+            readings=readings,
+            later=frozenset(later),
+            not_used=not_used,
+        )
+
+    def bare_frame(self, set_aside: SetAside | None) -> Frame:
+        """A frame without results, for rules about one that was set aside."""
+        return Frame(
+            index="",
+            person=self.person,
+            facts=self.facts,
+            ordering=self.ordering,
+            set_aside=set_aside,
+        )
+
+    def is_recent(self, time: datetime | None) -> bool:
+        """Whether a result of that time could still be an index."""
+        return time is None or self.now - time <= timedelta(days=self.pack.scope.index_days)
+
+    def _index(self, marker: str, *, with_preliminary: bool) -> LabResult | None:
+        used_if_hemolysed = self.pack.markers[marker].used_if_hemolysed
+        for result in reversed(self.by_marker.get(marker, ())):
+            if result.status == "preliminary" and not with_preliminary:
+                continue
+            if result.hemolysed and not used_if_hemolysed:
+                continue
+            return result if self.is_recent(result.time) else None
+        return None
+
+    def _paired(
+        self, marker: Marker, results: Iterable[LabResult], index_time: datetime
+    ) -> LabResult | None:
+        """The result nearest to the index (of two equally near the later), or the newest."""
+        reach = timedelta(hours=marker.pairing.hours)
+        if marker.pairing.around == "now":
+            recent = [one for one in results if self.now - one.time <= reach]
+            return recent[-1] if recent else None
+        near = [one for one in results if abs(one.time - index_time) <= reach]
+        return min(reversed(near), key=lambda one: abs(one.time - index_time), default=None)
+
+    def _reading(
+        self, marker: Marker, result: LabResult, history: tuple[LabResult, ...]
+    ) -> Reading:
+        earlier = [
+            one
+            for one in history
+            if one.time < result.time
+            and one.status != "preliminary"
+            and (marker.used_if_hemolysed or not one.hemolysed)
+        ]
+        return Reading(
+            result=result,
+            upper=limit_of(marker, "upper limit", result, self.person),
+            lower=limit_of(marker, "lower limit", result, self.person),
+            screening=limit_of(marker, "screening limit", result, self.person),
+            previous=earlier[-1] if earlier else None,
+        )
+
+
+def by_marker(results: Iterable[LabResult]) -> dict[str, tuple[LabResult, ...]]:
+    """The results of each marker, oldest first; at one time a final one after a preliminary."""
+    groups: dict[str, list[LabResult]] = {}
+    for result in results:
+        groups.setdefault(result.marker, []).append(result)
+    return {
+        marker: tuple(sorted(group, key=lambda one: (one.time, one.status != "preliminary")))
+        for marker, group in groups.items()
+    }

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The limit that a result is judged by: the first line of the marker's policy that applies.
+
+A policy line is the laboratory's own limit, used only inside the stretch the pack believes, or a
+stated amount. An unknown age counts as adult: a line that asks for an age range is skipped when
+the age is not known.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from cds_service.amounts import exactly
+from cds_service.knowledge.conditions import LimitKind
+from cds_service.knowledge.model import LimitChoice, Marker
+from cds_service.labs.patient import Person, meets
+from cds_service.labs.record import LabResult, ReferenceRange
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """An amount in the marker's unit and the name of where it came from."""
+
+    amount: Fraction
+    named: str
+
+
+def limit_of(marker: Marker, kind: LimitKind, result: LabResult, person: Person) -> Limit | None:
+    """The limit for this result, or `None` if the policy finds none."""
+    for choice in marker.limits.get(kind, ()):
+        if meets(choice.applies, person) is not True:
+            continue
+        amount = _amount(choice, kind, result, person)
+        if amount is not None:
+            return Limit(amount, choice.named)
+    return None
+
+
+def _amount(
+    choice: LimitChoice, kind: LimitKind, result: LabResult, person: Person
+) -> Fraction | None:
+    if choice.amount is not None:
+        return choice.amount
+    printed = lab_limit(kind, result, person)
+    if printed is None:
+        return None
+    if choice.believed is not None and not choice.believed.contains(exactly(printed)):
+        return None
+    return printed
+
+
+def lab_limit(kind: LimitKind, result: LabResult, person: Person) -> Fraction | None:
+    """The limit that the laboratory printed for a person of this age and sex, if it is one."""
+    fitting = [one for one in result.ranges if _fits(one, person) and _end(one, kind) is not None]
+    if not fitting:
+        return None
+    most = max(_detail(one) for one in fitting)
+    ends = {_end(one, kind) for one in fitting if _detail(one) == most}
+    return ends.pop() if len(ends) == 1 else None  # two that differ: neither is believed
+
+
+def _end(one: ReferenceRange, kind: LimitKind) -> Fraction | None:
+    return one.low if kind == "lower limit" else one.high
+
+
+def _detail(one: ReferenceRange) -> int:
+    """How much the range says about whom it is for."""
+    return (one.sex is not None) + (one.age_from is not None or one.age_below is not None)
+
+
+def _fits(one: ReferenceRange, person: Person) -> bool:
+    if one.sex is not None and one.sex != person.sex:
+        return False
+    if one.age_from is None and one.age_below is None:
+        return True
+    if person.months is None:
+        return False
+    least, most = person.months
+    old_enough = one.age_from is None or least >= one.age_from
+    young_enough = one.age_below is None or most < one.age_below
+    return old_enough and young_enough

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One rule, one patient: the answer, its reasons and the orders it would propose.
+
+A rule answers on its own here; what cards do to each other is `rules.contest`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cds_service.amounts import Known
+from cds_service.knowledge.conditions import AgeCompare, Condition, FactIs, leaves
+from cds_service.knowledge.model import (
+    INDICATORS,
+    PRIORITIES,
+    Answer,
+    Indicator,
+    Order,
+    Pack,
+    Priority,
+    Rule,
+    Suggestion,
+)
+from cds_service.labs.frames import Frame
+from cds_service.labs.record import PatientRecord
+from cds_service.rules.evaluate import Test, compiled, met_by
+
+ALREADY_ORDERED = "active-order-exists"
+RESULT_SINCE = "result-since-index"
+NOT_NEEDED = "condition-not-met"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """An order that a card offers, in days from the evaluation."""
+
+    order: str
+    first_day: int
+    last_day: int
+    priority: Priority
+    recommended: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """An order that the rule knows but does not offer, and why."""
+
+    order: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What became of one rule for one patient.
+
+    `because` says why there is no card; `missing` names what would have to be known for an
+    answer; `unknown` names what was asked in vain while a card was still certain.
+    """
+
+    rule: Rule
+    answer: Answer
+    frame: Frame
+    because: str | None = None
+    replaced_by: str | None = None
+    indicator: Indicator = "info"
+    trigger: str | None = None
+    preliminary: bool = False
+    orders: tuple[Proposal, ...] = ()
+    withheld: tuple[Withheld, ...] = ()
+    says: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> bool:
+        """Whether a card goes out."""
+        return self.answer == "card"
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledSuggestion:
+    """A suggestion with its conditions as functions."""
+
+    suggestion: Suggestion
+    order: Order
+    when: Test | None
+    unless: tuple[tuple[Test, str], ...]
+    recommended: Test | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """A rule with its conditions as functions, made once when the pack is loaded."""
+
+    rule: Rule
+    when: Test
+    unless: tuple[tuple[Test, str], ...]
+    urgencies: tuple[tuple[Test, Indicator], ...]
+    also: tuple[tuple[Test, str], ...]
+    suggestions: tuple[CompiledSuggestion, ...]
+    side_facts: tuple[tuple[Test, str], ...] = field(default=())
+
+
+def compile_rule(rule: Rule, pack: Pack) -> CompiledRule:
+    """The rule ready to be answered."""
+    return CompiledRule(
+        rule=rule,
+        when=compiled(rule.when),
+        unless=tuple((compiled(reason.when), reason.because) for reason in rule.unless),
+        urgencies=tuple((compiled(one.when), one.indicator) for one in rule.urgencies),
+        also=tuple((compiled(when), word) for word, when in rule.also_say.items()),
+        suggestions=tuple(
+            CompiledSuggestion(
+                suggestion=one,
+                order=pack.orders[one.order],
+                when=None if one.when is None else compiled(one.when),
+                unless=tuple((compiled(reason.when), reason.because) for reason in one.unless),
+                recommended=(
+                    one.recommended
+                    if one.recommended is None or isinstance(one.recommended, bool)
+                    else compiled(one.recommended)
+                ),
+            )
+            for one in rule.suggestions
+        ),
+        side_facts=tuple(_side_facts(rule)),
+    )
+
+
+def _side_facts(rule: Rule) -> Iterator[tuple[Test, str]]:
+    """Facts and age that may change the card although `when` does not rest on them."""
+    conditions: list[Condition] = [reason.when for reason in rule.unless]
+    conditions.extend(urgency.when for urgency in rule.urgencies)
+    for suggestion in rule.suggestions:
+        conditions.extend(reason.when for reason in suggestion.unless)
+        if suggestion.when is not None:
+            conditions.append(suggestion.when)
+        if suggestion.recommended is not None and not isinstance(suggestion.recommended, bool):
+            conditions.append(suggestion.recommended)
+    seen: set[str] = set()
+    for condition in conditions:
+        for leaf in leaves(condition):
+            subject = leaf.fact if isinstance(leaf, FactIs) else "age"
+            if isinstance(leaf, FactIs | AgeCompare) and subject not in seen:
+                seen.add(subject)
+                yield compiled(leaf), subject
+
+
+def answer(
+    compiled_rule: CompiledRule, frame: Frame, record: PatientRecord, now: datetime, order_days: int
+) -> Decision:
+    """The rule's answer in this frame."""
+    rule = compiled_rule.rule
+    known = compiled_rule.when(frame)
+    if known is None:
+        missing = tuple(_missing(rule.when, frame))
+        return Decision(rule=rule, answer="not enough data", frame=frame, missing=missing)
+    if known is False:
+        return Decision(rule=rule, answer="no card", frame=frame, because="condition-not-met")
+    because = first_reason(compiled_rule.unless, frame)
+    if because is not None:
+        withheld = tuple(Withheld(one.order, because) for one in rule.suggestions)
+        return Decision(
+            rule=rule, answer="no card", frame=frame, because=because, withheld=withheld
+        )
+    orders, withheld = _orders(compiled_rule, frame, record, now, order_days)
+    return Decision(
+        rule=rule,
+        answer="card",
+        frame=frame,
+        indicator=_indicator(compiled_rule, frame),
+        trigger=met_by(rule.when, frame) or frame.index,
+        orders=orders,
+        withheld=withheld,
+        says=tuple(word for test, word in compiled_rule.also if test(frame) is True),
+        unknown=tuple(name for test, name in compiled_rule.side_facts if test(frame) is None),
+    )
+
+
+def first_reason(reasons: Iterable[tuple[Test, str]], frame: Frame) -> str | None:
+    """The word of the first reason that is known to hold."""
+    return next((because for test, because in reasons if test(frame) is True), None)
+
+
+def _missing(condition: Condition, frame: Frame) -> Iterator[str]:
+    for leaf in leaves(condition):
+        if compiled(leaf)(frame) is None:
+            yield leaf.in_words()
+
+
+def _indicator(compiled_rule: CompiledRule, frame: Frame) -> Indicator:
+    found = [compiled_rule.rule.indicator]
+    found.extend(indicator for test, indicator in compiled_rule.urgencies if test(frame) is True)
+    return max(found, key=INDICATORS.index)
+
+
+def _orders(
+    compiled_rule: CompiledRule,
+    frame: Frame,
+    record: PatientRecord,
+    now: datetime,
+    order_days: int,
+) -> tuple[tuple[Proposal, ...], tuple[Withheld, ...]]:
+    proposals: list[Proposal] = []
+    withheld: list[Withheld] = []
+    for one in compiled_rule.suggestions:
+        because = _withheld_because(one, frame, record, now, order_days)
+        if because is not None:
+            withheld.append(Withheld(one.order.id, because))
+            continue
+        proposals.append(
+            Proposal(
+                order=one.order.id,
+                first_day=one.suggestion.first_day,
+                last_day=one.suggestion.last_day,
+                priority=one.suggestion.priority,
+                recommended=_recommended(one.recommended, frame),
+            )
+        )
+    return tuple(proposals), tuple(withheld)
+
+
+def _recommended(opinion: Callable[[Frame], Known] | bool | None, frame: Frame) -> bool | None:
+    if opinion is None or isinstance(opinion, bool):
+        return opinion
+    return opinion(frame) is True
+
+
+def _withheld_because(
+    one: CompiledSuggestion,
+    frame: Frame,
+    record: PatientRecord,
+    now: datetime,
+    order_days: int,
+) -> str | None:
+    if one.when is not None and one.when(frame) is not True:
+        return NOT_NEEDED
+    reason = first_reason(one.unless, frame)
+    if reason is not None:
+        return reason
+    if is_answered(one.order, frame):
+        return RESULT_SINCE
+    index = frame.index_result
+    since = index.time if index else None
+    if is_ordered(one.order, one.suggestion.priority, since, record, now, order_days):
+        return ALREADY_ORDERED
+    return None
+
+
+def is_answered(order: Order, frame: Frame) -> bool:
+    """Whether every marker that would answer the order has a result later than the index."""
+    return bool(order.answered_by) and frame.later.issuperset(order.answered_by)
+
+
+def is_ordered(
+    order: Order,
+    priority: Priority,
+    since: datetime | None,
+    record: PatientRecord,
+    now: datetime,
+    order_days: int,
+) -> bool:
+    """Whether an open order of the last `order_days` makes this one needless.
+
+    An urgent or stat suggestion yields only to an order of at least its priority that was written
+    after the index result, at `since`.
+    """
+    oldest = now - timedelta(days=order_days)
+    wanted = PRIORITIES.index(priority)
+    for one in record.orders or ():
+        if order.equivalents.isdisjoint(one.codes):
+            continue
+        if one.authored is not None and one.authored < oldest:
+            continue
+        after = since is None or (one.authored is not None and one.authored > since)
+        if wanted == 0 or (after and PRIORITIES.index(one.priority) >= wanted):
+            return True
+    return False

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What cards do to each other: replacing, joining orders, and each order offered once.
+
+All rules have been answered before this begins, so no rule sees another's orders. The statements
+of the pack are applied from top to bottom.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from cds_service.knowledge.model import INDICATORS, PRIORITIES, Order, Replacement
+from cds_service.rules.answer import Decision, Proposal, Withheld
+
+REPLACED = "replaced-by:{rule}"
+OFFERED = "offered-by:{rule}"
+
+
+def settle(decisions: Sequence[Decision], precedence: Iterable[Replacement]) -> list[Decision]:
+    """The decisions after every statement of precedence, in the order they came."""
+    current = {decision.rule.id: decision for decision in decisions}
+    for statement in precedence:
+        _apply(statement, current)
+    return [current[decision.rule.id] for decision in decisions]
+
+
+def _apply(statement: Replacement, current: dict[str, Decision]) -> None:
+    winner_id = next((rule for rule in statement.by if _stands(rule, current)), None)
+    if winner_id is None:
+        return
+    for loser_id in statement.replaced:
+        if loser_id == winner_id or not _stands(loser_id, current):
+            continue
+        winner, loser = current[winner_id], current[loser_id]
+        current[winner_id] = _taking_over(winner, loser, orders_join=statement.orders_join)
+        current[loser_id] = replace(
+            loser,
+            answer="no card",
+            because=REPLACED.format(rule=winner_id),
+            replaced_by=winner_id,
+            orders=(),
+            withheld=(
+                *loser.withheld,
+                *(Withheld(one.order, REPLACED.format(rule=winner_id)) for one in loser.orders),
+            ),
+        )
+
+
+def _stands(rule: str, current: dict[str, Decision]) -> bool:
+    return rule in current and current[rule].shown
+
+
+def _taking_over(winner: Decision, loser: Decision, *, orders_join: bool) -> Decision:
+    """The winner with the higher indicator of the two and, if orders join, with both orders."""
+    indicator = max(winner.indicator, loser.indicator, key=INDICATORS.index)
+    orders = join(winner.orders, loser.orders) if orders_join else winner.orders
+    offered = {one.order for one in orders}
+    withheld = tuple(one for one in winner.withheld if one.order not in offered)
+    return replace(winner, indicator=indicator, orders=orders, withheld=withheld)
+
+
+def join(own: Sequence[Proposal], others: Sequence[Proposal]) -> tuple[Proposal, ...]:
+    """Both lists, each order once: with the more urgent priority and the earlier end."""
+    joined = {one.order: one for one in own}
+    for other in others:
+        mine = joined.get(other.order)
+        joined[other.order] = other if mine is None else _sooner(mine, other)
+    return tuple(joined.values())
+
+
+def _sooner(mine: Proposal, other: Proposal) -> Proposal:
+    window = other if other.last_day < mine.last_day else mine
+    return replace(
+        mine,
+        first_day=window.first_day,
+        last_day=window.last_day,
+        priority=max(mine.priority, other.priority, key=PRIORITIES.index),
+        recommended=mine.recommended if mine.recommended is not None else other.recommended,
+    )
+
+
+def offer_once(decisions: Sequence[Decision], orders: dict[str, Order]) -> list[Decision]:
+    """Each order code on one card only.
+
+    It stays on the card with the more severe indicator; of two alike on the one with the earlier
+    end of the window, then the higher priority, then the earlier in the list.
+    """
+    keeper: dict[tuple[str, str], tuple[tuple[int, int, int], Decision]] = {}
+    for decision in decisions:
+        for one in decision.orders:
+            rank = (
+                -INDICATORS.index(decision.indicator),
+                one.last_day,
+                -PRIORITIES.index(one.priority),
+            )
+            code = _code(orders[one.order])
+            if code not in keeper or rank < keeper[code][0]:
+                keeper[code] = (rank, decision)
+    return [_keeping(decision, orders, keeper) for decision in decisions]
+
+
+def _keeping(
+    decision: Decision,
+    orders: dict[str, Order],
+    keeper: dict[tuple[str, str], tuple[tuple[int, int, int], Decision]],
+) -> Decision:
+    kept: list[Proposal] = []
+    withheld = list(decision.withheld)
+    for one in decision.orders:
+        owner = keeper[_code(orders[one.order])][1]
+        if owner is decision:
+            kept.append(one)
+        else:
+            withheld.append(Withheld(one.order, OFFERED.format(rule=owner.rule.id)))
+    if len(kept) == len(decision.orders):
+        return decision
+    return replace(decision, orders=tuple(kept), withheld=tuple(withheld))
+
+
+def _code(order: Order) -> tuple[str, str]:
+    return (order.code.system, order.code.code)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The word for a result: its band or grade, and whether a boundary is too near to be sure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cds_service.knowledge.model import Grade, Marker
+from cds_service.labs.frames import Frame, Reading
+from cds_service.rules.evaluate import compiled
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """A grade; `at_least` when a more severe one above it in the list is not known to be wrong."""
+
+    grade: Grade
+    at_least: bool
+
+
+def grade_of(grades: Iterable[Grade], frame: Frame) -> Graded | None:
+    """The first grade whose condition is true, or `None`: indeterminate."""
+    at_least = False
+    for grade in grades:
+        known = compiled(grade.when)(frame)
+        if known is True:
+            return Graded(grade, at_least)
+        at_least = at_least or known is None
+    return None
+
+
+def is_doubtful(marker: Marker, reading: Reading) -> bool:
+    """Whether a result in a coarse unit lies within half a reporting step of a boundary."""
+    near, value = marker.near, reading.result.value.exact
+    if near is None or value is None or reading.result.unit != near.unit:
+        return False
+    boundaries = list(near.amounts)
+    if reading.upper is not None:
+        boundaries.extend(times * reading.upper.amount for times in near.multiples)
+    return any(abs(value - boundary) <= near.distance for boundary in boundaries)

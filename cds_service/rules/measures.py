@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measures of a frame: values computed from exact results, or the reason to withhold them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+from cds_service.amounts import compare, exactly
+from cds_service.knowledge.formulas import Input
+from cds_service.knowledge.model import Measure
+from cds_service.labs.frames import Frame, MeasureValue
+from cds_service.rules.evaluate import compiled
+
+_AGE = "age"
+COMPARATOR = "not-applicable:comparator"
+
+
+def with_measures(frame: Frame, measures: Mapping[str, Measure]) -> Frame:
+    """The frame with every measure that is about its index."""
+    values = {
+        measure.id: _value(measure, frame)
+        for measure in measures.values()
+        if measure.about == frame.index
+    }
+    return replace(frame, measures=values)
+
+
+def _value(measure: Measure, frame: Frame) -> MeasureValue:
+    needed = {item.marker for item in measure.formula.inputs if item.marker != _AGE}
+    hemolysed = [reason for marker, reason in frame.not_used.items() if marker in needed]
+    if hemolysed:
+        return MeasureValue(because=hemolysed[0])
+    if not needed <= frame.readings.keys():
+        return MeasureValue()
+    for reason in measure.not_computed:
+        if compiled(reason.when)(frame) is True:
+            return MeasureValue(because=reason.because)
+    if any(_is_range(item, frame) for item in measure.formula.inputs):
+        return MeasureValue(because=COMPARATOR)
+    value = measure.formula.value(lambda item: _read(item, frame))
+    if value is None:
+        return MeasureValue()
+    return MeasureValue(value=value, called=_called(measure, value))
+
+
+def _is_range(item: Input, frame: Frame) -> bool:
+    """Whether the input came with a comparator, so that no single value can be computed."""
+    if item.marker == _AGE or item.part == "limit":
+        return False
+    reading = frame.readings[item.marker]
+    result = reading.result if item.part == "value" else reading.previous
+    return result is not None and result.value.exact is None
+
+
+def _read(item: Input, frame: Frame) -> Fraction | None:
+    if item.marker == _AGE:
+        years = frame.person.years
+        return None if years is None else Fraction(years)
+    reading = frame.readings[item.marker]
+    match item.part:
+        case "value":
+            return reading.result.value.exact
+        case "limit":
+            return reading.upper.amount if reading.upper else None
+        case "previous":
+            return reading.previous.value.exact if reading.previous else None
+
+
+def _called(measure: Measure, value: Fraction) -> str | None:
+    for reading in measure.readings:
+        if reading.relation == "otherwise":
+            return reading.called
+        if compare(exactly(value), reading.relation, exactly(reading.bound)) is True:
+            return reading.called
+    return None
