@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cases of a pack's files: what is given, what is expected, and whether it is so.
+
+`read_cases` takes them from the documents; each `but:` line becomes a case of its own.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from cds_service.knowledge.files import Data, Document, Where
+from cds_service.knowledge.pack import PackFiles
+from cds_service.knowledge.problems import Mark, Problem
+
+ARROW = " -> "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One worked example: the file and thing it is about, and each thing it expects."""
+
+    path: str  # inside the pack, such as rules/alt-very-low.yaml
+    about: str  # the id of the rule, marker, measure, fact or order; empty for the pack
+    title: str
+    given: Mapping[str, Data]
+    expect: tuple[tuple[str, Data], ...]  # (word, value); a bare word has an empty value
+    mark: Mark
+
+
+def read_cases(files: PackFiles) -> tuple[list[Case], list[Problem]]:
+    """Every case of every file, and the problems of those that cannot be read."""
+    cases: list[Case] = []
+    problems: list[Problem] = []
+    for path in sorted(files.documents):
+        document = files.documents[path]
+        if not isinstance(document.data, dict):
+            continue
+        listed = document.data.get("cases", [])
+        about = path.split("/")[1].removesuffix(".yaml") if "/" in path else ""
+        for n, data in enumerate(listed if isinstance(listed, list) else []):
+            for one in _case(document, path, about, data, ("cases", n)):
+                if isinstance(one, Problem):
+                    problems.append(one)
+                else:
+                    cases.append(one)
+    return cases, problems
+
+
+def _case(
+    document: Document, path: str, about: str, data: Data, where: Where
+) -> Iterator[Case | Problem]:
+    if not isinstance(data, dict):
+        return  # the shape check has said so
+    given = data.get("given", {})
+    title = str(data.get("case", ""))
+    if not isinstance(given, dict):
+        return
+    expect = _expectations(data.get("expect", ""))
+    mark = document.mark((*where, "expect"))
+    yield Case(path=path, about=about, title=title, given=given, expect=expect, mark=mark)
+    changes = data.get("but", [])
+    for n, change in enumerate(changes if isinstance(changes, list) else []):
+        yield _but(document, path, about, title, given, change, (*where, "but", n))
+
+
+def _but(
+    document: Document,
+    path: str,
+    about: str,
+    title: str,
+    given: Mapping[str, Data],
+    change: Data,
+    where: Where,
+) -> Case | Problem:
+    """The same patient with one thing changed: `subject: words -> expectation`."""
+    mark = document.mark(where)
+    help_text = "write: - SUBJECT: VALUE -> EXPECTATION"
+    if not isinstance(change, dict) or len(change) != 1:
+        return Problem("K604", mark, "a 'but' line changes one thing", help_text)
+    ((subject, words),) = change.items()
+    if not isinstance(words, str) or ARROW not in words:
+        return Problem("K604", mark, "a 'but' line needs ' -> ' and what is expected", help_text)
+    value, expected = words.rsplit(ARROW, 1)
+    changed = {**given, subject: value.strip()}
+    return Case(
+        path=path,
+        about=about,
+        title=f"{title}, but {subject}: {value.strip()}",
+        given=changed,
+        expect=_expectations(expected.strip()),
+        mark=mark,
+    )
+
+
+def _expectations(data: Data) -> tuple[tuple[str, Data], ...]:
+    if isinstance(data, dict):
+        return tuple(data.items())
+    if isinstance(data, list):
+        return tuple(pair for item in data for pair in _expectations(item))
+    return tuple((part, "") for part in data.split(" and ")) if data else ()

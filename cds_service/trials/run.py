@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run the cases of a pack through the whole path: request, intake, decisions.
+
+The time is fixed, so that a case means the same on every day.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+
+from cds_service.decide import Outcome, Program, compile_pack, decide
+from cds_service.errors import RequestError
+from cds_service.hooks.request import read_request
+from cds_service.intake.material import material_from_request
+from cds_service.intake.record import read_record
+from cds_service.knowledge.model import Pack
+from cds_service.knowledge.pack import PackFiles
+from cds_service.knowledge.problems import Problem
+from cds_service.trials.cases import Case, read_cases
+from cds_service.trials.expected import WordError, complaints, decision_on
+from cds_service.trials.given import GivenError, request_of
+
+NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
+_LIMITS = {"max_depth": 64, "max_entries": 1000}
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A case with its encoded request, so that it can be run again under a changed pack."""
+
+    case: Case
+    body: bytes
+    hook: str
+
+
+def read_trials(files: PackFiles, pack: Pack) -> tuple[list[Trial], list[Problem]]:
+    """Every case of the files as a request, and the problems of those that cannot be read."""
+    cases, problems = read_cases(files)
+    trials: list[Trial] = []
+    for case in cases:
+        hook = _hook_of(case, pack)
+        try:
+            request = request_of(case.given, pack, NOW, hook)
+        except GivenError as error:
+            problems.append(Problem("K604", case.mark, str(error)))
+            continue
+        trials.append(Trial(case, _encoder.encode(request), hook))
+    return trials, problems
+
+
+def _hook_of(case: Case, pack: Pack) -> str:
+    if case.path.startswith("rules/") and case.about in pack.rules:
+        return pack.rules[case.about].hooks[0]
+    return pack.services[0].hook if pack.services else "patient-view"
+
+
+def outcome_of(trial: Trial, program: Program) -> Outcome:
+    """What the pack decides about the patient of a case."""
+    request = read_request(trial.body, **_LIMITS)
+    record = read_record(
+        program.pack, material_from_request(request), now=NOW, zone=UTC, names_fallback=True
+    )
+    return decide(program, record, NOW, trial.hook)
+
+
+def failures(trials: Iterable[Trial], program: Program) -> Iterator[Problem]:
+    """A problem for each case that is not met."""
+    for trial in trials:
+        case = trial.case
+        try:
+            for complaint in complaints(case, program, outcome_of(trial, program)):
+                yield Problem("K601", case.mark, f"case '{case.title}' fails: {complaint}")
+        except WordError as error:
+            yield Problem("K604", case.mark, str(error))
+        except RequestError as error:
+            message = f"case '{case.title}' is refused by intake: {error}"
+            yield Problem("K601", case.mark, message)
+
+
+def check_cases(files: PackFiles, pack: Pack) -> list[Problem]:
+    """Every problem of the cases of a pack: unreadable, failing, or showing one side only."""
+    trials, problems = read_trials(files, pack)
+    program = compile_pack(pack)
+    problems.extend(failures(trials, program))
+    if not problems:
+        problems.extend(_one_sided(files, pack, trials, program))
+    return problems
+
+
+def _one_sided(
+    files: PackFiles, pack: Pack, trials: Iterable[Trial], program: Program
+) -> Iterator[Problem]:
+    """A rule whose cases never show its card, or never its silence, is not tested."""
+    answers: dict[str, set[str]] = {rule: set() for rule in pack.rules}
+    for trial in trials:
+        if trial.case.path.startswith("rules/"):
+            outcome = outcome_of(trial, program)
+            answers[trial.case.about].add(decision_on(outcome, trial.case.about).answer)
+    for rule, seen in answers.items():
+        if pack.rules[rule].status != "active":
+            continue
+        mark = files.documents[f"rules/{rule}.yaml"].mark(("cases",))
+        if "card" not in seen:
+            yield Problem("K602", mark, "no case shows the card")
+        if seen <= {"card"}:
+            yield Problem("K602", mark, "no case shows that the card stays away")
