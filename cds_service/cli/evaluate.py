@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cds-service evaluate`: the cards for a file of FHIR resources, without a server."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from cds_service.intake.material import Material
+    from cds_service.service import Knowledge
+
+_NO_INSTANCE = "00000000-0000-0000-0000-000000000000"  # a file comes from no hook
+_VALUE_WIDTH = 18
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--service", "service_id", help="Which service answers [default: the first].")
+@click.option("--json", "as_json", is_flag=True, help="JSON: one object a patient.")
+@click.option("--explain", "explained", is_flag=True, help="Also why each rule decided as it did.")
+@click.option("--strict", is_flag=True, help="Also what is not valid FHIR (R4B models).")
+def evaluate(
+    file: BinaryIO, service_id: str | None, as_json: bool, explained: bool, strict: bool
+) -> None:
+    """Show the cards for a FHIR Bundle, one resource, NDJSON or a hook request.
+
+    FILE may be - for standard input. Several patients in one file are answered one by one.
+    Lists that the file does not hold are not known, which is not the same as empty.
+
+    \b
+    Examples:
+      cds-service evaluate bundle.json
+      cds-service demo --request | cds-service evaluate - --explain
+      cds-service evaluate results.ndjson --json
+
+    Exit codes: 0 evaluated; 1 the file cannot be read, or --strict found something.
+    """
+    from cds_service.clock import system_clock
+    from cds_service.intake.documents import materials_from_document, read_resources
+    from cds_service.service import load_knowledge
+    from cds_service.settings import load_settings, no_color
+
+    data = file.read()
+    document = read_resources(data)
+    knowledge = load_knowledge(load_settings())
+    service = _service(knowledge, service_id)
+    now = system_clock()
+    answers = [
+        _answer(knowledge, service, material, now, with_explanation=explained or not as_json)
+        for material in materials_from_document(document)
+    ]
+    invalid = list(_invalid(data)) if strict else []
+    if as_json:
+        checked = {"invalid": invalid} if strict else {}
+        click.echo(json.dumps({"patients": answers, **checked}, indent=2, default=str))
+    else:
+        colour = False if no_color() else None
+        for one in answers:
+            for line in _as_text(one, explained=explained):
+                click.echo(line, color=colour)
+        for line in invalid:
+            click.echo(f"not valid FHIR: {line}", color=colour)
+    if invalid:
+        sys.exit(1)
+
+
+def _service(knowledge: "Knowledge", service_id: str | None) -> str:
+    if service_id is None:
+        return next(iter(knowledge.services))
+    if service_id not in knowledge.services:
+        known = ", ".join(knowledge.services)
+        raise click.BadParameter(f"there is no such service; known: {known}", param_hint="--service")
+    return service_id
+
+
+def _answer(
+    knowledge: "Knowledge",
+    service: str,
+    material: "Material",
+    now: "datetime",
+    *,
+    with_explanation: bool,
+) -> dict[str, Any]:
+    """The cards for one patient as JSON-able data, with the explanation if asked for."""
+    import msgspec
+
+    from cds_service.decide import decide
+    from cds_service.explain import explain
+    from cds_service.intake.record import read_record
+    from cds_service.render import render
+
+    hook, served = next(iter(knowledge.services[service].items()))
+    record = read_record(
+        served.program.pack,
+        material,
+        now=now,
+        zone=knowledge.zone,
+        names_fallback=knowledge.names_fallback,
+    )
+    outcome = decide(served.program, record, now, hook)
+    patient = record.patient.reference
+    cards = render(
+        served.templates,
+        outcome,
+        hook_instance=_NO_INSTANCE,
+        base_url=None,
+        patient_id=patient.removeprefix("Patient/"),
+    )
+    answer: dict[str, Any] = {"patient": patient, "service": service, "cards": []}
+    answer["cards"] = json.loads(msgspec.json.encode(cards))
+    if with_explanation:
+        answer["explanation"] = explain(outcome)
+    return answer
+
+
+def _as_text(answer: Mapping[str, Any], *, explained: bool) -> Iterator[str]:
+    """The results used, the cards, and with `explained` every decision, line by line."""
+    from cds_service.demo import cards_as_text
+
+    explanation = answer["explanation"]
+    yield click.style(f"{answer['patient'] or 'Patient'} - {answer['service']}", bold=True)
+    for result in _results(explanation):
+        limit = result.get("upperLimit")
+        against = f"limit {limit['amount']:g} from {limit['from']}" if limit else "no limit"
+        grade = result.get("grade", "")
+        value = f"{result['sent']:<{_VALUE_WIDTH}}"
+        yield f"  {result['marker']:<18} {value} {result['time'][:16]}  {against}  {grade}".rstrip()
+    for item in explanation.get("setAside", []):
+        name = item.get("marker") or item.get("code", "")
+        yield f"  {name:<18} {'(not used)':<{_VALUE_WIDTH}} {item['reason']}"
+    yield ""
+    yield from cards_as_text(answer["cards"], click.style)
+    if explained:
+        yield from _decisions(explanation)
+
+
+def _results(explanation: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Each result once, though it may stand in several frames."""
+    seen: set[tuple[str, str]] = set()
+    for frame in explanation.get("frames", []):
+        for result in frame.get("results", []):
+            key = (result["marker"], result["time"])
+            if key not in seen:
+                seen.add(key)
+                yield result
+
+
+def _decisions(explanation: Mapping[str, Any]) -> Iterator[str]:
+    yield click.style("Why", bold=True)
+    for frame in explanation.get("frames", []):
+        for measure in frame.get("measures", []):
+            value = measure.get("value")
+            shown = measure.get("because") if value is None else f"{value:.4g}"
+            yield f"  {measure['measure']:<36} {shown} {measure.get('called', '')}".rstrip()
+    for decision in explanation["rules"]:
+        reasons = [decision.get("because", ""), *decision.get("missing", [])]
+        why = "; ".join(reason for reason in reasons if reason)
+        yield f"  {decision['rule']:<36} {decision['answer']:<16} {why}".rstrip()
+        for one in decision.get("withheld", []):
+            yield f"  {'':<36} without {one['order']}: {one['because']}"
+
+
+def _invalid(data: bytes) -> Iterator[str]:
+    """What the R4B models of fhir.resources object to: where and what, never the value."""
+    from fhir.resources.R4B import get_fhir_model_class
+    from pydantic import ValidationError
+
+    for place, resource in _resources(data):
+        kind = resource.get("resourceType", "")
+        try:
+            get_fhir_model_class(kind).model_validate(resource)
+        except KeyError:
+            yield f"{place}: expected a resource type of FHIR R4"
+        except ValidationError as error:
+            for fault in error.errors(include_input=False, include_url=False):
+                path = ".".join(str(part) for part in fault["loc"])
+                yield f"{place}.{path}: {fault['type'].replace('_', ' ')}"
+
+
+def _resources(data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each resource of the file with its place; the envelope of a hook request is left out."""
+    try:
+        whole = json.loads(data)
+    except ValueError:
+        for number, line in enumerate(data.splitlines(), start=1):
+            if line.strip():
+                yield f"line {number}", json.loads(line)
+        return
+    held = whole.get("prefetch", {}) if "hook" in whole else {"$": whole}
+    for name, value in held.items():
+        if not isinstance(value, dict):
+            continue
+        if value.get("resourceType") != "Bundle":
+            yield name, value
+            continue
+        for number, entry in enumerate(value.get("entry", [])):
+            if isinstance(entry.get("resource"), dict):
+                yield f"{name}.entry[{number}].resource", entry["resource"]

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demonstration: a real server, a real hook request for a synthetic patient, its cards.
+
+The patient is an example of a pack, written as a case is, with dates relative to now.
+"""
+
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import requests
+
+from cds_service.knowledge.model import Example, Pack, Service
+from cds_service.trials.given import request_of
+
+_WIDTH = 96
+_COLOURS = {"info": "blue", "warning": "yellow", "critical": "red"}
+_encoder = msgspec.json.Encoder(decimal_format="number")
+Style = Callable[..., str]
+
+
+class ServerDied(RuntimeError):
+    """The server stopped before it answered."""
+
+
+def demo_request(pack: Pack, example: Example, service: Service, now: datetime) -> bytes:
+    """The hook request for an example of the pack, as JSON."""
+    given: Any = example.given
+    return _encoder.encode(request_of(given, pack, now, service.hook))
+
+
+def start_server(port: int) -> "subprocess.Popen[bytes]":
+    """A server of its own process on loopback."""
+    command = [sys.executable, "-m", "cds_service", "serve", "--port", str(port)]
+    return subprocess.Popen(command)  # noqa: S603 - our own program
+
+
+def wait_until_ready(base: str, server: "subprocess.Popen[bytes]", seconds: float = 30) -> None:
+    """Return when the server answers; raises `ServerDied` if it stops or never does."""
+    for _ in range(int(seconds * 10)):
+        if server.poll() is not None:
+            break
+        try:
+            if requests.get(f"{base}/ready", timeout=2).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    raise ServerDied("the server did not start")
+
+
+def call(base: str, service: Service, body: bytes) -> dict[str, Any]:
+    """The response of the service to a hook request."""
+    response = requests.post(
+        f"{base}/cds-services/{service.id}",
+        data=body,
+        headers={"Content-Type": "application/json"},
+        timeout=30,
+    )
+    response.raise_for_status()
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def cards_as_text(cards: list[Mapping[str, Any]], style: Style) -> Iterator[str]:
+    """The cards for a terminal, line by line; `style` colours a text as click's `style` does."""
+    if not cards:
+        yield "No card: nothing to say about these results."
+    for card in cards:
+        indicator = str(card["indicator"])
+        label = style(f" {indicator.upper()} ", fg=_COLOURS.get(indicator), reverse=True)
+        yield f"{label} {style(str(card['summary']), bold=True)}"
+        for line in str(card.get("detail", "")).splitlines():
+            yield from _wrapped(line, "    ")
+        for suggestion in card.get("suggestions", []):
+            mark = "[x]" if suggestion.get("isRecommended") else "[ ]"
+            yield f"    {style(mark, bold=True)} {suggestion['label']}"
+        yield f"    {style('Source: ' + card['source']['label'], dim=True)}"
+        yield ""
+
+
+def _wrapped(line: str, indent: str) -> Iterator[str]:
+    if line.startswith("|"):
+        yield indent + line
+    elif line:
+        hang = indent + ("  " if line.lstrip().startswith("- ") else "")
+        yield from textwrap.wrap(
+            line, _WIDTH, initial_indent=indent, subsequent_indent=hang, break_long_words=False
+        )
+    else:
+        yield ""

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decisions -> cards.
+
+`compile_cards` does once, at start-up, everything that does not depend on the patient; `render`
+fills the rest. No request compiles a template or builds a model.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from uuid import UUID, uuid5
+
+from cds_service.decide import Outcome
+from cds_service.hooks.response import (
+    CARD_EXTENSION,
+    Action,
+    Card,
+    CardLink,
+    CardSource,
+    CardSuggestion,
+    Coding,
+    Extension,
+)
+from cds_service.knowledge.model import Pack, Rule
+from cds_service.knowledge.reads import sources_of
+from cds_service.render.basis import Basis, compile_basis
+from cds_service.render.orders import Filling, OrderTemplate, compile_order
+from cds_service.render.texts import RuleTexts, compile_texts, fill_detail, fill_summary
+from cds_service.render.values import Window
+from cds_service.rules.answer import Decision, Proposal
+
+# Ours alone: a card's uuid is derived from it, so a call that is repeated gives the same uuid.
+_NAMESPACE = UUID("7d9f1c52-3f0e-5b7a-9a53-6c2f0d8e41b7")
+_MOST_LINKS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardTemplate:
+    """Everything about a rule's card that is the same for every patient."""
+
+    rule: Rule
+    texts: RuleTexts
+    basis: Basis
+    topic: Coding
+    links: tuple[CardLink, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardTemplates:
+    """The cards of a pack, ready to be filled."""
+
+    pack: Pack
+    zone: tzinfo
+    label: str
+    override_reasons: tuple[Coding, ...]
+    rules: Mapping[str, CardTemplate]
+    orders: Mapping[str, OrderTemplate]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """What the cards of one call share."""
+
+    templates: CardTemplates
+    outcome: Outcome
+    hook_instance: str
+    base_url: str | None
+    patient: str
+    encounter: str | None
+
+
+def compile_cards(
+    pack: Pack,
+    zone: tzinfo = UTC,
+    language: str = "en",
+) -> CardTemplates:
+    """The templates of the pack's active rules and orders; dates are shown in `zone`."""
+    return CardTemplates(
+        pack=pack,
+        zone=zone,
+        label=f"{pack.title}, {pack.publisher}",
+        override_reasons=tuple(
+            Coding(code=one.code, system=f"{pack.url}/override-reasons", display=one.display)
+            for one in pack.override_reasons
+        ),
+        rules={
+            rule.id: CardTemplate(
+                rule=rule,
+                texts=compile_texts(rule, pack, zone, language),
+                basis=compile_basis(rule, pack, zone),
+                topic=_topic(rule, pack),
+                links=tuple(_links(rule, pack)),
+            )
+            for rule in pack.rules.values()
+            if rule.status == "active"
+        },
+        orders={order.id: compile_order(order) for order in pack.orders.values()},
+    )
+
+
+def render(  # noqa: PLR0913 - what a call brings along
+    templates: CardTemplates,
+    outcome: Outcome,
+    *,
+    hook_instance: str,
+    base_url: str | None,
+    patient_id: str,
+    encounter_id: str | None = None,
+) -> tuple[Card, ...]:
+    """The cards of an outcome, most severe first; `base_url` is where rules can be read about.
+
+    The same call at the same time gives the same cards, byte for byte.
+    """
+    call = _Call(
+        templates=templates,
+        outcome=outcome,
+        hook_instance=hook_instance,
+        base_url=base_url,
+        patient=f"Patient/{patient_id}",
+        encounter=f"Encounter/{encounter_id.removeprefix('Encounter/')}" if encounter_id else None,
+    )
+    return tuple(_card(decision, call) for decision in outcome.decisions if decision.shown)
+
+
+def _card(decision: Decision, call: _Call) -> Card:
+    rule, templates = decision.rule, call.templates
+    template = templates.rules[rule.id]
+    summary = fill_summary(template.texts.summary, decision)
+    uuid = _card_uuid(decision, call)
+    suggestions = tuple(_suggestions(decision, summary, uuid, call))
+    return Card(
+        uuid=str(uuid),
+        summary=summary,
+        indicator=decision.indicator,
+        detail=_detail(decision, template, call.outcome),
+        source=CardSource(
+            label=templates.label,
+            url=f"{call.base_url}/rules/{rule.id}" if call.base_url else None,
+            topic=template.topic,
+        ),
+        suggestions=suggestions,
+        selection_behavior="any" if suggestions else None,
+        override_reasons=templates.override_reasons,
+        links=template.links,
+        extension=_extension(decision, templates.pack),
+    )
+
+
+def _card_uuid(decision: Decision, call: _Call) -> UUID:
+    """One rule gives one card a call, but a rule about set-aside results gives one a marker."""
+    item = decision.frame.set_aside
+    marker = item.marker if item is not None else ""
+    name = f"{call.hook_instance} {decision.rule.id} {decision.rule.version} {marker}"
+    return uuid5(_NAMESPACE, name)
+
+
+def _detail(decision: Decision, template: CardTemplate, outcome: Outcome) -> str:
+    lines = template.basis.lines(decision, outcome.record)
+    listed = "\n".join(f"- {line}" for line in lines)
+    return f"{fill_detail(template.texts, decision)}\n\n**What this rests on**\n\n{listed}"
+
+
+def _suggestions(
+    decision: Decision, summary: str, uuid: UUID, call: _Call
+) -> Iterator[CardSuggestion]:
+    index = decision.frame.index_result
+    filling = Filling(
+        patient=call.patient,
+        encounter=call.encounter,
+        reason=(index.reference or None) if index else None,
+        because=summary,
+        today=call.outcome.now.astimezone(call.templates.zone).date(),
+    )
+    for proposal in decision.orders:
+        template = call.templates.orders[proposal.order]
+        label = f"Order {template.order.title}"
+        yield CardSuggestion(
+            label=label,
+            uuid=str(uuid5(uuid, proposal.order)),
+            is_recommended=proposal.recommended,
+            actions=(
+                # One action each: Epic takes no more (conformance.md, Q-EP-10).
+                Action(
+                    type="create",
+                    description=f"{label} {_how_soon(proposal)}",
+                    resource=template.filled(proposal, filling),
+                ),
+            ),
+        )
+
+
+def _how_soon(proposal: Proposal) -> str:
+    window = Window(proposal.first_day, proposal.last_day).window
+    return window if proposal.priority == "routine" else f"{window} ({proposal.priority})"
+
+
+def _extension(decision: Decision, pack: Pack) -> Extension:
+    ours: dict[str, object] = {
+        "rule": decision.rule.id,
+        "ruleVersion": decision.rule.version,
+        "pack": pack.id,
+        "packVersion": pack.version,
+    }
+    if decision.preliminary:
+        ours["preliminary"] = True
+    if decision.frame.set_aside is not None:
+        ours["marker"] = decision.frame.set_aside.marker
+    return {CARD_EXTENSION: ours}
+
+
+def _topic(rule: Rule, pack: Pack) -> Coding:
+    # Epic takes letters and digits only and remembers by it what was acknowledged (Q-EP-12).
+    code = rule.id.replace("-", "")
+    return Coding(code=code, system=f"{pack.url}/rules", display=rule.title)
+
+
+def _links(rule: Rule, pack: Pack) -> Iterator[CardLink]:
+    with_page = [source for source in sources_of(rule, pack) if source.url is not None]
+    for source in with_page[:_MOST_LINKS]:
+        yield CardLink(label=source.title, url=source.url or "", type="absolute")

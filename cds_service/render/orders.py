@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Order proposals: FHIR R4 ServiceRequests, proved valid at start-up and filled per request.
+
+The resource is built once as a `fhir.resources` model (R4B, which is R4 for this resource), so
+that what goes out has the right elements in the right shape; per request only typed slots are
+filled, as validation would cost more than the whole answer (docs/performance.md).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from cds_service.fhir.tags import PROPOSAL_CODE, PROPOSAL_SYSTEM
+from cds_service.knowledge.model import Order
+from cds_service.rules.answer import Proposal
+
+_SLOTS = {
+    "priority": "routine",
+    "subject": {"reference": "Patient/example"},
+    "encounter": {"reference": "Encounter/example"},
+    "occurrencePeriod": {"start": "2000-01-01", "end": "2000-01-02"},
+    "authoredOn": "2000-01-01",
+    "reasonCode": [{"text": "Example"}],
+    "reasonReference": [{"reference": "Observation/example"}],
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filling:
+    """What one request puts into a proposal. References are `Type/id`; `today` is the site's."""
+
+    patient: str
+    encounter: str | None
+    reason: str | None
+    because: str
+    today: date
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTemplate:
+    """A proposal without its slots, in the order of the elements of a ServiceRequest."""
+
+    order: Order
+    body: Mapping[str, Any]
+
+    def filled(self, proposal: Proposal, filling: Filling) -> dict[str, Any]:
+        """The ServiceRequest of one patient.
+
+        `authoredOn` is a day: a call that is repeated gives the same bytes, and whoever places
+        the order writes the time of its own.
+        """
+        first, last = (
+            (filling.today + timedelta(days=day)).isoformat()
+            for day in (proposal.first_day, proposal.last_day)
+        )
+        slots: dict[str, Any] = {
+            "priority": proposal.priority,
+            "subject": {"reference": filling.patient},
+            "encounter": {"reference": filling.encounter} if filling.encounter else None,
+            "occurrencePeriod": {"start": first, "end": last},
+            "authoredOn": filling.today.isoformat(),
+            "reasonCode": [{"text": filling.because}],
+            "reasonReference": [{"reference": filling.reason}] if filling.reason else None,
+        }
+        return {
+            name: value
+            for name, fixed in self.body.items()
+            if (value := slots.get(name, fixed)) is not None
+        }
+
+
+def compile_order(order: Order) -> OrderTemplate:
+    """The template of an order; raises `ValueError` if it is no valid ServiceRequest."""
+    from fhir.resources.R4B.servicerequest import ServiceRequest  # two tenths of a second
+
+    coding = {"system": order.code.system, "code": order.code.code, "display": order.code.name}
+    resource: dict[str, Any] = {
+        "resourceType": "ServiceRequest",
+        "meta": {"tag": [{"system": PROPOSAL_SYSTEM, "code": PROPOSAL_CODE}]},
+        "status": "draft",
+        "intent": "proposal",
+        "code": {"coding": [coding], "text": order.text},
+        **_SLOTS,
+    }
+    if order.note is not None:
+        resource["note"] = [{"text": order.note}]
+    if order.instruction is not None:
+        resource["patientInstruction"] = order.instruction
+    proved = ServiceRequest.model_validate(resource)
+    return OrderTemplate(order, proved.model_dump(mode="json"))

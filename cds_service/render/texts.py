@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The texts of a rule, compiled once and filled for one decision.
+
+Everything a placeholder can name is put into the template's context, and nothing else is: a text
+has no way to reach other data.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import tzinfo
+from typing import TypeAlias
+
+from jinja2 import Template
+
+from cds_service.amounts import rounded
+from cds_service.hooks.response import SUMMARY_BELOW, fits_summary
+from cds_service.knowledge.model import CardText, Measure, Pack, Rule
+from cds_service.knowledge.texts import compile_detail, compile_summary, placeholders
+from cds_service.labs.frames import Frame
+from cds_service.render.values import (
+    NOT_KNOWN,
+    Names,
+    ResultWords,
+    Window,
+    words_of,
+    words_of_set_aside,
+)
+from cds_service.rules.answer import Decision
+
+Value: TypeAlias = str | ResultWords | Names | dict[str, Window]
+Maker: TypeAlias = Callable[[Decision], Value]
+
+# Stands for a blank inside a value while a summary is cut. It is a private character, so no text
+# from outside holds it (`values.outside`).
+_GLUE = "\ue000"
+_MORE = "…"
+
+
+@dataclass(frozen=True, slots=True)
+class TextTemplate:
+    """A template and the makers of the values that its placeholders name."""
+
+    template: Template
+    makers: Mapping[str, Maker]
+
+    def values(self, decision: Decision) -> dict[str, Value]:
+        """The value of every placeholder."""
+        return {name: make(decision) for name, make in self.makers.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTexts:
+    """The texts of one rule in one language, ready to be filled."""
+
+    summary: TextTemplate
+    detail: TextTemplate
+    also: Mapping[str, TextTemplate]
+
+
+def compile_texts(rule: Rule, pack: Pack, zone: tzinfo, language: str) -> RuleTexts:
+    """The rule's texts; in another language if there is none in this one."""
+    text: CardText = rule.texts.get(language) or next(iter(rule.texts.values()))
+    return RuleTexts(
+        summary=_compiled(compile_summary(text.summary), text.summary, rule, pack, zone),
+        detail=_compiled(compile_detail(text.detail), text.detail, rule, pack, zone),
+        also={
+            word: _compiled(compile_detail(body), body, rule, pack, zone)
+            for word, body in text.also.items()
+        },
+    )
+
+
+def fill_summary(text: TextTemplate, decision: Decision) -> str:
+    """The summary, under 140 characters: a list of names is shortened before any word is lost."""
+    values = text.values(decision)
+    summary = text.template.render(values)
+    if fits_summary(summary):
+        return summary
+    longest = max(
+        (len(value.every) for value in values.values() if isinstance(value, Names)), default=0
+    )
+    for most in range(longest - 1, -1, -1):
+        summary = text.template.render(_with_fewer_names(values, most))
+        if fits_summary(summary):
+            return summary
+    return _cut(text.template.render(_glued(_with_fewer_names(values, 0))))
+
+
+def fill_detail(texts: RuleTexts, decision: Decision) -> str:
+    """The detail and every section that the decision says, as Markdown."""
+    parts = [texts.detail.template.render(texts.detail.values(decision))]
+    for word in decision.says:
+        section = texts.also[word]
+        parts.append(section.template.render(section.values(decision)))
+    return "\n\n".join(stripped for part in parts if (stripped := part.strip()))
+
+
+def _with_fewer_names(values: Mapping[str, Value], most: int) -> dict[str, Value]:
+    return {
+        name: replace(value, most=most)
+        if isinstance(value, Names) and len(value.every) > most
+        else value
+        for name, value in values.items()
+    }
+
+
+def _glued(values: Mapping[str, Value]) -> dict[str, Value]:
+    """The values with no blank inside, so that a cut between words never parts number and unit."""
+    glued: dict[str, Value] = {}
+    for name, value in values.items():
+        if isinstance(value, str):
+            glued[name] = value.replace(" ", _GLUE)
+        elif isinstance(value, ResultWords):
+            parts = {
+                field.name: getattr(value, field.name).replace(" ", _GLUE)
+                for field in fields(value)
+            }
+            glued[name] = ResultWords(**parts)
+        else:
+            glued[name] = value
+    return glued
+
+
+def _cut(text: str) -> str:
+    """The text up to the last whole word or value that leaves room for the sign of the cut."""
+    words = text.split(" ")
+    while len(words) > 1 and not fits_summary(" ".join(words) + _MORE):
+        words.pop()
+    return (" ".join(words).replace(_GLUE, " ") + _MORE)[: SUMMARY_BELOW - 1]
+
+
+def _compiled(
+    template: Template, source: str, rule: Rule, pack: Pack, zone: tzinfo
+) -> TextTemplate:
+    names = {placeholder.path[0] for placeholder in placeholders(source)}
+    return TextTemplate(
+        template, {name.replace("-", "_"): _maker(name, rule, pack, zone) for name in names}
+    )
+
+
+def _maker(name: str, rule: Rule, pack: Pack, zone: tzinfo) -> Maker:
+    """What makes the value of a placeholder; the pack's checks know the same names."""
+    if name == "result" and not rule.about:
+        return lambda decision: _set_aside(decision, pack)
+    if name == "order":
+        return _windows
+    if name in pack.facts:
+        return lambda decision: Names(decision.frame.facts[name].names)
+    if name in pack.measures:
+        return lambda decision: measure_words(decision.frame, pack.measures[name])
+    if name == "trigger":
+        return lambda decision: _result(decision.frame, decision.trigger or "", pack, zone)
+    return lambda decision: _result(decision.frame, name, pack, zone)
+
+
+def measure_words(frame: Frame, measure: Measure) -> str:
+    """The value of a measure in this frame with its decimals, or that it is not known."""
+    found = frame.measures.get(measure.id)
+    if found is None or found.value is None:
+        return NOT_KNOWN
+    return rounded(found.value, measure.decimals)
+
+
+def _result(frame: Frame, name: str, pack: Pack, zone: tzinfo) -> ResultWords:
+    reading = frame.readings.get(name)
+    if reading is not None:
+        return words_of(reading, pack.markers[name], zone)
+    title = pack.markers[name].title if name in pack.markers else NOT_KNOWN
+    return ResultWords(
+        title=title, value=NOT_KNOWN, number=NOT_KNOWN, unit=NOT_KNOWN, date=NOT_KNOWN
+    )
+
+
+def _set_aside(decision: Decision, pack: Pack) -> ResultWords:
+    item = decision.frame.set_aside
+    if item is None:
+        return ResultWords(
+            title=NOT_KNOWN, value=NOT_KNOWN, number=NOT_KNOWN, unit=NOT_KNOWN, date=NOT_KNOWN
+        )
+    return words_of_set_aside(item, pack.markers.get(item.marker))
+
+
+def _windows(decision: Decision) -> dict[str, Window]:
+    """The window of each order: as offered, or as the rule has it if it is withheld."""
+    windows = {
+        one.order.replace("-", "_"): Window(one.first_day, one.last_day)
+        for one in decision.rule.suggestions
+    }
+    windows.update(
+        (one.order.replace("-", "_"), Window(one.first_day, one.last_day))
+        for one in decision.orders
+    )
+    return windows

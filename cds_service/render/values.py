@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values in words, for placeholders and for the list of results under a card.
+
+What came from outside passes `outside`; it is shown as it was sent, yet can never look like
+markup. Times are shown in the time zone of the site.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from fractions import Fraction
+
+from cds_service.amounts import Interval, plain, rounded
+from cds_service.knowledge.model import Marker
+from cds_service.labs.frames import Reading
+from cds_service.labs.limits import Limit
+from cds_service.labs.record import LabResult, Precision, SetAside
+
+NOT_KNOWN = "not known"
+_MULTIPLE_DECIMALS = 2
+_LONGEST_OUTSIDE = 40
+_DAYS_A_WEEK = 7
+_UNSAFE = {"Cc", "Cf", "Co", "Cn", "Cs"}  # control, format (bidi), private, unassigned, surrogate
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
+_DATES: dict[Precision, str] = {
+    "instant": "%Y-%m-%d",
+    "day": "%Y-%m-%d",
+    "month": "%Y-%m",
+    "year": "%Y",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultWords:
+    """The parts of `{{ alt }}` and `{{ trigger }}`; a part that is not there is "not known"."""
+
+    title: str
+    value: str
+    number: str
+    unit: str
+    date: str
+    multiple: str = NOT_KNOWN
+    limit: str = NOT_KNOWN
+    limit_from: str = NOT_KNOWN
+    screening_limit: str = NOT_KNOWN
+    previous: str = NOT_KNOWN
+    previous_date: str = NOT_KNOWN
+
+    def __str__(self) -> str:
+        """Return the value with its unit."""
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """`{{ on_isoniazid.names }}`: the first `most` names and how many more there are."""
+
+    every: tuple[str, ...]
+    most: int | None = None
+
+    @property
+    def names(self) -> str:
+        """Return for example `isoniazid, levodopa and 2 more`."""
+        shown = self.every if self.most is None else self.every[: self.most]
+        left = len(self.every) - len(shown)
+        if not self.every:
+            return NOT_KNOWN
+        if left:
+            return (
+                f"{', '.join(shown)} and {left} more" if shown else f"{left} medicines or problems"
+            )
+        return _listed(shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`{{ order.liver_panel.window }}`."""
+
+    first_day: int
+    last_day: int
+
+    @property
+    def window(self) -> str:
+        """Return for example `within 5 days` or `in 2 to 12 weeks`."""
+        first, last = self.first_day, self.last_day
+        if first == 0:
+            return "within 24 hours" if last <= 1 else f"within {last} days"
+        unit = "days"
+        if first % _DAYS_A_WEEK == 0 and last % _DAYS_A_WEEK == 0:
+            first, last, unit = first // _DAYS_A_WEEK, last // _DAYS_A_WEEK, "weeks"
+        return f"in {first} to {last} {unit}"
+
+
+def outside(text: str) -> str:
+    """A text from outside on one line, printable, short, and with no tag in it."""
+    line = " ".join(text.split())
+    printable = "".join(sign for sign in line if unicodedata.category(sign) not in _UNSAFE)
+    harmless = _TAG.sub("", printable)
+    return harmless if len(harmless) <= _LONGEST_OUTSIDE else harmless[:_LONGEST_OUTSIDE] + "…"
+
+
+def words_of(reading: Reading, marker: Marker, zone: tzinfo) -> ResultWords:
+    """What placeholders can say about a result."""
+    result, upper, screening = reading.result, reading.upper, reading.screening
+    previous = reading.previous
+    return ResultWords(
+        title=marker.title,
+        value=value_of(result, marker),
+        number=_number(result),
+        unit=_unit(result, marker),
+        date=date_of(result, zone),
+        multiple=multiple_of(result.value, upper) or NOT_KNOWN,
+        limit=limit_amount(upper, marker) or NOT_KNOWN,
+        limit_from=limit_source(upper.named) if upper else NOT_KNOWN,
+        screening_limit=limit_amount(screening, marker) or NOT_KNOWN,
+        previous=value_of(previous, marker) if previous else NOT_KNOWN,
+        previous_date=date_of(previous, zone) if previous else NOT_KNOWN,
+    )
+
+
+def words_of_set_aside(item: SetAside, marker: Marker | None) -> ResultWords:
+    """What `{{ result }}` can say about something that was not used."""
+    number, unit = outside(item.number), outside(item.unit)
+    return ResultWords(
+        title=marker.title if marker else NOT_KNOWN,
+        value=" ".join(part for part in (number, unit) if part) or "no value",
+        number=number or "no value",
+        unit=unit or "none",
+        date=NOT_KNOWN,
+    )
+
+
+def value_of(result: LabResult, marker: Marker) -> str:
+    """Number and unit as sent; a pure number stands alone, whatever annotation came with it."""
+    unit = _unit(result, marker)
+    return f"{_number(result)} {unit}" if unit else _number(result)
+
+
+def converted_value(result: LabResult, marker: Marker) -> str | None:
+    """The value in the marker's unit if it was sent in another one."""
+    if not marker.unit or result.unit == marker.unit:
+        return None
+    amount = bounds_of(result.value, plain)
+    return f"{amount} {marker.unit}" if amount else None
+
+
+def date_of(result: LabResult, zone: tzinfo) -> str:
+    """The date of a result, as exactly as it was sent."""
+    return result.time.astimezone(zone).strftime(_DATES[result.precision])
+
+
+def day_of(time: datetime, zone: tzinfo) -> str:
+    """The day of a moment at the site."""
+    return time.astimezone(zone).strftime(_DATES["day"])
+
+
+def moment_of(result: LabResult, zone: tzinfo) -> str:
+    """The date and, if one was sent, the time of a result with its time zone."""
+    if result.precision == "instant":
+        return result.time.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z").strip()
+    return date_of(result, zone)
+
+
+def multiple_of(value: Interval, limit: Limit | None) -> str | None:
+    """How many times the limit the value is; of a value with comparator, the bound it has."""
+    if limit is None or limit.amount <= 0:
+        return None
+    return bounds_of(
+        value.times(1 / limit.amount), lambda amount: rounded(amount, _MULTIPLE_DECIMALS)
+    )
+
+
+def bounds_of(value: Interval, shown: Callable[[Fraction], str]) -> str | None:
+    """An exact value, or the one end that an interval has with its comparator."""
+    if value.exact is not None:
+        return shown(value.exact)
+    if value.low is not None and value.high is None:
+        return (">" if value.low_open else ">=") + shown(value.low)
+    if value.high is not None and value.low is None:
+        return ("<" if value.high_open else "<=") + shown(value.high)
+    if value.low is not None and value.high is not None:
+        return f"{shown(value.low)} to {shown(value.high)}"
+    return None
+
+
+def limit_amount(limit: Limit | None, marker: Marker) -> str | None:
+    """The limit with the marker's unit."""
+    return None if limit is None else f"{plain(limit.amount)} {marker.unit}".strip()
+
+
+def limit_source(named: str) -> str:
+    """Where a limit came from, in words; the pack names it by letters, digits and hyphens."""
+    first, _, rest = named.partition("-")
+    if first == "lab":
+        return "the laboratory's own limit"
+    if first == "fallback":
+        return "a general fallback, as no usable limit came with the result"
+    return f"{first.upper()} {rest.replace('-', ' ')}".strip()
+
+
+def _number(result: LabResult) -> str:
+    return (result.sent.comparator or "") + outside(result.sent.number)
+
+
+def _unit(result: LabResult, marker: Marker) -> str:
+    return outside(result.sent.unit) if marker.unit else ""
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    if len(names) == 1:
+        return names[0]
+    return f"{', '.join(names[:-1])} and {names[-1]}"

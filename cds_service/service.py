@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one use case: a hook request in, cards out.
+
+Knowledge is loaded and compiled once, at start-up; a call reads it and changes nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
+
+from cds_service.decide import Outcome, Program, compile_pack, decide
+from cds_service.errors import MissingData, RequestError, UnknownService
+from cds_service.explain import explain
+from cds_service.fhir.resources import Observation
+from cds_service.hooks.discovery import OBSERVATIONS, write_discovery
+from cds_service.hooks.request import HookRequest
+from cds_service.hooks.response import EXPLANATION_EXTENSION, REQUEST_EXTENSION, Card, HookResponse
+from cds_service.intake.material import Material, material_from_request
+from cds_service.intake.record import read_record
+from cds_service.knowledge.model import Pack
+from cds_service.knowledge.pack import load_packs
+from cds_service.render import CardTemplates, compile_cards, render
+from cds_service.settings import ExplainMode, Settings, cards_folder
+
+_NOBODY = "unknown"  # the id in a proposal for a file that names no patient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A pack behind a service, ready to answer."""
+
+    program: Program
+    templates: CardTemplates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """All packs, ready to answer; `services` by service id, then by hook."""
+
+    packs: tuple[Pack, ...]
+    services: Mapping[str, Mapping[str, Served]]
+    discovery: bytes
+    zone: tzinfo
+    names_fallback: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What one call is answered with: where the service can be read about, and why on request."""
+
+    base_url: str | None = None
+    explain: ExplainMode = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The response to a call and the outcome that it tells of."""
+
+    response: HookResponse
+    outcome: Outcome
+
+
+def load_knowledge(settings: Settings) -> Knowledge:
+    """Every pack of the cards folder, compiled; raises `KnowledgeError` with all problems."""
+    packs = load_packs(cards_folder(settings))
+    return prepare(
+        packs,
+        zone=ZoneInfo(settings.site_time_zone),
+        names_fallback=settings.names_fallback,
+        by_category=settings.lab_category_prefetch,
+    )
+
+
+def prepare(
+    packs: tuple[Pack, ...],
+    *,
+    zone: tzinfo,
+    names_fallback: bool = True,
+    by_category: bool = False,
+) -> Knowledge:
+    """The packs compiled, with the services that they offer."""
+    services: dict[str, dict[str, Served]] = {}
+    for pack in packs:
+        served = Served(program=compile_pack(pack), templates=compile_cards(pack, zone))
+        for service in pack.services:
+            services.setdefault(service.id, {})[service.hook] = served
+    return Knowledge(
+        packs=packs,
+        services=services,
+        discovery=write_discovery(packs, by_category=by_category),
+        zone=zone,
+        names_fallback=names_fallback,
+    )
+
+
+def answer_hook(
+    knowledge: Knowledge,
+    request: HookRequest,
+    service_id: str,
+    now: datetime,
+    options: Options = Options(),
+) -> Answer:
+    """The cards for one call; `now` is an aware time.
+
+    Raises `UnknownService`, `RequestError` for a hook that the service does not answer, and
+    `MissingData` if there is nothing to judge by.
+    """
+    served = _served(knowledge, service_id, request.hook)
+    material = material_from_request(request)
+    if "Observation" not in material.available:
+        raise MissingData(
+            f"Laboratory results are needed and were not sent: prefetch key '{OBSERVATIONS}' is "
+            "absent or failed, and the service makes no FHIR calls of its own."
+        )
+    outcome = _outcome(knowledge, served, material, request.hook, now)
+    _refuse_false_silence(request, outcome)
+    cards = render(
+        served.templates,
+        outcome,
+        hook_instance=request.hook_instance,
+        base_url=options.base_url,
+        patient_id=request.patient_id,
+        encounter_id=request.encounter_id,
+    )
+    explained = _is_explained(request, options.explain)
+    return Answer(response=_response(cards, outcome, explained=explained), outcome=outcome)
+
+
+def answer_material(
+    knowledge: Knowledge, material: Material, service_id: str, hook: str, now: datetime
+) -> Answer:
+    """The cards, with their reasons, for resources that came without a call, such as a file's.
+
+    Raises `UnknownService` and `RequestError` as `answer_hook` does; what was not among the
+    resources is not known.
+    """
+    served = _served(knowledge, service_id, hook)
+    outcome = _outcome(knowledge, served, material, hook, now)
+    patient = outcome.record.patient.reference.removeprefix("Patient/")
+    cards = render(
+        served.templates, outcome, hook_instance="", base_url=None, patient_id=patient or _NOBODY
+    )
+    return Answer(response=_response(cards, outcome, explained=True), outcome=outcome)
+
+
+def _served(knowledge: Knowledge, service_id: str, hook: str) -> Served:
+    by_hook = knowledge.services.get(service_id)
+    if by_hook is None:
+        raise UnknownService("There is no service with this id; GET /cds-services lists them.")
+    if hook not in by_hook:
+        hooks = " or ".join(sorted(by_hook))
+        raise RequestError(f"Expected the hook of this service, {hooks}.", "$.hook")
+    return by_hook[hook]
+
+
+def _outcome(
+    knowledge: Knowledge, served: Served, material: Material, hook: str, now: datetime
+) -> Outcome:
+    record = read_record(
+        served.program.pack,
+        material,
+        now=now,
+        zone=knowledge.zone,
+        names_fallback=knowledge.names_fallback,
+    )
+    return decide(served.program, record, now, hook)
+
+
+def _response(cards: tuple[Card, ...], outcome: Outcome, *, explained: bool) -> HookResponse:
+    if not explained:
+        return HookResponse(cards=cards)
+    return HookResponse(cards=cards, extension={EXPLANATION_EXTENSION: explain(outcome)})
+
+
+def _is_explained(request: HookRequest, mode: ExplainMode) -> bool:
+    if mode == "on-request":
+        asked = request.extension.get(REQUEST_EXTENSION)
+        return isinstance(asked, Mapping) and asked.get("explain") is True
+    return mode == "always"
+
+
+def _refuse_false_silence(request: HookRequest, outcome: Outcome) -> None:
+    """Raise `MissingData` if no card might only mean that the telling results were not sent.
+
+    A card says itself what was incomplete. Without a card that would go unseen, unless the part
+    that was sent, newest first, reaches back past every result that could still be an index.
+    """
+    if outcome.silent or any(one.shown for one in outcome.decisions):
+        return
+    if _is_partial(request) and not _reaches_back(outcome):
+        raise MissingData(
+            f"Only a part of the laboratory results was sent in prefetch key '{OBSERVATIONS}', "
+            "and it is too short to conclude anything from; send more per page."
+        )
+
+
+def _is_partial(request: HookRequest) -> bool:
+    return any(
+        found.partial and any(isinstance(entry.resource, Observation) for entry in found.entries)
+        for found in request.prefetch.values()
+    )
+
+
+def _reaches_back(outcome: Outcome) -> bool:
+    oldest_index = outcome.now - timedelta(days=outcome.pack.scope.index_days)
+    times = [one.time for one in outcome.record.results]
+    times.extend(one.time for one in outcome.record.set_aside if one.time is not None)
+    return any(time < oldest_index for time in times)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is kept of a request: one log line and a few counts, none of which can name a patient.
+
+Services, hooks, rules and markers are written only after they were found among those the packs
+know. `log.py` decides again what may pass.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cds_service.decide import Outcome
+from cds_service.log import log_request
+from cds_service.metrics import Metrics
+
+_NONE = "none"
+
+
+@dataclass(slots=True)
+class Entry:
+    """What is known about the request so far; one object a request."""
+
+    elapsed: Callable[[], float]  # milliseconds
+    service: str | None = None
+    hook: str | None = None
+    outcome: str | None = None
+    problem: str | None = None
+    facts: dict[str, int | str] = field(default_factory=dict)
+
+    def tell(self, outcome: Outcome) -> None:
+        """Note what came of a hook call."""
+        shown = sum(one.shown for one in outcome.decisions)
+        self.outcome = "cards" if shown else "no-cards"
+        self.facts = {
+            "results": len(outcome.record.results),
+            "set_aside": len(outcome.record.set_aside),
+            "rules_true": shown,
+            "rules_unknown": sum(one.answer == "not enough data" for one in outcome.decisions),
+            "cards": shown,
+            "pack": outcome.pack.id,
+            "pack_version": outcome.pack.version,
+        }
+
+
+def close(entry: Entry, status: int, metrics: Metrics) -> None:
+    """Log the request and count it."""
+    milliseconds = round(entry.elapsed(), 2)
+    outcome = entry.outcome or ("answered" if status < 400 else "refused")
+    log_request(
+        service=entry.service,
+        hook=entry.hook,
+        outcome=outcome,
+        status=status,
+        ms=milliseconds,
+        problem=entry.problem,
+        **entry.facts,
+    )
+    service = entry.service or _NONE
+    metrics.requests.labels(service, entry.hook or _NONE, outcome).inc()
+    metrics.request_seconds.labels(service).observe(milliseconds / 1000)
+
+
+def count(outcome: Outcome, metrics: Metrics) -> None:
+    """Count the answers of the rules, the cards, and the results that were set aside."""
+    for decision in outcome.decisions:
+        metrics.decisions.labels(decision.rule.id, decision.answer.replace(" ", "-")).inc()
+        if decision.shown:
+            metrics.cards.labels(decision.rule.id, decision.indicator).inc()
+    known = (
+        (one.marker if one.marker in outcome.pack.markers else _NONE, one.reason)
+        for one in outcome.record.set_aside
+    )
+    for labels, times in Counter(known).items():
+        metrics.results_set_aside.labels(*labels).inc(times)

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Errors -> HTTP: the status, and an R4 OperationOutcome that says what to do.
+
+The only module that knows what status an error has. The body is sent as `application/json`, not
+`application/fhir+json`: it is part of a CDS Hooks exchange, where every body is JSON (CDS Hooks
+2.0.1, "Use of JSON"), and clients look at the type before they read.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response
+from msgspec.json import Encoder
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from cds_service.errors import (
+    CdsServiceError,
+    KnowledgeError,
+    MissingData,
+    PayloadTooLarge,
+    RequestError,
+    SettingsError,
+    UnknownService,
+    UnsupportedMediaType,
+)
+
+JSON = "application/json; charset=utf-8"
+
+STATUS: dict[type[CdsServiceError], int] = {
+    CdsServiceError: 500,
+    RequestError: 400,
+    UnknownService: 404,
+    UnsupportedMediaType: 415,
+    PayloadTooLarge: 413,
+    MissingData: 412,
+    KnowledgeError: 500,
+    SettingsError: 500,
+}
+
+# IssueType of FHIR R4 for each status that is sent.
+_ISSUE: dict[int, str] = {
+    400: "invalid",
+    403: "forbidden",
+    404: "not-found",
+    405: "not-supported",
+    412: "required",
+    413: "too-long",
+    415: "not-supported",
+    500: "exception",
+}
+_SAID: dict[int, str] = {
+    400: "This is no HTTP request that can be read.",
+    404: "There is nothing at this address; GET /cds-services lists the services.",
+    405: "This address does not take this method; the header Allow lists those it takes.",
+    413: "The body is longer than this service reads.",
+    500: "The service failed. The failure was logged; the request can be sent again.",
+}
+FORBIDDEN = 403
+CRASH = 500
+
+_ENCODER = Encoder()
+
+
+def outcome(status: int, said: str) -> dict[str, Any]:
+    """An OperationOutcome with one issue; `said` is ours and holds nothing that was received."""
+    issue = {
+        "severity": "fatal" if status >= CRASH else "error",
+        "code": _ISSUE.get(status, "processing"),
+        "diagnostics": said,
+    }
+    return {"resourceType": "OperationOutcome", "issue": [issue]}
+
+
+def prove_outcomes() -> None:
+    """Check every issue type as a `fhir.resources` model, at start-up; raises `ValueError`."""
+    from fhir.resources.R4B.operationoutcome import OperationOutcome  # two tenths of a second
+
+    for status in _ISSUE:
+        OperationOutcome.model_validate(outcome(status, "Example."))
+
+
+def answer_to(error: CdsServiceError) -> Response:
+    """The response to an error of ours."""
+    status = STATUS[type(error)]
+    if status >= CRASH:
+        return crashed()
+    response = refusal(status, str(error))
+    if isinstance(error, UnsupportedMediaType):
+        # RFC 9110, section 12.5.3: what would have been taken, for content codings as well
+        response.headers["Accept-Post"] = "application/json, application/fhir+json"
+        response.headers["Accept-Encoding"] = "identity"
+    return response
+
+
+def answer_to_http(error: HTTPException) -> Response:
+    """The response to an error of the web framework, in our own words."""
+    status = error.code or CRASH
+    said = _SAID.get(status) or f"The request was refused: {HTTPStatus(status).phrase}."
+    response = refusal(status, said)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
+
+
+def crashed() -> Response:
+    """The response to an error that nobody foresaw: nothing about what happened."""
+    return refusal(CRASH, _SAID[CRASH])
+
+
+def refusal(status: int, said: str) -> Response:
+    """A response that is no success."""
+    return json_response(outcome(status, said), status)
+
+
+def json_response(body: Mapping[str, Any] | bytes, status: int = HTTPStatus.OK) -> Response:
+    """A response of JSON; bytes are taken as they are."""
+    data = body if isinstance(body, bytes) else _ENCODER.encode(body)
+    return Response(data, status, content_type=JSON)
