@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One log line a request, and nothing in it about a patient."""
+
+import json
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+import structlog
+
+from cds_service.log import configure_log
+from tests.web.calls import NAME, NOW, PATIENT, SERVICE, app, client, founding
+
+
+@pytest.fixture(name="log")
+def _log() -> Iterator[StringIO]:
+    stream = StringIO()
+    configure_log("debug", stream=stream, clock=lambda: NOW)
+    yield stream
+    structlog.reset_defaults()
+
+
+def lines(log: StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.getvalue().splitlines()]
+
+
+def test_a_call_leaves_one_line_with_what_came_of_it(log: StringIO) -> None:
+    client().post(SERVICE, json=founding())
+
+    (line,) = lines(log)
+    assert line.pop("ms") > 0
+    assert line.pop("rules_unknown") > 0
+    assert line == {
+        "at": "2026-06-15T09:00:00.000+00:00",
+        "level": "info",
+        "event": "request",
+        "service": "liver-patient-view",
+        "hook": "patient-view",
+        "outcome": "cards",
+        "status": 200,
+        "results": 1,
+        "set_aside": 0,
+        "rules_true": 1,
+        "cards": 1,
+        "pack": "liver",
+        "pack_version": line["pack_version"],
+    }
+
+
+@pytest.mark.parametrize("address", ["/", "/cds-services", "/health", "/nowhere"])
+def test_every_other_request_leaves_one_line_too(log: StringIO, address: str) -> None:
+    response = client().get(address)
+
+    (line,) = lines(log)
+    assert line["status"] == response.status_code
+    assert line["outcome"] == ("answered" if response.status_code < 400 else "refused")
+
+
+def test_names_that_nobody_knows_are_not_logged(log: StringIO) -> None:
+    http = client()
+
+    http.post(f"/cds-services/{NAME.lower()}", json=founding())
+    http.post(SERVICE, json={**founding(), "hook": NAME.lower()})
+
+    assert NAME.lower() not in log.getvalue()
+    assert [line["problem"] for line in lines(log)] == ["UnknownService", "RequestError"]
+
+
+def test_a_failure_is_logged_with_its_place_and_without_its_words(log: StringIO) -> None:
+    application = app()
+
+    @application.get("/fails")
+    def fails() -> str:
+        patient = f"{NAME} {PATIENT}"
+        raise RuntimeError(patient)
+
+    application.test_client().get("/fails")
+
+    crash, line = lines(log)
+    assert (crash["event"], crash["problem"]) == ("crash", "RuntimeError")
+    assert crash["frames"][-1].startswith("test_journal.py:")
+    assert (line["outcome"], line["status"]) == ("crash", 500)
+    assert NAME not in log.getvalue()
+    assert PATIENT not in log.getvalue()
