@@ -5,15 +5,15 @@
 file, log or database. Every rule leaves a decision, fired or not, with its reasons.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cds_service.knowledge.conditions import MeasureCompare, leaves, markers_of
-from cds_service.knowledge.model import INDICATORS, Pack
+from cds_service.knowledge.conditions import AllOf, MeasureCompare, leaves, markers_of
+from cds_service.knowledge.model import INDICATORS, PATIENT, Pack
 from cds_service.knowledge.reads import inputs_of
 from cds_service.labs.facts import FactFinders, fact_finders, facts_of, facts_ordered
-from cds_service.labs.frames import NO_RESULT, Chooser, Frame, by_marker
+from cds_service.labs.frames import NO_RESULT, Chooser, Frame, by_marker, mark_hemolysed
 from cds_service.labs.patient import person_on
 from cds_service.labs.record import PatientRecord, SetAside
 from cds_service.rules.answer import CompiledRule, Decision, answer, compile_rule, first_reason
@@ -23,6 +23,8 @@ from cds_service.rules.measures import with_measures
 
 DECEASED = "deceased"
 INDEX_PRELIMINARY = "index-preliminary"
+ORDER_HOOKS = frozenset(("order-select", "order-sign"))  # their context brings draft orders
+PENDING = "status:preliminary"  # as if a result not final yet had been set aside for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Program:
     """A pack compiled once, ready for any number of patients."""
 
     pack: Pack
-    rules: tuple[CompiledRule, ...]
+    rules: Mapping[str, tuple[CompiledRule, ...]]  # by hook
     finders: FactFinders
     silent: tuple[tuple[Test, str], ...]
 
@@ -54,19 +56,28 @@ def compile_pack(pack: Pack) -> Program:
     """The pack with its active rules compiled."""
     return Program(
         pack=pack,
-        rules=tuple(
-            compile_rule(rule, pack) for rule in pack.rules.values() if rule.status == "active"
-        ),
+        rules={
+            hook: tuple(_rules_of(pack, hook))
+            for hook in {hook for rule in pack.rules.values() for hook in rule.hooks}
+        },
         finders=fact_finders(pack),
         silent=tuple((compiled(reason.when), reason.because) for reason in pack.scope.silent_when),
     )
+
+
+def _rules_of(pack: Pack, hook: str) -> Iterator[CompiledRule]:
+    for rule in pack.rules.values():
+        if rule.status == "active" and hook in rule.hooks:
+            if hook in ORDER_HOOKS and rule.on_order_hooks is not None:
+                rule = replace(rule, when=AllOf((rule.on_order_hooks, rule.when)))  # noqa: PLW2901
+            yield compile_rule(rule, pack)
 
 
 def decide(program: Program, record: PatientRecord, now: datetime, hook: str) -> Outcome:
     """Every decision of the rules of this hook; `now` is an aware time."""
     chooser = chooser_of(program, record, now)
     bare = chooser.bare_frame(None)
-    rules = [one for one in program.rules if hook in one.rule.hooks]
+    rules = program.rules.get(hook, ())
     silent = _silent_because(program, record, bare)
     if silent is not None:
         decisions = [
@@ -106,13 +117,14 @@ def chooser_of(program: Program, record: PatientRecord, now: datetime) -> Choose
         for one in record.ordering
         if not order.equivalents.isdisjoint(one.codes)
     }
+    person = person_on(record.patient, now.date())
     return Chooser(
         pack=pack,
         now=now,
-        person=person_on(record.patient, now.date()),
+        person=person,
         facts=facts_of(pack, program.finders, record),
         ordering=facts_ordered(pack, program.finders, record) | ordered,
-        by_marker=by_marker(record.results),
+        by_marker=by_marker(mark_hemolysed(record.results, pack, person)),
     )
 
 
@@ -132,9 +144,14 @@ class _Frames:
 
     def get(self, marker: str, *, with_preliminary: bool) -> Frame | None:
         """The frame around the newest result of the marker."""
+        if marker == PATIENT:
+            with_preliminary = False
         key = (marker, with_preliminary)
         if key not in self._made:
-            frame = self._chooser.frame(marker, with_preliminary=with_preliminary)
+            if marker == PATIENT:
+                frame: Frame | None = self._chooser.patient_frame()
+            else:
+                frame = self._chooser.frame(marker, with_preliminary=with_preliminary)
             self._made[key] = None if frame is None else with_measures(frame, self.pack.measures)
         return self._made[key]
 
@@ -208,7 +225,7 @@ def _about_set_aside(
 ) -> Iterator[Decision]:
     """One card a marker that has a recent result set aside for the rule's reason."""
     seen: set[str] = set()
-    for item in record.set_aside:
+    for item in (*record.set_aside, *_pending(record)):
         if not item.marker or item.marker in seen or not chooser.is_recent(item.time):
             continue
         decision = _of_set_aside(one, item, chooser, record, now)
@@ -222,6 +239,19 @@ def _about_set_aside(
             frame=chooser.bare_frame(None),
             because="condition-not-met",
         )
+
+
+def _pending(record: PatientRecord) -> Iterator[SetAside]:
+    """Preliminary results, which rules may call pending as they do those registered."""
+    for result in record.results:
+        if result.status == "preliminary":
+            yield SetAside(
+                reason=PENDING,
+                marker=result.marker,
+                code=result.code,
+                reference=result.reference,
+                time=result.time,
+            )
 
 
 def _of_set_aside(

@@ -86,7 +86,7 @@ def _check_pack(
     pack, problems = build_pack(files)
     if pack is None or problems:
         return problems, "not checked further; mend these first"
-    problems = [*check_cases(files, pack), *check_lock(pack, read_lock(folder), files.shown)]
+    problems = [*check_cases(files, pack), *check_lock(files, pack, read_lock(folder))]
     trials, _ = read_trials(files, pack)
     summary = f"{len(pack.rules)} rules, {len(trials)} cases"
     if nudge and not problems:

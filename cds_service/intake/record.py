@@ -74,6 +74,7 @@ def read_record(
         conditions=reader.conditions(),
         orders=orders,
         ordering=reader.ordering(),
+        prescribing=reader.prescribing(),
         incomplete=reader.incomplete(medicines, orders),
     )
 
@@ -181,19 +182,22 @@ class _Reader:
         return tuple(found.values()) if found or self._has("ServiceRequest") else None
 
     def ordering(self) -> tuple[Recorded, ...]:
-        """What the user is ordering: the selected drafts, or all if nothing tells which."""
-        chosen = self.material.selections
-        names = None if chosen is None else {name for one in chosen for name in _names(one)}
+        """The tests that the user is ordering: the selected drafts, or all if nothing tells."""
         found: list[Recorded] = []
         for full_url, one in self.drafts.entries(ServiceRequest):
-            if self._is_ordering(one, full_url, names):
+            if self._is_ordering(one, full_url):
                 reference = f"ServiceRequest/{one.id}" if one.id else ""
                 texts = texts_of(one.code)
                 found.append(Recorded(codes=pairs_of(one.code), texts=texts, reference=reference))
-        for address, request in self.drafts.entries(MedicationRequest):
-            if self._is_ordering(request, address, names):
-                found.append(medicine_of(request, self.drafts))
         return tuple(found)
+
+    def prescribing(self) -> tuple[Recorded, ...]:
+        """The medicines that the user is ordering, chosen in the same way."""
+        return tuple(
+            medicine_of(request, self.drafts)
+            for full_url, request in self.drafts.entries(MedicationRequest)
+            if self._is_ordering(request, full_url)
+        )
 
     def set_aside(self) -> Iterator[SetAside]:
         """What was sent beside results and is not used because of whose or what it is."""
@@ -236,10 +240,11 @@ class _Reader:
         self,
         order: MedicationRequest | ServiceRequest,
         full_url: str | None,
-        names: set[str] | None,
     ) -> bool:
         if order.status in _OVER or order.do_not_perform or self._not_usable(order) is not None:
             return False
+        chosen = self.material.selections
+        names = None if chosen is None else {name for one in chosen for name in _names(one)}
         own = {full_url, order.id, f"{type(order).__name__}/{order.id}"}
         return names is None or not names.isdisjoint(own)
 

@@ -25,13 +25,14 @@ from cds_service.knowledge.conditions import (
     markers_of,
 )
 from cds_service.knowledge.files import Document, Where
-from cds_service.knowledge.model import Fact, Pack, Rule
+from cds_service.knowledge.model import Fact, Pack
 from cds_service.knowledge.problems import Mark, Problem
 from cds_service.knowledge.reads import conditions_of
 from cds_service.knowledge.texts import check_texts
 
 _RESERVED = frozenset(
-    "age sex ordering all any because deceased medicines conditions orders".split()  # noqa: SIM905
+    ("age", "sex", "ordering", "all", "any", "because")
+    + ("deceased", "medicines", "conditions", "orders")
 )
 
 

@@ -9,6 +9,7 @@ SNOMED = "http://snomed.info/sct"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
 
+_SHORTEST_SNOMED = 6
 _TEN = range(10)
 # Verhoeff's multiplication table is that of the dihedral group of order ten.
 _TIMES = [
@@ -31,7 +32,7 @@ def loinc_is_well_formed(code: str) -> bool:
 
 def snomed_is_well_formed(code: str) -> bool:
     """Whether the last digit is the Verhoeff check digit (SNOMED CT release file specification)."""
-    if not (code.isascii() and code.isdigit() and len(code) >= 6):  # noqa: PLR2004 - shortest id
+    if not (code.isascii() and code.isdigit() and len(code) >= _SHORTEST_SNOMED):
         return False
     state = 0
     for place, figure in enumerate(reversed(code)):

@@ -128,10 +128,12 @@ class FactIs:
 
     fact: str
     answer: bool
+    or_unknown: bool = False
 
     def in_words(self) -> str:
-        """Return for example `on-dialysis: yes`."""
-        return f"{self.fact}: {'yes' if self.answer else 'no'}"
+        """Return for example `on-dialysis: yes` or `on-dialysis: no or not known`."""
+        word = "yes" if self.answer else "no"
+        return f"{self.fact}: {word}" + (" or not known" if self.or_unknown else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,8 +161,8 @@ class _Builder:
     def refuse_aliases(self, text: str) -> None:
         """Note every alias; a node knows only the place of the anchor that it repeats."""
         for event in yaml.parse(text, Loader=_LOADER):
-            if isinstance(event, yaml.AliasEvent):
-                start, end = event.start_mark, event.end_mark
+            start, end = event.start_mark, event.end_mark
+            if isinstance(event, yaml.AliasEvent) and start is not None and end is not None:
                 mark = self._place(start.line, start.column, end.column - start.column)
                 message = "an alias (*name) repeats another place"
                 self.problems.append(Problem("K103", mark, message, "write it out"))
@@ -183,7 +183,7 @@ class _Builder:
     def not_yaml(self, error: yaml.YAMLError) -> None:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or "cannot be read as YAML"
-        line, column = (mark.line, mark.column) if mark else (0, 0)
+        line, column = (mark.line, mark.column) if mark is not None else (0, 0)
         remedy = "put quotes around a value that holds ': ' or begins with one of > [ { * & % @"
         self.problems.append(
             Problem("K101", self._place(line, column, 1), f"not YAML: {what}", remedy)

@@ -20,6 +20,7 @@ Priority: TypeAlias = Literal["routine", "urgent", "asap", "stat"]
 Answer: TypeAlias = Literal["card", "no card", "not enough data"]
 
 INDICATORS: tuple[Indicator, ...] = ("info", "warning", "critical")  # least urgent first
+PATIENT = "patient"  # what a rule is about when it needs no result
 PRIORITIES: tuple[Priority, ...] = ("routine", "urgent", "asap", "stat")  # FHIR R4, least first
 
 
@@ -86,6 +87,7 @@ class Marker:
     pairing: Pairing
     limits: Mapping[LimitKind, tuple[LimitChoice, ...]]
     used_if_hemolysed: bool
+    shows_hemolysis: bool  # above its own upper limit the specimen counts as hemolysed
     bands: tuple[Grade, ...]  # for display only
     grades: tuple[Grade, ...]  # most severe first
     near: "Near | None"
@@ -232,11 +234,12 @@ class Rule:
     version: str
     status: Literal["draft", "active", "retired"]
     title: str
-    about: tuple[str, ...]  # markers that can be the index, in turn; empty: set-aside results
+    about: tuple[str, ...]  # markers that can be the index, in turn, or `PATIENT`; none: set aside
     hooks: tuple[str, ...]
     indicator: Indicator
     urgencies: tuple[Urgency, ...]
     when: Condition
+    on_order_hooks: Condition | None  # what must hold besides where orders are being made
     unless: tuple[Reason, ...]
     suggestions: tuple[Suggestion, ...]
     also_say: Mapping[str, Condition]

@@ -164,7 +164,7 @@ def _belongs(inside: str) -> bool:
     parts = inside.split("/")
     if len(parts) == 1:
         return inside in SINGLE
-    if len(parts) != 2 or parts[0] not in FOLDERS:  # noqa: PLR2004 - folder and file
+    if len(parts) != 2 or parts[0] not in FOLDERS:
         return False
     pieces = parts[1].split(".")
     is_text = parts[0] == "rules" and len(pieces) == _TEXT_PARTS and pieces[-1] == "md"
@@ -217,9 +217,9 @@ class _Builder:
         self.rule_shapes = dict(self._shapes("rules", RuleShape))
         self.vocabulary = Vocabulary(
             markers=dict(self._words(empty)),
-            measures=frozenset(shape.id for shape in self.measure_shapes.values()),
-            facts=frozenset(shape.id for shape in self.fact_shapes.values()),
-            orders=frozenset(shape.id for shape in self.order_shapes.values()),
+            measures=self._ids("measures", self.measure_shapes),
+            facts=self._ids("facts", self.fact_shapes),
+            orders=self._ids("orders", self.order_shapes),
         )
         if cache is not None and cache.vocabulary is None:
             cache.vocabulary = self.vocabulary
@@ -244,7 +244,7 @@ class _Builder:
             return None
         self._evidence(cited, shape)
         reader = self._reader("pack.yaml")
-        every_rule = [shape.id for shape in self.rule_shapes.values()]
+        every_rule = self._ids("rules", self.rule_shapes)
         head: PackHead = read_pack_head(shape, reader, every_rule)
         self.problems.extend(reader.problems)
         return Pack(
@@ -284,6 +284,11 @@ class _Builder:
                 mark = document.mark(("id",))
                 self.problems.append(Problem("K107", mark, message, "make the two agree"))
             yield path, shape
+
+    def _ids(self, folder: str, shapes: Mapping[str, ShapeT]) -> frozenset[str]:
+        """The ids of a folder; a file that cannot be read is still there to be spoken of."""
+        stems = (path.split("/")[1].removesuffix(".yaml") for path, _ in self.files.of(folder))
+        return frozenset((*stems, *(shape.id for shape in shapes.values())))
 
     def _once(self, path: str, step: str, make: Callable[[], ReadT]) -> ReadT:
         """What `make` reads, from the cache if neither the file nor the vocabulary changed."""

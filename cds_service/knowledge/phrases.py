@@ -56,7 +56,7 @@ _AGE = re.compile(r"(below|at least) ([0-9]+) (years?|months?)")
 _NO_LIMIT = re.compile(rf"has no ({_LIMIT})")
 _OTHER_METHOD = re.compile(r"measured (.+) unlike the previous test")
 _MEASURED = re.compile(r"measured (.+)")
-_SET_ASIDE = re.compile(r"set aside because ([a-z-]+)")
+_SET_ASIDE = re.compile(r"set aside because ([a-z:-]+)")
 _ORDERING = re.compile(r"([a-z][a-z0-9-]*)(?: without ([a-z][a-z0-9-]*))?")
 _DOWN = ("below", "at most")
 _SEXES = ("male", "female", "unknown")
@@ -152,9 +152,9 @@ class Phrases:
             match = _SET_ASIDE.fullmatch(phrase)
             return SetAsideBecause(match[1]) if match else self._unreadable(phrase, where)
         if subject in words.facts:
-            if phrase in {"yes", "no"}:
-                return FactIs(subject, phrase == "yes")
-            return self._unreadable(phrase, where, "a fact takes yes or no")
+            if phrase in {"yes", "no", "no or not known"}:
+                return FactIs(subject, phrase == "yes", phrase.endswith(" or not known"))
+            return self._unreadable(phrase, where, "a fact takes yes, no, or no or not known")
         if subject in words.measures:
             return self._measure(subject, phrase, where)
         markers = _markers(subject)
@@ -326,7 +326,7 @@ class Phrases:
                     self.problem("K205", where, "no value is on both sides of these bounds")
 
     def _unreadable(self, phrase: str, where: Where, remedy: str = PHRASE_HELP) -> Condition | None:
-        first = phrase.split(" ")[0] if phrase else ""
+        first = phrase.partition(" ")[0]
         hint = nearest(first, ("below", "at", "above", "present", "measured", "an", "has"))
         self.problem("K202", where, f"cannot read '{phrase}'", f"{remedy}; {hint}".rstrip("; "))
         return None

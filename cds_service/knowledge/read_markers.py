@@ -102,6 +102,7 @@ def read_marker(shape: MarkerShape, reader: Phrases, units: Mapping[str, str]) -
         pairing=_pairing(shape.pairs, reader),
         limits=limits,
         used_if_hemolysed=shape.hemolysed_specimen == "used",
+        shows_hemolysis=shape.shows_hemolysis is not None,
         bands=_grades(shape, "bands", reader),
         grades=_grades(shape, "grades", reader),
         near=_near(shape, reader),

@@ -155,9 +155,7 @@ def _reading(line: dict[str, Data], where: Where, reader: Phrases) -> Reading:
 def read_reasons(lines: list[dict[str, Data]], where: Where, reader: Phrases) -> tuple[Reason, ...]:
     """Conditions that each carry `because: word`."""
     return tuple(
-        reason
-        for n, line in enumerate(lines)
-        for reason in read_reason(line, (*where, n), reader)
+        reason for n, line in enumerate(lines) for reason in read_reason(line, (*where, n), reader)
     )
 
 

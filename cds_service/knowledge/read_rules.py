@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from cds_service.knowledge.conditions import Condition
-from cds_service.knowledge.files import Data, Document, Where, parse
-from cds_service.knowledge.model import CardText, Evidence, Rule, Suggestion, Urgency
+from cds_service.knowledge.files import Data, Where, parse
+from cds_service.knowledge.model import PATIENT, CardText, Evidence, Rule, Suggestion, Urgency
 from cds_service.knowledge.phrases import Phrases
 from cds_service.knowledge.problems import Mark, Problem, nearest
 from cds_service.knowledge.read_patient import read_reasons
@@ -31,8 +31,8 @@ def read_rule(
     before = len(reader.problems)
     about = () if shape.about == [SET_ASIDE] else tuple(shape.about)
     for n, marker in enumerate(about):
-        if marker not in reader.vocabulary.markers:
-            remedy = nearest(marker, (*reader.vocabulary.markers, SET_ASIDE))
+        if marker not in reader.vocabulary.markers and about != (PATIENT,):
+            remedy = nearest(marker, (*reader.vocabulary.markers, PATIENT, SET_ASIDE))
             reader.problem("K301", ("about", n), f"there is no marker '{marker}'", remedy)
     when = reader.condition(shape.when, ("when",))
     urgencies = tuple(
@@ -50,6 +50,9 @@ def read_rule(
         for word, data in shape.also_say.items()
         if (condition := reader.condition(data, ("also say", word)))
     }
+    on_order_hooks: Condition | None = None
+    if shape.on_order_hooks is not None:
+        on_order_hooks = reader.condition(shape.on_order_hooks, ("on order hooks",))
     unless = read_reasons(shape.unless, ("unless",), reader)
     evidence = read_evidence(shape.evidence, reader, sources)
     if when is None or len(reader.problems) > before:
@@ -64,6 +67,7 @@ def read_rule(
         indicator=shape.indicator,
         urgencies=urgencies,
         when=when,
+        on_order_hooks=on_order_hooks,
         unless=unless,
         suggestions=suggestions,
         also_say=also_say,

@@ -16,7 +16,7 @@ from cds_service.knowledge.conditions import (
     leaves,
     markers_of,
 )
-from cds_service.knowledge.model import Measure, Pack, Rule, Source
+from cds_service.knowledge.model import PATIENT, Measure, Pack, Rule, Source
 
 _AGE = "age"
 
@@ -56,6 +56,9 @@ def needs_of(rules: Iterable[Rule], pack: Pack) -> Reads:
     for name in measures:
         markers.update(dict.fromkeys(inputs_of(pack.measures[name])))
         behind.extend(reason.when for reason in pack.measures[name].not_computed)
+    if any(not pack.markers[name].used_if_hemolysed for name in markers):
+        shows = (one.id for one in pack.markers.values() if one.shows_hemolysis)
+        markers.update(dict.fromkeys(shows))
     others = _reads(_leaves(behind), (), pack)
     markers.update(dict.fromkeys(others.markers))
     facts.update(dict.fromkeys(others.facts))
@@ -65,6 +68,8 @@ def needs_of(rules: Iterable[Rule], pack: Pack) -> Reads:
 def conditions_of(rule: Rule) -> Iterator[Condition]:
     """Every condition of the rule, `when` first."""
     yield rule.when
+    if rule.on_order_hooks is not None:
+        yield rule.on_order_hooks
     yield from (reason.when for reason in rule.unless)
     yield from (urgency.when for urgency in rule.urgencies)
     for one in rule.suggestions:
@@ -98,7 +103,7 @@ def _leaves(conditions: Iterable[Condition]) -> Iterator[Leaf]:
 
 
 def _reads(found: Iterable[Leaf], about: tuple[str, ...], pack: Pack) -> Reads:
-    markers: dict[str, None] = dict.fromkeys(about)
+    markers: dict[str, None] = dict.fromkeys(name for name in about if name != PATIENT)
     measures: dict[str, None] = {}
     facts: dict[str, None] = {}
     for leaf in found:

@@ -106,6 +106,7 @@ class MarkerShape(Shape):
     plausible: Text
     pairs: Text
     hemolysed_specimen: Literal["used", "not used"] = "used"
+    shows_hemolysis: Literal["above upper limit"] | None = None
     upper_limit: list[LimitShape] = Field(default_factory=list)
     lower_limit: list[LimitShape] = Field(default_factory=list)
     screening_limit: list[LimitShape] = Field(default_factory=list)
@@ -208,6 +209,7 @@ class RuleShape(Shape):
     indicator: Literal["info", "warning", "critical"]
     more_urgent: list[UrgencyShape] = Field(default_factory=list)
     when: ConditionData
+    on_order_hooks: ConditionData = None
     unless: list[dict[str, Any]] = Field(default_factory=list)
     suggest: list[SuggestionShape] = Field(default_factory=list)
     also_say: dict[Id, ConditionData] = Field(default_factory=dict)

@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from cds_service.knowledge.conditions import AllOf, AnyOf, Condition
-from cds_service.knowledge.model import Pack, Rule, Suggestion
+from cds_service.knowledge.model import PATIENT, Pack, Rule, Suggestion
 
 _INDENT = "  "
 
@@ -16,10 +16,15 @@ def rule_in_words(rule: Rule, pack: Pack) -> str:
 
 def _lines(rule: Rule, pack: Pack) -> Iterator[str]:
     yield f"{rule.title} ({rule.id} {rule.version}, {rule.status}, {rule.indicator})"
-    about = " or ".join(pack.markers[marker].title for marker in rule.about)
+    about = " or ".join(
+        PATIENT if one == PATIENT else pack.markers[one].title for one in rule.about
+    )
     yield f"About: {about or 'results that were set aside'}. Hooks: {', '.join(rule.hooks)}."
     yield "A card appears when"
     yield from _condition(rule.when, 1)
+    if rule.on_order_hooks is not None:
+        yield "and, where orders are being made,"
+        yield from _condition(rule.on_order_hooks, 1)
     for reason in rule.unless:
         yield f"unless ({reason.because})"
         yield from _condition(reason.when, 1)

@@ -85,7 +85,7 @@ def fact_finders(pack: Pack) -> FactFinders:
 def facts_of(pack: Pack, finders: FactFinders, record: PatientRecord) -> dict[str, FactAnswer]:
     """The answer of every fact of the pack."""
     names: dict[str, set[str]] = {}
-    for medicine in record.medicines or ():
+    for medicine in (*(record.medicines or ()), *record.prescribing):
         for fact, name in finders.medicines.found(medicine, text_only_without_codes=False):
             names.setdefault(fact, set()).add(name)
     for condition in record.conditions or ():
@@ -101,7 +101,7 @@ def facts_ordered(pack: Pack, finders: FactFinders, record: PatientRecord) -> fr
     """The facts that would be yes by a medicine that is being ordered now."""
     direct = {
         fact
-        for order in record.ordering
+        for order in record.prescribing
         for fact, _ in finders.medicines.found(order, text_only_without_codes=False)
     }
     return frozenset(fact.id for fact in pack.facts.values() if direct & _with_parts(fact, pack))

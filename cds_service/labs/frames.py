@@ -6,11 +6,12 @@ search. See `docs/reference/language.md`, "Frames".
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from cds_service.knowledge.model import Marker, Pack
+from cds_service.amounts import compare, exactly
+from cds_service.knowledge.model import PATIENT, Marker, Pack
 from cds_service.labs.facts import FactAnswer
 from cds_service.labs.limits import Limit, limit_of
 from cds_service.labs.patient import Person
@@ -110,6 +111,18 @@ class Chooser:
             not_used=not_used,
         )
 
+    def patient_frame(self) -> Frame:
+        """The frame without an index: the newest results of markers that pair with now."""
+        readings: dict[str, Reading] = {}
+        for name, results in self.by_marker.items():
+            marker = self.pack.markers[name]
+            usable = [one for one in results if one.status != "preliminary"]
+            if marker.pairing.around == "now":
+                chosen = self._paired(marker, usable, self.now)
+                if chosen is not None:
+                    readings[name] = self._reading(marker, chosen, ())
+        return replace(self.bare_frame(None), index=PATIENT, readings=readings)
+
     def bare_frame(self, set_aside: SetAside | None) -> Frame:
         """A frame without results, for rules about one that was set aside."""
         return Frame(
@@ -173,3 +186,23 @@ def by_marker(results: Iterable[LabResult]) -> dict[str, tuple[LabResult, ...]]:
         marker: tuple(sorted(group, key=lambda one: (one.time, one.status != "preliminary")))
         for marker, group in groups.items()
     }
+
+
+def mark_hemolysed(
+    results: Iterable[LabResult], pack: Pack, person: Person
+) -> tuple[LabResult, ...]:
+    """The results, those of a specimen that a hemolysis index shows to be hemolysed marked so.
+
+    An index speaks for the specimen taken at the same time; it counts above its own upper limit.
+    """
+    every = tuple(results)
+    times = {
+        result.time
+        for result in every
+        if pack.markers[result.marker].shows_hemolysis
+        and (limit := limit_of(pack.markers[result.marker], "upper limit", result, person))
+        and compare(result.value, "above", exactly(limit.amount)) is True
+    }
+    if not times:
+        return every
+    return tuple(replace(one, hemolysed=True) if one.time in times else one for one in every)

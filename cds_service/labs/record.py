@@ -123,5 +123,6 @@ class PatientRecord:
     medicines: tuple[Recorded, ...] | None = None
     conditions: tuple[Recorded, ...] | None = None
     orders: tuple[OpenOrder, ...] | None = None
-    ordering: tuple[Recorded, ...] = ()
+    ordering: tuple[Recorded, ...] = ()  # tests being ordered now
+    prescribing: tuple[Recorded, ...] = ()  # medicines being ordered now
     incomplete: tuple[str, ...] = field(default=())

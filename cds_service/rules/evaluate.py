@@ -163,6 +163,8 @@ def _leaf(condition: Condition) -> Test:
             return lambda frame: age_is(condition, frame.person)
         case SexIs(sexes=sexes):
             return lambda frame: frame.person.sex in sexes
+        case FactIs(fact=fact, or_unknown=True):
+            return lambda frame: frame.facts[fact].known is not True
         case FactIs(fact=fact, answer=wanted):
             return lambda frame: _fact(frame, fact, wanted=wanted)
         case MeasureCompare():

@@ -22,6 +22,7 @@ Json: TypeAlias = dict[str, object]
 PATIENT = "case"
 NOT_SENT = "not sent"
 NEVER = "never"
+HOOK = "hook"
 _UCUM = "http://unitsofmeasure.org"
 _VALUE = re.compile(
     r"(?:(less than|at most|more than|at least) )?(-?[0-9]+(?:\.[0-9]+)?)(?: (without unit|\S+))?"
@@ -95,6 +96,8 @@ def _bundle(resources: list[Json]) -> Json:
 
 
 def _add(subject: str, words: Data, chart: _Chart) -> None:
+    if subject == HOOK:
+        return  # the runner has asked for it
     if subject == "age":
         _add_age(_text(subject, words), chart)
     elif subject == "sex":
@@ -227,10 +230,7 @@ def _draft(text: str, chart: _Chart) -> Json:
     code = chart.pack.orders[text].code.code if text in chart.pack.orders else None
     if (match := _CODED.fullmatch(text)) and match[1] == "loinc":
         code = match[2]
-    if code is None:
-        draft = _medicine(text, "order")
-    else:
-        draft = _order(f"{code} draft", chart)
+    draft = _medicine(text, "order") if code is None else _order(f"{code} draft", chart)
     draft["status"] = "draft"
     draft["id"] = f"draft-{len(chart.drafts)}"
     return draft
@@ -358,7 +358,7 @@ def _modify(observation: Json, part: str, marker: Marker, chart: _Chart, unit: s
         observation["effectiveDateTime"] = (chart.now - _INDEX_AGE).isoformat()
     elif part == "hemolysed":
         observation["note"] = [{"text": "specimen hemolyzed"}]
-    elif part in {"preliminary", "corrected", "amended", "entered-in-error", "cancelled"}:
+    elif part in {"registered", "preliminary", "corrected", "amended", "entered-in-error", "cancelled"}:
         observation["status"] = part
     elif part.startswith("coded "):
         code = part.removeprefix("coded ")

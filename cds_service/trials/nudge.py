@@ -13,8 +13,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from typing import Any, TypeAlias, cast
 
-from cds_service.decide import compile_pack
+from cds_service.decide import Program, compile_pack
 from cds_service.errors import RequestError
 from cds_service.knowledge.files import Data, Where
 from cds_service.knowledge.pack import PackCache, PackFiles, build_pack
@@ -25,12 +26,14 @@ from cds_service.trials.run import Trial, failures, read_trials
 _FOR_PEOPLE = frozenset(
     ("id", "version", "title", "name", "text", "instruction", "note", "publisher", "url", "usage")
     + ("notices", "description", "evidence", "last review", "cases", "status", "decimals")
-    + ("override reasons", "services", "examples", "hooks", "says", "source", "backs", "names")
+    + ("override reasons", "services", "examples", "says", "source", "backs")
 )
 _NAMES = frozenset(
     ("loinc", "code", "system", "rxnorm", "products", "snomed", "icd-10-cm", "counts as ordered")
-    + ("condition names", "also named", "method")
+    + ("condition names", "also named", "method", "names", "hooks")
 )
+_BOUND = re.compile(r"(?:at least|above) -?[0-9.]+")
+_SEVERAL = "any of "
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_.*^(-])[0-9]+(?:\.[0-9]+)?(?![0-9A-Za-z_*^])")
 _SWAPS = {
     "below": "at most",
@@ -88,10 +91,15 @@ def nudges_of(files: PackFiles) -> Iterator[Nudge]:
             yield Nudge(path, where, words, _with(data, where, change))
 
 
-_DROP = object()
+class _Drop:
+    """Stands for the new value of a place that is dropped."""
 
 
-def _changes(data: Data, where: Where) -> Iterator[tuple[Where, str, object]]:
+_DROP = _Drop()
+_Change: TypeAlias = "Data | _Drop"
+
+
+def _changes(data: Data, where: Where) -> Iterator[tuple[Where, str, _Change]]:
     """(place, what changes in words, new value or `_DROP`)."""
     if isinstance(data, str):
         yield from ((where, words, text) for words, text in _text_changes(data))
@@ -102,11 +110,26 @@ def _changes(data: Data, where: Where) -> Iterator[tuple[Where, str, object]]:
     for key, value in items:
         if key in _FOR_PEOPLE:
             continue
+        if isinstance(data, dict) and isinstance(key, str) and where:
+            for words, other in _key_changes(key):
+                renamed = {other if one == key else one: kept for one, kept in data.items()}
+                yield where, words, renamed
         here = (*where, key)
         if where or not isinstance(key, int):
             yield here, f"without {_shown(key, value)}", _DROP
         if key not in _NAMES:
             yield from _changes(value, here)
+
+
+def _key_changes(key: str) -> Iterator[tuple[str, str]]:
+    """Keys that are phrases: `at least 5: word` of a measure, `any of alt, ast: phrase`."""
+    if _BOUND.fullmatch(key):
+        yield from _text_changes(key)
+    elif key.startswith(_SEVERAL):
+        names = key.removeprefix(_SEVERAL).split(", ")
+        for name in names:
+            others = [one for one in names if one != name]
+            yield f"'{key}' without {name}", _SEVERAL + ", ".join(others)
 
 
 def _text_changes(text: str) -> Iterator[tuple[str, str]]:
@@ -122,7 +145,7 @@ def _text_changes(text: str) -> Iterator[tuple[str, str]]:
 def _moved(number: str, step: int) -> str:
     """The number one step of its last written place away."""
     places = len(number.partition(".")[2])
-    return str(Decimal(number) + Decimal(step).scaleb(-places))
+    return f"{Decimal(number) + Decimal(step).scaleb(-places):f}"
 
 
 def _shown(key: str | int, value: Data) -> str:
@@ -131,29 +154,17 @@ def _shown(key: str | int, value: Data) -> str:
     return f"'{value}'" if isinstance(value, str) else f"entry {key + 1}"
 
 
-def _with(data: Data, where: Where, change: object) -> Data:
+def _with(data: Data, where: Where, change: _Change) -> Data:
     """A copy of the data with one place changed or dropped."""
     key, *rest = where
-    if isinstance(data, dict):
-        copied = dict(data)
-        if rest:
-            copied[str(key)] = _with(data[str(key)], tuple(rest), change)
-        elif change is _DROP:
-            del copied[str(key)]
-        else:
-            copied[str(key)] = change  # type: ignore[assignment]
-        return copied
-    if isinstance(data, list) and isinstance(key, int):
-        listed = list(data)
-        if rest:
-            listed[key] = _with(data[key], tuple(rest), change)
-        elif change is _DROP:
-            del listed[key]
-        else:
-            listed[key] = change  # type: ignore[assignment]
-        return listed
-    message = "a nudge leads nowhere"
-    raise TypeError(message)
+    copied: Any = data.copy() if isinstance(data, dict | list) else data
+    if rest:
+        copied[key] = _with(copied[key], tuple(rest), change)
+    elif isinstance(change, _Drop):
+        del copied[key]
+    else:
+        copied[key] = change
+    return cast("Data", copied)
 
 
 class _Nudger:
@@ -180,9 +191,9 @@ class _Nudger:
         return self._any_fails(own, program) or self._any_fails(others, program)
 
     @staticmethod
-    def _any_fails(trials: list[Trial], program: object) -> bool:
+    def _any_fails(trials: list[Trial], program: Program) -> bool:
         try:
-            return next(failures(trials, program), None) is not None  # type: ignore[arg-type]
+            return next(failures(trials, program), None) is not None
         except (RequestError, LookupError):
             return True  # the pack no longer holds what the case speaks of
 
@@ -208,16 +219,20 @@ def nudge_pack(
     """Try every nudge; `progress` is told (done, of how many)."""
     nudges = list(nudges_of(files))
     problems: list[Problem] = []
-    start = partial(_start, files)
-    with ProcessPoolExecutor(processes, initializer=start) as pool:
-        for done, (nudge, noticed) in enumerate(
-            zip(nudges, pool.map(_try, nudges, chunksize=8), strict=True), start=1
-        ):
-            progress(done, len(nudges))
-            if not noticed:
-                document = files.documents[nudge.path]
-                remedy = "add a case that fails then"
-                message = f"no case notices {nudge.words}"
-                mark = document.mark(nudge.where)
-                problems.append(Problem("K603", mark, message, remedy))
+    answers = _answers(files, nudges, processes)
+    for done, (nudge, noticed) in enumerate(zip(nudges, answers, strict=True), start=1):
+        progress(done, len(nudges))
+        if not noticed:
+            mark = files.documents[nudge.path].mark(nudge.where)
+            message = f"no case notices {nudge.words}"
+            problems.append(Problem("K603", mark, message, "add a case that fails then"))
     return NudgeReport(len(nudges), tuple(problems))
+
+
+def _answers(files: PackFiles, nudges: list[Nudge], processes: int) -> Iterator[bool]:
+    """Whether each nudge is noticed, in their order; one process needs no others."""
+    if processes == 1:
+        yield from map(_Nudger(files).is_noticed, nudges)
+        return
+    with ProcessPoolExecutor(processes, initializer=partial(_start, files)) as pool:
+        yield from pool.map(_try, nudges, chunksize=8)

@@ -20,7 +20,7 @@ from cds_service.knowledge.pack import PackFiles
 from cds_service.knowledge.problems import Problem
 from cds_service.trials.cases import Case, read_cases
 from cds_service.trials.expected import WordError, complaints, decision_on
-from cds_service.trials.given import GivenError, request_of
+from cds_service.trials.given import HOOK, GivenError, request_of
 
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
 _LIMITS = {"max_depth": 64, "max_entries": 1000}
@@ -52,6 +52,9 @@ def read_trials(files: PackFiles, pack: Pack) -> tuple[list[Trial], list[Problem
 
 
 def _hook_of(case: Case, pack: Pack) -> str:
+    """The hook that the case names, or the first one of its rule."""
+    if isinstance(named := case.given.get(HOOK), str):
+        return named
     if case.path.startswith("rules/") and case.about in pack.rules:
         return pack.rules[case.about].hooks[0]
     return pack.services[0].hook if pack.services else "patient-view"
