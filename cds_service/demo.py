@@ -4,6 +4,7 @@
 The patient is an example of a pack, written as a case is, with dates relative to now.
 """
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -16,9 +17,14 @@ import msgspec
 import requests
 
 from cds_service.knowledge.model import Example, Pack, Service
+from cds_service.settings import environment_with
 from cds_service.trials.given import request_of
 
 _WIDTH = 96
+_INDENT = "    "
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+_BOLD = re.compile(r"\*\*(.+?)\*\*")
+_ESCAPE = re.compile(r"\\(.)")
 _COLOURS = {"info": "blue", "warning": "yellow", "critical": "red"}
 _encoder = msgspec.json.Encoder(decimal_format="number")
 Style = Callable[..., str]
@@ -37,7 +43,8 @@ def demo_request(pack: Pack, example: Example, service: Service, now: datetime) 
 def start_server(port: int) -> "subprocess.Popen[bytes]":
     """A server of its own process on loopback."""
     command = [sys.executable, "-m", "cds_service", "serve", "--port", str(port)]
-    return subprocess.Popen(command)  # noqa: S603 - our own program
+    environment = environment_with({"CDS_LOG_LEVEL": "warning"})
+    return subprocess.Popen(command, env=environment)  # noqa: S603 - our own program
 
 
 def wait_until_ready(base: str, server: "subprocess.Popen[bytes]", seconds: float = 30) -> None:
@@ -69,27 +76,41 @@ def call(base: str, service: Service, body: bytes) -> dict[str, Any]:
 def cards_as_text(cards: list[Mapping[str, Any]], style: Style) -> Iterator[str]:
     """The cards for a terminal, line by line; `style` colours a text as click's `style` does."""
     if not cards:
-        yield "No card: nothing to say about these results."
+        yield "No card."
     for card in cards:
         indicator = str(card["indicator"])
         label = style(f" {indicator.upper()} ", fg=_COLOURS.get(indicator), reverse=True)
         yield f"{label} {style(str(card['summary']), bold=True)}"
-        for line in str(card.get("detail", "")).splitlines():
-            yield from _wrapped(line, "    ")
+        for block in _blocks(str(card.get("detail", ""))):
+            yield from _wrapped(block, style)
+        if card.get("suggestions"):
+            yield ""
         for suggestion in card.get("suggestions", []):
             mark = "[x]" if suggestion.get("isRecommended") else "[ ]"
-            yield f"    {style(mark, bold=True)} {suggestion['label']}"
-        yield f"    {style('Source: ' + card['source']['label'], dim=True)}"
+            yield f"{_INDENT}{style(mark, bold=True)} {suggestion['label']}"
         yield ""
 
 
-def _wrapped(line: str, indent: str) -> Iterator[str]:
-    if line.startswith("|"):
-        yield indent + line
-    elif line:
-        hang = indent + ("  " if line.lstrip().startswith("- ") else "")
-        yield from textwrap.wrap(
-            line, _WIDTH, initial_indent=indent, subsequent_indent=hang, break_long_words=False
-        )
-    else:
-        yield ""
+def _blocks(markdown: str) -> Iterator[str]:
+    """Paragraphs and list items, each on one line, with an empty one before a paragraph."""
+    block = ""
+    for line in [*markdown.splitlines(), ""]:
+        begins_item = line.startswith("- ")
+        if (begins_item or not line.strip()) and block:
+            yield block
+            block = ""
+        if line.strip():
+            if not block and not begins_item:
+                yield ""
+            block = f"{block} {line.strip()}".strip()
+
+
+def _wrapped(block: str, style: Style) -> Iterator[str]:
+    """The block for a terminal: links as their text, escapes undone, bold as bold."""
+    text = _LINK.sub(r"\1", block)
+    hang = _INDENT + ("  " if text.startswith("- ") else "")
+    lines = textwrap.wrap(
+        text, _WIDTH, initial_indent=_INDENT, subsequent_indent=hang, break_long_words=False
+    )
+    for line in lines or [""]:
+        yield _ESCAPE.sub(r"\1", _BOLD.sub(lambda match: style(match[1], bold=True), line))

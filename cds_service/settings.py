@@ -144,6 +144,11 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
+def environment_with(changes: Mapping[str, str]) -> dict[str, str]:
+    """The environment of this process with some variables changed, for a program it starts."""
+    return {**os.environ, **changes}
+
+
 def no_color() -> bool:
     """Whether the user asked all programs for plain text (https://no-color.org)."""
     return bool(os.environ.get("NO_COLOR"))

@@ -21,6 +21,7 @@ from cds_service.errors import (
     PayloadTooLarge,
     RequestError,
     SettingsError,
+    UnknownPage,
     UnknownService,
     UnsupportedMediaType,
 )
@@ -29,6 +30,7 @@ EXIT_CODES: dict[type[CdsServiceError], int] = {
     CdsServiceError: 3,
     RequestError: 1,
     UnknownService: 2,
+    UnknownPage: 2,
     UnsupportedMediaType: 1,
     PayloadTooLarge: 1,
     MissingData: 1,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cds-service check` and `cds-service lock`: is the knowledge sound, and is its meaning recorded."""
+"""`cds-service check` and `lock`: is the knowledge sound, and is its meaning recorded."""
 
 import sys
 from pathlib import Path

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from cds_service.intake.material import Material
     from cds_service.service import Knowledge
 
-_NO_INSTANCE = "00000000-0000-0000-0000-000000000000"  # a file comes from no hook
 _VALUE_WIDTH = 18
 
 
@@ -51,7 +50,7 @@ def evaluate(
     service = _service(knowledge, service_id)
     now = system_clock()
     answers = [
-        _answer(knowledge, service, material, now, with_explanation=explained or not as_json)
+        _answer(knowledge, service, material, now, explained=explained or not as_json)
         for material in materials_from_document(document)
     ]
     invalid = list(_invalid(data)) if strict else []
@@ -74,48 +73,30 @@ def _service(knowledge: "Knowledge", service_id: str | None) -> str:
         return next(iter(knowledge.services))
     if service_id not in knowledge.services:
         known = ", ".join(knowledge.services)
-        raise click.BadParameter(f"there is no such service; known: {known}", param_hint="--service")
+        raise click.BadParameter(
+            f"there is no such service; known: {known}", param_hint="--service"
+        )
     return service_id
 
 
 def _answer(
-    knowledge: "Knowledge",
-    service: str,
-    material: "Material",
-    now: "datetime",
-    *,
-    with_explanation: bool,
+    knowledge: "Knowledge", service: str, material: "Material", now: "datetime", *, explained: bool
 ) -> dict[str, Any]:
     """The cards for one patient as JSON-able data, with the explanation if asked for."""
-    import msgspec
+    from cds_service.hooks.response import EXPLANATION_EXTENSION, write_response
+    from cds_service.service import answer_material
 
-    from cds_service.decide import decide
-    from cds_service.explain import explain
-    from cds_service.intake.record import read_record
-    from cds_service.render import render
-
-    hook, served = next(iter(knowledge.services[service].items()))
-    record = read_record(
-        served.program.pack,
-        material,
-        now=now,
-        zone=knowledge.zone,
-        names_fallback=knowledge.names_fallback,
-    )
-    outcome = decide(served.program, record, now, hook)
-    patient = record.patient.reference
-    cards = render(
-        served.templates,
-        outcome,
-        hook_instance=_NO_INSTANCE,
-        base_url=None,
-        patient_id=patient.removeprefix("Patient/"),
-    )
-    answer: dict[str, Any] = {"patient": patient, "service": service, "cards": []}
-    answer["cards"] = json.loads(msgspec.json.encode(cards))
-    if with_explanation:
-        answer["explanation"] = explain(outcome)
-    return answer
+    hook = next(iter(knowledge.services[service]))
+    answer = answer_material(knowledge, material, service, hook, now)
+    response = json.loads(write_response(answer.response))
+    shown: dict[str, Any] = {
+        "patient": answer.outcome.record.patient.reference,
+        "service": service,
+        "cards": response["cards"],
+    }
+    if explained:
+        shown["explanation"] = response["extension"][EXPLANATION_EXTENSION]
+    return shown
 
 
 def _as_text(answer: Mapping[str, Any], *, explained: bool) -> Iterator[str]:

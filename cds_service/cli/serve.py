@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cds-service serve` and `cds-service demo`."""
 
-import ipaddress
+import signal
 import socket
 import sys
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
-from cds_service.errors import SettingsError
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from cds_service.settings import Settings
 
 
 @click.command()
@@ -28,35 +33,34 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     from granian import Granian
     from granian.constants import Interfaces
 
-    from cds_service.log import configure_log
-    from cds_service.service import load_knowledge
     from cds_service.settings import load_settings
+    from cds_service.web.guard import refuse_unless_open
 
-    settings = load_settings()
-    address, number = host or settings.host, settings.port if port is None else port
-    if not _is_loopback(address):
-        raise SettingsError(
-            ["CDS_HOST: without registered clients the service listens on loopback only"]
-        )
-    configure_log(settings.log_level, settings.log_format)
-    load_knowledge(settings)  # a pack with a problem stops the start here, once, with every problem
-    click.echo(f"Listening on http://{address}:{number}, open to this machine only", err=True)
+    given = {"host": host, "port": port}
+    changes = {name: value for name, value in given.items() if value is not None}
+    settings = load_settings().model_copy(update=changes)
+    refuse_unless_open(settings)
+    _application(settings, "")  # what is wrong stops the start here, once, with every problem
+    click.echo(
+        f"Listening on http://{settings.host}:{settings.port}, open to this machine only", err=True
+    )
     Granian(
-        "cds_service.web:create_app",
-        factory=True,
-        address=address,
-        port=number,
+        "cds_service",
+        address=settings.host,
+        port=settings.port,
         interface=Interfaces.WSGI,
         workers=workers,
         log_enabled=False,
-    ).serve()
+    ).serve(target_loader=partial(_application, settings))
 
 
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
+def _application(settings: "Settings", _target: str) -> "Flask":
+    """The application of one worker process."""
+    from cds_service.log import configure_log
+    from cds_service.web import create_app
+
+    configure_log(settings.log_level, settings.log_format)
+    return create_app(settings)
 
 
 @click.command()
@@ -85,7 +89,9 @@ def demo(port: int, example_id: str | None, request_only: bool, once: bool) -> N
     chosen = [pair for pair in examples if example_id in {None, pair[1].id}]
     if not chosen:
         known = ", ".join(one.id for _, one in examples)
-        raise click.BadParameter(f"there is no such example; known: {known}", param_hint="--example")
+        raise click.BadParameter(
+            f"there is no such example; known: {known}", param_hint="--example"
+        )
     pack, example = chosen[0]
     service = pack.services[0]
     body = show.demo_request(pack, example, service, system_clock())
@@ -96,6 +102,7 @@ def demo(port: int, example_id: str | None, request_only: bool, once: bool) -> N
     free = _free_port(port)
     base = f"http://127.0.0.1:{free}"
     server = show.start_server(free)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped too
     try:
         show.wait_until_ready(base, server)
         click.echo(f"\n{click.style(example.title, bold=True)}\n", color=colour)
@@ -103,8 +110,7 @@ def demo(port: int, example_id: str | None, request_only: bool, once: bool) -> N
             click.echo(line, color=colour)
         click.echo(f"Serving at {base} (Ctrl-C stops). Try:\n  curl {base}/cds-services")
         click.echo(
-            "  cds-service demo --request | curl --json @- "
-            f"{base}/cds-services/{service.id}"
+            f"  cds-service demo --request | curl --json @- {base}/cds-services/{service.id}"
         )
         if not once:
             server.wait()
