@@ -98,7 +98,7 @@ def compile_cards(
     )
 
 
-def render(  # noqa: PLR0913 - what a call brings along
+def render(
     templates: CardTemplates,
     outcome: Outcome,
     *,
@@ -173,7 +173,7 @@ def _suggestions(
     )
     for proposal in decision.orders:
         template = call.templates.orders[proposal.order]
-        label = f"Order {template.order.title}"
+        label = f"{template.order.title} {_how_soon(proposal)}"
         yield CardSuggestion(
             label=label,
             uuid=str(uuid5(uuid, proposal.order)),
@@ -182,7 +182,7 @@ def _suggestions(
                 # One action each: Epic takes no more (conformance.md, Q-EP-10).
                 Action(
                     type="create",
-                    description=f"{label} {_how_soon(proposal)}",
+                    description=f"Order {label}",
                     resource=template.filled(proposal, filling),
                 ),
             ),

@@ -96,8 +96,9 @@ class Window:
 def outside(text: str) -> str:
     """A text from outside on one line, printable, short, and with no tag in it."""
     line = " ".join(text.split())
-    printable = "".join(sign for sign in line if unicodedata.category(sign) not in _UNSAFE)
-    harmless = _TAG.sub("", printable)
+    if not (line.isascii() and line.isprintable()):
+        line = "".join(sign for sign in line if unicodedata.category(sign) not in _UNSAFE)
+    harmless = _TAG.sub("", line)
     return harmless if len(harmless) <= _LONGEST_OUTSIDE else harmless[:_LONGEST_OUTSIDE] + "…"
 
 
@@ -148,19 +149,27 @@ def converted_value(result: LabResult, marker: Marker) -> str | None:
 
 def date_of(result: LabResult, zone: tzinfo) -> str:
     """The date of a result, as exactly as it was sent."""
-    return result.time.astimezone(zone).strftime(_DATES[result.precision])
+    return _at(result.time, zone).strftime(_DATES[result.precision])
 
 
 def day_of(time: datetime, zone: tzinfo) -> str:
     """The day of a moment at the site."""
-    return time.astimezone(zone).strftime(_DATES["day"])
+    return _at(time, zone).strftime(_DATES["day"])
 
 
 def moment_of(result: LabResult, zone: tzinfo) -> str:
     """The date and, if one was sent, the time of a result with its time zone."""
     if result.precision == "instant":
-        return result.time.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z").strip()
+        return _at(result.time, zone).strftime("%Y-%m-%d %H:%M %Z").strip()
     return date_of(result, zone)
+
+
+def _at(time: datetime, zone: tzinfo) -> datetime:
+    """The time at the site; at the ends of the calendar, where no zone fits, as it is."""
+    try:
+        return time.astimezone(zone)
+    except OverflowError:
+        return time
 
 
 def multiple_of(value: Interval, limit: Limit | None) -> str | None:

@@ -94,6 +94,7 @@ class CompiledRule:
 
     rule: Rule
     when: Test
+    leaves: tuple[tuple[Test, str], ...]  # of `when`, each with its words
     unless: tuple[tuple[Test, str], ...]
     urgencies: tuple[tuple[Test, Indicator], ...]
     also: tuple[tuple[Test, str], ...]
@@ -106,6 +107,7 @@ def compile_rule(rule: Rule, pack: Pack) -> CompiledRule:
     return CompiledRule(
         rule=rule,
         when=compiled(rule.when),
+        leaves=tuple((compiled(leaf), leaf.in_words()) for leaf in leaves(rule.when)),
         unless=tuple((compiled(reason.when), reason.because) for reason in rule.unless),
         urgencies=tuple((compiled(one.when), one.indicator) for one in rule.urgencies),
         also=tuple((compiled(when), word) for word, when in rule.also_say.items()),
@@ -153,7 +155,7 @@ def answer(
     rule = compiled_rule.rule
     known = compiled_rule.when(frame)
     if known is None:
-        missing = tuple(_missing(rule.when, frame))
+        missing = tuple(words for test, words in compiled_rule.leaves if test(frame) is None)
         return Decision(rule=rule, answer="not enough data", frame=frame, missing=missing)
     if known is False:
         return Decision(rule=rule, answer="no card", frame=frame, because="condition-not-met")
@@ -180,12 +182,6 @@ def answer(
 def first_reason(reasons: Iterable[tuple[Test, str]], frame: Frame) -> str | None:
     """The word of the first reason that is known to hold."""
     return next((because for test, because in reasons if test(frame) is True), None)
-
-
-def _missing(condition: Condition, frame: Frame) -> Iterator[str]:
-    for leaf in leaves(condition):
-        if compiled(leaf)(frame) is None:
-            yield leaf.in_words()
 
 
 def _indicator(compiled_rule: CompiledRule, frame: Frame) -> Indicator:

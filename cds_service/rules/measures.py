@@ -1,40 +1,56 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures of a frame: values computed from exact results, or the reason to withhold them."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from cds_service.amounts import compare, exactly
 from cds_service.knowledge.formulas import Input
 from cds_service.knowledge.model import Measure
 from cds_service.labs.frames import Frame, MeasureValue
-from cds_service.rules.evaluate import compiled
+from cds_service.rules.evaluate import Test, compiled
 
 _AGE = "age"
 COMPARATOR = "not-applicable:comparator"
 
 
-def with_measures(frame: Frame, measures: Mapping[str, Measure]) -> Frame:
+@dataclass(frozen=True, slots=True)
+class CompiledMeasure:
+    """A measure with its conditions as functions and the markers that it needs."""
+
+    measure: Measure
+    needed: frozenset[str]
+    not_computed: tuple[tuple[Test, str], ...]
+
+
+def compile_measure(measure: Measure) -> CompiledMeasure:
+    """The measure ready to be computed."""
+    return CompiledMeasure(
+        measure=measure,
+        needed=frozenset(one.marker for one in measure.formula.inputs if one.marker != _AGE),
+        not_computed=tuple((compiled(one.when), one.because) for one in measure.not_computed),
+    )
+
+
+def with_measures(frame: Frame, measures: Iterable[CompiledMeasure]) -> Frame:
     """The frame with every measure that is about its index."""
     values = {
-        measure.id: _value(measure, frame)
-        for measure in measures.values()
-        if measure.about == frame.index
+        one.measure.id: _value(one, frame) for one in measures if one.measure.about == frame.index
     }
     return replace(frame, measures=values)
 
 
-def _value(measure: Measure, frame: Frame) -> MeasureValue:
-    needed = {item.marker for item in measure.formula.inputs if item.marker != _AGE}
+def _value(compiled_measure: CompiledMeasure, frame: Frame) -> MeasureValue:
+    measure, needed = compiled_measure.measure, compiled_measure.needed
     hemolysed = [reason for marker, reason in frame.not_used.items() if marker in needed]
     if hemolysed:
         return MeasureValue(because=hemolysed[0])
     if not needed <= frame.readings.keys():
         return MeasureValue()
-    for reason in measure.not_computed:
-        if compiled(reason.when)(frame) is True:
-            return MeasureValue(because=reason.because)
+    for test, because in compiled_measure.not_computed:
+        if test(frame) is True:
+            return MeasureValue(because=because)
     if any(_is_range(item, frame) for item in measure.formula.inputs):
         return MeasureValue(because=COMPARATOR)
     value = measure.formula.value(lambda item: _read(item, frame))

@@ -240,8 +240,8 @@ def _of_measure(measure_id: str, word: str, program: Program, outcome: Outcome) 
     frame = _chooser(program, outcome).frame(measure.about, with_preliminary=False)
     value = None
     if frame is not None:
-        value = with_measures(frame, program.pack.measures).measures.get(measure_id)
-    if match := re.fullmatch(r"(?:absent|not computed)(?: because (\S+))?", word):
+        value = with_measures(frame, program.measures).measures.get(measure_id)
+    if match := re.fullmatch(r"not computed(?: because (\S+))?", word):
         if value is not None and value.value is not None:
             return f"expected {word}, got {rounded(value.value, measure.decimals)}"
         because = value.because if value else None

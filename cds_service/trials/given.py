@@ -38,6 +38,9 @@ _ORDER = re.compile(
 )
 _CODED = re.compile(r"(rxnorm|snomed|icd-10-cm|loinc) (\S+)")
 _SYSTEMS = {"rxnorm": RXNORM, "snomed": SNOMED, "icd-10-cm": ICD_10_CM, "loinc": LOINC}
+_STATUSES = frozenset(
+    ("registered", "preliminary", "corrected", "amended", "entered-in-error", "cancelled")
+)
 _SET_ASIDE = re.compile(r"set aside (?:because )?(\S+)")
 _INDEX_AGE = timedelta(days=1)
 _LISTS = ("medicines", "conditions", "orders", "ordering")
@@ -358,7 +361,7 @@ def _modify(observation: Json, part: str, marker: Marker, chart: _Chart, unit: s
         observation["effectiveDateTime"] = (chart.now - _INDEX_AGE).isoformat()
     elif part == "hemolysed":
         observation["note"] = [{"text": "specimen hemolyzed"}]
-    elif part in {"registered", "preliminary", "corrected", "amended", "entered-in-error", "cancelled"}:
+    elif part in _STATUSES:
         observation["status"] = part
     elif part.startswith("coded "):
         code = part.removeprefix("coded ")

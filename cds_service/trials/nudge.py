@@ -26,7 +26,7 @@ from cds_service.trials.run import Trial, failures, read_trials
 _FOR_PEOPLE = frozenset(
     ("id", "version", "title", "name", "text", "instruction", "note", "publisher", "url", "usage")
     + ("notices", "description", "evidence", "last review", "cases", "status", "decimals")
-    + ("override reasons", "services", "examples", "says", "source", "backs")
+    + ("override reasons", "services", "examples", "says", "source", "backs", "time critical")
 )
 _NAMES = frozenset(
     ("loinc", "code", "system", "rxnorm", "products", "snomed", "icd-10-cm", "counts as ordered")
@@ -177,6 +177,7 @@ class _Nudger:
         if pack is None:
             message = "a pack with problems cannot be nudged"
             raise ValueError(message)
+        self.pack = pack
         self.trials, _ = read_trials(files, pack)
 
     def is_noticed(self, nudge: Nudge) -> bool:
@@ -188,7 +189,9 @@ class _Nudger:
         program = compile_pack(pack)
         own = [one for one in self.trials if one.case.path == nudge.path]
         others = [one for one in self.trials if one.case.path != nudge.path]
-        return self._any_fails(own, program) or self._any_fails(others, program)
+        if self._any_fails(own, program) or self._any_fails(others, program):
+            return True
+        return pack == self.pack  # the change says what holds anyway, such as a default
 
     @staticmethod
     def _any_fails(trials: list[Trial], program: Program) -> bool:
