@@ -10,7 +10,6 @@ Comparisons answer `True`, `False` or `None` (not known), the three values of Kl
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import floor
 from typing import Literal, TypeAlias
 
 Known: TypeAlias = bool | None
@@ -48,7 +47,7 @@ class Interval:
 
 def exactly(value: Fraction | int) -> Interval:
     """The interval that holds one value only."""
-    number = Fraction(value)
+    number = value if isinstance(value, Fraction) else Fraction(value)
     return Interval(number, number)
 
 
@@ -82,8 +81,8 @@ def compare(left: Interval, relation: Relation, right: Interval) -> Known:
 
 def rounded(value: Fraction, decimals: int) -> str:
     """The value with so many decimals, halves away from zero; for display only."""
-    scale = 10**decimals
-    digits = str(floor(abs(value) * scale + Fraction(1, 2))).rjust(decimals + 1, "0")
+    top, bottom = abs(value.numerator) * 10**decimals, value.denominator
+    digits = str((2 * top + bottom) // (2 * bottom)).rjust(decimals + 1, "0")
     whole, part = digits[: len(digits) - decimals], digits[len(digits) - decimals :]
     sign = "-" if value < 0 and digits.strip("0") else ""
     return f"{sign}{whole}.{part}" if part else sign + whole
@@ -102,12 +101,20 @@ def _decide(surely: bool, surely_not: bool) -> Known:
 def _surely_below(left: Interval, right: Interval) -> bool:
     if left.high is None or right.low is None:
         return False
-    touching_is_excluded = left.high_open or right.low_open
-    return left.high < right.low or (left.high == right.low and touching_is_excluded)
+    order = _order(left.high, right.low)
+    return order < 0 or (order == 0 and (left.high_open or right.low_open))
 
 
 def _surely_at_most(left: Interval, right: Interval) -> bool:
-    return left.high is not None and right.low is not None and left.high <= right.low
+    return left.high is not None and right.low is not None and _order(left.high, right.low) <= 0
+
+
+def _order(left: Fraction, right: Fraction) -> int:
+    """Below, at or above zero as `left` is below, equal to or above `right`.
+
+    In whole numbers: a rule compares a lot, and `Fraction` looks at the types of its operands.
+    """
+    return left.numerator * right.denominator - right.numerator * left.denominator
 
 
 def _lower_end_fits(outer: Interval, inner: Interval) -> bool:
@@ -115,9 +122,8 @@ def _lower_end_fits(outer: Interval, inner: Interval) -> bool:
         return True
     if inner.low is None:
         return False
-    return inner.low > outer.low or (
-        inner.low == outer.low and (inner.low_open or not outer.low_open)
-    )
+    order = _order(inner.low, outer.low)
+    return order > 0 or (order == 0 and (inner.low_open or not outer.low_open))
 
 
 def _upper_end_fits(outer: Interval, inner: Interval) -> bool:
@@ -125,6 +131,5 @@ def _upper_end_fits(outer: Interval, inner: Interval) -> bool:
         return True
     if inner.high is None:
         return False
-    return inner.high < outer.high or (
-        inner.high == outer.high and (inner.high_open or not outer.high_open)
-    )
+    order = _order(inner.high, outer.high)
+    return order < 0 or (order == 0 and (inner.high_open or not outer.high_open))

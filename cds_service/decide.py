@@ -17,9 +17,9 @@ from cds_service.labs.frames import NO_RESULT, Chooser, Frame, by_marker, mark_h
 from cds_service.labs.patient import person_on
 from cds_service.labs.record import PatientRecord, SetAside
 from cds_service.rules.answer import CompiledRule, Decision, answer, compile_rule, first_reason
-from cds_service.rules.contest import offer_once, settle
+from cds_service.rules.contest import offer_once, settle, silence
 from cds_service.rules.evaluate import Test, compiled
-from cds_service.rules.measures import with_measures
+from cds_service.rules.measures import CompiledMeasure, compile_measure, with_measures
 
 DECEASED = "deceased"
 INDEX_PRELIMINARY = "index-preliminary"
@@ -33,6 +33,7 @@ class Program:
 
     pack: Pack
     rules: Mapping[str, tuple[CompiledRule, ...]]  # by hook
+    measures: tuple[CompiledMeasure, ...]
     finders: FactFinders
     silent: tuple[tuple[Test, str], ...]
 
@@ -60,6 +61,7 @@ def compile_pack(pack: Pack) -> Program:
             hook: tuple(_rules_of(pack, hook))
             for hook in {hook for rule in pack.rules.values() for hook in rule.hooks}
         },
+        measures=tuple(compile_measure(measure) for measure in pack.measures.values()),
         finders=fact_finders(pack),
         silent=tuple((compiled(reason.when), reason.because) for reason in pack.scope.silent_when),
     )
@@ -97,6 +99,7 @@ def decide(program: Program, record: PatientRecord, now: datetime, hook: str) ->
     for one in rules:
         if not one.rule.about:
             decisions.extend(_about_set_aside(one, chooser, record, now))
+    decisions = silence(decisions, record.overridden)
     decisions = offer_once(decisions, dict(program.pack.orders))
     decisions.sort(key=lambda one: (not one.shown, -INDICATORS.index(one.indicator)))
     return Outcome(
@@ -139,20 +142,21 @@ class _Frames:
 
     def __init__(self, program: Program, chooser: Chooser) -> None:
         self.pack = program.pack
+        self._measures = program.measures
         self._chooser = chooser
         self._made: dict[tuple[str, bool], Frame | None] = {}
 
     def get(self, marker: str, *, with_preliminary: bool) -> Frame | None:
         """The frame around the newest result of the marker."""
-        if marker == PATIENT:
-            with_preliminary = False
+        if marker == PATIENT or not self._chooser.has_preliminary:
+            with_preliminary = False  # the two frames are one
         key = (marker, with_preliminary)
         if key not in self._made:
             if marker == PATIENT:
                 frame: Frame | None = self._chooser.patient_frame()
             else:
                 frame = self._chooser.frame(marker, with_preliminary=with_preliminary)
-            self._made[key] = None if frame is None else with_measures(frame, self.pack.measures)
+            self._made[key] = None if frame is None else with_measures(frame, self._measures)
         return self._made[key]
 
     def all(self) -> Iterator[Frame]:

@@ -12,6 +12,7 @@ from msgspec.json import Encoder
 from cds_service.hooks.response import Message
 from cds_service.knowledge.model import Pack, Rule, Service
 from cds_service.knowledge.reads import needs_of
+from cds_service.knowledge.standing import standing
 
 PATIENT = "patient"
 OBSERVATIONS = "observations"
@@ -71,7 +72,7 @@ def entry_of(service: Service, pack: Pack, *, by_category: bool) -> ServiceEntry
         description=service.description,
         id=service.id,
         prefetch=prefetch_of(rules_of(service, pack), pack, by_category=by_category),
-        usage_requirements=f"{pack.usage} {_WITHOUT_ACCESS}",
+        usage_requirements=f"{pack.usage} {standing(pack)} {_WITHOUT_ACCESS}",
     )
 
 

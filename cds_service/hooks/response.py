@@ -12,10 +12,9 @@ from msgspec import Struct
 from msgspec.json import Encoder
 
 from cds_service.knowledge.model import Indicator
+from cds_service.knowledge.texts import SUMMARY_BELOW
 
 Extension: TypeAlias = Mapping[str, Mapping[str, object]]
-
-SUMMARY_BELOW = 140  # CDS Hooks 2.0.1, "Card Attributes"
 
 # Names are in reverse-domain style so that they clash with no one else's ("Extensions").
 CARD_EXTENSION = "org.cds-service.card"

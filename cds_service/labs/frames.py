@@ -78,6 +78,14 @@ class Chooser:
     facts: Mapping[str, FactAnswer]
     ordering: frozenset[str]
     by_marker: Mapping[str, tuple[LabResult, ...]]
+    _paired_readings: dict[int, Reading] = field(default_factory=dict, compare=False)
+
+    @property
+    def has_preliminary(self) -> bool:
+        """Whether any result is preliminary."""
+        return any(
+            one.status == "preliminary" for results in self.by_marker.values() for one in results
+        )
 
     def frame(self, index_marker: str, *, with_preliminary: bool) -> Frame | None:
         """The frame around the newest result of this marker, or `None` if none is recent enough."""
@@ -98,7 +106,7 @@ class Chooser:
                 later.add(name)
             chosen = self._paired(marker, intact, index.time)
             if chosen is not None:
-                readings[name] = self._reading(marker, chosen, ())
+                readings[name] = self._paired_reading(marker, chosen)
             elif self._paired(marker, usable, index.time) is not None:
                 not_used[name] = HEMOLYSED
         return Frame(
@@ -116,11 +124,15 @@ class Chooser:
         readings: dict[str, Reading] = {}
         for name, results in self.by_marker.items():
             marker = self.pack.markers[name]
-            usable = [one for one in results if one.status != "preliminary"]
+            usable = [
+                one
+                for one in results
+                if one.status != "preliminary" and (marker.used_if_hemolysed or not one.hemolysed)
+            ]
             if marker.pairing.around == "now":
                 chosen = self._paired(marker, usable, self.now)
                 if chosen is not None:
-                    readings[name] = self._reading(marker, chosen, ())
+                    readings[name] = self._paired_reading(marker, chosen)
         return replace(self.bare_frame(None), index=PATIENT, readings=readings)
 
     def bare_frame(self, set_aside: SetAside | None) -> Frame:
@@ -157,6 +169,13 @@ class Chooser:
             return recent[-1] if recent else None
         near = [one for one in results if abs(one.time - index_time) <= reach]
         return min(reversed(near), key=lambda one: abs(one.time - index_time), default=None)
+
+    def _paired_reading(self, marker: Marker, result: LabResult) -> Reading:
+        """The reading beside an index; most frames share theirs, so each is made once."""
+        known = self._paired_readings.get(id(result))
+        if known is None:
+            known = self._paired_readings[id(result)] = self._reading(marker, result, ())
+        return known
 
     def _reading(
         self, marker: Marker, result: LabResult, history: tuple[LabResult, ...]

@@ -31,7 +31,7 @@ def limit_of(marker: Marker, kind: LimitKind, result: LabResult, person: Person)
             continue
         amount = _amount(choice, kind, result, person)
         if amount is not None:
-            return Limit(amount, choice.named)
+            return Limit(amount, choice.credited or choice.named)
     return None
 
 

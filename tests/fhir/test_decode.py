@@ -7,7 +7,7 @@ import pytest
 from msgspec.json import Decoder
 
 from cds_service.fhir.decode import read_loosely
-from cds_service.fhir.elements import Meta, Coding, many
+from cds_service.fhir.elements import Coding, Meta, many
 from cds_service.fhir.resources import Bundle, Observation, Resource, Unread
 from cds_service.fhir.tags import PROPOSAL_CODE, PROPOSAL_SYSTEM, is_own_proposal
 from cds_service.fhir.types import RESOURCE_TYPES
@@ -17,7 +17,9 @@ RESOURCE: Decoder[Resource] = Decoder(Resource)
 
 @pytest.mark.parametrize("name", sorted(RESOURCE_TYPES))
 def test_every_resource_type_is_accepted(name: str) -> None:
-    assert RESOURCE.decode(json.dumps({"unknown": [5], "resourceType": name}))
+    found = RESOURCE.decode(json.dumps({"unknown": [5], "resourceType": name}))
+
+    assert type(found).__name__ == name
 
 
 def test_a_type_that_is_not_read_is_passed_over_whatever_it_holds() -> None:

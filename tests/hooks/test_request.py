@@ -363,7 +363,7 @@ def test_bundles_in_bundles_are_opened_to_the_limit() -> None:
 def test_too_many_resources_are_refused() -> None:
     made = body(prefetch={"a": bundle(*[OBSERVATION] * 6), "b": bundle(*[OBSERVATION] * 5)})
 
-    assert read(made, max_entries=11)
+    assert len(read(made, max_entries=11).prefetch) == 2
     with pytest.raises(PayloadTooLarge):
         read(made, max_entries=10)
 
@@ -406,9 +406,11 @@ CALL = st.fixed_dictionaries(
 @given(JSON | CALL)
 def test_any_json_is_read_or_refused(made: object) -> None:
     try:
-        assert isinstance(read(made), HookRequest)
-    except RequestError as error:
-        assert error.message
+        request = read(made)
+    except RequestError:
+        return
+
+    assert request.hook_instance == INSTANCE
 
 
 @given(st.binary(max_size=200))

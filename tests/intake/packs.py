@@ -35,7 +35,7 @@ SPELLINGS = {
 KNOWN = {spelling: unit for unit, all_of in SPELLINGS.items() for spelling in all_of}
 
 
-def marker(  # noqa: PLR0913 - a table row
+def marker(
     name: str,
     codes: tuple[MarkerCode, ...],
     factors: Mapping[str, str],
@@ -60,6 +60,7 @@ def marker(  # noqa: PLR0913 - a table row
         pairing=Pairing(around="index", hours=72),
         limits={},
         used_if_hemolysed=True,
+        shows_hemolysis=False,
         bands=(),
         grades=(),
         near=None,
@@ -160,27 +161,30 @@ def record_of(
     *resources: Json,
     zone: tzinfo = UTC,
     names: bool = False,
-    now: datetime = NOW,
     available: frozenset[Kind] = frozenset(),
 ) -> PatientRecord:
     """The record of resources in one Bundle."""
     material = material_of(*resources)
-    material = replace(material, available=material.available | available)
-    return read_record(PACK, material, now=now, zone=zone, names_fallback=names)
+    return read(replace(material, available=material.available | available), zone, names=names)
 
 
-def result_of(made: Json, **other: object) -> LabResult:
+def read(material: Material, zone: tzinfo = UTC, *, names: bool = False) -> PatientRecord:
+    """The record of the material, by the small pack."""
+    return read_record(PACK, material, now=NOW, zone=zone, names_fallback=names)
+
+
+def result_of(made: Json, *, zone: tzinfo = UTC, names: bool = False) -> LabResult:
     """The only result of a resource; nothing may be set aside."""
-    record = record_of(made, **other)  # type: ignore[arg-type] - the options of record_of
+    record = record_of(made, zone=zone, names=names)
 
     assert record.set_aside == ()
     (result,) = record.results
     return result
 
 
-def aside_of(made: Json, **other: object) -> SetAside:
+def aside_of(made: Json, *, zone: tzinfo = UTC, names: bool = False) -> SetAside:
     """The only thing set aside of a resource; there may be no result."""
-    record = record_of(made, **other)  # type: ignore[arg-type] - the options of record_of
+    record = record_of(made, zone=zone, names=names)
 
     assert record.results == ()
     (aside,) = record.set_aside

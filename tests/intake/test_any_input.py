@@ -2,6 +2,7 @@
 """Whatever is sent, a record comes back or the request is refused; and what FHIR says is read."""
 
 import json
+from datetime import datetime
 from decimal import Decimal
 
 from fhir.resources.R4B.observation import Observation
@@ -11,9 +12,8 @@ from hypothesis import strategies as st
 from cds_service.errors import RequestError
 from cds_service.intake.documents import material_from_document, read_resources
 from cds_service.intake.reasons import REASONS
-from cds_service.intake.record import read_record
 from cds_service.labs.record import PatientRecord
-from tests.intake.packs import NOW, PACK, Json, bundle, coded, observation, result_of
+from tests.intake.packs import NOW, Json, bundle, coded, observation, read, result_of
 
 ODD = st.recursive(
     st.none()
@@ -82,7 +82,7 @@ def test_junk_never_breaks_the_reader(resources: list[Json], names: bool) -> Non
     data = json.dumps({"resourceType": "Bundle", "entry": [{"resource": r} for r in resources]})
     try:
         material = material_from_document(read_resources(data.encode()))
-        record = read_record(PACK, material, now=NOW, zone=NOW.tzinfo, names_fallback=names)  # type: ignore[arg-type]
+        record = read(material, names=names)
     except RequestError:
         return
 
@@ -97,7 +97,7 @@ def test_junk_never_breaks_the_reader(resources: list[Json], names: bool) -> Non
     st.datetimes(min_value=NOW.replace(year=2000, tzinfo=None), max_value=NOW.replace(tzinfo=None)),
 )
 def test_a_valid_observation_is_read_as_fhir_resources_wrote_it(
-    value: Decimal, comparator: str | None, moment: object
+    value: Decimal, comparator: str | None, moment: datetime
 ) -> None:
     quantity: Json = {"value": value, "unit": "U/L", "comparator": comparator or "<"}
     if comparator is None:
@@ -125,7 +125,7 @@ def _plain(made: Json) -> Json:
 def test_the_number_is_shown_as_it_was_sent() -> None:
     data = json.dumps(bundle(observation())).replace('"value": 42', '"value": 1.10')
     material = material_from_document(read_resources(data.encode()))
-    record = read_record(PACK, material, now=NOW, zone=NOW.tzinfo, names_fallback=False)  # type: ignore[arg-type]
+    record = read(material)
 
     assert [one.sent.number for one in record.results] == ["1.10"]
 
@@ -134,7 +134,7 @@ def test_a_power_of_ten_is_shown_written_out() -> None:
     for sent, shown in (("1e2", "100"), ("1.10E1", "11.0"), ("5e-1", "0.5")):
         data = json.dumps(bundle(observation())).replace('"value": 42', f'"value": {sent}')
         material = material_from_document(read_resources(data.encode()))
-        record = read_record(PACK, material, now=NOW, zone=NOW.tzinfo, names_fallback=False)  # type: ignore[arg-type]
+        record = read(material)
 
         assert [one.sent.number for one in record.results] == [shown]
 
@@ -150,6 +150,6 @@ def test_an_absurd_number_is_unparseable() -> None:
     ):
         data = json.dumps(bundle(observation())).replace('"value": 42', f'"value": {sent}')
         material = material_from_document(read_resources(data.encode()))
-        record = read_record(PACK, material, now=NOW, zone=NOW.tzinfo, names_fallback=False)  # type: ignore[arg-type]
+        record = read(material)
 
         assert [one.reason for one in record.set_aside] == ["unparseable"]

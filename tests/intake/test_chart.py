@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from cds_service.fhir.tags import PROPOSAL_CODE, PROPOSAL_SYSTEM
+from cds_service.intake.material import Kind
 from cds_service.labs.record import Recorded
 from tests.intake.packs import NOW, Json, coded, record_of
 
@@ -288,7 +289,7 @@ def test_what_was_never_asked_for_is_not_known() -> None:
 
 
 def test_what_was_asked_for_in_vain_is_empty() -> None:
-    kinds = frozenset({"MedicationStatement", "Condition", "ServiceRequest"})
-    record = record_of(patient(), available=kinds)  # type: ignore[arg-type] - kinds by name
+    kinds: frozenset[Kind] = frozenset({"MedicationStatement", "Condition", "ServiceRequest"})
+    record = record_of(patient(), available=kinds)
 
     assert (record.medicines, record.conditions, record.orders) == ((), (), ())

@@ -6,12 +6,11 @@ import json
 import pytest
 
 from cds_service.errors import PayloadTooLarge, RequestError
-from cds_service.hooks.request import read_request
+from cds_service.hooks.request import HookRequest, read_request
 from cds_service.intake.documents import material_from_document, read_resources
-from cds_service.intake.material import Kind, Material, material_from_request
-from cds_service.intake.record import read_record
+from cds_service.intake.material import Kind, material_from_request
 from cds_service.labs.record import PatientRecord
-from tests.intake.packs import NOW, PACK, Json, bundle, coded, observation
+from tests.intake.packs import NOW, Json, bundle, coded, observation, read
 
 PATIENT: Json = {"resourceType": "Patient", "id": "p1", "gender": "female"}
 ERROR: Json = {"resourceType": "OperationOutcome", "issue": [{"severity": "error"}]}
@@ -42,16 +41,12 @@ def call(prefetch: Json, **context: object) -> bytes:
     return json.dumps(made).encode()
 
 
-def material(
-    prefetch: Json, keys: dict[str, list[Kind]] | None = None, **context: object
-) -> Material:
-    request = read_request(call(prefetch, **context), max_depth=4, max_entries=1000)
-    return material_from_request(request, keys)
+def request(prefetch: Json, **context: object) -> HookRequest:
+    return read_request(call(prefetch, **context), max_depth=4, max_entries=1000)
 
 
 def record(prefetch: Json, **context: object) -> PatientRecord:
-    made = material(prefetch, **context)
-    return read_record(PACK, made, now=NOW, zone=NOW.tzinfo, names_fallback=False)  # type: ignore[arg-type]
+    return read(material_from_request(request(prefetch, **context)))
 
 
 def test_a_whole_request_becomes_a_record() -> None:
@@ -97,7 +92,9 @@ def test_what_a_key_holds_counts_whatever_its_name() -> None:
 
 
 def test_a_site_may_name_its_keys() -> None:
-    made = material({"rx": None}, {"rx": ["MedicationRequest"]})
+    keys: dict[str, list[Kind]] = {"rx": ["MedicationRequest"]}
+
+    made = material_from_request(request({"rx": None}), keys)
 
     assert made.available == {"MedicationRequest"}
 
@@ -113,7 +110,10 @@ def test_a_site_may_name_its_keys() -> None:
             },
             "laboratory results: only a part was sent",
         ),
-        ({"observations": bundle(observation(), total=9)}, "laboratory results: only a part was sent"),
+        (
+            {"observations": bundle(observation(), total=9)},
+            "laboratory results: only a part was sent",
+        ),
         ({"observations": ERROR}, "laboratory results: could not be fetched"),
         ({"conditions": ERROR}, "conditions: could not be fetched"),
         ({"whatever": ERROR}, "some data: could not be fetched"),
@@ -126,7 +126,7 @@ def test_a_site_may_name_its_keys() -> None:
             "the patient's own data: some could not be read",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_is_missing_is_named_for_the_card(prefetch: Json, note: str) -> None:
     assert record(prefetch).incomplete == (note,)
 
@@ -170,7 +170,8 @@ def test_all_orders_are_judged_when_they_are_signed() -> None:
     other = draft(id="y", subject={"reference": "Patient/p2"})
     found = record({}, draftOrders=bundle(draft(), prescription, product, over, other))
 
-    assert [one.texts for one in found.ordering] == [("the enzyme",), ("isoniazid",)]
+    assert [one.texts for one in found.ordering] == [("the enzyme",)]
+    assert [one.texts for one in found.prescribing] == [("isoniazid",)]
     assert [one.reason for one in found.set_aside] == ["other-patient"]
     assert found.medicines is None
 

@@ -17,11 +17,9 @@ def ranges_of(*ranges: object) -> tuple[ReferenceRange, ...]:
     return result_of(observation(referenceRange=list(ranges))).ranges
 
 
-def between(low: int | None, high: int | None, **other: object) -> ReferenceRange:
+def between(low: int | None, high: int | None) -> ReferenceRange:
     return ReferenceRange(
-        low=None if low is None else Fraction(low),
-        high=None if high is None else Fraction(high),
-        **other,  # type: ignore[arg-type] - the fields of the dataclass
+        low=None if low is None else Fraction(low), high=None if high is None else Fraction(high)
     )
 
 

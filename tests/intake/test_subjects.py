@@ -79,7 +79,9 @@ def test_nothing_else_of_another_patient_is_used(kind: str) -> None:
     }
     record = asked_about("p1", observation(), other)
 
-    assert not (record.medicines or record.conditions or record.orders)
+    found = [record.medicines, record.conditions, record.orders]
+
+    assert not any(found)
     assert [one.reason for one in record.set_aside] == ["other-patient"]
 
 

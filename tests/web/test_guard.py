@@ -43,7 +43,14 @@ def test_a_service_that_others_could_reach_does_not_start(
 
 @pytest.mark.parametrize(
     "header",
-    ["Forwarded", "X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Anything", "X-Real-IP", "Via"],
+    [
+        "Forwarded",
+        "X-Forwarded-For",
+        "x-forwarded-proto",
+        "X-Forwarded-Anything",
+        "X-Real-IP",
+        "Via",
+    ],
 )
 @pytest.mark.parametrize("address", ["/cds-services", "/health", "/"])
 def test_a_request_that_came_through_a_proxy_is_refused(header: str, address: str) -> None:

@@ -2,18 +2,23 @@
 """`openapi.yaml` and the application say the same."""
 
 import re
-from typing import Any
+from collections.abc import Iterable
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import schemathesis
 import yaml
+from flask import Flask
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis import checks
-from schemathesis.openapi import checks as openapi_checks
 
 from cds_service import __version__
 from cds_service.web.outcomes import STATUS
 from tests.house.source import ROOT
 from tests.web.calls import app
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 TEXT = (ROOT / "openapi.yaml").read_text(encoding="utf-8")
 DESCRIPTION: dict[str, Any] = yaml.safe_load(TEXT)
@@ -52,25 +57,47 @@ def test_every_status_of_an_error_is_described_for_calls() -> None:
     assert {str(status) for status in STATUS.values()} <= described
 
 
-SCHEMA = schemathesis.openapi.from_wsgi("/openapi.yaml", app())
+@cache
+def application() -> Flask:
+    return app()
 
 
-@SCHEMA.parametrize()
-@settings(
-    max_examples=150,
+def from_this_machine(environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+    """The application; schemathesis names no peer, and open mode wants one."""
+    return application()({**environ, "REMOTE_ADDR": "127.0.0.1"}, start)
+
+
+SCHEMA = schemathesis.openapi.from_dict(DESCRIPTION)
+SCHEMA.app = from_this_machine
+
+
+GENERATED = settings(
+    max_examples=200,
     deadline=None,
     derandomize=True,
     database=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_generated_calls_are_answered_as_described(case: schemathesis.Case) -> None:
-    case.call_and_validate(
-        checks=[
-            checks.not_a_server_error,
-            openapi_checks.status_code_conformance,
-            openapi_checks.content_type_conformance,
-            openapi_checks.response_headers_conformance,
-            openapi_checks.response_schema_conformance,
-        ]
-    )
+NOT_CHECKED = [
+    # A tolerant reader takes more than the description promises.
+    checks.negative_data_rejection,
+    # A call that has the right form can still lack the results to judge by (412).
+    checks.positive_data_acceptance,
+]
+
+
+@SCHEMA.parametrize()
+@GENERATED
+def test_generated_requests_are_answered_as_described(case: schemathesis.Case[Any]) -> None:
+    case.call_and_validate(excluded_checks=NOT_CHECKED)
+
+
+@SCHEMA.include(operation_id="call").parametrize()
+@GENERATED
+def test_generated_calls_of_a_known_service_are_answered_as_described(
+    case: schemathesis.Case[Any],
+) -> None:
+    case.path_parameters["id"] = "liver-patient-view"
+
+    case.call_and_validate(excluded_checks=NOT_CHECKED)
