@@ -180,7 +180,9 @@ def _about_results(
             return _as_preliminary(decision) if rests else decision
         found.append(decision)
     if found:
-        return next((d for d in found if d.answer == "no card" and d.withheld), found[0])
+        # What one index leaves open, a plain "no" of another does not settle.
+        open_first = sorted(found, key=lambda d: d.answer != "not enough data")
+        return next((d for d in found if d.answer == "no card" and d.withheld), open_first[0])
     return _without_frame(one, frames)
 
 

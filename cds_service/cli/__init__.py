@@ -10,17 +10,27 @@ import click
 
 import cds_service
 from cds_service.cli.check import check, lock
+from cds_service.cli.clients import clients
+from cds_service.cli.database import database
+from cds_service.cli.docs import docs
 from cds_service.cli.evaluate import evaluate
 from cds_service.cli.explain import explain
+from cds_service.cli.feedback import feedback
+from cds_service.cli.prefetch import prefetch_sheet
 from cds_service.cli.serve import demo, serve
 from cds_service.cli.settings import settings
 from cds_service.errors import (
+    Busy,
     CdsServiceError,
+    Forbidden,
     KnowledgeError,
     MissingData,
     PayloadTooLarge,
     RequestError,
     SettingsError,
+    StoreError,
+    TooSlow,
+    Unauthenticated,
     UnknownPage,
     UnknownService,
     UnsupportedMediaType,
@@ -29,13 +39,18 @@ from cds_service.errors import (
 EXIT_CODES: dict[type[CdsServiceError], int] = {
     CdsServiceError: 3,
     RequestError: 1,
+    Unauthenticated: 1,
+    Forbidden: 1,
     UnknownService: 2,
     UnknownPage: 2,
     UnsupportedMediaType: 1,
     PayloadTooLarge: 1,
+    TooSlow: 1,
+    Busy: 3,
     MissingData: 1,
     KnowledgeError: 1,
     SettingsError: 2,
+    StoreError: 3,
 }
 """0 fine, 1 problems found, 2 wrong use or settings, 3 something failed, 130 interrupted."""
 
@@ -52,13 +67,27 @@ def cli() -> None:
       cds-service evaluate bundle.json      the cards for a FHIR Bundle
       cds-service check cards --nudge       check the knowledge, and that every number is guarded
       cds-service explain alt-very-low      one rule in words
+      cds-service feedback                  what clinicians did with the cards of each rule
 
     Exit codes: 0 fine, 1 problems found, 2 wrong use or settings, 3 something failed,
     130 interrupted. Colours are left out when NO_COLOR is set or the output is no terminal.
     """
 
 
-for command in (serve, demo, evaluate, check, lock, explain, settings):
+for command in (
+    serve,
+    demo,
+    evaluate,
+    check,
+    lock,
+    docs,
+    explain,
+    clients,
+    feedback,
+    database,
+    prefetch_sheet,
+    settings,
+):
     cli.add_command(command)
 
 

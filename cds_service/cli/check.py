@@ -10,6 +10,7 @@ import click
 if TYPE_CHECKING:
     from cds_service.knowledge.pack import PackFiles
     from cds_service.knowledge.problems import Format, Problem
+    from cds_service.knowledge.site_file import SiteFile
 
 FOLDER = click.argument(
     "folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
@@ -18,6 +19,12 @@ FOLDER = click.argument(
 
 @click.command()
 @FOLDER
+@click.option(
+    "--site",
+    "site_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A site file, checked with its pack [default without FOLDER: CDS_SITE_FILE].",
+)
 @click.option("--nudge", is_flag=True, help="Also change every number, word and line by itself.")
 @click.option(
     "--format",
@@ -28,35 +35,53 @@ FOLDER = click.argument(
     help="How problems are printed.",
 )
 @click.option("--processes", type=click.IntRange(1), help="Workers for --nudge [default: cores].")
-def check(folder: Path | None, nudge: bool, style: "Format", processes: int | None) -> None:
+def check(
+    folder: Path | None,
+    site_file: Path | None,
+    nudge: bool,
+    style: "Format",
+    processes: int | None,
+) -> None:
     """Check a folder of card packs and run every case in it.
 
     All problems are told at once, each with file, line, column and what to write instead.
     FOLDER is a pack or a folder of packs; without it the configured packs are checked.
     With --nudge every number is moved one step, every comparison word swapped and every line
     dropped, one at a time; a change that no case notices is a problem.
+    With a site file the pack is checked as it is, and then with the values of the site.
 
     \b
     Examples:
       cds-service check
+      cds-service check --site site.yaml
       cds-service check cards/liver --nudge
       cds-service check cards --format sarif > problems.sarif
     """
     from cds_service.knowledge.pack import pack_folders, read_files
     from cds_service.knowledge.problems import print_problems
+    from cds_service.knowledge.site_file import no_such_pack
 
     place, shown = _place(folder)
     folders = pack_folders(place)
     if not folders:
         raise click.UsageError(f"no pack in {shown}: a pack is a folder with a pack.yaml")
+    site = _site(site_file, given=folder is not None)
     problems: list[Problem] = []
     told: list[str] = []
+    known: list[str] = []
     for pack_folder in folders:
         name = shown if pack_folder == place else f"{shown}/{pack_folder.name}"
         files = read_files(pack_folder, name)
         found, summary = _check_pack(files, pack_folder, nudge=nudge, processes=processes)
         problems.extend(found)
         told.append(f"{name}: {summary}")
+        known.append(_id_of(files))
+        if site is not None and known[-1] == site.shape.pack and not found:
+            found, more = _check_site(files, site)
+            problems.extend(found)
+            told.extend(more)
+    if site is not None and site.shape.pack not in known:
+        problems.append(no_such_pack(site, known))
     if problems or style != "text":
         click.echo(print_problems(problems, style))
     for line in told:
@@ -74,6 +99,40 @@ def _place(folder: Path | None) -> tuple[Path, str]:
 
     place = cards_folder(load_settings())
     return place, place.name if place.name == "cards" else place.as_posix()
+
+
+def _site(site_file: Path | None, *, given: bool) -> "SiteFile | None":
+    """The site file of the command, or for the configured packs the configured one."""
+    from cds_service.knowledge.site_file import read_site
+    from cds_service.settings import load_settings
+
+    if site_file is None and not given:
+        site_file = load_settings().site_file
+    return None if site_file is None else read_site(site_file)
+
+
+def _id_of(files: "PackFiles") -> str:
+    document = files.documents.get("pack.yaml")
+    data = document.data if document is not None else None
+    return str(data.get("id", "")) if isinstance(data, dict) else ""
+
+
+def _check_site(files: "PackFiles", site: "SiteFile") -> tuple[list["Problem"], list[str]]:
+    """The problems of a site file, and what it made of the cases of the pack."""
+    from cds_service.trials.site import check_site
+
+    report, shape = check_site(files, site), site.shape
+    told = [
+        f"changed by the site: {one.mark.file}:{one.mark.line}: {one.message}"
+        for one in report.changed
+    ]
+    told.append(
+        f"{site.document.file}: {shape.site}: {len(shape.values)} values, "
+        f"{len(shape.order_codes)} order codes, {len(shape.switched_off)} rules off, "
+        f"{report.cases} cases, {report.tried} changes tried; of the pack's cases "
+        f"{len(report.changed)} changed, {report.silent} of rules that are off"
+    )
+    return list(report.problems), told
 
 
 def _check_pack(
@@ -123,11 +182,20 @@ def lock(folder: Path | None) -> None:
     Examples:
       cds-service lock cards/liver
     """
-    from cds_service.knowledge.lock import write_lock
-    from cds_service.knowledge.pack import load_pack, pack_folders
+    from cds_service.knowledge.lock import check_lock, read_lock, write_lock
+    from cds_service.knowledge.pack import build_pack, pack_folders, read_files
+    from cds_service.knowledge.problems import print_problems
 
     place, shown = _place(folder)
     for pack_folder in pack_folders(place):
-        pack = load_pack(pack_folder, shown if pack_folder == place else None)
+        name = shown if pack_folder == place else f"{shown}/{pack_folder.name}"
+        files = read_files(pack_folder, name)
+        pack, problems = build_pack(files)
+        if pack is not None and not problems and (there := read_lock(pack_folder)) is not None:
+            # a meaning that changed under its old version is not to be locked over
+            problems = [one for one in check_lock(files, pack, there) if one.code == "K701"]
+        if pack is None or problems:
+            click.echo(print_problems(problems, "text"))
+            sys.exit(1)
         write_lock(pack_folder, pack)
         click.echo(f"{pack.id} {pack.version}: {len(pack.rules)} rules locked", err=True)

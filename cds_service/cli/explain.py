@@ -22,11 +22,12 @@ def explain(rule: str | None, as_json: bool) -> None:
     import json
     from difflib import get_close_matches
 
-    from cds_service.knowledge.pack import load_packs
+    from cds_service.knowledge.site import load_packs_at
     from cds_service.knowledge.words import rule_in_words
     from cds_service.settings import cards_folder, load_settings
 
-    packs = load_packs(cards_folder(load_settings()))
+    settings = load_settings()
+    packs = load_packs_at(cards_folder(settings), settings.site_file)
     rules = {one.id: (one, pack) for pack in packs for one in pack.rules.values()}
     if rule is None:
         listed = [

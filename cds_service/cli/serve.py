@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from cds_service.settings import Settings
+    from cds_service.web.bridge import Bridge
+
+_CONNECTIONS_MORE = 1000  # those that wait between two requests, or are to be told 503
 
 
 @click.command()
@@ -23,7 +26,8 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     """Answer CDS Hooks calls.
 
     On loopback the service is open to this machine without configuration. On any other address
-    it needs registered clients, which this version does not have yet, and refuses to start.
+    it needs registered clients (CDS_CLIENTS) and the address they call (CDS_PUBLIC_URL), and
+    refuses to start without.
 
     \b
     Examples:
@@ -31,27 +35,45 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
       cds-service serve --port 9000 --workers 2
     """
     from granian import Granian
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
 
-    from cds_service.settings import load_settings
-    from cds_service.web.guard import refuse_unless_open
+    from cds_service.memory import with_hash_key
+    from cds_service.settings import is_open, load_settings
+    from cds_service.web.guard import refuse_unsafe
 
     given = {"host": host, "port": port}
     changes = {name: value for name, value in given.items() if value is not None}
     settings = load_settings().model_copy(update=changes)
-    refuse_unless_open(settings)
+    refuse_unsafe(settings)
+    settings = with_hash_key(settings)
     _application(settings, "")  # what is wrong stops the start here, once, with every problem
-    click.echo(
-        f"Listening on http://{settings.host}:{settings.port}, open to this machine only", err=True
-    )
+    who = "open to this machine only" if is_open(settings) else f"for {settings.public_url}"
+    if settings.hash_key is None and settings.silence_days:
+        click.echo("CDS_HASH_KEY is not set: overridden cards are shown again", err=True)
+    click.echo(f"Listening on http://{settings.host}:{settings.port}, {who}", err=True)
     Granian(
         "cds_service",
         address=settings.host,
         port=settings.port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,  # HTTP/2 is for a proxy; here it would need limits of its own
+        websockets=False,
         workers=workers,
+        # granian counts connections; beyond them it accepts no more, and the kernel queues them.
+        backpressure=settings.max_requests + _CONNECTIONS_MORE,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=settings.header_seconds * 1000,
+            max_buffer_size=settings.max_header_bytes,
+        ),
         log_enabled=False,
-    ).serve(target_loader=partial(_application, settings))
+    ).serve(target_loader=partial(_bridge, settings))
+
+
+def _bridge(settings: "Settings", target: str) -> "Bridge":
+    from cds_service.web.bridge import Bridge
+
+    return Bridge(_application(settings, target), settings)
 
 
 def _application(settings: "Settings", _target: str) -> "Flask":
@@ -81,10 +103,11 @@ def demo(port: int, example_id: str | None, request_only: bool, once: bool) -> N
     """
     from cds_service import demo as show
     from cds_service.clock import system_clock
-    from cds_service.knowledge.pack import load_packs
+    from cds_service.knowledge.site import load_packs_at
     from cds_service.settings import cards_folder, load_settings, no_color
 
-    packs = load_packs(cards_folder(load_settings()))
+    settings = load_settings()
+    packs = load_packs_at(cards_folder(settings), settings.site_file)
     examples = [(pack, one) for pack in packs for one in pack.examples]
     chosen = [pair for pair in examples if example_id in {None, pair[1].id}]
     if not chosen:

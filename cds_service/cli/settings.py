@@ -17,7 +17,8 @@ def settings(as_json: bool) -> None:
       cds-service settings
       CDS_SITE_TIME_ZONE=Europe/Vienna cds-service settings --json
     """
-    from cds_service.settings import describe, load_settings
+    from cds_service.settings import load_settings
+    from cds_service.settings_page import describe
 
     described = describe(load_settings())
     if as_json:

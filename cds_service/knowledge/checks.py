@@ -24,6 +24,7 @@ from cds_service.knowledge.conditions import (
     leaves,
     markers_of,
 )
+from cds_service.knowledge.explainers import check_explainers
 from cds_service.knowledge.files import Document, Where
 from cds_service.knowledge.model import Fact, Pack
 from cds_service.knowledge.problems import Mark, Problem
@@ -46,6 +47,7 @@ def check_pack(pack: Pack, documents: Mapping[str, Document]) -> list[Problem]:
         *_hooks(pack, documents),
         *_previous(pack, documents),
         *_texts(pack, documents),
+        *check_explainers(pack),
     ]
 
 

@@ -60,15 +60,11 @@ Term: TypeAlias = Fraction | Input | Operation | Root
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """A formula as written and as a tree."""
+    """A formula as written and as a tree, with every input in the order of reading."""
 
     written: str
     term: Term
-
-    @property
-    def inputs(self) -> tuple[Input, ...]:
-        """Every input in the order of reading."""
-        return _inputs(self.term)
+    inputs: tuple[Input, ...]
 
     def value(self, read: Callable[[Input], Fraction | None]) -> Fraction | None:
         """The exact result, or `None` if an input is missing or a division is by zero."""
@@ -84,7 +80,8 @@ def read_formula(text: str) -> Formula:
         tree = ast.parse(text, mode="eval")
     except (SyntaxError, RecursionError, MemoryError) as error:
         raise ValueError(message) from error
-    return Formula(text, _term(tree.body, text))
+    term = _term(tree.body, text)
+    return Formula(text, term, _inputs(term))
 
 
 def _term(node: ast.expr, text: str) -> Term:

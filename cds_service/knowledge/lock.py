@@ -25,8 +25,10 @@ LOCK_FILE = "lock.json"
 RAISE = "raise the version, then run `cds-service lock`"
 RENEW = "run `cds-service lock`"
 _PARTS = ("facts", "markers", "measures", "orders", "precedence", "scope")
-# Names, places and the author's spelling of a number decide nothing.
-_NOT_MEANT = frozenset(("version", "evidence", "last_review", "file", "lines", "written"))
+# Names, places, labels for people and the author's spelling of a number decide nothing.
+_NOT_MEANT = frozenset(
+    ("version", "evidence", "last_review", "file", "lines", "written", "time_critical")
+)
 _Json: TypeAlias = "bool | int | str | list[_Json] | dict[str, _Json] | None"
 
 
@@ -167,9 +169,11 @@ def _plain(value: object) -> _Json:
     if is_dataclass(value):
         # A field that says nothing is left out: a field added to the model later changes no hash.
         named = {
-            field.name: _plain(getattr(value, field.name))
+            field.name: _plain(one)
             for field in fields(value)
-            if field.name not in _NOT_MEANT and getattr(value, field.name) not in _NOTHING
+            if field.name not in _NOT_MEANT
+            and (one := getattr(value, field.name)) not in _NOTHING
+            and one != field.default
         }
         return {type(value).__name__: named}
     if isinstance(value, Mapping):

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Literal, TypeAlias
 
 from cds_service.amounts import Interval
+from cds_service.knowledge.changes import SiteChanges
 from cds_service.knowledge.conditions import Condition, LimitKind
 from cds_service.knowledge.formulas import Formula
 
@@ -51,6 +52,7 @@ class LimitChoice:
     applies: Condition | None
     amount: Fraction | None  # None: the laboratory's own limit
     believed: Interval | None = None
+    credited: str | None = None  # who is named for the amount, if not `named`: a site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +176,7 @@ class Order:
     note: str | None
     equivalents: frozenset[tuple[str, str]]  # (system, code)
     answered_by: tuple[str, ...]  # markers; all of them since the index make the order needless
+    site_code: Code | None = None  # the site's own, sent before `code`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +235,7 @@ class Rule:
 
     id: str
     version: str
-    status: Literal["draft", "active", "retired"]
+    status: Literal["draft", "active", "retired", "switched off"]  # the last by a site only
     title: str
     about: tuple[str, ...]  # markers that can be the index, in turn, or `PATIENT`; none: set aside
     hooks: tuple[str, ...]
@@ -246,6 +249,38 @@ class Rule:
     evidence: tuple[Evidence, ...]
     texts: Mapping[str, CardText]
     last_review: str | None
+    time_critical: bool = False  # asks for action within hours
+
+
+SectionKind: TypeAlias = Literal["what it is", "the scale", "band", "with", "topic"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A part of an explainer: what it is about, what it stands on and its Markdown.
+
+    `parts` holds the text under each `###` heading; the text before any of them is under "".
+    """
+
+    kind: SectionKind
+    name: str  # a band, a marker or measure, or a heading; empty for the kinds that stand once
+    sources: tuple[str, ...]
+    decision: bool  # whether it also rests on a decision of the pack's authors
+    parts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explainer:
+    """What a marker is and how its values read, for people, in one language."""
+
+    marker: str
+    language: str
+    file: str
+    lines: tuple[str, ...]
+    title: str
+    last_review: str
+    covers: Mapping[str, tuple[str, ...]]  # a statement of an older page -> headings of sections
+    sections: tuple[Section, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,3 +370,6 @@ class Pack:
     sources: Mapping[str, Source]
     marker_codes: Mapping[tuple[str, str], tuple[str, MarkerCode]] = field(default_factory=dict)
     marker_names: Mapping[str, str] = field(default_factory=dict)
+    explainers: Mapping[str, Mapping[str, Explainer]] = field(default_factory=dict)  # by language
+    approved_by: str | None = None  # the clinician who approved the rules
+    site: SiteChanges | None = None

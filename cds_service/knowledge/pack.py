@@ -15,16 +15,18 @@ from pydantic import BaseModel
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge import checks
+from cds_service.knowledge.explainers import by_language, read_explainer
 from cds_service.knowledge.files import Data, Document, parse, read_text
-from cds_service.knowledge.model import (
-    CardText,
-    Marker,
-    MarkerCode,
-    Pack,
-)
+from cds_service.knowledge.model import CardText, Explainer, Pack
 from cds_service.knowledge.phrases import MarkerWords, Phrases, Vocabulary
 from cds_service.knowledge.problems import Mark, Problem
-from cds_service.knowledge.read_markers import read_marker, read_units, read_words
+from cds_service.knowledge.read_markers import (
+    all_units,
+    marker_codes,
+    read_marker,
+    read_units,
+    read_words,
+)
 from cds_service.knowledge.read_pack import PackHead, read_pack_head, read_sources
 from cds_service.knowledge.read_patient import read_fact, read_measure, read_order
 from cds_service.knowledge.read_rules import read_card_text, read_evidence, read_rule
@@ -46,8 +48,10 @@ FOLDERS: dict[str, type[Shape]] = {
     "orders": OrderShape,
     "rules": RuleShape,
 }
+EXPLAIN = "explain"
+NOBODY_YET = "nobody yet"  # `approved by:` of a pack that no clinician has approved
 SINGLE = ("pack.yaml", "units.yaml", "sources.yaml")
-_IGNORED = {"README.md", "CHANGELOG.md", "lock.json", "explain"}
+_IGNORED = {"README.md", "CHANGELOG.md", "lock.json"}
 _TEXT_PARTS = 3  # stem, language, md
 ModelT = TypeVar("ModelT", bound=BaseModel)
 ShapeT = TypeVar("ShapeT", bound=RuleShape | MarkerShape | MeasureShape | FactShape | OrderShape)
@@ -72,6 +76,7 @@ class PackFiles:
     shown: str
     documents: Mapping[str, Document]
     texts: Mapping[str, CardText] = field(default_factory=dict)
+    explainers: tuple[Explainer, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     def having(self, path: str, data: Data) -> "PackFiles":
@@ -96,21 +101,27 @@ def load_pack(folder: Path, shown: str | None = None) -> Pack:
 
 def load_packs(cards: Path, shown: str | None = None) -> tuple[Pack, ...]:
     """Every pack below `cards`, one folder each; raises `KnowledgeError` with all problems."""
-    packs: list[Pack] = []
+    return tuple(pack for pack, _ in load_library(cards, shown))
+
+
+def load_library(cards: Path, shown: str | None = None) -> tuple[tuple[Pack, PackFiles], ...]:
+    """Every pack with the files it was made of; raises `KnowledgeError` with all problems."""
+    library: list[tuple[Pack, PackFiles]] = []
     problems: list[Problem] = []
     for folder in pack_folders(cards):
         where = f"{shown or cards}/{folder.name}" if folder != cards else (shown or str(cards))
-        pack, found = build_pack(read_files(folder, where))
+        files = read_files(folder, where)
+        pack, found = build_pack(files)
         problems.extend(found)
         if pack is not None:
-            packs.append(pack)
-    if not packs and not problems:
+            library.append((pack, files))
+    if not library and not problems:
         place = Mark(shown or str(cards), 1, 1)
         problems.append(Problem("K108", place, "holds no pack", "a pack has a pack.yaml"))
-    problems.extend(checks.services_of_several(packs, shown or str(cards)))
+    problems.extend(checks.services_of_several([pack for pack, _ in library], shown or str(cards)))
     if problems:
         raise KnowledgeError(tuple(problems))
-    return tuple(packs)
+    return tuple(library)
 
 
 def pack_folders(cards: Path) -> tuple[Path, ...]:
@@ -126,6 +137,7 @@ def read_files(folder: Path, shown: str) -> PackFiles:
     """Every file of the folder as plain data; problems of form are kept with it."""
     documents: dict[str, Document] = {}
     texts: dict[str, CardText] = {}
+    explainers: list[Explainer] = []
     problems: list[Problem] = []
     for path in sorted(item for item in folder.rglob("*") if item.is_file()):
         inside = path.relative_to(folder).as_posix()
@@ -134,7 +146,8 @@ def read_files(folder: Path, shown: str) -> PackFiles:
         where = f"{shown}/{inside}"
         if not _belongs(inside):
             remedy = (
-                "markers, measures, facts, orders and rules hold .yaml; rules hold .LANGUAGE.md"
+                "markers, measures, facts, orders and rules hold .yaml; "
+                "rules and explain hold .LANGUAGE.md"
             )
             problems.append(
                 Problem("K109", Mark(where, 1, 1), "no file of this kind belongs here", remedy)
@@ -143,6 +156,10 @@ def read_files(folder: Path, shown: str) -> PackFiles:
         text = read_text(path, where)
         if isinstance(text, Problem):
             problems.append(text)
+        elif inside.startswith(f"{EXPLAIN}/"):
+            explainer, found = read_explainer(text, where)
+            problems.extend(found)
+            explainers.extend([explainer] if explainer else [])
         elif inside.endswith(".md"):
             language = path.name.split(".")[-2]
             card_text, found = read_card_text(text, where, language)
@@ -157,18 +174,25 @@ def read_files(folder: Path, shown: str) -> PackFiles:
         for name in SINGLE
         if name not in documents and not (folder / name).is_file()
     )
-    return PackFiles(shown=shown, documents=documents, texts=texts, problems=tuple(problems))
+    return PackFiles(
+        shown=shown,
+        documents=documents,
+        texts=texts,
+        explainers=tuple(explainers),
+        problems=tuple(problems),
+    )
 
 
 def _belongs(inside: str) -> bool:
     parts = inside.split("/")
     if len(parts) == 1:
         return inside in SINGLE
-    if len(parts) != 2 or parts[0] not in FOLDERS:
+    if len(parts) != 2:
         return False
     pieces = parts[1].split(".")
-    is_text = parts[0] == "rules" and len(pieces) == _TEXT_PARTS and pieces[-1] == "md"
-    return is_text or parts[1].endswith(".yaml")
+    if len(pieces) == _TEXT_PARTS and pieces[-1] == "md":
+        return parts[0] in {"rules", EXPLAIN}
+    return parts[0] in FOLDERS and parts[1].endswith(".yaml")
 
 
 @dataclass(slots=True)
@@ -228,7 +252,7 @@ class _Builder:
         source_reader = self._reader("sources.yaml")
         sources = read_sources(source_reader.document, source_reader)
         self.problems.extend(source_reader.problems)
-        cited = tuple(sources)
+        cited = tuple(map(str, source_reader.document.data))  # even an entry with a problem
         markers = self._read(self.marker_shapes, lambda s, r: read_marker(s, r, self.units))
         measures = self._read(self.measure_shapes, read_measure)
         facts = self._read(self.fact_shapes, read_fact)
@@ -254,23 +278,25 @@ class _Builder:
             publisher=shape.publisher,
             url=shape.url,
             usage=shape.usage,
+            approved_by=None if shape.approved_by == NOBODY_YET else shape.approved_by,
             notices=tuple(shape.notices),
             services=head.services,
             scope=head.scope,
             override_reasons=head.override_reasons,
             precedence=head.precedence,
             examples=head.examples,
-            units=_all_units(self.units, markers),
+            units=all_units(self.units, markers),
             markers=markers,
             measures=measures,
             facts=facts,
             orders=orders,
             rules=rules,
             sources=sources,
-            marker_codes=_marker_codes(markers),
+            marker_codes=marker_codes(markers),
             marker_names={
                 name.casefold(): marker.id for marker in markers.values() for name in marker.names
             },
+            explainers=by_language(self.files.explainers),
         )
 
     def _shapes(self, folder: str, kind: type[ModelT]) -> Iterator[tuple[str, ModelT]]:
@@ -371,22 +397,3 @@ class _Builder:
             reader = self._reader(path)
             read_evidence(shape.evidence, reader, sources)
             self.problems.extend(reader.problems)
-
-
-def _all_units(units: Mapping[str, str], markers: Mapping[str, Marker]) -> dict[str, str]:
-    """Every spelling that the pack knows; a spelling of one marker only does not displace."""
-    result = dict(units)
-    for marker in markers.values():
-        for spelling, unit in marker.units.items():
-            result.setdefault(spelling, unit)
-    return result
-
-
-def _marker_codes(
-    markers: Mapping[str, Marker],
-) -> dict[tuple[str, str], tuple[str, MarkerCode]]:
-    return {
-        (code.system, code.code): (marker.id, code)
-        for marker in markers.values()
-        for code in marker.codes
-    }

@@ -326,8 +326,10 @@ class Phrases:
                     self.problem("K205", where, "no value is on both sides of these bounds")
 
     def _unreadable(self, phrase: str, where: Where, remedy: str = PHRASE_HELP) -> Condition | None:
-        first = phrase.partition(" ")[0]
-        hint = nearest(first, ("below", "at", "above", "present", "measured", "an", "has"))
+        hint = ""
+        if remedy == PHRASE_HELP:
+            first = phrase.partition(" ")[0]
+            hint = nearest(first, ("below", "at", "above", "present", "measured", "an", "has"))
         self.problem("K202", where, f"cannot read '{phrase}'", f"{remedy}; {hint}".rstrip("; "))
         return None
 

@@ -38,14 +38,21 @@ CODES: dict[str, str] = {
     "K402": "evidence backs something that is not there",
     "K501": "a placeholder is not known or not sure to be there",
     "K502": "a summary can reach 140 characters",
-    "K503": "a card text holds HTML or a link that is not https",
-    "K504": "a card text claims more than the wording rules allow",
+    "K503": "a text holds HTML or a link that is not https",
+    "K504": "a text claims more than the wording rules allow",
+    "K505": "a text repeats a number that the pack holds",
     "K601": "a case fails",
     "K602": "a rule's cases never show its card, or never its silence",
     "K603": "no case notices when this is changed",
     "K604": "a case cannot be read",
     "K701": "the rule's meaning changed but its version did not",
     "K702": "the lock does not match the rules",
+    "K801": "a site file is for a pack that is not here",
+    "K802": "a site file speaks of a file, place, rule or order that the pack does not have",
+    "K803": "a site file changes what the pack does not leave to a site",
+    "K804": "the pack's value is no longer the one that a site changed",
+    "K805": "a site file changes one thing twice, or changes nothing",
+    "K806": "no case of the site notices when its value is changed",
 }
 
 
@@ -73,6 +80,9 @@ class Problem:
     def order(self) -> tuple[str, int, int, str, str]:
         """The key that sorts problems by file, line, column and code."""
         return (self.mark.file, self.mark.line, self.mark.column, self.code, self.message)
+
+    def __str__(self) -> str:
+        return _as_text(self)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

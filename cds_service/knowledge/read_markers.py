@@ -262,3 +262,23 @@ def _near(shape: MarkerShape, reader: Phrases) -> Near | None:
         amounts=tuple(amounts),
         multiples=tuple(multiples),
     )
+
+
+def all_units(units: Mapping[str, str], markers: Mapping[str, Marker]) -> dict[str, str]:
+    """Every spelling that the pack knows; a spelling of one marker only does not displace."""
+    result = dict(units)
+    for marker in markers.values():
+        for spelling, unit in marker.units.items():
+            result.setdefault(spelling, unit)
+    return result
+
+
+def marker_codes(
+    markers: Mapping[str, Marker],
+) -> dict[tuple[str, str], tuple[str, MarkerCode]]:
+    """Every code of every marker -> the marker that it stands for."""
+    return {
+        (code.system, code.code): (marker.id, code)
+        for marker in markers.values()
+        for code in marker.codes
+    }

@@ -74,6 +74,7 @@ def read_rule(
         evidence=evidence,
         texts=texts,
         last_review=shape.last_review,
+        time_critical=shape.time_critical == "yes",
     )
 
 

@@ -207,6 +207,7 @@ class RuleShape(Shape):
     about: Annotated[list[Text], BeforeValidator(_as_list)]
     hooks: list[Id]
     indicator: Literal["info", "warning", "critical"]
+    time_critical: Literal["yes"] | None = None
     more_urgent: list[UrgencyShape] = Field(default_factory=list)
     when: ConditionData
     on_order_hooks: ConditionData = None
@@ -273,6 +274,7 @@ class PackShape(Shape):
     publisher: Text
     url: Https
     usage: Text
+    approved_by: Text = "nobody yet"
     notices: list[Text]
     services: list[ServiceShape]
     scope: ScopeShape
@@ -294,6 +296,16 @@ class TextHeadShape(Shape):
     """The head of a card text."""
 
     summary: Text
+
+
+class ExplainerHeadShape(Shape):
+    """The head of an explainer."""
+
+    title: Text
+    last_review: Day
+    covers: dict[Text, Annotated[list[Text], BeforeValidator(_as_list)]] = Field(
+        default_factory=dict
+    )
 
 
 ShapeT = TypeVar("ShapeT", bound=BaseModel)

@@ -148,16 +148,22 @@ def check_texts(rule: Rule, pack: Pack, document: Document) -> Iterator[Problem]
             yield from _check_section(name, body, when, text, rule, pack)
 
 
+def wording(body: str) -> Iterator[tuple[str, str, str, str]]:
+    """(code, piece, message, remedy) of everything in a text that the wording rules refuse."""
+    if match := _HTML.search(body):
+        yield "K503", match[0], "HTML is not used in texts", "write Markdown"
+    if match := _LINK.search(body):
+        yield "K503", match[0], "a link must begin with https://", ""
+    if match := _CLAIMS.search(body):
+        remedy = "say consider, suggests, pattern or compatible with"
+        yield "K504", match[0], f"'{match[0]}' claims too much", remedy
+
+
 def _check_section(
     name: str, body: str, when: Condition, text: CardText, rule: Rule, pack: Pack
 ) -> Iterator[Problem]:
-    if match := _HTML.search(body):
-        yield _problem("K503", text, match[0], "HTML is not used in cards", "write Markdown")
-    if match := _LINK.search(body):
-        yield _problem("K503", text, match[0], "a link must begin with https://")
-    if match := _CLAIMS.search(body):
-        remedy = "say consider, suggests, pattern or compatible with"
-        yield _problem("K504", text, match[0], f"'{match[0]}' claims too much", remedy)
+    for code, piece, message, remedy in wording(body):
+        yield _problem(code, text, piece, message, remedy)
     try:
         found = placeholders(body)
     except TextError as error:
@@ -209,10 +215,12 @@ def _marker_trouble(
     if unknown is not None:
         return unknown
     if name == "trigger":
-        names = _triggers(when) or set(rule.about)
+        names = (_triggers(when) or set(rule.about)) & pack.markers.keys()
     elif _always(when, lambda leaf: _reads(leaf, name)) or rule.about == (name,):
         names = {name}
     else:
+        names = set()
+    if not names:
         remedy = "only what 'when' asks for is sure to be there; or use 'also say'"
         return (f"{written} is not sure to be there", remedy)
     part = parts[0] if parts else ""

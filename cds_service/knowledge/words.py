@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from cds_service.knowledge.conditions import AllOf, AnyOf, Condition
 from cds_service.knowledge.model import PATIENT, Pack, Rule, Suggestion
+from cds_service.knowledge.site_words import site_lines
 
 _INDENT = "  "
 
@@ -38,6 +39,9 @@ def _lines(rule: Rule, pack: Pack) -> Iterator[str]:
     for word, when in rule.also_say.items():
         yield f"It also says '{word}' when"
         yield from _condition(when, 1)
+    if changed := site_lines(rule, pack):
+        yield "At this site"
+        yield from (f"{_INDENT}- {line}" for line in changed)
     yield "Evidence"
     for line in rule.evidence:
         who = pack.sources[line.source].title if line.source else "decision of the pack"

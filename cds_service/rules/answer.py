@@ -76,6 +76,15 @@ class Decision:
         """Whether a card goes out."""
         return self.answer == "card"
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells this decision from every other about the patient: its rule and marker.
+
+        A rule gives one decision; one about set-aside results gives one a marker.
+        """
+        item = self.frame.set_aside
+        return self.rule.id, item.marker if item is not None else ""
+
 
 @dataclass(frozen=True, slots=True)
 class CompiledSuggestion:

@@ -5,7 +5,7 @@ All rules have been answered before this begins, so no rule sees another's order
 of the pack are applied from top to bottom.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from cds_service.knowledge.model import INDICATORS, PRIORITIES, Order, Replacement
@@ -13,6 +13,7 @@ from cds_service.rules.answer import Decision, Proposal, Withheld
 
 REPLACED = "replaced-by:{rule}"
 OFFERED = "offered-by:{rule}"
+OVERRIDDEN = "overridden"
 
 
 def settle(decisions: Sequence[Decision], precedence: Iterable[Replacement]) -> list[Decision]:
@@ -24,11 +25,9 @@ def settle(decisions: Sequence[Decision], precedence: Iterable[Replacement]) -> 
 
 
 def _apply(statement: Replacement, current: dict[str, Decision]) -> None:
-    winner_id = next((rule for rule in statement.by if _stands(rule, current)), None)
-    if winner_id is None:
-        return
     for loser_id in statement.replaced:
-        if loser_id == winner_id or not _stands(loser_id, current):
+        winner_id = _winner_over(loser_id, statement, current)
+        if winner_id is None:
             continue
         winner, loser = current[winner_id], current[loser_id]
         current[winner_id] = _taking_over(winner, loser, orders_join=statement.orders_join)
@@ -43,6 +42,26 @@ def _apply(statement: Replacement, current: dict[str, Decision]) -> None:
                 *(Withheld(one.order, REPLACED.format(rule=winner_id)) for one in loser.orders),
             ),
         )
+
+
+def _winner_over(
+    loser_id: str, statement: Replacement, current: dict[str, Decision]
+) -> str | None:
+    """The first card that takes this one's place; in a ranking, of those before it.
+
+    A card on a preliminary result takes the place of no card on a final one: it carries no orders,
+    and the final result may be all that remains.
+    """
+    if not _stands(loser_id, current):
+        return None
+    above = statement.by
+    if statement.strongest:
+        above = above[: above.index(loser_id)]
+    for rule in above:
+        if rule != loser_id and _stands(rule, current):
+            if current[loser_id].preliminary or not current[rule].preliminary:
+                return rule
+    return None
 
 
 def _stands(rule: str, current: dict[str, Decision]) -> bool:
@@ -76,6 +95,22 @@ def _sooner(mine: Proposal, other: Proposal) -> Proposal:
         priority=max(mine.priority, other.priority, key=PRIORITIES.index),
         recommended=mine.recommended if mine.recommended is not None else other.recommended,
     )
+
+
+def silence(
+    decisions: Sequence[Decision], overridden: Collection[tuple[str, str]]
+) -> list[Decision]:
+    """The decisions with no card where a clinician has overridden it.
+
+    After precedence: what an overridden card replaces stays replaced, or its answer would bring up
+    the next best card. Before orders are shared out: a silent card keeps none from another.
+    """
+    return [_silent(one) if one.shown and one.key in overridden else one for one in decisions]
+
+
+def _silent(decision: Decision) -> Decision:
+    withheld = (*decision.withheld, *(Withheld(one.order, OVERRIDDEN) for one in decision.orders))
+    return replace(decision, answer="no card", because=OVERRIDDEN, orders=(), withheld=withheld)
 
 
 def offer_once(decisions: Sequence[Decision], orders: dict[str, Order]) -> list[Decision]:

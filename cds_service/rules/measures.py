@@ -46,7 +46,10 @@ def _value(compiled_measure: CompiledMeasure, frame: Frame) -> MeasureValue:
     hemolysed = [reason for marker, reason in frame.not_used.items() if marker in needed]
     if hemolysed:
         return MeasureValue(because=hemolysed[0])
-    if not needed <= frame.readings.keys():
+    if not needed <= frame.readings.keys() or any(
+        item.part == "previous" and frame.readings[item.marker].previous is None
+        for item in measure.formula.inputs
+    ):
         return MeasureValue()
     for test, because in compiled_measure.not_computed:
         if test(frame) is True:

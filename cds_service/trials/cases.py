@@ -35,14 +35,21 @@ def read_cases(files: PackFiles) -> tuple[list[Case], list[Problem]]:
         if not isinstance(document.data, dict):
             continue
         listed = document.data.get("cases", [])
-        about = path.split("/")[1].removesuffix(".yaml") if "/" in path else ""
         for n, data in enumerate(listed if isinstance(listed, list) else []):
-            for one in _case(document, path, about, data, ("cases", n)):
-                if isinstance(one, Problem):
-                    problems.append(one)
-                else:
-                    cases.append(one)
+            found, unreadable = cases_of(document, path, data, ("cases", n))
+            cases.extend(found)
+            problems.extend(unreadable)
     return cases, problems
+
+
+def cases_of(
+    document: Document, path: str, data: Data, where: Where
+) -> tuple[list[Case], list[Problem]]:
+    """One entry of a list of cases, with its `but:` lines, about the file at `path` of a pack."""
+    about = path.split("/")[1].removesuffix(".yaml") if "/" in path else ""
+    found = list(_case(document, path, about, data, where))
+    cases = [one for one in found if isinstance(one, Case)]
+    return cases, [one for one in found if isinstance(one, Problem)]
 
 
 def _case(
@@ -56,7 +63,10 @@ def _case(
         return
     expect = _expectations(data.get("expect", ""))
     mark = document.mark((*where, "expect"))
-    yield Case(path=path, about=about, title=title, given=given, expect=expect, mark=mark)
+    if expect:
+        yield Case(path=path, about=about, title=title, given=given, expect=expect, mark=mark)
+    else:
+        yield Problem("K604", mark, "the case expects nothing", "write what must be so")
     changes = data.get("but", [])
     for n, change in enumerate(changes if isinstance(changes, list) else []):
         yield _but(document, path, about, title, given, change, (*where, "but", n))

@@ -23,7 +23,7 @@ from cds_service.rules.measures import with_measures
 from cds_service.trials.cases import Case
 
 _AMOUNT = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?)(?: (\S+))?")
-_LIMIT = re.compile(r"(upper|lower|screening) limit (\S+)(?: (\S+))? from (\S+)")
+_LIMIT = re.compile(r"(upper|lower|screening) limit ([0-9]+(?:\.[0-9]+)?)(?: (\S+))? from (\S+)")
 _NO_LIMIT = re.compile(r"no (upper|lower|screening) limit")
 _ORDER = re.compile(
     r"(\S+) ([0-9]+)-([0-9]+) days(?: (routine|urgent|asap|stat))?"
@@ -85,12 +85,15 @@ def _of_rule(rule: str, word: str, value: Data, outcome: Outcome) -> str | None:
         return _withheld(decision, value, rest)
     if head.rstrip(":") == "says" or word == "says":
         wanted = value if isinstance(value, list) else [rest]
+        if not any(wanted):
+            message = "write: says WORD"
+            raise WordError(message)
         lacking = [one for one in wanted if one not in decision.says]
         return f"does not say {', '.join(map(str, lacking))}" if lacking else None
     if word.startswith("does not say "):
         said = word.removeprefix("does not say ")
         return f"says {said}" if said in decision.says else None
-    if word.startswith("preliminary"):
+    if word == "preliminary":
         return None if decision.preliminary else "is not marked preliminary"
     message = f"cannot read the expectation '{word}'"
     raise WordError(message)
@@ -141,7 +144,7 @@ def _withheld(decision: Decision, value: Data, rest: str) -> str | None:
         else [tuple(part.strip().split(" because ")) for part in rest.split(";")]
     )
     found = {one.order: one.because for one in decision.withheld}
-    for pair in pairs:
+    for pair in pairs or [()]:
         if len(pair) != 2:
             message = "write: withheld ORDER because WORD"
             raise WordError(message)
@@ -162,17 +165,26 @@ def _of_marker(case: Case, word: str, program: Program, outcome: Outcome) -> str
     if not results:
         return f"no result of {marker.id} was used"
     if match := _AMOUNT.fullmatch(word):
-        return _amount(results[-1], match)
-    if word in {"present", "previous"}:
+        return _amount(marker, results[-1], match)
+    if word == "present":
         return None
     return _of_reading(marker, word, _chooser(program, outcome), results[-1])
 
 
-def _amount(result: LabResult, match: re.Match[str]) -> str | None:
+def _amount(marker: Marker, result: LabResult, match: re.Match[str]) -> str | None:
     value = result.value.exact
-    if value != Fraction(match[1]):
+    if value != _in_own_unit(marker, match[1], match[2]):
         return f"expected {match[0]}, got {plain(value) if value is not None else 'a range'}"
     return None
+
+
+def _in_own_unit(marker: Marker, number: str, unit: str | None) -> Fraction:
+    """The amount in the marker's unit; a number alone is in that unit already."""
+    factor = Fraction(1) if unit is None else marker.factors.get(unit)
+    if factor is None:
+        message = f"'{unit}' is no unit of {marker.id}"
+        raise WordError(message)
+    return Fraction(number) * factor
 
 
 def _paired(
@@ -197,7 +209,7 @@ def _of_reading(marker: Marker, word: str, chooser: Chooser, result: LabResult) 
         method = f"measured {result.method}" if result.method else "method not named"
         return None if method == word else f"expected {word}, got {method}"
     if match := _LIMIT.fullmatch(word):
-        return _limit(reading, match)
+        return _limit(marker, reading, match)
     if match := _NO_LIMIT.fullmatch(word):
         found = limit_in(reading, _kind(match[1]))
         return f"expected {word}, got {plain(found.amount)}" if found else None
@@ -220,11 +232,12 @@ def _kind(word: str) -> LimitKind:
     return kinds[word]
 
 
-def _limit(reading: Reading, match: re.Match[str]) -> str | None:
+def _limit(marker: Marker, reading: Reading, match: re.Match[str]) -> str | None:
     found = limit_in(reading, _kind(match[1]))
     if found is None:
         return f"expected {match[0]}, got none"
-    if found.amount != Fraction(match[2]) or found.named != match[4]:
+    wanted = _in_own_unit(marker, match[2], match[3])
+    if found.amount != wanted or found.named != match[4]:
         return f"expected {match[0]}, got {plain(found.amount)} from {found.named}"
     return None
 

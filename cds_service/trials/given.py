@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import TypeAlias
 
+from cds_service.amounts import plain
 from cds_service.knowledge.codes import ICD_10_CM, LOINC, RXNORM, SNOMED
 from cds_service.knowledge.files import Data
 from cds_service.knowledge.model import Fact, Marker, Pack
@@ -104,9 +106,9 @@ def _add(subject: str, words: Data, chart: _Chart) -> None:
     if subject == "age":
         _add_age(_text(subject, words), chart)
     elif subject == "sex":
-        chart.patient["gender"] = _text(subject, words)
+        chart.patient["gender"] = _one_of(("male", "female", "other", "unknown"), subject, words)
     elif subject == "deceased":
-        chart.patient["deceasedBoolean"] = _text(subject, words) == "yes"
+        chart.patient["deceasedBoolean"] = _one_of(("yes", "no"), subject, words) == "yes"
     elif subject in _LISTS:
         _add_list(subject, words, chart)
     elif subject in chart.pack.facts:
@@ -127,6 +129,14 @@ def _text(subject: str, words: Data) -> str:
         message = f"'{subject}' takes one text"
         raise GivenError(message)
     return " ".join(words.split())
+
+
+def _one_of(known: tuple[str, ...], subject: str, words: Data) -> str:
+    text = _text(subject, words)
+    if text not in known:
+        message = f"'{subject}' is one of: {', '.join(known)}"
+        raise GivenError(message)
+    return text
 
 
 def _add_age(words: str, chart: _Chart) -> None:
@@ -218,10 +228,16 @@ def _order(text: str, chart: _Chart) -> Json:
         "status": match[2],
         "intent": "proposal" if match[6] else "order",
         "priority": match[5] or "routine",
-        "code": {"coding": [{"system": LOINC, "code": match[1]}]},
+        "code": {"coding": [{"system": _system_of(match[1], chart.pack), "code": match[1]}]},
         "subject": {"reference": f"Patient/{PATIENT}"},
         "authoredOn": (chart.now - ago).isoformat(),
     }
+
+
+def _system_of(code: str, pack: Pack) -> str:
+    """The system of an order's code: a site's own where the site gave it, else LOINC."""
+    own = (order.site_code for order in pack.orders.values())
+    return next((one.system for one in own if one is not None and one.code == code), LOINC)
 
 
 def _hours(unit: str) -> int:
@@ -304,7 +320,9 @@ def _set_aside(marker: Marker, reason: str, chart: _Chart, count: int) -> Iterat
             yield _observation(marker, beyond, chart, count)
         case "conflicting-duplicates":
             for step in (1, 2):
-                value = f"{step * (marker.plausible.low or 1)} {marker.unit}".strip()
+                value = (
+                    f"{plain(step * (marker.plausible.low or Fraction(1)))} {marker.unit}".strip()
+                )
                 yield _observation(marker, value, chart, count + step)
         case _:
             message = f"no result can be made that is set aside because {reason}"

@@ -27,6 +27,7 @@ _FOR_PEOPLE = frozenset(
     ("id", "version", "title", "name", "text", "instruction", "note", "publisher", "url", "usage")
     + ("notices", "description", "evidence", "last review", "cases", "status", "decimals")
     + ("override reasons", "services", "examples", "says", "source", "backs", "time critical")
+    + ("approved by",)
 )
 _NAMES = frozenset(
     ("loinc", "code", "system", "rxnorm", "products", "snomed", "icd-10-cm", "counts as ordered")
@@ -102,7 +103,7 @@ _Change: TypeAlias = "Data | _Drop"
 def _changes(data: Data, where: Where) -> Iterator[tuple[Where, str, _Change]]:
     """(place, what changes in words, new value or `_DROP`)."""
     if isinstance(data, str):
-        yield from ((where, words, text) for words, text in _text_changes(data))
+        yield from ((where, words, text) for words, text in text_changes(data))
         return
     items: list[tuple[str | int, Data]] = (
         list(data.items()) if isinstance(data, dict) else list(enumerate(data))
@@ -124,7 +125,7 @@ def _changes(data: Data, where: Where) -> Iterator[tuple[Where, str, _Change]]:
 def _key_changes(key: str) -> Iterator[tuple[str, str]]:
     """Keys that are phrases: `at least 5: word` of a measure, `any of alt, ast: phrase`."""
     if _BOUND.fullmatch(key):
-        yield from _text_changes(key)
+        yield from text_changes(key)
     elif key.startswith(_SEVERAL):
         names = key.removeprefix(_SEVERAL).split(", ")
         for name in names:
@@ -132,7 +133,8 @@ def _key_changes(key: str) -> Iterator[tuple[str, str]]:
             yield f"'{key}' without {name}", _SEVERAL + ", ".join(others)
 
 
-def _text_changes(text: str) -> Iterator[tuple[str, str]]:
+def text_changes(text: str) -> Iterator[tuple[str, str]]:
+    """Every step and swap of a text: what changes in words, and the text after it."""
     for match in _NUMBER.finditer(text):
         for step in (1, -1):
             moved = _moved(match[0], step)
@@ -173,8 +175,8 @@ class _Nudger:
     def __init__(self, files: PackFiles) -> None:
         self.files = files
         self.cache = PackCache(files)
-        pack, _ = build_pack(files, self.cache)
-        if pack is None:
+        pack, problems = build_pack(files, self.cache)
+        if pack is None or problems:  # else every nudge of it would seem to be noticed
             message = "a pack with problems cannot be nudged"
             raise ValueError(message)
         self.pack = pack

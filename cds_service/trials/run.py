@@ -39,7 +39,14 @@ class Trial:
 def read_trials(files: PackFiles, pack: Pack) -> tuple[list[Trial], list[Problem]]:
     """Every case of the files as a request, and the problems of those that cannot be read."""
     cases, problems = read_cases(files)
+    trials, more = trials_of(cases, pack)
+    return trials, [*problems, *more]
+
+
+def trials_of(cases: Iterable[Case], pack: Pack) -> tuple[list[Trial], list[Problem]]:
+    """The cases as requests, and the problems of those that cannot be read."""
     trials: list[Trial] = []
+    problems: list[Problem] = []
     for case in cases:
         hook = _hook_of(case, pack)
         try:

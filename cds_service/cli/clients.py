@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cds-service clients`: who is registered, and why a token is refused. For the administrator."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from cds_service.settings import Settings
+    from cds_service.trust.clients import Client, Registrations
+    from cds_service.trust.tokens import Token
+
+
+@click.group()
+def clients() -> None:
+    """Who may call the service."""
+
+
+@clients.command()
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False))
+@click.option("--token", type=click.File("r"), help="A file with a token, or - [never the token].")
+@click.option("--url", help="The address the token was sent to [default: what its aud says].")
+def check(file: str | None, token: TextIO | None, url: str | None) -> None:
+    """Check the file of clients, and say which check a token fails.
+
+    FILE is by default that of CDS_CLIENTS. The token is not used up by this; a token of a client
+    whose keys are fetched causes one fetch, and only from where the registration allows.
+
+    \b
+    Examples:
+      cds-service clients check
+      cds-service clients check clients.yaml
+      cds-service clients check --token token.txt --url https://cds.example.org/cds-services/x
+
+    Exit codes: 0 fine; 1 the token would be refused; 2 the file has problems.
+    """
+    from cds_service.settings import load_settings
+    from cds_service.trust.registry import Registry
+
+    settings = load_settings()
+    path = Path(file) if file is not None else settings.clients
+    if path is None:
+        raise click.UsageError("name a file of clients, or set CDS_CLIENTS")
+    registered = Registry(path, development=settings.profile == "development").current()
+    if token is None:
+        for client in registered.clients:
+            for line in _described(client):
+                click.echo(line)
+    elif not _explain(token.read().strip(), registered, settings, url):
+        sys.exit(1)
+
+
+def _described(client: "Client") -> Iterator[str]:
+    """The registration, one fact a line; what restricts nothing says so."""
+    yield f"{client.id}"
+    yield f"  issuer           {client.issuer}"
+    for key in client.keys:
+        name = f"{key.kind} {key.curve}".strip()
+        yield f"  key              {key.kid} ({name}, thumbprint {key.thumbprint})"
+    if client.jwks_url is not None:
+        yield f"  keys from        {client.jwks_url}"
+    for url in sorted(client.jku):
+        yield f"  jku              {url}"
+    yield f"  algorithms       {', '.join(client.algorithms)}"
+    yield f"  audiences        {', '.join(client.audiences)}"
+    yield f"  tenants          {', '.join(sorted(client.tenants)) or 'any'}"
+    yield f"  FHIR servers     {', '.join(sorted(client.fhir_servers)) or 'any'}"
+    yield f"  web origins      {', '.join(sorted(client.origins)) or 'none'}"
+    yield f"  output profile   {client.output_profile}"
+    yield f"  patients see     {'cards' if client.patients_see_cards else 'no cards'}"
+
+
+def _explain(text: str, registered: "Registrations", settings: "Settings", url: str | None) -> bool:
+    """Print what the token says and what is wrong with it; whether it would be let in."""
+    from cds_service.trust.tokens import NotAToken, take_apart
+
+    text = text.removeprefix("Bearer ").strip()
+    try:
+        token = take_apart(text)
+    except NotAToken as error:
+        click.echo(f"refused (malformed): {error}")
+        return False
+    click.echo(f"header   {json.dumps(dict(token.header))}")
+    click.echo(f"claims   {json.dumps(dict(token.claims))}")
+    called = url or _likely_url(token.claims.get("aud"), settings.public_url)
+    click.echo(f"called   {called}")
+    faults = list(_faults(text, token, registered, settings, called))
+    for reason, said in faults:
+        # What a stranger wrote must not steer the terminal.
+        shown = "".join(sign if sign.isprintable() else "?" for sign in said)
+        click.echo(f"refused  {reason}: {shown}")
+    if not faults:
+        click.echo("accepted, unless it was used before")
+    return not faults
+
+
+def _likely_url(audience: object, public_url: str | None) -> str:
+    """The address that a token was probably sent to, when nobody says: its own audience."""
+    base = f"{(public_url or '').rstrip('/')}/cds-services"
+    named = audience if isinstance(audience, list) else [audience]
+    return next((one for one in named if isinstance(one, str) and one.startswith(base)), base)
+
+
+def _faults(
+    text: str, token: "Token", registered: "Registrations", settings: "Settings", url: str
+) -> Iterator[tuple[str, str]]:
+    """The first check that fails; if it is one of the claims, all of those."""
+    from datetime import timedelta
+
+    from cds_service.clock import system_clock
+    from cds_service.trust.claims import Limits, called_at, claim_faults
+    from cds_service.trust.keysets import KeySets
+    from cds_service.trust.verify import Fault, Verifier
+
+    development = settings.profile == "development"
+    longest = timedelta(seconds=settings.token_max_seconds)
+    limits = Limits(longest=longest, development=development)
+    verifier = Verifier(keys=KeySets(development=development), replay=None, limits=limits)
+    called, now = called_at(url), system_clock()
+    verdict = verifier.verify(text, called, registered, now)
+    if not isinstance(verdict, Fault):
+        return
+    client = verdict.client
+    of_claims = () if client is None else claim_faults(token.claims, client, called, now, limits)
+    found = list(of_claims)
+    if verdict.reason in {reason for reason, _ in found}:
+        yield from found
+    else:
+        yield verdict.reason, verdict.said

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cds-service database`: the tables that the service needs."""
+
+import sys
+
+import click
+
+
+@click.group()
+def database() -> None:
+    """The database that keeps feedback (CDS_DATABASE_URL)."""
+
+
+@database.command()
+@click.option(
+    "--sql",
+    type=click.Choice(["postgresql", "sqlite"]),
+    help="Print the statements for this kind of database instead of running them.",
+)
+def upgrade(sql: str | None) -> None:
+    """Bring the tables to what this version needs. Running it again changes nothing.
+
+    Run it before a new version is started. A SQLite file is also brought up to date when the
+    service starts; PostgreSQL is changed by this command alone.
+
+    \b
+    Examples:
+      cds-service database upgrade
+      cds-service database upgrade --sql postgresql > upgrade.sql
+    """
+    from cds_service.settings import database_url, load_settings
+    from cds_service.store.engine import upgrade_database
+    from cds_service.store.schema import HEAD, migration_sql
+
+    if sql is not None:
+        migration_sql(sql, sys.stdout)
+        return
+    changed = upgrade_database(database_url(load_settings()))
+    click.echo(
+        f"The tables are at version {HEAD}."
+        if changed
+        else f"The tables were at version {HEAD} already."
+    )

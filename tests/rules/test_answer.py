@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One rule, one patient: its answer, its reasons and its orders."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+import pytest
+
+from cds_service.amounts import Known
+from cds_service.knowledge.codes import LOINC
+from cds_service.knowledge.conditions import AllOf, Compare, Condition, FactIs, Number, SexIs
+from cds_service.knowledge.model import (
+    Indicator,
+    Priority,
+    Reason,
+    Rule,
+    Suggestion,
+    Urgency,
+)
+from cds_service.labs.facts import FactAnswer
+from cds_service.labs.frames import Frame
+from cds_service.labs.record import OpenOrder, PatientRecord
+from cds_service.rules.answer import (
+    ALREADY_ORDERED,
+    NOT_NEEDED,
+    RESULT_SINCE,
+    Decision,
+    Proposal,
+    Withheld,
+    answer,
+    compile_rule,
+    is_answered,
+    is_ordered,
+)
+from tests.knowledge.letters import letters
+from tests.labs.patients import NOW, framed, hours, record, result
+
+MALE, FEMALE = SexIs(("male",)), SexIs(("female",))
+FACT = FactIs("on-gammazine", answer=True)
+BETA_TEST = letters().orders["beta-test"]
+PLAIN = replace(
+    letters().rules["alpha-high"],
+    indicator="info",
+    urgencies=(),
+    when=MALE,
+    unless=(),
+    suggestions=(),
+    also_say={},
+)
+INDEX = result(ago=hours(24))
+HALF_A_DAY = hours(12)
+SEVEN = Compare(("gamma",), "above", Number(Fraction(7), "7 U/L"))
+
+
+def rule(**more: object) -> Rule:
+    return replace(PLAIN, **more)  # type: ignore[arg-type]
+
+
+def suggestion(order: str = "beta-test", /, **more: object) -> Suggestion:
+    plain = Suggestion(
+        order=order,
+        first_day=0,
+        last_day=14,
+        priority="routine",
+        recommended=None,
+        when=None,
+        unless=(),
+    )
+    return replace(plain, **more)  # type: ignore[arg-type]
+
+
+def frame(gammazine: Known = False) -> Frame:
+    found = framed(INDEX)
+    return replace(found, facts={**found.facts, "on-gammazine": FactAnswer(gammazine)})
+
+
+def decided(of: Rule, seen: Frame | None = None, chart: PatientRecord | None = None) -> Decision:
+    program = compile_rule(of, letters())
+    return answer(program, seen or frame(), chart or record(INDEX), NOW, 30)
+
+
+def order(
+    ago: timedelta | None = HALF_A_DAY, priority: Priority = "routine", code: str = "9999003-8"
+) -> OpenOrder:
+    authored = None if ago is None else NOW - ago
+    return OpenOrder(codes=((LOINC, code),), priority=priority, authored=authored)
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [(MALE, "card"), (FEMALE, "no card"), (SEVEN, "not enough data")],
+)
+def test_a_rule_has_three_answers(when: Condition, expected: str) -> None:
+    assert decided(rule(when=when)).answer == expected
+
+
+def test_no_card_says_that_the_condition_is_not_met() -> None:
+    assert decided(rule(when=FEMALE)).because == "condition-not-met"
+
+
+def test_not_enough_data_names_what_is_missing_in_the_words_of_the_rule() -> None:
+    found = decided(rule(when=AllOf((MALE, SEVEN, FACT))), frame(None))
+
+    assert (found.answer, found.missing) == (
+        "not enough data",
+        ("gamma: above 7 U/L", "on-gammazine: yes"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("gammazine", "expected", "because"),
+    [(True, "no card", "known"), (False, "card", None), (None, "card", None)],
+)
+def test_only_what_is_known_silences(gammazine: Known, expected: str, because: str | None) -> None:
+    found = decided(rule(unless=(Reason(when=FACT, because="known"),)), frame(gammazine))
+
+    assert (found.answer, found.because) == (expected, because)
+    assert found.unknown == (("on-gammazine",) if gammazine is None else ())
+
+
+def test_the_first_reason_that_holds_is_given_to_every_order() -> None:
+    reasons = (
+        Reason(when=FEMALE, because="one"),
+        Reason(when=MALE, because="two"),
+        Reason(when=MALE, because="three"),
+    )
+
+    found = decided(rule(unless=reasons, suggestions=(suggestion(), suggestion("repeat-alpha"))))
+
+    assert found.because == "two"
+    assert found.withheld == (Withheld("beta-test", "two"), Withheld("repeat-alpha", "two"))
+
+
+@pytest.mark.parametrize(
+    ("own", "gammazine", "expected"),
+    [
+        ("info", True, "critical"),
+        ("info", False, "info"),
+        ("info", None, "info"),
+        ("critical", False, "critical"),
+    ],
+)
+def test_a_card_is_as_urgent_as_its_most_urgent_condition(
+    own: Indicator, gammazine: Known, expected: str
+) -> None:
+    urgencies = (
+        Urgency(indicator="critical", when=FACT),
+        Urgency(indicator="warning", when=FACT),
+    )
+
+    found = decided(rule(indicator=own, urgencies=urgencies), frame(gammazine))
+
+    assert found.indicator == expected
+
+
+def test_a_sentence_is_said_if_its_condition_is_known_to_hold() -> None:
+    also_say = {"yes": MALE, "no": FEMALE, "perhaps": SEVEN}
+
+    assert decided(rule(also_say=also_say)).says == ("yes",)
+
+
+def test_the_trigger_is_the_marker_that_met_the_comparison_or_the_index() -> None:
+    bound = Number(Fraction(7), "7 U/L")
+    either = Compare(("beta", "alpha"), "above", bound)
+
+    assert decided(rule(when=either)).trigger == "alpha"
+    assert decided(rule()).trigger == "alpha"
+
+
+@pytest.mark.parametrize(
+    ("recommended", "gammazine", "expected"),
+    [
+        (None, True, None),
+        (True, False, True),
+        (False, True, False),
+        (FACT, True, True),
+        (FACT, False, False),
+        (FACT, None, False),
+    ],
+)
+def test_an_order_is_recommended_only_on_what_is_known(
+    recommended: Condition | bool | None, gammazine: Known, expected: bool | None
+) -> None:
+    one = suggestion(recommended=recommended, first_day=3, priority="urgent")
+
+    found = decided(rule(suggestions=(one,)), frame(gammazine))
+
+    assert found.orders == (
+        Proposal(
+            order="beta-test", first_day=3, last_day=14, priority="urgent", recommended=expected
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "gammazine", "because"),
+    [
+        ({"when": FACT}, True, None),
+        ({"when": FACT}, False, NOT_NEEDED),
+        ({"when": FACT}, None, NOT_NEEDED),
+        ({"unless": (Reason(when=FACT, because="there"),)}, True, "there"),
+        ({"unless": (Reason(when=FACT, because="there"),)}, None, None),
+    ],
+)
+def test_an_order_may_have_conditions_of_its_own(
+    more: dict[str, object], gammazine: Known, because: str | None
+) -> None:
+    found = decided(rule(suggestions=(suggestion(**more),)), frame(gammazine))
+
+    assert bool(found.orders) is (because is None)
+    assert found.withheld == (() if because is None else (Withheld("beta-test", because),))
+
+
+def test_an_order_that_was_answered_since_the_index_is_not_needed() -> None:
+    seen = replace(frame(), later=frozenset({"beta"}))
+
+    found = decided(rule(suggestions=(suggestion(),)), seen)
+
+    assert (found.orders, found.withheld) == ((), (Withheld("beta-test", RESULT_SINCE),))
+
+
+@pytest.mark.parametrize(
+    ("answered_by", "later", "expected"),
+    [
+        ((), {"alpha", "beta"}, False),
+        (("beta",), {"beta", "alpha"}, True),
+        (("alpha", "beta"), {"beta"}, False),
+        (("alpha", "beta"), {"beta", "alpha"}, True),
+        (("beta",), set(), False),
+    ],
+)
+def test_every_marker_must_be_there_to_answer_an_order(
+    answered_by: tuple[str, ...], later: set[str], expected: bool
+) -> None:
+    one = replace(BETA_TEST, answered_by=answered_by)
+
+    assert is_answered(one, replace(frame(), later=frozenset(later))) is expected
+
+
+@pytest.mark.parametrize(
+    ("orders", "priority", "expected"),
+    [
+        (None, "routine", False),
+        ((), "routine", False),
+        ((order(code="9999002-0"),), "routine", False),
+        ((order(),), "routine", True),
+        ((order(code="9999004-6"),), "routine", True),
+        ((order(None),), "routine", True),
+        ((order(timedelta(days=30)),), "routine", True),
+        ((order(timedelta(days=30, seconds=1)),), "routine", False),
+        ((order(hours(48)),), "routine", True),
+        ((order(priority="stat"),), "routine", True),
+        ((order(),), "urgent", False),
+        ((order(priority="urgent"),), "urgent", True),
+        ((order(priority="asap"),), "urgent", True),
+        ((order(priority="stat"),), "urgent", True),
+        ((order(priority="asap"),), "stat", False),
+        ((order(hours(24), "stat"),), "urgent", False),
+        ((order(hours(25), "stat"),), "urgent", False),
+        ((order(None, "stat"),), "urgent", False),
+        ((order(hours(25), "stat"), order(priority="urgent")), "urgent", True),
+    ],
+)
+def test_an_open_order_makes_another_needless(
+    orders: tuple[OpenOrder, ...] | None, priority: Priority, expected: bool
+) -> None:
+    since: datetime = INDEX.time
+    chart = record(INDEX, orders=orders)
+
+    assert is_ordered(BETA_TEST, priority, since, chart, NOW, 30) is expected
+
+    found = decided(rule(suggestions=(suggestion(priority=priority),)), chart=chart)
+    assert found.withheld == ((Withheld("beta-test", ALREADY_ORDERED),) if expected else ())
+
+
+def test_without_an_index_any_order_of_enough_priority_counts() -> None:
+    chart = record(orders=(order(timedelta(days=20), "stat"),))
+
+    assert is_ordered(BETA_TEST, "urgent", None, chart, NOW, 30)
+
+
+def test_what_was_asked_in_vain_is_named_once() -> None:
+    conditions = rule(
+        unless=(Reason(when=AllOf((FACT, FEMALE)), because="x"),),
+        urgencies=(Urgency(indicator="critical", when=FACT),),
+        suggestions=(
+            suggestion(when=FACT, recommended=FACT, unless=(Reason(when=FACT, because="there"),)),
+        ),
+    )
+
+    assert decided(conditions, frame(None)).unknown == ("on-gammazine",)
+    assert decided(conditions, frame(True)).unknown == ()

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The core: every rule leaves a decision, and the same patient always gets the same ones."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from fractions import Fraction
+
+import pytest
+
+from cds_service.decide import (
+    DECEASED,
+    INDEX_PRELIMINARY,
+    Outcome,
+    compile_pack,
+    decide,
+)
+from cds_service.knowledge.conditions import Compare, FactIs, MeasureCompare, Number
+from cds_service.knowledge.model import PATIENT, Pack, Reason, Rule
+from cds_service.labs.record import LabResult, Patient, PatientRecord, Recorded, SetAside
+from cds_service.rules.answer import Decision, Proposal, Withheld
+from tests.knowledge.letters import letters
+from tests.labs.patients import ADULT, NOW, hours, named, record, result
+
+HOOK = "patient-view"
+HIGH, VERY_HIGH, UNIT_MISSING = "alpha-high", "alpha-very-high", "unit-missing"
+
+
+def outcome(of: PatientRecord, pack: Pack | None = None, hook: str = HOOK) -> Outcome:
+    return decide(compile_pack(pack or letters()), of, NOW, hook)
+
+
+def answers(of: PatientRecord, pack: Pack | None = None) -> dict[str, tuple[str, str | None]]:
+    return {one.rule.id: (one.answer, one.because) for one in outcome(of, pack).decisions}
+
+
+def with_rule(rule: Rule, pack: Pack | None = None) -> Pack:
+    base = pack or letters()
+    return replace(base, rules={**base.rules, rule.id: rule})
+
+
+def changed_rule(name: str, **more: object) -> Pack:
+    return with_rule(replace(letters().rules[name], **more))  # type: ignore[arg-type]
+
+
+def set_aside(marker: str, days: float | None = 1, reason: str = "unit-missing") -> SetAside:
+    time = None if days is None else NOW - timedelta(days=days)
+    return SetAside(reason=reason, marker=marker, code="", reference="", time=time)
+
+
+def test_every_rule_leaves_a_decision_with_its_reason() -> None:
+    assert answers(record(result("7"))) == {
+        HIGH: ("no card", "condition-not-met"),
+        VERY_HIGH: ("no card", "condition-not-met"),
+        UNIT_MISSING: ("no card", "condition-not-met"),
+    }
+    assert answers(record()) == {
+        HIGH: ("not enough data", "no-eligible-alpha"),
+        VERY_HIGH: ("not enough data", "no-eligible-alpha"),
+        UNIT_MISSING: ("no card", "condition-not-met"),
+    }
+
+
+def test_the_same_patient_gets_the_same_decisions() -> None:
+    def one() -> PatientRecord:
+        return record(
+            result("101"), result("3", "beta"), result("8", ago=hours(99)), medicines=(named("x"),)
+        )
+
+    program = compile_pack(letters())
+    first = decide(program, one(), NOW, HOOK)
+
+    assert decide(program, one(), NOW, HOOK) == first
+    assert decide(compile_pack(letters()), one(), NOW, HOOK) == first
+    assert first.record == one()
+
+
+def test_the_order_in_which_results_came_does_not_matter() -> None:
+    results = [result("101"), result("3", "beta"), result("8", ago=hours(99))]
+    there, back = outcome(record(*results)), outcome(record(*results[::-1]))
+
+    assert there.decisions == back.decisions
+
+
+def test_the_contest_is_held_after_every_rule_has_answered() -> None:
+    found = outcome(record(result("100")))
+    winner, loser = found.decisions[0], found.decisions[1]
+
+    assert (winner.rule.id, winner.answer, winner.indicator) == (VERY_HIGH, "card", "critical")
+    assert [one.order for one in winner.orders] == ["beta-test", "repeat-alpha"]
+    assert (loser.rule.id, loser.because) == (HIGH, f"replaced-by:{VERY_HIGH}")
+
+
+def test_cards_come_first_and_the_most_severe_before_the_others() -> None:
+    pack = replace(letters(), precedence=())
+    of = replace(record(result("100")), set_aside=(set_aside("beta"),))
+
+    found = outcome(of, pack).decisions
+
+    assert [(one.rule.id, one.answer) for one in found] == [
+        (VERY_HIGH, "card"),
+        (HIGH, "card"),
+        (UNIT_MISSING, "card"),
+    ]
+    assert [one.order for one in found[0].orders] == ["beta-test"]
+    assert found[1].withheld == (Withheld("beta-test", f"offered-by:{VERY_HIGH}"),)
+
+
+@pytest.mark.parametrize(
+    ("patient", "because"),
+    [
+        (replace(ADULT, deceased=True), DECEASED),
+        (Patient(reference="", born=(date(2025, 6, 16), date(2025, 6, 16))), "age-under-1"),
+        (Patient(reference="", born=(date(2025, 6, 15), date(2025, 6, 15))), None),
+        (Patient(reference="", born=(date(2025, 1, 1), date(2025, 12, 31))), None),
+        (Patient(reference=""), None),
+    ],
+)
+def test_the_whole_pack_is_silent_for_some_patients(patient: Patient, because: str | None) -> None:
+    found = outcome(record(result("100"), patient=patient))
+
+    assert found.silent == because
+    assert any(one.shown for one in found.decisions) is (because is None)
+    if because is not None:
+        assert {(one.answer, one.because) for one in found.decisions} == {("no card", because)}
+        assert (len(found.decisions), found.frames) == (3, ())
+
+
+def test_a_pack_may_speak_of_the_deceased() -> None:
+    pack = replace(letters(), scope=replace(letters().scope, silent_if_deceased=False))
+
+    assert (
+        outcome(record(result("100"), patient=replace(ADULT, deceased=True)), pack).silent is None
+    )
+
+
+@pytest.mark.parametrize("status", ["draft", "retired"])
+def test_only_active_rules_are_asked(status: str) -> None:
+    assert HIGH not in answers(record(result("30")), changed_rule(HIGH, status=status))
+
+
+def test_only_the_rules_of_the_hook_are_asked() -> None:
+    pack = changed_rule(HIGH, hooks=("order-sign",))
+
+    assert [one.rule.id for one in outcome(record(), pack, "order-sign").decisions] == [HIGH]
+    assert HIGH not in answers(record(), pack)
+    assert outcome(record(), pack, "other").decisions == ()
+
+
+@pytest.mark.parametrize(("ordering", "answer"), [((), "no card"), ((named("gammazine"),), "card")])
+def test_a_rule_may_ask_for_more_where_orders_are_made(
+    ordering: tuple[object, ...], answer: str
+) -> None:
+    pack = changed_rule(
+        HIGH,
+        hooks=(HOOK, "order-select"),
+        on_order_hooks=FactIs("on-gammazine", answer=True),
+    )
+    of = replace(record(result("30")), prescribing=ordering)  # type: ignore[arg-type]
+
+    there = {one.rule.id: one.answer for one in outcome(of, pack, "order-select").decisions}
+
+    assert there[HIGH] == answer
+    assert answers(of, pack)[HIGH][0] == "card"
+
+
+def test_a_preliminary_result_shows_a_critical_card_without_orders() -> None:
+    found = outcome(record(result("100", status="preliminary"))).decisions
+
+    assert [(one.rule.id, one.answer, one.because) for one in found] == [
+        (VERY_HIGH, "card", None),
+        (HIGH, "no card", INDEX_PRELIMINARY),
+        (UNIT_MISSING, "no card", "condition-not-met"),
+    ]
+    assert (found[0].preliminary, found[0].orders) == (True, ())
+
+
+def test_a_final_result_comes_before_a_newer_preliminary_one() -> None:
+    final, early = result("100", ago=hours(30)), result("400", status="preliminary")
+
+    card = outcome(record(early, final)).decisions[0]
+
+    assert (card.rule.id, card.preliminary, card.frame.index_result) == (VERY_HIGH, False, final)
+
+
+def test_a_preliminary_result_is_used_where_the_final_one_says_nothing() -> None:
+    final, early = result("7", ago=hours(30)), result("400", status="preliminary")
+
+    card = outcome(record(early, final)).decisions[0]
+
+    assert (card.rule.id, card.preliminary, card.frame.index_result) == (VERY_HIGH, True, early)
+
+
+@pytest.mark.parametrize("through_a_measure", [True, False])
+def test_a_card_that_rests_on_any_preliminary_result_is_preliminary(
+    through_a_measure: bool,
+) -> None:
+    bound = Number(Fraction(1), "1")
+    when = (
+        MeasureCompare("alpha-beta-ratio", "above", bound)
+        if through_a_measure
+        else Compare(("beta",), "above", bound)
+    )
+    early = result("3", "beta", status="preliminary")
+
+    card = outcome(record(result("7"), early), changed_rule(VERY_HIGH, when=when)).decisions[0]
+
+    assert (card.rule.id, card.shown, card.preliminary, card.orders) == (VERY_HIGH, True, True, ())
+
+
+def test_a_rule_takes_each_of_its_markers_in_turn_as_index() -> None:
+    pack = changed_rule(
+        HIGH,
+        about=("alpha", "beta"),
+        when=Compare(("beta",), "above", Number(Fraction(1), "1")),
+    )
+
+    found = {one.rule.id: one for one in outcome(record(result("3", "beta")), pack).decisions}
+
+    assert (found[HIGH].answer, found[HIGH].frame.index) == ("card", "beta")
+
+
+def test_a_reason_to_be_silent_tells_more_than_a_condition_that_is_not_met() -> None:
+    when = Compare(("beta",), "above", Number(Fraction(1), "1"))
+    pack = changed_rule(
+        HIGH,
+        about=("alpha", "beta"),
+        when=when,
+        unless=(Reason(when=when, because="there"),),
+    )
+    of = record(result("7", ago=hours(24 * 60)), result("3", "beta", ago=hours(24 * 29)))
+
+    assert answers(of, pack)[HIGH] == ("no card", "there")
+
+
+@pytest.mark.parametrize(
+    ("items", "shown"),
+    [
+        ((), 0),
+        ((set_aside("alpha"),), 1),
+        ((set_aside("alpha"), set_aside("alpha", 3)), 1),
+        ((set_aside("alpha"), set_aside("beta")), 2),
+        ((set_aside("alpha", reason="implausible"),), 0),
+        ((set_aside("alpha", reason="implausible"), set_aside("alpha")), 1),
+        ((set_aside(""),), 0),
+        ((set_aside("alpha", None),), 1),
+        ((set_aside("alpha", 90),), 1),
+        ((set_aside("alpha", 90.01),), 0),
+    ],
+)
+def test_a_rule_about_set_aside_results_shows_one_card_a_marker(
+    items: tuple[SetAside, ...], shown: int
+) -> None:
+    found = outcome(replace(record(), set_aside=items)).decisions
+    cards = [one for one in found if one.rule.id == UNIT_MISSING]
+
+    assert [one.shown for one in cards] == ([True] * shown or [False])
+    assert len({one.frame.set_aside for one in cards}) == len(cards)
+
+
+def test_an_order_of_several_set_aside_results_is_offered_once() -> None:
+    suggestion = replace(letters().rules[HIGH].suggestions[0], recommended=None)
+    pack = changed_rule(UNIT_MISSING, suggestions=(suggestion,))
+    of = replace(record(), set_aside=(set_aside("alpha"), set_aside("beta")))
+
+    cards = [one for one in outcome(of, pack).decisions if one.rule.id == UNIT_MISSING]
+
+    assert [one.orders for one in cards] == [
+        (
+            Proposal(
+                order="repeat-alpha",
+                first_day=7,
+                last_day=14,
+                priority="routine",
+                recommended=None,
+            ),
+        ),
+        (),
+    ]
+
+
+def test_a_rule_about_the_patient_needs_no_result() -> None:
+    when = FactIs("on-gammazine", answer=True)
+    pack = changed_rule(HIGH, about=(PATIENT,), when=when)
+    recent, old = result("3", "beta"), result("3", "beta", ago=hours(24 * 31))
+
+    def answered(*results: LabResult, medicines: tuple[Recorded, ...] | None) -> Decision:
+        found = outcome(record(*results, medicines=medicines), pack).decisions
+        return next(one for one in found if one.rule.id == HIGH)
+
+    with_beta = answered(recent, medicines=(named("gammazine"),))
+    without = answered(old, result("30"), medicines=(named("gammazine"),))
+
+    assert answered(medicines=()).because == "condition-not-met"
+    assert answered(medicines=None).missing == ("on-gammazine: yes",)
+    assert [one.order for one in with_beta.orders] == ["repeat-alpha"]
+    assert with_beta.withheld == (Withheld("beta-test", "beta-available"),)
+    assert [one.order for one in without.orders] == ["repeat-alpha", "beta-test"]
+    assert without.frame.index_result is None
+
+
+def test_the_frame_of_each_index_is_kept_with_its_measures() -> None:
+    found = outcome(record(result("30"), result("3", "beta")))
+
+    (frame,) = [one for one in found.frames if not one.preliminary][:1]
+    assert frame.index == "alpha"
+    assert frame.measures["alpha-beta-ratio"].value == 10
+    assert frame.measures["alpha-beta-ratio"].called == "steep"
+
+
+def test_what_is_being_ordered_is_known_by_the_codes_of_its_order() -> None:
+    code = letters().orders["beta-test"].code
+    ordering = replace(named("x"), codes=((code.system, "9999004-6"),))
+    of = replace(record(result("30")), ordering=(ordering,), prescribing=(named("gammazine"),))
+
+    frame = outcome(of).frames[0]
+
+    assert frame.ordering == {"beta-test", "on-gammazine", "any-risk"}
