@@ -57,11 +57,9 @@ def _winner_over(
     above = statement.by
     if statement.strongest:
         above = above[: above.index(loser_id)]
-    for rule in above:
-        if rule != loser_id and _stands(rule, current):
-            if current[loser_id].preliminary or not current[rule].preliminary:
-                return rule
-    return None
+    final = not current[loser_id].preliminary
+    standing = (rule for rule in above if rule != loser_id and _stands(rule, current))
+    return next((rule for rule in standing if not (final and current[rule].preliminary)), None)
 
 
 def _stands(rule: str, current: dict[str, Decision]) -> bool:

@@ -241,3 +241,20 @@ def test_an_overridden_card_stays_silent_and_withholds_its_orders() -> None:
     assert (one.answer, one.because, one.orders) == ("no card", "overridden", ())
     assert one.withheld == (Withheld("beta-test", "overridden"),)
     assert other == second
+
+
+def test_a_card_on_a_preliminary_result_replaces_none_on_a_final_one() -> None:
+    preliminary = replace(card("a", "critical"), preliminary=True)
+
+    found = settle([preliminary, card("b", "critical", proposal("x"))], [ranking("a", "b")])
+
+    assert shown(found) == ["a", "b"]
+    assert [one.order for one in found[0].orders] == []
+
+
+def test_of_several_on_final_results_the_strongest_still_stays() -> None:
+    preliminary = replace(card("a", "critical"), preliminary=True)
+
+    found = settle([preliminary, card("b"), card("c")], [ranking("a", "b", "c")])
+
+    assert shown(found) == ["a", "b"]
