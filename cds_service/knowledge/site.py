@@ -97,15 +97,22 @@ def site_pack(
         switched_off=tuple(off.values()),
         orders=tuple(codes),
     )
+    return _finished(pack, changes, off, codes), []
+
+
+def _finished(
+    pack: Pack, changes: SiteChanges, off: Mapping[str, SwitchedOff], codes: Mapping[str, Code]
+) -> Pack:
+    """The pack with everything of the site that is no text of a document."""
     rules = {name: _rule(rule, off) for name, rule in pack.rules.items()}
     orders = {name: _order(order, codes) for name, order in pack.orders.items()}
     markers = dict(pack.markers)
-    for value in values:
+    for value in changes.values:
         if is_limit(value):
             name = value.file.removeprefix(MARKERS).removesuffix(".yaml")
             markers[name] = _credited(markers[name], value)
     pack = replace(pack, markers=markers, rules=rules, orders=orders)
-    return replace(pack, site=with_readers(pack, changes)), []
+    return replace(pack, site=with_readers(pack, changes))
 
 
 def _credited(marker: Marker, value: SiteValue) -> Marker:

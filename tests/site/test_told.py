@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where else a site file shows: words, discovery, the start-up log, check, settings."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from cds_service.knowledge.lock import lock_of
+from cds_service.knowledge.pack import load_packs
+from cds_service.knowledge.site import load_packs_at
+from cds_service.knowledge.standing import standing
+from cds_service.knowledge.words import rule_in_words
+from cds_service.log import configure_log
+from cds_service.web import create_app
+from tests.site.sites import EXAMPLE, client_at, problems_at, settings_at, site_file, value
+from tests.web.calls import LOINC
+
+ROOT = Path(__file__).parents[2]
+CARDS = ROOT / "cards"
+GGT = "2324-2"
+TIME_CRITICAL = ["alf-emergency", "alt-over-1000", "hys-law-pattern", "isoniazid-stop-threshold"]
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    written = io.StringIO()
+    configure_log(stream=written)
+    yield written
+    structlog.reset_defaults()
+
+
+def command(*arguments: str, site: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if site is not None:
+        environment["CDS_SITE_FILE"] = str(site)
+    return subprocess.run(
+        [sys.executable, "-m", "cds_service", *arguments],
+        env=environment,
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+def usage(path: Path | None) -> list[str]:
+    body = json.loads(client_at(path).get("/cds-services").text)
+    return [one["usageRequirements"] for one in body["services"]]
+
+
+def test_the_words_of_a_rule_name_the_site() -> None:
+    (pack,) = load_packs_at(CARDS, EXAMPLE)
+
+    mild, off = (rule_in_words(pack.rules[one], pack) for one in ("alt-mild", "fib4-high"))
+
+    assert "Liver panel (24325-3), 5 to 20 days" in mild
+    assert "5 and 20 days instead of 7 and 28 days (rules/alt-mild.yaml, suggest / " in mild
+    assert "45 U/L instead of 40 U/L (markers/alt.yaml" in mild
+    assert "fib4-high 1.0.0, switched off" in off
+    assert "Switched off by General Hospital laboratory: The clinic has a fibrosis" in off
+    low = rule_in_words(pack.rules["alt-very-low"], pack)
+    assert "Site code of General Hospital laboratory for Repeat ALT: 4711 of https://lab" in low
+    assert "At this site" not in rule_in_words(pack.rules["plp-high"], pack)
+
+
+def test_discovery_says_what_is_off_and_what_nobody_approved() -> None:
+    for told in usage(EXAMPLE):
+        assert "No clinician has approved these rules yet." in told
+        assert "Switched off by General Hospital laboratory: fib4-high." in told
+        assert f"ask for action within hours: {', '.join(TIME_CRITICAL)}." in told
+
+
+def test_a_time_critical_rule_that_is_off_is_named_as_off(tmp_path: Path) -> None:
+    path = site_file(tmp_path, "switched off:\n  - {rule: alt-over-1000, because: Invented.}\n")
+
+    for told in usage(path):
+        assert "within hours: alf-emergency, hys-law-pattern, isoniazid-stop-threshold." in told
+        assert "Switched off by General Hospital: alt-over-1000." in told
+
+
+def test_the_prefetch_leaves_out_what_only_rules_that_are_off_read(tmp_path: Path) -> None:
+    rules = ("isolated-alp", "isolated-alp-hepatobiliary", "isolated-alp-non-hepatic")
+    lines = "".join(f"  - {{rule: {rule}, because: Invented.}}\n" for rule in rules)
+
+    whole, less = (
+        json.loads(client_at(path).get("/cds-services").text)["services"][0]["prefetch"]
+        for path in (None, site_file(tmp_path, f"switched off:\n{lines}"))
+    )
+
+    assert f"{LOINC}|{GGT}," in whole["observations"]
+    assert GGT not in less["observations"]
+
+
+def test_an_approval_is_told(tmp_path: Path) -> None:
+    shutil.copytree(CARDS / "liver", tmp_path / "liver")
+    head = tmp_path / "liver" / "pack.yaml"
+    text = head.read_text(encoding="utf-8")
+    assert text.count("approved by: nobody yet") == 1
+    head.write_text(text.replace("nobody yet", "Dr. Example, 2027-01-02"), encoding="utf-8")
+
+    (pack,) = load_packs(tmp_path)
+
+    assert standing(pack).startswith("Approved by Dr. Example, 2027-01-02. Rules that are on")
+
+
+@pytest.mark.parametrize(("path", "off"), [(None, 0), (EXAMPLE, 1)])
+def test_the_start_is_one_line_of_counts(path: Path | None, off: int, stream: io.StringIO) -> None:
+    create_app(settings_at(path))
+
+    (only,) = (json.loads(line) for line in stream.getvalue().splitlines())
+    line: dict[str, Any] = only
+    rules = line.pop("rules")
+    assert rules + off == len(load_packs(CARDS)[0].rules)
+    del line["at"], line["pack_version"]
+    assert line == {
+        "event": "start",
+        "level": "info",
+        "pack": "liver",
+        "rules_off": off,
+        "time_critical": 4,
+        "approved": False,
+    }
+
+
+def test_the_example_of_the_documentation_is_guarded() -> None:
+    done = command("check", "--site", str(EXAMPLE))
+
+    assert done.returncode == 0, done.stdout
+    assert "2 values, 1 order codes, 1 rules off, 8 cases, 6 changes tried" in done.stderr
+    assert "changed by the site: " in done.stderr
+    assert "(LIV-071)' fails: orders: expected liver-panel 7-28 days, got" in done.stderr
+
+
+def test_the_setting_is_checked_too(tmp_path: Path) -> None:
+    place = "suggest / liver-panel / between"
+    body = "values:\n" + value("rules/alt-mild.yaml", place, "5 and 20 days", "7 and 28 days")
+
+    done = command("check", site=site_file(tmp_path, body))
+
+    assert done.returncode == 1
+    assert done.stdout.count("K806") == 4
+    assert "no case of the site notices 5 as 4" in done.stdout
+
+
+def test_a_site_file_for_no_pack_stops_check_and_start(tmp_path: Path) -> None:
+    path = site_file(tmp_path, "", pack="kidney")
+
+    for arguments in (["check"], ["explain"]):
+        done = command(*arguments, site=path)
+        assert done.returncode == 1
+        assert "K801 there is no pack 'kidney'" in done.stdout + done.stderr
+
+
+def test_a_path_that_is_no_file_is_a_problem_of_the_settings(tmp_path: Path) -> None:
+    done = command("settings", site=tmp_path / "none.yaml")
+
+    assert done.returncode == 2
+    assert "CDS_SITE_FILE" in done.stderr
+
+
+def test_explain_speaks_of_the_site() -> None:
+    done = command("explain", "alt-mild", site=EXAMPLE)
+
+    assert "Site value of General Hospital laboratory" in done.stdout
+
+
+def test_a_site_without_cases_needs_none_for_switching_off(tmp_path: Path) -> None:
+    body = "switched off:\n  - {rule: alpha-very-high, because: Invented.}\n"
+
+    assert problems_at(site_file(tmp_path, body, pack="letters")) == []
+
+
+def test_the_lock_is_that_of_the_pack_alone() -> None:
+    (pack,), (changed,) = load_packs(CARDS), load_packs_at(CARDS, EXAMPLE)
+
+    same = lock_of(pack).rules
+    different = {name for name, one in lock_of(changed).rules.items() if one != same[name]}
+    assert different == {"alt-mild", "fib4-high"}
+    done = command("check", "--site", str(EXAMPLE))
+    assert "K701" not in done.stdout
+
+
+def test_the_page_of_a_rule_shows_what_is_the_sites() -> None:
+    client = client_at(EXAMPLE)
+
+    mild = client.get("/rules/alt-mild").text
+    assert "General Hospital laboratory" in mild
+    assert "in 5 to 20 days" in mild
+    assert "7 and 28 days" in mild
+    off = client.get("/rules/fib4-high").text
+    assert "The clinic has a fibrosis pathway of its own." in off
+    low = client.get("/rules/alt-very-low").text
+    assert "4711 of https://lab.example/catalogue (this site)" in low
+    assert "45 U/L" not in low  # it compares with no upper limit
