@@ -58,7 +58,6 @@ def check(
       cds-service check cards --format sarif > problems.sarif
     """
     from cds_service.knowledge.pack import pack_folders, read_files
-    from cds_service.knowledge.problems import print_problems
     from cds_service.knowledge.site_file import no_such_pack
 
     place, shown = _place(folder)
@@ -82,6 +81,13 @@ def check(
             told.extend(more)
     if site is not None and site.shape.pack not in known:
         problems.append(no_such_pack(site, known))
+    _tell(problems, told, style)
+
+
+def _tell(problems: list["Problem"], told: list[str], style: "Format") -> None:
+    """Print everything; any problem ends the command with exit code 1."""
+    from cds_service.knowledge.problems import print_problems
+
     if problems or style != "text":
         click.echo(print_problems(problems, style))
     for line in told:

@@ -34,10 +34,6 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
       cds-service serve
       cds-service serve --port 9000 --workers 2
     """
-    from granian import Granian
-    from granian.constants import HTTPModes, Interfaces
-    from granian.http import HTTP1Settings
-
     from cds_service.memory import with_hash_key
     from cds_service.settings import is_open, load_settings
     from cds_service.web.guard import refuse_unsafe
@@ -51,7 +47,17 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     who = "open to this machine only" if is_open(settings) else f"for {settings.public_url}"
     if settings.hash_key is None and settings.silence_days:
         click.echo("CDS_HASH_KEY is not set: overridden cards are shown again", err=True)
-    click.echo(f"Listening on http://{settings.host}:{settings.port}, {who}", err=True)
+    scheme = "http" if settings.tls_key is None else "https"
+    click.echo(f"Listening on {scheme}://{settings.host}:{settings.port}, {who}", err=True)
+    _listen(settings, workers)
+
+
+def _listen(settings: "Settings", workers: int) -> None:
+    """Answer requests until the process is told to stop."""
+    from granian import Granian
+    from granian.constants import HTTPModes, Interfaces, SSLProtocols
+    from granian.http import HTTP1Settings
+
     Granian(
         "cds_service",
         address=settings.host,
@@ -66,6 +72,9 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
             header_read_timeout=settings.header_seconds * 1000,
             max_buffer_size=settings.max_header_bytes,
         ),
+        ssl_cert=settings.tls_certificate,
+        ssl_key=settings.tls_key,
+        ssl_protocol_min=SSLProtocols.tls12,  # RFC 9325, section 3.1.1
         log_enabled=False,
     ).serve(target_loader=partial(_bridge, settings))
 

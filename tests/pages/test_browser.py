@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages in a real browser: accessible, nothing overflows, no script, at two widths."""
+
+import logging
+import shutil
+import threading
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Page, sync_playwright
+from werkzeug.serving import make_server
+
+from tests.web.calls import app
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+WIDTHS = {"phone": 360, "desktop": 1280}
+PAGES = (
+    "/",
+    "/explain",
+    "/explain/alt",
+    "/explain/alt/1",
+    "/explain/alt/250?ast=300",
+    "/explain/alt/nothing",
+    "/rules",
+    "/rules/alt-very-low",
+    "/rules/hys-law-pattern",
+)
+FOUND = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+pytestmark = [
+    pytest.mark.skipif(FOUND is None, reason="no Chromium is installed"),
+    pytest.mark.xdist_group("browser"),
+]
+
+
+@pytest.fixture(name="base", scope="module")
+def _base() -> Iterator[str]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = make_server("127.0.0.1", 0, app(), threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture(name="browser", scope="module")
+def _browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=FOUND, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(name="page", params=sorted(WIDTHS))
+def _page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    size = {"width": WIDTHS[request.param], "height": 800}
+    context = browser.new_context(viewport=size)  # type: ignore[arg-type]
+    yield context.new_page()
+    context.close()
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_a_page_has_no_violation_and_fits(page: Page, base: str, address: str) -> None:
+    complaints: list[str] = []
+    page.on("console", lambda one: complaints.append(one.text))
+    page.goto(base + address)
+
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        results = Axe().run(page)
+        assert results.violations_count == 0, results.generate_report()
+    too_wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert too_wide <= 0
+    asked_for = [one for one in complaints if "favicon" not in one and "status of 400" not in one]
+    assert [one for one in asked_for if "Content Security Policy" in one] == []
+
+
+def test_the_form_asks_for_another_value(page: Page, base: str) -> None:
+    page.goto(f"{base}/explain/alt/1")
+
+    page.fill("#value", "250")
+    page.get_by_text("Other results", exact=True).click()
+    page.get_by_label("AST, value").fill("300")
+    page.get_by_role("button", name="Show").click()
+
+    assert page.locator("h1").inner_text() == "ALT 250 U/L: very high"
+    assert "AST" in page.locator("table.facts").first.inner_text()
+
+
+def test_the_scale_lies_on_a_desk_and_stands_on_a_phone(page: Page, base: str) -> None:
+    page.goto(f"{base}/explain/alt/1")
+
+    shown = [page.locator(name).is_visible() for name in ("svg.lying", "svg.standing")]
+    viewport = page.viewport_size
+    assert viewport is not None
+    assert shown == ([False, True] if viewport["width"] < 640 else [True, False])
+
+
+def test_the_keyboard_reaches_the_content_first(page: Page, base: str) -> None:
+    page.goto(f"{base}/explain/alt/1")
+    page.keyboard.press("Tab")
+
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"

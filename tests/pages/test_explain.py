@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The explainer: what it says to a value, and what it refuses."""
+
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from flask.testing import FlaskClient
+from markupsafe import escape
+
+from cds_service.knowledge.explainers import heading_of
+from cds_service.pages.scale import blank_frame, stretches
+from tests.web.calls import client, founding, knowledge
+
+PACK = knowledge().packs[0]
+EVERY = sorted(PACK.explainers)
+
+
+@pytest.fixture(name="http", scope="module")
+def _http() -> FlaskClient:
+    return client()
+
+
+def data(http: FlaskClient, address: str) -> dict[str, Any]:
+    response = http.get(address, headers={"Accept": "application/json"})
+    assert response.status_code == 200, response.text
+    assert response.content_type.startswith("application/json")
+    found: dict[str, Any] = json.loads(response.text)
+    return found
+
+
+def test_every_statement_of_the_founding_page_is_answered() -> None:
+    explainer = PACK.explainers["alt"]["en"]
+
+    headings = {heading_of(section) for section in explainer.sections}
+    assert list(explainer.covers) == [f"S{n}" for n in range(1, 26)]
+    assert {place for places in explainer.covers.values() for place in places} <= headings
+
+
+def test_every_marker_that_rules_are_about_has_an_explainer(http: FlaskClient) -> None:
+    about = {one for rule in PACK.rules.values() for one in rule.about if one in PACK.markers}
+
+    assert about <= set(EVERY)
+    listed = [one["id"] for one in data(http, "/explain")["explainers"]]
+    assert sorted(listed) == EVERY
+
+
+@pytest.mark.parametrize("marker", EVERY)
+def test_every_explainer_has_a_page_whose_sources_exist(http: FlaskClient, marker: str) -> None:
+    page = http.get(f"/explain/{marker}").text
+
+    cited = set(re.findall(r'href="#(source-[^"]+)"', page))
+    assert cited
+    assert cited <= set(re.findall(r'id="(source-[^"]+)"', page))
+    assert "{{" not in page
+    assert "Text last reviewed on 20" in page
+    assert "does not replace it" in page
+
+
+def test_the_founding_question(http: FlaskClient) -> None:
+    found = data(http, "/explain/alt/1")
+    page = http.get("/explain/alt/1").text
+
+    judged = found["judged"]
+    assert judged["value"]["band"] == {"id": "very_low", "title": "Very low"}
+    assert [card["rule"] for card in judged["cards"]] == ["alt-very-low"]
+    assert "very low" in page
+    assert "says little" in page
+    assert judged["cards"][0]["summary"] in page
+    assert [order["id"] for order in judged["cards"][0]["orders"]] == [
+        "repeat-alt", "vitamin-b6", "liver-panel", "inr",
+    ]  # fmt: skip
+
+
+def test_page_and_json_say_the_same(http: FlaskClient) -> None:
+    address = "/explain/alt/400?alp=110&alp-limit=120&total-bilirubin=4.1&sex=male&age=50"
+    found, page = data(http, address), http.get(address).text
+
+    judged = found["judged"]
+    assert [one["rule"] for one in judged["cards"]] == ["hys-law-pattern"]
+    for card in judged["cards"]:
+        assert str(escape(card["summary"])) in page
+        assert f'href="/rules/{card["rule"]}"' in page
+    for one in judged["measures"]:
+        assert f"{one['value']} <strong>{one['called']}</strong>" in page
+    for one in found["text"]["sources"]:
+        assert str(escape(one["title"])) in page
+    for band in found["scale"]["bands"]:
+        assert band["range"] in page
+    assert str(escape(found["disclaimer"])) in page
+
+
+def test_the_format_can_be_named_in_the_address(http: FlaskClient) -> None:
+    assert http.get("/explain/alt/1?format=json").content_type.startswith("application/json")
+    asked = {"Accept": "application/json"}
+    assert http.get("/explain/alt/1?format=html", headers=asked).content_type.startswith(
+        "text/html"
+    )
+
+
+def test_the_measures_and_cards_are_those_of_the_decisions(http: FlaskClient) -> None:
+    found = data(http, "/explain/alt/250?ast=300")["judged"]
+
+    assert {one["id"]: one["value"] for one in found["measures"]} == {"ast-alt-ratio": "1.20"}
+    assert [one["rule"] for one in found["cards"]] == ["alt-moderate"]
+    assert found["others"] == [
+        {"marker": "ast", "title": "AST", "sent": "300 U/L", "multiple": "7.50"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent", "band"),
+    [
+        ("1", "1 U/L", "very_low"),
+        ("1.0", "1.0 U/L", "very_low"),
+        ("0,5", "0.5 U/L", "very_low"),
+        ("<3", "<3 U/L", "very_low"),
+        ("≥201", ">=201 U/L", "very_high"),
+        ("1 U/L", "1 U/L", "very_low"),
+        ("0.67 ukat/L", "0.67 ukat/L", "mildly_elevated"),
+        ("1000", "1000 U/L", "very_high"),
+        ("<10", "<10 U/L", None),
+    ],
+)
+def test_a_value_is_read_as_written(
+    http: FlaskClient, asked: str, sent: str, band: str | None
+) -> None:
+    value = data(http, f"/explain/alt/{quote(asked)}")["judged"]["value"]
+
+    assert value["sent"] == sent
+    assert value.get("band", {}).get("id") == band
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/explain/alt/abc",
+        "/explain/alt/1,000",
+        "/explain/alt/1e3",
+        "/explain/alt/1/2",
+        "/explain/alt/%D9%A3",  # an Arabic digit
+        "/explain/alt/1%20U/L?unit=ukat/L",
+        "/explain/alt/1?value=2",
+        "/explain/alt/1?sex=yes",
+        "/explain/alt/1?age=old",
+        "/explain/alt/1?age=131",
+        "/explain/alt/1?ast=40&ast=41",
+        "/explain/alt/1?asat=40",
+        "/explain/alt/1?limit=-1",
+        "/explain/alt/1?unit=U/L,%203%20days%20ago",
+        "/explain/alt/1%2C%203%20days%20ago",
+        "/explain/alt/1?format=pdf",
+        "/explain/alt/1?ast=" + "9" * 3000,
+        "/rules?indicator=loud",
+    ],
+)
+def test_what_cannot_be_read_is_refused_without_repeating_it(
+    http: FlaskClient, address: str
+) -> None:
+    page = http.get(address)
+    answer = http.get(address, headers={"Accept": "application/json"})
+
+    assert (page.status_code, page.mimetype) == (400, "text/html")
+    assert answer.status_code == 400
+    if "format=" not in address:
+        assert answer.json is not None
+        assert answer.json["resourceType"] == "OperationOutcome"
+        assert "days ago" not in answer.text
+
+
+HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }}", "'; --")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_words_never_come_back_as_markup(http: FlaskClient, text: str) -> None:
+    addresses = (
+        f"/explain/alt/{quote(text, safe='')}",
+        f"/explain/{quote(text, safe='')}",
+        f"/explain/alt?value=1&unit={quote(text, safe='')}",
+        f"/rules?q={quote(text, safe='')}",
+        f"/rules?marker={quote(text, safe='')}",
+        f"/rules/{quote(text, safe='')}",
+    )
+    for address in addresses:
+        page = http.get(address).text
+
+        assert "<script" not in page
+        assert "onerror=alert(1)>" not in page
+        assert "49" not in re.sub(r"<[^>]*>", "", page) or "7 * 7" not in text
+
+
+def test_a_unit_that_is_not_one_of_the_marker_is_said_by_the_service_itself(
+    http: FlaskClient,
+) -> None:
+    found = data(http, "/explain/alt/35?unit=mg/dL")
+
+    assert found["judged"]["notUsed"] == "unit unknown"
+    assert "value" not in found["judged"]
+    assert [one["rule"] for one in found["judged"]["cards"]] == ["dq-unit-unknown"]
+    assert "This value was not used" in http.get("/explain/alt/35?unit=mg/dL").text
+
+
+def test_an_unknown_marker_is_refused_with_the_list(http: FlaskClient) -> None:
+    page = http.get("/explain/nothing")
+
+    assert (page.status_code, page.mimetype) == (404, "text/html")
+    assert ", ".join(PACK.explainers) in page.text or "alt" in page.text
+
+
+def test_below_one_year_the_rules_are_silent_and_the_page_says_so(http: FlaskClient) -> None:
+    found = data(http, "/explain/alt/1?age=6+months")
+
+    assert "age under 1" in found["judged"]["silent"]
+    assert "The rules are silent here" in http.get("/explain/alt/1?age=6+months").text
+
+
+def test_the_drawing_has_words_and_marks_one_band_otherwise_than_by_colour(
+    http: FlaskClient,
+) -> None:
+    page = http.get("/explain/alt/1").text
+
+    assert page.count("<svg") == 2  # lying and standing; one is shown
+    assert "Very low: below 5 U/L (the value lies here)." in page
+    assert "this value" in page
+
+
+def test_bands_meet_without_gap_or_overlap() -> None:
+    marker = PACK.markers["alt"]
+
+    row = stretches(marker.bands, marker, blank_frame(marker))
+
+    assert [one.grade.id for one in row] == [
+        "very_low", "normal", "mildly_elevated", "elevated", "very_high",
+    ]  # fmt: skip
+    for before, after in pairwise(row):
+        assert before.high == after.low
+        assert before.high_open != after.low_open
+
+
+def test_cards_link_to_the_explainer_and_the_rule_without_a_value(http: FlaskClient) -> None:
+    response = http.post("/cds-services/liver-patient-view", json=founding())
+
+    (card,) = json.loads(response.text)["cards"]
+    own = [one["url"] for one in card["links"] if one["url"].startswith("http://localhost/")]
+    assert own == [
+        "http://localhost/explain/alt",
+        "http://localhost/rules/alt-very-low",
+    ]
+    for address in own:
+        assert http.get(address.removeprefix("http://localhost")).status_code == 200
+
+
+def test_every_link_within_the_site_leads_somewhere(http: FlaskClient) -> None:
+    seen: set[str] = set()
+    waiting = ["/", "/explain/alt/1?ast=40", "/rules/alt-very-low"]
+    while waiting:
+        address = waiting.pop()
+        if address in seen:
+            continue
+        seen.add(address)
+        response = http.get(address)
+        assert response.status_code == 200, address
+        if response.mimetype == "text/html":
+            ids = set(re.findall(r'id="([^"]+)"', response.text))
+            links = re.findall(r'href="([^"]+)"', response.text)
+            assert {link[1:] for link in links if link.startswith("#")} <= ids
+            waiting.extend(link for link in links if link.startswith("/"))
+    assert {f"/rules/{rule}" for rule in PACK.rules} <= seen
+
+
+def test_an_explainer_is_a_plain_file_that_a_wheel_carries() -> None:
+    assert all(Path(one["en"].file).suffix == ".md" for one in PACK.explainers.values())
