@@ -75,16 +75,13 @@ class Claims:
     def __init__(self, pack: Pack, *, names_fallback: bool) -> None:
         self._pack = pack
         self._names_fallback = names_fallback
-        self._known: dict[tuple[str | None, Coding], Claimed | str] = {}
+        self._known: dict[tuple[str | Coding | None, ...], Claimed | str] = {}
 
     def of(self, concept: CodeableConcept | None) -> Claimed | str:
         """The claim, or the reason why there is none."""
         if concept is None:
             return _UNCLAIMED
-        codings = many(concept.coding)
-        if len(codings) != 1:
-            return self._decided(concept)
-        key = concept.text, codings[0]
+        key = concept.text, *many(concept.coding)
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = self._decided(concept)

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, get_args
 
 from cds_service.fhir.bundles import Fetched
 from cds_service.fhir.decode import Unreadable
-from cds_service.fhir.resources import Entry
+from cds_service.fhir.resources import DiagnosticReport, Entry
 from cds_service.hooks.request import HookRequest
 
 Kind: TypeAlias = Literal[
@@ -77,13 +77,12 @@ class Material:
     fhir_server: str | None = None
 
 
-def material_from_request(
-    request: HookRequest, keys: Mapping[str, Collection[Kind]] | None = None
-) -> Material:
+def material_from_request(request: HookRequest, keys: Mapping[str, str] | None = None) -> Material:
     """The material of a hook request.
 
-    `keys` says which kinds each prefetch key asks for; without it the usual names are known. What
-    a key holds counts by its type, whatever the key is called: Epic's analysts choose the names.
+    What a key holds counts by its type, whatever the key is called: Epic's analysts choose the
+    names. Only for a key that holds nothing, or that failed, its name says what was asked for;
+    `keys` gives the key of discovery for names that are not among the usual ones.
     """
     available: set[Kind] = set()
     notes: list[str] = []
@@ -128,15 +127,18 @@ def material_from_resources(
     )
 
 
-def _kinds_of(
-    key: str, found: Fetched, keys: Mapping[str, Collection[Kind]] | None
-) -> frozenset[Kind]:
-    if keys is not None and key in keys:
-        asked = frozenset(keys[key])
-    else:
-        plain = "".join(letter for letter in key.lower() if letter.isalpha())
-        asked = _USUAL_KEYS.get(plain, frozenset())
-    return asked | _kinds_in(found)
+def _kinds_of(key: str, found: Fetched, keys: Mapping[str, str] | None) -> frozenset[Kind]:
+    name = keys.get(key, key) if keys else key
+    plain = "".join(letter for letter in name.lower() if letter.isalpha())
+    asked, inside = _USUAL_KEYS.get(plain, frozenset[Kind]()), _kinds_in(found)
+    # Other resources than those asked for are no answer: to take them for one would be silence.
+    if found.entries and asked.isdisjoint(inside) and not _is_report(found):
+        return inside
+    return asked | inside
+
+
+def _is_report(found: Fetched) -> bool:
+    return any(isinstance(entry.resource, DiagnosticReport) for entry in found.entries)
 
 
 def _kinds_in(found: Fetched) -> frozenset[Kind]:

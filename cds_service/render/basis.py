@@ -13,6 +13,7 @@ from datetime import tzinfo
 from cds_service.amounts import rounded
 from cds_service.knowledge.model import Measure, Pack, Rule
 from cds_service.knowledge.reads import inputs_of, measures_about, reads_of, sources_of
+from cds_service.knowledge.site_words import code_in_words, value_in_words
 from cds_service.knowledge.texts import escape_markdown as escaped
 from cds_service.labs.frames import Frame, MeasureValue, Reading
 from cds_service.labs.record import LabResult, PatientRecord, SetAside
@@ -30,6 +31,7 @@ from cds_service.render.values import (
 from cds_service.rules.answer import ALREADY_ORDERED, NOT_NEEDED, RESULT_SINCE, Decision
 from cds_service.rules.contest import OFFERED, REPLACED
 from cds_service.rules.grades import is_doubtful
+from cds_service.rules.site import values_behind
 
 _ELSEWHERE = tuple(pattern.format(rule="") for pattern in (OFFERED, REPLACED))
 _WITHHELD = {
@@ -62,6 +64,7 @@ class Basis:
             *self._not_known(decision, record),
             *self._withheld(decision),
             *_warnings(decision, record),
+            *self._of_the_site(decision),
             *self.last,
         )
 
@@ -150,6 +153,14 @@ class Basis:
         ]
         if told:
             yield f"Not proposed: {'; '.join(told)}"
+
+    def _of_the_site(self, decision: Decision) -> Iterator[str]:
+        for value in values_behind(decision, self.pack):
+            yield f"**{escaped(value_in_words(value, self.pack))}**"
+        for one in decision.orders:
+            order = self.pack.orders[one.order]
+            if order.site_code is not None:
+                yield escaped(code_in_words(order, self.pack))
 
 
 def compile_basis(rule: Rule, pack: Pack, zone: tzinfo) -> Basis:

@@ -141,9 +141,22 @@ def _card(decision: Decision, call: _Call) -> Card:
         suggestions=suggestions,
         selection_behavior="any" if suggestions else None,
         override_reasons=templates.override_reasons,
-        links=template.links,
+        links=(*_pages(decision, call), *template.links),
         extension=_extension(decision, templates.pack),
     )
+
+
+def _pages(decision: Decision, call: _Call) -> Iterator[CardLink]:
+    """The pages of this service on the rule and on what it is about; they hold no patient data."""
+    if call.base_url is None:
+        return
+    frame, pack = decision.frame, call.templates.pack
+    about = frame.set_aside.marker if frame.set_aside is not None else frame.index
+    if about in pack.explainers:
+        url = f"{call.base_url}/explain/{about}"
+        yield CardLink(label=f"What {pack.markers[about].title} is", url=url, type="absolute")
+    url = f"{call.base_url}/rules/{decision.rule.id}"
+    yield CardLink(label=f"Rule: {decision.rule.title}", url=url, type="absolute")
 
 
 def _card_uuid(decision: Decision, call: _Call) -> UUID:

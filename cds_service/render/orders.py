@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from cds_service.fhir.tags import PROPOSAL_CODE, PROPOSAL_SYSTEM
-from cds_service.knowledge.model import Order
+from cds_service.knowledge.model import Code, Order
 from cds_service.rules.answer import Proposal
 
 _SLOTS = {
@@ -74,13 +74,14 @@ def compile_order(order: Order) -> OrderTemplate:
     """The template of an order; raises `ValueError` if it is no valid ServiceRequest."""
     from fhir.resources.R4B.servicerequest import ServiceRequest  # two tenths of a second
 
-    coding = {"system": order.code.system, "code": order.code.code, "display": order.code.name}
+    # The site's own code comes first, as many a receiver reads one coding only.
+    codes = [one for one in (order.site_code, order.code) if one is not None]
     resource: dict[str, Any] = {
         "resourceType": "ServiceRequest",
         "meta": {"tag": [{"system": PROPOSAL_SYSTEM, "code": PROPOSAL_CODE}]},
         "status": "draft",
         "intent": "proposal",
-        "code": {"coding": [coding], "text": order.text},
+        "code": {"coding": [_coding(one) for one in codes], "text": order.text},
         **_SLOTS,
     }
     if order.note is not None:
@@ -89,3 +90,7 @@ def compile_order(order: Order) -> OrderTemplate:
         resource["patientInstruction"] = order.instruction
     proved = ServiceRequest.model_validate(resource)
     return OrderTemplate(order, proved.model_dump(mode="json"))
+
+
+def _coding(code: Code) -> dict[str, str]:
+    return {"system": code.system, "code": code.code, "display": code.name}

@@ -206,6 +206,8 @@ def limit_source(named: str) -> str:
         return "the laboratory's own limit"
     if first == "fallback":
         return "a general fallback, as no usable limit came with the result"
+    if first == "site":
+        return "a limit set by this site"
     return f"{first.upper()} {rest.replace('-', ' ')}".strip()
 
 

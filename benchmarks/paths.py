@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of the request path as functions to measure, each checked before it is measured."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import msgspec
+import orjson
+
+from benchmarks.charts import NOW, Chart
+from benchmarks.floors import Wsgi, create_floor, post, skip
+from benchmarks.timing import Call
+from cds_service.decide import Outcome, decide
+from cds_service.fhir.resources import Observation
+from cds_service.hooks.request import HookRequest, read_request
+from cds_service.hooks.response import Card, HookResponse, write_response
+from cds_service.intake.material import material_from_request
+from cds_service.intake.record import read_record
+from cds_service.knowledge.model import Pack
+from cds_service.labs.record import PatientRecord
+from cds_service.render import render
+from cds_service.service import Knowledge, Served, load_knowledge
+from cds_service.settings import Settings
+from cds_service.web import create_app
+
+_BASE_URL = "http://127.0.0.1:8000"
+_EXPLANATION = "extension"
+
+# The floors: what the same body costs whoever does nothing with it.
+SKIP = "msgspec, nothing kept"
+LOADS = "orjson.loads"
+CONSTANT = "Flask, constant answer"
+FLOOR = "Flask + orjson.loads, constant answer"
+VALIDATION = "fhir.resources: validate and write one ServiceRequest"
+# What is measured.
+DECODE = "decode"
+INTAKE = "intake"
+DECIDE = "decide"
+RENDER = "render"
+CARD = "render one card"
+CORE = "decode + intake + decide"
+POST = "whole POST"
+NAIVE = "the same with fhir.resources for every resource"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """The service under test: the packs compiled, the application, and the floor beside it."""
+
+    settings: Settings
+    knowledge: Knowledge
+    app: Wsgi
+    floor: Wsgi
+    service_id: str
+    served: Served
+
+    @property
+    def pack(self) -> Pack:
+        """The pack whose first service is called."""
+        return self.served.program.pack
+
+    @property
+    def path(self) -> str:
+        """The address of the service."""
+        return f"/cds-services/{self.service_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """What each step makes of one chart."""
+
+    request: HookRequest
+    record: PatientRecord
+    outcome: Outcome
+    cards: tuple[Card, ...]
+    answer: bytes
+
+
+def make_bench() -> Bench:
+    """The service with the packs that it comes with."""
+    settings = Settings(explain="off")
+    knowledge = load_knowledge(settings)
+    service = knowledge.packs[0].services[0]
+    return Bench(
+        settings=settings,
+        knowledge=knowledge,
+        app=create_app(settings, clock=lambda: NOW, knowledge=knowledge).wsgi_app,
+        floor=create_floor().wsgi_app,
+        service_id=service.id,
+        served=knowledge.services[service.id][service.hook],
+    )
+
+
+def decoded(bench: Bench, chart: Chart) -> HookRequest:
+    """The request that the body is."""
+    settings = bench.settings
+    return read_request(chart.body, max_depth=settings.max_depth, max_entries=settings.max_entries)
+
+
+def taken_in(bench: Bench, request: HookRequest) -> PatientRecord:
+    """The patient's record."""
+    return read_record(
+        bench.pack,
+        material_from_request(request),
+        now=NOW,
+        zone=bench.knowledge.zone,
+        names_fallback=bench.knowledge.names_fallback,
+    )
+
+
+def decided(bench: Bench, request: HookRequest, record: PatientRecord) -> Outcome:
+    """Every decision."""
+    return decide(bench.served.program, record, NOW, request.hook)
+
+
+def rendered(bench: Bench, request: HookRequest, outcome: Outcome) -> tuple[Card, ...]:
+    """The cards."""
+    return render(
+        bench.served.templates,
+        outcome,
+        hook_instance=request.hook_instance,
+        base_url=_BASE_URL,
+        patient_id=request.patient_id,
+        encounter_id=request.encounter_id,
+    )
+
+
+def core(bench: Bench, chart: Chart) -> Outcome:
+    """Bytes in, decisions out."""
+    request = decoded(bench, chart)
+    return decided(bench, request, taken_in(bench, request))
+
+
+def steps_of(bench: Bench, chart: Chart) -> Steps:
+    """Every step, checked: the results are those that were generated, the cards those of a POST."""
+    request = decoded(bench, chart)
+    record = taken_in(bench, request)
+    outcome = decided(bench, request, record)
+    cards = rendered(bench, request, outcome)
+    answer = post(bench.app, bench.path, chart.body)
+    found = Counter((one.marker, one.value.exact) for one in record.results)
+    _agree(f"results of '{chart.name}'", found, chart.expected)
+    _agree(f"bad entries of '{chart.name}'", len(request.unreadable), chart.unreadable)
+    written = write_response(HookResponse(cards=cards))
+    _agree(f"cards of '{chart.name}'", json.loads(answer)["cards"], json.loads(written)["cards"])
+    return Steps(request=request, record=record, outcome=outcome, cards=cards, answer=answer)
+
+
+def floor_calls(bench: Bench, chart: Chart, answer_size: int) -> dict[str, Call]:
+    """The floors over the chart's body; the constant answer is as long as the real one."""
+    skip(chart.body)
+    return {
+        SKIP: partial(skip, chart.body),
+        LOADS: partial(orjson.loads, chart.body),
+        CONSTANT: partial(post, bench.floor, f"/constant/{answer_size}", chart.body),
+        FLOOR: partial(post, bench.floor, f"/loads/{answer_size}", chart.body),
+    }
+
+
+def path_calls(bench: Bench, chart: Chart, steps: Steps) -> dict[str, Call]:
+    """The steps and the whole."""
+    return {
+        DECODE: partial(decoded, bench, chart),
+        INTAKE: partial(taken_in, bench, steps.request),
+        DECIDE: partial(decided, bench, steps.request, steps.record),
+        RENDER: partial(rendered, bench, steps.request, steps.outcome),
+        CORE: partial(core, bench, chart),
+        POST: partial(post, bench.app, bench.path, chart.body),
+    }
+
+
+def naive_post(bench: Bench, body: bytes) -> bytes:
+    """The whole POST of a service that first validates every resource with fhir.resources."""
+    from fhir.resources.R4B import get_fhir_model_class
+
+    for resource in _resources(json.loads(body)["prefetch"]):
+        get_fhir_model_class(resource["resourceType"]).model_validate(resource)
+    return post(bench.app, bench.path, body)
+
+
+def validated_proposal(proposal: Mapping[str, Any]) -> bytes:
+    """One proposal through fhir.resources, as it would be on every request."""
+    from fhir.resources.R4B.servicerequest import ServiceRequest
+
+    model = ServiceRequest.model_validate(proposal)
+    return msgspec.json.encode(model.model_dump(mode="json"))
+
+
+def proposals_in(steps: Steps) -> list[Mapping[str, Any]]:
+    """The resources that the cards propose."""
+    return [
+        action.resource
+        for card in steps.cards
+        for suggestion in card.suggestions
+        for action in suggestion.actions
+    ]
+
+
+def _resources(prefetch: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for value in prefetch.values():
+        is_bundle = value["resourceType"] == "Bundle"
+        found += [one["resource"] for one in value.get("entry", [])] if is_bundle else [value]
+    return found
+
+
+def sent_observations(request: HookRequest) -> int:
+    """How many Observations were read."""
+    return sum(
+        isinstance(entry.resource, Observation)
+        for found in request.prefetch.values()
+        for entry in found.entries
+    )
+
+
+def _agree(what: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise AssertionError(f"{what} are wrong; nothing is measured")

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cards in the form that one kind of client takes.
+
+Every client gets one action a suggestion, `any` of them, and a topic in letters and digits: Epic
+takes no other, and all others do (conformance.md, Q-EP-10 and Q-EP-12). What only Epic wants is
+added here, for the clients that are registered with its profile.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from cds_service.hooks.response import Card, CardSuggestion
+from cds_service.settings import OutputProfile
+
+EPIC_CODES = "urn:com.epic.cdshooks.action.code.system."
+"""How the code systems begin by which Epic finds an order: preference lists and order sets."""
+
+_CONTENT_TYPE = "com.epic.cdshooks.card.detail.content-type"
+_MARKDOWN = "text/markdown; variant=GitHub"
+_NO_CODE = "Not offered as an order, because this site has no code for it: "
+
+
+def in_profile(cards: tuple[Card, ...], profile: OutputProfile) -> tuple[Card, ...]:
+    """The cards for a client of this profile."""
+    return cards if profile == "default" else tuple(map(_for_epic, cards))
+
+
+def _for_epic(card: Card) -> Card:
+    """The card with orders that Epic can place; the others are named in the text.
+
+    Epic takes every detail of an order from its own record and finds that by the code alone, so a
+    suggestion without one of its codes could be accepted and never become an order.
+    """
+    placed = tuple(map(_by_epic_code, filter(_has_epic_code, card.suggestions)))
+    left = [one.label for one in card.suggestions if not _has_epic_code(one)]
+    return replace(
+        card,
+        detail="\n".join([card.detail, *(f"- {_NO_CODE}{label}" for label in left)]),
+        suggestions=placed,
+        selection_behavior="any" if placed else None,
+        extension={**(card.extension or {}), _CONTENT_TYPE: _MARKDOWN},
+    )
+
+
+def _has_epic_code(suggestion: CardSuggestion) -> bool:
+    return any(True for action in suggestion.actions for _ in _epic_codings(action.resource))
+
+
+def _by_epic_code(suggestion: CardSuggestion) -> CardSuggestion:
+    actions = (replace(one, resource=_recoded(one.resource)) for one in suggestion.actions)
+    return replace(suggestion, actions=tuple(actions))
+
+
+def _recoded(resource: Mapping[str, Any]) -> dict[str, Any]:
+    code = {**resource["code"], "coding": list(_epic_codings(resource))}
+    return {**resource, "code": code}
+
+
+def _epic_codings(resource: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
+    codings: Iterable[Mapping[str, str]] = resource["code"]["coding"]
+    return (one for one in codings if one["system"].startswith(EPIC_CODES))

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmarks run, check their answers and print ratios. How fast anything is, is not tested."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.house.source import ROOT
+
+
+def run(*words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_quick_run_prints_every_part_with_its_floor(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+
+    said = run("--quick", "--json", str(file))
+
+    lines = [line for line in said.splitlines() if "ratio" in line]
+    assert all(re.search(r"ratio +[0-9.]+.* of: \S", line) for line in lines)
+    for part in ("decode", "intake", "decide", "render", "whole POST"):
+        assert any(line.startswith(f"{part} @5 ") for line in lines), part
+    written = json.loads(file.read_text(encoding="utf-8"))
+    assert len(written["figures"]) == len(lines)
+    assert all(figure["ratio"] > 0 and figure["floor"] for figure in written["figures"])
+    assert written["machine"]["versions"]["msgspec"]
+
+
+def test_help_names_the_modes() -> None:
+    said = run("--help")
+
+    assert all(mode in said for mode in ("time", "batch", "served", "instructions"))
