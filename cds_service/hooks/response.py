@@ -14,7 +14,8 @@ from msgspec.json import Encoder
 from cds_service.knowledge.model import Indicator
 from cds_service.knowledge.texts import SUMMARY_BELOW
 
-Extension: TypeAlias = Mapping[str, Mapping[str, object]]
+# By the specification every value is an object ("Extensions"); Epic's own are texts.
+Extension: TypeAlias = Mapping[str, Mapping[str, object] | str]
 
 # Names are in reverse-domain style so that they clash with no one else's ("Extensions").
 CARD_EXTENSION = "org.cds-service.card"

@@ -44,9 +44,7 @@ def _apply(statement: Replacement, current: dict[str, Decision]) -> None:
         )
 
 
-def _winner_over(
-    loser_id: str, statement: Replacement, current: dict[str, Decision]
-) -> str | None:
+def _winner_over(loser_id: str, statement: Replacement, current: dict[str, Decision]) -> str | None:
     """The first card that takes this one's place; in a ranking, of those before it.
 
     A card on a preliminary result takes the place of no card on a final one: it carries no orders,

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the service remembers of cards: which were sent, and which clinicians overrode.
+
+An overridden card is not shown again for the same patient, rule and index result, for some days:
+a clinician who has answered is not asked again. What is remembered of patient and result is a
+keyed hash (HMAC-SHA-256); without the key nobody can tell whom it was about, nor try.
+
+The silence is narrow, because a card that is wrongly silent does more harm than one that repeats:
+
+- a new or corrected result speaks again, as its time, value, unit and status are part of the hash;
+- a rule with a new version speaks again;
+- a card that has become more severe than the one that was overridden speaks again;
+- so does one that now stands for another rule too, of its own severity or above: what was not
+  there when the clinician answered was not answered;
+- if the store does not answer, every card is shown.
+"""
+
+import hmac
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, timedelta
+
+from msgspec.json import encode
+from pydantic import SecretStr
+
+from cds_service.clock import stopwatch
+from cds_service.decide import Outcome
+from cds_service.errors import StoreError
+from cds_service.hooks.request import HookRequest
+from cds_service.hooks.response import Card
+from cds_service.knowledge.model import INDICATORS, PATIENT
+from cds_service.labs.frames import Frame
+from cds_service.labs.record import LabResult, SetAside
+from cds_service.log import log_crash
+from cds_service.rules.answer import Decision
+from cds_service.settings import Settings, is_open
+from cds_service.store import Store
+from cds_service.store.store import ShownCard
+from cds_service.store.writer import CardWriter
+
+_PAUSE = 10_000  # milliseconds after a failure in which the store is not asked
+_DAY = 24 * 60 * 60 * 1000
+
+
+class CardMemory:
+    """Remembers cards and asks for overrides; one object a process.
+
+    `client` is the issuer of a registered client, and empty in open mode.
+    """
+
+    def __init__(
+        self, store: Store, *, key: bytes | None, silence_days: int, kept_days: int
+    ) -> None:
+        self.store = store
+        self._key = key if silence_days else None
+        self._silence = timedelta(days=silence_days)
+        self._kept = timedelta(days=kept_days)
+        self._writer = CardWriter(self._write)
+        self._since_failure: Callable[[], float] | None = None
+        self._since_purge: Callable[[], float] | None = None
+
+    def overridden(
+        self, outcome: Outcome, request: HookRequest, client: str
+    ) -> frozenset[tuple[str, str]]:
+        """Which cards of the outcome were overridden, as `PatientRecord.overridden` has it.
+
+        Nothing if the store does not answer, and for a while after that.
+        """
+        shown = [one for one in outcome.decisions if one.shown]
+        if self._key is None or not shown or self._is_paused():
+            return frozenset()
+        subjects = {self._subject(one, outcome, request, client): one for one in shown}
+        asked = [subject for subject in subjects if subject is not None]
+        try:
+            told = self.store.overridden(asked, since=outcome.now - self._silence)
+        except StoreError as error:
+            self._since_failure = stopwatch()
+            log_crash(error)
+            return frozenset()
+        return frozenset(
+            subjects[subject].key
+            for subject, indicator in told.items()
+            if _rank(subjects[subject].indicator) <= _rank(indicator)
+        )
+
+    def keep(
+        self,
+        cards: Sequence[Card],
+        outcome: Outcome,
+        request: HookRequest,
+        *,
+        client: str,
+        service: str,
+    ) -> None:
+        """Remember the cards of an outcome that are sent; they are written in the background."""
+        shown = (one for one in outcome.decisions if one.shown)
+        self._writer.add(
+            [
+                ShownCard(
+                    client=client,
+                    card=card.uuid,
+                    rule=decision.rule.id,
+                    version=decision.rule.version,
+                    pack=outcome.pack.id,
+                    pack_version=outcome.pack.version,
+                    service=service,
+                    hook=request.hook,
+                    indicator=decision.indicator,
+                    shown=outcome.now,
+                    subject=self._subject(decision, outcome, request, client),
+                )
+                for card, decision in zip(cards, shown, strict=True)
+            ]
+        )
+
+    def flush(self) -> None:
+        """Return when the cards that were kept have been written."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Write what is waiting and close the store."""
+        self._writer.close()
+        self.store.close()
+
+    def _write(self, cards: Sequence[ShownCard]) -> None:
+        """In the background: keep the cards, and once a day remove what is too old."""
+        self.store.add_cards(cards)
+        if self._since_purge is None or self._since_purge() > _DAY:
+            self._since_purge = stopwatch()
+            self.store.purge(before=cards[-1].shown - self._kept)
+
+    def _is_paused(self) -> bool:
+        return self._since_failure is not None and self._since_failure() < _PAUSE
+
+    def _subject(
+        self, decision: Decision, outcome: Outcome, request: HookRequest, client: str
+    ) -> bytes | None:
+        """The keyed hash of whom and what the card is about."""
+        if self._key is None:
+            return None
+        # Two servers of one client may give two patients the same id.
+        server = (request.fhir_server or "").rstrip("/")
+        rule = decision.rule
+        about = (client, server, request.patient_id, rule.id, rule.version, decision.preliminary)
+        told = (about, _stands_for(decision, outcome), *_index(decision.frame))
+        return hmac.digest(self._key, encode(told), "sha256")
+
+
+def open_memory(settings: Settings, store: Store) -> CardMemory:
+    """The memory that the settings ask for, over an open store; without a key it silences none."""
+    key = with_hash_key(settings).hash_key
+    return CardMemory(
+        store,
+        key=None if key is None else key.get_secret_value().encode(),
+        silence_days=settings.silence_days,
+        kept_days=settings.feedback_days,
+    )
+
+
+def with_hash_key(settings: Settings) -> Settings:
+    """The settings, in open mode with a new key if none is set.
+
+    Whoever starts several processes asks once for all of them. Outside of open mode a key that
+    changes with every start would forget overrides without a word; there it has to be set.
+    """
+    if settings.hash_key is not None or not is_open(settings):
+        return settings
+    return settings.model_copy(update={"hash_key": SecretStr(secrets.token_urlsafe(32))})
+
+
+def _stands_for(decision: Decision, outcome: Outcome) -> list[str]:
+    """The rules that the card replaced and that are at least as severe, at however many removes."""
+    winners = {one.rule.id: one.replaced_by for one in outcome.decisions if one.replaced_by}
+    found = []
+    for one in outcome.decisions:
+        winner = one.replaced_by
+        while winner in winners:
+            winner = winners[winner]
+        if winner == decision.rule.id and _rank(one.indicator) >= _rank(decision.indicator):
+            found.append(one.rule.id)
+    return sorted(found)
+
+
+def _index(frame: Frame) -> Iterator[tuple[object, ...]]:
+    """What the card rests on: its index result, or where it has none whatever it read."""
+    if frame.set_aside is not None:
+        yield _named_set_aside(frame.set_aside)
+    elif frame.index_result is not None:
+        yield _named(frame.index_result)
+    elif frame.index == PATIENT:
+        for _, reading in sorted(frame.readings.items()):
+            yield _named(reading.result)
+
+
+def _named(result: LabResult) -> tuple[object, ...]:
+    """The result and what was sent in it: a correction keeps its id and is another result."""
+    sent = result.sent
+    return (
+        result.reference,
+        result.marker,
+        result.time.astimezone(UTC).isoformat(),
+        sent.comparator,
+        sent.number,
+        sent.unit,
+    )
+
+
+def _named_set_aside(item: SetAside) -> tuple[object, ...]:
+    time = item.time.astimezone(UTC).isoformat() if item.time else None
+    return (item.reference, item.marker, item.reason, time, item.number, item.unit)
+
+
+def _rank(indicator: str) -> int:
+    return INDICATORS.index(indicator)

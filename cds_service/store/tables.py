@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables. A change here needs a migration beside it; a test compares the two."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+
+class Moment(TypeDecorator[datetime]):
+    """An instant: aware in Python, UTC in the database, whatever zone either lives in."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ARG002
+        """SQLite keeps no zone, so every instant goes in as UTC."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """What comes out without a zone went in as UTC."""
+        if value is None:
+            return None
+        found: datetime = value
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+# One row a card that was sent. `subject` is the keyed hash of the client, the patient, the rule
+# and the index result; it is empty without a key, and if one uuid was sent for two subjects.
+cards_shown = Table(
+    "cards_shown",
+    metadata,
+    Column("client", Text, primary_key=True),
+    Column("card", Text, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("pack", Text, nullable=False),
+    Column("pack_version", Text, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("hook", Text, nullable=False),
+    Column("indicator", Text, nullable=False),
+    Column("shown", Moment, nullable=False),
+    Column("subject", LargeBinary(32)),
+    Index("cards_shown_subject", "subject"),
+    Index("cards_shown_shown", "shown"),
+)
+
+# One row an event that a client reported. The same card may be reported many times (CDS Hooks
+# 2.0.1, "Feedback"); the same event counts once.
+feedback = Table(
+    "feedback",
+    metadata,
+    Column(
+        "id", BigInteger().with_variant(Integer, "sqlite"), Identity(always=True), primary_key=True
+    ),
+    Column("client", Text, nullable=False),
+    Column("card", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("happened", Moment, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("received", Moment, nullable=False),
+    Column("suggestions", JSON(none_as_null=True)),
+    Column("reason_code", Text),
+    Column("reason_system", Text),
+    Column("reason_display", Text),
+    Column("comment", Text),
+    UniqueConstraint("client", "card", "outcome", "happened", name="feedback_event"),
+    Index("feedback_received", "received"),
+)
+
+# One row a token that was used and could still be sent again.
+tokens_used = Table(
+    "tokens_used",
+    metadata,
+    Column("name", LargeBinary(32), primary_key=True),
+    Column("until", Moment, nullable=False),
+    Index("tokens_used_until", "until"),
+)

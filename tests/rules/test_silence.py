@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Overridden cards among the others: after precedence, before orders are shared out."""
+
+from dataclasses import replace
+
+from cds_service.knowledge.model import Indicator
+from cds_service.labs.record import SetAside
+from cds_service.rules.answer import Decision, Proposal
+from cds_service.rules.contest import OVERRIDDEN, offer_once, silence
+from tests.render.decisions import PACK, decision
+
+REPEAT = Proposal(
+    order="repeat-alt", first_day=0, last_day=14, priority="routine", recommended=True
+)
+
+
+def card(rule: str, indicator: Indicator = "info") -> Decision:
+    return replace(decision(rule), indicator=indicator, orders=(REPEAT,))
+
+
+def test_a_silent_card_keeps_no_order_from_another() -> None:
+    severe, mild = card("alt-severe", "warning"), card("alt-very-low")
+
+    silenced = silence([severe, mild], {("alt-severe", "")})
+    first, second = offer_once(silenced, dict(PACK.orders))
+
+    assert (first.answer, first.because, first.orders) == ("no card", OVERRIDDEN, ())
+    assert [(one.order, one.because) for one in first.withheld] == [("repeat-alt", OVERRIDDEN)]
+    assert second.orders == (REPEAT,)
+
+
+def test_a_rule_without_a_card_keeps_its_own_reason() -> None:
+    quiet = replace(card("alt-severe"), answer="no card", because="age-under-18")
+
+    assert silence([quiet], {("alt-severe", "")}) == [quiet]
+
+
+def test_one_marker_of_a_rule_about_what_was_set_aside_is_silenced_alone() -> None:
+    def about(marker: str) -> Decision:
+        item = SetAside(reason="unit-unknown", marker=marker, code="", reference="")
+        one = card("dq-unit-unknown")
+        return replace(one, frame=replace(one.frame, set_aside=item))
+
+    first, second = silence([about("alt"), about("ast")], {("dq-unit-unknown", "alt")})
+
+    assert (first.shown, second.shown) == (False, True)
+
+
+def test_nothing_overridden_changes_nothing() -> None:
+    cards = [card("alt-severe"), card("alt-very-low")]
+
+    assert silence(cards, frozenset()) == cards

