@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is registered about a CDS Client."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+from urllib.parse import urlsplit
+
+from cds_service.settings import OutputProfile
+from cds_service.trust.jwk import Key
+
+# The two words that stand for an address in `audiences`; everything else is taken as it is written.
+URL_CALLED: Final = "url called"
+SERVICE_URL: Final = "service url"
+
+# CDS Hooks 2.0.1, "Signing the JWT": both are recommended. Others count only where they are listed.
+DEFAULT_ALGORITHMS: Final = ("ES384", "RS384")
+
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """One registered CDS Client, checked.
+
+    Its keys are `keys`, or are fetched from `jwks_url`, or from the `jku` that a token names and
+    that is listed here. An empty `tenants` or `fhir_servers` restricts nothing.
+    """
+
+    id: str
+    issuer: str
+    keys: tuple[Key, ...] = ()
+    jwks_url: str | None = None
+    jku: frozenset[str] = frozenset()
+    private_network: bool = False
+    algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
+    audiences: tuple[str, ...] = (URL_CALLED,)
+    tenants: frozenset[str] = frozenset()
+    fhir_servers: frozenset[str] = frozenset()  # as `server_base` gives them
+    origins: frozenset[str] = frozenset()
+    output_profile: OutputProfile = "default"
+    prefetch_keys: Mapping[str, str] = field(default_factory=dict)  # theirs -> that of discovery
+    patients_see_cards: bool = False
+
+    def may_name(self, fhir_server: str | None) -> bool:
+        """Whether a call of this client may be about data of this FHIR server."""
+        if fhir_server is None or not self.fhir_servers:
+            return True
+        return server_base(fhir_server) in self.fhir_servers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registrations:
+    """Every registered client, by issuer."""
+
+    clients: tuple[Client, ...] = ()
+    by_issuer: Mapping[str, Client] = field(init=False)
+
+    def __post_init__(self) -> None:
+        found = {client.issuer: client for client in self.clients}
+        object.__setattr__(self, "by_issuer", found)
+
+    @cached_property
+    def origins(self) -> frozenset[str]:
+        """Every web origin from which some client calls."""
+        return frozenset(origin for client in self.clients for origin in client.origins)
+
+
+def server_base(url: str) -> str:
+    """The base URL of a FHIR server in one spelling.
+
+    Scheme and host do not depend on case and the default port says nothing (RFC 3986, section 6);
+    a slash at the end is left out, as EHRs send it or not. A URL that cannot be read stays as it
+    is.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return url
+    host = (parts.hostname or "").rstrip(".")
+    shown = f"[{host}]" if ":" in host else host
+    if port is not None and port != _PORTS.get(parts.scheme):
+        shown = f"{shown}:{port}"
+    return f"{parts.scheme}://{shown}{parts.path.rstrip('/')}"

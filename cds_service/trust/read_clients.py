@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The file of registrations -> `Registrations`, or everything that is wrong with it.
+
+YAML as strict as the knowledge files; `docs/how-to/register-a-client.md` shows one.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from cds_service.knowledge.files import Document, Where, parse, read_text
+from cds_service.knowledge.problems import Mark, Problem
+from cds_service.knowledge.shapes import Shape, Text, read_shape
+from cds_service.settings import OutputProfile
+from cds_service.trust.clients import (
+    DEFAULT_ALGORITHMS,
+    URL_CALLED,
+    Client,
+    Registrations,
+    server_base,
+)
+from cds_service.trust.fetch import Reach, why_not
+from cds_service.trust.jwk import FITS, Key, UnusableKey, read_key
+from cds_service.trust.known import KNOWN_TO_ALL, is_sandbox
+
+# Codes of this file, after those of knowledge files (K...).
+CODES = {
+    "R101": "two clients have the same id or issuer",
+    "R102": "a client has no keys, or has them in two ways",
+    "R103": "a key cannot be used",
+    "R104": "an algorithm is not known or not allowed",
+    "R105": "a URL cannot be used",
+    "R106": "the client is one that anybody can pretend to be",
+}
+
+# RFC 6454, section 6.2, as browsers send it: nothing after the port, and no default port.
+_ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+_BASE = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.IGNORECASE)
+
+YesNo = Literal["yes", "no"]
+KeyOfOurs = Literal[  # as discovery names them
+    "patient",
+    "observations",
+    "conditions",
+    "medicationRequests",
+    "medicationStatements",
+    "serviceRequests",
+]
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+Texts = Annotated[list[Text], BeforeValidator(_as_list)]
+
+
+class KeyShape(Shape, extra="allow"):
+    """A JSON Web Key; its members are read by `jwk.read_key`."""
+
+
+class ClientShape(Shape):
+    """One client. The id is written to the log, so it has the form of the names there."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,47}$")]
+    issuer: Text
+    keys: list[KeyShape] = Field(default_factory=list)
+    jwks_url: Text | None = None
+    jku: Texts = Field(default_factory=list)
+    private_network: YesNo = "no"
+    algorithms: Texts = Field(default_factory=lambda: list(DEFAULT_ALGORITHMS))
+    audiences: Texts = Field(default_factory=lambda: [URL_CALLED])
+    tenants: Texts = Field(default_factory=list)
+    fhir_servers: Texts = Field(default_factory=list)
+    origins: Texts = Field(default_factory=list)
+    output_profile: OutputProfile = "default"
+    prefetch_keys: dict[Text, KeyOfOurs] = Field(default_factory=dict)
+    patients_see_cards: YesNo = "no"
+
+
+class ClientsShape(Shape):
+    """The whole file."""
+
+    clients: Annotated[list[ClientShape], Field(min_length=1)]
+
+
+def read_registrations(
+    path: Path, *, development: bool
+) -> tuple[Registrations | None, list[Problem]]:
+    """The clients of the file, or `None` with every problem in it."""
+    text = read_text(path, path.name)
+    if isinstance(text, Problem):
+        return None, [text]
+    document, problems = parse(text, path.name)
+    if problems and not document.data:  # it is no YAML: nothing more can be said of it
+        return None, problems
+    shape, found = read_shape(ClientsShape, document.data, document)
+    problems += found
+    if shape is None:
+        return None, problems
+    reader = _Reader(document, development=development)
+    clients = [reader.client(one, ("clients", n)) for n, one in enumerate(shape.clients)]
+    problems += [*reader.problems, *_twice(shape, document)]
+    return (None if problems else Registrations(clients=tuple(clients))), problems
+
+
+class _Reader:
+    """Turns shapes into clients and collects what is wrong."""
+
+    def __init__(self, document: Document, *, development: bool) -> None:
+        self.document = document
+        self.development = development
+        self.problems: list[Problem] = []
+
+    def client(self, shape: ClientShape, at: Where) -> Client:
+        private = shape.private_network == "yes"
+        self._sources(shape, at)
+        self._urls(shape, Reach(private=private, loopback=self.development), at)
+        self._algorithms(shape.algorithms, (*at, "algorithms"))
+        self._servers(shape.fhir_servers, (*at, "fhir servers"))
+        self._origins(shape.origins, (*at, "origins"))
+        if is_sandbox(shape.issuer) and not self.development:
+            self._everybodys((*at, "issuer"))
+        if re.search(r"\d{4}", shape.id):  # the log drops what could be a number of a patient
+            self._problem("K106", (*at, "id"), "an id has no four digits in a row")
+        return Client(
+            id=shape.id,
+            issuer=shape.issuer,
+            keys=tuple(self._keys(shape, (*at, "keys"))),
+            jwks_url=shape.jwks_url,
+            jku=frozenset(shape.jku),
+            private_network=private,
+            algorithms=tuple(shape.algorithms),
+            audiences=tuple(shape.audiences),
+            tenants=frozenset(shape.tenants),
+            fhir_servers=frozenset(map(server_base, shape.fhir_servers)),
+            origins=frozenset(shape.origins),
+            output_profile=shape.output_profile,
+            prefetch_keys=dict(shape.prefetch_keys),
+            patients_see_cards=shape.patients_see_cards == "yes",
+        )
+
+    def _sources(self, shape: ClientShape, at: Where) -> None:
+        if shape.keys and shape.jwks_url is not None:
+            message = "the client has keys and a jwks url"
+            self._problem("R102", (*at, "jwks url"), message, "keep one of the two")
+        if not shape.keys and shape.jwks_url is None and not shape.jku:
+            message = f"the client '{shape.id}' has no keys"
+            self._problem("R102", at, message, "write keys, a jwks url, or the jku it may name")
+
+    def _urls(self, shape: ClientShape, reach: Reach, at: Where) -> None:
+        places: list[tuple[str, Where]] = [
+            (url, (*at, "jku", n)) for n, url in enumerate(shape.jku)
+        ]
+        if shape.jwks_url is not None:
+            places.append((shape.jwks_url, (*at, "jwks url")))
+        for url, where in places:
+            if said := why_not(url, reach):
+                self._problem("R105", where, f"keys cannot be fetched from here: {said}")
+            elif is_sandbox(url) and not self.development:
+                self._everybodys(where)
+
+    def _algorithms(self, names: list[str], at: Where) -> None:
+        for n, name in enumerate(names):
+            if name not in FITS:
+                remedy = f"write one of {', '.join(FITS)}; none and HS* are never accepted"
+                self._problem("R104", (*at, n), f"'{name}' is no algorithm for a client", remedy)
+
+    def _servers(self, urls: list[str], at: Where) -> None:
+        for n, url in enumerate(urls):
+            if not _BASE.fullmatch(url):
+                self._problem("R105", (*at, n), "write the base URL of a FHIR server")
+            elif not url.lower().startswith("https://") and not self.development:
+                self._problem("R105", (*at, n), "in production a FHIR server has https")
+
+    def _origins(self, origins: list[str], at: Where) -> None:
+        for n, origin in enumerate(origins):
+            if said := why_no_origin(origin, development=self.development):
+                self._problem("R105", (*at, n), said)
+
+    def _keys(self, shape: ClientShape, at: Where) -> Iterator[Key]:
+        seen: set[str] = set()
+        for n, one in enumerate(shape.keys):
+            where = (*at, n)
+            try:
+                key = read_key(one.model_extra or {})
+            except UnusableKey as error:
+                self._problem("R103", where, f"this key cannot be used: {error}")
+                continue
+            if key.kid in seen:
+                self._problem("R103", where, "two keys of the client have the same kid")
+            if key.thumbprint in KNOWN_TO_ALL and not self.development:
+                self._everybodys(where)
+            if not any(key.fits(name) for name in shape.algorithms):
+                remedy = "list an algorithm of this key, or leave the key out"
+                self._problem("R103", where, "the key is for none of the algorithms", remedy)
+            seen.add(key.kid)
+            yield key
+
+    def _everybodys(self, where: Where) -> None:
+        message = "the keys of the public CDS Hooks Sandbox are published, so anyone can use them"
+        self._problem("R106", where, message, "only CDS_PROFILE=development takes them")
+
+    def _problem(self, code: str, where: Where, message: str, remedy: str = "") -> None:
+        self.problems.append(Problem(code, self.document.mark(where), message, remedy))
+
+
+def why_no_origin(origin: str, *, development: bool) -> str | None:
+    """What is wrong with a web origin of a client, or `None`."""
+    if not _ORIGIN.fullmatch(origin):
+        return "write an origin as a browser sends it: https://ehr.example.org"
+    if origin.startswith("http:") and not development:
+        return "in production an origin has https"
+    if (origin.startswith("https:") and origin.endswith(":443")) or (
+        origin.startswith("http:") and origin.endswith(":80")
+    ):
+        return "leave the default port out, as browsers do"
+    return None
+
+
+def _twice(shape: ClientsShape, document: Document) -> Iterator[Problem]:
+    """Ids and issuers that stand twice: a token names its client by the issuer alone."""
+    for name in ("id", "issuer"):
+        seen: dict[str, Mark] = {}
+        for n, one in enumerate(shape.clients):
+            value = getattr(one, name)
+            mark = document.mark(("clients", n, name))
+            if value in seen:
+                message = f"this {name} is also that of the client in line {seen[value].line}"
+                yield Problem("R101", mark, message)
+            seen.setdefault(value, mark)

@@ -1,0 +1,417 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys that are fetched: from where, how long they are kept, and what happens when they change."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from time import perf_counter, sleep
+from typing import Any
+
+import pytest
+
+from cds_service.trust import fetch as fetching
+from cds_service.trust.fetch import MOST_BYTES, Fetched, FetchError, Reach, fetch, why_not
+from cds_service.trust.jwk import UnusableKey, read_key, read_key_set
+from cds_service.trust.keysets import KeySets, KeysUnavailable, life_of
+from tests.trust.signing import Site, es384, refused, registration, rs384, site
+from tests.trust.trap import Trap, key_set, trap
+from tests.web.calls import NOW
+
+HERE = Reach(loopback=True)
+
+
+@pytest.fixture(name="server")
+def _server() -> Iterator[Trap]:
+    with trap() as state:
+        yield state
+
+
+def by_url(folder: Path, server: Trap) -> Site:
+    client = registration(keys=..., **{"jwks url": server.url()})
+    return site(folder, client, profile="development")
+
+
+# CH-JWT-011, CH-JWT-013 through the whole service
+
+
+def test_ch_jwt_011_keys_of_a_url_that_was_agreed_on(tmp_path: Path, server: Trap) -> None:
+    place = by_url(tmp_path, server)
+    server.serve(es384(), rs384())
+
+    for signer in (es384(), rs384(), es384()):
+        assert place.call(signer.token()).status_code == 200
+    assert server.asked == ["/jwks.json"]
+
+
+def test_ch_jwt_013_t53_a_new_key_is_found_without_a_restart(tmp_path: Path, server: Trap) -> None:
+    place = by_url(tmp_path, server)
+    new = replace(es384("new"), kid="new")
+    server.serve(es384(), Cache_Control="max-age=86400")
+    assert place.call(es384().token()).status_code == 200
+
+    server.serve(es384(), new)
+    place.now = NOW + timedelta(seconds=60)
+    assert place.call(new.token()).status_code == 200
+    assert place.call(es384().token()).status_code == 200
+    assert len(server.asked) == 2
+
+
+def test_ch_jwt_013_a_key_that_was_withdrawn_ends_with_the_life_of_its_set(
+    tmp_path: Path, server: Trap
+) -> None:
+    place = by_url(tmp_path, server)
+    server.serve(es384(), Cache_Control="max-age=120")
+    assert place.call(es384().token()).status_code == 200
+
+    server.serve(rs384())
+    place.now = NOW + timedelta(seconds=119)
+    assert place.call(es384().token()).status_code == 200
+    place.now = NOW + timedelta(seconds=120)
+    refused(place, es384().token(), "key-unknown")
+
+
+def test_ch_jwt_013_a_flood_of_unknown_kids_asks_once_a_minute(
+    tmp_path: Path, server: Trap
+) -> None:
+    place = by_url(tmp_path, server)
+    server.serve(es384())
+
+    for number in range(50):
+        refused(place, es384().token({"kid": f"of-nobody-{number}"}), "key-unknown")
+    assert len(server.asked) == 1
+    assert place.call(es384().token()).status_code == 200
+
+    place.now = NOW + timedelta(seconds=60)
+    for number in range(50):
+        place.call(es384().token({"kid": f"again-{number}"}))
+    assert len(server.asked) == 2
+
+
+def test_ch_jwt_013_a_server_that_fails_is_not_asked_for_every_call(
+    tmp_path: Path, server: Trap
+) -> None:
+    place = by_url(tmp_path, server)
+    server.status = 503
+
+    for _ in range(20):
+        refused(place, es384().token(), "keys-unavailable")
+    assert len(server.asked) == 1
+
+    server.status = 200
+    server.serve(es384())
+    place.now = NOW + timedelta(seconds=10)
+    assert place.call(es384().token()).status_code == 200
+
+
+def test_ch_jwt_013_keys_count_a_little_longer_when_they_cannot_be_renewed(
+    tmp_path: Path, server: Trap
+) -> None:
+    place = by_url(tmp_path, server)
+    server.serve(es384(), Cache_Control="max-age=600")
+    assert place.call(es384().token()).status_code == 200
+    server.status = 500
+
+    for seconds, status in ((600, 200), (4199, 200), (4200, 401)):
+        place.now = NOW + timedelta(seconds=seconds)
+        claims: dict[str, Any] = {
+            "exp": int(place.now.timestamp()) + 300,
+            "iat": int(place.now.timestamp()),
+        }
+        assert place.call(es384().token(**claims)).status_code == status, seconds
+
+
+@pytest.mark.parametrize(
+    "change", [{"use": "enc"}, {"key_ops": ["encrypt"]}, {"alg": "RS256"}, {"d": "AAAA"}]
+)
+def test_ch_jwt_013_keys_for_something_else_are_not_used(
+    tmp_path: Path, server: Trap, change: dict[str, Any]
+) -> None:
+    place = by_url(tmp_path, server)
+    server.body = key_set({**es384().jwk, **change}, rs384().jwk)
+
+    assert place.call(es384().token()).status_code == 401
+    assert place.call(rs384().token()).status_code == 200
+
+
+def test_a_key_for_encryption_may_have_the_name_of_one_for_signing(
+    tmp_path: Path, server: Trap
+) -> None:
+    place = by_url(tmp_path, server)
+    server.body = key_set({**rs384().jwk, "kid": "key-ec", "use": "enc"}, es384().jwk)
+
+    assert place.call(es384().token()).status_code == 200
+
+
+# CH-JWT-010: what a fetch never does
+
+
+def test_ch_jwt_010_a_redirect_is_not_followed(server: Trap) -> None:
+    with trap() as inside:
+        server.status, server.headers = 302, {"Location": inside.url("/secret")}
+        with pytest.raises(FetchError, match="302"):
+            fetch(server.url(), HERE)
+
+        assert inside.asked == []
+
+
+@pytest.mark.parametrize("status", [201, 204, 301, 304, 307, 400, 401, 404, 500])
+def test_ch_jwt_010_only_200_is_an_answer(server: Trap, status: int) -> None:
+    server.status, server.body = status, b""
+
+    with pytest.raises(FetchError, match=str(status)):
+        fetch(server.url(), HERE)
+
+
+def test_ch_jwt_010_a_long_answer_is_not_read(server: Trap) -> None:
+    server.body = b" " * MOST_BYTES
+    assert len(fetch(server.url(), HERE).body) == MOST_BYTES
+    server.body = b" " * (MOST_BYTES + 1)
+    with pytest.raises(FetchError, match="longer"):
+        fetch(server.url(), HERE)
+
+
+def test_ch_jwt_010_a_compressed_answer_is_not_read(server: Trap) -> None:
+    server.headers = {"Content-Encoding": "gzip"}
+
+    with pytest.raises(FetchError, match="compressed"):
+        fetch(server.url(), HERE)
+
+
+def test_ch_jwt_010_a_server_that_drips_is_cut_off(
+    server: Trap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "MOST_SECONDS", 0.5)
+    server.body, server.drip = b"x" * 1000, 0.05
+
+    start = perf_counter()
+    with pytest.raises(FetchError, match=r"longer than|before its end"):
+        fetch(server.url(), HERE)
+    assert perf_counter() - start < 3
+
+
+def test_ch_jwt_010_a_server_that_says_nothing_is_given_up(
+    server: Trap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "_PATIENCE", 0.2)
+    server.before = lambda: sleep(2)
+
+    with pytest.raises(FetchError, match="TimeoutError"):
+        fetch(server.url(), HERE)
+
+
+def test_ch_jwt_010_the_certificate_is_checked(server: Trap) -> None:
+    with pytest.raises(FetchError, match="SSL"):
+        fetch(server.url(scheme="https"), HERE)
+    assert server.asked == []
+
+
+CLOSED = [
+    "http://keys.example.org/",
+    "ftp://keys.example.org/",
+    "file:///etc/passwd",
+    "https://",
+    "https:///x",
+    "https://user@keys.example.org/",
+    "https://keys.example.org/#x",
+    "https://keys.example.org/a b",
+    "https://keys.example.org/\n",
+    "https://keys.example.org:port/",
+    "https://[::1/",
+    "https://kéys.example.org/",
+    "https://localhost/",
+    "https://127.0.0.1/",
+    "https://127.1.2.3/",
+    "https://[::1]/",
+    "https://[::ffff:127.0.0.1]/",
+    "https://[64:ff9b::7f00:1]/",
+    "https://[2002:7f00:1::]/",
+    "https://0.0.0.0/",
+    "https://169.254.169.254/",
+    "https://[fe80::1]/",
+    "https://[fd00:ec2::254]/",
+    "https://10.0.0.1/",
+    "https://172.16.0.1/",
+    "https://192.168.1.1/",
+    "https://100.64.0.1/",
+    "https://224.0.0.1/",
+    "https://255.255.255.255/",
+]
+
+
+@pytest.mark.parametrize("url", CLOSED)
+def test_ch_jwt_010_addresses_that_production_never_asks(url: str) -> None:
+    with pytest.raises(FetchError):
+        fetch(url, Reach())
+    assert why_not(url, Reach()) is not None
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "::1", "169.254.169.254", "fe80::1%eth0", "10.0.0.1", "::ffff:10.0.0.1"],
+)
+def test_ch_jwt_010_a_name_that_leads_inside_is_not_followed(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """Also if only one of its addresses does (DNS rebinding)."""
+    tried: list[Any] = []
+    found = [(0, 0, 0, "", ("93.184.215.14", 443)), (0, 0, 0, "", (address, 443))]
+    monkeypatch.setattr(fetching, "getaddrinfo", lambda *_, **__: found)
+    monkeypatch.setattr(fetching, "create_connection", lambda *to, **__: tried.append(to))
+
+    with pytest.raises(FetchError):
+        fetch("https://keys.example.org/", Reach())
+    assert tried == []
+
+
+def test_ch_jwt_010_the_connection_goes_to_the_address_that_was_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[Any] = []
+    found = [(0, 0, 0, "", ("93.184.215.14", 443))]
+
+    def connect(to: object, **_: object) -> None:
+        tried.append(to)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(fetching, "getaddrinfo", lambda *_, **__: found)
+    monkeypatch.setattr(fetching, "create_connection", connect)
+
+    with pytest.raises(FetchError, match="ConnectionRefusedError"):
+        fetch("https://keys.example.org/", Reach())
+    assert tried == [("93.184.215.14", 443)]
+
+
+def test_a_site_may_have_its_keys_in_its_own_network() -> None:
+    assert why_not("https://10.0.0.1/jwks", Reach(private=True)) is None
+    assert why_not("https://127.0.0.1/jwks", Reach(private=True)) is not None
+    assert why_not("https://169.254.169.254/jwks", Reach(private=True)) is not None
+    assert why_not("https://keys.example.org/jwks", Reach()) is None
+
+
+def test_plain_http_is_for_this_machine_in_development_only() -> None:
+    assert why_not("http://127.0.0.1:1/jwks", HERE) is None
+    assert why_not("http://localhost:1/jwks", HERE) is None
+    assert why_not("http://10.0.0.1/jwks", Reach(private=True, loopback=True)) is not None
+    assert why_not("http://keys.example.org/jwks", HERE) is not None
+
+
+# How long keys are kept
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("", 3600),
+        ("public", 3600),
+        ("max-age=300", 300),
+        ("public, max-age=300, must-revalidate", 300),
+        ("MAX-AGE = 300", 300),
+        ('max-age="300"', 300),
+        ("s-maxage=5, max-age=300", 300),
+        ("max-age=0", 60),
+        ("max-age=1", 60),
+        ("max-age=9999999999", 86400),
+        ("max-age=-5", 3600),
+        ("max-age=many", 3600),
+        ("no-store", 60),
+        ("no-cache, max-age=600", 60),
+    ],
+)
+def test_ch_jwt_013_keys_are_kept_as_long_as_was_said_within_bounds(
+    header: str, seconds: int
+) -> None:
+    assert life_of(header) == timedelta(seconds=seconds)
+
+
+def test_many_threads_fetch_once() -> None:
+    asked: list[str] = []
+
+    def slow(url: str, reach: Reach) -> Fetched:
+        asked.append(url)
+        sleep(0.1)
+        return Fetched(body=key_set(es384().jwk), cache_control="")
+
+    sets = KeySets(fetch=slow)
+    with ThreadPoolExecutor(16) as pool:
+        found = list(
+            pool.map(lambda _: sets.find("https://k", "key-ec", NOW, private=False), range(64))
+        )
+
+    assert len(asked) == 1
+    assert {keys[0].kid for keys in found} == {"key-ec"}
+
+
+def test_who_has_keys_does_not_wait_for_a_new_set() -> None:
+    calls: list[str] = []
+
+    def slow_the_second_time(url: str, reach: Reach) -> Fetched:
+        calls.append(url)
+        if len(calls) > 1:
+            sleep(0.5)
+        return Fetched(body=key_set(es384().jwk), cache_control="max-age=60")
+
+    sets = KeySets(fetch=slow_the_second_time)
+    sets.find("https://k", "key-ec", NOW, private=False)
+    later = NOW + timedelta(seconds=61)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(sets.find, "https://k", "key-ec", later, private=False)
+        sleep(0.1)
+        start = perf_counter()
+        assert sets.find("https://k", "key-ec", later, private=False)
+        assert perf_counter() - start < 0.2
+        assert first.result()
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"[]", b"{}", b'{"keys": {}}', b"[" * 100_000])
+def test_what_is_no_key_set_gives_no_keys(body: bytes) -> None:
+    sets = KeySets(fetch=lambda *_: Fetched(body=body, cache_control=""))
+
+    with pytest.raises(KeysUnavailable):
+        sets.find("https://k", "key-ec", NOW, private=False)
+
+
+def test_a_key_that_cannot_be_read_costs_itself_alone() -> None:
+    odd: list[Any] = [7, None, {}, {"kty": "oct", "k": "AAAA", "kid": "s"}, {"kty": "EC"}]
+
+    (key,) = read_key_set(json.dumps({"keys": [*odd, es384().jwk]}).encode())
+
+    assert key.kid == "key-ec"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"kty": "oct", "k": "AAAA"}, "kty"),
+        ({"kty": "XX"}, "kty"),
+        ({"d": "AAAA"}, "private"),
+        ({"kid": ""}, "kid"),
+        ({"kid": 7}, "kid"),
+        ({"use": "enc"}, "use"),
+        ({"key_ops": ["sign"]}, "key_ops"),
+        ({"alg": "HS384"}, "alg"),
+        ({"x": 7}, "texts"),
+        ({"x": "é"}, "texts"),
+        ({"x": "AAAA"}, "no key"),
+        ({"x": es384().jwk["y"]}, "no key"),
+        ({"crv": "secp256k1"}, "no key"),
+        ({"crv": "P-256"}, "no key"),
+    ],
+)
+def test_a_key_says_why_it_cannot_be_used(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(UnusableKey, match=said):
+        read_key({**es384().jwk, **change})
+
+
+def test_a_short_rsa_key_is_none() -> None:
+    with pytest.raises(UnusableKey, match="2048"):
+        read_key(rs384("short", 1024).jwk)
+
+
+def test_a_key_shows_no_key() -> None:
+    key = read_key(es384().jwk)
+
+    assert "public" not in repr(key)
+    assert es384().jwk["x"] not in repr(key)

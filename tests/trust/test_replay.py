@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A token is used once, whoever asks: threads, processes, restarts."""
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from cds_service.store import open_store
+from cds_service.store.replay import StoreReplay
+from cds_service.trust.replay import MemoryReplay, ReplayStore, use_of
+from tests.trust.signing import Site, es384, refused, settings_for, site
+from tests.web.calls import NOW
+
+UNTIL = NOW + timedelta(seconds=360)
+
+
+@contextmanager
+def made(kind: str, folder: Path) -> Iterator[ReplayStore]:
+    if kind == "memory":
+        yield MemoryReplay()
+        return
+    store = open_store(f"sqlite:///{folder / 'store.db'}")
+    try:
+        yield StoreReplay(store)
+    finally:
+        store.close()
+
+
+@pytest.fixture(name="replay", params=["memory", "store"])
+def _replay(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ReplayStore]:
+    with made(request.param, tmp_path) as store:
+        yield store
+
+
+def test_the_first_use_counts_and_no_other(replay: ReplayStore) -> None:
+    assert replay.first_use("a", "1", until=UNTIL, now=NOW)
+    assert not replay.first_use("a", "1", until=UNTIL, now=NOW)
+    assert not replay.first_use("a", "1", until=UNTIL + timedelta(days=1), now=NOW)
+    assert replay.first_use("b", "1", until=UNTIL, now=NOW)
+    assert replay.first_use("a", "2", until=UNTIL, now=NOW)
+
+
+def test_issuer_and_name_do_not_run_together(replay: ReplayStore) -> None:
+    assert replay.first_use("ab", "c", until=UNTIL, now=NOW)
+    assert replay.first_use("a", "bc", until=UNTIL, now=NOW)
+    assert replay.first_use("abc", "", until=UNTIL, now=NOW)
+    assert use_of("1:a", "b") != use_of("1", ":ab")
+
+
+def test_a_name_can_be_any_text(replay: ReplayStore) -> None:
+    for name in ("x" * 8000, "\u0000", "'; drop table tokens_used; --", "\ud800", "ÄÖ"):
+        assert replay.first_use("a", name, until=UNTIL, now=NOW)
+        assert not replay.first_use("a", name, until=UNTIL, now=NOW)
+
+
+def test_a_token_that_ended_is_forgotten(replay: ReplayStore) -> None:
+    assert replay.first_use("a", "1", until=UNTIL, now=NOW)
+
+    assert not replay.first_use("a", "1", until=UNTIL, now=UNTIL)
+    after = UNTIL + timedelta(seconds=1)
+    assert replay.first_use("a", "1", until=after + timedelta(seconds=360), now=after)
+
+
+def test_the_memory_does_not_grow_with_time() -> None:
+    memory = MemoryReplay()
+    for number in range(10_000):
+        now = NOW + timedelta(seconds=number)
+        memory.first_use("a", str(number), until=now + timedelta(seconds=100), now=now)
+
+    assert len(memory) <= 102
+
+
+def test_of_many_threads_one_is_first(replay: ReplayStore) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for round_ in range(10):
+            uses = pool.map(
+                lambda _, name=str(round_): replay.first_use("a", name, until=UNTIL, now=NOW),
+                range(16),
+            )
+            assert sum(uses) == 1
+
+
+def in_another_process(url: str) -> list[bool]:
+    store = open_store(url)
+    replay = StoreReplay(store)
+    found = [replay.first_use("a", str(number), until=UNTIL, now=NOW) for number in range(50)]
+    store.close()
+    return found
+
+
+def test_ch_jwt_014_of_many_processes_one_is_first(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    open_store(url).close()
+
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+        found = list(pool.map(in_another_process, [url] * 4))
+
+    assert [sum(uses) for uses in zip(*found, strict=True)] == [1] * 50
+
+
+def test_ch_jwt_014_t52_a_token_is_used_once_across_services_and_restarts(tmp_path: Path) -> None:
+    place = site(tmp_path)
+    database = SecretStr(f"sqlite:///{tmp_path / 'store.db'}")
+    settings = settings_for(place.file, database_url=database)
+    first, second = Site(place.file, settings), Site(place.file, settings)
+    token = es384().token()
+
+    assert first.call(token).status_code == 200
+    refused(second, token, "replayed")
+    refused(Site(place.file, settings), token, "replayed")
+
+
+def test_when_the_store_fails_nobody_is_let_in(tmp_path: Path) -> None:
+    class Broken:
+        def first_use(self, *_: object, **__: object) -> bool:
+            raise OSError
+
+    place = site(tmp_path)
+    broken = Site(place.file, settings_for(place.file), replay=Broken())
+
+    assert broken.call(es384().token()).status_code == 500
+    assert broken.call(es384("forger").token()).status_code == 401

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Authentication through the production server: its workers, and requests as bytes."""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pytest
+import requests
+
+from cds_service.clock import system_clock
+from cds_service.demo import wait_until_ready
+from cds_service.settings import environment_with
+from tests.trust.signing import SERVICE, es384, registration, seconds, write_clients
+from tests.web.calls import call, observation
+
+FRAMES = {"header": b"\r\n", "body": b"\r\n\r\n"}
+
+
+@dataclass(frozen=True)
+class Server:
+    port: int
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def token(self, **claims: Any) -> str:
+        now = system_clock()
+        times = {"exp": int(seconds(300, now)), "iat": int(seconds(0, now))}
+        return es384().token(**{"aud": self.base + SERVICE, **times, **claims})
+
+    def raw(self, *authorizations: str, more: bytes = b"", length: int | None = None) -> bytes:
+        """The status line of the answer to these bytes."""
+        body = json.dumps(founding_today(system_clock())).encode()
+        head = f"POST {SERVICE} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
+        head += "Content-Type: application/json\r\nConnection: close\r\n"
+        head += f"Content-Length: {len(body) if length is None else length}\r\n"
+        head += "".join(f"Authorization: {one}\r\n" for one in authorizations)
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as link:
+            link.sendall(head.encode() + more + b"\r\n" + (body if length is None else b""))
+            return link.recv(65536).partition(b"\r\n")[0]
+
+
+def founding_today(now: datetime) -> dict[str, Any]:
+    return call(observation("1742-6", 1, effectiveDateTime=now.isoformat()))
+
+
+@pytest.fixture(name="server", scope="module")
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        server = Server(probe.getsockname()[1])
+    environment = {
+        "CDS_CLIENTS": str(write_clients(folder / "clients.yaml", registration())),
+        "CDS_PROFILE": "development",
+        "CDS_PUBLIC_URL": server.base,
+        "CDS_DATABASE_URL": f"sqlite:///{folder / 'store.db'}",
+        "CDS_LOG_LEVEL": "error",
+    }
+    command = [sys.executable, "-m", "cds_service", "serve", "--workers", "2"]
+    process = subprocess.Popen(
+        [*command, "--port", str(server.port)], env=environment_with(environment)
+    )
+    try:
+        wait_until_ready(server.base, process, seconds=60)
+        yield server
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def send(server: Server, token: str) -> int:
+    """The status of a call over a connection of its own, so that either worker can take it."""
+    return requests.post(
+        server.base + SERVICE,
+        json=founding_today(system_clock()),
+        headers={"Authorization": f"Bearer {token}", "Connection": "close"},
+        timeout=10,
+    ).status_code
+
+
+def test_ch_jwt_014_t52_a_replay_is_refused_whichever_worker_gets_it(server: Server) -> None:
+    for _ in range(10):
+        token = server.token()
+        assert sorted(send(server, token) for _ in range(6)) == [200, *[401] * 5]
+
+
+def test_one_header_as_bytes_is_answered(server: Server) -> None:
+    assert b"200" in server.raw(f"Bearer {server.token()}")
+
+
+def test_t55_two_authorization_headers_are_none(server: Server) -> None:
+    good = f"Bearer {server.token()}"
+
+    for pair in ((good, good), (good, "Bearer x"), ("Bearer x", good), ("Basic eDp5", good)):
+        assert b"401" in server.raw(*pair), pair
+
+
+def test_a_header_with_the_name_in_another_spelling_is_not_taken_for_it(server: Server) -> None:
+    """WSGI writes - and _ alike (CVE-2015-0219)."""
+    good = f"Bearer {server.token()}".encode()
+
+    for name in (b"Authorization ", b"Authorization_", b"_Authorization", b"HTTP_AUTHORIZATION"):
+        assert b" 200" not in server.raw(more=name + b": " + good + b"\r\n"), name
+
+
+def test_a_huge_header_is_refused(server: Server) -> None:
+    assert server.raw("Bearer " + "A" * 20_000)[9:12] in {b"401", b"400", b"431"}
+
+
+def test_ch_jwt_018_an_endless_body_waits_for_nobody(server: Server) -> None:
+    """The answer comes while the body does not."""
+    assert b"401" in server.raw("Bearer x", length=10**9)
