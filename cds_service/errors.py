@@ -4,11 +4,17 @@
     CdsServiceError
     ├── RequestError              the CDS Client sent something that cannot be read
     │   ├── UnknownService        there is no service with that id
+    │   ├── UnknownPage           there is no marker or rule with that id
+    │   ├── Forbidden             the client may not ask this
     │   ├── UnsupportedMediaType  the body is not JSON
-    │   └── PayloadTooLarge       the body is over a limit
+    │   ├── PayloadTooLarge       the body is over a limit
+    │   └── TooSlow               the body did not arrive in time
+    ├── Unauthenticated           the caller did not prove to be a registered client
+    ├── Busy                      there is no time to answer now; it may be sent again
     ├── MissingData               FHIR data that the service needs could not be had
     ├── KnowledgeError            the card pack has problems; carries all of them
-    └── SettingsError             settings are missing or wrong; carries all of them
+    ├── SettingsError             settings are missing or wrong; carries all of them
+    └── StoreError                the database does not answer, or cannot be used
 
 An error says what was expected, never what was received: a value in a message is patient data in
 a log. Errors know neither HTTP statuses (`web/outcomes.py` does) nor exit codes (the CLI does).
@@ -40,12 +46,32 @@ class UnknownService(RequestError):
     """There is no service with that id."""
 
 
+class UnknownPage(RequestError):
+    """There is no marker or rule with that id."""
+
+
+class Forbidden(RequestError):
+    """The client is known and may not ask this."""
+
+
 class UnsupportedMediaType(RequestError):
     """The body is not of a media type that is read here."""
 
 
 class PayloadTooLarge(RequestError):
     """The body is longer, deeper or has more entries than the settings allow."""
+
+
+class TooSlow(RequestError):
+    """The body did not arrive in the time that the settings allow."""
+
+
+class Unauthenticated(CdsServiceError):
+    """The caller did not prove to be a registered client; it is never told why."""
+
+
+class Busy(CdsServiceError):
+    """There are too many calls, or no time is left for this one; it may be sent again."""
 
 
 class MissingData(CdsServiceError):
@@ -66,6 +92,10 @@ class SettingsError(CdsServiceError):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__(_listed("The settings have", self.problems))
+
+
+class StoreError(CdsServiceError):
+    """The database does not answer or cannot be used; a call may be sent again later."""
 
 
 def every_error() -> Iterator[type[CdsServiceError]]:

@@ -13,18 +13,21 @@ from typing import TypeAlias
 from cds_service.amounts import Interval, plain
 from cds_service.decide import Outcome
 from cds_service.knowledge.model import Marker, Pack
+from cds_service.knowledge.site_words import value_in_words
 from cds_service.labs.facts import FactAnswer
 from cds_service.labs.frames import Frame, MeasureValue, Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.record import LabResult, SetAside
 from cds_service.rules.answer import Decision
 from cds_service.rules.grades import grade_of, is_doubtful
+from cds_service.rules.site import values_behind
 
 # Any as in JSON: a tree of these is what every reader of it wants to walk freely.
 Tree: TypeAlias = dict[str, object]
 
 _KNOWN = {True: "yes", False: "no", None: "not known"}
 INDETERMINATE = "indeterminate"
+SWITCHED_OFF = "switched off by the site"
 
 
 def explain(outcome: Outcome) -> Tree:
@@ -34,7 +37,8 @@ def explain(outcome: Outcome) -> Tree:
         pack={"id": pack.id, "version": pack.version},
         evaluated=outcome.now.isoformat(),
         silent=outcome.silent,
-        rules=[_decision(one, pack) for one in outcome.decisions],
+        site=_site(pack),
+        rules=[*(_decision(one, pack) for one in outcome.decisions), *_switched_off(pack)],
         frames=[_frame(one, pack) for one in outcome.frames],
         facts=[_fact(name, answer) for name, answer in _facts_of(outcome).items()],
         person=_person(outcome),
@@ -70,6 +74,35 @@ def _decision(decision: Decision, pack: Pack) -> Tree:
             for one in decision.orders
         ],
         withheld=[{"order": one.order, "because": one.because} for one in decision.withheld],
+        siteValues=[value_in_words(one, pack) for one in values_behind(decision, pack)],
+    )
+
+
+def _switched_off(pack: Pack) -> Iterator[Tree]:
+    """The rules that the site keeps silent; they are not evaluated."""
+    for line in pack.site.switched_off if pack.site else ():
+        version = pack.rules[line.rule].version
+        yield _kept(rule=line.rule, version=version, answer="no card", because=SWITCHED_OFF)
+
+
+def _site(pack: Pack) -> Tree | None:
+    """What the site changed in the pack, and why."""
+    changes = pack.site
+    if changes is None:
+        return None
+    return _kept(
+        name=changes.site,
+        reviewed=changes.reviewed,
+        values=[
+            _kept(file=one.file, at=one.at, value=one.now, insteadOf=one.was, because=one.because)
+            for one in changes.values
+        ],
+        switchedOff=[_kept(rule=one.rule, because=one.because) for one in changes.switched_off],
+        orderCodes=[
+            _kept(order=name, system=code.system, code=code.code)
+            for name in changes.orders
+            if (code := pack.orders[name].site_code) is not None
+        ],
     )
 
 

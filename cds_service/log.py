@@ -39,6 +39,11 @@ FIELDS: Final[Mapping[str, type | re.Pattern[str]]] = {
     "pack": NAME,
     "pack_version": VERSION,
     "problem": PROBLEM,
+    "client": NAME,
+    "refused": NAME,
+    "feedback": int,
+    "clients": int,
+    "problems": int,
 }
 # Their messages carry URLs, which may carry a patient's id.
 SILENCED: Final = ("urllib3", "werkzeug")
@@ -81,6 +86,29 @@ def log_request(**fields: object) -> None:
     if given > len(kept):
         kept["dropped"] = given - len(kept)
     structlog.get_logger().info("request", **kept)
+
+
+def log_start(
+    *, rules: int, rules_off: int, time_critical: int, approved: bool, **pack: str
+) -> None:
+    """Log what the process serves of a pack: counts, and whether a clinician approved the rules."""
+    named = {name: value for name, value in pack.items() if _may_be_logged(name, value)}
+    structlog.get_logger().info(
+        "start",
+        **named,
+        rules=rules,
+        rules_off=rules_off,
+        time_critical=time_critical,
+        approved=approved,
+    )
+
+
+def log_clients(*, clients: int, problems: int) -> None:
+    """Log that the registrations were read: how many are in force, what is wrong with the file."""
+    if problems:
+        structlog.get_logger().error("clients", clients=clients, problems=problems)
+    else:
+        structlog.get_logger().info("clients", clients=clients, problems=0)
 
 
 def log_crash(error: BaseException) -> None:

@@ -23,7 +23,11 @@ class Metrics:
     cards: Counter
     decisions: Counter
     results_set_aside: Counter
+    feedback: Counter
     pack_info: Gauge
+    clients: Gauge
+    clients_current: Gauge
+    refused: Counter
 
 
 def make_metrics() -> Metrics:
@@ -48,8 +52,18 @@ def make_metrics() -> Metrics:
         results_set_aside=counter(
             "cds_results_set_aside_total", "Results that were not used.", "marker", "reason"
         ),
+        feedback=counter("cds_feedback_total", "New events in feedback.", "rule", "outcome"),
         pack_info=Gauge(
             "cds_pack_info", "1 for each pack in use.", ("pack", "version"), registry=registry
+        ),
+        clients=Gauge("cds_clients", "Registered clients in force.", registry=registry),
+        clients_current=Gauge(
+            "cds_clients_current",
+            "1 if the file of clients is in force as it is, 0 if it has problems.",
+            registry=registry,
+        ),
+        refused=counter(
+            "cds_calls_refused_total", "Calls without a valid token.", "client", "reason"
         ),
     )
 

@@ -4,9 +4,10 @@
 Knowledge is loaded and compiled once, at start-up; a call reads it and changes nothing.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from cds_service.decide import Outcome, Program, compile_pack, decide
@@ -18,12 +19,19 @@ from cds_service.hooks.request import HookRequest
 from cds_service.hooks.response import EXPLANATION_EXTENSION, REQUEST_EXTENSION, Card, HookResponse
 from cds_service.intake.material import Material, material_from_request
 from cds_service.intake.record import read_record
+from cds_service.knowledge.lock import Lock, read_lock
 from cds_service.knowledge.model import Pack
-from cds_service.knowledge.pack import load_packs
+from cds_service.knowledge.pack import PackFiles, pack_folders
+from cds_service.knowledge.site import load_library_at
 from cds_service.render import CardTemplates, compile_cards, render
-from cds_service.settings import ExplainMode, Settings, cards_folder
+from cds_service.render.profiles import in_profile
+from cds_service.settings import ExplainMode, OutputProfile, Settings, cards_folder
 
 _NOBODY = "unknown"  # the id in a proposal for a file that names no patient
+
+
+def _no_hurry() -> None:
+    """There is no deadline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,21 +44,56 @@ class Served:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knowledge:
-    """All packs, ready to answer; `services` by service id, then by hook."""
+    """All packs, ready to answer; `services` by service id, then by hook.
+
+    `files` and `locks`, by pack id, hold what the packs were made of: their cases and versions.
+    """
 
     packs: tuple[Pack, ...]
     services: Mapping[str, Mapping[str, Served]]
     discovery: bytes
     zone: tzinfo
     names_fallback: bool
+    files: Mapping[str, PackFiles] = field(default_factory=dict)
+    locks: Mapping[str, Lock] = field(default_factory=dict)
+
+
+class Memory(Protocol):
+    """What is remembered of cards from call to call (`memory.py`)."""
+
+    def overridden(
+        self, outcome: Outcome, request: HookRequest, client: str
+    ) -> frozenset[tuple[str, str]]:
+        """Which cards of the outcome a clinician overrode, as `PatientRecord.overridden` has it."""
+
+    def keep(
+        self,
+        cards: Sequence[Card],
+        outcome: Outcome,
+        request: HookRequest,
+        *,
+        client: str,
+        service: str,
+    ) -> None:
+        """Remember the cards of the outcome, which are being sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What one call is answered with: where the service can be read about, and why on request."""
+    """What one call is answered with: where the service can be read about, and why on request.
+
+    With a `memory`, cards that clinicians of the `client` overrode stay silent. `prefetch_keys`
+    gives the key of discovery for what the client calls otherwise; `in_time` is called between
+    the steps and raises `Busy` when no time is left.
+    """
 
     base_url: str | None = None
     explain: ExplainMode = "off"
+    profile: OutputProfile = "default"
+    prefetch_keys: Mapping[str, str] = field(default_factory=dict)
+    in_time: Callable[[], None] = _no_hurry
+    memory: Memory | None = None
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +106,21 @@ class Answer:
 
 def load_knowledge(settings: Settings) -> Knowledge:
     """Every pack of the cards folder, compiled; raises `KnowledgeError` with all problems."""
-    packs = load_packs(cards_folder(settings))
-    return prepare(
-        packs,
+    cards = cards_folder(settings)
+    library = load_library_at(cards, settings.site_file)
+    knowledge = prepare(
+        tuple(pack for pack, _ in library),
         zone=ZoneInfo(settings.site_time_zone),
         names_fallback=settings.names_fallback,
         by_category=settings.lab_category_prefetch,
+    )
+    locks = (
+        (pack.id, read_lock(at)) for (pack, _), at in zip(library, pack_folders(cards), strict=True)
+    )
+    return replace(
+        knowledge,
+        files={pack.id: files for pack, files in library},
+        locks={name: lock for name, lock in locks if lock is not None},
     )
 
 
@@ -107,14 +159,20 @@ def answer_hook(
     `MissingData` if there is nothing to judge by.
     """
     served = _served(knowledge, service_id, request.hook)
-    material = material_from_request(request)
+    material = material_from_request(request, options.prefetch_keys)
     if "Observation" not in material.available:
         raise MissingData(
             f"Laboratory results are needed and were not sent: prefetch key '{OBSERVATIONS}' is "
             "absent or failed, and the service makes no FHIR calls of its own."
         )
-    outcome = _outcome(knowledge, served, material, request.hook, now)
+    outcome = _outcome(knowledge, served, material, request.hook, now, options.in_time)
+    options.in_time()
     _refuse_false_silence(request, outcome)
+    memory, client = options.memory, options.client
+    overridden = memory.overridden(outcome, request, client) if memory is not None else None
+    if overridden:
+        record = replace(outcome.record, overridden=overridden)
+        outcome = decide(served.program, record, outcome.now, request.hook)
     cards = render(
         served.templates,
         outcome,
@@ -123,6 +181,9 @@ def answer_hook(
         patient_id=request.patient_id,
         encounter_id=request.encounter_id,
     )
+    cards = in_profile(cards, options.profile)
+    if memory is not None:
+        memory.keep(cards, outcome, request, client=client, service=service_id)
     explained = _is_explained(request, options.explain)
     return Answer(response=_response(cards, outcome, explained=explained), outcome=outcome)
 
@@ -155,7 +216,12 @@ def _served(knowledge: Knowledge, service_id: str, hook: str) -> Served:
 
 
 def _outcome(
-    knowledge: Knowledge, served: Served, material: Material, hook: str, now: datetime
+    knowledge: Knowledge,
+    served: Served,
+    material: Material,
+    hook: str,
+    now: datetime,
+    in_time: Callable[[], None] = _no_hurry,
 ) -> Outcome:
     record = read_record(
         served.program.pack,
@@ -164,7 +230,9 @@ def _outcome(
         zone=knowledge.zone,
         names_fallback=knowledge.names_fallback,
     )
-    return decide(served.program, record, now, hook)
+    in_time()
+    # An age is counted in the days of the site.
+    return decide(served.program, record, now.astimezone(knowledge.zone), hook)
 
 
 def _response(cards: tuple[Card, ...], outcome: Outcome, *, explained: bool) -> HookResponse:

@@ -9,17 +9,17 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeAlias, get_args
+from typing import Annotated, Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
     DirectoryPath,
     Field,
+    FilePath,
     PositiveInt,
     SecretStr,
     StringConstraints,
@@ -38,7 +38,15 @@ PREFIX: Final = "CDS_"
 # Kubernetes sets these in every pod that lives beside a Service named "cds-service".
 FOREIGN_PREFIX: Final = "CDS_SERVICE_"
 
+_SHORTEST_SECRET: Final = 32
+_FILE: Final = "_FILE"  # CDS_HASH_KEY_FILE names the file that holds CDS_HASH_KEY
+
 ExplainMode: TypeAlias = Literal["off", "on-request", "always"]
+OutputProfile: TypeAlias = Literal["default", "epic"]
+
+_PREFETCH_KEY: Final = re.compile(
+    r"\S+=(patient|observations|conditions|medicationRequests|medicationStatements|serviceRequests)"
+)
 
 
 def _zone(name: str) -> str:
@@ -47,6 +55,30 @@ def _zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError("expected an IANA time zone such as Europe/Vienna") from error
     return name
+
+
+def _origins(text: str) -> str:
+    if all(re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", one) for one in text.split()):
+        return text
+    raise ValueError("expected origins such as https://sandbox.cds-hooks.org")
+
+
+def _keys(text: str) -> str:
+    if all(_PREFETCH_KEY.fullmatch(one) for one in text.split()):
+        return text
+    raise ValueError("expected pairs such as labs90=observations, with a key of discovery")
+
+
+def _database(url: SecretStr) -> SecretStr:
+    if url.get_secret_value().startswith(("sqlite:", "postgresql:", "postgresql+psycopg:")):
+        return url
+    raise ValueError("expected sqlite:////folder/file.db or postgresql+psycopg://host/database")
+
+
+def _long(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) >= _SHORTEST_SECRET:
+        return secret
+    raise ValueError(f"expected at least {_SHORTEST_SECRET} characters")
 
 
 class Settings(BaseSettings):
@@ -60,6 +92,9 @@ class Settings(BaseSettings):
     cards: DirectoryPath | None = Field(
         None, description="The folder of card packs. Unset: the packs that come with the service."
     )
+    site_file: FilePath | None = Field(
+        None, description="The site file: what this site decides otherwise than a pack."
+    )
     site_time_zone: Annotated[str, AfterValidator(_zone)] = Field(
         "UTC", description="The IANA time zone of the site, for FHIR dates that name none."
     )
@@ -69,21 +104,116 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         8000, description="The port to listen on; 0 takes any free one."
     )
+    tls_certificate: FilePath | None = Field(
+        None, description="The certificate chain (PEM) for HTTPS without a proxy; TLS 1.2 or newer."
+    )
+    tls_key: FilePath | None = Field(None, description="The private key (PEM) of the certificate.")
     public_url: (
         Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")] | None
     ) = Field(None, description="The address at which clients reach the service.")
+    clients: FilePath | None = Field(
+        None,
+        description="The file of registered clients. Unset: open to this machine and no one else.",
+    )
+    trusted_proxies: Annotated[int, Field(ge=0, le=10)] = Field(
+        0, description="How many proxies stand before the service and add X-Forwarded headers."
+    )
+    discovery: Literal["open", "protected"] = Field(
+        "open", description="Whether the list of services needs a client's token as calls do."
+    )
+    token_max_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        300, description="The longest time from now at which a client's token may end."
+    )
+    development_origins: Annotated[str, AfterValidator(_origins)] = Field(
+        "",
+        description="Web origins, separated by blanks, whose pages may call in development; in "
+        "production each client's own are registered.",
+    )
     max_body_bytes: PositiveInt = Field(
         16 * 1024 * 1024, description="The longest request body that is read, in bytes."
     )
     max_entries: PositiveInt = Field(
         20_000, description="The most resources that are read from one request."
     )
-    max_depth: PositiveInt = Field(64, description="The deepest nesting of JSON that is read.")
+    max_depth: PositiveInt = Field(
+        64,
+        description="The deepest nesting of Bundles in Bundles that is read. Other JSON is "
+        "refused from a depth of about 1,000.",
+    )
+    max_header_bytes: Annotated[int, Field(ge=8192, le=1024 * 1024)] = Field(
+        32 * 1024, description="The longest address and headers that are read together, in bytes."
+    )
+    header_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        30,
+        description="How long the headers of a request, or the next request on an open "
+        "connection, are waited for; a proxy should keep idle connections for less.",
+    )
+    body_seconds: Annotated[int, Field(ge=1, le=600)] = Field(
+        10, description="How long a request body may take to arrive, in seconds."
+    )
+    max_requests: PositiveInt = Field(
+        2000, description="The most requests in progress in one process; one more gets 503."
+    )
+    max_waiting_bytes: PositiveInt = Field(
+        256 * 1024 * 1024,
+        description="The most bytes of unanswered bodies in one process; one more gets 503.",
+    )
+    threads: Annotated[int, Field(ge=1, le=64)] = Field(
+        4, description="How many requests one process works on at the same time."
+    )
+    deadline_ms: PositiveInt = Field(
+        4000,
+        description="The longest time for a call, in milliseconds; after it the answer is 503, "
+        "never a list without cards. Take about 80 % of what the clients wait.",
+    )
+    database_url: Annotated[SecretStr, AfterValidator(_database)] | None = Field(
+        None,
+        description="Where feedback is kept: `sqlite:////folder/file.db` or "
+        "`postgresql+psycopg://user:password@host/database`. Unset: the file cds-service.db in "
+        "~/.local/state/cds-service, or under XDG_STATE_HOME.",
+    )
+    feedback_days: PositiveInt = Field(
+        365, description="How many days feedback, and which cards were shown, are kept."
+    )
+    feedback_page: bool | None = Field(
+        None,
+        description="Show acceptance and override reasons at /feedback. Unset: in development and "
+        "in open mode only.",
+    )
+    silence_days: Annotated[int, Field(ge=0, le=365)] = Field(
+        30,
+        description="How many days an overridden card stays silent for the same patient and "
+        "result; 0 never silences.",
+    )
+    hash_key: Annotated[SecretStr, AfterValidator(_long)] | None = Field(
+        None,
+        description="The secret, of 32 or more characters, that hides patients in what is kept of "
+        "overrides. Unset: in open mode a new one at every start; else no override silences.",
+    )
+    max_feedback_bytes: PositiveInt = Field(
+        1024 * 1024, description="The longest feedback body that is read, in bytes."
+    )
+    max_feedback_items: PositiveInt = Field(
+        1000, description="The most events that are read from one feedback body."
+    )
+    max_comment_length: PositiveInt = Field(
+        4000, description="The longest comment in feedback, in characters."
+    )
     names_fallback: bool = Field(
         True, description="Recognize a test by its name when the laboratory sent no known code."
     )
     lab_category_prefetch: bool = Field(
         False, description="Ask for all laboratory results, for sites whose tests have local codes."
+    )
+    output_profile: OutputProfile = Field(
+        "default",
+        description="The form of cards where no client is registered; a registered client has its "
+        "own. Epic's has orders by the site's Epic codes only.",
+    )
+    prefetch_keys: Annotated[str, AfterValidator(_keys)] = Field(
+        "",
+        description="Prefetch keys that clients call otherwise, as pairs `theirs=ours` separated "
+        "by blanks; a registered client can have more of its own.",
     )
     explain: ExplainMode | None = Field(
         None,
@@ -110,19 +240,6 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingDescription:
-    """One setting, for people."""
-
-    name: str
-    variable: str
-    type: str
-    default: str
-    meaning: str
-    value: str
-    source: Literal["environment", "default"]
-
-
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of an environment, by default that of the process."""
     given = os.environ if environ is None else environ
@@ -131,7 +248,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         for key, value in given.items()
         if key.startswith(PREFIX) and not key.startswith(FOREIGN_PREFIX) and value
     }
-    problems = [_unknown(key) for key in sorted(ours) if _field(key) not in Settings.model_fields]
+    problems = _read_secret_files(ours)
+    problems += [_unknown(key) for key in sorted(ours) if _field(key) not in Settings.model_fields]
     source = EnvSettingsSource(Settings)
     source.env_vars = {key.lower(): value for key, value in ours.items()}
     try:
@@ -156,7 +274,7 @@ def no_color() -> bool:
 
 def is_open(settings: Settings) -> bool:
     """Whether the service runs in open mode: for this machine alone, without authentication."""
-    return settings.public_url is None and is_loopback(settings.host)
+    return settings.clients is None and settings.public_url is None and is_loopback(settings.host)
 
 
 def is_loopback(host: str) -> bool:
@@ -176,6 +294,28 @@ def explain_mode(settings: Settings) -> ExplainMode:
     return "on-request" if settings.profile == "development" or is_open(settings) else "off"
 
 
+def database_url(settings: Settings) -> str:
+    """The database: the configured one, or a SQLite file in the user's folder for state."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    # https://specifications.freedesktop.org/basedir-spec: a relative path is to be ignored
+    named = Path(os.environ.get("XDG_STATE_HOME", ""))
+    state = named if named.is_absolute() else Path("~/.local/state").expanduser()
+    return f"sqlite:///{state / 'cds-service' / 'cds-service.db'}"
+
+
+def prefetch_keys(settings: Settings) -> dict[str, str]:
+    """The key of discovery for each prefetch key that clients call otherwise."""
+    return dict(pair.rsplit("=", 1) for pair in settings.prefetch_keys.split())
+
+
+def shows_feedback(settings: Settings) -> bool:
+    """Whether the page of feedback is there: as set, else where nothing leaves the machine."""
+    if settings.feedback_page is not None:
+        return settings.feedback_page
+    return settings.profile == "development" or is_open(settings)
+
+
 def cards_folder(settings: Settings) -> Path:
     """The folder of card packs: the configured one, or the one that came with the service."""
     if settings.cards is not None:
@@ -185,43 +325,23 @@ def cards_folder(settings: Settings) -> Path:
     return in_wheel if in_wheel.is_dir() else package.parent / "cards"
 
 
-def describe(settings: Settings) -> tuple[SettingDescription, ...]:
-    """Every setting with its present value and where that came from; secrets are starred."""
-    return tuple(
-        SettingDescription(
-            name=name,
-            variable=PREFIX + name.upper(),
-            type=_type_in_words(field.annotation),
-            default=_value_in_words(field.default),
-            meaning=field.description or "",
-            value=_value_in_words(getattr(settings, name)),
-            source="environment" if name in settings.model_fields_set else "default",
-        )
-        for name, field in Settings.model_fields.items()
-    )
-
-
-def settings_page() -> str:
-    """`docs/reference/settings.md`."""
-    rows = [
-        f"| `{each.variable}` | {each.type} | {each.default} | {each.meaning} |"
-        for each in describe(Settings())
-    ]
-    return "\n".join(
-        [
-            "# Settings",
-            "",
-            "All settings are environment variables. A wrong value, or a name that begins with",
-            f"`{PREFIX}` and is not listed here, stops the start with every problem at once.",
-            f"Names that begin with `{FOREIGN_PREFIX}` are Kubernetes' own and are ignored; so is",
-            "an empty value. This page is written by `python -m cds_service.settings`.",
-            "",
-            "| variable | type | default | meaning |",
-            "| --- | --- | --- | --- |",
-            *rows,
-            "",
-        ]
-    )
+def _read_secret_files(ours: dict[str, str]) -> list[str]:
+    """Put what the files of secrets hold in their place; what could not be read is a problem."""
+    problems = []
+    for variable in [name for name in ours if name.endswith(_FILE)]:
+        secret = variable.removesuffix(_FILE)
+        described = Settings.model_fields.get(_field(secret))
+        if described is None or "SecretStr" not in str(described.annotation):
+            continue
+        file = Path(ours.pop(variable))
+        if secret in ours:
+            problems.append(f"{variable}: {secret} is set as well; set one of them")
+            continue
+        try:
+            ours[secret] = file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            problems.append(f"{variable}: expected a text file that can be read")
+    return problems
 
 
 def _field(variable: str) -> str:
@@ -241,25 +361,7 @@ def _in_words(error: ValidationError) -> list[str]:
     ]
 
 
-def _type_in_words(annotation: object) -> str:
-    choices = get_args(annotation)
-    if choices[1:] == (type(None),):  # an optional setting has the type that it has when set
-        choices = get_args(choices[0])
-    if choices and all(isinstance(each, str) for each in choices):
-        return " or ".join(f"`{each}`" for each in choices)
-    for word, name in (("Path", "folder"), ("bool", "yes or no"), ("int", "whole number")):
-        if re.search(rf"\b{word}\b", str(annotation)):
-            return name
-    return "text"
-
-
-def _value_in_words(value: object) -> str:
-    if value is None:
-        return "unset"
-    if isinstance(value, SecretStr):
-        return "***"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 if __name__ == "__main__":
+    from cds_service.settings_page import settings_page
+
     sys.stdout.write(settings_page())

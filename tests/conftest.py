@@ -1,9 +1,65 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds for every test: in CI (`CI=true`) a skipped test is a failed run."""
+"""What holds for every test: in CI (`CI=true`) a skipped test is a failed run.
+
+Services of tests keep their state in a folder of the run, never in that of the user. What asks for
+`database` runs twice: on SQLite and on a real PostgreSQL.
+"""
 
 import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.store.postgres import Postgres
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--kill-posts",
+        type=int,
+        default=300,
+        help="How many feedback posts tests/feedback/test_kill.py sends to a server it kills.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    state = tempfile.TemporaryDirectory(prefix="cds-state-", ignore_cleanup_errors=True)
+    config.add_cleanup(state.cleanup)
+    os.environ["XDG_STATE_HOME"] = state.name
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["Postgres"]:
+    """A PostgreSQL server for this process of tests."""
+    from tests.store.postgres import running
+
+    with running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres: "Postgres") -> str:
+    """A database of that server with our tables."""
+    from cds_service.store.engine import upgrade_database
+
+    url = postgres.new_database("service")
+    upgrade_database(url)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database with our tables and nothing in them."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'service.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    server: Postgres = request.getfixturevalue("postgres")
+    server.run("TRUNCATE cards_shown, feedback, tokens_used", "service")
+    return url
 
 
 def _skipped(config: pytest.Config) -> int:

@@ -6,15 +6,25 @@
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from cds_service.clock import Clock, stopwatch, system_clock
 from cds_service.errors import CdsServiceError
-from cds_service.log import log_crash
+from cds_service.knowledge.standing import rules_off, rules_on, time_critical_on
+from cds_service.log import log_crash, log_start
+from cds_service.memory import open_memory
 from cds_service.metrics import Metrics, make_metrics
 from cds_service.service import Knowledge, load_knowledge
-from cds_service.settings import Settings, load_settings
-from cds_service.web import hooks, pages
-from cds_service.web.guard import refuse_unless_open, why_refused
+from cds_service.settings import Settings, database_url, load_settings, shows_feedback
+from cds_service.store import Store, open_store
+from cds_service.store.replay import StoreReplay
+from cds_service.trust.replay import ReplayStore
+from cds_service.web import catalogue, feedback, hooks, pages
+from cds_service.web.auth import Gate, make_gate
+from cds_service.web.bodies import refuse_unread
+from cds_service.web.bridge import ELAPSED
+from cds_service.web.cors import allow_origin
+from cds_service.web.guard import refuse_unsafe, why_refused
 from cds_service.web.journal import Entry, close
 from cds_service.web.outcomes import (
     FORBIDDEN,
@@ -37,37 +47,79 @@ def create_app(
     *,
     clock: Clock = system_clock,
     knowledge: Knowledge | None = None,
+    replay: ReplayStore | None = None,
+    store: Store | None = None,
 ) -> Flask:
     """The application, ready to answer: settings are read and packs loaded if none are given.
 
-    Raises `SettingsError` or `KnowledgeError` with every problem found.
+    `replay` remembers the tokens that were used, for all processes of the service; `store` keeps
+    feedback, by default in the database of the settings.
+
+    Raises `SettingsError` or `KnowledgeError` with every problem found, and `StoreError` if the
+    database cannot be used.
     """
     settings = load_settings() if settings is None else settings
-    refuse_unless_open(settings)
-    knowledge = load_knowledge(settings) if knowledge is None else knowledge
+    refuse_unsafe(settings)
+    if knowledge is None:
+        knowledge = load_knowledge(settings)
+        _tell(knowledge)
     prove_outcomes()
     app = Flask("cds_service", static_folder=None)
+    if hops := settings.trusted_proxies:
+        # Who called and by what scheme, as the proxies say. The host is never taken from a header:
+        # audiences and links follow CDS_PUBLIC_URL.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     # A redirect would lose the body of a POST: both forms of an address are answered instead.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     metrics = make_metrics()
     for pack in knowledge.packs:
         metrics.pack_info.labels(pack.id, pack.version).set(1)
-    app.register_blueprint(hooks.blueprint(settings, knowledge, clock, metrics))
-    app.register_blueprint(pages.blueprint(knowledge, metrics))
-    _around(app, metrics)
+    store = open_store(database_url(settings)) if store is None else store
+    memory = app.extensions["memory"] = open_memory(settings, store)
+    app.register_blueprint(hooks.blueprint(settings, knowledge, clock, metrics, memory))
+    app.register_blueprint(feedback.blueprint(settings, knowledge, clock, metrics, memory))
+    if shows_feedback(settings):
+        app.register_blueprint(feedback.page_blueprint(knowledge, memory))
+    app.register_blueprint(catalogue.blueprint(knowledge, clock))
+    gate = make_gate(settings, clock, metrics, StoreReplay(store) if replay is None else replay)
+    app.register_blueprint(pages.blueprint(knowledge, metrics, gate))
+    _around(app, metrics, gate, frozenset(settings.development_origins.split()))
     _errors(app)
     return app
 
 
-def _around(app: Flask, metrics: Metrics) -> None:
+def _tell(knowledge: Knowledge) -> None:
+    """Log what is served: how many rules, and that nobody has approved them if so it is."""
+    for pack in knowledge.packs:
+        log_start(
+            pack=pack.id,
+            pack_version=pack.version,
+            rules=len(rules_on(pack)),
+            rules_off=len(rules_off(pack)),
+            time_critical=len(time_critical_on(pack)),
+            approved=pack.approved_by is not None,
+        )
+
+
+def _around(
+    app: Flask, metrics: Metrics, gate: Gate | None, development_origins: frozenset[str]
+) -> None:
     """What happens before and after every request."""
+
+    def origins() -> frozenset[str]:
+        registered = frozenset() if gate is None else gate.registry.current().origins
+        return registered | development_origins
 
     @app.before_request
     def begin() -> Response | None:
-        g.entry = Entry(elapsed=stopwatch())
-        said = why_refused(request)
-        return None if said is None else refusal(FORBIDDEN, said)
+        g.entry = Entry(elapsed=request.environ.get(ELAPSED) or stopwatch())
+        if gate is not None:
+            gate.admit(request)
+        elif (said := why_refused(request)) is not None:
+            return refusal(FORBIDDEN, said)
+        refuse_unread(request)
+        return None
 
     @app.after_request
     def end(response: Response) -> Response:
@@ -75,6 +127,7 @@ def _around(app: Flask, metrics: Metrics) -> None:
             response.headers.setdefault(name, value)
         # What says something about a patient is kept nowhere; only discovery is for keeping.
         response.headers.setdefault("Cache-Control", "no-store")
+        allow_origin(request, response, origins)
         close(g.entry, response.status_code, metrics)
         return response
 

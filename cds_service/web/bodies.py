@@ -5,10 +5,22 @@ import re
 
 from flask import Request
 
-from cds_service.errors import PayloadTooLarge, UnsupportedMediaType
+from cds_service.errors import Busy, PayloadTooLarge, TooSlow, UnsupportedMediaType
+from cds_service.web.bridge import REFUSED
 
 # RFC 6838, section 4.2: the signs that a subtype may have
 _JSON = re.compile(r"application/([a-z0-9!#$&^_.-]+\+)?json")
+
+
+def refuse_unread(request: Request) -> None:
+    """Raise the refusal of a request whose body the bridge did not read to its end."""
+    match request.environ.get(REFUSED):
+        case "overloaded":
+            raise Busy("Too many requests are in progress; send it again later.")
+        case "too-slow":
+            raise TooSlow("The body did not arrive in time.")
+        case "too-long":
+            raise PayloadTooLarge("The body is longer than this service reads.")
 
 
 def read_body(request: Request, most_bytes: int) -> bytes:

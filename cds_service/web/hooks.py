@@ -6,12 +6,19 @@ from hashlib import sha256
 from flask import Blueprint, Response, g, request
 
 from cds_service.clock import Clock
-from cds_service.errors import UnknownService
+from cds_service.errors import Busy, UnknownService
 from cds_service.hooks.request import read_request
-from cds_service.hooks.response import write_response
+from cds_service.hooks.response import HookResponse, write_response
 from cds_service.metrics import Metrics
-from cds_service.service import Knowledge, Options, answer_hook
-from cds_service.settings import Settings, explain_mode
+from cds_service.service import Knowledge, Memory, Options, answer_hook
+from cds_service.settings import Settings, explain_mode, prefetch_keys
+from cds_service.web.auth import (
+    check_fhir_server,
+    issuer_of_caller,
+    keys_of_caller,
+    profile_of_caller,
+    sees_cards,
+)
 from cds_service.web.bodies import read_body
 from cds_service.web.journal import count
 from cds_service.web.outcomes import json_response
@@ -21,11 +28,12 @@ _DISCOVERY_LIFE = "max-age=300, must-revalidate"
 
 
 def blueprint(
-    settings: Settings, knowledge: Knowledge, clock: Clock, metrics: Metrics
+    settings: Settings, knowledge: Knowledge, clock: Clock, metrics: Metrics, memory: Memory
 ) -> Blueprint:
     """Discovery and calls over this knowledge."""
     routes = Blueprint("hooks", __name__)
     mode = explain_mode(settings)
+    keys = prefetch_keys(settings)
     tag = sha256(knowledge.discovery).hexdigest()[:32]
 
     @routes.get("/cds-services")
@@ -36,6 +44,12 @@ def blueprint(
         response.make_conditional(request)
         return response
 
+    def in_time() -> None:
+        # A part of the rules may say other than all of them, and no card at all would calm: an
+        # answer that comes too late is no answer.
+        if g.entry.elapsed() > settings.deadline_ms:
+            raise Busy("There was not enough time to judge; send it again.")
+
     @routes.post("/cds-services/<service_id>")
     def call(service_id: str) -> Response:
         by_hook = knowledge.services.get(service_id)
@@ -43,12 +57,26 @@ def blueprint(
             raise UnknownService("There is no service with this id; GET /cds-services lists them.")
         g.entry.service = service_id
         body = read_body(request, settings.max_body_bytes)
+        in_time()
         hook_request = read_request(
             body, max_depth=settings.max_depth, max_entries=settings.max_entries
         )
+        in_time()
+        check_fhir_server(hook_request)
         if hook_request.hook in by_hook:
             g.entry.hook = hook_request.hook
-        options = Options(base_url=_base_url(settings), explain=mode)
+            if not sees_cards(hook_request):
+                g.entry.outcome = "withheld"
+                return json_response(write_response(HookResponse(cards=())))
+        options = Options(
+            base_url=_base_url(settings),
+            explain=mode,
+            memory=memory,
+            client=issuer_of_caller(),
+            profile=profile_of_caller(settings),
+            prefetch_keys=keys_of_caller(keys),
+            in_time=in_time,
+        )
         answer = answer_hook(knowledge, hook_request, service_id, clock(), options)
         g.entry.tell(answer.outcome)
         count(answer.outcome, metrics)

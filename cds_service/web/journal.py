@@ -25,6 +25,8 @@ class Entry:
     hook: str | None = None
     outcome: str | None = None
     problem: str | None = None
+    client: str | None = None  # the id of its registration, also if its token was refused
+    refused: str | None = None
     facts: dict[str, int | str] = field(default_factory=dict)
 
     def tell(self, outcome: Outcome) -> None:
@@ -53,6 +55,8 @@ def close(entry: Entry, status: int, metrics: Metrics) -> None:
         status=status,
         ms=milliseconds,
         problem=entry.problem,
+        client=entry.client,
+        refused=entry.refused,
         **entry.facts,
     )
     service = entry.service or _NONE

@@ -15,12 +15,18 @@ from msgspec.json import Encoder
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from cds_service.errors import (
+    Busy,
     CdsServiceError,
+    Forbidden,
     KnowledgeError,
     MissingData,
     PayloadTooLarge,
     RequestError,
     SettingsError,
+    StoreError,
+    TooSlow,
+    Unauthenticated,
+    UnknownPage,
     UnknownService,
     UnsupportedMediaType,
 )
@@ -30,24 +36,33 @@ JSON = "application/json; charset=utf-8"
 STATUS: dict[type[CdsServiceError], int] = {
     CdsServiceError: 500,
     RequestError: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
     UnknownService: 404,
+    UnknownPage: 404,
     UnsupportedMediaType: 415,
     PayloadTooLarge: 413,
     MissingData: 412,
+    TooSlow: 408,
+    Busy: 503,
     KnowledgeError: 500,
     SettingsError: 500,
+    StoreError: 503,
 }
 
 # IssueType of FHIR R4 for each status that is sent.
 _ISSUE: dict[int, str] = {
     400: "invalid",
+    401: "login",
     403: "forbidden",
     404: "not-found",
     405: "not-supported",
+    408: "timeout",
     412: "required",
     413: "too-long",
     415: "not-supported",
     500: "exception",
+    503: "transient",
 }
 _SAID: dict[int, str] = {
     400: "This is no HTTP request that can be read.",
@@ -55,8 +70,12 @@ _SAID: dict[int, str] = {
     405: "This address does not take this method; the header Allow lists those it takes.",
     413: "The body is longer than this service reads.",
     500: "The service failed. The failure was logged; the request can be sent again.",
+    503: "The database does not answer; the request can be sent again later.",
 }
 FORBIDDEN = 403
+UNAVAILABLE = 503
+_RETRY_SECONDS = "30"
+_RETRY_BUSY = "2"
 CRASH = 500
 
 _ENCODER = Encoder()
@@ -83,6 +102,8 @@ def prove_outcomes() -> None:
 def answer_to(error: CdsServiceError) -> Response:
     """The response to an error of ours."""
     status = STATUS[type(error)]
+    if status == UNAVAILABLE:
+        return _unavailable(error)
     if status >= CRASH:
         return crashed()
     response = refusal(status, str(error))
@@ -90,7 +111,23 @@ def answer_to(error: CdsServiceError) -> Response:
         # RFC 9110, section 12.5.3: what would have been taken, for content codings as well
         response.headers["Accept-Post"] = "application/json, application/fhir+json"
         response.headers["Accept-Encoding"] = "identity"
+    if isinstance(error, Unauthenticated):
+        # RFC 9110, section 11.6.1; without the `error` of RFC 6750, which would say what is wrong
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def _unavailable(error: CdsServiceError) -> Response:
+    # RFC 9110, section 10.2.3: how long to wait; calls pass quickly, a database may take longer
+    busy = isinstance(error, Busy)
+    response = refusal(UNAVAILABLE, str(error) if busy else _SAID[UNAVAILABLE])
+    response.headers["Retry-After"] = _RETRY_BUSY if busy else _RETRY_SECONDS
+    return response
+
+
+def said_to(error: CdsServiceError) -> str:
+    """What the response to an error of ours says."""
+    return _SAID[CRASH] if STATUS[type(error)] >= CRASH else str(error)
 
 
 def answer_to_http(error: HTTPException) -> Response:

@@ -42,3 +42,23 @@ def test_help_names_the_modes() -> None:
     said = run("--help")
 
     assert all(mode in said for mode in ("time", "batch", "served", "instructions"))
+
+
+def test_a_short_soak_meets_no_failure_and_no_hang(tmp_path: Path) -> None:
+    file = tmp_path / "soak.json"
+    words = ["--count", "1000", "--seconds", "120", "--growth", "25", "--json", str(file)]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.soak", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads(file.read_text(encoding="utf-8"))
+    assert figures["requests"] == 1000
+    assert figures["faults"] == []
+    assert {"200", "400", "404", "405", "412"} <= set(figures["statuses"])

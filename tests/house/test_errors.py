@@ -3,11 +3,14 @@
 
 from cds_service import errors
 from cds_service.errors import (
+    Forbidden,
     KnowledgeError,
     MissingData,
     PayloadTooLarge,
     RequestError,
     SettingsError,
+    Unauthenticated,
+    UnknownPage,
     UnknownService,
     UnsupportedMediaType,
     every_error,
@@ -26,7 +29,10 @@ def test_every_error_has_an_http_status() -> None:
     assert set(every_error()) - set(STATUS) == set()
     assert {error: STATUS[error] for error in every_error() if STATUS[error] < 500} == {
         RequestError: 400,
+        Unauthenticated: 401,
+        Forbidden: 403,
         UnknownService: 404,
+        UnknownPage: 404,
         MissingData: 412,
         PayloadTooLarge: 413,
         UnsupportedMediaType: 415,

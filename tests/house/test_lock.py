@@ -24,7 +24,8 @@ def names(requirements: list[str]) -> set[str]:
 
 def test_every_dependency_is_locked() -> None:
     runtime = names(PROJECT["project"]["dependencies"])
-    server = names(PROJECT["project"]["optional-dependencies"]["server"])
+    extras = PROJECT["project"]["optional-dependencies"]
+    server = names([*extras["server"], *extras["postgres"]])
     dev = names(PROJECT["dependency-groups"]["dev"])
 
     assert runtime | server <= set(pins("runtime.lock"))

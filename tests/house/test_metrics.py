@@ -11,7 +11,11 @@ def test_every_metric_appears_under_its_name() -> None:
     metrics.cards.labels("alt-very-low", "info").inc()
     metrics.decisions.labels("alt-very-low", "card").inc()
     metrics.results_set_aside.labels("alt", "no-unit").inc()
+    metrics.feedback.labels("alt-very-low", "overridden").inc()
     metrics.pack_info.labels("liver", "1.0.0").set(1)
+    metrics.clients.set(2)
+    metrics.clients_current.set(1)
+    metrics.refused.labels("ehr", "audience").inc()
 
     text = exposition(metrics).decode()
 
@@ -21,7 +25,11 @@ def test_every_metric_appears_under_its_name() -> None:
         'cds_cards_total{indicator="info",rule="alt-very-low"} 1.0',
         'cds_decisions_total{answer="card",rule="alt-very-low"} 1.0',
         'cds_results_set_aside_total{marker="alt",reason="no-unit"} 1.0',
+        'cds_feedback_total{outcome="overridden",rule="alt-very-low"} 1.0',
         'cds_pack_info{pack="liver",version="1.0.0"} 1.0',
+        "cds_clients 2.0",
+        "cds_clients_current 1.0",
+        'cds_calls_refused_total{client="ehr",reason="audience"} 1.0',
     ):
         assert sample in text.splitlines()
 

@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from cds_service.errors import SettingsError
-from cds_service.settings import Settings, cards_folder, describe, load_settings
+from cds_service.settings import Settings, cards_folder, load_settings
+from cds_service.settings_page import describe
 from tests.house.source import ROOT
 
 
@@ -79,6 +80,45 @@ def test_a_public_url_is_an_http_address(url: str) -> None:
 @pytest.mark.parametrize("url", ["cds.example.org", "ftp://a", "https://user@a", "https://a/?q=1"])
 def test_a_public_url_has_no_user_and_no_query(url: str) -> None:
     assert len(problems_of(CDS_PUBLIC_URL=url)) == 1
+
+
+SECRET = "zzsecret" * 4
+
+
+def test_a_secret_can_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"{SECRET}\n", encoding="utf-8")
+
+    settings = load_settings({"CDS_HASH_KEY_FILE": str(file)})
+
+    assert settings.hash_key is not None
+    assert settings.hash_key.get_secret_value() == SECRET
+    shown = {each.name: each.value for each in describe(settings)}
+    assert shown["hash_key"] == "***"
+    assert SECRET not in repr(settings)
+
+
+def test_a_secret_is_given_once_and_its_file_can_be_read(tmp_path: Path) -> None:
+    missing = str(tmp_path / "none")
+
+    assert problems_of(CDS_HASH_KEY_FILE=missing) == (
+        "CDS_HASH_KEY_FILE: expected a text file that can be read",
+    )
+    assert problems_of(CDS_HASH_KEY_FILE=missing, CDS_HASH_KEY=SECRET) == (
+        "CDS_HASH_KEY_FILE: CDS_HASH_KEY is set as well; set one of them",
+    )
+    assert len(problems_of(CDS_PORT_FILE=missing)) == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("CDS_HASH_KEY", "short"), ("CDS_DATABASE_URL", "mysql://zzsecret@host/x")],
+)
+def test_a_secret_that_is_wrong_is_not_shown(variable: str, value: str) -> None:
+    (problem,) = problems_of(**{variable: value})
+
+    assert problem.startswith(f"{variable}: expected")
+    assert value not in problem
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of settings is current."""
 
-from cds_service.settings import settings_page
+from cds_service.settings_page import settings_page
 from tests.house.source import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "settings.md"

@@ -52,7 +52,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_cards_and_the_type_marker(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
 
-    assert {"cds_service/_cards/liver/pack.yaml", "cds_service/py.typed"} <= held
+    migration = "cds_service/store/migrations/versions/feedback_0001.py"
+    assert {"cds_service/_cards/liver/pack.yaml", "cds_service/py.typed", migration} <= held
 
 
 def test_the_wheel_holds_every_card_file_and_no_test(wheel: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.hooks.request import HookRequest, read_request
 from cds_service.intake.documents import material_from_document, read_resources
-from cds_service.intake.material import Kind, material_from_request
+from cds_service.intake.material import material_from_request
 from cds_service.labs.record import PatientRecord
 from tests.intake.packs import NOW, Json, bundle, coded, observation, read
 
@@ -92,9 +92,7 @@ def test_what_a_key_holds_counts_whatever_its_name() -> None:
 
 
 def test_a_site_may_name_its_keys() -> None:
-    keys: dict[str, list[Kind]] = {"rx": ["MedicationRequest"]}
-
-    made = material_from_request(request({"rx": None}), keys)
+    made = material_from_request(request({"-rx": None}), {"-rx": "medicationRequests"})
 
     assert made.available == {"MedicationRequest"}
 

@@ -2,6 +2,7 @@
 """The use case without HTTP: which service answers, when it refuses, and when it says why."""
 
 import json
+from collections.abc import Mapping
 
 import pytest
 
@@ -99,6 +100,8 @@ def test_resources_of_a_file_get_the_same_cards_with_reasons() -> None:
 
     (card,) = found.response.cards
     assert card.extension is not None
-    assert card.extension["org.cds-service.card"]["rule"] == "alt-very-low"
+    ours = card.extension["org.cds-service.card"]
+    assert isinstance(ours, Mapping)
+    assert ours["rule"] == "alt-very-low"
     assert "Not known" in card.detail
     assert found.response.extension is not None

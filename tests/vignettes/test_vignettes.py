@@ -142,7 +142,8 @@ def two_decimals(value: float) -> float:
 
 def facts_of(result: Mapping[str, Any]) -> dict[str, Any]:
     """What a worked example says of the ALT, in its own words."""
-    value, multiple = result["value"], result.get("multiple")
+    value: Any = result["value"]
+    multiple: Any = result.get("multiple")
     limit = result["upperLimit"]
     found: dict[str, Any] = {
         "altUL": value if not isinstance(value, dict) else value.get("high", value.get("low")),

@@ -27,7 +27,7 @@ METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 
 def test_every_address_of_the_application_is_described_and_no_other() -> None:
     routes = {
-        (re.sub(r"<(?:\w+_)?id>", "{id}", rule.rule), method)
+        (re.sub(r"<(?:\w+:)?(?:\w+_)?(\w+)>", r"{\1}", rule.rule), method)
         for rule in app().url_map.iter_rules()
         for method in (rule.methods or set()) & METHODS
     }
@@ -51,10 +51,15 @@ def test_its_version_is_that_of_the_service() -> None:
     assert DESCRIPTION["info"]["version"] == __version__
 
 
-def test_every_status_of_an_error_is_described_for_calls() -> None:
-    described = set(DESCRIPTION["paths"]["/cds-services/{id}"]["post"]["responses"])
+def test_every_status_of_an_error_is_described_for_calls_or_feedback() -> None:
+    call, feedback = (
+        set(DESCRIPTION["paths"][path]["post"]["responses"])
+        for path in ("/cds-services/{id}", "/cds-services/{id}/feedback")
+    )
 
-    assert {str(status) for status in STATUS.values()} <= described
+    assert {str(status) for status in STATUS.values()} <= call | feedback
+    assert call - feedback == {"412"}  # feedback brings no data to judge by
+    assert feedback <= call
 
 
 @cache
@@ -90,6 +95,16 @@ NOT_CHECKED = [
 @SCHEMA.parametrize()
 @GENERATED
 def test_generated_requests_are_answered_as_described(case: schemathesis.Case[Any]) -> None:
+    case.call_and_validate(excluded_checks=NOT_CHECKED)
+
+
+@SCHEMA.include(operation_id="feedback").parametrize()
+@GENERATED
+def test_generated_feedback_on_a_known_service_is_answered_as_described(
+    case: schemathesis.Case[Any],
+) -> None:
+    case.path_parameters["id"] = "liver-patient-view"
+
     case.call_and_validate(excluded_checks=NOT_CHECKED)
 
 
