@@ -13,6 +13,9 @@ import msgspec
 import orjson
 from flask import Flask, Response, request
 
+from cds_service.settings import Settings
+from cds_service.web.bridge import Bridge
+
 Wsgi: TypeAlias = Any
 _ENVIRON = {
     "REQUEST_METHOD": "POST",
@@ -83,17 +86,22 @@ def post(app: Wsgi, path: str, body: bytes) -> bytes:
 
 def _serve(port: int) -> None:
     from granian import Granian
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
 
     Granian(
-        "benchmarks.floors:create_floor",
-        factory=True,
+        "benchmarks.floors",
         address="127.0.0.1",
         port=port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        websockets=False,
         workers=1,
         log_enabled=False,
-    ).serve()
+    ).serve(target_loader=_bridge)
+
+
+def _bridge(_target: str) -> Bridge:
+    return Bridge(create_floor(), Settings())
 
 
 if __name__ == "__main__":

@@ -140,9 +140,11 @@ def demo(port: int, example_id: str | None, request_only: bool, once: bool) -> N
         click.echo(f"\n{click.style(example.title, bold=True)}\n", color=colour)
         for line in show.cards_as_text(show.call(base, service, body)["cards"], click.style):
             click.echo(line, color=colour)
-        click.echo(f"Serving at {base} (Ctrl-C stops). Try:\n  curl {base}/cds-services")
+        started_as = sys.argv[0] if sys.argv[0].endswith("cds-service") else "cds-service"
+        click.echo(f"Serving at {base} (Ctrl-C stops). Open it in a browser, or try:")
+        click.echo(f"  curl {base}/cds-services")
         click.echo(
-            f"  cds-service demo --request | curl --json @- {base}/cds-services/{service.id}"
+            f"  {started_as} demo --request | curl --json @- {base}/cds-services/{service.id}"
         )
         if not once:
             server.wait()

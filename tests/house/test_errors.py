@@ -9,6 +9,7 @@ from cds_service.errors import (
     PayloadTooLarge,
     RequestError,
     SettingsError,
+    TooSlow,
     Unauthenticated,
     UnknownPage,
     UnknownService,
@@ -34,6 +35,7 @@ def test_every_error_has_an_http_status() -> None:
         UnknownService: 404,
         UnknownPage: 404,
         MissingData: 412,
+        TooSlow: 408,
         PayloadTooLarge: 413,
         UnsupportedMediaType: 415,
     }

@@ -106,7 +106,7 @@ def test_an_unknown_service_is_404_before_the_body_is_read(http: FlaskClient) ->
     assert issue(response, 404)["code"] == "not-found"
 
 
-@pytest.mark.parametrize("address", ["/nowhere", f"/rules/{NAME}", f"/cds-services/{NAME}/x"])
+@pytest.mark.parametrize("address", ["/nowhere", f"/cds-services/{NAME}/x"])
 def test_an_unknown_address_is_404(http: FlaskClient, address: str) -> None:
     assert issue(http.get(address), 404)["code"] == "not-found"
 
