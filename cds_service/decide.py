@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cds_service.knowledge.conditions import AllOf, MeasureCompare, leaves, markers_of
+from cds_service.knowledge.conditions import AllOf
 from cds_service.knowledge.model import INDICATORS, PATIENT, Pack
-from cds_service.knowledge.reads import inputs_of
 from cds_service.labs.facts import FactFinders, fact_finders, facts_of, facts_ordered
 from cds_service.labs.frames import NO_RESULT, Chooser, Frame, by_marker, mark_hemolysed
 from cds_service.labs.patient import person_on
-from cds_service.labs.record import PatientRecord, SetAside
+from cds_service.labs.record import LabResult, PatientRecord, SetAside
 from cds_service.rules.answer import CompiledRule, Decision, answer, compile_rule, first_reason
 from cds_service.rules.contest import offer_once, settle, silence
 from cds_service.rules.evaluate import Test, compiled
@@ -173,11 +172,10 @@ def _about_results(
 ) -> Decision:
     """The first card of the frames that the rule may read, else the most telling other answer."""
     found: list[Decision] = []
-    for frame in _readable(one, frames):
+    for frame, with_preliminary in _readable(one, frames):
         decision = answer(one, frame, record, now, frames.pack.scope.order_days)
         if decision.shown:
-            rests = _rests_on_preliminary(decision, frames.pack)
-            return _as_preliminary(decision) if rests else decision
+            return _as_preliminary(decision) if with_preliminary else decision
         found.append(decision)
     if found:
         # What one index leaves open, a plain "no" of another does not settle.
@@ -186,13 +184,23 @@ def _about_results(
     return _without_frame(one, frames)
 
 
-def _readable(one: CompiledRule, frames: _Frames) -> Iterator[Frame]:
-    kinds = (False, True) if one.rule.indicator == "critical" else (False,)
-    for with_preliminary in kinds:
+def _readable(one: CompiledRule, frames: _Frames) -> Iterator[tuple[Frame, bool]]:
+    """The frames that a rule may read, those of final results first.
+
+    A critical rule may also rest on preliminary results: that frame is tried when the first gave
+    no card. Of several markers a later one is the index only if its result is newer.
+    """
+    for with_preliminary in (False, True) if one.rule.indicator == "critical" else (False,):
+        newest: datetime | None = None
         for marker in one.rule.about:
             frame = frames.get(marker, with_preliminary=with_preliminary)
-            if frame is not None:
-                yield frame
+            if frame is None:
+                continue
+            index = frame.index_result
+            if index is not None and newest is not None and index.time <= newest:
+                continue
+            newest = index.time if index is not None else newest
+            yield frame, with_preliminary
 
 
 def _without_frame(one: CompiledRule, frames: _Frames) -> Decision:
@@ -209,16 +217,6 @@ def _without_frame(one: CompiledRule, frames: _Frames) -> Decision:
         because=reason,
         missing=missing,
     )
-
-
-def _rests_on_preliminary(decision: Decision, pack: Pack) -> bool:
-    read = {decision.frame.index}
-    for leaf in leaves(decision.rule.when):
-        read.update(markers_of(leaf))
-        if isinstance(leaf, MeasureCompare):
-            read.update(inputs_of(pack.measures[leaf.measure]))
-    readings = decision.frame.readings
-    return any(readings[m].result.status == "preliminary" for m in read if m in readings)
 
 
 def _as_preliminary(decision: Decision) -> Decision:
@@ -250,7 +248,7 @@ def _about_set_aside(
 def _pending(record: PatientRecord) -> Iterator[SetAside]:
     """Preliminary results, which rules may call pending as they do those registered."""
     for result in record.results:
-        if result.status == "preliminary":
+        if result.status == "preliminary" and not _settled(result, record):
             yield SetAside(
                 reason=PENDING,
                 marker=result.marker,
@@ -258,6 +256,14 @@ def _pending(record: PatientRecord) -> Iterator[SetAside]:
                 reference=result.reference,
                 time=result.time,
             )
+
+
+def _settled(result: LabResult, record: PatientRecord) -> bool:
+    """Whether a later result of the marker is final."""
+    return any(
+        one.marker == result.marker and one.status != "preliminary" and one.time >= result.time
+        for one in record.results
+    )
 
 
 def _of_set_aside(

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the service remembers of cards: which were sent, and which clinicians overrode.
 
-An overridden card is not shown again for the same patient, rule and index result, for some days:
+An overridden card is not shown again for the same patient, rule and results, for some days:
 a clinician who has answered is not asked again. What is remembered of patient and result is a
 keyed hash (HMAC-SHA-256); without the key nobody can tell whom it was about, nor try.
 
 The silence is narrow, because a card that is wrongly silent does more harm than one that repeats:
 
-- a new or corrected result speaks again, as its time, value, unit and status are part of the hash;
+- a new or corrected result speaks again, be it the index or another that the rule reads: the id,
+  time, value and unit of each are part of the hash, and whether the card is preliminary;
 - a rule with a new version speaks again;
 - a card that has become more severe than the one that was overridden speaks again;
 - so does one that now stands for another rule too, of its own severity or above: what was not
@@ -28,8 +29,8 @@ from cds_service.decide import Outcome
 from cds_service.errors import StoreError
 from cds_service.hooks.request import HookRequest
 from cds_service.hooks.response import Card
-from cds_service.knowledge.model import INDICATORS, PATIENT
-from cds_service.labs.frames import Frame
+from cds_service.knowledge.model import INDICATORS
+from cds_service.knowledge.reads import reads_of
 from cds_service.labs.record import LabResult, SetAside
 from cds_service.log import log_crash
 from cds_service.rules.answer import Decision
@@ -142,7 +143,7 @@ class CardMemory:
         server = (request.fhir_server or "").rstrip("/")
         rule = decision.rule
         about = (client, server, request.patient_id, rule.id, rule.version, decision.preliminary)
-        told = (about, _stands_for(decision, outcome), *_index(decision.frame))
+        told = (about, _stands_for(decision, outcome), *_rests_on(decision, outcome))
         return hmac.digest(self._key, encode(told), "sha256")
 
 
@@ -181,15 +182,14 @@ def _stands_for(decision: Decision, outcome: Outcome) -> list[str]:
     return sorted(found)
 
 
-def _index(frame: Frame) -> Iterator[tuple[object, ...]]:
-    """What the card rests on: its index result, or where it has none whatever it read."""
+def _rests_on(decision: Decision, outcome: Outcome) -> Iterator[tuple[object, ...]]:
+    """What the card rests on: its index result and every other result that its rule reads."""
+    frame = decision.frame
     if frame.set_aside is not None:
         yield _named_set_aside(frame.set_aside)
-    elif frame.index_result is not None:
-        yield _named(frame.index_result)
-    elif frame.index == PATIENT:
-        for _, reading in sorted(frame.readings.items()):
-            yield _named(reading.result)
+    read = {frame.index, *reads_of(decision.rule, outcome.pack).markers}
+    for marker in sorted(read & frame.readings.keys()):
+        yield _named(frame.readings[marker].result)
 
 
 def _named(result: LabResult) -> tuple[object, ...]:

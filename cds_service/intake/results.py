@@ -2,11 +2,12 @@
 """Observations -> results in the unit of their marker, and what is set aside."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, TypeAlias, get_args
 
-from cds_service.amounts import Interval, compare, compared
+from cds_service.amounts import Interval, compare, compared, exactly
 from cds_service.fhir.elements import many, was_sent
 from cds_service.fhir.later import concepts_in, ranges_in
 from cds_service.fhir.resources import DiagnosticReport, Measured, Observation
@@ -94,9 +95,10 @@ def _result(sheet: Sheet, measured: Measured, desk: Desk, so_far: _SoFar) -> Rea
     marker = desk.pack.markers[claimed.marker]
     if was_sent(observation.modifier_extension) or was_sent(measured.modifier_extension):
         raise NotUsable("modifier-extension")
+    with suppress(NotUsable):  # a result that does not count for another reason has its time too
+        so_far.time = _moment(sheet, desk)[0].time
     status = _status(observation)
     moment, issued_only = _moment(sheet, desk)
-    so_far.time = moment.time
     value = so_far.value = value_of(measured, desk.pack.units)
     unit = unit_of(marker, value.unit, value.code, desk.pack.units)
     amount = compared(value.number.value, value.comparator)
@@ -145,12 +147,11 @@ def _moment(sheet: Sheet, desk: Desk) -> tuple[Moment, bool]:
 
 
 def _is_plausible(amount: Interval, marker: Marker) -> bool:
-    """Whether some value of the interval is one that the marker can have."""
-    if marker.plausible.contains(amount):
-        return True
-    return not (
-        compare(amount, "below", marker.plausible) or compare(amount, "above", marker.plausible)
-    ) and (amount.exact is None)
+    """Whether the marker can have the value; of a one-sided value, the number that was sent."""
+    sent = amount.high if amount.high is not None else amount.low
+    if sent is None or not marker.plausible.contains(exactly(sent)):
+        return False
+    return compare(amount, "below", marker.plausible) is not True  # such as <0
 
 
 def _sent(value: Value) -> Sent:

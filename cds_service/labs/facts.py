@@ -10,10 +10,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cds_service.amounts import Known
-from cds_service.knowledge.codes import ICD_10_CM
+from cds_service.knowledge.codes import ICD_10_CM, SNOMED
 from cds_service.knowledge.model import Fact, Pack
 from cds_service.labs.patient import any_known
 from cds_service.labs.record import PatientRecord, Recorded
+
+# Words by which a text says that something is not so, or is another's: it then says nothing here.
+_DENIED = re.compile(
+    r"\b(?:no|not|non|without|denies|denied|negative|excluded|ruled? out|family|mother|father)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +46,10 @@ class Finder:
             pairs.update(self.codes.get(code, ()))
             if code[0] == ICD_10_CM:
                 pairs.update((f, name) for tree, f, name in self.trees if code[1].startswith(tree))
-        if self.words is not None and not (text_only_without_codes and record.codes):
+        if self.words is not None and not (text_only_without_codes and _is_coded(record)):
             for text in record.texts:
+                if _DENIED.search(text) and text_only_without_codes:
+                    continue
                 for match in self.words.finditer(text.casefold()):
                     pairs.update(self.named[match[0]])
         return pairs
@@ -53,6 +61,11 @@ class FactFinders:
 
     medicines: Finder
     conditions: Finder
+
+
+def _is_coded(record: Recorded) -> bool:
+    """Whether a code says what the record means; a local code leaves that to its text."""
+    return any(system in {SNOMED, ICD_10_CM} for system, _ in record.codes)
 
 
 def fact_finders(pack: Pack) -> FactFinders:

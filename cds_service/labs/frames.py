@@ -7,7 +7,7 @@ search. See `docs/reference/language.md`, "Frames".
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from fractions import Fraction
 
 from cds_service.amounts import compare, exactly
@@ -151,13 +151,20 @@ class Chooser:
 
     def _index(self, marker: str, *, with_preliminary: bool) -> LabResult | None:
         used_if_hemolysed = self.pack.markers[marker].used_if_hemolysed
-        for result in reversed(self.by_marker.get(marker, ())):
-            if result.status == "preliminary" and not with_preliminary:
-                continue
-            if result.hemolysed and not used_if_hemolysed:
-                continue
-            return result if self.is_recent(result.time) else None
-        return None
+        usable = [
+            one
+            for one in self.by_marker.get(marker, ())
+            if (with_preliminary or one.status != "preliminary")
+            and (used_if_hemolysed or not one.hemolysed)
+        ]
+        if not usable or not self.is_recent(usable[-1].time):
+            return None
+        newest = usable[-1]
+        if newest.precision == "instant":
+            return newest
+        # A date without a time does not say which came first: the higher counts.
+        begins = _begins(newest, self.now.tzinfo)
+        return max((one for one in usable if one.time >= begins), key=_height)
 
     def _paired(
         self, marker: Marker, results: Iterable[LabResult], index_time: datetime
@@ -197,14 +204,44 @@ class Chooser:
 
 
 def by_marker(results: Iterable[LabResult]) -> dict[str, tuple[LabResult, ...]]:
-    """The results of each marker, oldest first; at one time a final one after a preliminary."""
+    """The results of each marker, oldest first; of one time the one that counts stands last.
+
+    That is a final one before a preliminary, a corrected one before a final, and then the higher.
+    """
     groups: dict[str, list[LabResult]] = {}
     for result in results:
         groups.setdefault(result.marker, []).append(result)
     return {
-        marker: tuple(sorted(group, key=lambda one: (one.time, one.status != "preliminary")))
+        marker: tuple(sorted(group, key=lambda one: (one.time, _weight(one))))
         for marker, group in groups.items()
     }
+
+
+_STATUS_WEIGHT = {"preliminary": 0, "final": 1, "amended": 2, "corrected": 2}
+
+
+def _weight(result: LabResult) -> tuple[int, Fraction]:
+    return _STATUS_WEIGHT[result.status], _height(result)
+
+
+def _height(result: LabResult) -> Fraction:
+    """The value, or the end that a one-sided value has."""
+    value = result.value
+    return value.high if value.high is not None else value.low or Fraction(0)
+
+
+def _begins(result: LabResult, zone: tzinfo | None) -> datetime:
+    """The first moment that the time of a result can mean."""
+    day = result.time.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    match result.precision:
+        case "instant":
+            return result.time
+        case "day":
+            return day
+        case "month":
+            return day.replace(day=1)
+        case "year":
+            return day.replace(month=1, day=1)
 
 
 def mark_hemolysed(

@@ -59,7 +59,9 @@ def lab_limit(kind: LimitKind, result: LabResult, person: Person) -> Fraction | 
 
 
 def _end(one: ReferenceRange, kind: LimitKind) -> Fraction | None:
-    return one.low if kind == "lower limit" else one.high
+    if kind == "lower limit":
+        return one.low
+    return one.high if one.high is not None and one.high > 0 else None  # 0 is no upper limit
 
 
 def _detail(one: ReferenceRange) -> int:

@@ -138,10 +138,16 @@ def test_a_missing_value_is_no_value(value: Json) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [quantity(-1), quantity(1001), quantity(0, comparator="<"), quantity(1000, comparator=">")],
+    [quantity(-1), quantity(1001), quantity(0, comparator="<"), quantity(1001, comparator=">")],
 )
 def test_an_impossible_value_is_implausible(value: Json) -> None:
     assert aside_of(observation(valueQuantity=value)).reason == "implausible"
+
+
+def test_a_reporting_limit_at_the_edge_of_what_is_plausible_counts() -> None:
+    made = observation(valueQuantity=quantity(1000, comparator=">"))
+
+    assert result_of(made).value.low == 1000
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cards that a reviewer found missing or wrong: each stays found."""
+
+import json
+from typing import Any
+
+import pytest
+
+from cds_service.service import Knowledge, load_knowledge
+from cds_service.settings import Settings
+from cds_service.web import create_app
+from tests.vignettes.convert import now_of, request_of
+
+SETTINGS = Settings(profile="development")
+NOW = "2026-06-15T09:00:00Z"
+Json = dict[str, Any]
+
+
+@pytest.fixture(name="knowledge", scope="module")
+def _knowledge() -> Knowledge:
+    return load_knowledge(SETTINGS)
+
+
+def rules(knowledge: Knowledge, results: list[Json], conditions: list[Json]) -> set[str]:
+    """The rules whose cards come back for these resources of a man of 50."""
+    patient = {"ageYears": 50, "sex": "male"}
+    vignette = {"inputs": {"patient": patient, "observations": [], "now": NOW}}
+    body = request_of(vignette)
+    for key, resources in (("observations", results), ("conditions", conditions)):
+        if resources:
+            body["prefetch"][key]["entry"] = [{"resource": one} for one in resources]
+            body["prefetch"][key]["total"] = len(resources)
+    app = create_app(SETTINGS, clock=lambda: now_of(vignette), knowledge=knowledge)
+    answer = app.test_client().post("/cds-services/liver-patient-view", json=body)
+    assert answer.status_code == 200, answer.text
+    cards = json.loads(answer.text)["cards"]
+    return {card["extension"]["org.cds-service.card"]["rule"] for card in cards}
+
+
+def observation(name: str, code: str, value: float, unit: str, **more: Any) -> Json:
+    return {
+        "resourceType": "Observation",
+        "id": name,
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": code}]},
+        "subject": {"reference": "Patient/vignette"},
+        "effectiveDateTime": "2026-06-14T08:00:00Z",
+        "valueQuantity": {"value": value, "unit": unit},
+        **more,
+    }
+
+
+def alt(name: str, value: float, **more: Any) -> Json:
+    return observation(name, "1742-6", value, "U/L", **more)
+
+
+def condition(text: str, *codings: Json) -> Json:
+    return {
+        "resourceType": "Condition",
+        "id": "problem",
+        "code": {"text": text, **({"coding": list(codings)} if codings else {})},
+        "subject": {"reference": "Patient/vignette"},
+    }
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_specimens_of_one_time_the_higher_counts(knowledge: Knowledge, turned: bool) -> None:
+    both = [
+        alt("a", 1200, specimen={"reference": "Specimen/a"}),
+        alt("b", 20, specimen={"reference": "Specimen/b"}),
+    ]
+
+    assert "alt-over-1000" in rules(knowledge, both[::-1] if turned else both, [])
+
+
+def test_a_date_without_a_time_hides_no_higher_result_of_that_day(knowledge: Knowledge) -> None:
+    day = alt("day", 20, effectiveDateTime="2026-06-15")
+    hour = alt("hour", 1200, effectiveDateTime="2026-06-15T08:00:00Z")
+
+    assert "alt-over-1000" in rules(knowledge, [day, hour], [])
+
+
+JAUNDICE_RESULTS = [alt("alt", 400), observation("inr", "6301-6", 2.2, "{INR}")]
+LOCAL = {"system": "urn:oid:1.2.3", "code": "J1"}
+
+
+def test_a_local_code_leaves_the_meaning_to_the_text(knowledge: Knowledge) -> None:
+    assert "alf-emergency" in rules(knowledge, JAUNDICE_RESULTS, [condition("Jaundice", LOCAL)])
+
+
+@pytest.mark.parametrize("text", ["No jaundice", "Family history of jaundice"])
+def test_a_text_that_denies_says_nothing(knowledge: Knowledge, text: str) -> None:
+    assert "alf-emergency" not in rules(knowledge, JAUNDICE_RESULTS, [condition(text)])
+
+
+def test_a_limit_of_zero_is_no_limit(knowledge: Knowledge) -> None:
+    results = [
+        alt("alt", 50),
+        observation("inr", "6301-6", 1.6, "{INR}"),
+        observation("b", "1975-2", 0.5, "mg/dL", referenceRange=[{"high": {"value": 0}}]),
+    ]
+
+    assert "alf-emergency" not in rules(knowledge, results, [])
+
+
+def test_an_old_registered_result_is_not_pending(knowledge: Knowledge) -> None:
+    old = alt("old", 60, status="registered", effectiveDateTime="2025-06-14T08:00:00Z")
+
+    assert rules(knowledge, [old], []) == set()
