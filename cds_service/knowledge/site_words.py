@@ -54,7 +54,7 @@ def value_in_words(value: SiteValue, pack: Pack) -> str:
 
 
 def code_in_words(order: Order, pack: Pack) -> str:
-    """Return `Site code of ... for ...: 4711 of https://... (NAME), before LOINC 1742-6`."""
+    """Return `Site code of ... for ...: 4711 of https://... (NAME), before its LOINC code`."""
     code = order.site_code or order.code
     told = f"{code.code} of {code.system} ({code.name}), before LOINC {order.code.code}"
     return f"Site code of {_site(pack)} for {order.title}: {told}"
