@@ -10,6 +10,10 @@ Clock: TypeAlias = Callable[[], datetime]
 """A function that gives the present moment, with its time zone."""
 
 
+Left: TypeAlias = Callable[[], float]
+"""A function that gives the seconds that are left; below zero when the time is over."""
+
+
 def system_clock() -> datetime:
     """The present moment in UTC."""
     return datetime.now(UTC)
@@ -19,3 +23,9 @@ def stopwatch() -> Callable[[], float]:
     """Start a stopwatch: a function that gives the milliseconds since this call."""
     start = perf_counter()
     return lambda: (perf_counter() - start) * 1000
+
+
+def countdown(seconds: float) -> Left:
+    """Start a countdown from this number of seconds."""
+    elapsed = stopwatch()
+    return lambda: seconds - elapsed() / 1000

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final
 
-from cds_service.trust.fetch import Fetch, FetchError, Reach, fetch
+from cds_service.outgoing.reach import Reach
+from cds_service.trust.fetch import Fetch, FetchError, fetch
 from cds_service.trust.jwk import Key, UnusableKey, read_key_set
 
 # RFC 9111, section 5.2.2, within bounds: no server makes us ask for every call, none for never.

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from cds_service.knowledge.files import Document, Where, parse, read_text
 from cds_service.knowledge.problems import Mark, Problem
 from cds_service.knowledge.shapes import Shape, Text, read_shape
+from cds_service.outgoing.reach import Reach, why_not
 from cds_service.settings import OutputProfile
 from cds_service.trust.clients import (
     DEFAULT_ALGORITHMS,
@@ -22,7 +23,6 @@ from cds_service.trust.clients import (
     Registrations,
     server_base,
 )
-from cds_service.trust.fetch import Reach, why_not
 from cds_service.trust.jwk import FITS, Key, UnusableKey, read_key
 from cds_service.trust.known import KNOWN_TO_ALL, is_sandbox
 

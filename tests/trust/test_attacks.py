@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from cds_service.trust import fetch as fetching
+from cds_service.outgoing import reach as reaching
 from cds_service.trust.jwk import Key
 from tests.trust.signing import (
     ISSUER,
@@ -53,8 +53,8 @@ def _outside(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         tried.append(host)
         raise OSError
 
-    monkeypatch.setattr(fetching, "getaddrinfo", lookup)
-    monkeypatch.setattr(fetching, "create_connection", lookup)
+    monkeypatch.setattr(reaching, "getaddrinfo", lookup)
+    monkeypatch.setattr("socket.create_connection", lookup)
     return tried
 
 

@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
+from cds_service.outgoing import reach as reaching
+from cds_service.outgoing import transport
+from cds_service.outgoing.reach import Reach, why_not
 from cds_service.trust import fetch as fetching
-from cds_service.trust.fetch import MOST_BYTES, Fetched, FetchError, Reach, fetch, why_not
+from cds_service.trust.fetch import MOST_BYTES, Fetched, FetchError, fetch
 from cds_service.trust.jwk import UnusableKey, read_key, read_key_set
 from cds_service.trust.keysets import KeySets, KeysUnavailable, life_of
 from tests.trust.signing import Site, es384, refused, registration, rs384, site
@@ -187,7 +190,7 @@ def test_ch_jwt_010_a_server_that_drips_is_cut_off(
     server.body, server.drip = b"x" * 1000, 0.05
 
     start = perf_counter()
-    with pytest.raises(FetchError, match=r"longer than|before its end"):
+    with pytest.raises(FetchError, match="took too long"):
         fetch(server.url(), HERE)
     assert perf_counter() - start < 3
 
@@ -195,10 +198,10 @@ def test_ch_jwt_010_a_server_that_drips_is_cut_off(
 def test_ch_jwt_010_a_server_that_says_nothing_is_given_up(
     server: Trap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "_PATIENCE", 0.2)
+    monkeypatch.setattr(transport, "PATIENCE", 0.2)
     server.before = lambda: sleep(2)
 
-    with pytest.raises(FetchError, match="TimeoutError"):
+    with pytest.raises(FetchError, match="Timeout"):
         fetch(server.url(), HERE)
 
 
@@ -258,8 +261,8 @@ def test_ch_jwt_010_a_name_that_leads_inside_is_not_followed(
     """Also if only one of its addresses does (DNS rebinding)."""
     tried: list[Any] = []
     found = [(0, 0, 0, "", ("93.184.215.14", 443)), (0, 0, 0, "", (address, 443))]
-    monkeypatch.setattr(fetching, "getaddrinfo", lambda *_, **__: found)
-    monkeypatch.setattr(fetching, "create_connection", lambda *to, **__: tried.append(to))
+    monkeypatch.setattr(reaching, "getaddrinfo", lambda *_, **__: found)
+    monkeypatch.setattr("socket.create_connection", lambda *to, **__: tried.append(to))
 
     with pytest.raises(FetchError):
         fetch("https://keys.example.org/", Reach())
@@ -276,8 +279,8 @@ def test_ch_jwt_010_the_connection_goes_to_the_address_that_was_checked(
         tried.append(to)
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(fetching, "getaddrinfo", lambda *_, **__: found)
-    monkeypatch.setattr(fetching, "create_connection", connect)
+    monkeypatch.setattr(reaching, "getaddrinfo", lambda *_, **__: found)
+    monkeypatch.setattr("socket.create_connection", connect)
 
     with pytest.raises(FetchError, match="ConnectionRefusedError"):
         fetch("https://keys.example.org/", Reach())
