@@ -115,6 +115,14 @@ class Settings(BaseSettings):
         None,
         description="The file of registered clients. Unset: open to this machine and no one else.",
     )
+    fhir_servers: FilePath | None = Field(
+        None,
+        description="The file of FHIR servers that the service may ask. Unset: those of registered "
+        "clients, for their own calls; in development any.",
+    )
+    fhir_max_pages: PositiveInt = Field(
+        10, description="The most pages that are read of one search on a FHIR server."
+    )
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = Field(
         0, description="How many proxies stand before the service and add X-Forwarded headers."
     )

@@ -4,6 +4,7 @@
 A key that is absent was not asked for and has no `Fetched`. `null` was asked for and is nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,11 +17,15 @@ State = Literal["found", "nothing", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """The answer to one question: what was found, and whether that is all there is."""
+    """The answer to one question: what was found, and whether that is all there is.
+
+    `faulty` says that an error was told of beside what was found.
+    """
 
     state: State
     entries: tuple[Entry, ...] = ()
     partial: bool = False
+    faulty: bool = False
     next_page: str | None = None
 
 
@@ -45,13 +50,45 @@ def page_of(bundle: Bundle, max_depth: int) -> Fetched:
     Raises `PayloadTooLarge` for Bundles nested deeper than that.
     """
     entries: list[Entry] = []
-    failed = _collect(bundle, max_depth, entries)
-    next_page = next((link.url for link in many(bundle.link) if link.relation == "next"), None)
-    if failed and not entries:
+    faulty = _collect(bundle, max_depth, entries)
+    if faulty and not entries:
         return FAILED
-    partial = next_page is not None or failed or _total(bundle) > _matches(bundle)
+    next_page = next_of(bundle)
     state: State = "found" if entries else "nothing"
-    return Fetched(state=state, entries=tuple(entries), partial=partial, next_page=next_page)
+    return Fetched(
+        state=state,
+        entries=tuple(entries),
+        partial=next_page is not None or faulty or _total(bundle) > _matches(bundle),
+        faulty=faulty,
+        next_page=next_page,
+    )
+
+
+def joined(pages: Sequence[Fetched], *, whole: bool) -> Fetched:
+    """The pages of one search as one answer; `whole` says that no page is missing.
+
+    A page that failed tells of nothing, and makes what the others hold a part.
+    """
+    entries = tuple(entry for page in pages for entry in page.entries)
+    faulty = any(page.faulty or page.state == "failed" for page in pages)
+    if not entries and (faulty or not whole):
+        return FAILED
+    return Fetched(
+        state="found" if entries else "nothing",
+        entries=entries,
+        partial=faulty or not whole,
+        faulty=faulty,
+    )
+
+
+def next_of(bundle: Bundle) -> str | None:
+    """The address of the next page, as the server gives it."""
+    return link_of(bundle, "next")
+
+
+def link_of(bundle: Bundle, relation: str) -> str | None:
+    """The first link of this relation."""
+    return next((link.url for link in many(bundle.link) if link.relation == relation), None)
 
 
 def _collect(bundle: Bundle, depth: int, entries: list[Entry]) -> bool:

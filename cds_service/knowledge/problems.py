@@ -180,3 +180,9 @@ def _sarif_result(problem: Problem) -> dict[str, object]:
             }
         ],
     }
+
+
+def in_words(problems: Iterable[Problem]) -> list[str]:
+    """Each problem as text, in the order of the file."""
+    ordered = sorted(set(problems), key=lambda problem: problem.order)
+    return [print_problems([problem], "text") for problem in ordered]

@@ -32,6 +32,7 @@ class Shape(BaseModel):
 ConditionData: TypeAlias = Any  # list, mapping or nested; read by `Phrases.condition`
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+YesNo = Literal["yes", "no"]
 WholeNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
 Day = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from cds_service.knowledge.files import Document, Where, parse, read_text
 from cds_service.knowledge.problems import Mark, Problem
-from cds_service.knowledge.shapes import Shape, Text, read_shape
+from cds_service.knowledge.shapes import Shape, Text, YesNo, read_shape
 from cds_service.outgoing.reach import Reach, why_not
 from cds_service.settings import OutputProfile
 from cds_service.trust.clients import (
@@ -40,7 +40,6 @@ CODES = {
 _ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 _BASE = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.IGNORECASE)
 
-YesNo = Literal["yes", "no"]
 KeyOfOurs = Literal[  # as discovery names them
     "patient",
     "observations",

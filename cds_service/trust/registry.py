@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TypeAlias
 
 from cds_service.errors import SettingsError
-from cds_service.knowledge.problems import Problem, print_problems
+from cds_service.knowledge.problems import Problem, in_words
 from cds_service.trust.clients import Registrations
 from cds_service.trust.read_clients import read_registrations
 
@@ -66,12 +66,6 @@ class Registry:
     def _tell(self) -> None:
         if self._told is not None:
             self._told(self._current, len(self.problems))
-
-
-def in_words(problems: list[Problem] | tuple[Problem, ...]) -> list[str]:
-    """Each problem as text, in the order of the file."""
-    ordered = sorted(set(problems), key=lambda problem: problem.order)
-    return [print_problems([problem], "text") for problem in ordered]
 
 
 def _stamp(path: Path) -> _Stamp:

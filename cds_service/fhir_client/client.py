@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Searches and reads on a FHIR server: every page of an answer, or a word for why not.
+
+Only reads are sent, so each may be sent again: a few times, later each time, and only while there
+is time. A token goes to the server it is for and nowhere else; a next page is asked for only there
+(SMART App Launch 2.2, "Backend Services": tokens are not forwarded to other servers).
+"""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Lock
+from time import sleep
+from typing import Final, Protocol
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+from msgspec import DecodeError
+from urllib3.exceptions import InvalidHeader
+from urllib3.util.retry import Retry
+
+from cds_service.clock import Left
+from cds_service.fhir.bundles import link_of, next_of
+from cds_service.fhir.decode import Unreadable, read_loosely
+from cds_service.fhir.resources import Bundle, OperationOutcome, Resource
+from cds_service.fhir_client.failures import Failed, of_status
+from cds_service.fhir_client.servers import Server
+from cds_service.outgoing.reach import Closed, Reach
+from cds_service.outgoing.transport import Answer, Call, TooLate, TooLong, Transport, Unanswered
+
+TRIES: Final = 3
+_FIRST_WAIT: Final = 0.1  # seconds; twice as long before the next
+_AGAIN: Final = frozenset((429, 502, 503, 504))
+_PARALLEL: Final = 16
+# Whose data are asked for: a server that does not read these may send those of others.
+_WHOSE: Final = frozenset(("patient", "subject", "_id"))
+
+
+class Bearer(Protocol):
+    """Where the access token for a server comes from."""
+
+    def token(self, left: Left) -> str | None:
+        """The token to send, `None` to send none; raises `Failed` if there is none to be had."""
+
+    def renewed(self, refused: str, left: Left) -> str | None:
+        """Another token in place of one that the server refused, if there can be another."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoToken:
+    """The server is open."""
+
+    def token(self, left: Left) -> None:
+        """None is sent."""
+
+    def renewed(self, refused: str, left: Left) -> None:
+        """There is no other."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenToken:
+    """The token that came with a call; it ends when its time is over and is never renewed."""
+
+    value: str = field(repr=False)
+    valid: Left
+
+    def token(self, left: Left) -> str | None:  # noqa: ARG002 - it is there already
+        """The token while it is valid; raises `Failed` after that."""
+        if self.valid() <= 0:
+            raise Failed("token-over")
+        return self.value
+
+    def renewed(self, refused: str, left: Left) -> None:
+        """There is no other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A server with the right to ask it."""
+
+    server: Server
+    bearer: Bearer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One resource that the server sent: a page of a search, or what was read."""
+
+    body: bytes
+    resource: Resource
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a query gave: its pages, and the word of `FAILURES` if they are not all.
+
+    `ignored` names the parameters that the server did not use.
+    """
+
+    pages: tuple[Page, ...] = ()
+    failure: str | None = None
+    ignored: frozenset[str] = frozenset()
+
+
+class FhirClient:
+    """Asks FHIR servers; for all threads of a process. Connections are kept and used again."""
+
+    def __init__(self, *, most_bytes: int, most_pages: int) -> None:
+        """Read no page longer than `most_bytes` and no more than `most_pages` of a search."""
+        self._most_bytes = most_bytes
+        self._most_pages = most_pages
+        self._transports: dict[Reach, Transport] = {}
+        self._lock = Lock()
+        self._threads = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="fhir")
+
+    def ask(self, access: Access, query: str, left: Left) -> Found:
+        """The answer to a relative query, such as `Patient/1` or `Observation?patient=1`."""
+        url = f"{access.server.base}/{query.replace('|', '%7C')}"
+        return self._collected(access, url, left, asked=_parameters(query))
+
+    def more(self, access: Access, next_page: str, left: Left) -> Found:
+        """The pages from a `next` link on, which came with the first page of a search."""
+        url = urljoin(f"{access.server.base}/", next_page)
+        if not is_inside(url, access.server.base):
+            return Found(failure="foreign-page")
+        return self._collected(access, url, left)
+
+    def ask_all(self, access: Access, queries: Mapping[str, str], left: Left) -> dict[str, Found]:
+        """The answers to independent queries, by their keys, asked at the same time."""
+        waiting = {
+            key: self._threads.submit(self.ask, access, query, left)
+            for key, query in queries.items()
+        }
+        return {key: one.result() for key, one in waiting.items()}
+
+    def transport(self, reach: Reach) -> Transport:
+        """The transport within this reach, with its pool of connections."""
+        with self._lock:
+            if reach not in self._transports:
+                self._transports[reach] = Transport(reach)
+            return self._transports[reach]
+
+    def _collected(
+        self, access: Access, url: str, left: Left, *, asked: frozenset[str] = frozenset()
+    ) -> Found:
+        pages: list[Page] = []
+        failure = None
+        try:
+            for page in self._pages(access, url, left, asked):
+                pages.append(page)  # noqa: PERF402 - what came before a failure is kept
+        except Failed as error:
+            failure = error.word
+        ignored = _ignored(pages[0].resource, asked) if pages else frozenset[str]()
+        return Found(pages=tuple(pages), failure=failure, ignored=ignored)
+
+    def _pages(self, access: Access, url: str, left: Left, asked: frozenset[str]) -> Iterator[Page]:
+        """Each page; raises `Failed` where the next one cannot be had."""
+        seen: set[str] = set()
+        while True:
+            page = self._page(access, url, left)
+            if asked and not isinstance(page.resource, Bundle):
+                raise Failed("not-fhir")
+            if not seen and not _ignored(page.resource, asked).isdisjoint(_WHOSE):
+                raise Failed("ignored")
+            yield page
+            seen.add(url)
+            next_page = next_of(page.resource) if isinstance(page.resource, Bundle) else None
+            if next_page is None:
+                return
+            url = urljoin(url, next_page)
+            if not is_inside(url, access.server.base):
+                raise Failed("foreign-page")
+            if url in seen or len(seen) >= self._most_pages:
+                raise Failed("too-many-pages")
+
+    def _page(self, access: Access, url: str, left: Left) -> Page:
+        answer = self._answer(access, url, left)
+        if failed := of_status(answer.status):
+            raise failed
+        try:
+            resource, unreadable = read_loosely(answer.body, "$")
+        except (DecodeError, RecursionError):
+            raise Failed("not-fhir") from None
+        if isinstance(resource, OperationOutcome):
+            raise Failed("outcome")
+        if resource is None:
+            raise Failed("not-fhir")
+        return Page(body=answer.body, resource=resource, unreadable=unreadable)
+
+    def _answer(self, access: Access, url: str, left: Left) -> Answer:
+        """The answer to one request, sent again where that may help and there is time."""
+        token = access.bearer.token(left)
+        renewed = False
+        wait = _FIRST_WAIT
+        for remaining in reversed(range(TRIES)):
+            answer = self._once(access, url, token, left, last=not remaining)
+            if answer is not None and answer.status == 401 and token and not renewed:
+                renewed = True
+                if (token := access.bearer.renewed(token, left)) is not None:
+                    continue
+            if answer is not None and (answer.status not in _AGAIN or not remaining):
+                return answer
+            pause = max(wait, _retry_after(answer))
+            if pause >= left():
+                raise Failed("late" if answer is None else "busy")
+            sleep(pause)
+            wait *= 2
+        raise Failed("unauthorized")
+
+    def _once(
+        self, access: Access, url: str, token: str | None, left: Left, *, last: bool
+    ) -> Answer | None:
+        """One request; `None` if the connection broke and it may be tried again."""
+        headers = {"Accept": "application/fhir+json"}
+        if token is not None and access.server.may_see_token:
+            headers["Authorization"] = f"Bearer {token}"
+        call = Call(url=url, headers=headers, most_bytes=self._most_bytes)
+        try:
+            return self.transport(access.server.reach).send(call, left)
+        except Closed:
+            raise Failed("not-allowed") from None
+        except TooLate:
+            raise Failed("late") from None
+        except TooLong:
+            raise Failed("too-long") from None
+        except Unanswered:
+            if last:
+                raise Failed("unreachable") from None
+            return None
+
+
+def is_inside(url: str, base: str) -> bool:
+    """Whether the URL lies at or below the base, on the same server, by the same scheme."""
+    try:
+        ours, theirs = urlsplit(base), urlsplit(url)
+        same = (ours.scheme, ours.hostname, ours.port) == (
+            theirs.scheme,
+            theirs.hostname,
+            theirs.port,
+        )
+    except ValueError:
+        return False
+    if not same or theirs.username is not None:
+        return False
+    path = theirs.path
+    return path == ours.path or (path.startswith(f"{ours.path}/") and "/.." not in path)
+
+
+def _parameters(query: str) -> frozenset[str]:
+    """The names of the parameters, without modifiers."""
+    pairs = parse_qsl(query.partition("?")[2], keep_blank_values=True)
+    return frozenset(name.partition(":")[0] for name, _ in pairs)
+
+
+def _ignored(page: Resource, asked: frozenset[str]) -> frozenset[str]:
+    """The parameters that the server did not use, by the self link of its answer.
+
+    FHIR R4, "Search", 3.1.1.1: the self link holds the parameters that were used. A link with none
+    of those that were asked for is a key to a stored search and says nothing.
+    """
+    url = link_of(page, "self") if isinstance(page, Bundle) else None
+    if url is None or not asked:
+        return frozenset()
+    used = _parameters(url)
+    if used & {"patient", "subject"}:
+        used |= {"patient", "subject"}
+    if used and used.isdisjoint(asked):
+        return frozenset()
+    return asked - used
+
+
+def _retry_after(answer: Answer | None) -> float:
+    """How long the server asks to wait, in seconds (RFC 9110, section 10.2.3)."""
+    said = None if answer is None else answer.headers.get("Retry-After")
+    if said is None:
+        return 0.0
+    try:
+        return float(Retry().parse_retry_after(said))
+    except (InvalidHeader, ValueError, OverflowError):
+        return 0.0

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which FHIR servers may be asked, and how.
+
+In production only servers that are listed: in the file of CDS_FHIR_SERVERS, or with a registered
+client, for its own calls. In development any server.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from cds_service.outgoing.reach import Reach, is_this_machine
+from cds_service.trust.clients import Client, server_base
+
+SigningAlgorithm: TypeAlias = Literal["ES384", "RS384"]
+
+ANYWHERE: Final = Reach(private=True, loopback=True, http=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A FHIR server that may be asked; `base` is as `server_base` gives it.
+
+    An `anonymous` one answers without a token. With a `client_id` the service can have a token of
+    its own (SMART Backend Services), for `scopes`, or for what the queries need if there are none.
+    """
+
+    base: str
+    reach: Reach = field(default_factory=Reach)
+    anonymous: bool = False
+    client_id: str | None = None
+    algorithm: SigningAlgorithm = "ES384"
+    scopes: tuple[str, ...] = ()
+    own_access_for_hooks: bool = False
+
+    @property
+    def may_see_token(self) -> bool:
+        """Whether a token may be sent: never in the clear over a network (CDS Hooks 2.0.1)."""
+        return urlsplit(self.base).scheme == "https" or is_this_machine(self.base)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Servers:
+    """Every server that is listed, by its base."""
+
+    listed: Mapping[str, Server] = field(default_factory=dict)
+    development: bool = False
+
+    def find(self, url: str) -> Server | None:
+        """The server at this base URL, if it may be asked at all."""
+        base = server_base(url)
+        if base in self.listed:
+            return self.listed[base]
+        if self.development:
+            return Server(base=base, reach=ANYWHERE, anonymous=True)
+        return None
+
+    def for_call(self, url: str, client: Client | None) -> Server | None:
+        """The server at this base URL, if a call of the client may have it asked.
+
+        A registered client is answered about the servers registered with it and about no other, so
+        that none can send the service to the server of another.
+        """
+        base = server_base(url)
+        if client is None or self.development:
+            return self.find(url)
+        if base not in client.fhir_servers:
+            return None
+        return self.listed.get(base) or Server(
+            base=base, reach=Reach(private=client.private_network)
+        )
