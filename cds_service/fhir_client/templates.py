@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prefetch templates -> queries (CDS Hooks 2.0.1, "Prefetch Template")."""
+
+import re
+from collections.abc import Mapping
+from urllib.parse import quote
+
+_TOKEN = re.compile(r"{{\s*([A-Za-z.]+)\s*}}")
+
+
+def expanded(template: str, tokens: Mapping[str, str]) -> str | None:
+    """The query with its tokens filled in, such as `context.patientId`; `None` if one is unknown.
+
+    Values are encoded, so that an id can neither end a parameter nor leave the server's address.
+    """
+    if any(name not in tokens for name in _TOKEN.findall(template)):
+        return None
+    return _TOKEN.sub(lambda match: quote(tokens[match[1]], safe="/"), template)
+
+
+def tokens_of(context: Mapping[str, object]) -> dict[str, str]:
+    """The tokens that a hook's context gives: its texts, and the id of the user by its type."""
+    found = {f"context.{name}": value for name, value in context.items() if isinstance(value, str)}
+    kind, _, identity = found.get("context.userId", "").rpartition("/")
+    if kind in {"Practitioner", "PractitionerRole", "Patient", "RelatedPerson"} and identity:
+        found[f"user{kind}Id"] = identity
+    return found
