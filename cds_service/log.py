@@ -42,6 +42,8 @@ FIELDS: Final[Mapping[str, type | re.Pattern[str]]] = {
     "client": NAME,
     "refused": NAME,
     "feedback": int,
+    "fetched": int,
+    "failed": int,
     "clients": int,
     "problems": int,
 }

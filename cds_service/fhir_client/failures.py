@@ -20,6 +20,7 @@ FAILURES: Final = {
     "broken": "the server failed (another 5xx)",
     "outcome": "the server answered with an error in place of data",
     "not-fhir": "the answer is no FHIR resource that was asked for",
+    "other-patient": "the server sent data of another patient",
     "ignored": "the server ignored whose data were asked for",
 }
 

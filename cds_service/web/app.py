@@ -24,6 +24,7 @@ from cds_service.web.auth import Gate, make_gate
 from cds_service.web.bodies import refuse_unread
 from cds_service.web.bridge import ELAPSED
 from cds_service.web.cors import allow_origin
+from cds_service.web.fetching import make_fetching
 from cds_service.web.guard import refuse_unsafe, why_refused
 from cds_service.web.journal import Entry, close
 from cds_service.web.outcomes import (
@@ -77,7 +78,8 @@ def create_app(
         metrics.pack_info.labels(pack.id, pack.version).set(1)
     store = open_store(database_url(settings)) if store is None else store
     memory = app.extensions["memory"] = open_memory(settings, store)
-    app.register_blueprint(hooks.blueprint(settings, knowledge, clock, metrics, memory))
+    fetching = make_fetching(settings, metrics)
+    app.register_blueprint(hooks.blueprint(settings, knowledge, clock, metrics, memory, fetching))
     app.register_blueprint(feedback.blueprint(settings, knowledge, clock, metrics, memory))
     if shows_feedback(settings):
         app.register_blueprint(feedback.page_blueprint(knowledge, memory))
