@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from time import sleep
 from typing import Final, Protocol
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
 from msgspec import DecodeError
 from urllib3.exceptions import InvalidHeader
@@ -120,8 +120,8 @@ class FhirClient:
 
     def more(self, access: Access, next_page: str, left: Left) -> Found:
         """The pages from a `next` link on, which came with the first page of a search."""
-        url = urljoin(f"{access.server.base}/", next_page)
-        if not is_inside(url, access.server.base):
+        url = _next_url(f"{access.server.base}/", next_page, access.server.base)
+        if url is None:
             return Found(failure="foreign-page")
         return self._collected(access, url, left)
 
@@ -168,11 +168,12 @@ class FhirClient:
             next_page = next_of(page.resource) if isinstance(page.resource, Bundle) else None
             if next_page is None:
                 return
-            url = urljoin(url, next_page)
-            if not is_inside(url, access.server.base):
+            following = _next_url(url, next_page, access.server.base)
+            if following is None:
                 raise Failed("foreign-page")
-            if url in seen or len(seen) >= self._most_pages:
+            if following in seen or len(seen) >= self._most_pages:
                 raise Failed("too-many-pages")
+            url = following
 
     def _page(self, access: Access, url: str, left: Left, room: int) -> Page:
         answer = self._answer(access, url, left, room)
@@ -229,6 +230,15 @@ class FhirClient:
             raise Failed("too-long") from None
 
 
+def _next_url(url: str, link: str, base: str) -> str | None:
+    """The address of a link on the page at the URL, if it is on the same server."""
+    try:
+        joined = urljoin(url, link)
+    except ValueError:
+        return None
+    return joined if is_inside(joined, base) else None
+
+
 def is_inside(url: str, base: str) -> bool:
     """Whether the URL lies at or below the base, on the same server, by the same scheme."""
     try:
@@ -242,7 +252,7 @@ def is_inside(url: str, base: str) -> bool:
         return False
     if not same or theirs.username is not None:
         return False
-    path = theirs.path
+    path = unquote(theirs.path)
     return path == ours.path or (path.startswith(f"{ours.path}/") and "/.." not in path)
 
 
