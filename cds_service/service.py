@@ -188,7 +188,8 @@ def answer_hook(
     if memory is not None:
         memory.keep(cards, outcome, request, client=client, service=service_id)
     explained = _is_explained(request, options.explain)
-    return Answer(response=_response(cards, outcome, explained=explained), outcome=outcome)
+    response = _response(cards, outcome, request.fetched, explained=explained)
+    return Answer(response=response, outcome=outcome)
 
 
 def answer_material(
@@ -205,7 +206,7 @@ def answer_material(
     cards = render(
         served.templates, outcome, hook_instance="", base_url=None, patient_id=patient or _NOBODY
     )
-    return Answer(response=_response(cards, outcome, explained=True), outcome=outcome)
+    return Answer(response=_response(cards, outcome, {}, explained=True), outcome=outcome)
 
 
 def _served(knowledge: Knowledge, service_id: str, hook: str) -> Served:
@@ -238,10 +239,15 @@ def _outcome(
     return decide(served.program, record, now.astimezone(knowledge.zone), hook)
 
 
-def _response(cards: tuple[Card, ...], outcome: Outcome, *, explained: bool) -> HookResponse:
+def _response(
+    cards: tuple[Card, ...], outcome: Outcome, fetched: Mapping[str, str], *, explained: bool
+) -> HookResponse:
     if not explained:
         return HookResponse(cards=cards)
-    return HookResponse(cards=cards, extension={EXPLANATION_EXTENSION: explain(outcome)})
+    asked = {"fetched": dict(fetched)} if fetched else {}
+    return HookResponse(
+        cards=cards, extension={EXPLANATION_EXTENSION: {**explain(outcome), **asked}}
+    )
 
 
 def _is_explained(request: HookRequest, mode: ExplainMode) -> bool:
