@@ -13,8 +13,8 @@ from tests.house.source import ROOT
 PAGE = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
 ROW = re.compile(r"\| ((?:CH|HK)-[A-Z0-9-]+) \| ([^|]+) \| (.+) \| ([^|]+) \| ([^|]+) \|")
 TEST = re.compile(r"`(tests/[a-z_/]+\.py)::(\w+)`")
-STANCES = {"met", "met when configured", "proxy", "not offered", "later: FHIR calls", "open"}
-WITHOUT_TEST = {"later: FHIR calls", "open"}
+STANCES = {"met", "met when configured", "proxy", "not offered", "open"}
+WITHOUT_TEST = {"open"}
 
 # Every row of the checklist that binds a service, sections 2.1 to 2.12 and 3.
 NUMBERS: dict[str, tuple[int, ...]] = {
