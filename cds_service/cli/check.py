@@ -182,13 +182,14 @@ def lock(folder: Path | None) -> None:
     """Record the meaning of every rule with its version in lock.json.
 
     `cds-service check` refuses a rule whose meaning changed while its version did not. Raise the
-    version first, then run this.
+    version and tell of it in the history first, then run this. Versions are only ever added: what
+    an older one meant stays recorded.
 
     \b
     Examples:
       cds-service lock cards/liver
     """
-    from cds_service.knowledge.lock import check_lock, read_lock, write_lock
+    from cds_service.knowledge.lock import RENEW, check_lock, read_lock, write_lock
     from cds_service.knowledge.pack import build_pack, pack_folders, read_files
     from cds_service.knowledge.problems import print_problems
 
@@ -198,8 +199,8 @@ def lock(folder: Path | None) -> None:
         files = read_files(pack_folder, name)
         pack, problems = build_pack(files)
         if pack is not None and not problems and (there := read_lock(pack_folder)) is not None:
-            # a meaning that changed under its old version is not to be locked over
-            problems = [one for one in check_lock(files, pack, there) if one.code == "K701"]
+            # what a new entry does not mend is not to be locked over
+            problems = [one for one in check_lock(files, pack, there) if one.remedy != RENEW]
         if pack is None or problems:
             click.echo(print_problems(problems, "text"))
             sys.exit(1)

@@ -279,6 +279,7 @@ class _Builder:
             url=shape.url,
             usage=shape.usage,
             approved_by=None if shape.approved_by == NOBODY_YET else shape.approved_by,
+            history=head.history,
             notices=tuple(shape.notices),
             services=head.services,
             scope=head.scope,

@@ -27,7 +27,7 @@ _FOR_PEOPLE = frozenset(
     ("id", "version", "title", "name", "text", "instruction", "note", "publisher", "url", "usage")
     + ("notices", "description", "evidence", "last review", "cases", "status", "decimals")
     + ("override reasons", "services", "examples", "says", "source", "backs", "time critical")
-    + ("approved by",)
+    + ("approved by", "history")
 )
 _NAMES = frozenset(
     ("loinc", "code", "system", "rxnorm", "products", "snomed", "icd-10-cm", "counts as ordered")
