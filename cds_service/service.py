@@ -19,9 +19,9 @@ from cds_service.hooks.request import HookRequest
 from cds_service.hooks.response import EXPLANATION_EXTENSION, REQUEST_EXTENSION, Card, HookResponse
 from cds_service.intake.material import Material, material_from_request
 from cds_service.intake.record import read_record
+from cds_service.knowledge.folders import PackFiles, pack_folders
 from cds_service.knowledge.lock import Lock, read_lock
 from cds_service.knowledge.model import Pack
-from cds_service.knowledge.pack import PackFiles, pack_folders
 from cds_service.knowledge.site import load_library_at
 from cds_service.render import CardTemplates, compile_cards, render
 from cds_service.render.profiles import in_profile

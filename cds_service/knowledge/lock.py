@@ -20,9 +20,9 @@ from typing import Any, TypeAlias
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.files import read_text
+from cds_service.knowledge.folders import PackFiles
 from cds_service.knowledge.history import missing, ordered
 from cds_service.knowledge.model import Change, Pack, Rule
-from cds_service.knowledge.pack import PackFiles
 from cds_service.knowledge.problems import Mark, Problem
 
 LOCK_FILE = "lock.json"
