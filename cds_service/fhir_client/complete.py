@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import quote
 
 from cds_service.clock import Left
+from cds_service.errors import PayloadTooLarge
 from cds_service.fhir.bundles import FAILED, Fetched, fetched, joined
 from cds_service.fhir.decode import Unreadable
 from cds_service.fhir.elements import Reference
@@ -89,9 +90,13 @@ class Completer:
     def _with(self, request: HookRequest, key: str, found: Found) -> HookRequest:
         """The request with what one query brought."""
         name = key.removeprefix(_NEXT)
-        first = [request.prefetch[name]] if name != key else []
-        pages = [*first, *(fetched(page.resource, self.max_depth) for page in found.pages)]
-        whole, failure = found.failure is None, found.failure
+        pages = [request.prefetch[name]] if name != key else []
+        failure = found.failure
+        try:
+            pages.extend(fetched(page.resource, self.max_depth) for page in found.pages)
+        except PayloadTooLarge:  # the server's Bundles, not the sender's: no error of the call
+            failure = "not-fhir"
+        whole = failure is None
         answer = joined(pages, whole=whole) if pages else FAILED
         if _is_of_another(answer, request):
             answer, failure = FAILED, "other-patient"

@@ -170,6 +170,13 @@ def test_t15_t16_a_next_page_that_cannot_be_had_makes_a_part(server: Faulty, bro
         assert trap.asked == []
 
 
+def deep() -> Json:
+    page = searchset(observation(ALT, 1))
+    for _ in range(100):
+        page = searchset(page)
+    return page
+
+
 FAULTS: dict[str, Reply] = {
     "unauthorized": Reply(status=401),
     "forbidden": Reply(status=403),
@@ -192,6 +199,7 @@ FAULTS: dict[str, Reply] = {
         searchset(observation(ALT, 1), link=[{"relation": "self", "url": "Observation?code=x"}])
     ),
     "unknown parameter refused": Reply(ERROR, status=400),
+    "Bundles without end": Reply(deep()),
 }
 
 
@@ -261,6 +269,24 @@ def test_ch_fa_008_a_part_in_no_order_tells_of_nothing(server: Faulty) -> None:
     server.answers["Condition"] = Reply(status=500)
 
     assert answer(bare(server))[0] == 412
+
+
+@pytest.mark.parametrize("pages", [1, 2])
+def test_ch_pf_026_a_server_that_sends_fewer_than_it_counts_makes_a_part(
+    server: Faulty, pages: int
+) -> None:
+    def answer_page(asked: Asked) -> Reply:
+        n = int(asked.parameters.get("page", "1"))
+        following = f"Observation?page={n + 1}" if n < pages else None
+        one = observation(ALT, 30, id=f"o{n}")
+        return Reply(searchset(one, following=following, total=pages + 1))
+
+    server.answers["Observation"] = answer_page
+
+    status, body = answer(bare(server))
+
+    assert status == 412
+    assert "Only a part" in body["issue"][0]["diagnostics"]
 
 
 def test_another_patient_in_place_of_the_one_is_not_used(server: Faulty) -> None:
