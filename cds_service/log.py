@@ -113,6 +113,14 @@ def log_clients(*, clients: int, problems: int) -> None:
         structlog.get_logger().info("clients", clients=clients, problems=0)
 
 
+def log_signing_keys(*, keys: int, problems: int) -> None:
+    """Log that the signing keys were read: how many are in force, what is wrong with the file."""
+    if problems:
+        structlog.get_logger().error("signing-keys", keys=keys, problems=problems)
+    else:
+        structlog.get_logger().info("signing-keys", keys=keys, problems=0)
+
+
 def log_crash(error: BaseException) -> None:
     """Log an error that nobody foresaw: its class and where it was raised, never its message."""
     frames = [

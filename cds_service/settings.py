@@ -120,6 +120,11 @@ class Settings(BaseSettings):
         description="The file of FHIR servers that the service may ask. Unset: those of registered "
         "clients, for their own calls; in development any.",
     )
+    signing_keys: Path | None = Field(
+        None,
+        description="The file of the service's own signing keys, for FHIR servers where it is "
+        "registered; `cds-service keys new` makes it.",
+    )
     fhir_max_pages: PositiveInt = Field(
         10, description="The most pages that are read of one search on a FHIR server."
     )

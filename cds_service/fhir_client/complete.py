@@ -35,7 +35,7 @@ from cds_service.intake.subjects import Subjects, parts_of
 WHOLE: Final = "whole"
 REFERRED: Final = "referred"  # the key of what was read because something refers to it
 _MOST_REFERRED: Final = 50
-_READ: Final = frozenset(("Medication", "Specimen"))
+READ: Final = ("Medication", "Specimen")
 _NEXT: Final = "next:"
 
 Jobs = dict[str, Callable[[], Found]]
@@ -167,7 +167,7 @@ def _unresolved(entries: Iterable[Entry], base: str) -> list[str]:
             continue
         if shelves.referred(reference, resource.contained) is None:
             parts = parts_of((reference.reference if reference else None) or "")
-            if parts.kind in _READ and parts.id and (not parts.base or _is_of(parts.base, base)):
+            if parts.kind in READ and parts.id and (not parts.base or _is_of(parts.base, base)):
                 names[f"{parts.kind}/{quote(parts.id, safe='')}"] = None
     return list(names)
 

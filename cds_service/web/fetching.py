@@ -7,11 +7,14 @@ from typing import Final
 
 from flask import g
 
-from cds_service.clock import Left
-from cds_service.fhir_client.client import Access, FhirClient, GivenToken, NoToken
-from cds_service.fhir_client.complete import WHOLE, Completer
+from cds_service.clock import Clock
+from cds_service.fhir_client.access import access_for_call
+from cds_service.fhir_client.client import Access, FhirClient
+from cds_service.fhir_client.complete import READ, WHOLE, Completer
+from cds_service.fhir_client.own_tokens import Tokens, own_tokens
 from cds_service.fhir_client.read_servers import load_servers
 from cds_service.fhir_client.servers import Servers
+from cds_service.fhir_client.signing_keys import KeyFile
 from cds_service.hooks.request import HookRequest
 from cds_service.metrics import Metrics
 from cds_service.settings import Settings, prefetch_keys
@@ -27,6 +30,7 @@ class Fetching:
 
     servers: Servers
     completer: Completer
+    tokens: Tokens | None
     metrics: Metrics
     deadline_ms: int
     keys: Mapping[str, str]
@@ -34,7 +38,7 @@ class Fetching:
     def completed(self, request: HookRequest, templates: Mapping[str, str]) -> HookRequest:
         """The request with what its FHIR server has of the rest; as it is without access."""
         elapsed: Callable[[], float] = g.entry.elapsed
-        access = self._access(request, elapsed)
+        access = self._access(request, templates, elapsed)
         if access is None:
             return request
 
@@ -52,29 +56,30 @@ class Fetching:
             g.entry.facts |= {"fetched": len(outcomes), "failed": failed}
         return complete
 
-    def _access(self, request: HookRequest, elapsed: Callable[[], float]) -> Access | None:
+    def _access(
+        self, request: HookRequest, templates: Mapping[str, str], elapsed: Callable[[], float]
+    ) -> Access | None:
         """The server that the call is about, with the right to ask it."""
         if request.fhir_server is None:
             return None
         server = self.servers.for_call(request.fhir_server, g.get("client"))
         if server is None:
             return None
-        token = request.authorization
-        if token is not None and server.may_see_token:
-            return Access(server, GivenToken(token.access_token, _until(token.expires_in, elapsed)))
-        return Access(server, NoToken()) if server.anonymous else None
+        # What is only referred to is read as well; a token has to be for all of it.
+        queries = (*templates.values(), *READ)
+        return access_for_call(server, request.authorization, elapsed, self.tokens, queries)
 
 
-def _until(seconds: int, elapsed: Callable[[], float]) -> Left:
-    return lambda: seconds - elapsed() / 1000
-
-
-def make_fetching(settings: Settings, metrics: Metrics) -> Fetching:
+def make_fetching(
+    settings: Settings, clock: Clock, metrics: Metrics, keys: KeyFile | None
+) -> Fetching:
     """Completes calls as set; raises `SettingsError` with all that is wrong with the servers."""
     client = FhirClient(most_bytes=settings.max_body_bytes, most_pages=settings.fhir_max_pages)
+    servers = load_servers(settings.fhir_servers, development=settings.profile == "development")
     return Fetching(
-        servers=load_servers(settings.fhir_servers, development=settings.profile == "development"),
+        servers=servers,
         completer=Completer(client=client, max_depth=settings.max_depth),
+        tokens=None if keys is None else own_tokens(client, keys, clock),
         metrics=metrics,
         deadline_ms=settings.deadline_ms,
         keys=prefetch_keys(settings),

@@ -18,7 +18,7 @@ BASE = "/fhir"
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: what, with which parameters, and with which token."""
+    """One request: what, with which parameters or form, and with which token."""
 
     path: str
     parameters: Mapping[str, str]
@@ -84,60 +84,71 @@ def in_turn(*replies: Reply) -> Answer:
     return answer
 
 
+class _Handler(BaseHTTPRequestHandler):
+    """Writes what the state of its server says."""
+
+    protocol_version = "HTTP/1.1"
+    state: Faulty
+
+    def do_GET(self) -> None:
+        self.answer(urlsplit(self.path).query)
+
+    def do_POST(self) -> None:
+        self.answer(self.rfile.read(int(self.headers["Content-Length"])).decode())
+
+    def answer(self, query: str) -> None:
+        asked = Asked(
+            path=urlsplit(self.path).path.removeprefix(f"{BASE}/"),
+            parameters=dict(parse_qsl(query, keep_blank_values=True)),
+            authorization=self.headers.get("Authorization"),
+        )
+        self.state.asked.append(asked)
+        self.write(self.state.reply(asked))
+
+    def write(self, reply: Reply) -> None:
+        body = reply.bytes
+        self.send_response(reply.status)
+        packed = {"Content-Encoding": "gzip"} if reply.packed else {}
+        headers = {"Content-Type": "application/fhir+json", **reply.headers, **packed}
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if reply.hang:
+            self.state.over.wait(30)
+        elif reply.drip:
+            self.drip(body)
+        elif reply.cut:
+            self.wfile.write(body[: len(body) // 2])
+            self.wfile.flush()
+            self.close_connection = True
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
+        else:
+            self.wfile.write(body)
+
+    def drip(self, body: bytes) -> None:
+        for byte in body:
+            self.wfile.write(bytes([byte]))
+            if self.state.over.wait(0.02):
+                return
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *args: object) -> None:
+        """A client that gives up is what some tests are about."""
+
+
 @contextmanager
 def faulty() -> Iterator[Faulty]:
     """Such a server on loopback until the block ends."""
     state = Faulty()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            parts = urlsplit(self.path)
-            asked = Asked(
-                path=parts.path.removeprefix(f"{BASE}/"),
-                parameters=dict(parse_qsl(parts.query, keep_blank_values=True)),
-                authorization=self.headers.get("Authorization"),
-            )
-            state.asked.append(asked)
-            self.write(state.reply(asked))
-
-        def write(self, reply: Reply) -> None:
-            body = reply.bytes
-            self.send_response(reply.status)
-            headers = {"Content-Type": "application/fhir+json", **reply.headers}
-            for name, value in headers.items():
-                self.send_header(name, value)
-            if reply.packed:
-                self.send_header("Content-Encoding", "gzip")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if reply.hang:
-                state.over.wait(30)
-            elif reply.drip:
-                for byte in body:
-                    self.wfile.write(bytes([byte]))
-                    if state.over.wait(0.02):
-                        return
-            elif reply.cut:
-                self.wfile.write(body[: len(body) // 2])
-                self.wfile.flush()
-                self.close_connection = True
-                with suppress(OSError):
-                    self.connection.shutdown(socket.SHUT_RDWR)
-            else:
-                self.wfile.write(body)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    class Quiet(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *args: object) -> None:
-            """A client that gives up is what some tests are about."""
-
-    server = Quiet(("127.0.0.1", 0), Handler)
+    server = _Quiet(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
     state.port = server.server_address[1]
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()

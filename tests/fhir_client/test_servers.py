@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which FHIR servers may be asked: the file, registered clients, and development."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.errors import SettingsError
-from cds_service.fhir_client.read_servers import CODES, load_servers, read_servers
+from cds_service.fhir_client.read_servers import (
+    CODES,
+    ServerShape,
+    load_servers,
+    read_servers,
+)
 from cds_service.fhir_client.servers import ANYWHERE, Server, Servers
 from cds_service.outgoing.reach import Reach
 from cds_service.trust.clients import Client
+from tests.house.source import ROOT
 
 BASE = "https://fhir.example.org/r4"
 CLIENT = Client(id="clinic", issuer="https://clinic.example", fhir_servers=frozenset((BASE,)))
@@ -156,3 +163,18 @@ def test_what_the_file_says_counts_for_a_server_of_a_client_too() -> None:
 )
 def test_ch_req_007_a_token_is_not_sent_in_the_clear_over_a_network(base: str, may: bool) -> None:
     assert Server(base=base).may_see_token is may
+
+
+GUIDE = (ROOT / "docs" / "how-to" / "connect-a-fhir-server.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_guide_is_a_file_of_servers(tmp_path: Path) -> None:
+    example = GUIDE.partition("```yaml\n")[2].partition("```")[0]
+
+    assert len(load_servers(written(tmp_path, example), development=False).listed) == 3
+
+
+def test_the_guide_explains_every_key() -> None:
+    explained = re.findall(r"^\| `([a-z ]+)` \|", GUIDE, re.MULTILINE)
+
+    assert explained == [name.replace("_", " ") for name in ServerShape.model_fields]
