@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 import structlog
 
@@ -26,6 +27,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=300,
         help="How many feedback posts tests/feedback/test_kill.py sends to a server it kills.",
     )
+
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile(
+    "house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("house")
 
 
 def pytest_configure(config: pytest.Config) -> None:

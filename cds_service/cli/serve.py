@@ -82,7 +82,8 @@ def _listen(settings: "Settings", workers: int) -> None:
 def _bridge(settings: "Settings", target: str) -> "Bridge":
     from cds_service.web.bridge import Bridge
 
-    return Bridge(_application(settings, target), settings)
+    app = _application(settings, target)
+    return Bridge(app, settings, app.extensions["door"])
 
 
 def _application(settings: "Settings", _target: str) -> "Flask":

@@ -25,6 +25,7 @@ from cds_service.web.auth import Gate, make_gate
 from cds_service.web.bodies import refuse_unread
 from cds_service.web.bridge import ELAPSED
 from cds_service.web.cors import allow_origin
+from cds_service.web.door import Door
 from cds_service.web.fetching import make_fetching
 from cds_service.web.guard import refuse_unsafe, why_refused
 from cds_service.web.journal import Entry, close
@@ -88,6 +89,7 @@ def create_app(
     app.register_blueprint(catalogue.blueprint(knowledge, clock))
     gate = make_gate(settings, clock, metrics, StoreReplay(store) if replay is None else replay)
     app.register_blueprint(pages.blueprint(knowledge, metrics, gate, keys))
+    app.extensions["door"] = Door(app, gate, knowledge.services)
     _around(app, metrics, gate, frozenset(settings.development_origins.split()))
     _errors(app)
     return app

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who calls, over HTTP: the Authorization header -> a registered client, or a bare 401.
 
-It is looked at before anything of the body is read. What is wrong with a token is counted and
+It is looked at before anything of the body is taken in. What is wrong with a token is counted and
 logged under a name of ours; the caller gets the same answer whatever it was.
 """
 
@@ -23,12 +23,15 @@ from cds_service.trust.clients import Client, Registrations
 from cds_service.trust.keysets import KeySets
 from cds_service.trust.registry import Registry
 from cds_service.trust.replay import ReplayStore
-from cds_service.trust.verify import Fault, Verdict, Verifier
+from cds_service.trust.verify import Accepted, Fault, Verdict, Verifier
 
 # RFC 6750, section 2.1; the name of the scheme ignores case (RFC 9110, section 11.1). Two headers
 # reach us joined by a comma, which no token holds.
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]+)", re.IGNORECASE)
 _NOBODY = "none"
+
+VERDICT = "cds_service.verdict"
+"""In the environ: what `Gate.look` said or raised, if somebody has asked it about the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +45,28 @@ class Gate:
     open_discovery: bool
     metrics: Metrics
 
+    def look(self, request: Request) -> Verdict | None:
+        """What is to be said of the token of a request; `None` if it needs none.
+
+        A token is good for one look. Raises what the replay store raises.
+        """
+        if not self._is_guarded(request):
+            return None
+        match = _BEARER.fullmatch(request.headers.get("Authorization", "").strip(" "))
+        if match is None:
+            return Fault(reason="no-token", said="the header Authorization is not Bearer and token")
+        # The address as clients know it, whatever a proxy made of it.
+        address = called_at(self.base_url + request.path)
+        return self.verifier.verify(match[1], address, self.registry.current(), self.clock())
+
     def admit(self, request: Request) -> None:
         """Note in `g.client` whose call this is; raises `Unauthenticated`."""
-        if not self._is_guarded(request):
+        known = request.environ.get(VERDICT)
+        if isinstance(known, Exception):
+            raise known
+        verdict = known if isinstance(known, Accepted | Fault) else self.look(request)
+        if verdict is None:
             return
-        verdict = self._verdict(request)
         client = verdict.client
         g.entry.client = None if client is None else client.id
         if isinstance(verdict, Fault):
@@ -66,14 +86,6 @@ class Gate:
         if request.endpoint == "hooks.discovery":
             return not self.open_discovery
         return request.blueprint not in PUBLIC
-
-    def _verdict(self, request: Request) -> Verdict:
-        match = _BEARER.fullmatch(request.headers.get("Authorization", "").strip(" "))
-        if match is None:
-            return Fault(reason="no-token", said="the header Authorization is not Bearer and token")
-        # The address as clients know it, whatever a proxy made of it.
-        address = called_at(self.base_url + request.path)
-        return self.verifier.verify(match[1], address, self.registry.current(), self.clock())
 
 
 PUBLIC = frozenset({"catalogue", "feedback_page", "pages"})

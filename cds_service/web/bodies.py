@@ -30,7 +30,7 @@ def read_body(request: Request, most_bytes: int) -> bytes:
     headers tell. A body in chunks, which has no length in advance, is read no further than the
     limit.
     """
-    _check_type(request)
+    check_type(request)
     length = request.content_length
     if length is not None and length > most_bytes:
         raise _too_long(most_bytes)
@@ -44,8 +44,11 @@ def read_body(request: Request, most_bytes: int) -> bytes:
     return raw
 
 
-def _check_type(request: Request) -> None:
-    """A missing type is refused too: a web page can send such a body without asking (CORS)."""
+def check_type(request: Request) -> None:
+    """Raise `UnsupportedMediaType` unless the headers promise plain JSON.
+
+    A missing type is refused too: a web page can send such a body without asking (CORS).
+    """
     kind = request.mimetype
     if not (
         kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))

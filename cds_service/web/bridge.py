@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the server to the application: a request reaches it whole and in time, or as a refusal.
 
-granian hands requests over one by one (RSGI). The body is awaited here, on the event loop, where a
-slow client holds a connection and a few bytes but no thread; then the WSGI application runs in one
-of a few threads. A refusal is the application's to write, so that it is logged, counted and told
-to browsers like any other: it finds the reason in the environ under `REFUSED`.
+granian hands requests over one by one (RSGI). Before a body is taken in, the door looks whether
+the head of the request is enough to refuse it. The body is awaited here, on the event loop, where
+a slow client holds a connection and a few bytes but no thread; then the WSGI application runs in
+one of a few threads. A refusal is the application's to write, so that it is logged, counted and
+told to browsers like any other: it finds the reason in the environ under `REFUSED`, or in the head.
 """
 
 import asyncio
@@ -52,6 +53,15 @@ class Channel(Protocol):
         """Send the answer."""
 
 
+class Door(Protocol):
+    """Who looks at the head of a request."""
+
+    waits: bool
+
+    def refuses(self, environ: Environ) -> bool:
+        """Whether the application will refuse the request whatever its body is."""
+
+
 @dataclass(slots=True)
 class _Answer:
     """What the application answers."""
@@ -78,8 +88,9 @@ class _Body:
 class Bridge:
     """The application behind its limits; one in each process."""
 
-    def __init__(self, application: Wsgi, settings: Settings) -> None:
+    def __init__(self, application: Wsgi, settings: Settings, door: Door) -> None:
         self._application = application
+        self._door = door
         self._settings = settings
         self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="call")
         self._requests = 0
@@ -111,6 +122,8 @@ class Bridge:
         sent = environ.get("CONTENT_LENGTH", "")
         if not sent and "HTTP_TRANSFER_ENCODING" not in environ:
             return
+        if await self._is_refused(environ):
+            return
         if sent and int(sent) > self._settings.max_body_bytes:
             body.refused = "too-long"
             return
@@ -119,6 +132,13 @@ class Bridge:
                 await self._collect(body, channel)
         except TimeoutError:
             body.refused = "too-slow"
+
+    async def _is_refused(self, environ: Environ) -> bool:
+        """Whether nobody will want the body; what may have to wait is asked in a thread."""
+        if not self._door.waits:
+            return self._door.refuses(environ)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._door.refuses, environ)
 
     async def _collect(self, body: _Body, channel: Channel) -> None:
         async for piece in channel:

@@ -26,7 +26,7 @@ def run(
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
         cwd=ROOT,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **variables},
@@ -221,7 +221,7 @@ def demonstration(port: int) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         yield process
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 def test_the_demonstration_shows_the_card_and_keeps_serving(
@@ -234,7 +234,7 @@ def test_the_demonstration_shows_the_card_and_keeps_serving(
         if "curl --json" in line:
             break
 
-    answer = requests.get(f"http://127.0.0.1:{port}/cds-services", timeout=5)
+    answer = requests.get(f"http://127.0.0.1:{port}/cds-services", timeout=60)
 
     assert "Very low ALT (1 U/L)" in shown
     assert answer.ok

@@ -11,8 +11,9 @@ from time import monotonic, sleep
 
 from tests.house.source import ROOT
 
-_PATIENCE = 60  # seconds for a server to start
+_PATIENCE = 60  # seconds for a server to start, or to say something
 HEAD = "Host: localhost\r\nContent-Type: application/json\r\n"
+CLOSE = "Connection: close\r\n"
 SERVICE = "/cds-services/liver-patient-view"
 
 
@@ -53,27 +54,45 @@ def _wait(process: "subprocess.Popen[bytes]", port: int) -> None:
     raise AssertionError("the server did not start")
 
 
-def say(port: int, *parts: bytes, pause: float = 0.0, patience: float = 15.0) -> tuple[bytes, bool]:
-    """What the server says to these bytes, and whether it closed the connection after that."""
-    with socket.create_connection(("127.0.0.1", port), timeout=patience) as connection:
-        with suppress(OSError):
+def say(port: int, *parts: bytes) -> tuple[bytes, bool]:
+    """What the server says to these bytes, and whether it ended the connection after that."""
+    with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE) as connection:
+        with suppress(OSError):  # it may answer and end before it has read all
             for part in parts:
                 connection.sendall(part)
-                sleep(pause)
-        said = b""
-        try:
-            while piece := connection.recv(65536):
-                said += piece
-        except OSError:
-            return said, False
+        return heard(connection)
+
+
+def heard(connection: socket.socket) -> tuple[bytes, bool]:
+    """What comes until the server ends the connection, and whether it does."""
+    said = b""
+    try:
+        while piece := connection.recv(65536):
+            said += piece
+    except TimeoutError:
+        return said, False
+    except ConnectionError:  # ended while something that we sent was not read
         return said, True
+    return said, True
 
 
 def post(body: bytes, *, headers: str = "", length: int | None = None) -> bytes:
-    """A call, byte by byte; by default it ends the connection."""
+    """A call, byte by byte; after its answer the server ends the connection."""
     size = len(body) if length is None else length
-    head = f"POST {SERVICE} HTTP/1.1\r\n{HEAD}{headers}Content-Length: {size}\r\n\r\n"
+    head = f"POST {SERVICE} HTTP/1.1\r\n{HEAD}{headers}{CLOSE}Content-Length: {size}\r\n\r\n"
     return head.encode() + body
+
+
+@contextmanager
+def waiting(port: int, length: int, *, headers: str = "") -> Iterator[socket.socket]:
+    """A call that the server has taken in, and whose body it waits for: no byte of it was sent."""
+    with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE) as connection:
+        connection.sendall(post(b"", headers=f"{headers}Expect: 100-continue\r\n", length=length))
+        said = b""
+        while not said.endswith(b"\r\n\r\n") and (piece := connection.recv(1)):
+            said += piece
+        assert status(said) == 100, said
+        yield connection
 
 
 def status(said: bytes) -> int:

@@ -5,11 +5,11 @@ import json
 import random
 import re
 import socket
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import StringIO
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -166,7 +166,7 @@ def test_ch_req_004_t67_one_instance_many_times_at_once_gives_one_answer() -> No
 @pytest.fixture(name="listener")
 def _listener() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.2)
+        server.setblocking(False)  # who has called stands in the queue already
         yield server
 
 
@@ -178,7 +178,7 @@ def test_ch_req_007_ch_fa_006_no_fhir_server_is_called_and_no_token_sent(
     body["prefetch"]["observations"]["link"] = [{"relation": "next", "url": body["fhirServer"]}]
 
     assert client().post(SERVICE, json=body).status_code == 412
-    with pytest.raises(TimeoutError):
+    with pytest.raises(BlockingIOError):
         listener.accept()
 
 
@@ -220,16 +220,36 @@ def test_ch_resp_005_every_status_that_is_suggested_has_a_reason_here() -> None:
     assert {400, 401, 403, 404, 408, 412, 413, 415, 500, 503} == set(STATUS.values())
 
 
-def test_ch_resp_007_an_answer_takes_a_small_part_of_half_a_second() -> None:
-    results = [observation(ALT, 30 + n, id=f"o{n}") for n in range(50)]
-    http, body = client(), call(*results)
+def test_ch_resp_007_the_work_of_an_answer_is_bounded_and_grows_no_faster_than_the_results() -> (
+    None
+):
+    """Calls of Python functions are counted, which no busy neighbour changes.
 
-    def seconds() -> float:
-        begin = perf_counter()
-        assert http.post(SERVICE, json=body).status_code == 200
-        return perf_counter() - begin
+    How long an answer takes is measured and reported in docs/performance.md.
+    """
+    http = client()
 
-    assert min(seconds() for _ in range(5)) < 0.25  # how long it takes: docs/performance.md
+    def work(results: int) -> int:
+        body = call(*(observation(ALT, 30 + n, id=f"o{n}") for n in range(results)))
+        http.post(SERVICE, json=body)  # what is found once and kept is found now
+        calls = 0
+
+        def count(_frame: object, event: str, _argument: object) -> None:
+            nonlocal calls
+            calls += event == "call"
+
+        sys.setprofile(count)
+        try:
+            answer = http.post(SERVICE, json=body)
+        finally:
+            sys.setprofile(None)
+        assert answer.status_code == 200
+        return calls
+
+    few, many = work(50), work(500)
+
+    assert few < 100_000
+    assert many < 10 * few
 
 
 def test_ch_card_011_topic_codes_are_plain_unique_and_stable() -> None:

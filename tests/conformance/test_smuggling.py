@@ -8,14 +8,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conformance.server import HEAD, SERVICE, say, serving, status
+from tests.conformance.server import CLOSE, HEAD, SERVICE, say, serving, status
 
-HIDDEN = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+def get(address: str, host: str = "localhost") -> bytes:
+    return f"GET {address} HTTP/1.1\r\nHost: {host}\r\n{CLOSE}\r\n".encode()
+
+
+HIDDEN = get("/metrics")
 
 
 @pytest.fixture(name="port", scope="module")
 def _port() -> Iterator[int]:
-    with serving(header_seconds=2, body_seconds=2) as port:
+    with serving(header_seconds=600, body_seconds=600) as port:
         yield port
 
 
@@ -77,22 +82,20 @@ def test_chunks_that_cannot_be_read_are_no_call(port: int, body: bytes) -> None:
 
 
 def test_a_header_with_an_underscore_is_no_header(port: int) -> None:
-    said, _ = say(port, request("Content_Length: 9\r\nContent-Length: 2\r\n", b"{}"))
+    said, _ = say(port, request(f"Content_Length: 9\r\n{CLOSE}Content-Length: 2\r\n", b"{}"))
 
     assert status(said) == 400
     assert b"expected" in said.lower()  # the body {} was read, whole
 
 
 def test_two_hosts_are_refused(port: int) -> None:
-    said, _ = say(port, b"GET /cds-services HTTP/1.1\r\nHost: localhost\r\nHost: a\r\n\r\n")
+    said, _ = say(port, get("/cds-services", "localhost\r\nHost: a"))
 
     assert status(said) == 403
 
 
 def test_the_address_in_the_request_line_is_the_host(port: int) -> None:
-    sent = b"GET http://elsewhere.example/cds-services HTTP/1.1\r\nHost: localhost\r\n\r\n"
-
-    said, _ = say(port, sent)
+    said, _ = say(port, get("http://elsewhere.example/cds-services"))
 
     assert status(said) == 403
 

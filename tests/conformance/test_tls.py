@@ -53,7 +53,7 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
 @pytest.fixture(name="secure", scope="module")
 def _secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
     certificate, key = make_certificate(tmp_path_factory.mktemp("tls"))
-    with serving(tls_certificate=certificate, tls_key=key, header_seconds=2) as port:
+    with serving(tls_certificate=certificate, tls_key=key) as port:
         yield port, certificate
 
 
@@ -62,7 +62,7 @@ def test_discovery_over_tls(secure: tuple[int, Path], version: ssl.TLSVersion) -
     port, certificate = secure
     context = ssl.create_default_context(cafile=str(certificate))
     context.minimum_version = context.maximum_version = version
-    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=15)
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=60)
 
     connection.request("GET", "/cds-services")
     response = connection.getresponse()

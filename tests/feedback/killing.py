@@ -90,7 +90,7 @@ class Server:
 @contextmanager
 def closing(port: int) -> Iterator[http.client.HTTPConnection]:
     """A connection that is closed afterwards."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         yield connection
     finally:

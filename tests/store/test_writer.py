@@ -20,7 +20,7 @@ def test_adding_does_not_wait_and_flushing_does() -> None:
     go, written = Event(), list[str]()
 
     def write(cards: Sequence[ShownCard]) -> None:
-        assert go.wait(10)
+        assert go.wait(60)
         written.extend(card.card for card in cards)
 
     writer = CardWriter(write)
@@ -48,12 +48,12 @@ def test_the_oldest_give_way_when_too_many_wait(monkeypatch: pytest.MonkeyPatch)
 
     def write(cards: Sequence[ShownCard]) -> None:
         begun.set()
-        assert go.wait(10)
+        assert go.wait(60)
         written.extend(card.card for card in cards)
 
     writer = CardWriter(write)
     writer.add([shown("first")])
-    assert begun.wait(10)
+    assert begun.wait(60)
     writer.add([shown(str(n)) for n in range(5)])
     go.set()
     writer.flush()

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from time import perf_counter, sleep
+from threading import Event
+from time import sleep
 from typing import Any
 
 import pytest
@@ -26,10 +27,19 @@ from tests.web.calls import NOW
 HERE = Reach(loopback=True)
 
 
+PATIENCE = 60.0  # seconds, on a machine that is busy with other things
+
+
 @pytest.fixture(name="server")
-def _server() -> Iterator[Trap]:
+def _server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Trap]:
+    monkeypatch.setattr(fetching, "_PATIENCE", PATIENCE)
+    monkeypatch.setattr(fetching, "MOST_SECONDS", PATIENCE)
     with trap() as state:
         yield state
+
+
+def wait_for(event: Event) -> None:
+    assert event.wait(PATIENCE)
 
 
 def by_url(folder: Path, server: Trap) -> Site:
@@ -189,20 +199,20 @@ def test_ch_jwt_010_a_server_that_drips_is_cut_off(
     monkeypatch.setattr(fetching, "MOST_SECONDS", 0.5)
     server.body, server.drip = b"x" * 1000, 0.05
 
-    start = perf_counter()
     with pytest.raises(FetchError, match="took too long"):
         fetch(server.url(), HERE)
-    assert perf_counter() - start < 3
 
 
 def test_ch_jwt_010_a_server_that_says_nothing_is_given_up(
     server: Trap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transport, "PATIENCE", 0.2)
-    server.before = lambda: sleep(2)
+    given_up = Event()
+    server.before = lambda: wait_for(given_up)
 
     with pytest.raises(FetchError, match="Timeout"):
         fetch(server.url(), HERE)
+    given_up.set()
 
 
 def test_ch_jwt_010_the_certificate_is_checked(server: Trap) -> None:
@@ -334,7 +344,7 @@ def test_many_threads_fetch_once() -> None:
 
     def slow(url: str, reach: Reach) -> Fetched:
         asked.append(url)
-        sleep(0.1)
+        sleep(0.1)  # so that the others come meanwhile; whoever comes later finds the keys
         return Fetched(body=key_set(es384().jwk), cache_control="")
 
     sets = KeySets(fetch=slow)
@@ -348,12 +358,13 @@ def test_many_threads_fetch_once() -> None:
 
 
 def test_who_has_keys_does_not_wait_for_a_new_set() -> None:
-    calls: list[str] = []
+    begun, go, calls = Event(), Event(), list[str]()
 
     def slow_the_second_time(url: str, reach: Reach) -> Fetched:
         calls.append(url)
         if len(calls) > 1:
-            sleep(0.5)
+            begun.set()
+            wait_for(go)
         return Fetched(body=key_set(es384().jwk), cache_control="max-age=60")
 
     sets = KeySets(fetch=slow_the_second_time)
@@ -361,10 +372,10 @@ def test_who_has_keys_does_not_wait_for_a_new_set() -> None:
     later = NOW + timedelta(seconds=61)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(sets.find, "https://k", "key-ec", later, private=False)
-        sleep(0.1)
-        start = perf_counter()
+        wait_for(begun)
         assert sets.find("https://k", "key-ec", later, private=False)
-        assert perf_counter() - start < 0.2
+        assert not first.done()
+        go.set()
         assert first.result()
 
 
