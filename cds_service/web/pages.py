@@ -2,6 +2,7 @@
 """Addresses around the service, for machines; none of them knows of a patient."""
 
 from pathlib import Path
+from typing import Any
 
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -27,12 +28,15 @@ def blueprint(
     @routes.get("/ready")
     def ready() -> Response:
         packs = [{"id": pack.id, "version": pack.version} for pack in knowledge.packs]
-        if gate is None:
-            return json_response({"status": "ready", "packs": packs})
-        # Old registrations stay in force while the file is wrong: ready, and someone has to look.
-        gate.registry.current()
-        clients = "current" if gate.registry.is_current else "outdated"
-        return json_response({"status": "ready", "packs": packs, "clients": clients})
+        said: dict[str, Any] = {"status": "ready", "packs": packs}
+        # What was read before stays in force while a file is wrong: ready, and someone has to look.
+        if gate is not None:
+            gate.registry.current()
+            said["clients"] = _state(is_current=gate.registry.is_current)
+        if keys is not None:
+            keys.current()
+            said["signing_keys"] = _state(is_current=keys.is_current)
+        return json_response(said)
 
     @routes.get("/metrics")
     def counts() -> Response:
@@ -51,6 +55,10 @@ def blueprint(
         return Response(openapi, content_type="application/yaml")  # RFC 9512
 
     return routes
+
+
+def _state(*, is_current: bool) -> str:
+    return "current" if is_current else "outdated"
 
 
 def openapi_file() -> Path:

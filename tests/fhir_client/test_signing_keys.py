@@ -256,3 +256,14 @@ def test_a_key_can_sign_from_a_time_that_is_said(path: Path) -> None:
 
 def test_no_keys_sign_nothing() -> None:
     assert SigningKeys().signing("ES384", NOW) is None
+
+
+def test_ready_says_whether_the_file_is_in_force(path: Path) -> None:
+    add_key(path, "ES384", NOW)
+    http = client(Settings(signing_keys=path))
+    assert (http.get("/ready").json or {})["signing_keys"] == "current"
+
+    path.chmod(0o644)
+
+    assert (http.get("/ready").json or {})["signing_keys"] == "outdated"
+    assert "signing_keys" not in (client().get("/ready").json or {})
