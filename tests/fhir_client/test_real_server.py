@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from cds_service.clock import countdown, system_clock
 from cds_service.fhir_client.client import Access, FhirClient, NoToken
 from cds_service.fhir_client.failures import NoOwnToken
 from cds_service.fhir_client.key_rotation import add_key
 from cds_service.fhir_client.own_tokens import own_tokens
-from cds_service.fhir_client.servers import ANYWHERE, Server
+from cds_service.fhir_client.servers import ANYWHERE, Server, SigningAlgorithm
 from cds_service.fhir_client.signing_keys import ALGORITHMS, KeyFile
 from cds_service.settings import Settings
 from cds_service.web import create_app
@@ -102,6 +103,39 @@ def test_a_key_that_is_not_registered_gets_no_token(protected: str, tmp_path: Pa
     with pytest.raises(NoOwnToken) as caught:
         bearer.token(countdown(30))
     assert caught.value.reason == "invalid_client"
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_bs_006_the_server_refuses_what_is_wrong_and_what_it_has_seen(
+    protected: str, keys: Path, algorithm: SigningAlgorithm
+) -> None:
+    """Proof that it looks at what we sign: the same with one thing wrong gets nothing."""
+    now = system_clock()
+    key = KeyFile(keys).current().signing(algorithm, now)
+    assert key is not None
+    root = protected.removesuffix("/fhir")
+
+    def answer(assertion: str) -> requests.Response:
+        kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        form = {"grant_type": "client_credentials", "client_assertion_type": kind}
+        form |= {"scope": "system/Patient.rs", "client_assertion": assertion}
+        return requests.post(f"{root}/auth/token", data=form, timeout=10)
+
+    def signed(jti: str, audience: str = "/auth/token", minutes: float = 4) -> str:
+        name, exp = f"lab-{algorithm}", int((now + timedelta(minutes=minutes)).timestamp())
+        claims = {"iss": name, "sub": name, "aud": root + audience, "exp": exp}
+        return key.signed({**claims, "jti": f"{algorithm}-{jti}"})
+
+    good = signed("good")
+    assert answer(good).json()["token_type"].lower() == "bearer"
+    for wrong in (
+        good,  # a second time
+        signed("audience", audience="/fhir"),
+        signed("over", minutes=-1),
+        signed("long", minutes=6),
+    ):
+        refused = answer(wrong)
+        assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
 
 
 @pytest.mark.parametrize(("own", "status"), [("yes", 200), ("no", 412)])
