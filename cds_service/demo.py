@@ -43,7 +43,13 @@ def demo_request(pack: Pack, example: Example, service: Service, now: datetime) 
 def start_server(port: int) -> "subprocess.Popen[bytes]":
     """A server of its own process on loopback, which keeps nothing when it stops."""
     command = [sys.executable, "-m", "cds_service", "serve", "--port", str(port)]
-    environment = environment_with({"CDS_LOG_LEVEL": "warning", "CDS_DATABASE_URL": "sqlite://"})
+    environment = environment_with(
+        {
+            "CDS_PROFILE": "development",  # so that the sandbox is there
+            "CDS_LOG_LEVEL": "warning",
+            "CDS_DATABASE_URL": "sqlite://",
+        }
+    )
     return subprocess.Popen(command, env=environment)  # noqa: S603 - our own program
 
 

@@ -76,8 +76,11 @@ class Gate:
         return self.verifier.verify(match[1], address, self.registry.current(), self.clock())
 
 
-PUBLIC = frozenset({"catalogue", "feedback_page", "pages"})
-"""Blueprints whose pages say nothing about a patient and are for everyone who reaches them."""
+PUBLIC = frozenset({"catalogue", "feedback_page", "pages", "sandbox"})
+"""Blueprints for everyone who reaches them: no page shows what the service knows of a patient.
+
+The sandbox shows what is put into it, and what open FHIR servers show to everyone.
+"""
 
 
 def make_gate(
