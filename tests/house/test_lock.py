@@ -8,7 +8,7 @@ import pytest
 
 from tests.house.source import ROOT
 
-LOCKS = ["dev.lock", "runtime.lock"]
+LOCKS = ["dev.lock", "runtime.lock", "fhir-server.lock"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -34,6 +34,15 @@ def test_every_dependency_is_locked() -> None:
 
 def test_what_runs_is_what_was_tested() -> None:
     assert pins("runtime.lock").items() <= pins("dev.lock").items()
+
+
+def test_the_fhir_server_of_the_tests_is_the_one_that_is_renewed() -> None:
+    (name, version), *more = re.findall(
+        r"^echo '(\S+)==(\S+)'", (ROOT / "requirements" / "renew").read_text(), flags=re.MULTILINE
+    )
+
+    assert more == []
+    assert pins("fhir-server.lock")[name] == version
 
 
 @pytest.mark.parametrize("lock", LOCKS)
