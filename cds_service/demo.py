@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -79,7 +79,7 @@ def call(base: str, service: Service, body: bytes) -> dict[str, Any]:
     return answer
 
 
-def cards_as_text(cards: list[Mapping[str, Any]], style: Style) -> Iterator[str]:
+def cards_as_text(cards: Sequence[Mapping[str, Any]], style: Style) -> Iterator[str]:
     """The cards for a terminal, line by line; `style` colours a text as click's `style` does."""
     if not cards:
         yield "No card."

@@ -17,6 +17,7 @@ from cds_service.cli.evaluate import evaluate
 from cds_service.cli.explain import explain
 from cds_service.cli.feedback import feedback
 from cds_service.cli.prefetch import prefetch_sheet
+from cds_service.cli.sandbox import sandbox
 from cds_service.cli.serve import demo, serve
 from cds_service.cli.settings import settings
 from cds_service.errors import (
@@ -65,6 +66,7 @@ def cli() -> None:
       cds-service demo                      see it work on one synthetic patient
       cds-service serve                     answer CDS Hooks calls on http://127.0.0.1:8000
       cds-service evaluate bundle.json      the cards for a FHIR Bundle
+      cds-service sandbox --fhir URL        the cards for patients of a FHIR server
       cds-service check cards --nudge       check the knowledge, and that every number is guarded
       cds-service explain alt-very-low      one rule in words
       cds-service feedback                  what clinicians did with the cards of each rule
@@ -78,6 +80,7 @@ for command in (
     serve,
     demo,
     evaluate,
+    sandbox,
     check,
     lock,
     docs,
