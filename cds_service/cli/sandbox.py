@@ -50,8 +50,8 @@ def sandbox(
       cds-service sandbox --fhir http://127.0.0.1:8080/fhir --all 20
       cds-service sandbox --fhir ... --patient 1 --url http://127.0.0.1:8000 --json
 
-    Any server may be named; with CDS_PROFILE=production and CDS_FHIR_SERVERS set, only those of
-    the file that are 'anonymous: yes'.
+    Any server may be named. Where CDS_FHIR_SERVERS is set, only its servers with 'anonymous: yes',
+    unless CDS_PROFILE=development.
 
     Exit codes: 0 answered, 1 no such patient or a call was refused, 2 wrong use, 3 a server failed.
     """

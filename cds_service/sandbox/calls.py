@@ -77,7 +77,9 @@ def request_of_subject(offer: Offer, subject: Subject) -> bytes:
     for key, template in offer.prefetch.items():
         own = [one for one in given if _kind(one) == _asked_kind(template)]
         if own:
-            prefetch[key] = bundle_of(own) if "?" in template else own[0]["resource"]
+            # Only an entry keeps the address by which others may refer to it.
+            whole = "?" in template or _is_known_by_url(own[0])
+            prefetch[key] = bundle_of(own) if whole else own[0]["resource"]
     included = [{**one, "search": {"mode": "include"}} for one in _besides(given, offer)]
     results = next((key for key, one in offer.prefetch.items() if _asked_kind(one) == _RESULTS), "")
     if included and results:
@@ -172,13 +174,9 @@ def _is_draft(entry: object) -> bool:
 
 
 def _besides(entries: list[Json], offer: Offer) -> list[Json]:
-    """What no key asks for and others may refer to, and Patients known by their address alone."""
+    """What no key asks for and others may refer to."""
     asked = {_asked_kind(template) for template in offer.prefetch.values()}
-    return [
-        one
-        for one in entries
-        if _kind(one) not in asked or (_kind(one) == "Patient" and _is_known_by_url(one))
-    ]
+    return [one for one in entries if _kind(one) not in asked]
 
 
 def _is_known_by_url(entry: Json) -> bool:

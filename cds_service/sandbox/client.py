@@ -95,7 +95,7 @@ def open_access(settings: Settings, base: str) -> Access:
         raise Forbidden(
             "This FHIR server is not among those of CDS_FHIR_SERVERS with 'anonymous: yes'."
         )
-    if said := why_not(server.base, server.reach):
+    if said := why_not(base, server.reach):
         raise RequestError(f"Expected the base URL of a FHIR server; {said}.")
     return Access(server=server, bearer=NoToken())
 

@@ -81,7 +81,7 @@ class Bench:
                 "This FHIR server is not on the list. The administrator can add it to "
                 "CDS_FHIR_SERVERS with 'anonymous: yes'."
             )
-        if said := why_not(found.base, found.reach):
+        if said := why_not(server, found.reach):
             raise RequestError(f"Expected the base URL of a FHIR server; {said}.")
         return Access(server=found, bearer=NoToken())
 
