@@ -34,8 +34,9 @@ const sendFeedback = async (form, button) => {
   }
   const accepted = button.name === "suggestion";
   if (accepted) {
-    button.firstChild.data = "Accepted";
-    button.setAttribute("aria-pressed", "true");
+    button.textContent = "Accepted";
+    button.setAttribute("aria-label", button.ariaLabel.replace("Accept", "Accepted"));
+    button.classList.add("done");
   } else {
     form.querySelector(".dismiss").open = false;
     form.closest(".card").classList.add("dismissed");
