@@ -16,9 +16,11 @@ from cds_service.settings import Settings
 from cds_service.store import open_store
 from cds_service.web import create_app
 from tests.sandbox.double import Double, history, outcome, running
+from tests.trust.signing import site
 from tests.web.calls import (
     ALT,
     AST,
+    NAME,
     NOW,
     PATIENT,
     bundle,
@@ -489,3 +491,33 @@ def test_feedback_by_form_is_kept_as_that_of_an_ehr() -> None:
     counts = json.loads(http.get("/feedback?format=json").text)["rules"][0]
     assert (counts["rule"], counts["accepted"] + counts["overridden"]) == ("alt-very-low", 1)
     assert http.post("/sandbox/feedback", data=form).status_code == 400
+
+
+def test_with_clients_it_is_not_there_unless_asked_for(tmp_path: Path) -> None:
+    assert site(tmp_path, profile="development").http.get("/sandbox").status_code == 404
+
+    asked = site(tmp_path, sandbox=True).http
+    page = example(asked)
+
+    assert heading(page) == "One card"
+    assert "<button" not in page.text  # only registered clients send feedback
+    form = {"service": "liver-patient-view", "card": "c", "suggestion": "s"}
+    assert asked.post("/sandbox/feedback", data=form).status_code == 403
+
+
+def test_nothing_of_a_patient_is_logged(
+    http: FlaskClient, server: Double, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server.told["Condition"] = lambda _: (500, outcome(NAME))
+    form = {"way": "server", "server": server.base, "patient": PATIENT}
+    http.post(CARDS, data=form)
+    http.post("/sandbox/patients", data={"server": server.base, "search": NAME})
+    pasted(http, founding())
+    pasted(http, bundle(patient(), patient(id=NAME)), patient=NAME)
+    pasted(http, f'{{"resourceType": "{NAME}"')
+    http.post("/sandbox/feedback", data={"service": "x", "card": NAME, "comment": NAME})
+
+    logged = "".join(capfd.readouterr())
+    assert "request" in logged
+    assert PATIENT not in logged
+    assert NAME not in logged
