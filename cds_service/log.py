@@ -42,6 +42,8 @@ FIELDS: Final[Mapping[str, type | re.Pattern[str]]] = {
     "client": NAME,
     "refused": NAME,
     "feedback": int,
+    "fetched": int,
+    "failed": int,
     "clients": int,
     "problems": int,
 }
@@ -109,6 +111,14 @@ def log_clients(*, clients: int, problems: int) -> None:
         structlog.get_logger().error("clients", clients=clients, problems=problems)
     else:
         structlog.get_logger().info("clients", clients=clients, problems=0)
+
+
+def log_signing_keys(*, keys: int, problems: int) -> None:
+    """Log that the signing keys were read: how many are in force, what is wrong with the file."""
+    if problems:
+        structlog.get_logger().error("signing-keys", keys=keys, problems=problems)
+    else:
+        structlog.get_logger().info("signing-keys", keys=keys, problems=0)
 
 
 def log_crash(error: BaseException) -> None:

@@ -28,6 +28,7 @@ class Metrics:
     clients: Gauge
     clients_current: Gauge
     refused: Counter
+    fhir_queries: Counter
 
 
 def make_metrics() -> Metrics:
@@ -64,6 +65,9 @@ def make_metrics() -> Metrics:
         ),
         refused=counter(
             "cds_calls_refused_total", "Calls without a valid token.", "client", "reason"
+        ),
+        fhir_queries=counter(
+            "cds_fhir_queries_total", "Queries to FHIR servers for calls.", "outcome"
         ),
     )
 

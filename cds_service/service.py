@@ -14,14 +14,14 @@ from cds_service.decide import Outcome, Program, compile_pack, decide
 from cds_service.errors import MissingData, RequestError, UnknownService
 from cds_service.explain import explain
 from cds_service.fhir.resources import Observation
-from cds_service.hooks.discovery import OBSERVATIONS, write_discovery
+from cds_service.hooks.discovery import OBSERVATIONS, prefetch_of, rules_of, write_discovery
 from cds_service.hooks.request import HookRequest
 from cds_service.hooks.response import EXPLANATION_EXTENSION, REQUEST_EXTENSION, Card, HookResponse
 from cds_service.intake.material import Material, material_from_request
 from cds_service.intake.record import read_record
+from cds_service.knowledge.folders import PackFiles, pack_folders
 from cds_service.knowledge.lock import Lock, read_lock
 from cds_service.knowledge.model import Pack
-from cds_service.knowledge.pack import PackFiles, pack_folders
 from cds_service.knowledge.site import load_library_at
 from cds_service.render import CardTemplates, compile_cards, render
 from cds_service.render.profiles import in_profile
@@ -36,10 +36,11 @@ def _no_hurry() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A pack behind a service, ready to answer."""
+    """A pack behind a service, ready to answer; `prefetch` is what discovery asks for, by key."""
 
     program: Program
     templates: CardTemplates
+    prefetch: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +135,10 @@ def prepare(
     """The packs compiled, with the services that they offer."""
     services: dict[str, dict[str, Served]] = {}
     for pack in packs:
-        served = Served(program=compile_pack(pack), templates=compile_cards(pack, zone))
+        program, templates = compile_pack(pack), compile_cards(pack, zone)
         for service in pack.services:
+            prefetch = prefetch_of(rules_of(service, pack), pack, by_category=by_category)
+            served = Served(program=program, templates=templates, prefetch=prefetch)
             services.setdefault(service.id, {})[service.hook] = served
     return Knowledge(
         packs=packs,
@@ -162,8 +165,8 @@ def answer_hook(
     material = material_from_request(request, options.prefetch_keys)
     if "Observation" not in material.available:
         raise MissingData(
-            f"Laboratory results are needed and were not sent: prefetch key '{OBSERVATIONS}' is "
-            "absent or failed, and the service makes no FHIR calls of its own."
+            f"Laboratory results are needed: prefetch key '{OBSERVATIONS}' is absent or failed, "
+            f"and {_why_not_fetched(request)}."
         )
     outcome = _outcome(knowledge, served, material, request.hook, now, options.in_time)
     options.in_time()
@@ -185,7 +188,8 @@ def answer_hook(
     if memory is not None:
         memory.keep(cards, outcome, request, client=client, service=service_id)
     explained = _is_explained(request, options.explain)
-    return Answer(response=_response(cards, outcome, explained=explained), outcome=outcome)
+    response = _response(cards, outcome, request.fetched, explained=explained)
+    return Answer(response=response, outcome=outcome)
 
 
 def answer_material(
@@ -202,7 +206,7 @@ def answer_material(
     cards = render(
         served.templates, outcome, hook_instance="", base_url=None, patient_id=patient or _NOBODY
     )
-    return Answer(response=_response(cards, outcome, explained=True), outcome=outcome)
+    return Answer(response=_response(cards, outcome, {}, explained=True), outcome=outcome)
 
 
 def _served(knowledge: Knowledge, service_id: str, hook: str) -> Served:
@@ -235,10 +239,15 @@ def _outcome(
     return decide(served.program, record, now.astimezone(knowledge.zone), hook)
 
 
-def _response(cards: tuple[Card, ...], outcome: Outcome, *, explained: bool) -> HookResponse:
+def _response(
+    cards: tuple[Card, ...], outcome: Outcome, fetched: Mapping[str, str], *, explained: bool
+) -> HookResponse:
     if not explained:
         return HookResponse(cards=cards)
-    return HookResponse(cards=cards, extension={EXPLANATION_EXTENSION: explain(outcome)})
+    asked = {"fetched": dict(fetched)} if fetched else {}
+    return HookResponse(
+        cards=cards, extension={EXPLANATION_EXTENSION: {**explain(outcome), **asked}}
+    )
 
 
 def _is_explained(request: HookRequest, mode: ExplainMode) -> bool:
@@ -258,9 +267,18 @@ def _refuse_false_silence(request: HookRequest, outcome: Outcome) -> None:
         return
     if _is_partial(request) and not _reaches_back(outcome):
         raise MissingData(
-            f"Only a part of the laboratory results was sent in prefetch key '{OBSERVATIONS}', "
+            f"Only a part of the laboratory results came with prefetch key '{OBSERVATIONS}', "
             "and it is too short to conclude anything from; send more per page."
         )
+
+
+def _why_not_fetched(request: HookRequest) -> str:
+    """Why the FHIR server did not give what the client left out; words of ours alone."""
+    if OBSERVATIONS in request.fetched:
+        return f"the FHIR server did not give them ({request.fetched[OBSERVATIONS]})"
+    if OBSERVATIONS in request.prefetch:
+        return "what the client could not fetch is not asked for again"
+    return "there is no FHIR server with a token that the service may ask"
 
 
 def _is_partial(request: HookRequest) -> bool:

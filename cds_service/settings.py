@@ -128,6 +128,11 @@ class Settings(BaseSettings):
     sandbox_seconds: Annotated[int, Field(ge=1, le=60)] = Field(
         20, description="How long the sandbox waits for a FHIR server, in seconds."
     )
+    signing_keys: Path | None = Field(
+        None,
+        description="The file of the service's own signing keys, for FHIR servers where it is "
+        "registered; `cds-service keys new` makes it.",
+    )
     fhir_max_pages: PositiveInt = Field(
         10, description="The most pages that are read of one search on a FHIR server."
     )

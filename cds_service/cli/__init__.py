@@ -16,9 +16,11 @@ from cds_service.cli.docs import docs
 from cds_service.cli.evaluate import evaluate
 from cds_service.cli.explain import explain
 from cds_service.cli.feedback import feedback
+from cds_service.cli.keys import keys
 from cds_service.cli.prefetch import prefetch_sheet
 from cds_service.cli.sandbox import sandbox
 from cds_service.cli.serve import demo, serve
+from cds_service.cli.servers import servers
 from cds_service.cli.settings import settings
 from cds_service.errors import (
     Busy,
@@ -86,6 +88,8 @@ for command in (
     docs,
     explain,
     clients,
+    servers,
+    keys,
     feedback,
     database,
     prefetch_sheet,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from cds_service.knowledge.pack import PackFiles
+    from cds_service.knowledge.folders import PackFiles
     from cds_service.knowledge.problems import Format, Problem
     from cds_service.knowledge.site_file import SiteFile
 
@@ -57,7 +57,7 @@ def check(
       cds-service check cards/liver --nudge
       cds-service check cards --format sarif > problems.sarif
     """
-    from cds_service.knowledge.pack import pack_folders, read_files
+    from cds_service.knowledge.folders import pack_folders, read_files
     from cds_service.knowledge.site_file import no_such_pack
 
     place, shown = _place(folder)
@@ -173,7 +173,9 @@ def _nudge(files: "PackFiles", processes: int | None) -> tuple[tuple["Problem", 
             bar.update(done * 100 // total - bar.pos)
 
         report = nudge_pack(files, processes=processes or os.cpu_count() or 1, progress=progress)
-    return report.problems, f"{report.tried} changes tried, {len(report.problems)} unnoticed"
+    kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(report.kinds.items()))
+    said = f"{report.tried} changes tried ({kinds}), {len(report.problems)} unnoticed"
+    return report.problems, said
 
 
 @click.command()
@@ -182,14 +184,16 @@ def lock(folder: Path | None) -> None:
     """Record the meaning of every rule with its version in lock.json.
 
     `cds-service check` refuses a rule whose meaning changed while its version did not. Raise the
-    version first, then run this.
+    version and tell of it in the history first, then run this. Versions are only ever added: what
+    an older one meant stays recorded.
 
     \b
     Examples:
       cds-service lock cards/liver
     """
-    from cds_service.knowledge.lock import check_lock, read_lock, write_lock
-    from cds_service.knowledge.pack import build_pack, pack_folders, read_files
+    from cds_service.knowledge.folders import pack_folders, read_files
+    from cds_service.knowledge.lock import RENEW, check_lock, read_lock, write_lock
+    from cds_service.knowledge.pack import build_pack
     from cds_service.knowledge.problems import print_problems
 
     place, shown = _place(folder)
@@ -198,8 +202,8 @@ def lock(folder: Path | None) -> None:
         files = read_files(pack_folder, name)
         pack, problems = build_pack(files)
         if pack is not None and not problems and (there := read_lock(pack_folder)) is not None:
-            # a meaning that changed under its old version is not to be locked over
-            problems = [one for one in check_lock(files, pack, there) if one.code == "K701"]
+            # what a new entry does not mend is not to be locked over
+            problems = [one for one in check_lock(files, pack, there) if one.remedy != RENEW]
         if pack is None or problems:
             click.echo(print_problems(problems, "text"))
             sys.exit(1)

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cds-service explain RULE`: one rule in words, with its cases and evidence."""
+"""`cds-service explain NAME`: one rule in words with its evidence and versions, or a pack."""
 
 import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+if TYPE_CHECKING:
+    from cds_service.knowledge.model import Change, Pack
+
 
 @click.command()
-@click.argument("rule", required=False)
-@click.option("--json", "as_json", is_flag=True, help="JSON: id, version, words, cases.")
-def explain(rule: str | None, as_json: bool) -> None:
-    """Show a rule in words; without RULE, list every rule.
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="JSON: id, version, words, history.")
+def explain(name: str | None, as_json: bool) -> None:
+    """Show a rule, or a pack, in words with its versions; without NAME, list every rule.
 
     For one patient's decisions see `cds-service evaluate FILE --explain`.
 
@@ -18,36 +23,59 @@ def explain(rule: str | None, as_json: bool) -> None:
     Examples:
       cds-service explain
       cds-service explain alt-very-low
+      cds-service explain liver
     """
     import json
-    from difflib import get_close_matches
 
     from cds_service.knowledge.site import load_packs_at
-    from cds_service.knowledge.words import rule_in_words
+    from cds_service.knowledge.words import pack_in_words, rule_in_words
     from cds_service.settings import cards_folder, load_settings
 
     settings = load_settings()
     packs = load_packs_at(cards_folder(settings), settings.site_file)
-    rules = {one.id: (one, pack) for pack in packs for one in pack.rules.values()}
-    if rule is None:
-        listed = [
-            {"id": one.id, "version": one.version, "indicator": one.indicator, "title": one.title}
-            for one, _ in rules.values()
-        ]
-        if as_json:
-            click.echo(json.dumps(listed, indent=2))
-        else:
-            for line in listed:
-                click.echo(f"{line['id']:<36} {line['indicator']:<9} {line['title']}")
+    if name is None:
+        _list(packs, as_json=as_json)
         return
-    if rule not in rules:
-        near = get_close_matches(rule, rules, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        click.echo(f"there is no rule '{rule}'{hint}", err=True)
-        sys.exit(2)
-    found, pack = rules[rule]
-    words = rule_in_words(found, pack)
+    rules = {one.id: (one, pack) for pack in packs for one in pack.rules.values()}
+    by_id = {pack.id: pack for pack in packs}
+    if name in rules:
+        rule, pack = rules[name]
+        words, version, history = rule_in_words(rule, pack), rule.version, rule.history
+    elif name in by_id:
+        pack = by_id[name]
+        words, version, history = pack_in_words(pack), pack.version, pack.history
+    else:
+        _unknown(name, (*rules, *by_id))
     if as_json:
-        click.echo(json.dumps({"id": found.id, "version": found.version, "words": words}, indent=2))
+        told = {"id": name, "version": version, "words": words, "history": _plain(history)}
+        click.echo(json.dumps(told, indent=2))
     else:
         click.echo(words)
+
+
+def _list(packs: Iterable["Pack"], *, as_json: bool) -> None:
+    import json
+
+    listed = [
+        {"id": one.id, "version": one.version, "indicator": one.indicator, "title": one.title}
+        for pack in packs
+        for one in pack.rules.values()
+    ]
+    if as_json:
+        click.echo(json.dumps(listed, indent=2))
+    else:
+        for line in listed:
+            click.echo(f"{line['id']:<36} {line['indicator']:<9} {line['title']}")
+
+
+def _unknown(name: str, known: Iterable[str]) -> NoReturn:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(known), n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    click.echo(f"there is no rule '{name}'{hint}", err=True)
+    sys.exit(2)
+
+
+def _plain(history: Iterable["Change"]) -> list[dict[str, str]]:
+    return [{"version": one.version, "date": one.date, "change": one.change} for one in history]

@@ -19,13 +19,16 @@ State = Literal["found", "nothing", "failed"]
 class Fetched:
     """The answer to one question: what was found, and whether that is all there is.
 
-    `faulty` says that an error was told of beside what was found.
+    `faulty` says that an error was told of beside what was found; `total` is how many matches the
+    server says there are (0 if it does not say), `matches` how many came.
     """
 
     state: State
     entries: tuple[Entry, ...] = ()
     partial: bool = False
     faulty: bool = False
+    total: int = 0
+    matches: int = 0
     next_page: str | None = None
 
 
@@ -53,13 +56,14 @@ def page_of(bundle: Bundle, max_depth: int) -> Fetched:
     faulty = _collect(bundle, max_depth, entries)
     if faulty and not entries:
         return FAILED
-    next_page = next_of(bundle)
-    state: State = "found" if entries else "nothing"
+    next_page, total, matches = next_of(bundle), _total(bundle), _matches(bundle)
     return Fetched(
-        state=state,
+        state="found" if entries else "nothing",
         entries=tuple(entries),
-        partial=next_page is not None or faulty or _total(bundle) > _matches(bundle),
+        partial=next_page is not None or faulty or total > matches,
         faulty=faulty,
+        total=total,
+        matches=matches,
         next_page=next_page,
     )
 
@@ -67,17 +71,22 @@ def page_of(bundle: Bundle, max_depth: int) -> Fetched:
 def joined(pages: Sequence[Fetched], *, whole: bool) -> Fetched:
     """The pages of one search as one answer; `whole` says that no page is missing.
 
-    A page that failed tells of nothing, and makes what the others hold a part.
+    A page that failed tells of nothing, and makes what the others hold a part. So does a server
+    that has more matches than it sent.
     """
     entries = tuple(entry for page in pages for entry in page.entries)
     faulty = any(page.faulty or page.state == "failed" for page in pages)
     if not entries and (faulty or not whole):
         return FAILED
+    total = max((page.total for page in pages), default=0)
+    matches = sum(page.matches for page in pages)
     return Fetched(
         state="found" if entries else "nothing",
         entries=entries,
-        partial=faulty or not whole,
+        partial=faulty or not whole or total > matches,
         faulty=faulty,
+        total=total,
+        matches=matches,
     )
 
 

@@ -6,13 +6,13 @@ is time. A token goes to the server it is for and nowhere else; a next page is a
 (SMART App Launch 2.2, "Backend Services": tokens are not forwarded to other servers).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
 from time import sleep
 from typing import Final, Protocol
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
 from msgspec import DecodeError
 from urllib3.exceptions import InvalidHeader
@@ -113,7 +113,7 @@ class FhirClient:
     """Asks FHIR servers; for all threads of a process. Connections are kept and used again."""
 
     def __init__(self, *, most_bytes: int, most_pages: int, patience: float | None = None) -> None:
-        """Read no page longer than `most_bytes` and no more than `most_pages` of a search."""
+        """Read no more than `most_bytes` and `most_pages` of the answer to a query."""
         self._patience = patience
         self._most_bytes = most_bytes
         self._most_pages = most_pages
@@ -128,17 +128,16 @@ class FhirClient:
 
     def more(self, access: Access, next_page: str, left: Left) -> Found:
         """The pages from a `next` link on, which came with the first page of a search."""
-        url = urljoin(f"{access.server.base}/", next_page)
-        if not is_inside(url, access.server.base):
+        url = _next_url(f"{access.server.base}/", next_page, access.server.base)
+        if url is None:
             return Found(failure="foreign-page")
         return self._collected(access, url, left)
 
-    def ask_all(self, access: Access, queries: Mapping[str, str], left: Left) -> dict[str, Found]:
-        """The answers to independent queries, by their keys, asked at the same time."""
-        waiting = {
-            key: self._threads.submit(self.ask, access, query, left)
-            for key, query in queries.items()
-        }
+    def at_once(self, jobs: Mapping[str, Callable[[], Found]]) -> dict[str, Found]:
+        """What several independent questions give, by their keys, asked at the same time."""
+        if len(jobs) == 1:
+            return {key: job() for key, job in jobs.items()}
+        waiting = {key: self._threads.submit(job) for key, job in jobs.items()}
         return {key: one.result() for key, one in waiting.items()}
 
     def transport(self, reach: Reach) -> Transport:
@@ -164,8 +163,10 @@ class FhirClient:
     def _pages(self, access: Access, url: str, left: Left, asked: frozenset[str]) -> Iterator[Page]:
         """Each page; raises `Failed` where the next one cannot be had."""
         seen: set[str] = set()
+        room = self._most_bytes
         while True:
-            page = self._page(access, url, left)
+            page = self._page(access, url, left, room)
+            room -= len(page.body)
             if asked and not isinstance(page.resource, Bundle):
                 raise Failed("not-fhir")
             if not seen and not _ignored(page.resource, asked).isdisjoint(_WHOSE):
@@ -175,14 +176,15 @@ class FhirClient:
             next_page = next_of(page.resource) if isinstance(page.resource, Bundle) else None
             if next_page is None:
                 return
-            url = urljoin(url, next_page)
-            if not is_inside(url, access.server.base):
+            following = _next_url(url, next_page, access.server.base)
+            if following is None:
                 raise Failed("foreign-page")
-            if url in seen or len(seen) >= self._most_pages:
+            if following in seen or len(seen) >= self._most_pages:
                 raise Failed("too-many-pages")
+            url = following
 
-    def _page(self, access: Access, url: str, left: Left) -> Page:
-        answer = self._answer(access, url, left)
+    def _page(self, access: Access, url: str, left: Left, room: int) -> Page:
+        answer = self._answer(access, url, left, room)
         if failed := of_status(answer.status):
             raise failed
         try:
@@ -195,13 +197,18 @@ class FhirClient:
             raise Failed("not-fhir")
         return Page(body=answer.body, resource=resource, unreadable=unreadable)
 
-    def _answer(self, access: Access, url: str, left: Left) -> Answer:
+    def _answer(self, access: Access, url: str, left: Left, room: int) -> Answer:
         """The answer to one request, sent again where that may help and there is time."""
         token = access.bearer.token(left)
         renewed = False
         wait = _FIRST_WAIT
         for remaining in reversed(range(TRIES)):
-            answer = self._once(access, url, token, left, last=not remaining)
+            try:
+                answer = self._once(access, url, token, left, room)
+            except Unanswered:
+                if not remaining:
+                    raise Failed("unreachable") from None
+                answer = None
             if answer is not None and answer.status == 401 and token and not renewed:
                 renewed = True
                 if (token := access.bearer.renewed(token, left)) is not None:
@@ -215,14 +222,12 @@ class FhirClient:
             wait *= 2
         raise Failed("unauthorized")
 
-    def _once(
-        self, access: Access, url: str, token: str | None, left: Left, *, last: bool
-    ) -> Answer | None:
-        """One request; `None` if the connection broke and it may be tried again."""
+    def _once(self, access: Access, url: str, token: str | None, left: Left, room: int) -> Answer:
+        """One request; raises `Unanswered` if the connection broke, `Failed` for the rest."""
         headers = {"Accept": "application/fhir+json"}
         if token is not None and access.server.may_see_token:
             headers["Authorization"] = f"Bearer {token}"
-        call = Call(url=url, headers=headers, most_bytes=self._most_bytes)
+        call = Call(url=url, headers=headers, most_bytes=room)
         try:
             return self.transport(access.server.reach).send(call, left)
         except Closed:
@@ -231,10 +236,15 @@ class FhirClient:
             raise Failed("late") from None
         except TooLong:
             raise Failed("too-long") from None
-        except Unanswered:
-            if last:
-                raise Failed("unreachable") from None
-            return None
+
+
+def _next_url(url: str, link: str, base: str) -> str | None:
+    """The address of a link on the page at the URL, if it is on the same server."""
+    try:
+        joined = urljoin(url, link)
+    except ValueError:
+        return None
+    return joined if is_inside(joined, base) else None
 
 
 def is_inside(url: str, base: str) -> bool:
@@ -250,7 +260,7 @@ def is_inside(url: str, base: str) -> bool:
         return False
     if not same or theirs.username is not None:
         return False
-    path = theirs.path
+    path = unquote(theirs.path)
     return path == ours.path or (path.startswith(f"{ours.path}/") and "/.." not in path)
 
 

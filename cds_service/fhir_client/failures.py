@@ -20,7 +20,35 @@ FAILURES: Final = {
     "broken": "the server failed (another 5xx)",
     "outcome": "the server answered with an error in place of data",
     "not-fhir": "the answer is no FHIR resource that was asked for",
+    "other-patient": "the server sent data of another patient",
     "ignored": "the server ignored whose data were asked for",
+    "no-own-token": "the service got no access token of its own",
+    "fewer-scopes": "the service's own token covers nothing of what is asked",
+}
+
+# Why the service got no token of its own, for the administrator.
+REASONS: Final = {
+    "no-keys": "the service has no signing keys; CDS_SIGNING_KEYS names their file",
+    "no-key": "no signing key of the algorithm for this server signs yet",
+    "in-the-clear": "the server has no https, so no token is sent to it",
+    "no-discovery": "its .well-known/smart-configuration is not there, or cannot be read",
+    "no-endpoint": "its .well-known/smart-configuration names no token_endpoint",
+    "endpoint-closed": "its token endpoint may not be called: not by https, or closed to us",
+    "no-method": "it does not take private_key_jwt",
+    "no-algorithm": "it does not take the algorithm of the servers file",
+    "unanswered": "its token endpoint gave no whole answer",
+    "redirected": "its token endpoint sends elsewhere; that is not followed",
+    "no-token": "what its token endpoint sent is no access token",
+    "not-bearer": "its access token is of another type than bearer",
+    "fewer-scopes": "it granted none of the scopes that the service needs",
+    "refused": "its token endpoint refused, without a reason that is known",
+    "failed": "its token endpoint failed (5xx)",
+    "invalid_request": "it says invalid_request: something is missing, or given twice",
+    "invalid_client": "it says invalid_client: the client id, the key or the audience is not known",
+    "invalid_grant": "it says invalid_grant: the grant is not valid",
+    "unauthorized_client": "it says unauthorized_client: the client may not use this grant",
+    "unsupported_grant_type": "it says unsupported_grant_type: it knows no client_credentials",
+    "invalid_scope": "it says invalid_scope: the client may have none of the scopes",
 }
 
 
@@ -30,6 +58,15 @@ class Failed(Exception):
     def __init__(self, word: str) -> None:
         super().__init__(FAILURES[word])
         self.word = word
+
+
+class NoOwnToken(Failed):
+    """The service got no token of its own; `reason` is one of `REASONS`, `said` is it in words."""
+
+    def __init__(self, reason: str, word: str = "no-own-token") -> None:
+        super().__init__(word)
+        self.reason = reason
+        self.said = REASONS[reason]
 
 
 def of_status(status: int) -> Failed | None:

@@ -28,9 +28,9 @@ _LABORATORY = "http://terminology.hl7.org/CodeSystem/observation-category|labora
 _NEWEST = "_sort=-date&_count=200"
 _ALL = "_count=200"
 _WITHOUT_ACCESS = (
-    "The service reads what the prefetch holds and makes no FHIR calls of its own. Without the key "
-    f"'{OBSERVATIONS}' it answers 412; every other key that is left out makes advice less "
-    "certain, and the card says what was not known."
+    "What the prefetch leaves out is fetched with the token of the call, if the service may ask "
+    f"the FHIR server. Without the key '{OBSERVATIONS}' and without access it answers 412; every "
+    "other key that cannot be had makes advice less certain, and the card says what was not known."
 )
 
 

@@ -46,7 +46,8 @@ class HookRequest:
     """One call of a hook, checked. `prefetch` holds the keys that were asked for only.
 
     A key with a value that is no resource is not among them: it counts as not sent. `unreadable`
-    lists what was set aside.
+    lists what was set aside. `fetched` holds what the service asked the FHIR server for itself, by
+    key of discovery: "whole", or a word of `fhir_client.failures`.
     """
 
     hook: str
@@ -61,6 +62,7 @@ class HookRequest:
     prefetch: Mapping[str, Fetched] = field(default_factory=dict)
     extension: Mapping[str, object] = field(default_factory=dict)
     unreadable: tuple[Unreadable, ...] = ()
+    fetched: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_authorization(self) -> bool:

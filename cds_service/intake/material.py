@@ -104,6 +104,18 @@ def material_from_request(request: HookRequest, keys: Mapping[str, str] | None =
     )
 
 
+def kinds_sent(request: HookRequest, keys: Mapping[str, str] | None = None) -> frozenset[Kind]:
+    """The kinds that the client asked for, also where it failed or found nothing."""
+    return frozenset(
+        kind for key, found in request.prefetch.items() for kind in _kinds_of(key, found, keys)
+    )
+
+
+def kinds_of_key(key: str) -> frozenset[Kind]:
+    """The kinds that a key of discovery brings."""
+    return _USUAL_KEYS.get(_plain(key), frozenset[Kind]())
+
+
 def material_from_resources(
     found: Fetched,
     *,
@@ -129,12 +141,15 @@ def material_from_resources(
 
 def _kinds_of(key: str, found: Fetched, keys: Mapping[str, str] | None) -> frozenset[Kind]:
     name = keys.get(key, key) if keys else key
-    plain = "".join(letter for letter in name.lower() if letter.isalpha())
-    asked, inside = _USUAL_KEYS.get(plain, frozenset[Kind]()), _kinds_in(found)
+    asked, inside = kinds_of_key(name), _kinds_in(found)
     # Other resources than those asked for are no answer: to take them for one would be silence.
     if found.entries and asked.isdisjoint(inside) and not _is_report(found):
         return inside
     return asked | inside
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalpha())
 
 
 def _is_report(found: Fetched) -> bool:

@@ -26,6 +26,7 @@ from cds_service.knowledge.conditions import (
 )
 from cds_service.knowledge.explainers import check_explainers
 from cds_service.knowledge.files import Document, Where
+from cds_service.knowledge.history import check_history
 from cds_service.knowledge.model import Fact, Pack
 from cds_service.knowledge.problems import Mark, Problem
 from cds_service.knowledge.reads import conditions_of
@@ -47,6 +48,7 @@ def check_pack(pack: Pack, documents: Mapping[str, Document]) -> list[Problem]:
         *_hooks(pack, documents),
         *_previous(pack, documents),
         *_texts(pack, documents),
+        *_histories(pack, documents),
         *check_explainers(pack),
     ]
 
@@ -204,6 +206,13 @@ def _previous(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem
                 mark = documents[f"rules/{rule.id}.yaml"].mark(("about",))
                 message = f"the previous test of {other} is never known: the rule is not about it"
                 yield Problem("K205", mark, message)
+
+
+def _histories(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
+    yield from check_history("the pack", pack.version, pack.history, documents["pack.yaml"])
+    for rule in pack.rules.values():
+        document = documents[f"rules/{rule.id}.yaml"]
+        yield from check_history("the rule", rule.version, rule.history, document)
 
 
 def _texts(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:

@@ -126,11 +126,12 @@ def check_explainers(pack: Pack) -> Iterator[Problem]:
                 yield Problem("K305", mark, f"there is no marker '{name}'", remedy)
                 continue
             yield from _whole(explainer, marker)
+            known = names_in_explainers(marker, pack)
             for section in explainer.sections:
                 yield from _check_names(explainer, section, marker, pack)
                 for part, text in section.parts.items():
                     yield from _check_part(explainer, section, part)
-                    yield from _check_text(explainer, text, marker, pack)
+                    yield from _check_text(explainer, text, marker, known)
 
 
 def _whole(explainer: Explainer, marker: Marker) -> Iterator[Problem]:
@@ -179,7 +180,9 @@ def _check_part(explainer: Explainer, section: Section, part: str) -> Iterator[P
         yield Problem("K104", mark, f"'### {part}' belongs under a band only")
 
 
-def _check_text(explainer: Explainer, text: str, marker: Marker, pack: Pack) -> Iterator[Problem]:
+def _check_text(
+    explainer: Explainer, text: str, marker: Marker, known: frozenset[str]
+) -> Iterator[Problem]:
     for code, piece, message, remedy in wording(text):
         yield Problem(code, _mark(explainer.file, explainer.lines, piece), message, remedy)
     try:
@@ -188,7 +191,6 @@ def _check_text(explainer: Explainer, text: str, marker: Marker, pack: Pack) -> 
         mark = _mark(explainer.file, explainer.lines, text.split("\n")[error.line - 1])
         yield Problem("K501", mark, str(error))
         return
-    known = names_in_explainers(marker, pack)
     for placeholder in found:
         if str(placeholder) not in known:
             mark = _mark(explainer.file, explainer.lines, str(placeholder))

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`lock.json`: the version of each rule and a hash of what it means, checked in CI.
+"""`lock.json`: every version of each rule and a hash of what it means, checked in CI.
 
 A rule whose meaning changed needs a new version. The meaning is the parsed tree: conditions,
-indicator, windows, orders and texts. Evidence, cases, comments and the way a number is written
-(`5` or `5.0`) are not part of it. What rules share (markers, measures, facts, orders, precedence
-and scope) is locked under the version of the pack.
+indicator, windows, orders and texts. Evidence, history, cases, comments and the way a number is
+written (`5` or `5.0`) are not part of it. What rules share (markers, measures, facts, orders,
+precedence and scope) is locked under the version of the pack.
+
+Older versions stay: a version that was locked never gets another meaning, and no rule loses its
+place. Only a draft may change under its version, and its entry says that it is one.
 """
 
 import json
@@ -17,36 +20,31 @@ from typing import Any, TypeAlias
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.files import read_text
-from cds_service.knowledge.model import Pack, Rule
-from cds_service.knowledge.pack import PackFiles
+from cds_service.knowledge.folders import PackFiles
+from cds_service.knowledge.history import missing, ordered
+from cds_service.knowledge.model import Change, Pack, Rule
 from cds_service.knowledge.problems import Mark, Problem
 
 LOCK_FILE = "lock.json"
-RAISE = "raise the version, then run `cds-service lock`"
+RAISE = "raise the version, add a line to the history, then run `cds-service lock`"
 RENEW = "run `cds-service lock`"
+_RESTORE = "bring it back from version control; `cds-service lock` makes a new one where none is"
+_DRAFT = "draft "  # before the hash of a version that no patient has met
 _PARTS = ("facts", "markers", "measures", "orders", "precedence", "scope")
 # Names, places, labels for people and the author's spelling of a number decide nothing.
 _NOT_MEANT = frozenset(
-    ("version", "evidence", "last_review", "file", "lines", "written", "time_critical")
+    ("version", "evidence", "last_review", "file", "lines", "written", "time_critical", "history")
 )
 _Json: TypeAlias = "bool | int | str | list[_Json] | dict[str, _Json] | None"
-
-
-@dataclass(frozen=True, slots=True)
-class Locked:
-    """A version and the hash of what is meant by it."""
-
-    version: str
-    meaning: str
+Versions: TypeAlias = Mapping[str, str]  # version -> hash of its meaning, newest first
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """What `lock.json` holds: the pack's version, its shared parts by name, its rules by id."""
+    """What `lock.json` holds: by version the shared parts of the pack, by id the rules."""
 
-    version: str
-    parts: Mapping[str, str]
-    rules: Mapping[str, Locked]
+    pack: Mapping[str, Mapping[str, str]]  # version -> part -> hash, newest version first
+    rules: Mapping[str, Versions]
 
 
 def meaning_hash(meant: object) -> str:
@@ -55,31 +53,38 @@ def meaning_hash(meant: object) -> str:
     return sha256(text.encode("ascii")).hexdigest()[:32]
 
 
-def lock_of(pack: Pack) -> Lock:
-    """The lock that is right for this pack."""
-    return Lock(
-        version=pack.version,
-        parts={part: meaning_hash(getattr(pack, part)) for part in _PARTS},
-        rules={
-            rule.id: Locked(rule.version, meaning_hash(rule))
-            for rule in sorted(pack.rules.values(), key=lambda rule: rule.id)
-        },
-    )
+def newest(versions: Mapping[str, Any]) -> str:
+    """The highest of these versions."""
+    return max(versions, key=ordered)
+
+
+def lock_of(pack: Pack, before: Lock | None = None) -> Lock:
+    """The lock that is right for this pack after this one: older versions stay as they are."""
+    there = before or Lock({}, {})
+    rules: dict[str, Versions] = dict(there.rules)
+    for rule in pack.rules.values():
+        rules[rule.id] = _with(there.rules.get(rule.id, {}), rule.version, _meaning(rule))
+    parts = {part: meaning_hash(getattr(pack, part)) for part in _PARTS}
+    return Lock(_with(there.pack, pack.version, parts), dict(sorted(rules.items())))
+
+
+def _meaning(rule: Rule) -> str:
+    return (_DRAFT if rule.status == "draft" else "") + meaning_hash(rule)
+
+
+def _with(versions: Mapping[str, Any], version: str, meaning: object) -> dict[str, Any]:
+    """The versions and this one; what was locked stays, unless it was a draft."""
+    locked = versions.get(version)
+    if locked is None or (isinstance(locked, str) and locked.startswith(_DRAFT)):
+        versions = {**versions, version: meaning}
+    return {one: versions[one] for one in sorted(versions, key=ordered, reverse=True)}
 
 
 def write_lock(folder: Path, pack: Pack) -> None:
-    """Write the lock of the pack: sorted, one line an entry, so that changes read well."""
-    lock = lock_of(pack)
-    rules = {
-        name: {"version": entry.version, "meaning": entry.meaning}
-        for name, entry in lock.rules.items()
-    }
-    sections = (
-        f'  "version": {json.dumps(lock.version)}',
-        _section("parts", lock.parts),
-        _section("rules", rules),
-    )
-    text = "{\n" + ",\n".join(sections) + "\n}\n"
+    """Add the versions of the pack to its lock, one line each, so that changes read well."""
+    lock = lock_of(pack, read_lock(folder))
+    data = {"pack": lock.pack, "rules": lock.rules}
+    text = json.dumps(data, indent=2) + "\n"
     (folder / LOCK_FILE).write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -95,7 +100,7 @@ def read_lock(folder: Path, shown: str | None = None) -> Lock | None:
     try:
         return _lock(json.loads(text))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        problem = Problem("K702", Mark(where, 1, 1), "the lock cannot be read", RENEW)
+        problem = Problem("K702", Mark(where, 1, 1), "the lock cannot be read", _RESTORE)
         raise KnowledgeError((problem,)) from error
 
 
@@ -104,15 +109,11 @@ def check_lock(files: PackFiles, pack: Pack, lock: Lock | None) -> list[Problem]
     here = Mark(f"{files.shown}/{LOCK_FILE}", 1, 1)
     if lock is None:
         return [Problem("K702", here, "there is no lock", RENEW)]
-    right = lock_of(pack)
-    problems: list[Problem] = []
-    problems.extend(_of_pack(right, lock, files.documents["pack.yaml"].mark(("version",))))
+    mark = files.documents["pack.yaml"].mark(("version",))
+    problems = [*_of_pack(pack, lock, mark)]
     for rule in pack.rules.values():
         mark = files.documents[f"rules/{rule.id}.yaml"].mark(("version",))
-        locked = lock.rules.get(rule.id)
-        if not _may_change(rule, locked):
-            name = f"the rule '{rule.id}'"
-            problems.extend(_difference(name, right.rules[rule.id], locked, mark))
+        problems.extend(_of_rule(rule, lock.rules.get(rule.id, {}), mark))
     for vanished in sorted(lock.rules.keys() - pack.rules.keys()):
         message = f"the rule '{vanished}' is gone; its id may never mean something else"
         remedy = "keep it with 'status: retired'; " + RENEW
@@ -120,48 +121,61 @@ def check_lock(files: PackFiles, pack: Pack, lock: Lock | None) -> list[Problem]
     return problems
 
 
-def _of_pack(right: Lock, lock: Lock, mark: Mark) -> Iterator[Problem]:
-    changed = [part for part, meaning in right.parts.items() if lock.parts.get(part) != meaning]
-    name = f"the pack ({', '.join(changed)})" if changed else "the pack"
-    now = Locked(right.version, ", ".join(changed))
-    return _difference(name, now, Locked(lock.version, ""), mark)
+def _of_pack(pack: Pack, lock: Lock, mark: Mark) -> Iterator[Problem]:
+    locked = lock.pack.get(pack.version)
+    yield from _standing("the pack", pack.version, lock.pack, mark)
+    yield from _untold("the pack", pack.history, lock.pack, mark)
+    if locked is not None:
+        right = lock_of(pack).pack[pack.version]
+        changed = [part for part, meaning in right.items() if locked.get(part) != meaning]
+        if changed:
+            message = f"the pack ({', '.join(changed)}) means something else than before"
+            yield Problem("K701", mark, message, RAISE)
 
 
-def _may_change(rule: Rule, locked: Locked | None) -> bool:
-    return rule.status == "draft" and locked is not None and locked.version == rule.version
-
-
-def _difference(name: str, now: Locked, locked: Locked | None, mark: Mark) -> Iterator[Problem]:
-    if locked is None:
-        yield Problem("K702", mark, f"{name} is not in the lock", RENEW)
-    elif _ordered(now.version) < _ordered(locked.version):
-        message = f"the version of {name} went down from {locked.version}"
-        yield Problem("K702", mark, message, "versions only go up")
-    elif now.version != locked.version:
-        yield Problem("K702", mark, f"{name} has a new version, the lock does not", RENEW)
-    elif now.meaning != locked.meaning:
+def _of_rule(rule: Rule, versions: Versions, mark: Mark) -> Iterator[Problem]:
+    name, locked = f"the rule '{rule.id}'", versions.get(rule.version)
+    yield from _standing(name, rule.version, versions, mark)
+    yield from _untold(name, rule.history, versions, mark)
+    if locked is None or (rule.status == "draft" and locked.startswith(_DRAFT)):
+        return
+    if locked != _meaning(rule):
         yield Problem("K701", mark, f"{name} means something else than before", RAISE)
 
 
-def _ordered(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
+def _standing(
+    name: str, version: str, versions: Mapping[str, object], mark: Mark
+) -> Iterator[Problem]:
+    """The version is in the lock, and it is the highest one there."""
+    if not versions:
+        yield Problem("K702", mark, f"{name} is not in the lock", RENEW)
+    elif ordered(version) < ordered(highest := newest(versions)):
+        message = f"the version of {name} went down from {highest}"
+        yield Problem("K702", mark, message, "versions only go up")
+    elif version not in versions:
+        yield Problem("K702", mark, f"{name} has a new version, the lock does not", RENEW)
 
 
-def _section(name: str, entries: Mapping[str, object]) -> str:
-    lines = [f"    {json.dumps(key)}: {json.dumps(entries[key])}" for key in sorted(entries)]
-    return f'  "{name}": {{\n' + ",\n".join(lines) + "\n  }"
+def _untold(
+    name: str, history: tuple[Change, ...], versions: Mapping[str, object], mark: Mark
+) -> Iterator[Problem]:
+    """Versions that were locked, and of which the history no longer tells."""
+    told = {line.version for line in history}
+    return (missing(name, version, mark) for version in versions if version not in told)
 
 
 def _lock(data: Any) -> Lock:
-    rules = {
-        str(name): Locked(str(entry["version"]), str(entry["meaning"]))
-        for name, entry in data["rules"].items()
+    pack = {
+        str(version): {str(part): str(meaning) for part, meaning in parts.items()}
+        for version, parts in data["pack"].items()
     }
-    parts = {str(name): str(meaning) for name, meaning in data["parts"].items()}
-    lock = Lock(str(data["version"]), parts, rules)
-    for version in (lock.version, *(entry.version for entry in rules.values())):
-        _ordered(version)
-    return lock
+    rules = {
+        str(name): {str(version): str(meaning) for version, meaning in versions.items()}
+        for name, versions in data["rules"].items()
+    }
+    for version in (*pack, *(one for versions in rules.values() for one in versions)):
+        ordered(version)
+    return Lock(pack, rules)
 
 
 def _plain(value: object) -> _Json:

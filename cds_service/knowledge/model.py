@@ -230,6 +230,15 @@ class CardText:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One version of a rule or of a pack: its number, its day and what changed, in words."""
+
+    version: str
+    date: str
+    change: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """When a card appears, how urgent it is and what it proposes."""
 
@@ -250,6 +259,7 @@ class Rule:
     texts: Mapping[str, CardText]
     last_review: str | None
     time_critical: bool = False  # asks for action within hours
+    history: tuple[Change, ...] = ()  # newest first
 
 
 SectionKind: TypeAlias = Literal["what it is", "the scale", "band", "with", "topic"]
@@ -372,4 +382,5 @@ class Pack:
     marker_names: Mapping[str, str] = field(default_factory=dict)
     explainers: Mapping[str, Mapping[str, Explainer]] = field(default_factory=dict)  # by language
     approved_by: str | None = None  # the clinician who approved the rules
+    history: tuple[Change, ...] = ()  # newest first
     site: SiteChanges | None = None

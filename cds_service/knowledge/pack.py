@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A folder of knowledge files -> a pack, or all of its problems at once.
 
-`read_files` reads the folder once; `build_pack` makes the pack of what was read. They are two
-steps so that the nudger can change one value in memory and build again.
+`read_files` (in `folders`) reads the folder once; `link_pack` makes the pack of what was read and
+`build_pack` checks it besides. They are steps, so that the nudger can change one value in memory
+and build again.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
@@ -15,9 +16,10 @@ from pydantic import BaseModel
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge import checks
-from cds_service.knowledge.explainers import by_language, read_explainer
-from cds_service.knowledge.files import Data, Document, parse, read_text
-from cds_service.knowledge.model import CardText, Explainer, Pack
+from cds_service.knowledge.explainers import by_language
+from cds_service.knowledge.files import Document
+from cds_service.knowledge.folders import SINGLE, PackFiles, pack_folders, read_files
+from cds_service.knowledge.model import CardText, Pack
 from cds_service.knowledge.phrases import MarkerWords, Phrases, Vocabulary
 from cds_service.knowledge.problems import Mark, Problem
 from cds_service.knowledge.read_markers import (
@@ -29,7 +31,7 @@ from cds_service.knowledge.read_markers import (
 )
 from cds_service.knowledge.read_pack import PackHead, read_pack_head, read_sources
 from cds_service.knowledge.read_patient import read_fact, read_measure, read_order
-from cds_service.knowledge.read_rules import read_card_text, read_evidence, read_rule
+from cds_service.knowledge.read_rules import read_evidence, read_rule
 from cds_service.knowledge.shapes import (
     FactShape,
     MarkerShape,
@@ -37,22 +39,10 @@ from cds_service.knowledge.shapes import (
     OrderShape,
     PackShape,
     RuleShape,
-    Shape,
     read_shape,
 )
 
-FOLDERS: dict[str, type[Shape]] = {
-    "markers": MarkerShape,
-    "measures": MeasureShape,
-    "facts": FactShape,
-    "orders": OrderShape,
-    "rules": RuleShape,
-}
-EXPLAIN = "explain"
 NOBODY_YET = "nobody yet"  # `approved by:` of a pack that no clinician has approved
-SINGLE = ("pack.yaml", "units.yaml", "sources.yaml")
-_IGNORED = {"README.md", "CHANGELOG.md", "lock.json"}
-_TEXT_PARTS = 3  # stem, language, md
 ModelT = TypeVar("ModelT", bound=BaseModel)
 ShapeT = TypeVar("ShapeT", bound=RuleShape | MarkerShape | MeasureShape | FactShape | OrderShape)
 ReadT = TypeVar("ReadT")
@@ -67,28 +57,6 @@ class Named(Protocol):
 
 
 NamedT = TypeVar("NamedT", bound=Named)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackFiles:
-    """What a folder holds: documents and card texts by path inside the folder."""
-
-    shown: str
-    documents: Mapping[str, Document]
-    texts: Mapping[str, CardText] = field(default_factory=dict)
-    explainers: tuple[Explainer, ...] = ()
-    problems: tuple[Problem, ...] = ()
-
-    def having(self, path: str, data: Data) -> "PackFiles":
-        """The same files with other data in one of them."""
-        changed = replace(self.documents[path], data=data)
-        return replace(self, documents={**self.documents, path: changed})
-
-    def of(self, folder: str) -> Iterator[tuple[str, Document]]:
-        """The documents of one folder, in order of their paths."""
-        for path in sorted(self.documents):
-            if path.startswith(f"{folder}/"):
-                yield path, self.documents[path]
 
 
 def load_pack(folder: Path, shown: str | None = None) -> Pack:
@@ -124,77 +92,6 @@ def load_library(cards: Path, shown: str | None = None) -> tuple[tuple[Pack, Pac
     return tuple(library)
 
 
-def pack_folders(cards: Path) -> tuple[Path, ...]:
-    """The folder itself if it is a pack, else every folder in it that holds a `pack.yaml`."""
-    if (cards / "pack.yaml").is_file():
-        return (cards,)
-    if not cards.is_dir():
-        return ()
-    return tuple(sorted(path.parent for path in cards.glob("*/pack.yaml")))
-
-
-def read_files(folder: Path, shown: str) -> PackFiles:
-    """Every file of the folder as plain data; problems of form are kept with it."""
-    documents: dict[str, Document] = {}
-    texts: dict[str, CardText] = {}
-    explainers: list[Explainer] = []
-    problems: list[Problem] = []
-    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
-        inside = path.relative_to(folder).as_posix()
-        if inside.split("/", maxsplit=1)[0] in _IGNORED or path.name.startswith("."):
-            continue
-        where = f"{shown}/{inside}"
-        if not _belongs(inside):
-            remedy = (
-                "markers, measures, facts, orders and rules hold .yaml; "
-                "rules and explain hold .LANGUAGE.md"
-            )
-            problems.append(
-                Problem("K109", Mark(where, 1, 1), "no file of this kind belongs here", remedy)
-            )
-            continue
-        text = read_text(path, where)
-        if isinstance(text, Problem):
-            problems.append(text)
-        elif inside.startswith(f"{EXPLAIN}/"):
-            explainer, found = read_explainer(text, where)
-            problems.extend(found)
-            explainers.extend([explainer] if explainer else [])
-        elif inside.endswith(".md"):
-            language = path.name.split(".")[-2]
-            card_text, found = read_card_text(text, where, language)
-            problems.extend(found)
-            if card_text is not None:
-                texts[inside] = card_text
-        else:
-            documents[inside], found = parse(text, where)
-            problems.extend(found)
-    problems.extend(
-        Problem("K108", Mark(f"{shown}/{name}", 1, 1), "is missing")
-        for name in SINGLE
-        if name not in documents and not (folder / name).is_file()
-    )
-    return PackFiles(
-        shown=shown,
-        documents=documents,
-        texts=texts,
-        explainers=tuple(explainers),
-        problems=tuple(problems),
-    )
-
-
-def _belongs(inside: str) -> bool:
-    parts = inside.split("/")
-    if len(parts) == 1:
-        return inside in SINGLE
-    if len(parts) != 2:
-        return False
-    pieces = parts[1].split(".")
-    if len(pieces) == _TEXT_PARTS and pieces[-1] == "md":
-        return parts[0] in {"rules", EXPLAIN}
-    return parts[0] in FOLDERS and parts[1].endswith(".yaml")
-
-
 @dataclass(slots=True)
 class PackCache:
     """What was read of unchanged documents, for building again with one of them changed."""
@@ -212,14 +109,21 @@ def build_pack(
     files: PackFiles, cache: PackCache | None = None
 ) -> tuple[Pack | None, list[Problem]]:
     """The pack of these files with every problem found; no pack if one could not be made."""
+    pack, problems = link_pack(files, cache)
+    if pack is not None and not problems:
+        problems = checks.check_pack(pack, files.documents)
+    return pack, problems
+
+
+def link_pack(
+    files: PackFiles, cache: PackCache | None = None
+) -> tuple[Pack | None, list[Problem]]:
+    """The same without the checks between files, which take the longest."""
     if any(name not in files.documents for name in SINGLE):
         return None, list(files.problems)
     builder = _Builder(files, cache)
     pack = builder.build()
-    problems = [*files.problems, *builder.problems]
-    if pack is not None and not problems:
-        problems = checks.check_pack(pack, files.documents)
-    return pack, problems
+    return pack, [*files.problems, *builder.problems]
 
 
 class _Builder:
@@ -247,6 +151,7 @@ class _Builder:
         )
         if cache is not None and cache.vocabulary is None:
             cache.vocabulary = self.vocabulary
+        self.same_words = cache is not None and cache.vocabulary == self.vocabulary
 
     def build(self) -> Pack | None:
         source_reader = self._reader("sources.yaml")
@@ -279,6 +184,7 @@ class _Builder:
             url=shape.url,
             usage=shape.usage,
             approved_by=None if shape.approved_by == NOBODY_YET else shape.approved_by,
+            history=head.history,
             notices=tuple(shape.notices),
             services=head.services,
             scope=head.scope,
@@ -317,10 +223,9 @@ class _Builder:
         return frozenset((*stems, *(shape.id for shape in shapes.values())))
 
     def _once(self, path: str, step: str, make: Callable[[], ReadT]) -> ReadT:
-        """What `make` reads, from the cache if neither the file nor the vocabulary changed."""
-        cache, document = self.cache, self.files.documents[path]
-        same_words = step == "shape" or (cache and cache.vocabulary == self.vocabulary)
-        if cache is None or not cache.holds(path, document) or not same_words:
+        """What `make` reads, from the cache if nothing changed that the step reads."""
+        cache = self.cache
+        if cache is None or not self._unchanged(path, step, cache):
             return make()
         if (path, step) not in cache.read:
             before = len(self.problems)
@@ -330,6 +235,15 @@ class _Builder:
         value, problems = cache.read[path, step]
         self.problems.extend(problems)
         return cast("ReadT", value)
+
+    def _unchanged(self, path: str, step: str, cache: PackCache) -> bool:
+        """Whether the file is the same, and what the step needs besides: units, or all words."""
+        documents = self.files.documents
+        if not cache.holds(path, documents[path]):
+            return False
+        if step == "words":
+            return cache.holds("units.yaml", documents["units.yaml"])
+        return step == "shape" or self.same_words
 
     def _read_shape(self, kind: type[ModelT], document: Document) -> ModelT | None:
         if document.file in self.unreadable:
@@ -344,9 +258,10 @@ class _Builder:
     def _words(self, empty: Vocabulary) -> Iterator[tuple[str, MarkerWords]]:
         for path, shape in self.marker_shapes.items():
             # problems of units are noted when the marker itself is read
+            reader = Phrases(self.files.documents[path], empty)
             yield (
                 shape.id,
-                read_words(shape, Phrases(self.files.documents[path], empty), self.units),
+                self._once(path, "words", partial(read_words, shape, reader, self.units)),
             )
 
     def _read(

@@ -6,7 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from cds_service.knowledge.files import Document, Where
+from cds_service.knowledge.history import read_history
 from cds_service.knowledge.model import (
+    Change,
     Example,
     OverrideReason,
     Reason,
@@ -40,6 +42,7 @@ class PackHead:
     override_reasons: tuple[OverrideReason, ...]
     precedence: tuple[Replacement, ...]
     examples: tuple[Example, ...]
+    history: tuple[Change, ...]
 
 
 def read_pack_head(shape: PackShape, reader: Phrases, rules: Collection[str]) -> PackHead:
@@ -61,6 +64,7 @@ def read_pack_head(shape: PackShape, reader: Phrases, rules: Collection[str]) ->
         examples=tuple(
             Example(id=line.id, title=line.title, given=line.given) for line in shape.examples
         ),
+        history=read_history(shape.history),
     )
 
 

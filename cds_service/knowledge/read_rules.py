@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from cds_service.knowledge.conditions import Condition
 from cds_service.knowledge.files import Data, Where, parse
+from cds_service.knowledge.history import read_history
 from cds_service.knowledge.model import PATIENT, CardText, Evidence, Rule, Suggestion, Urgency
 from cds_service.knowledge.phrases import Phrases
 from cds_service.knowledge.problems import Mark, Problem, nearest
@@ -75,6 +76,7 @@ def read_rule(
         texts=texts,
         last_review=shape.last_review,
         time_critical=shape.time_critical == "yes",
+        history=read_history(shape.history),
     )
 
 

@@ -180,6 +180,14 @@ class OrderShape(Shape):
     cases: list[CaseShape]
 
 
+class ChangeShape(Shape):
+    """One version of a history."""
+
+    version: Version
+    date: Day
+    change: Text
+
+
 class SuggestionShape(Shape):
     """One order of a card."""
 
@@ -217,6 +225,7 @@ class RuleShape(Shape):
     also_say: dict[Id, ConditionData] = Field(default_factory=dict)
     evidence: list[EvidenceShape]
     last_review: Day
+    history: list[ChangeShape]
     cases: list[CaseShape]
 
 
@@ -283,6 +292,7 @@ class PackShape(Shape):
     precedence: list[ReplacementShape] = Field(default_factory=list)
     examples: list[ExampleShape] = Field(default_factory=list)
     evidence: list[EvidenceShape]
+    history: list[ChangeShape]
     cases: list[CaseShape] = Field(default_factory=list)
 
 

@@ -14,13 +14,9 @@ from cds_service.errors import KnowledgeError
 from cds_service.knowledge.changes import SiteChanges, SiteValue, SwitchedOff
 from cds_service.knowledge.codes import is_well_formed
 from cds_service.knowledge.files import Data, Document, Where
+from cds_service.knowledge.folders import PackFiles
 from cds_service.knowledge.model import Code, Marker, Order, Pack, Rule
-from cds_service.knowledge.pack import (
-    PackCache,
-    PackFiles,
-    build_pack,
-    load_library,
-)
+from cds_service.knowledge.pack import PackCache, build_pack, load_library
 from cds_service.knowledge.places import (
     changeable,
     find,

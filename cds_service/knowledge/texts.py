@@ -9,6 +9,7 @@ compiled once; `render` fills them.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -105,7 +106,8 @@ class TextError(ValueError):
         self.line = line
 
 
-def placeholders(text: str) -> list[Placeholder]:
+@lru_cache(maxsize=4096)  # a pack is checked again for each change that is tried on it
+def placeholders(text: str) -> tuple[Placeholder, ...]:
     """Every placeholder of a template; raises `TextError` for anything that is more than that."""
     if logic := _LOGIC.search(text):  # Jinja2 drops a comment and a raw block without a trace
         line = text.count("\n", 0, logic.start()) + 1
@@ -114,12 +116,12 @@ def placeholders(text: str) -> list[Placeholder]:
         tree = _DETAIL.parse(text)
     except TemplateSyntaxError as error:
         raise TextError("cannot read the placeholder", error.lineno) from error
-    return [
+    return tuple(
         Placeholder(_path(child), child.lineno)
         for node in tree.body
         for child in node.iter_child_nodes()
         if not isinstance(child, nodes.TemplateData)
-    ]
+    )
 
 
 def _path(node: nodes.Node) -> tuple[str, ...]:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A rule in words, generated from its tree, so that what is read is what is evaluated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cds_service.knowledge.conditions import AllOf, AnyOf, Condition
-from cds_service.knowledge.model import PATIENT, Pack, Rule, Suggestion
+from cds_service.knowledge.model import PATIENT, Change, Pack, Rule, Suggestion
 from cds_service.knowledge.site_words import site_lines
+from cds_service.knowledge.standing import approval
 
 _INDENT = "  "
 
@@ -46,7 +47,26 @@ def _lines(rule: Rule, pack: Pack) -> Iterator[str]:
     for line in rule.evidence:
         who = pack.sources[line.source].title if line.source else "decision of the pack"
         yield f"{_INDENT}- {', '.join(line.backs)}: {' '.join(line.says.split())} [{who}]"
+    yield "Versions"
+    yield from history_in_words(rule.history)
     yield f"Last review: {rule.last_review}. Pack: {pack.id} {pack.version}."
+
+
+def pack_in_words(pack: Pack) -> str:
+    """The pack as text of several lines: who approved it, its rules and its versions."""
+    lines = (
+        f"{pack.title} ({pack.id} {pack.version})",
+        approval(pack),
+        f"Rules: {', '.join(pack.rules)}.",
+        "Versions",
+        *history_in_words(pack.history),
+    )
+    return "\n".join(lines)
+
+
+def history_in_words(history: Iterable[Change]) -> Iterator[str]:
+    """A line for each version, newest first."""
+    return (f"{_INDENT}- {one.version}, {one.date}: {one.change}" for one in history)
 
 
 def _suggestion(suggestion: Suggestion, pack: Pack) -> Iterator[str]:

@@ -228,7 +228,9 @@ class _Adapter(HTTPAdapter):
         super().__init__(pool_maxsize=_POOL)
 
     def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
-        named["ssl_context"] = ssl.create_default_context()
+        context = ssl.create_default_context()
+        context.hostname_checks_common_name = False  # RFC 9525, section 2: a subject is no name
+        named["ssl_context"] = context
         super().init_poolmanager(*arguments, **named)
 
         class Plain(_Watched):

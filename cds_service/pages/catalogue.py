@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rule catalogue: every rule in words from its tree, with cases, evidence and version."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cds_service.decide import Program, compile_pack
 from cds_service.errors import UnknownPage
 from cds_service.knowledge.conditions import Condition
-from cds_service.knowledge.lock import meaning_hash
-from cds_service.knowledge.model import PATIENT, CardText, Indicator, Pack, Priority, Rule
+from cds_service.knowledge.lock import Versions, meaning_hash
+from cds_service.knowledge.model import PATIENT, CardText, Change, Indicator, Pack, Priority, Rule
 from cds_service.knowledge.model import Suggestion as KnownSuggestion
 from cds_service.knowledge.reads import reads_of, sources_of
 from cds_service.knowledge.standing import approval
@@ -44,10 +44,29 @@ class RuleEntry(View, frozen=True, kw_only=True):
     pack: str
 
 
+class Release(View, frozen=True, kw_only=True):
+    """A version, its day, what changed, and the hash of its meaning if the lock has it."""
+
+    version: str
+    date: str
+    change: str
+    meaning: str = ""
+
+
+class PackEntry(View, frozen=True, kw_only=True):
+    """A pack with its versions, newest first."""
+
+    id: str
+    title: str
+    version: str
+    history: tuple[Release, ...]
+
+
 class RuleList(View, frozen=True, kw_only=True):
     """The catalogue, as far as the filter lets it through."""
 
     rules: tuple[RuleEntry, ...]
+    packs: tuple[PackEntry, ...]
     count: int
     markers: tuple[Named, ...]
     approval: str = ""
@@ -111,17 +130,12 @@ class Place(View, frozen=True, kw_only=True):
 
 
 class Version(View, frozen=True, kw_only=True):
-    """The version, the hash of what the rule means, and what the lock file recorded."""
+    """The version, the hash of what the rule means here, and every version there was."""
 
     version: str
     meaning: str
-    locked_version: str = ""
-    locked_meaning: str = ""
-
-    @property
-    def recorded(self) -> bool:
-        """Whether the lock holds this very meaning."""
-        return (self.version, self.meaning) == (self.locked_version, self.locked_meaning)
+    recorded: bool  # whether the lock holds this very meaning
+    history: tuple[Release, ...]
 
 
 class RulePage(View, frozen=True, kw_only=True):
@@ -172,6 +186,7 @@ class Catalogue:
         used = {name for one in every for name in one.markers}
         return RuleList(
             rules=tuple(found),
+            packs=tuple(_pack_entry(pack) for pack in packs),
             count=len(every),
             markers=tuple(
                 Named(id=one.id, title=one.title)
@@ -337,11 +352,29 @@ def _place(name: str, pack: Pack, join: bool) -> Place:
 
 
 def _version(rule: Rule, pack: Pack, knowledge: Knowledge) -> Version:
-    lock = knowledge.locks.get(pack.id)
-    locked = lock.rules.get(rule.id) if lock else None
+    lock, meaning = knowledge.locks.get(pack.id), meaning_hash(rule)
+    locked: Versions = lock.rules.get(rule.id, {}) if lock else {}
     return Version(
         version=rule.version,
-        meaning=meaning_hash(rule),
-        locked_version=locked.version if locked else "",
-        locked_meaning=locked.meaning if locked else "",
+        meaning=meaning,
+        recorded=locked.get(rule.version) == meaning,
+        history=_releases(rule.history, locked),
+    )
+
+
+def _pack_entry(pack: Pack) -> PackEntry:
+    return PackEntry(
+        id=pack.id, title=pack.title, version=pack.version, history=_releases(pack.history, {})
+    )
+
+
+def _releases(history: Iterable[Change], locked: Versions) -> tuple[Release, ...]:
+    return tuple(
+        Release(
+            version=one.version,
+            date=one.date,
+            change=one.change,
+            meaning=locked.get(one.version, ""),
+        )
+        for one in history
     )

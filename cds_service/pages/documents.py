@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from cds_service.pages.catalogue import Catalogue, RulePage, Suggestion
+from cds_service.pages.catalogue import Catalogue, Release, RulePage, Suggestion
 from cds_service.pages.trees import Because, Clause
 from cds_service.pages.truth import Table
 
@@ -43,6 +43,8 @@ def _index(catalogue: Catalogue) -> Iterator[str]:
     for one in view.rules:
         flag = ", time-critical" if one.time_critical else ""
         yield f"| [{_cell(one.title)}]({one.id}.md) | {one.indicator}{flag} | {_cell(one.when)} |"
+    for pack in view.packs:
+        yield from ("", f"## Versions of the pack: {pack.title}", "", *_history(pack.history))
 
 
 def _rule(page: RulePage) -> Iterator[str]:
@@ -152,10 +154,16 @@ def _rest(page: RulePage) -> Iterator[str]:
     for place in page.replaces:
         orders = " and takes over its orders" if place.orders_join else ""
         yield f"- replaces [{place.title}]({place.rule}.md){orders}"
+    yield from ("", "## Versions", "", *_history(page.version.history), "")
     lock = "recorded in the lock file" if page.version.recorded else "not in the lock file yet"
-    yield from ("", "## Version", "")
-    yield f"{page.version.version}, meaning `{page.version.meaning}`, {lock}."
+    yield f"Meaning of {page.version.version}: `{page.version.meaning}`, {lock}."
     yield f"Last review: {page.last_review}."
+
+
+def _history(history: tuple[Release, ...]) -> Iterator[str]:
+    yield from ("| version | date | what changed |", "| --- | --- | --- |")
+    for one in history:
+        yield f"| {one.version} | {one.date} | {_cell(one.change)} |"
 
 
 def _cell(text: str) -> str:

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from cds_service.decide import Program
 from cds_service.knowledge.files import Data
+from cds_service.knowledge.folders import PackFiles
 from cds_service.knowledge.model import Pack
-from cds_service.knowledge.pack import PackFiles
 from cds_service.pages.trees import title_of
 from cds_service.pages.view import View
 from cds_service.rules.answer import Decision

@@ -7,6 +7,7 @@ as one Bundle; what could not be had stays absent, and the query says why.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from urllib.parse import quote
 
@@ -56,13 +57,22 @@ def gather(
     """The answers to the templates, asked at the same time."""
     filled = {key: expanded(template, tokens) for key, template in templates.items()}
     asked = {key: query for key, query in filled.items() if query is not None}
-    found = client.ask_all(access, asked, left)
+    found = ask_all(client, access, asked, left)
     return Gathered(
         prefetch={key: joined(one) for key, one in found.items() if one.pages},
         queries=tuple(
             told(key, filled[key] or template, found.get(key), access.server.base)
             for key, template in templates.items()
         ),
+    )
+
+
+def ask_all(
+    client: FhirClient, access: Access, queries: Mapping[str, str], left: Left
+) -> dict[str, Found]:
+    """The answers to the queries, by their keys, asked at the same time."""
+    return client.at_once(
+        {key: partial(client.ask, access, query, left) for key, query in queries.items()}
     )
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from cds_service.clock import Left
 from cds_service.fhir_client.client import Access, FhirClient, Found
-from cds_service.sandbox.gather import Query, resources_in, told
+from cds_service.sandbox.gather import Query, ask_all, resources_in, told
 from cds_service.sandbox.wire import Json, items
 
 MOST: Final = 20
@@ -54,7 +54,7 @@ def find_people(
     asked = {_BY_NAME: f"Patient?{names}_count={min(most, 200)}"}
     if is_id(text):
         asked = {_BY_ID: f"Patient/{text}", **asked}
-    found = client.ask_all(access, asked, left)
+    found = ask_all(client, access, asked, left)
     listed = {
         person.id: person
         for one in found.values()

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cds_service.knowledge.files import Data, Document, Where
-from cds_service.knowledge.pack import PackFiles
+from cds_service.knowledge.folders import PackFiles
 from cds_service.knowledge.problems import Mark, Problem
 
 ARROW = " -> "

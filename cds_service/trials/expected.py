@@ -29,6 +29,7 @@ _ORDER = re.compile(
     r"(\S+) ([0-9]+)-([0-9]+) days(?: (routine|urgent|asap|stat))?"
     r"(?: (not recommended|recommended))?"
 )
+_ORDER_WORDS = "already ordered, not ordered, answered, not answered, proposed as CODE"
 _KNOWN = {True: "yes", False: "no", None: "not known"}
 
 
@@ -172,8 +173,10 @@ def _of_marker(case: Case, word: str, program: Program, outcome: Outcome) -> str
 
 
 def _amount(marker: Marker, result: LabResult, match: re.Match[str]) -> str | None:
-    value = result.value.exact
-    if value != _in_own_unit(marker, match[1], match[2]):
+    value, wanted = result.value.exact, _in_own_unit(marker, match[1], match[2])
+    if match[2] not in {None, marker.unit}:
+        return f"expected {match[0]}, but {marker.id} is spoken of in {marker.unit or 'no unit'}"
+    if value != wanted:
         return f"expected {match[0]}, got {plain(value) if value is not None else 'a range'}"
     return None
 
@@ -271,10 +274,13 @@ def _of_measure(measure_id: str, word: str, program: Program, outcome: Outcome) 
 
 
 def _of_fact(fact: str, word: str, program: Program, outcome: Outcome) -> str | None:
+    answer = _chooser(program, outcome).facts[fact]
+    found = _KNOWN[answer.known]
+    if name := word.removeprefix("yes by ") if word.startswith("yes by ") else "":
+        return None if name in answer.names else f"expected {word}, got {', '.join(answer.names)}"
     if word not in _KNOWN.values():
-        message = f"cannot read the expectation '{word}': write yes, no or not known"
+        message = f"cannot read the expectation '{word}': write yes, yes by NAME, no or not known"
         raise WordError(message)
-    found = _KNOWN[_chooser(program, outcome).facts[fact].known]
     return None if found == word else f"expected {word}, got {found}"
 
 
@@ -285,9 +291,11 @@ def _of_order(order_id: str, word: str, program: Program, outcome: Outcome) -> s
         "ordered": lambda: is_ordered(order, "routine", None, outcome.record, outcome.now, days),
         "answered": lambda: any(is_answered(order, frame) for frame in outcome.frames),
     }
+    if match := re.fullmatch(r"proposed as (\S+)", word):
+        return None if order.code.code == match[1] else f"expected {word}, got {order.code.code}"
     match = re.fullmatch(r"(already |not )?(ordered|answered)", word)
     if match is None:
-        message = f"cannot read the expectation '{word}': already ordered, not ordered, answered"
+        message = f"cannot read the expectation '{word}': {_ORDER_WORDS}"
         raise WordError(message)
     found = tests[match[2]]()
     return None if found == (match[1] != "not ") else f"expected {word}"

@@ -44,6 +44,7 @@ _STATUSES = frozenset(
     ("registered", "preliminary", "corrected", "amended", "entered-in-error", "cancelled")
 )
 _SET_ASIDE = re.compile(r"set aside (?:because )?(\S+)")
+_COMMA = re.compile(r', (?=(?:[^"]*"[^"]*")*[^"]*$)')  # not inside of quotes
 _INDEX_AGE = timedelta(days=1)
 _LISTS = ("medicines", "conditions", "orders", "ordering")
 
@@ -330,7 +331,7 @@ def _set_aside(marker: Marker, reason: str, chart: _Chart, count: int) -> Iterat
 
 
 def _observation(marker: Marker, words: str, chart: _Chart, count: int) -> Json:
-    head, *parts = words.split(", ")
+    head, *parts = _COMMA.split(words)
     match = _VALUE.fullmatch(head)
     if match is None:
         message = f"cannot read '{head}': write NUMBER UNIT, then more words after commas"
@@ -385,7 +386,7 @@ def _modify(observation: Json, part: str, marker: Marker, chart: _Chart, unit: s
         code = part.removeprefix("coded ")
         observation["code"] = {"coding": [{"system": LOINC, "code": code}]}
     elif part.startswith("named "):
-        observation["code"] = {"text": part.removeprefix("named ")}
+        observation["code"] = {"text": part.removeprefix("named ").strip('"')}
     else:
         observation["code"] = _code_of(marker, part)
 

@@ -15,8 +15,8 @@ from cds_service.errors import RequestError
 from cds_service.hooks.request import read_request
 from cds_service.intake.material import material_from_request
 from cds_service.intake.record import read_record
+from cds_service.knowledge.folders import PackFiles
 from cds_service.knowledge.model import Pack
-from cds_service.knowledge.pack import PackFiles
 from cds_service.knowledge.problems import Problem
 from cds_service.trials.cases import Case, read_cases
 from cds_service.trials.expected import WordError, complaints, decision_on

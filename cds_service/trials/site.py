@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from cds_service.decide import Program, compile_pack
 from cds_service.errors import RequestError
 from cds_service.knowledge.files import Where
+from cds_service.knowledge.folders import PackFiles
 from cds_service.knowledge.model import Pack
-from cds_service.knowledge.pack import PackCache, PackFiles
+from cds_service.knowledge.pack import PackCache
 from cds_service.knowledge.problems import Problem, nearest
 from cds_service.knowledge.site import site_pack
 from cds_service.knowledge.site_file import SiteFile
 from cds_service.trials.cases import Case, cases_of
-from cds_service.trials.nudge import text_changes
 from cds_service.trials.run import Trial, failures, read_trials, trials_of
+from cds_service.trials.steps import text_steps
 
 _GUARD = "add a case of the site's own that fails then"
 
@@ -88,13 +89,13 @@ def _unguarded(
     files: PackFiles, site: SiteFile, n: int, trials: list[Trial], cache: PackCache
 ) -> Iterator[Problem | None]:
     """For each step of one value: `None` if a case of the site notices it, else a problem."""
-    for words, text in text_changes(site.shape.values[n].to):
-        pack, problems = site_pack(files, site, cache, moved=(n, text))
+    for step in text_steps(site.shape.values[n].to):
+        pack, problems = site_pack(files, site, cache, moved=(n, step.text))
         if pack is None or problems or _any_fails(trials, compile_pack(pack)):
             yield None
         else:
             mark = site.document.mark(("values", n, "to"))
-            yield Problem("K806", mark, f"no case of the site notices {words}", _GUARD)
+            yield Problem("K806", mark, f"no case of the site notices {step.words}", _GUARD)
 
 
 def _codes_unguarded(site: SiteFile, pack: Pack, trials: list[Trial]) -> Iterator[Problem]:

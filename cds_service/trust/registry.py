@@ -16,7 +16,7 @@ from cds_service.trust.clients import Registrations
 from cds_service.trust.read_clients import read_registrations
 
 Told: TypeAlias = Callable[[Registrations, int], None]
-_Stamp: TypeAlias = tuple[int, ...] | None
+Stamp: TypeAlias = tuple[int, ...] | None
 
 
 class Registry:
@@ -32,7 +32,7 @@ class Registry:
         self._development = development
         self._told = told
         self._lock = Lock()
-        self._stamp = _stamp(path)
+        self._stamp = stamp_of(path)
         found, problems = read_registrations(path, development=development)
         if found is None:
             raise SettingsError([f"CDS_CLIENTS: {line}" for line in in_words(problems)])
@@ -47,7 +47,7 @@ class Registry:
 
     def current(self) -> Registrations:
         """The registrations in force now."""
-        if _stamp(self._path) != self._stamp and self._lock.acquire(blocking=False):
+        if stamp_of(self._path) != self._stamp and self._lock.acquire(blocking=False):
             try:
                 self._read_again()
             finally:
@@ -55,7 +55,7 @@ class Registry:
         return self._current
 
     def _read_again(self) -> None:
-        stamp = _stamp(self._path)  # before the reading: what changes meanwhile is seen next time
+        stamp = stamp_of(self._path)  # before the reading: what changes meanwhile is seen next time
         found, problems = read_registrations(self._path, development=self._development)
         self._stamp = stamp
         self.problems = () if found is not None else tuple(problems)
@@ -68,7 +68,8 @@ class Registry:
             self._told(self._current, len(self.problems))
 
 
-def _stamp(path: Path) -> _Stamp:
+def stamp_of(path: Path) -> Stamp:
+    """What changes when a file is written again."""
     try:
         found = path.stat()
     except OSError:

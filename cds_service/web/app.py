@@ -10,6 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from cds_service.clock import Clock, stopwatch, system_clock
 from cds_service.errors import CdsServiceError
+from cds_service.fhir_client.signing_keys import open_keys
 from cds_service.knowledge.standing import rules_off, rules_on, time_critical_on
 from cds_service.log import log_crash, log_start
 from cds_service.memory import open_memory
@@ -30,6 +31,7 @@ from cds_service.web.auth import Gate, make_gate
 from cds_service.web.bodies import refuse_unread
 from cds_service.web.bridge import ELAPSED
 from cds_service.web.cors import allow_origin
+from cds_service.web.fetching import make_fetching
 from cds_service.web.guard import refuse_unsafe, why_refused
 from cds_service.web.journal import Entry, close
 from cds_service.web.outcomes import (
@@ -83,7 +85,9 @@ def create_app(
         metrics.pack_info.labels(pack.id, pack.version).set(1)
     store = open_store(database_url(settings)) if store is None else store
     memory = app.extensions["memory"] = open_memory(settings, store)
-    app.register_blueprint(hooks.blueprint(settings, knowledge, clock, metrics, memory))
+    keys = open_keys(settings.signing_keys)
+    fetching = make_fetching(settings, clock, metrics, keys)
+    app.register_blueprint(hooks.blueprint(settings, knowledge, clock, metrics, memory, fetching))
     app.register_blueprint(feedback.blueprint(settings, knowledge, clock, metrics, memory))
     if shows_feedback(settings):
         app.register_blueprint(feedback.page_blueprint(knowledge, memory))
@@ -93,7 +97,7 @@ def create_app(
 
         app.register_blueprint(sandbox.blueprint(settings, knowledge, clock, metrics, memory))
     gate = make_gate(settings, clock, metrics, StoreReplay(store) if replay is None else replay)
-    app.register_blueprint(pages.blueprint(knowledge, metrics, gate))
+    app.register_blueprint(pages.blueprint(knowledge, metrics, gate, keys))
     _around(app, metrics, gate, frozenset(settings.development_origins.split()))
     _errors(app)
     return app

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two addresses of CDS Hooks: discovery, and a call of a service."""
 
+from functools import partial
 from hashlib import sha256
 
 from flask import Blueprint, Response, g, request
@@ -20,6 +21,7 @@ from cds_service.web.auth import (
     sees_cards,
 )
 from cds_service.web.bodies import read_body
+from cds_service.web.fetching import Fetching
 from cds_service.web.journal import count
 from cds_service.web.outcomes import json_response
 
@@ -28,12 +30,18 @@ _DISCOVERY_LIFE = "max-age=300, must-revalidate"
 
 
 def blueprint(
-    settings: Settings, knowledge: Knowledge, clock: Clock, metrics: Metrics, memory: Memory
+    settings: Settings,
+    knowledge: Knowledge,
+    clock: Clock,
+    metrics: Metrics,
+    memory: Memory,
+    fetching: Fetching,
 ) -> Blueprint:
     """Discovery and calls over this knowledge."""
     routes = Blueprint("hooks", __name__)
     mode = explain_mode(settings)
     keys = prefetch_keys(settings)
+    in_time = partial(_refuse_late, settings.deadline_ms)
     tag = sha256(knowledge.discovery).hexdigest()[:32]
 
     @routes.get("/cds-services")
@@ -43,12 +51,6 @@ def blueprint(
         response.set_etag(tag)
         response.make_conditional(request)
         return response
-
-    def in_time() -> None:
-        # A part of the rules may say other than all of them, and no card at all would calm: an
-        # answer that comes too late is no answer.
-        if g.entry.elapsed() > settings.deadline_ms:
-            raise Busy("There was not enough time to judge; send it again.")
 
     @routes.post("/cds-services/<service_id>")
     def call(service_id: str) -> Response:
@@ -68,6 +70,7 @@ def blueprint(
             if not sees_cards(hook_request):
                 g.entry.outcome = "withheld"
                 return json_response(write_response(HookResponse(cards=())))
+            hook_request = fetching.completed(hook_request, by_hook[hook_request.hook].prefetch)
         options = Options(
             base_url=_base_url(settings),
             explain=mode,
@@ -83,6 +86,13 @@ def blueprint(
         return json_response(write_response(answer.response))
 
     return routes
+
+
+def _refuse_late(deadline_ms: int) -> None:
+    # A part of the rules may say other than all of them, and no card at all would calm: an answer
+    # that comes too late is no answer.
+    if g.entry.elapsed() > deadline_ms:
+        raise Busy("There was not enough time to judge; send it again.")
 
 
 def _base_url(settings: Settings) -> str:

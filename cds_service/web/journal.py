@@ -33,7 +33,7 @@ class Entry:
         """Note what came of a hook call."""
         shown = sum(one.shown for one in outcome.decisions)
         self.outcome = "cards" if shown else "no-cards"
-        self.facts = {
+        self.facts |= {
             "results": len(outcome.record.results),
             "set_aside": len(outcome.record.set_aside),
             "rules_true": shown,

@@ -6,14 +6,17 @@ from pathlib import Path
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from cds_service.fhir_client.signing_keys import KEPT, KeyFile, SigningKeys
 from cds_service.metrics import Metrics, exposition
 from cds_service.service import Knowledge
 from cds_service.web.auth import Gate
 from cds_service.web.outcomes import json_response
 
 
-def blueprint(knowledge: Knowledge, metrics: Metrics, gate: Gate | None) -> Blueprint:
-    """The addresses over this knowledge and these metrics."""
+def blueprint(
+    knowledge: Knowledge, metrics: Metrics, gate: Gate | None, keys: KeyFile | None
+) -> Blueprint:
+    """The addresses over this knowledge, these metrics and the service's own keys."""
     routes = Blueprint("pages", __name__)
     openapi = openapi_file().read_bytes()
 
@@ -34,6 +37,14 @@ def blueprint(knowledge: Knowledge, metrics: Metrics, gate: Gate | None) -> Blue
     @routes.get("/metrics")
     def counts() -> Response:
         return Response(exposition(metrics), content_type=CONTENT_TYPE_LATEST)
+
+    @routes.get("/jwks.json")
+    def public_keys() -> Response:
+        # Without keys an empty set: a server that asks is told that none counts.
+        current = SigningKeys() if keys is None else keys.current()
+        response = json_response(current.published())
+        response.headers["Cache-Control"] = f"public, max-age={int(KEPT.total_seconds())}"
+        return response
 
     @routes.get("/openapi.yaml")
     def description() -> Response:

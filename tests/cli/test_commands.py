@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.knowledge.letters import changed, replaced
+
 ROOT = Path(__file__).parents[2]
 COMMANDS = ["serve", "demo", "evaluate", "check", "lock", "explain", "settings"]
 
@@ -118,6 +120,28 @@ def test_a_rule_is_explained_in_words() -> None:
     shown = run("explain", "alt-very-low")
 
     assert "alt: below 5 U/L" in shown.stdout
+
+    assert "1.0.0, 2026-11-24: First version." in shown.stdout
+
+
+def test_a_pack_is_explained_with_its_versions() -> None:
+    shown = json.loads(run("explain", "liver", "--json").stdout)
+
+    assert shown["version"] == shown["history"][0]["version"]
+    assert "No clinician has approved" in shown["words"]
+
+
+def test_what_was_locked_is_not_locked_over(tmp_path: Path) -> None:
+    folder = changed(
+        tmp_path, replaced("rules/alpha-high.yaml", ("indicator: info", "indicator: critical"))
+    )
+    before = (folder / "lock.json").read_bytes()
+
+    shown = run("lock", str(folder))
+
+    assert shown.returncode == 1
+    assert "K701" in shown.stdout
+    assert (folder / "lock.json").read_bytes() == before
 
 
 def test_an_unknown_rule_is_wrong_use_with_the_nearest_name() -> None:

@@ -13,6 +13,31 @@ from cds_service.knowledge.pack import load_pack
 from tests.knowledge.letters import LETTERS, SHOWN, changed, letters, places, problems_of, replaced
 
 RULE, TEXT, PACK = "rules/alpha-high.yaml", "rules/alpha-high.en.md", "pack.yaml"
+FIRST = "  - {version: 1.0.0, date: 2026-11-24, change: First version.}\n"
+
+
+def raised(path: str, version: str, *more: tuple[str, str]) -> dict[str, str | bytes]:
+    """A file with this version, of which its history tells."""
+    line = f"  - {{version: {version}, date: 2026-11-25, change: Something.}}\n"
+    pair = ("\nversion: 1.0.0", f"\nversion: {version}")
+    return replaced(path, pair, (FIRST, line + FIRST), *more)
+
+
+def rewrite(folder: Path, path: str, *pairs: tuple[str, str]) -> None:
+    """Change a file of a copy again."""
+    text = (folder / path).read_text(encoding="utf-8")
+    for old, new in pairs:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    (folder / path).write_text(text, encoding="utf-8")
+
+
+def data_of(folder: Path) -> dict[str, dict[str, dict[str, object]]]:
+    """The lock as it stands in the file."""
+    found: dict[str, dict[str, dict[str, object]]] = json.loads(
+        (folder / LOCK_FILE).read_text(encoding="utf-8")
+    )
+    return found
 
 
 def problems(tmp_path: Path, change: Mapping[str, str | bytes]) -> list[str]:
@@ -54,6 +79,8 @@ def test_another_meaning_needs_another_version(
         replaced(RULE, ("case: above the limit", "case: another title")),
         replaced(RULE, ("      - alpha: 20 U/L -> no card\n", "")),
         replaced(RULE, ("last review: 2026-11-24", "last review: 2026-11-25")),
+        replaced(RULE, ("change: First version", "change: The first version")),
+        replaced(PACK, ("change: First version", "change: The first version")),
         replaced(RULE, ("  - alpha: above upper limit", "  - {alpha: above 1.0 x upper limit}")),
         replaced("rules/alpha-very-high.yaml", ("at least 5 x", "at least 5.00 x")),
         replaced("sources.yaml", ("An invented primer", "The invented primer")),
@@ -88,11 +115,8 @@ def test_what_rules_share_stands_under_the_version_of_the_pack(
 
 @pytest.mark.parametrize("version", ["1.0.1", "1.1.0", "2.0.0", "10.0.0"])
 def test_a_new_version_waits_for_the_lock(tmp_path: Path, version: str) -> None:
-    change = replaced(
-        RULE, ("version: 1.0.0", f"version: {version}"), ("indicator: info", "indicator: critical")
-    )
-    change |= replaced(PACK, ("version: 1.0.0", f"version: {version}"))
-    folder = changed(tmp_path, change)
+    change = raised(RULE, version, ("indicator: info", "indicator: critical"))
+    folder = changed(tmp_path, change | raised(PACK, version))
 
     assert places(problems_of(folder)) == [f"{PACK}:3: K702", f"{RULE}:2: K702"]
 
@@ -103,19 +127,29 @@ def test_a_new_version_waits_for_the_lock(tmp_path: Path, version: str) -> None:
 
 @pytest.mark.parametrize("version", ["0.9.9", "0.10.0"])
 def test_a_version_never_goes_down(tmp_path: Path, version: str) -> None:
-    folder = changed(tmp_path, replaced(RULE, ("version: 1.0.0", f"version: {version}")))
+    pairs = (
+        ("\nversion: 1.0.0", f"\nversion: {version}"),
+        ("{version: 1.0.0", f"{{version: {version}"),
+    )
+    folder = changed(tmp_path, replaced(RULE, *pairs))
 
-    (problem,) = problems_of(folder)
+    found = problems_of(folder)
 
-    assert (problem.code, problem.mark.line) == ("K702", 2)
-    assert problem.message == "the version of the rule 'alpha-high' went down from 1.0.0"
+    assert places(found) == [f"{RULE}:2: K702", f"{RULE}:2: K703"]
+    assert "the version of the rule 'alpha-high' went down from 1.0.0" in {
+        problem.message for problem in found
+    }
 
 
 def test_versions_are_compared_as_numbers(tmp_path: Path) -> None:
-    folder = changed(tmp_path, replaced(RULE, ("version: 1.0.0", "version: 1.9.0")))
+    folder = changed(tmp_path, raised(RULE, "1.9.0"))
     write_lock(folder, load_pack(folder))
-    (folder / RULE).write_bytes(
-        (folder / RULE).read_bytes().replace(b"version: 1.9.0", b"version: 1.10.0")
+    tenth = "  - {version: 1.10.0, date: 2026-11-25, change: Something.}\n"
+    rewrite(
+        folder,
+        RULE,
+        ("\nversion: 1.9.0", "\nversion: 1.10.0"),
+        ("history:\n", f"history:\n{tenth}"),
     )
 
     (problem,) = problems_of(folder)
@@ -136,7 +170,7 @@ def test_a_rule_that_is_gone_is_told(tmp_path: Path) -> None:
 
 def test_a_draft_may_change_freely_until_it_is_active(tmp_path: Path) -> None:
     folder = changed(
-        tmp_path, replaced("rules/unit-missing.yaml", ("status: active", "status: draft"))
+        tmp_path, raised("rules/unit-missing.yaml", "1.1.0", ("status: active", "status: draft"))
     )
     write_lock(folder, load_pack(folder))
     rule = folder / "rules/unit-missing.yaml"
@@ -148,15 +182,68 @@ def test_a_draft_may_change_freely_until_it_is_active(tmp_path: Path) -> None:
     assert places(problems_of(folder)) == ["rules/unit-missing.yaml:2: K701"]
 
 
+def test_an_active_rule_cannot_change_as_a_draft(tmp_path: Path) -> None:
+    rule = "rules/unit-missing.yaml"
+    pairs = ("status: active", "status: draft"), ("indicator: info", "indicator: warning")
+
+    assert problems(tmp_path, replaced(rule, *pairs)) == [f"{rule}:2: K701"]
+
+
+def test_older_versions_keep_their_meaning_in_the_lock(tmp_path: Path) -> None:
+    folder = changed(tmp_path, raised(RULE, "1.1.0", ("indicator: info", "indicator: critical")))
+    before = data_of(folder)
+    write_lock(folder, load_pack(folder))
+    after = data_of(folder)
+
+    assert list(after["rules"]["alpha-high"]) == ["1.1.0", "1.0.0"]
+    assert after["rules"]["alpha-high"]["1.0.0"] == before["rules"]["alpha-high"]["1.0.0"]
+    assert after["rules"]["alpha-high"]["1.1.0"] != before["rules"]["alpha-high"]["1.0.0"]
+    assert after["pack"] == before["pack"]
+
+
+def test_writing_the_lock_again_rewrites_nothing(tmp_path: Path) -> None:
+    # `cds-service lock` refuses this; the file would not be harmed even if it did not
+    folder = changed(
+        tmp_path,
+        replaced(RULE, ("indicator: info", "indicator: critical"))
+        | replaced(PACK, ("orders: joined", "orders: its own")),
+    )
+    before = (folder / LOCK_FILE).read_bytes()
+    write_lock(folder, load_pack(folder))
+
+    assert (folder / LOCK_FILE).read_bytes() == before
+
+
+def test_a_rule_that_is_gone_stays_in_the_lock(tmp_path: Path) -> None:
+    folder = changed(tmp_path, {})
+    for path in ("rules/unit-missing.yaml", "rules/unit-missing.en.md"):
+        (folder / path).unlink()
+    write_lock(folder, load_pack(folder))
+
+    assert "unit-missing" in data_of(folder)["rules"]
+
+
+@pytest.mark.parametrize("path", [RULE, PACK])
+def test_the_history_tells_of_every_version_that_was_locked(tmp_path: Path, path: str) -> None:
+    folder = changed(tmp_path, raised(path, "1.1.0"))
+    write_lock(folder, load_pack(folder))
+    rewrite(folder, path, (FIRST, ""))
+
+    (problem,) = problems_of(folder)
+
+    assert (problem.code, problem.mark.file) == ("K703", f"{SHOWN}/{path}")
+    assert "has no line for 1.0.0" in problem.message
+
+
 def test_the_lock_is_sorted_with_one_line_an_entry(tmp_path: Path) -> None:
     write_lock(tmp_path, letters())
     lines = (tmp_path / LOCK_FILE).read_bytes().decode().splitlines()
     data = json.loads((tmp_path / LOCK_FILE).read_text(encoding="utf-8"))
 
-    assert list(data) == ["version", "parts", "rules"]
+    assert list(data) == ["pack", "rules"]
     assert list(data["rules"]) == sorted(letters().rules)
-    assert list(data["parts"]) == sorted(data["parts"])
-    assert len(lines) == 7 + len(data["rules"]) + len(data["parts"])
+    assert list(data["pack"]["1.0.0"]) == sorted(data["pack"]["1.0.0"])
+    assert len(lines) == 8 + 3 * len(data["rules"]) + len(data["pack"]["1.0.0"])
     assert (tmp_path / LOCK_FILE).read_bytes() == (LETTERS / LOCK_FILE).read_bytes()
 
 
@@ -176,9 +263,9 @@ def test_without_a_lock_there_is_one_problem(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", "null", "{", '{"version": "1.0.0", "parts": {}, "rules": {"a": {}}}']
-    + ['{"version": "one", "parts": {}, "rules": {}}', '{"version": "1", "parts": [], "rules": {}}']
-    + ['{"version": "1.0.0", "parts": {}, "rules": {"a": {"version": "b", "meaning": "c"}}}']
+    ["", "[]", "{}", "null", "{", '{"pack": {}, "rules": []}', '{"pack": {"one": {}}, "rules": {}}']
+    + ['{"pack": {"1.0.0": []}, "rules": {}}', '{"pack": {}, "rules": {"a": {"b": "c"}}}']
+    + ['{"version": "1.0.0", "parts": {}, "rules": {"a": {"version": "1.0.0", "meaning": "c"}}}']
     + ["[" * 100_000],
 )
 def test_a_broken_lock_is_told(tmp_path: Path, text: str) -> None:

@@ -9,14 +9,9 @@ import pytest
 from cds_service.amounts import Interval
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.conditions import AgeCompare, Compare, FactIs, TimesLimit
+from cds_service.knowledge.folders import pack_folders
 from cds_service.knowledge.model import Near, Pairing, Reading, Replacement
-from cds_service.knowledge.pack import (
-    PackCache,
-    build_pack,
-    load_pack,
-    load_packs,
-    pack_folders,
-)
+from cds_service.knowledge.pack import PackCache, build_pack, load_pack, load_packs
 from cds_service.knowledge.reads import Reads, needs_of, reads_of
 from tests.knowledge.letters import (
     LETTERS,

@@ -14,7 +14,7 @@ from tests.knowledge.letters import changed, problems_of, replaced
 
 WRONG_SHAPE = replaced(
     "rules/alpha-high.yaml",
-    ("version: 1.0.0", "version: 1.0"),
+    ("\nversion: 1.0.0", "\nversion: 1.0"),
     ("hooks: [patient-view]", "hook: [patient-view]"),
 )
 FORM = "does not have the form of this value"

@@ -77,6 +77,15 @@ def test_a_page_has_no_violation_and_fits(page: Page, base: str, address: str) -
     assert [one for one in asked_for if "Content Security Policy" in one] == []
 
 
+@pytest.mark.parametrize("address", ["/rules/alt-very-low", "/rules/hys-law-pattern"])
+def test_no_case_of_a_rule_is_cut_off(page: Page, base: str, address: str) -> None:
+    page.goto(base + address)
+
+    hidden = "all => all.filter(one => one.scrollWidth > one.clientWidth).length"
+    assert page.locator(".scroll").count() > 0
+    assert page.locator(".scroll").evaluate_all(hidden) == 0
+
+
 def test_the_form_asks_for_another_value(page: Page, base: str) -> None:
     page.goto(f"{base}/explain/alt/1")
 

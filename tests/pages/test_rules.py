@@ -52,6 +52,19 @@ def test_every_rule_has_a_page_that_says_what_its_json_says(http: FlaskClient, r
     for table in found["cases"]:
         assert all(row["asExpected"] for row in table["rows"])
     assert found["version"]["meaning"] in page
+    for line in found["version"]["history"]:
+        assert line["meaning"]
+        for word in ("version", "date", "change"):
+            assert str(escape(line[word])) in page
+
+
+def test_the_list_tells_the_versions_of_the_pack(http: FlaskClient) -> None:
+    (pack,) = data(http, "/rules")["packs"]
+    page = http.get("/rules").text
+
+    assert (pack["id"], pack["version"]) == (PACK.id, PACK.version)
+    assert [one["version"] for one in pack["history"]] == [one.version for one in PACK.history]
+    assert all(str(escape(one["change"])) in page for one in pack["history"])
 
 
 def test_the_list_names_the_rules_that_cannot_wait(http: FlaskClient) -> None:

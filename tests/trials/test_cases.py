@@ -89,7 +89,7 @@ def test_a_case_whose_words_have_no_meaning_is_a_problem_at_its_line(tmp_path: P
 
     problems = check_cases(files, letters())
 
-    assert places(problems) == [f"{RULE}:38: K604"]
+    assert places(problems) == [f"{RULE}:40: K604"]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_failing_case_says_what_it_got_and_where_it_stands(tmp_path: Path) -> 
 
     problems = check_cases(files, pack)
 
-    assert places(problems) == [f"{RULE}:38: K601"]
+    assert places(problems) == [f"{RULE}:40: K601"]
     assert problems[0].message == (
         "case 'above the limit, but alpha: 20 U/L' fails: "
         "alpha-high: expected card, got no card (condition-not-met)"

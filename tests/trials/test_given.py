@@ -113,6 +113,7 @@ def test_a_result_may_be_of_another_time(words: str, time: str) -> None:
         ("7 U/L, by X", "code", {"coding": [{"system": CODES, "code": "A2"}]}),
         ("7 U/L, coded 1-8", "code", {"coding": [{"system": LOINC, "code": "1-8"}]}),
         ("7 U/L, named alfa", "code", {"text": "alfa"}),
+        ('7 U/L, named "alfa, total", hemolysed', "code", {"text": "alfa, total"}),
         ("7 U/L, hemolysed", "note", [{"text": "specimen hemolyzed"}]),
         (
             "7 U/L, upper limit 40, lower limit 3",

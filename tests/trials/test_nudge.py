@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from cds_service.knowledge.files import Data, parse
-from cds_service.knowledge.pack import PackFiles, build_pack
-from cds_service.trials.nudge import Nudge, NudgeReport, nudge_pack, nudges_of
+from cds_service.knowledge.folders import PackFiles
+from cds_service.knowledge.pack import build_pack
+from cds_service.trials.nudge import NudgeReport, nudge_pack
+from cds_service.trials.nudges import Nudge, nudges_of
 from cds_service.trials.run import check_cases
 from tests.knowledge.letters import LETTERS, changed, letters_files, places, replaced
 
@@ -63,6 +65,8 @@ def test_the_second_pack_is_guarded_everywhere() -> None:
             ["      - age: 11 months -> alpha-high no card because age-under-1"],
             [
                 f"{PACK}:14: K603 no case notices 1 as 0",
+                f"{PACK}:14: K603 no case notices 'year' as 'month'",
+                f"{PACK}:14: K603 no case notices 'age-under-1' as another reason",
                 f"{PACK}:14: K603 no case notices without entry 2",
             ],
         ),
@@ -74,25 +78,31 @@ def test_the_second_pack_is_guarded_everywhere() -> None:
         (
             ALPHA,
             ["      - alpha: 500.5 U/L -> set aside because implausible"],
-            [f"{ALPHA}:12: K603 no case notices 500 as 501"],
+            [
+                f"{ALPHA}:12: K603 no case notices 500 as 501",
+                f"{ALPHA}:12: K603 no case notices 'U/L' as 'kU/L'",
+            ],
         ),
         (
             ALPHA,
             ["    but:\n      - alpha: 7 U/L, 49 hours ago -> not paired"],
-            [f"{ALPHA}:13: K603 no case notices 24 as 25"],
+            [
+                f"{ALPHA}:13: K603 no case notices 24 as 25",
+                f"{ALPHA}:13: K603 no case notices 'hours' as 'days'",
+            ],
         ),
         (
             MEASURE,
             ["      - alpha: 9.9 U/L -> 9.9 flat", "      - alpha: 9 U/L -> 9.0 flat"],
-            [
-                f"{MEASURE}:9: K603 no case notices 10 as 9",
-                f"{MEASURE}:10: K603 no case notices without entry 2",
-            ],
+            [f"{MEASURE}:9: K603 no case notices 10 as 9"],
         ),
         (
             "facts/on-gammazine.yaml",
             ["      - medicines: GAMMAVITE forte -> yes"],
-            ["facts/on-gammazine.yaml:4: K603 no case notices without 'also named'"],
+            [
+                "facts/on-gammazine.yaml:4: K603 no case notices without 'also named'",
+                "facts/on-gammazine.yaml:4: K603 no case notices without 'gammavite'",
+            ],
         ),
     ],
 )
@@ -180,6 +190,20 @@ def test_numbers_move_one_step_of_their_last_place() -> None:
         ("x: 0.0000001", ["without 'x'", "0.0000001 as 0.0000002", "0.0000001 as 0.0000000"]),
         ("x: nothing known", ["without 'x'"]),
         ("x: {loinc: 1-8}", ["without 'x'", "without 'loinc'"]),
+        ("hooks: [a, b]", ["without 'hooks'", "without 'a'", "without 'b'"]),
+        ("rxnorm: [12, 7]", ["without 'rxnorm'", "without '12'", "without '7'"]),
+        ("x: {because: old}", ["without 'x'", "without 'because'", "'old' as another reason"]),
+        ("x: male or unknown", ["without 'x'", "'male' as 'female'", "without 'or unknown'"]),
+        ("x: b without c", ["without 'x'", "'without' as 'with'", "without 'without c'"]),
+        (
+            "x: below 2 years",
+            ["without 'x'", "2 as 3", "2 as 1", "'below' as 'at most'", "'years' as 'months'"],
+        ),
+        (
+            "formula: sqrt(a.limit) * 2",
+            ["without 'formula'", "2 as 3", "2 as 1", "'*' as '/'"]
+            + ["without 'sqrt'", "without '.limit'"],
+        ),
         (
             "x:\n  any of a, b, c: present",
             ["without 'x'"]
@@ -210,6 +234,26 @@ def test_a_phrase_that_is_a_key_keeps_its_place() -> None:
     moved = dict(nudges("measures/a.yaml", text))["5 as 6"]
 
     assert json.dumps(moved) == '{"called": [{"above 6": "high", "x": "1"}, {"otherwise": "low"}]}'
+
+
+def test_a_unit_becomes_another_one_that_the_marker_accepts() -> None:
+    files = letters_files()
+    units = {(one.path, one.words) for one in nudges_of(files) if one.kind == "unit"}
+
+    assert (ALPHA, "'U/L' as 'kU/L'") in units
+    assert (PACK, "'days' as 'weeks'") in units
+    assert not {words for path, words in units if path == "markers/beta.yaml"} & {"'U/L' as 'kU/L'"}
+
+
+def test_a_medicine_takes_another_name_and_an_order_another_code() -> None:
+    files = letters_files()
+    named = {(one.path, one.words) for one in nudges_of(files) if one.kind == "name"}
+
+    assert named == {
+        ("facts/on-gammazine.yaml", "'gammazine' as another name"),
+        ("orders/beta-test.yaml", "'9999003-8' as '9999002-0'"),
+        ("orders/repeat-alpha.yaml", "'9999002-0' as '9999003-8'"),
+    }
 
 
 def test_sources_are_left_alone() -> None:

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cds-service servers`: which FHIR servers may be asked, and whether they give us a token."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from cds_service.fhir_client.own_tokens import Tokens
+    from cds_service.fhir_client.servers import Server
+    from cds_service.settings import Settings
+
+_PATIENCE = 10.0  # seconds for one server
+
+
+@click.group()
+def servers() -> None:
+    """Which FHIR servers the service may ask."""
+
+
+@servers.command()
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False))
+@click.option("--server", "base", metavar="BASE", help="Only this one.")
+@click.option("--json", "as_json", is_flag=True, help="JSON.")
+def check(file: str | None, base: str | None, as_json: bool) -> None:
+    """Check the file of FHIR servers, and ask for a token where the service is registered.
+
+    FILE is by default that of CDS_FHIR_SERVERS. A server with a client id is asked for its SMART
+    configuration and for a token; what fails is said in words. The token is thrown away.
+
+    \b
+    Examples:
+      cds-service servers check
+      cds-service servers check servers.yaml --server https://fhir.example.org/r4
+
+    Exit codes: 0 fine; 1 a server gave no token; 2 the file has problems.
+    """
+    from cds_service.fhir_client.read_servers import load_servers
+    from cds_service.settings import load_settings
+    from cds_service.trust.clients import server_base
+
+    settings = load_settings()
+    path = Path(file) if file is not None else settings.fhir_servers
+    if path is None:
+        raise click.UsageError("name a file of servers, or set CDS_FHIR_SERVERS")
+    listed = load_servers(path, development=settings.profile == "development").listed
+    chosen = [one for one in listed.values() if base is None or one.base == server_base(base)]
+    if not chosen:
+        raise click.BadParameter("there is no such server in the file", param_hint="--server")
+    tokens = _tokens(settings)
+    rows = [_row(one, tokens, settings) for one in chosen]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        for row in rows:
+            _print(row)
+    if any("failed" in row for row in rows):
+        sys.exit(1)
+
+
+def _tokens(settings: "Settings") -> "Tokens | None":
+    from cds_service.clock import system_clock
+    from cds_service.fhir_client.client import FhirClient
+    from cds_service.fhir_client.own_tokens import own_tokens
+    from cds_service.fhir_client.signing_keys import open_keys
+
+    keys = open_keys(settings.signing_keys)
+    client = FhirClient(most_bytes=settings.max_body_bytes, most_pages=1)
+    return None if keys is None else own_tokens(client, keys, system_clock)
+
+
+def _row(server: "Server", tokens: "Tokens | None", settings: "Settings") -> dict[str, Any]:
+    """What the file says of a server, and what came of asking for a token."""
+    row: dict[str, Any] = {
+        "base": server.base,
+        "anonymous": server.anonymous,
+        "privateNetwork": server.reach.private,
+    }
+    if server.client_id is None:
+        return row
+    row |= {
+        "clientId": server.client_id,
+        "algorithm": server.algorithm,
+        "ownAccessForHooks": server.own_access_for_hooks,
+    }
+    return row | _asked(server, tokens, settings)
+
+
+def _asked(server: "Server", tokens: "Tokens | None", settings: "Settings") -> dict[str, Any]:
+    from cds_service.clock import countdown
+    from cds_service.fhir_client.failures import REASONS, Failed, NoOwnToken
+    from cds_service.fhir_client.scopes import missing
+
+    if tokens is None:
+        return {"failed": REASONS["no-keys"]}
+    bearer = tokens.bearer(server, _queries(settings))
+    try:
+        grant = tokens.grant(server, bearer.types, countdown(_PATIENCE))
+    except NoOwnToken as error:
+        return {"failed": error.said}
+    except Failed as error:
+        return {"failed": str(error)}
+    without = sorted(missing(grant.asked, grant.scopes))
+    return {
+        "token": f"for {int(grant.life.total_seconds())} seconds",
+        "granted": sorted(grant.scopes),
+        **({"notGranted": without} if without else {}),
+    }
+
+
+def _queries(settings: "Settings") -> tuple[str, ...]:
+    """Everything that hook calls may ask for, over all services."""
+    from cds_service.fhir_client.complete import READ
+    from cds_service.service import load_knowledge
+
+    served = load_knowledge(settings).services.values()
+    found = {q for hooks in served for one in hooks.values() for q in one.prefetch.values()}
+    return (*sorted(found), *READ)
+
+
+def _print(row: dict[str, Any]) -> None:
+    """The row for people; what another server wrote must not steer the terminal."""
+    words = {
+        "anonymous": "without a token",
+        "privateNetwork": "private network",
+        "clientId": "client id",
+        "algorithm": "algorithm",
+        "ownAccessForHooks": "own access for hooks",
+        "token": "token",
+        "granted": "granted",
+        "notGranted": "not granted",
+        "failed": "no token",
+    }
+    click.echo(row["base"])
+    for name, word in words.items():
+        if name not in row:
+            continue
+        value = row[name]
+        said = ("no", "yes")[value] if isinstance(value, bool) else value
+        text = " ".join(said) if isinstance(said, list) else str(said)
+        click.echo(f"  {word:<21} {''.join(s if s.isprintable() else '?' for s in text)}")

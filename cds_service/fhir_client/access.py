@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""By what right a server is asked for a hook call: the token that it brought, ours, or none.
+
+A token that comes with a call is limited to what its user may see (CDS Hooks 2.0.1, "FHIR Resource
+Access"). The service's own sees more, so it never stands in for it: it serves calls without a
+token, and only where the servers file says `own access for hooks: yes`.
+"""
+
+from collections.abc import Callable, Iterable
+
+from cds_service.fhir_client.client import Access, GivenToken, NoToken
+from cds_service.fhir_client.own_tokens import Tokens
+from cds_service.fhir_client.servers import Server
+from cds_service.hooks.request import Authorization
+
+
+def access_for_call(
+    server: Server,
+    authorization: Authorization | None,
+    elapsed: Callable[[], float],
+    tokens: Tokens | None,
+    queries: Iterable[str],
+) -> Access | None:
+    """The right to ask these queries for a call, or `None` if there is none.
+
+    `elapsed` gives the milliseconds since the call was received; `tokens` is `None` where the
+    service has no signing keys.
+    """
+    if authorization is not None and server.may_see_token:
+        life = authorization.expires_in
+
+        def valid() -> float:
+            return life - elapsed() / 1000
+
+        return Access(server, GivenToken(authorization.access_token, valid))
+    if authorization is None and tokens is not None and _has_own(server):
+        return Access(server, tokens.bearer(server, queries))
+    return Access(server, NoToken()) if server.anonymous else None
+
+
+def _has_own(server: Server) -> bool:
+    """Whether the service asks this server with its own token where a call brought none."""
+    return server.own_access_for_hooks and server.client_id is not None and server.may_see_token

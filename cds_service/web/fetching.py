@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A hook call meets the FHIR server that it names: what it left out is fetched, if it may be."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from flask import g
+
+from cds_service.clock import Clock
+from cds_service.fhir_client.access import access_for_call
+from cds_service.fhir_client.client import Access, FhirClient
+from cds_service.fhir_client.complete import READ, WHOLE, Completer
+from cds_service.fhir_client.own_tokens import Tokens, own_tokens
+from cds_service.fhir_client.read_servers import load_servers
+from cds_service.fhir_client.servers import Servers
+from cds_service.fhir_client.signing_keys import KeyFile
+from cds_service.hooks.request import HookRequest
+from cds_service.metrics import Metrics
+from cds_service.settings import Settings, prefetch_keys
+from cds_service.web.auth import keys_of_caller
+
+# The rest of the time is for judging and for the answer.
+_SHARE: Final = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetching:
+    """Completes the calls of a service; `keys` as `settings.prefetch_keys` gives them."""
+
+    servers: Servers
+    completer: Completer
+    tokens: Tokens | None
+    metrics: Metrics
+    deadline_ms: int
+    keys: Mapping[str, str]
+
+    def completed(self, request: HookRequest, templates: Mapping[str, str]) -> HookRequest:
+        """The request with what its FHIR server has of the rest; as it is without access."""
+        elapsed: Callable[[], float] = g.entry.elapsed
+        access = self._access(request, templates, elapsed)
+        if access is None:
+            return request
+
+        def left() -> float:
+            return (_SHARE * self.deadline_ms - elapsed()) / 1000
+
+        complete = self.completer.complete(
+            request, templates, access, left, keys_of_caller(self.keys)
+        )
+        outcomes = tuple(complete.fetched.values())
+        for outcome in outcomes:
+            self.metrics.fhir_queries.labels(outcome).inc()
+        if outcomes:
+            failed = sum(outcome != WHOLE for outcome in outcomes)
+            g.entry.facts |= {"fetched": len(outcomes), "failed": failed}
+        return complete
+
+    def _access(
+        self, request: HookRequest, templates: Mapping[str, str], elapsed: Callable[[], float]
+    ) -> Access | None:
+        """The server that the call is about, with the right to ask it."""
+        if request.fhir_server is None:
+            return None
+        server = self.servers.for_call(request.fhir_server, g.get("client"))
+        if server is None:
+            return None
+        # What is only referred to is read as well; a token has to be for all of it.
+        queries = (*templates.values(), *READ)
+        return access_for_call(server, request.authorization, elapsed, self.tokens, queries)
+
+
+def make_fetching(
+    settings: Settings, clock: Clock, metrics: Metrics, keys: KeyFile | None
+) -> Fetching:
+    """Completes calls as set; raises `SettingsError` with all that is wrong with the servers."""
+    client = FhirClient(most_bytes=settings.max_body_bytes, most_pages=settings.fhir_max_pages)
+    servers = load_servers(settings.fhir_servers, development=settings.profile == "development")
+    return Fetching(
+        servers=servers,
+        completer=Completer(client=client, max_depth=settings.max_depth),
+        tokens=None if keys is None else own_tokens(client, keys, clock),
+        metrics=metrics,
+        deadline_ms=settings.deadline_ms,
+        keys=prefetch_keys(settings),
+    )

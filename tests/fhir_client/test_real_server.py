@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SMART Backend Services and pages on a FHIR server written by others."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cds_service.clock import countdown, system_clock
+from cds_service.fhir_client.client import Access, FhirClient, NoToken
+from cds_service.fhir_client.failures import NoOwnToken
+from cds_service.fhir_client.key_rotation import add_key
+from cds_service.fhir_client.own_tokens import own_tokens
+from cds_service.fhir_client.servers import ANYWHERE, Server
+from cds_service.fhir_client.signing_keys import ALGORITHMS, KeyFile
+from cds_service.settings import Settings
+from cds_service.web import create_app
+from tests.fhir_server.sekmet import put, running
+from tests.web.calls import (
+    ALT,
+    PATIENT,
+    SERVICE,
+    founding,
+    knowledge,
+    observation,
+    patient,
+    without,
+)
+
+Json = dict[str, Any]
+SCOPES = "system/Patient.rs system/Observation.rs"
+WRITER = "for-the-test-data"
+
+
+@pytest.fixture(name="keys", scope="module")
+def _keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("keys") / "keys.json"
+    for algorithm in ALGORITHMS:
+        add_key(path, algorithm, system_clock())
+    return path
+
+
+@pytest.fixture(name="protected", scope="module")
+def _protected(keys: Path) -> Iterator[str]:
+    """A server that lets in who has a token, with the founding patient.
+
+    It tries the keys of a client one after another, whatever their names, and fails on one of
+    another kind: so the service is registered once for each algorithm.
+    """
+    registered = [
+        {"client_id": f"lab-{one['alg']}", "jwks": {"keys": [one]}, "scopes": SCOPES}
+        for one in KeyFile(keys).current().published()["keys"]
+    ]
+    auth = {"types": ["smart", "bearer"], "tokens": [WRITER], "smart_clients": registered}
+    with running(server_auth=auth) as base:
+        yesterday = (system_clock() - timedelta(days=1)).isoformat()
+        result = observation(ALT, 1, effectiveDateTime=yesterday)
+        put(base, [patient(), result], {"Authorization": f"Bearer {WRITER}"})
+        yield base
+
+
+def fhir_client() -> FhirClient:
+    return FhirClient(most_bytes=10_000_000, most_pages=10)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_bs_003_a_token_signed_for_is_given_and_opens_what_it_is_for(
+    protected: str, keys: Path, algorithm: Any
+) -> None:
+    server = Server(
+        base=protected, reach=ANYWHERE, client_id=f"lab-{algorithm}", algorithm=algorithm
+    )
+    http = fhir_client()
+    queries = (f"Patient/{PATIENT}", f"Observation?patient={PATIENT}")
+    bearer = own_tokens(http, KeyFile(keys), system_clock).bearer(server, queries)
+
+    found = [http.ask(Access(server, bearer), one, countdown(30)) for one in queries]
+
+    assert [one.failure for one in found] == [None, None]
+    assert f"{ALT}" in found[1].pages[0].body.decode()
+    other = http.ask(Access(server, bearer), f"Condition?patient={PATIENT}", countdown(30))
+    assert other.failure == "forbidden"
+
+
+def test_without_a_token_it_lets_nobody_in(protected: str) -> None:
+    server = Server(base=protected, reach=ANYWHERE)
+
+    found = fhir_client().ask(Access(server, NoToken()), f"Patient/{PATIENT}", countdown(30))
+
+    assert found.failure == "unauthorized"
+
+
+def test_a_key_that_is_not_registered_gets_no_token(protected: str, tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    add_key(path, "ES384", system_clock())
+    server = Server(base=protected, reach=ANYWHERE, client_id="lab-ES384")
+    bearer = own_tokens(fhir_client(), KeyFile(path), system_clock).bearer(server, ("Patient/1",))
+
+    with pytest.raises(NoOwnToken) as caught:
+        bearer.token(countdown(30))
+    assert caught.value.reason == "invalid_client"
+
+
+@pytest.mark.parametrize(("own", "status"), [("yes", 200), ("no", 412)])
+def test_bs_012_a_call_without_a_token_is_answered_with_ours_only_by_policy(
+    protected: str, keys: Path, tmp_path: Path, own: str, status: int
+) -> None:
+    servers = tmp_path / "servers.yaml"
+    servers.write_text(
+        f"servers:\n  - base: {protected}\n    this machine: yes\n    client id: lab-ES384\n"
+        f"    own access for hooks: {own}\n",
+        encoding="utf-8",
+    )
+    settings = Settings(
+        fhir_servers=servers, signing_keys=keys, explain="always", deadline_ms=30_000
+    )
+    body = {**without(founding(), "prefetch"), "fhirServer": protected}
+
+    # Under the real time: the server looks at that of the assertion.
+    http = create_app(settings, knowledge=knowledge()).test_client()
+    response = http.post(SERVICE, json=body)
+
+    assert response.status_code == status, response.text
+    if status == 200:
+        said = json.loads(response.text)
+        fetched = said["extension"]["org.cds-service.explanation"]["fetched"]
+        assert (fetched["observations"], fetched["conditions"]) == ("whole", "forbidden")
+        assert len(said["cards"]) == 1
+
+
+def test_hundreds_of_results_come_in_pages() -> None:
+    with running() as base:
+        many = [
+            observation(
+                ALT, 30, id=f"o{n}", effectiveDateTime=f"2026-06-14T{n // 60:02}:{n % 60:02}:00Z"
+            )
+            for n in range(450)
+        ]
+        put(base, many)
+        server = Server(base=base, reach=ANYWHERE)
+        query = f"Observation?patient={PATIENT}&_sort=-date&_count=200"
+
+        found = fhir_client().ask(Access(server, NoToken()), query, countdown(60))
+
+    assert (len(found.pages), found.failure, found.ignored) == (3, None, frozenset())
+    ids = {e["resource"]["id"] for page in found.pages for e in json.loads(page.body)["entry"]}
+    assert len(ids) == 450

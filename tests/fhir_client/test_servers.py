@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which FHIR servers may be asked: the file, registered clients, and development."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cds_service.errors import SettingsError
+from cds_service.fhir_client.read_servers import (
+    CODES,
+    ServerShape,
+    load_servers,
+    read_servers,
+)
+from cds_service.fhir_client.servers import ANYWHERE, Server, Servers
+from cds_service.outgoing.reach import Reach
+from cds_service.trust.clients import Client
+from tests.house.source import ROOT
+
+BASE = "https://fhir.example.org/r4"
+CLIENT = Client(id="clinic", issuer="https://clinic.example", fhir_servers=frozenset((BASE,)))
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "servers.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_server_is_read_whole(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        """servers:
+  - base: https://FHIR.example.org:443/r4/
+    private network: yes
+    anonymous: yes
+    client id: lab-cds
+    algorithm: RS384
+    scopes: system/Observation.rs system/Patient.rs
+    own access for hooks: yes
+""",
+    )
+
+    assert load_servers(path, development=False) == Servers(
+        listed={
+            BASE: Server(
+                base=BASE,
+                reach=Reach(private=True),
+                anonymous=True,
+                client_id="lab-cds",
+                algorithm="RS384",
+                scopes=("system/Observation.rs", "system/Patient.rs"),
+                own_access_for_hooks=True,
+            )
+        }
+    )
+
+
+WRONG = {
+    "servers:\n  - base: ftp://fhir.example.org\n": [("R202", 2)],
+    "servers:\n  - base: fhir.example.org\n": [("R202", 2)],
+    "servers:\n  - base: http://fhir.example.org\n": [("R202", 2)],
+    "servers:\n  - base: https://10.0.0.1/r4\n": [("R202", 2)],
+    "servers:\n  - base: http://127.0.0.1:8090/fhir\n": [("R202", 2)],
+    "servers:\n  - base: https://x@fhir.example.org/\n": [("R202", 2)],
+    f"servers:\n  - base: {BASE}\n  - base: {BASE}/\n": [("R201", 3)],
+    f"servers:\n  - base: {BASE}\n    scopes: a\n    algorithm: ES384\n": [
+        ("R203", 3),
+        ("R203", 4),
+    ],
+    f"servers:\n  - base: {BASE}\n    own access for hooks: yes\n": [("R203", 3)],
+    f"servers:\n  - base: {BASE}\n    algorithm: HS256\n    client id: a\n": [("K106", 3)],
+    f"servers:\n  - base: {BASE}\n    anonymous: maybe\n": [("K106", 3)],
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str) -> None:
+    found, problems = read_servers(written(tmp_path, text), development=False)
+
+    assert found is None
+    assert sorted((one.code, one.mark.line) for one in problems) == WRONG[text]
+
+
+def test_every_code_of_the_file_has_a_wrong_example() -> None:
+    seen = {code for problems in WRONG.values() for code, _ in problems}
+
+    assert set(CODES) <= seen
+
+
+@pytest.mark.parametrize(
+    "text", ["", "servers: []\n", "servers:\n  - {}\n", "a: [", "servers: 7\n", "base: x\n"]
+)
+def test_a_file_of_another_form_is_refused_with_all_its_problems(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match="CDS_FHIR_SERVERS"):
+        load_servers(written(tmp_path, text), development=False)
+
+
+@given(text=st.text())
+def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.mktemp("any") / "servers.yaml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+
+    found, problems = read_servers(path, development=False)
+
+    assert (found is None) == bool(problems)
+
+
+def test_a_server_on_this_machine_is_named_as_such(tmp_path: Path) -> None:
+    text = "servers:\n  - base: http://127.0.0.1:8090/fhir\n    this machine: yes\n"
+
+    found = load_servers(written(tmp_path, text), development=False)
+
+    assert found.find("http://127.0.0.1:8090/fhir/") is not None
+
+
+def test_in_production_only_what_is_listed_may_be_asked() -> None:
+    servers = Servers(listed={BASE: Server(base=BASE)})
+
+    assert servers.find(f"{BASE}/") is not None
+    assert servers.find("https://other.example/r4") is None
+    assert Servers().find(BASE) is None
+
+
+def test_in_development_any_server_may_be_asked() -> None:
+    found = Servers(development=True).for_call("http://10.0.0.1/fhir", None)
+
+    assert found == Server(base="http://10.0.0.1/fhir", reach=ANYWHERE, anonymous=True)
+
+
+def test_ch_fa_006_a_client_has_only_its_own_servers_asked() -> None:
+    other = "https://other.example/r4"
+    servers = Servers(listed={other: Server(base=other)})
+
+    assert servers.for_call(other, CLIENT) is None
+    assert servers.for_call(other, replace(CLIENT, fhir_servers=frozenset())) is None
+    assert servers.for_call(f"{BASE}/", CLIENT) == Server(base=BASE)
+    assert servers.for_call(BASE, replace(CLIENT, private_network=True)) == Server(
+        base=BASE, reach=Reach(private=True)
+    )
+
+
+def test_what_the_file_says_counts_for_a_server_of_a_client_too() -> None:
+    listed = Server(base=BASE, anonymous=True, reach=Reach(private=True))
+
+    assert Servers(listed={BASE: listed}).for_call(BASE, CLIENT) is listed
+
+
+@pytest.mark.parametrize(
+    ("base", "may"),
+    [
+        (BASE, True),
+        ("http://127.0.0.1:8090/fhir", True),
+        ("http://localhost/fhir", True),
+        ("http://[::1]/fhir", True),
+        ("http://fhir.example.org/r4", False),
+        ("http://10.0.0.1/fhir", False),
+    ],
+)
+def test_ch_req_007_a_token_is_not_sent_in_the_clear_over_a_network(base: str, may: bool) -> None:
+    assert Server(base=base).may_see_token is may
+
+
+GUIDE = (ROOT / "docs" / "how-to" / "connect-a-fhir-server.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_guide_is_a_file_of_servers(tmp_path: Path) -> None:
+    example = GUIDE.partition("```yaml\n")[2].partition("```")[0]
+
+    assert len(load_servers(written(tmp_path, example), development=False).listed) == 3
+
+
+def test_the_guide_explains_every_key() -> None:
+    explained = re.findall(r"^\| `([a-z ]+)` \|", GUIDE, re.MULTILINE)
+
+    assert explained == [name.replace("_", " ") for name in ServerShape.model_fields]
