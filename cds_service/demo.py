@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,7 +43,13 @@ def demo_request(pack: Pack, example: Example, service: Service, now: datetime) 
 def start_server(port: int) -> "subprocess.Popen[bytes]":
     """A server of its own process on loopback, which keeps nothing when it stops."""
     command = [sys.executable, "-m", "cds_service", "serve", "--port", str(port)]
-    environment = environment_with({"CDS_LOG_LEVEL": "warning", "CDS_DATABASE_URL": "sqlite://"})
+    environment = environment_with(
+        {
+            "CDS_PROFILE": "development",  # so that the sandbox is there
+            "CDS_LOG_LEVEL": "warning",
+            "CDS_DATABASE_URL": "sqlite://",
+        }
+    )
     return subprocess.Popen(command, env=environment)  # noqa: S603 - our own program
 
 
@@ -73,7 +79,7 @@ def call(base: str, service: Service, body: bytes) -> dict[str, Any]:
     return answer
 
 
-def cards_as_text(cards: list[Mapping[str, Any]], style: Style) -> Iterator[str]:
+def cards_as_text(cards: Sequence[Mapping[str, Any]], style: Style) -> Iterator[str]:
     """The cards for a terminal, line by line; `style` colours a text as click's `style` does."""
     if not cards:
         yield "No card."

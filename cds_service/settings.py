@@ -120,6 +120,14 @@ class Settings(BaseSettings):
         description="The file of FHIR servers that the service may ask. Unset: those of registered "
         "clients, for their own calls; in development any.",
     )
+    sandbox: bool | None = Field(
+        None,
+        description="Show the page /sandbox, where data are tried out: pasted, or of open FHIR "
+        "servers of CDS_FHIR_SERVERS, in development of any. Unset: in development, in open mode.",
+    )
+    sandbox_seconds: Annotated[int, Field(ge=1, le=60)] = Field(
+        20, description="How long the sandbox waits for a FHIR server, in seconds."
+    )
     signing_keys: Path | None = Field(
         None,
         description="The file of the service's own signing keys, for FHIR servers where it is "
@@ -327,6 +335,13 @@ def shows_feedback(settings: Settings) -> bool:
     if settings.feedback_page is not None:
         return settings.feedback_page
     return settings.profile == "development" or is_open(settings)
+
+
+def shows_sandbox(settings: Settings) -> bool:
+    """Whether the page to try data is there: as set, else in development on this machine alone."""
+    if settings.sandbox is not None:
+        return settings.sandbox
+    return settings.profile == "development" and is_open(settings)
 
 
 def cards_folder(settings: Settings) -> Path:

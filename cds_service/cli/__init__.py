@@ -18,6 +18,7 @@ from cds_service.cli.explain import explain
 from cds_service.cli.feedback import feedback
 from cds_service.cli.keys import keys
 from cds_service.cli.prefetch import prefetch_sheet
+from cds_service.cli.sandbox import sandbox
 from cds_service.cli.serve import demo, serve
 from cds_service.cli.servers import servers
 from cds_service.cli.settings import settings
@@ -67,6 +68,7 @@ def cli() -> None:
       cds-service demo                      see it work on one synthetic patient
       cds-service serve                     answer CDS Hooks calls on http://127.0.0.1:8000
       cds-service evaluate bundle.json      the cards for a FHIR Bundle
+      cds-service sandbox --fhir URL        the cards for patients of a FHIR server
       cds-service check cards --nudge       check the knowledge, and that every number is guarded
       cds-service explain alt-very-low      one rule in words
       cds-service feedback                  what clinicians did with the cards of each rule
@@ -80,6 +82,7 @@ for command in (
     serve,
     demo,
     evaluate,
+    sandbox,
     check,
     lock,
     docs,

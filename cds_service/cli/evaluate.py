@@ -41,6 +41,7 @@ def evaluate(
     """
     from cds_service.clock import system_clock
     from cds_service.intake.documents import materials_from_document, read_resources
+    from cds_service.sandbox.diagnostics import faults
     from cds_service.service import load_knowledge
     from cds_service.settings import load_settings, no_color
 
@@ -53,7 +54,7 @@ def evaluate(
         _answer(knowledge, service, material, now, explained=explained or not as_json)
         for material in materials_from_document(document)
     ]
-    invalid = list(_invalid(data)) if strict else []
+    invalid = list(faults(data)) if strict else []
     if as_json:
         checked = {"invalid": invalid} if strict else {}
         click.echo(json.dumps({"patients": answers, **checked}, indent=2, default=str))
@@ -144,41 +145,3 @@ def _decisions(explanation: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {decision['rule']:<36} {decision['answer']:<16} {why}".rstrip()
         for one in decision.get("withheld", []):
             yield f"  {'':<36} without {one['order']}: {one['because']}"
-
-
-def _invalid(data: bytes) -> Iterator[str]:
-    """What the R4B models of fhir.resources object to: where and what, never the value."""
-    from fhir.resources.R4B import get_fhir_model_class
-    from pydantic import ValidationError
-
-    for place, resource in _resources(data):
-        kind = resource.get("resourceType", "")
-        try:
-            get_fhir_model_class(kind).model_validate(resource)
-        except KeyError:
-            yield f"{place}: expected a resource type of FHIR R4"
-        except ValidationError as error:
-            for fault in error.errors(include_input=False, include_url=False):
-                path = ".".join(str(part) for part in fault["loc"])
-                yield f"{place}.{path}: {fault['type'].replace('_', ' ')}"
-
-
-def _resources(data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each resource of the file with its place; the envelope of a hook request is left out."""
-    try:
-        whole = json.loads(data)
-    except ValueError:
-        for number, line in enumerate(data.splitlines(), start=1):
-            if line.strip():
-                yield f"line {number}", json.loads(line)
-        return
-    held = whole.get("prefetch", {}) if "hook" in whole else {"$": whole}
-    for name, value in held.items():
-        if not isinstance(value, dict):
-            continue
-        if value.get("resourceType") != "Bundle":
-            yield name, value
-            continue
-        for number, entry in enumerate(value.get("entry", [])):
-            if isinstance(entry.get("resource"), dict):
-                yield f"{name}.entry[{number}].resource", entry["resource"]

@@ -142,7 +142,8 @@ def demo(port: int, example_id: str | None, request_only: bool, once: bool) -> N
         for line in show.cards_as_text(show.call(base, service, body)["cards"], click.style):
             click.echo(line, color=colour)
         started_as = sys.argv[0] if sys.argv[0].endswith("cds-service") else "cds-service"
-        click.echo(f"Serving at {base} (Ctrl-C stops). Open it in a browser, or try:")
+        click.echo(f"Serving at {base} (Ctrl-C stops). Open the sandbox in a browser, or try:")
+        click.echo(f"  {base}/sandbox")
         click.echo(f"  curl {base}/cds-services")
         click.echo(
             f"  {started_as} demo --request | curl --json @- {base}/cds-services/{service.id}"

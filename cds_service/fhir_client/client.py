@@ -25,7 +25,14 @@ from cds_service.fhir.resources import Bundle, OperationOutcome, Resource
 from cds_service.fhir_client.failures import Failed, of_status
 from cds_service.fhir_client.servers import Server
 from cds_service.outgoing.reach import Closed, Reach
-from cds_service.outgoing.transport import Answer, Call, TooLate, TooLong, Transport, Unanswered
+from cds_service.outgoing.transport import (
+    Answer,
+    Call,
+    TooLate,
+    TooLong,
+    Transport,
+    Unanswered,
+)
 
 TRIES: Final = 3
 _FIRST_WAIT: Final = 0.1  # seconds; twice as long before the next
@@ -105,8 +112,9 @@ class Found:
 class FhirClient:
     """Asks FHIR servers; for all threads of a process. Connections are kept and used again."""
 
-    def __init__(self, *, most_bytes: int, most_pages: int) -> None:
+    def __init__(self, *, most_bytes: int, most_pages: int, patience: float | None = None) -> None:
         """Read no more than `most_bytes` and `most_pages` of the answer to a query."""
+        self._patience = patience
         self._most_bytes = most_bytes
         self._most_pages = most_pages
         self._transports: dict[Reach, Transport] = {}
@@ -136,7 +144,7 @@ class FhirClient:
         """The transport within this reach, with its pool of connections."""
         with self._lock:
             if reach not in self._transports:
-                self._transports[reach] = Transport(reach)
+                self._transports[reach] = Transport(reach, self._patience)
             return self._transports[reach]
 
     def _collected(

@@ -66,10 +66,14 @@ class Answer:
 
 
 class Transport:
-    """A session within a reach; for all threads of a process."""
+    """A session within a reach; for all threads of a process.
 
-    def __init__(self, reach: Reach) -> None:
+    `patience` is how many seconds one step of a connection may take, if not the usual ones.
+    """
+
+    def __init__(self, reach: Reach, patience: float | None = None) -> None:
         self._reach = reach
+        self._patience = patience
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -89,7 +93,7 @@ class Transport:
             raise TooLate("there was no time left")
         with _Watch(seconds) as watch:
             try:
-                answer = self._sent(call, min(seconds, PATIENCE))
+                answer = self._sent(call, min(seconds, self._patience or PATIENCE))
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 if watch.is_over.is_set():
                     raise TooLate("the answer took too long") from None

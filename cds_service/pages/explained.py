@@ -15,6 +15,7 @@ from cds_service.knowledge.conditions import Compare, TimesLimit, leaves
 from cds_service.knowledge.model import Grade, Marker, Pack
 from cds_service.knowledge.standing import approval
 from cds_service.labs.frames import Frame
+from cds_service.labs.limits import Limit as KnownLimit
 from cds_service.pages.judged import Judged, judge
 from cds_service.pages.prose import Filled, filled
 from cds_service.pages.question import Question
@@ -140,12 +141,8 @@ def _page(
         unit=marker.unit,
         units=tuple(dict.fromkeys(marker.units.values())),
         plausible=_plausible(marker),
-        upper_limit=(
-            Limit(amount=limit_amount(upper, marker) or "", named=limit_source(upper.named))
-            if upper
-            else None
-        ),
-        scale=_scale(marker, frame, asked=asked),
+        upper_limit=limit_in_words(upper, marker),
+        scale=scale_of(marker, frame, asked=asked),
         grades=tuple(_rows(marker.grades, marker, frame, asked=asked)),
         judged=judged,
         text=text,
@@ -162,7 +159,15 @@ def _page(
     )
 
 
-def _scale(marker: Marker, frame: Frame, *, asked: bool) -> Scale | None:
+def limit_in_words(limit: KnownLimit | None, marker: Marker) -> Limit | None:
+    """The limit as a page says it."""
+    if limit is None:
+        return None
+    return Limit(amount=limit_amount(limit, marker) or "", named=limit_source(limit.named))
+
+
+def scale_of(marker: Marker, frame: Frame, *, asked: bool) -> Scale | None:
+    """The bands of the marker, if it has any, with the value of the frame if it was asked for."""
     row = stretches(marker.bands, marker, frame)
     if not row:
         return None

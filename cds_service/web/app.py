@@ -16,7 +16,13 @@ from cds_service.log import log_crash, log_start
 from cds_service.memory import open_memory
 from cds_service.metrics import Metrics, make_metrics
 from cds_service.service import Knowledge, load_knowledge
-from cds_service.settings import Settings, database_url, load_settings, shows_feedback
+from cds_service.settings import (
+    Settings,
+    database_url,
+    load_settings,
+    shows_feedback,
+    shows_sandbox,
+)
 from cds_service.store import Store, open_store
 from cds_service.store.replay import StoreReplay
 from cds_service.trust.replay import ReplayStore
@@ -86,7 +92,11 @@ def create_app(
     app.register_blueprint(feedback.blueprint(settings, knowledge, clock, metrics, memory))
     if shows_feedback(settings):
         app.register_blueprint(feedback.page_blueprint(knowledge, memory))
-    app.register_blueprint(catalogue.blueprint(knowledge, clock))
+    app.register_blueprint(catalogue.blueprint(knowledge, clock, sandbox=shows_sandbox(settings)))
+    if shows_sandbox(settings):
+        from cds_service.web import sandbox  # the only page that brings libraries to call others
+
+        app.register_blueprint(sandbox.blueprint(settings, knowledge, clock, metrics, memory))
     gate = make_gate(settings, clock, metrics, StoreReplay(store) if replay is None else replay)
     app.register_blueprint(pages.blueprint(knowledge, metrics, gate, keys))
     app.extensions["door"] = Door(app, gate, knowledge.services)

@@ -88,8 +88,11 @@ class Gate:
         return request.blueprint not in PUBLIC
 
 
-PUBLIC = frozenset({"catalogue", "feedback_page", "pages"})
-"""Blueprints whose pages say nothing about a patient and are for everyone who reaches them."""
+PUBLIC = frozenset({"catalogue", "feedback_page", "pages", "sandbox"})
+"""Blueprints for everyone who reaches them: no page shows what the service knows of a patient.
+
+The sandbox shows what is put into it, and what open FHIR servers show to everyone.
+"""
 
 
 def make_gate(

@@ -20,8 +20,8 @@ _LONGEST_QUERY = 2000  # characters; a question about every marker is shorter
 _STYLE_LIFE = "max-age=300, must-revalidate"
 
 
-def blueprint(knowledge: Knowledge, clock: Clock) -> Blueprint:
-    """The explainers and rules of this knowledge."""
+def blueprint(knowledge: Knowledge, clock: Clock, *, sandbox: bool = False) -> Blueprint:
+    """The explainers and rules of this knowledge; the start leads to the sandbox if it is there."""
     routes = Blueprint("catalogue", __name__)
     rules, explainers = Catalogue(knowledge), Explainers(knowledge)
     style = STYLE.read_bytes()
@@ -32,6 +32,7 @@ def blueprint(knowledge: Knowledge, clock: Clock) -> Blueprint:
             "packs": knowledge.packs,
             "explainers": explainers.markers(),
             "count": rules.entries().count,
+            "sandbox": sandbox,
         }
         return page("start.html", values)
 

@@ -5,6 +5,8 @@ CDS Hooks 2.0.1, "Feedback". No version says which status answers; here 200 mean
 is on the disk, also for cards that nobody here knows.
 """
 
+from collections.abc import Callable
+
 from flask import Blueprint, Response, g, request
 
 from cds_service.clock import Clock
@@ -32,14 +34,31 @@ def blueprint(
 ) -> Blueprint:
     """The address that takes feedback."""
     routes = Blueprint("feedback", __name__)
+    keep = keeper(settings, knowledge, clock, metrics, memory)
 
     @routes.post("/cds-services/<service_id>/feedback")
     def take(service_id: str) -> Response:
+        received = keep(service_id, lambda: read_body(request, settings.max_feedback_bytes))
+        return json_response({"received": received})
+
+    return routes
+
+
+def keeper(
+    settings: Settings,
+    knowledge: Knowledge,
+    clock: Clock,
+    metrics: Metrics,
+    memory: CardMemory,
+) -> Callable[[str, Callable[[], bytes]], int]:
+    """A function that keeps the feedback of a body about a service and counts its items."""
+
+    def keep(service_id: str, body: Callable[[], bytes]) -> int:
         if service_id not in knowledge.services:  # said before a byte of the body is read
             raise UnknownService("There is no service with this id; GET /cds-services lists them.")
         g.entry.service = service_id
         items = read_feedback(
-            read_body(request, settings.max_feedback_bytes),
+            body(),
             most_items=settings.max_feedback_items,
             longest_comment=settings.max_comment_length,
         )
@@ -51,9 +70,9 @@ def blueprint(
             metrics.feedback.labels(one.rule or _UNKNOWN, one.outcome).inc()
         g.entry.outcome = "feedback"
         g.entry.facts = {"feedback": len(new)}
-        return json_response({"received": len(items)})
+        return len(items)
 
-    return routes
+    return keep
 
 
 def page_blueprint(knowledge: Knowledge, memory: CardMemory) -> Blueprint:

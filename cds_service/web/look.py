@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How pages look: templates, Markdown as HTML, and whether a client wants a page or JSON.
 
-Templates escape everything; Markdown is read without HTML. No script runs and nothing is loaded
-from elsewhere.
+Templates escape everything; Markdown is read without HTML. No script runs but that of the sandbox,
+and nothing is loaded from elsewhere.
 """
 
 import re
@@ -21,6 +21,7 @@ from cds_service import __version__
 from cds_service.errors import RequestError
 from cds_service.web.drawing import lying, standing
 from cds_service.web.outcomes import json_response
+from cds_service.web.trend import chart
 
 HTML: Final = "text/html"
 JSON: Final = "application/json"
@@ -30,6 +31,8 @@ _POLICY = (
     "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
+SCRIPTED: Final = f"{_POLICY}; script-src 'self'; connect-src 'self'"
+"""The policy of the one page that may run a script, of ours."""
 _FORMATS = {"html": HTML, "json": JSON}
 _PLACEHOLDER = re.compile(r"{{\s*([a-z0-9_.]+)\s*}}")
 _MARKDOWN = MarkdownIt("commonmark", {"html": False})
@@ -80,7 +83,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters.update(markdown=markdown, inline=inline, capital=capital, runs=runs)
-    found.globals.update(lying=lying, standing=standing, version=__version__)
+    found.globals.update(lying=lying, standing=standing, chart=chart, version=__version__)
     return found
 
 
@@ -97,11 +100,17 @@ def wanted(request: Request) -> str:
     return request.accept_mimetypes.best_match([HTML, JSON]) or HTML
 
 
-def page(template: str, values: Mapping[str, object], status: int = HTTPStatus.OK) -> Response:
+def page(
+    template: str,
+    values: Mapping[str, object],
+    status: int = HTTPStatus.OK,
+    *,
+    policy: str = _POLICY,
+) -> Response:
     """A page for people."""
     text = _PAGES.get_template(template).render(values)
     response = Response(text, status, content_type=f"{HTML}; charset=utf-8")
-    response.headers["Content-Security-Policy"] = _POLICY
+    response.headers["Content-Security-Policy"] = policy
     response.vary.add("Accept")
     return response
 

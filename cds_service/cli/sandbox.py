@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cds-service sandbox`: the cards for patients of a FHIR server, as a CDS Client gets them."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from cds_service.fhir_client.client import Access, FhirClient
+    from cds_service.sandbox.client import Tried, Trier
+    from cds_service.sandbox.people import People, Person
+    from cds_service.settings import Settings
+
+_MOST = 1000
+_INDICATORS = ("critical", "warning", "info")
+_SUMMARY_WIDTH = 60
+Style = Callable[..., str]
+
+
+@click.command()
+@click.option("--fhir", "base", required=True, help="Base URL of a FHIR R4 server without a token.")
+@click.option("--patient", help="The id of the patient.")
+@click.option("--search", help="The patient of this name or id; several are listed.")
+@click.option("--all", "count", type=click.IntRange(1, _MOST), help="The first N patients.")
+@click.option("--service", "service_id", help="Which service answers [default: the first].")
+@click.option("--url", help="A running service to call [default: the packs of this machine].")
+@click.option("--json", "as_json", is_flag=True, help="JSON: one object a patient.")
+def sandbox(
+    base: str,
+    patient: str | None,
+    search: str | None,
+    count: int | None,
+    service_id: str | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Show the cards for patients of a FHIR server.
+
+    Asks the server what the service wants to know (its prefetch templates), calls the service with
+    it and prints the cards. The service is the one at --url, or the packs of this machine. What
+    the server does not give is left out and named.
+
+    \b
+    Examples:
+      cds-service sandbox --fhir https://r4.smarthealthit.org --search Smith
+      cds-service sandbox --fhir http://127.0.0.1:8080/fhir --patient 1
+      cds-service sandbox --fhir http://127.0.0.1:8080/fhir --all 20
+      cds-service sandbox --fhir ... --patient 1 --url http://127.0.0.1:8000 --json
+
+    Any server may be named. Where CDS_FHIR_SERVERS is set, only its servers with 'anonymous: yes',
+    unless CDS_PROFILE=development.
+
+    Exit codes: 0 answered, 1 no such patient or a call was refused, 2 wrong use, 3 a server failed.
+    """
+    from cds_service.sandbox.client import open_trier
+    from cds_service.settings import load_settings, no_color
+
+    if sum(one is not None for one in (patient, search, count)) != 1:
+        raise click.UsageError("name the patients by one of --patient, --search and --all")
+    settings = load_settings()
+    access, client = _fhir(settings, base, count or 1)
+    colour = False if no_color() else None  # None: click looks whether this is a terminal
+    people = _people(client, access, settings, patient=patient, search=search, count=count)
+    if search is not None and len(people) > 1:
+        _list(people, as_json=as_json, colour=colour)
+        return
+    trier = open_trier(settings, client, access, url=url, service_id=service_id)
+    tried = _tried(trier, people, shows_progress=count is not None)
+    if as_json:
+        click.echo(json.dumps({"patients": [one.as_json() for one in tried]}, indent=2))
+    else:
+        lines = _table(tried, click.style) if count is not None else _cards(tried[0], click.style)
+        for line in lines:
+            click.echo(line, color=colour)
+    if any(one.refused for one in tried):
+        sys.exit(1)
+
+
+def _fhir(settings: "Settings", base: str, count: int) -> "tuple[Access, FhirClient]":
+    from cds_service.fhir_client.client import FhirClient
+    from cds_service.sandbox.client import open_access
+
+    client = FhirClient(
+        most_bytes=settings.max_body_bytes,
+        most_pages=max(settings.fhir_max_pages, count // 10 + 1),
+        patience=settings.sandbox_seconds,
+    )
+    return open_access(settings, base), client
+
+
+def _people(
+    client: "FhirClient",
+    access: "Access",
+    settings: "Settings",
+    *,
+    patient: str | None,
+    search: str | None,
+    count: int | None,
+) -> "Sequence[Person]":
+    """Whose cards to show; raises an error that says why there is nobody."""
+    from cds_service.clock import countdown
+    from cds_service.errors import RequestError
+    from cds_service.sandbox.people import Person, find_people, is_id
+
+    if patient is not None:
+        if not is_id(patient):
+            raise click.BadParameter("expected the id of a patient", param_hint="--patient")
+        return [Person(id=patient, name="")]
+    left = countdown(settings.sandbox_seconds)
+    found = find_people(client, access, search or "", left, most=count or 20)
+    _refuse_failure(found)
+    if not found.people:
+        raise RequestError("The FHIR server has no such patient.")
+    return found.people
+
+
+def _refuse_failure(found: "People") -> None:
+    from cds_service.errors import CdsServiceError
+
+    if found.failure:
+        raise CdsServiceError(f"The FHIR server gave no list of patients: {found.failure}.")
+
+
+def _tried(trier: "Trier", people: "Sequence[Person]", *, shows_progress: bool) -> "list[Tried]":
+    if not shows_progress:
+        return [trier.patient(one.id, one.name) for one in people]
+    found = []
+    with click.progressbar(people, label="Patients", file=sys.stderr, show_pos=True) as bar:
+        for one in bar:
+            found.append(trier.patient(one.id, one.name))  # noqa: PERF401 - the bar moves
+    return found
+
+
+def _list(people: "Sequence[Person]", *, as_json: bool, colour: bool | None) -> None:
+    if as_json:
+        listed = [
+            {"id": one.id, "name": one.name, "birthDate": one.born, "gender": one.sex}
+            for one in people
+        ]
+        click.echo(json.dumps({"matches": listed}, indent=2))
+        return
+    width = max(len(one.id) for one in people)
+    for one in people:
+        click.echo(f"{one.id:<{width}}  {one.born:<10}  {one.sex:<7}  {one.name}", color=colour)
+    click.echo("Several patients match; choose one with --patient ID.", err=True)
+
+
+def _cards(one: "Tried", style: Style) -> Iterator[str]:
+    """The cards of one patient, and what could not be had for them."""
+    from cds_service.demo import cards_as_text
+
+    yield style(f"Patient/{one.patient} - {one.service}", bold=True)
+    for query in one.queries:
+        if query.failure:
+            yield f"  {query.key}: {query.because} ({query.failure})"
+    yield ""
+    if one.refused:
+        yield f"The service refused the call: {one.refused}"
+        return
+    yield from cards_as_text(one.cards, style)
+
+
+def _table(tried: "Sequence[Tried]", style: Style) -> Iterator[str]:
+    """A line for each patient, and the cards of all."""
+    width = max([7, *(len(one.patient) for one in tried)])
+    head = f"{'patient':<{width}}  {'critical':>8}  {'warning':>7}  {'info':>4}  first card"
+    yield style(head, bold=True)
+    for one in tried:
+        numbers = _numbers(one.cards)
+        first = one.refused or (str(one.cards[0]["summary"]) if one.cards else "")
+        short = first if len(first) <= _SUMMARY_WIDTH else f"{first[: _SUMMARY_WIDTH - 1]}…"
+        failed = sum(bool(query.failure) for query in one.queries)
+        note = f"  ({failed} of {len(one.queries)} queries failed)" if failed else ""
+        counts = f"{numbers[0] or '':>8}  {numbers[1] or '':>7}  {numbers[2] or '':>4}"
+        yield f"{one.patient:<{width}}  {counts}  {short}{note}".rstrip()
+    with_cards = sum(bool(one.cards) for one in tried)
+    cards = sum(len(one.cards) for one in tried)
+    yield f"{len(tried)} patients, {with_cards} of them with cards, {cards} cards"
+
+
+def _numbers(cards: Sequence[Mapping[str, Any]]) -> list[int]:
+    return [sum(card["indicator"] == name for card in cards) for name in _INDICATORS]

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why each rule decided as it did, sorted for the eye; the same outcome that the response tells of.
+
+What has most to say comes first: cards, then what was replaced or silenced, then what could not be
+answered and would need more data, and last what is simply not so.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import tzinfo
+
+from cds_service.decide import Outcome
+from cds_service.explain import SWITCHED_OFF
+from cds_service.intake.reasons import REASONS
+from cds_service.knowledge.model import Indicator, Pack
+from cds_service.pages.trees import title_of
+from cds_service.pages.view import Named, View
+from cds_service.render.values import Window, day_of, moment_of, outside, value_of
+from cds_service.rules.answer import NOT_NEEDED, Decision
+from cds_service.rules.contest import OVERRIDDEN
+
+_WORDS = {
+    OVERRIDDEN: "a clinician overrode it for this patient and these results, not long ago",
+    SWITCHED_OFF: "switched off by the site",
+}
+_KNOWN = {True: "yes", False: "no", None: "not known"}
+
+
+class Proposed(View, frozen=True, kw_only=True):
+    """An order that the card offers, or why it does not."""
+
+    title: str
+    window: str = ""
+    priority: str = ""
+    recommended: bool = False
+    because: str = ""
+
+
+class Why(View, frozen=True, kw_only=True):
+    """One rule and its answer."""
+
+    rule: str
+    title: str
+    version: str
+    answer: str
+    indicator: Indicator | None = None
+    on: str = ""  # the result that it is about
+    because: str = ""
+    instead: Named | None = None  # the rule whose card took its place
+    missing: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    orders: tuple[Proposed, ...] = ()
+    withheld: tuple[Proposed, ...] = ()
+
+
+class Fact(View, frozen=True, kw_only=True):
+    """Something about the patient that rules ask for."""
+
+    title: str
+    known: str
+    names: tuple[str, ...] = ()
+
+
+class Aside(View, frozen=True, kw_only=True):
+    """Something that was sent and not used; of the same kind only the first is shown."""
+
+    name: str
+    sent: str
+    at: str
+    reason: str
+    meaning: str
+    times: int = 1
+
+
+class Reasons(View, frozen=True, kw_only=True):
+    """Every decision by what came of it, and what the decisions rest on."""
+
+    silent: str = ""
+    shown: tuple[Why, ...] = ()
+    yielded: tuple[Why, ...] = ()
+    wanting: tuple[Why, ...] = ()
+    others: tuple[Why, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    set_aside: tuple[Aside, ...] = ()
+    incomplete: tuple[str, ...] = ()
+
+
+def reasons_of(outcome: Outcome, zone: tzinfo) -> Reasons:
+    """The decisions of an outcome, sorted."""
+    pack = outcome.pack
+    every = [_why(one, pack, zone) for one in outcome.decisions]
+    off = pack.site.switched_off if pack.site else ()
+    silenced = [_switched_off(one.rule, one.because, pack) for one in off]
+    shown = [one for one in every if one.answer == "card"]
+    wanting = [one for one in every if one.answer == "not enough data"]
+    rest = [one for one in every if one.answer == "no card"]
+    plain = [one for one in rest if one.because == _said(NOT_NEEDED)]
+    return Reasons(
+        silent=_said(outcome.silent or ""),
+        shown=tuple(shown),
+        yielded=(*(one for one in rest if one not in plain), *silenced),
+        wanting=tuple(wanting),
+        others=tuple(plain),
+        facts=tuple(_facts(outcome)),
+        set_aside=tuple(_asides(outcome, zone)),
+        incomplete=outcome.record.incomplete,
+    )
+
+
+def _why(decision: Decision, pack: Pack, zone: tzinfo) -> Why:
+    by = decision.replaced_by
+    return Why(
+        rule=decision.rule.id,
+        title=decision.rule.title,
+        version=decision.rule.version,
+        answer=decision.answer,
+        indicator=decision.indicator if decision.shown else None,
+        on=_on(decision, pack, zone),
+        because="" if by else _said(decision.because or ""),
+        instead=Named(id=by, title=pack.rules[by].title) if by else None,
+        missing=tuple(_in_words(one, pack) for one in decision.missing),
+        unknown=tuple(_in_words(one, pack) for one in decision.unknown),
+        orders=tuple(
+            Proposed(
+                title=pack.orders[one.order].title,
+                window=Window(one.first_day, one.last_day).window,
+                priority=one.priority,
+                recommended=one.recommended is True,
+            )
+            for one in decision.orders
+        ),
+        withheld=tuple(
+            Proposed(title=pack.orders[one.order].title, because=_because(one.because, pack))
+            for one in decision.withheld
+        )
+        if decision.shown
+        else (),
+    )
+
+
+def _on(decision: Decision, pack: Pack, zone: tzinfo) -> str:
+    """The result that the decision is about, in words."""
+    item = decision.frame.set_aside
+    if item is not None:
+        named = pack.markers[item.marker].title if item.marker in pack.markers else "a result"
+        return f"{named}, set aside because {_said(item.reason)}"
+    result = decision.frame.index_result
+    if result is None or result.marker not in pack.markers:
+        return ""
+    marker = pack.markers[result.marker]
+    return f"{marker.title} {value_of(result, marker)} of {moment_of(result, zone)}"
+
+
+def _switched_off(rule: str, because: str, pack: Pack) -> Why:
+    known = pack.rules[rule]
+    return Why(
+        rule=rule,
+        title=known.title,
+        version=known.version,
+        answer="no card",
+        because=f"{_WORDS[SWITCHED_OFF]}: {because}",
+    )
+
+
+def _facts(outcome: Outcome) -> Iterator[Fact]:
+    """Facts that are so; and what is not known of them, which is said once for all."""
+    frame = next((one.frame for one in outcome.decisions), None)
+    for name, answer in frame.facts.items() if frame is not None else ():
+        if answer.known is not False:
+            yield Fact(
+                title=outcome.pack.facts[name].title,
+                known=_KNOWN[answer.known],
+                names=answer.names,
+            )
+
+
+def _asides(outcome: Outcome, zone: tzinfo) -> Iterator[Aside]:
+    keys = [(one.marker, one.code, one.reason) for one in outcome.record.set_aside]
+    counted = Counter(keys)
+    for key, item in dict(
+        zip(reversed(keys), reversed(outcome.record.set_aside), strict=True)
+    ).items():
+        marker = outcome.pack.markers.get(item.marker)
+        yield Aside(
+            name=marker.title if marker else outside(item.code) or "a resource",
+            sent=f"{outside(item.number)} {outside(item.unit)}".strip(),
+            at=day_of(item.time, zone) if item.time else "",
+            reason=item.reason,
+            meaning=REASONS.get(item.reason, ""),
+            times=counted[key],
+        )
+
+
+def _because(word: str, pack: Pack) -> str:
+    """A reason of an order; the rule that offers it instead is named by its title."""
+    first, _, rule = word.partition(":")
+    if rule in pack.rules:
+        return f"{_said(first)} '{pack.rules[rule].title}'"
+    return _said(word)
+
+
+def _in_words(phrase: str, pack: Pack) -> str:
+    """A phrase of a rule with its subject as people call it."""
+    subject, colon, rest = phrase.partition(": ")
+    titled = title_of(subject, pack)
+    return f"{titled[:1].upper()}{titled[1:]}{colon}{rest}"
+
+
+def _said(word: str) -> str:
+    return _WORDS.get(word, word.replace("-", " ").replace(":", ": "))

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cds-service sandbox` against a server of our own, in process and by HTTP."""
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from werkzeug.serving import make_server
+
+from cds_service.cli import EXIT_CODES, cli
+from cds_service.errors import CdsServiceError
+from tests.sandbox.double import Double, outcome, running
+from tests.web.calls import ALT, PATIENT, app, observation, patient
+
+
+@pytest.fixture(name="server")
+def _server() -> Iterator[Double]:
+    with running() as double:
+        double.resources = [
+            patient(),
+            observation(ALT, 1, effectiveDateTime="2026-11-20T08:00:00Z"),
+            patient(id="other", name=[{"text": "Anna Other"}]),
+        ]
+        yield double
+
+
+@pytest.fixture(name="service")
+def _service() -> Iterator[str]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = make_server("127.0.0.1", 0, app(), threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(cli, ["sandbox", *words])
+
+
+def code_of(done: Result) -> int:
+    """The exit code that `main` gives."""
+    if isinstance(done.exception, CdsServiceError):
+        return EXIT_CODES[type(done.exception)]
+    return done.exit_code
+
+
+def shown(*words: str) -> Result:
+    done = run(*words)
+    assert done.exit_code == 0, (done.output, done.exception)
+    return done
+
+
+@pytest.fixture(name="of_today")
+def _of_today(server: Double) -> None:
+    """The result is of a few days ago by the clock of the machine."""
+    from datetime import timedelta
+
+    from cds_service.clock import system_clock
+
+    time = (system_clock() - timedelta(days=2)).isoformat()
+    server.resources[1] = observation(ALT, 1, effectiveDateTime=time)
+
+
+@pytest.mark.usefixtures("of_today")
+def test_the_cards_of_one_patient(server: Double) -> None:
+    done = shown("--fhir", server.base, "--patient", PATIENT)
+
+    assert "INFO  Very low ALT" in done.output
+    assert "[x] Repeat ALT within 14 days" in done.output
+    assert "\x1b[" not in done.output
+
+
+@pytest.mark.usefixtures("of_today")
+def test_one_match_is_shown_and_several_are_listed(server: Double) -> None:
+    assert "Very low ALT" in shown("--fhir", server.base, "--search", "zztest").output
+
+    several = shown("--fhir", server.base, "--search", "")
+    assert "Anna Other" in several.stdout
+    assert "choose one with --patient" in several.stderr
+
+
+@pytest.mark.usefixtures("of_today")
+def test_all_patients_as_a_table(server: Double) -> None:
+    done = shown("--fhir", server.base, "--all", "5")
+
+    head, *rows, last = done.stdout.splitlines()
+    assert head.split()[:4] == ["patient", "critical", "warning", "info"]
+    assert [row.split()[0] for row in rows] == [PATIENT, "other"]
+    assert last == "2 patients, 1 of them with cards, 1 cards"
+
+
+@pytest.mark.usefixtures("of_today")
+def test_json_for_programs(server: Double) -> None:
+    server.told["Condition"] = lambda _: (400, outcome("no"))
+
+    done = shown("--fhir", server.base, "--patient", PATIENT, "--json")
+
+    (one,) = json.loads(done.stdout)["patients"]
+    assert one["patient"] == f"Patient/{PATIENT}"
+    assert one["cards"][0]["indicator"] == "info"
+    failures = {query["key"]: query["failure"] for query in one["queries"]}
+    assert failures["conditions"] == "refused"
+    assert failures["observations"] == ""
+
+
+def test_a_service_elsewhere_is_called_by_http(server: Double, service: str) -> None:
+    server.resources[1] = observation(ALT, 1)  # of yesterday by the clock of that service
+
+    done = shown("--fhir", server.base, "--patient", PATIENT, "--url", service)
+
+    assert "Very low ALT" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--patient", "nobody"], 1, "no such patient"),
+        (["--search", "nobody-of-this-name"], 1, "no such patient"),
+        (["--patient", "../x"], 2, "id of a patient"),
+        ([], 2, "one of --patient, --search and --all"),
+        (["--all", "1", "--patient", "1"], 2, "one of --patient, --search and --all"),
+        (["--patient", PATIENT, "--service", "nothing"], 2, "there are: liver-patient-view"),
+        (["--patient", PATIENT, "--url", "http://127.0.0.1:9"], 3, "does not answer"),
+    ],
+)
+def test_what_goes_wrong_is_said(server: Double, words: list[str], code: int, said: str) -> None:
+    done = run("--fhir", server.base, *words)
+
+    assert code_of(done) == code
+    assert said in done.output + str(done.exception)
+
+
+def test_a_server_that_fails_is_said() -> None:
+    for words in (["--patient", "1"], ["--search", "a"], ["--all", "2"]):
+        done = run("--fhir", "http://127.0.0.1:9/fhir", *words)
+
+        assert code_of(done) == 3
+        assert "no connection" in str(done.exception)
+
+
+def test_a_refused_call_is_a_problem(server: Double) -> None:
+    server.told["Observation"] = lambda _: (500, outcome("no"))
+
+    done = run("--fhir", server.base, "--patient", PATIENT)
+
+    assert done.exit_code == 1
+    assert "The service refused the call" in done.output
+
+
+def test_in_production_with_a_list_only_its_open_servers_are_asked(
+    server: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "servers.yaml"
+    file.write_text("servers:\n  - base: https://closed.example/fhir\n", encoding="utf-8")
+    monkeypatch.setenv("CDS_FHIR_SERVERS", str(file))
+
+    for base in (server.base, "https://closed.example/fhir"):
+        done = run("--fhir", base, "--patient", PATIENT)
+
+        assert code_of(done) == 1
+        assert "CDS_FHIR_SERVERS" in str(done.exception)
