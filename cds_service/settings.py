@@ -156,10 +156,8 @@ class Settings(BaseSettings):
     max_entries: PositiveInt = Field(
         20_000, description="The most resources that are read from one request."
     )
-    max_depth: PositiveInt = Field(
-        64,
-        description="The deepest nesting of Bundles in Bundles that is read. Other JSON is "
-        "refused from a depth of about 1,000.",
+    max_depth: Annotated[int, Field(ge=16, le=500)] = Field(
+        64, description="The deepest nesting of JSON that is read, in levels."
     )
     max_header_bytes: Annotated[int, Field(ge=8192, le=1024 * 1024)] = Field(
         32 * 1024, description="The longest address and headers that are read together, in bytes."

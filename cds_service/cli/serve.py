@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cds_service.settings import Settings
     from cds_service.web.bridge import Bridge
 
+_AT_THE_END = 30  # seconds for a worker to end what it does, before it is killed
 _CONNECTIONS_MORE = 1000  # those that wait between two requests, or are to be told 503
 
 
@@ -72,6 +73,7 @@ def _listen(settings: "Settings", workers: int) -> None:
             header_read_timeout=settings.header_seconds * 1000,
             max_buffer_size=settings.max_header_bytes,
         ),
+        workers_kill_timeout=_AT_THE_END,
         ssl_cert=settings.tls_certificate,
         ssl_key=settings.tls_key,
         ssl_protocol_min=SSLProtocols.tls12,  # RFC 9325, section 3.1.1

@@ -6,6 +6,7 @@ is time. A token goes to the server it is for and nowhere else; a next page is a
 (SMART App Launch 2.2, "Backend Services": tokens are not forwarded to other servers).
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -51,6 +52,9 @@ class Bearer(Protocol):
     def renewed(self, refused: str, left: Left) -> str | None:
         """Another token in place of one that the server refused, if there can be another."""
 
+    def lacks(self, kind: str, left: Left) -> bool:
+        """Whether the token is known not to be for this type of resource; raises `Failed`."""
+
 
 @dataclass(frozen=True, slots=True)
 class NoToken:
@@ -61,6 +65,10 @@ class NoToken:
 
     def renewed(self, refused: str, left: Left) -> None:
         """There is no other."""
+
+    def lacks(self, kind: str, left: Left) -> bool:  # noqa: ARG002 - its scopes are not ours to read
+        """Not that we know: a scope is any text (CDS Hooks 2.0.1, "Passing the Access Token")."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,10 @@ class GivenToken:
 
     def renewed(self, refused: str, left: Left) -> None:
         """There is no other."""
+
+    def lacks(self, kind: str, left: Left) -> bool:  # noqa: ARG002 - its scopes are not ours to read
+        """Not that we know: a scope is any text (CDS Hooks 2.0.1, "Passing the Access Token")."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +136,14 @@ class FhirClient:
     def ask(self, access: Access, query: str, left: Left) -> Found:
         """The answer to a relative query, such as `Patient/1` or `Observation?patient=1`."""
         url = f"{access.server.base}/{query.replace('|', '%7C')}"
+        if not is_inside(url, access.server.base):  # such as `Patient/../../admin`
+            return Found(failure="not-allowed")
+        try:
+            # A server may leave out what the token is not for, as if there were nothing.
+            if access.bearer.lacks(re.split(r"[/?]", query, maxsplit=1)[0], left):
+                return Found(failure="forbidden")
+        except Failed as failed:
+            return Found(failure=failed.word)
         return self._collected(access, url, left, asked=_parameters(query))
 
     def more(self, access: Access, next_page: str, left: Left) -> Found:

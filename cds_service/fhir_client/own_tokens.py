@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from cds_service.clock import Clock, Left
 from cds_service.fhir_client.client import FhirClient
 from cds_service.fhir_client.failures import Failed, NoOwnToken
-from cds_service.fhir_client.scopes import types_of
+from cds_service.fhir_client.scopes import missing, scopes_for, types_of
 from cds_service.fhir_client.servers import Server
 from cds_service.fhir_client.signing_keys import KeyFile
 from cds_service.fhir_client.smart import Configuration, Grant, TokenService
@@ -149,6 +149,14 @@ class BackendToken:
         self._refuse_clear()
         grant = self.tokens.renewed(self.server, self.types, refused, left)
         return None if grant is None else grant.token
+
+    def lacks(self, kind: str, left: Left) -> bool:
+        """Whether the server granted no scope for this type of resource; raises `Failed`."""
+        if self.server.scopes:  # the site's own words
+            return False
+        self._refuse_clear()
+        grant = self.tokens.grant(self.server, self.types, left)
+        return bool(missing(scopes_for([kind], grant.style), grant.scopes))
 
     def _refuse_clear(self) -> None:
         if not self.server.may_see_token:

@@ -15,7 +15,12 @@ def expanded(template: str, tokens: Mapping[str, str]) -> str | None:
     """
     if any(name not in tokens for name in _TOKEN.findall(template)):
         return None
-    return _TOKEN.sub(lambda match: quote(tokens[match[1]], safe="/"), template)
+    return _TOKEN.sub(lambda match: _encoded(match[1], tokens[match[1]]), template)
+
+
+def _encoded(name: str, value: str) -> str:
+    # The user is a reference, `Practitioner/1`; everything else is one part of an address.
+    return quote(value, safe="/" if name == "context.userId" else "")
 
 
 def tokens_of(context: Mapping[str, object]) -> dict[str, str]:

@@ -6,8 +6,8 @@ second time, resource by resource, so that one bad resource costs itself alone. 
 are ignored everywhere. Errors say what was expected and where, never what was received.
 
 A key that comes twice in one object counts with its last value: RFC 8259 leaves that open, and
-finding it would need a second decoder. JSON that is nested deeper than Python's recursion limit is
-refused; `max_depth` bounds the Bundles in Bundles that are opened.
+finding it would need a second decoder. `max_depth` bounds the Bundles in Bundles that are opened;
+how deep the JSON itself is nested is looked at where a body is taken in.
 """
 
 import re

@@ -13,6 +13,7 @@ from msgspec.json import Decoder
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.bundles import NOTHING_THERE, Fetched, fetched
 from cds_service.fhir.decode import Unreadable, read_loosely
+from cds_service.fhir.depth import is_deeper
 from cds_service.fhir.elements import NOTHING, Reference
 from cds_service.fhir.resources import Entry, Patient
 from cds_service.hooks.request import HookRequest, check_text, plain_id, read_request
@@ -47,6 +48,8 @@ def read_resources(
     """What the bytes hold; raises `RequestError` if it is none of the four."""
     data = data.removeprefix(b"\xef\xbb\xbf")  # editors of some systems put it before a file
     check_text(data)
+    if is_deeper(data, max_depth):
+        raise PayloadTooLarge(f"Expected JSON of at most {max_depth} levels.")
     try:
         document = _read(data, max_depth, max_entries)
     except RecursionError:

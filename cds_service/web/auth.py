@@ -23,7 +23,7 @@ from cds_service.trust.clients import Client, Registrations
 from cds_service.trust.keysets import KeySets
 from cds_service.trust.registry import Registry
 from cds_service.trust.replay import ReplayStore
-from cds_service.trust.verify import Accepted, Fault, Verdict, Verifier
+from cds_service.trust.verify import Accepted, Fault, Verifier
 
 # RFC 6750, section 2.1; the name of the scheme ignores case (RFC 9110, section 11.1). Two headers
 # reach us joined by a comma, which no token holds.
@@ -45,7 +45,7 @@ class Gate:
     open_discovery: bool
     metrics: Metrics
 
-    def look(self, request: Request) -> Verdict | None:
+    def look(self, request: Request) -> Accepted | Fault | None:
         """What is to be said of the token of a request; `None` if it needs none.
 
         A token is good for one look. Raises what the replay store raises.

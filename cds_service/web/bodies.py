@@ -6,6 +6,7 @@ import re
 from flask import Request
 
 from cds_service.errors import Busy, PayloadTooLarge, TooSlow, UnsupportedMediaType
+from cds_service.fhir.depth import is_deeper
 from cds_service.web.bridge import REFUSED
 
 # RFC 6838, section 4.2: the signs that a subtype may have
@@ -23,14 +24,21 @@ def refuse_unread(request: Request) -> None:
             raise PayloadTooLarge("The body is longer than this service reads.")
 
 
-def read_body(request: Request, most_bytes: int) -> bytes:
+def read_body(request: Request, most_bytes: int, most_levels: int) -> bytes:
     """The bytes of a JSON body.
 
     Raises `UnsupportedMediaType` or `PayloadTooLarge`, both before anything is read where the
     headers tell. A body in chunks, which has no length in advance, is read no further than the
-    limit.
+    limit. How deep it is nested is looked at before anything decodes it.
     """
     check_type(request)
+    body = _taken(request, most_bytes)
+    if is_deeper(body, most_levels):
+        raise PayloadTooLarge(f"Expected JSON of at most {most_levels} levels.")
+    return body
+
+
+def _taken(request: Request, most_bytes: int) -> bytes:
     length = request.content_length
     if length is not None and length > most_bytes:
         raise _too_long(most_bytes)

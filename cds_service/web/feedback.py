@@ -38,7 +38,10 @@ def blueprint(
 
     @routes.post("/cds-services/<service_id>/feedback")
     def take(service_id: str) -> Response:
-        received = keep(service_id, lambda: read_body(request, settings.max_feedback_bytes))
+        received = keep(
+            service_id,
+            lambda: read_body(request, settings.max_feedback_bytes, settings.max_depth),
+        )
         return json_response({"received": received})
 
     return routes

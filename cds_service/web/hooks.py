@@ -58,7 +58,7 @@ def blueprint(
         if by_hook is None:  # said before a byte of the body is read
             raise UnknownService("There is no service with this id; GET /cds-services lists them.")
         g.entry.service = service_id
-        body = read_body(request, settings.max_body_bytes)
+        body = read_body(request, settings.max_body_bytes, settings.max_depth)
         in_time()
         hook_request = read_request(
             body, max_depth=settings.max_depth, max_entries=settings.max_entries

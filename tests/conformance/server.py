@@ -2,6 +2,7 @@
 """The real server in a process of its own, and sockets to talk to it byte by byte."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -25,16 +26,24 @@ def serving(**settings: object) -> Iterator[int]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("CDS_")}
     environ |= {"CDS_DATABASE_URL": "sqlite://", "CDS_LOG_LEVEL": "error", **ours}
     command = [sys.executable, "-m", "cds_service", "serve", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, env=environ, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environ, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         _wait(process, port)
         yield port
     finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(15)
-        process.kill()
-        process.wait()
+        stop(process)
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """End a server that leads a process group, with all its workers, whether it wants to or not."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(15)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def free_port() -> int:

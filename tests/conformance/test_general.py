@@ -100,6 +100,19 @@ def test_ch_gen_010_a_huge_or_deep_body_is_refused_at_once() -> None:
     assert Settings().max_body_bytes < 50_000_000
 
 
+@pytest.mark.parametrize("path", [SERVICE, f"{SERVICE}/feedback"])
+def test_ch_gen_010_json_over_the_set_depth_is_413_and_says_how_deep_it_may_be(path: str) -> None:
+    http = client(Settings(max_depth=20))
+    levels = {n: b'{"x":' * n + b'"[["' + b"}" * n for n in (20, 21)}
+
+    fits, over = (
+        http.post(path, data=levels[n], content_type="application/json") for n in (20, 21)
+    )
+
+    assert (fits.status_code, over.status_code) == (400, 413)
+    assert "at most 20 levels" in over.text
+
+
 def test_ch_disc_004_to_012_every_entry_is_whole_and_its_address_works() -> None:
     http = client()
     for one in DISCOVERY:

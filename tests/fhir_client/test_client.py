@@ -390,6 +390,14 @@ def test_a_server_that_may_not_be_called_is_not(server: Faulty) -> None:
     assert server.asked == []
 
 
+@pytest.mark.parametrize(
+    "query", ["Patient/../../admin", "../x", "Patient/..%2f..%2fx", "//x.example/"]
+)
+def test_a_query_stays_below_the_base(server: Faulty, query: str) -> None:
+    assert ask(server, query).failure in {"not-allowed", "not-found"}
+    assert not any(".." in one for one in server.paths())
+
+
 def test_no_cookie_is_kept(server: Faulty) -> None:
     server.answers["Observation"] = Reply(
         searchset(result(1)), headers={"Set-Cookie": "patient=1; Path=/"}

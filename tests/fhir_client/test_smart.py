@@ -243,6 +243,20 @@ def test_bs_008_fewer_scopes_are_used_and_none_are_of_no_use(server: Faulty, key
     assert reason(lambda: bearer(server, keys).token(countdown(20)))[0] == "fewer-scopes"
 
 
+def test_bs_008_what_was_not_granted_is_not_asked_for_and_not_taken_for_nothing(
+    server: Faulty, keys: KeyFile
+) -> None:
+    server.answers["token"] = Reply(granted("token", scope="system/Patient.rs"))
+    server.answers["Patient/1"] = Reply({"resourceType": "Patient", "id": "1"})
+    client = FhirClient(most_bytes=100_000, most_pages=5)
+    access = Access(described(server), bearer(server, keys))
+
+    failures = [client.ask(access, one, countdown(20)).failure for one in QUERIES]
+
+    assert failures == [None, "forbidden"]
+    assert "Observation" not in server.paths()
+
+
 def test_scopes_of_the_servers_file_are_asked_for_as_they_are(
     server: Faulty, keys: KeyFile
 ) -> None:

@@ -25,8 +25,8 @@ def test_a_template_is_filled_from_the_context(template: str, query: str | None)
 
 
 def test_a_value_stays_in_its_place() -> None:
-    tokens = tokens_of({"patientId": "1&_include=*?#x|y"})
+    tokens = tokens_of({"patientId": "1&_include=*?#x|y/../../z"})
 
     assert expanded("A?patient={{context.patientId}}&b=c", tokens) == (
-        "A?patient=1%26_include%3D%2A%3F%23x%7Cy&b=c"
+        "A?patient=1%26_include%3D%2A%3F%23x%7Cy%2F..%2F..%2Fz&b=c"
     )

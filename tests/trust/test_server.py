@@ -16,7 +16,7 @@ import requests
 from cds_service.clock import system_clock
 from cds_service.demo import wait_until_ready
 from cds_service.settings import environment_with
-from tests.conformance.server import heard, post, status, waiting
+from tests.conformance.server import heard, post, status, stop, waiting
 from tests.trust.signing import SERVICE, es384, registration, seconds, write_clients
 from tests.web.calls import call, observation
 
@@ -68,14 +68,15 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     }
     command = [sys.executable, "-m", "cds_service", "serve", "--workers", "2"]
     process = subprocess.Popen(
-        [*command, "--port", str(server.port)], env=environment_with(environment)
+        [*command, "--port", str(server.port)],
+        env=environment_with(environment),
+        start_new_session=True,
     )
     try:
         wait_until_ready(server.base, process, seconds=60)
         yield server
     finally:
-        process.terminate()
-        process.wait()
+        stop(process)
 
 
 def send(server: Server, token: str) -> int:

@@ -14,7 +14,7 @@ from cds_service.errors import StoreError
 from cds_service.settings import Settings
 from cds_service.web.auth import VERDICT
 from cds_service.web.bridge import Bridge, environ_of
-from tests.trust.signing import Site, es384, registration, site
+from tests.trust.signing import Site, es384, registration, settings_for, site, write_clients
 from tests.web.bridged import Channel, Scope, bridge_of, scope_of, sent
 from tests.web.calls import SERVICE, app, founding
 
@@ -92,7 +92,14 @@ class Store:
         self.away = away
         self.asked: list[str] = []
 
-    def first_use(self, *_token: str, **_times: datetime) -> bool:
+    def first_use(
+        self,
+        issuer: str,  # noqa: ARG002 - the signature is the store's
+        jti: str,  # noqa: ARG002
+        *,
+        until: datetime,  # noqa: ARG002
+        now: datetime,  # noqa: ARG002
+    ) -> bool:
         self.asked.append(current_thread().name)
         if self.away:
             raise StoreError("away")
@@ -104,8 +111,9 @@ def test_a_token_is_looked_at_by_a_thread_that_may_wait(
     tmp_path: Path, *, away: bool, status: int
 ) -> None:
     store = Store(away=away)
+    file = write_clients(tmp_path / "clients.yaml", registration())
 
-    channel = call(site(tmp_path, replay=store), es384().token())
+    channel = call(Site(file, settings_for(file), replay=store), es384().token())
 
     assert (channel.status, channel.begun) == (status, not away)
     assert [name.partition("_")[0] for name in store.asked] == ["call"]
