@@ -178,7 +178,7 @@ def _table(tried: "Sequence[Tried]", style: Style) -> Iterator[str]:
         yield f"{one.patient:<{width}}  {counts}  {short}{note}".rstrip()
     with_cards = sum(bool(one.cards) for one in tried)
     cards = sum(len(one.cards) for one in tried)
-    yield f"{len(tried)} patients, {with_cards} of them with cards, {cards} cards"
+    yield f"patients: {len(tried)}, with cards: {with_cards}, cards: {cards}"
 
 
 def _numbers(cards: Sequence[Mapping[str, Any]]) -> list[int]:

@@ -97,7 +97,7 @@ def test_all_patients_as_a_table(server: Double) -> None:
     head, *rows, last = done.stdout.splitlines()
     assert head.split()[:4] == ["patient", "critical", "warning", "info"]
     assert [row.split()[0] for row in rows] == [PATIENT, "other"]
-    assert last == "2 patients, 1 of them with cards, 1 cards"
+    assert last == "patients: 2, with cards: 1, cards: 1"
 
 
 @pytest.mark.usefixtures("of_today")

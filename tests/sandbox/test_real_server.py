@@ -77,4 +77,4 @@ def test_in_the_terminal_too(base: str) -> None:
     assert "Very low ALT" in shown("--fhir", base, "--patient", PATIENT).output
 
     table = shown("--fhir", base, "--all", "10").stdout.splitlines()
-    assert table[-1] == "2 patients, 1 of them with cards, 2 cards"
+    assert table[-1] == "patients: 2, with cards: 1, cards: 2"
