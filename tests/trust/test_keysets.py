@@ -32,7 +32,7 @@ PATIENCE = 60.0  # seconds, on a machine that is busy with other things
 
 @pytest.fixture(name="server")
 def _server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Trap]:
-    monkeypatch.setattr(fetching, "_PATIENCE", PATIENCE)
+    monkeypatch.setattr(transport, "PATIENCE", PATIENCE)
     monkeypatch.setattr(fetching, "MOST_SECONDS", PATIENCE)
     with trap() as state:
         yield state
