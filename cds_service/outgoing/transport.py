@@ -95,7 +95,7 @@ class Transport:
             try:
                 answer = self._sent(call, min(seconds, self._patience or PATIENCE))
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-                if watch.is_over.is_set():
+                if watch.is_over.is_set() or left() <= 0:  # a socket may have noticed it first
                     raise TooLate("the answer took too long") from None
                 raise _reason_of(error) from None
         if watch.is_over.is_set():  # what came until then could look like all there is
