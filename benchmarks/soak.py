@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -79,7 +79,9 @@ class _Load:
     def _send(self, connection: http.client.HTTPConnection, one: Sent) -> None:
         begin = perf_counter()
         try:
-            connection.request(one.method, one.path, one.body or None, one.headers)
+            # A refusal by the head may come, and the connection end, before the body is all sent.
+            with suppress(BrokenPipeError):
+                connection.request(one.method, one.path, one.body or None, one.headers)
             response = connection.getresponse()
             response.read()
         except (OSError, http.client.HTTPException) as error:

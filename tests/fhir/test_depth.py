@@ -2,6 +2,7 @@
 """How deep JSON is nested, against a count of every sign."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -41,3 +42,24 @@ def test_what_is_never_closed_is_deep(opened: bytes) -> None:
 @given(text=st.binary())
 def test_any_bytes_are_answered(text: bytes) -> None:
     assert is_deeper(text, 1) in {True, False}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 1_000_000 + b"]" * 1_000_000,
+        b"[" + (b"[" * 90 + b"0" + b"]" * 90 + b",") * 10_000 + b"0]",
+        b'["' + b'\\"[' * 600_000 + b'"]',
+        b'["[' * 600_000,
+        b"[" + b'{"a":"["},' * 200_000 + b"0]",
+    ],
+)
+def test_a_body_made_to_take_memory_takes_a_few_times_its_length(body: bytes) -> None:
+    tracemalloc.start()
+    try:
+        is_deeper(body, 100)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 6 * len(body) + 8_000_000
