@@ -78,11 +78,12 @@ class _Answer:
 
 @dataclass(slots=True)
 class _Body:
-    """A body as far as it has come."""
+    """A body as far as it has come; `left` says that some of it was not taken in."""
 
     pieces: list[bytes] = field(default_factory=list)
     length: int = 0
     refused: Refusal | None = None
+    left: bool = True
 
 
 class Bridge:
@@ -112,6 +113,10 @@ class Bridge:
         finally:
             self._requests -= 1
             self._held -= body.length
+        if body.left:
+            # RFC 9112, section 9.6: nothing else can come after a body that is not read. Unless it
+            # is told so, a client sends its next request to a connection that is about to end.
+            answer.headers.append(("Connection", "close"))
         channel.response_bytes(answer.status, answer.headers, answer.body)
 
     async def _receive(self, body: _Body, environ: Environ, channel: Channel) -> None:
@@ -121,6 +126,7 @@ class Bridge:
             return
         sent = environ.get("CONTENT_LENGTH", "")
         if not sent and "HTTP_TRANSFER_ENCODING" not in environ:
+            body.left = False
             return
         if await self._is_refused(environ):
             return
@@ -151,6 +157,7 @@ class Bridge:
             body.pieces.append(piece)
             body.length += len(piece)
             self._held += len(piece)
+        body.left = False
 
     def _run(self, environ: Environ) -> _Answer:
         answer = _Answer()

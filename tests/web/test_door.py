@@ -58,12 +58,16 @@ def test_a_body_that_nobody_wants_is_not_taken_in(
     channel = sent(open_bridge, replace(scope_of(BODY), **change), BODY)
 
     assert (channel.status, channel.begun) == (status, False)
+    assert channel.headers["Connection"] == "close"
     assert b"OperationOutcome" in channel.answer
 
 
 @pytest.mark.parametrize("path", [SERVICE, f"{SERVICE}/", f"{SERVICE}/feedback"])
 def test_what_has_the_right_head_is_read(open_bridge: Bridge, path: str) -> None:
-    assert sent(open_bridge, replace(scope_of(BODY), path=path), BODY).read.is_set()
+    channel = sent(open_bridge, replace(scope_of(BODY), path=path), BODY)
+
+    assert channel.read.is_set()
+    assert "Connection" not in channel.headers
 
 
 def test_ch_jwt_018_a_bad_token_is_refused_before_the_body_is_taken_in(place: Site) -> None:
