@@ -63,13 +63,11 @@ def check(file: str | None, base: str | None, as_json: bool) -> None:
 
 def _tokens(settings: "Settings") -> "Tokens | None":
     from cds_service.clock import system_clock
-    from cds_service.fhir_client.client import FhirClient
     from cds_service.fhir_client.own_tokens import own_tokens
     from cds_service.fhir_client.signing_keys import open_keys
 
     keys = open_keys(settings.signing_keys)
-    client = FhirClient(most_bytes=settings.max_body_bytes, most_pages=1)
-    return None if keys is None else own_tokens(client, keys, system_clock)
+    return None if keys is None else own_tokens(keys, system_clock)
 
 
 def _row(server: "Server", tokens: "Tokens | None", settings: "Settings") -> dict[str, Any]:

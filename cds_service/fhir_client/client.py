@@ -8,12 +8,12 @@ is time. A token goes to the server it is for and nowhere else; a next page is a
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from threading import Lock
 from time import sleep
 from typing import Final, Protocol
-from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urljoin, urlsplit
 
 from msgspec import DecodeError
 from urllib3.exceptions import InvalidHeader
@@ -22,9 +22,11 @@ from urllib3.util.retry import Retry
 from cds_service.clock import Left
 from cds_service.fhir.bundles import link_of, next_of
 from cds_service.fhir.decode import Unreadable, read_loosely
+from cds_service.fhir.depth import is_deeper
 from cds_service.fhir.resources import Bundle, OperationOutcome, Resource
 from cds_service.fhir_client.failures import Failed, of_status
 from cds_service.fhir_client.servers import Server
+from cds_service.log import log_crash
 from cds_service.outgoing.reach import Closed, Reach
 from cds_service.outgoing.transport import (
     Answer,
@@ -38,9 +40,13 @@ from cds_service.outgoing.transport import (
 TRIES: Final = 3
 _FIRST_WAIT: Final = 0.1  # seconds; twice as long before the next
 _AGAIN: Final = frozenset((429, 502, 503, 504))
-_PARALLEL: Final = 16
+_MOST_LEVELS: Final = 64
+_PARALLEL: Final = 64  # a server that hangs must not keep the others waiting
 # Whose data are asked for: a server that does not read these may send those of others.
 _WHOSE: Final = frozenset(("patient", "subject", "_id"))
+
+
+_GRACE: Final = 0.1  # seconds for what was cut off in time to say so
 
 
 class Bearer(Protocol):
@@ -104,8 +110,8 @@ class Access:
 class Page:
     """One resource that the server sent: a page of a search, or what was read."""
 
-    body: bytes
-    resource: Resource
+    body: bytes = field(repr=False)
+    resource: Resource = field(repr=False)
     unreadable: tuple[Unreadable, ...] = ()
 
 
@@ -153,12 +159,15 @@ class FhirClient:
             return Found(failure="foreign-page")
         return self._collected(access, url, left)
 
-    def at_once(self, jobs: Mapping[str, Callable[[], Found]]) -> dict[str, Found]:
-        """What several independent questions give, by their keys, asked at the same time."""
-        if len(jobs) == 1:
-            return {key: job() for key, job in jobs.items()}
+    def at_once(self, jobs: Mapping[str, Callable[[], Found]], left: Left) -> dict[str, Found]:
+        """What several independent questions give, by their keys, asked at the same time.
+
+        What is not there when the time is over is late, whatever it waits for: no socket watches
+        over a name server.
+        """
         waiting = {key: self._threads.submit(job) for key, job in jobs.items()}
-        return {key: one.result() for key, one in waiting.items()}
+        wait(waiting.values(), timeout=max(left(), 0) + _GRACE)
+        return {key: _ended(one) for key, one in waiting.items()}
 
     def transport(self, reach: Reach) -> Transport:
         """The transport within this reach, with its pool of connections."""
@@ -207,22 +216,27 @@ class FhirClient:
         answer = self._answer(access, url, left, room)
         if failed := of_status(answer.status):
             raise failed
+        body = answer.body.removeprefix(b"\xef\xbb\xbf")  # some servers put it before JSON
         try:
-            resource, unreadable = read_loosely(answer.body, "$")
-        except (DecodeError, RecursionError):
+            body.decode()  # what is kept for later is not looked at now
+            if is_deeper(body, _MOST_LEVELS):
+                raise Failed("not-fhir")
+            resource, unreadable = read_loosely(body, "$")
+        except (UnicodeDecodeError, DecodeError, RecursionError):
             raise Failed("not-fhir") from None
         if isinstance(resource, OperationOutcome):
             raise Failed("outcome")
         if resource is None:
             raise Failed("not-fhir")
-        return Page(body=answer.body, resource=resource, unreadable=unreadable)
+        return Page(body=body, resource=resource, unreadable=unreadable)
 
     def _answer(self, access: Access, url: str, left: Left, room: int) -> Answer:
         """The answer to one request, sent again where that may help and there is time."""
-        token = access.bearer.token(left)
+        again: str | None = None  # a token in place of one that was refused
         renewed = False
-        wait = _FIRST_WAIT
+        pause = _FIRST_WAIT
         for remaining in reversed(range(TRIES)):
+            token = again or access.bearer.token(left)  # its time may be over by now
             try:
                 answer = self._once(access, url, token, left, room)
             except Unanswered:
@@ -231,15 +245,15 @@ class FhirClient:
                 answer = None
             if answer is not None and answer.status == 401 and token and not renewed:
                 renewed = True
-                if (token := access.bearer.renewed(token, left)) is not None:
+                if (again := access.bearer.renewed(token, left)) is not None:
                     continue
             if answer is not None and (answer.status not in _AGAIN or not remaining):
                 return answer
-            pause = max(wait, _retry_after(answer))
-            if pause >= left():
-                raise Failed("late" if answer is None else "busy")
-            sleep(pause)
-            wait *= 2
+            asked = max(pause, _retry_after(answer))
+            if asked >= left():
+                raise (of_status(answer.status) if answer else None) or Failed("late")
+            sleep(asked)
+            pause *= 2
         raise Failed("unauthorized")
 
     def _once(self, access: Access, url: str, token: str | None, left: Left, room: int) -> Answer:
@@ -258,6 +272,18 @@ class FhirClient:
             raise Failed("too-long") from None
 
 
+def _ended(job: "Future[Found]") -> Found:
+    """What the job gave; a failure if it gave nothing in time, or broke."""
+    if not job.done():
+        job.cancel()
+        return Found(failure="late")
+    error = job.exception()
+    if error is not None:  # nobody foresaw it; the rest of the call goes on
+        log_crash(error)
+        return Found(failure="not-fhir")
+    return job.result()
+
+
 def _next_url(url: str, link: str, base: str) -> str | None:
     """The address of a link on the page at the URL, if it is on the same server."""
     try:
@@ -271,17 +297,17 @@ def is_inside(url: str, base: str) -> bool:
     """Whether the URL lies at or below the base, on the same server, by the same scheme."""
     try:
         ours, theirs = urlsplit(base), urlsplit(url)
-        same = (ours.scheme, ours.hostname, ours.port) == (
-            theirs.scheme,
-            theirs.hostname,
-            theirs.port,
-        )
+        same = _origin(ours) == _origin(theirs)
     except ValueError:
         return False
-    if not same or theirs.username is not None:
+    if not same or theirs.username is not None or "\\" in url:
         return False
     path = unquote(theirs.path)
     return path == ours.path or (path.startswith(f"{ours.path}/") and "/.." not in path)
+
+
+def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
+    return url.scheme, url.hostname, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
 def _parameters(query: str) -> frozenset[str]:

@@ -61,7 +61,7 @@ class Completer:
         `templates` are those of discovery; `keys` gives the key of discovery for what the client
         calls otherwise.
         """
-        answers = self.client.at_once(self._missing(request, templates, access, left, keys))
+        answers = self.client.at_once(self._missing(request, templates, access, left, keys), left)
         for key, found in answers.items():
             request = self._with(request, key, found)
         return self._with_referred(request, access, left)
@@ -125,7 +125,7 @@ class Completer:
         jobs: Jobs = {
             name: partial(self.client.ask, access, name, left) for name in missing[:_MOST_REFERRED]
         }
-        answers = self.client.at_once(jobs)
+        answers = self.client.at_once(jobs, left)
         found = tuple(
             Entry(full_url=f"{access.server.base}/{name}", resource=page.resource)
             for name, answer in answers.items()

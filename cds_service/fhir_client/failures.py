@@ -76,6 +76,6 @@ def of_status(status: int) -> Failed | None:
         return Failed(by_status[status])
     if status in {429, 503}:
         return Failed("busy")
-    if 200 <= status < 300:
+    if status == 200:
         return None
-    return Failed({3: "redirected", 4: "refused"}.get(status // 100, "broken"))
+    return Failed({2: "not-fhir", 3: "redirected", 4: "refused"}.get(status // 100, "broken"))

@@ -13,12 +13,12 @@ from threading import Lock
 from typing import Final, TypeAlias
 
 from cds_service.clock import Clock, Left
-from cds_service.fhir_client.client import FhirClient
 from cds_service.fhir_client.failures import Failed, NoOwnToken
 from cds_service.fhir_client.scopes import missing, scopes_for, types_of
 from cds_service.fhir_client.servers import Server
 from cds_service.fhir_client.signing_keys import KeyFile
 from cds_service.fhir_client.smart import Configuration, Grant, TokenService
+from cds_service.outgoing.transport import Transport
 
 AFTER_FAILURE: Final = timedelta(seconds=5)  # before a token service that refused is asked again
 CONFIGURATION_LIFE: Final = timedelta(hours=1)
@@ -163,6 +163,10 @@ class BackendToken:
             raise NoOwnToken("in-the-clear", "not-allowed")
 
 
-def own_tokens(client: FhirClient, keys: KeyFile, clock: Clock) -> Tokens:
-    """The tokens that these keys can get, asked for over the connections of the client."""
-    return Tokens(TokenService(keys=keys.current, send=client.transport, clock=clock))
+def own_tokens(keys: KeyFile, clock: Clock) -> Tokens:
+    """The tokens that these keys can get.
+
+    Each request has a transport of its own: a kept connection may have ended by then, and an
+    assertion is not sent twice.
+    """
+    return Tokens(TokenService(keys=keys.current, send=Transport, clock=clock))

@@ -33,8 +33,6 @@ USUAL_LIFE: Final = timedelta(minutes=1)  # of a token that does not say how lon
 LONGEST_LIFE: Final = timedelta(hours=24)
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523
 _MOST_BYTES: Final = 256 * 1024
-# Each request has a connection of its own: one that was kept may be closed by then, and an
-# assertion is not sent twice.
 _HEADERS: Final = {"Accept": "application/json", "Connection": "close"}
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 

@@ -13,6 +13,12 @@ from urllib.parse import urlsplit
 
 _Address: TypeAlias = IPv4Address | IPv6Address
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
+_UNICAST = IPv6Network("2000::/3")  # RFC 4291: what else there is, is not the open network
+_OWN = IPv6Network("fc00::/7")  # RFC 4193
+# What clouds tell their machines, credentials among it; some lie in private ranges.
+_METADATA = frozenset(
+    map(ip_address, ("100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254"))
+)
 
 
 class Closed(Exception):
@@ -35,8 +41,8 @@ def why_not(url: str, reach: Reach) -> str | None:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         return "it is no URL"
-    if not host or not url.isascii() or any(sign <= " " for sign in url):
-        return "it is no URL"
+    if not host or not url.isascii() or "\\" in url or any(sign <= " " for sign in url):
+        return "it is no URL"  # readers of URLs differ over where a backslash ends the host
     if parts.username is not None or parts.fragment:
         return "it must have no user and no fragment"
     plain = parts.scheme == "http" and (reach.http or (reach.loopback and is_this_machine(url)))
@@ -82,7 +88,14 @@ def _why_closed(address: _Address, reach: Reach) -> str | None:
             return _why_closed(inner, reach)
     if address.is_loopback:
         return None if reach.loopback else "it leads to this machine"
-    if address.is_link_local or address.is_multicast or address.is_unspecified:
+    if (
+        address.is_link_local
+        or address.is_multicast
+        or address.is_unspecified
+        or address in _METADATA
+        or (address.is_reserved and address not in _OWN)
+        or (isinstance(address, IPv6Address) and address not in _UNICAST and address not in _OWN)
+    ):
         return "it leads to an address that no server has"
     if not address.is_global and not reach.private:
         return "it leads to a private network, and there is no 'private network: yes'"

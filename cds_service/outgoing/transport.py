@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from threading import Event, Lock, Timer, local
 from types import TracebackType
@@ -22,10 +22,10 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from cds_service.clock import Left
+from cds_service.clock import Left, countdown
 from cds_service.outgoing.reach import Closed, Reach, addresses_of, why_not
 
-PATIENCE: Final = 2.0  # seconds for one step of a connection
+PATIENCE: Final = 2.0  # seconds for a connection to come about
 _POOL: Final = 16  # connections to one server that are kept open
 _PIECE: Final = 64 * 1024
 
@@ -49,10 +49,10 @@ class Call:
     The answer is read up to `most_bytes`, counted unpacked; without `packed` it must not be packed.
     """
 
-    url: str
-    headers: Mapping[str, str]
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
     most_bytes: int
-    form: Mapping[str, str] | None = None
+    form: Mapping[str, str] | None = field(default=None, repr=False)
     packed: bool = True
 
 
@@ -61,20 +61,27 @@ class Answer:
     """A whole answer of whatever status; names of headers ignore case."""
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+class _Session(requests.Session):
+    """A session that does not even look where a redirect leads: that would read its whole body."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere."""
 
 
 class Transport:
     """A session within a reach; for all threads of a process.
 
-    `patience` is how many seconds one step of a connection may take, if not the usual ones.
+    `patience` is how many seconds a connection may take to come about, if not the usual ones.
     """
 
     def __init__(self, reach: Reach, patience: float | None = None) -> None:
         self._reach = reach
         self._patience = patience
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = _Adapter(reach)
@@ -91,9 +98,10 @@ class Transport:
         seconds = left()
         if seconds <= 0:
             raise TooLate("there was no time left")
+        patience = min(seconds, self._patience or PATIENCE)
         with _Watch(seconds) as watch:
             try:
-                answer = self._sent(call, min(seconds, self._patience or PATIENCE))
+                answer = self._sent(call, (patience, seconds))
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 if watch.is_over.is_set() or left() <= 0:  # a socket may have noticed it first
                     raise TooLate("the answer took too long") from None
@@ -102,14 +110,14 @@ class Transport:
             raise TooLate("the answer took too long")
         return answer
 
-    def _sent(self, call: Call, patience: float) -> Answer:
+    def _sent(self, call: Call, timeout: tuple[float, float]) -> Answer:
         unpacked = {} if call.packed else {"Accept-Encoding": "identity"}
         with self._session.request(
             "GET" if call.form is None else "POST",
             call.url,
             data=call.form,
             headers={**call.headers, **unpacked},
-            timeout=patience,
+            timeout=timeout,
             allow_redirects=False,
             stream=True,
         ) as response:
@@ -139,8 +147,11 @@ class _Watch:
         self._timer.daemon = True
 
     def __enter__(self) -> Self:
+        try:
+            self._timer.start()
+        except RuntimeError:  # the system gives no more threads
+            raise Unanswered("there was no thread to watch over the answer") from None
         _WATCH.current = self
-        self._timer.start()
         return self
 
     def __exit__(
@@ -194,9 +205,13 @@ class _Watched(HTTPConnection):
             raise NewConnectionError(self, str(error)) from error
         patience = self.timeout if isinstance(self.timeout, int | float) else PATIENCE
         made = _connected(addresses, self.port, patience)
-        for option in self.socket_options or ():
-            made.setsockopt(*option)
-        _watched(made)
+        try:
+            for option in self.socket_options or ():
+                made.setsockopt(*option)
+            _watched(made)
+        except OSError:
+            made.close()
+            raise
         return made
 
     def request(self, *arguments: Any, **named: Any) -> None:
@@ -211,10 +226,15 @@ def _watched(connection: socket.socket) -> None:
 
 
 def _connected(addresses: list[str], port: int, patience: float) -> socket.socket:
+    """A connection to the first address that takes it; all of them share the patience."""
     error = OSError()
-    for address in addresses:
+    left = countdown(patience)
+    for n, address in enumerate(addresses):
+        share = left() / (len(addresses) - n)
+        if share <= 0:
+            break
         try:
-            return socket.create_connection((address, port), timeout=patience)
+            return socket.create_connection((address, port), timeout=share)
         except OSError as failure:
             error = failure
     raise error

@@ -72,7 +72,7 @@ def ask_all(
 ) -> dict[str, Found]:
     """The answers to the queries, by their keys, asked at the same time."""
     return client.at_once(
-        {key: partial(client.ask, access, query, left) for key, query in queries.items()}
+        {key: partial(client.ask, access, query, left) for key, query in queries.items()}, left
     )
 
 

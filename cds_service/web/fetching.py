@@ -79,7 +79,7 @@ def make_fetching(
     return Fetching(
         servers=servers,
         completer=Completer(client=client, max_depth=settings.max_depth),
-        tokens=None if keys is None else own_tokens(client, keys, clock),
+        tokens=None if keys is None else own_tokens(keys, clock),
         metrics=metrics,
         deadline_ms=settings.deadline_ms,
         keys=prefetch_keys(settings),

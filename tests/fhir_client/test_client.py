@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -14,6 +15,7 @@ from cds_service.fhir_client.client import Access, FhirClient, Found, GivenToken
 from cds_service.fhir_client.failures import FAILURES, Failed, of_status
 from cds_service.fhir_client.servers import ANYWHERE, Server
 from cds_service.outgoing.reach import Reach
+from cds_service.outgoing.transport import Call
 from tests.fhir_client.faulty import Asked, Faulty, Json, Reply, faulty, in_turn, searchset
 
 QUERY = "Observation?patient=1&code=http://loinc.org|1742-6&_sort=-date&_count=200"
@@ -180,6 +182,8 @@ def test_ch_pf_025_the_token_never_leaves_for_another_server(
         "http://[::1/fhir",
         "ftp://127.0.0.1/fhir",
         "file:///etc/passwd",
+        "/fhir/x\\..\\..\\other",
+        "http://127.0.0.1\\@evil.example/fhir",
     ],
 )
 def test_ch_pf_025_a_next_page_elsewhere_is_never_asked_for(server: Faulty, away: str) -> None:
@@ -317,6 +321,68 @@ def test_a_read_gives_the_resource(server: Faulty) -> None:
     assert json.loads(page.body)["id"] == "1"
 
 
+def test_a_mark_before_the_json_is_passed_over(server: Faulty) -> None:
+    body = b"\xef\xbb\xbf" + json.dumps(searchset(result(1))).encode()
+    server.answers["Observation"] = Reply(body)
+
+    assert ids(ask(server)) == ["1"]
+
+
+@pytest.mark.parametrize("member", ["note", "referenceRange", "valueString", "language"])
+def test_what_is_not_utf_8_is_no_answer_wherever_it_stands(server: Faulty, member: str) -> None:
+    body = json.dumps(searchset({**result(1), member: "micro"})).encode()
+    server.answers["Observation"] = Reply(body.replace(b"micro", b"\xb5"))
+
+    assert ask(server) == Found(failure="not-fhir")
+
+
+def test_json_without_end_of_levels_is_no_answer(server: Faulty) -> None:
+    deep = b'{"resourceType": "Bundle", "x": ' + b"[" * 90 + b"]" * 90 + b"}"
+    server.answers["Observation"] = Reply(deep)
+
+    assert ask(server) == Found(failure="not-fhir")
+
+
+def test_a_redirect_is_not_read(server: Faulty) -> None:
+    huge = Reply(b" " * (MOST_BYTES * 3), status=302, headers={"Location": f"{server.base}/x"})
+    server.answers["Observation"] = huge
+
+    assert ask(server).failure in {"redirected", "too-long"}
+    assert server.paths() == ["Observation"]
+
+
+def test_ch_fa_004_a_token_is_not_sent_again_after_its_time(server: Faulty) -> None:
+    server.answers["Observation"] = Reply(status=503)
+    times = iter([1.0, 0.0])
+    ending = Access(
+        Server(base=server.base, reach=ANYWHERE), GivenToken(TOKEN, lambda: next(times))
+    )
+
+    assert ask(server, to=ending) == Found(failure="token-over")
+    assert len(server.asked) == 1
+
+
+def test_one_question_that_never_ends_does_not_keep_the_others(server: Faulty) -> None:
+    server.answers["Observation"] = Reply(searchset(result(1)))
+    client, never = FhirClient(most_bytes=MOST_BYTES, most_pages=1), Event()
+
+    def stuck() -> Found:
+        never.wait(60)
+        return Found()
+
+    def broken() -> Found:
+        raise ZeroDivisionError
+
+    left = countdown(5)
+    found = client.at_once(
+        {"a": stuck, "b": broken, "c": lambda: client.ask(access(server.base), QUERY, left)}, left
+    )
+    never.set()
+
+    assert (found["a"].failure, found["b"].failure) == ("late", "not-fhir")
+    assert ids(found["c"]) == ["1"]
+
+
 def test_a_resource_that_cannot_be_read_costs_itself_alone(server: Faulty) -> None:
     server.answers["Observation"] = Reply(searchset({**result(1), "status": 7}, result(2)))
 
@@ -425,14 +491,17 @@ def test_nothing_of_the_environment_is_sent(
 
 
 def test_the_token_shows_nowhere() -> None:
-    assert TOKEN not in repr(access("http://127.0.0.1/fhir"))
+    sent = Call(url="https://x/Patient/1", headers={"Authorization": TOKEN}, most_bytes=1)
+
+    assert TOKEN not in repr(access("http://127.0.0.1/fhir")) + repr(sent)
+    assert "Patient" not in repr(sent)
 
 
 @pytest.mark.parametrize("status", range(200, 600))
 def test_every_status_is_a_success_or_a_word(status: int) -> None:
     failed = of_status(status)
 
-    assert (failed is None) == (status < 300)
+    assert (failed is None) == (status == 200)
     assert failed is None or failed.word in FAILURES
 
 
@@ -448,6 +517,8 @@ def test_a_failure_says_its_word_for_people() -> None:
         ("https://A.example/r4/Patient", True),
         ("https://a.example/r4x", False),
         ("https://a.example/", False),
+        ("https://a.example:443/r4/Patient", True),
+        ("https://a.example/r4\\..\\x", False),
         ("https://a.example:8443/r4/Patient", False),
         ("http://a.example/r4/Patient", False),
         ("https://b.example/r4/Patient", False),

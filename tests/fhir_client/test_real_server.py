@@ -76,7 +76,7 @@ def test_bs_003_a_token_signed_for_is_given_and_opens_what_it_is_for(
     )
     http = fhir_client()
     queries = (f"Patient/{PATIENT}", f"Observation?patient={PATIENT}")
-    bearer = own_tokens(http, KeyFile(keys), system_clock).bearer(server, queries)
+    bearer = own_tokens(KeyFile(keys), system_clock).bearer(server, queries)
 
     found = [http.ask(Access(server, bearer), one, countdown(30)) for one in queries]
 
@@ -98,7 +98,7 @@ def test_a_key_that_is_not_registered_gets_no_token(protected: str, tmp_path: Pa
     path = tmp_path / "keys.json"
     add_key(path, "ES384", system_clock())
     server = Server(base=protected, reach=ANYWHERE, client_id="lab-ES384")
-    bearer = own_tokens(fhir_client(), KeyFile(path), system_clock).bearer(server, ("Patient/1",))
+    bearer = own_tokens(KeyFile(path), system_clock).bearer(server, ("Patient/1",))
 
     with pytest.raises(NoOwnToken) as caught:
         bearer.token(countdown(30))

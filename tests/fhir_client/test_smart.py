@@ -72,7 +72,7 @@ def _keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFile:
 
 
 def tokens_of(keys: KeyFile, clock: Callable[[], datetime] = lambda: NOW) -> Tokens:
-    return own_tokens(FhirClient(most_bytes=100_000, most_pages=5), keys, clock)
+    return own_tokens(keys, clock)
 
 
 def described(server: Faulty, **more: Any) -> Server:
