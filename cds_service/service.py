@@ -7,18 +7,22 @@ Knowledge is loaded and compiled once, at start-up; a call reads it and changes 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
+from itertools import pairwise
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from cds_service.decide import Outcome, Program, compile_pack, decide
 from cds_service.errors import MissingData, RequestError, UnknownService
 from cds_service.explain import explain
+from cds_service.fhir.bundles import Fetched
 from cds_service.fhir.resources import Observation
 from cds_service.hooks.discovery import OBSERVATIONS, prefetch_of, rules_of, write_discovery
 from cds_service.hooks.request import HookRequest
 from cds_service.hooks.response import EXPLANATION_EXTENSION, REQUEST_EXTENSION, Card, HookResponse
+from cds_service.intake.codes import Claims
 from cds_service.intake.material import Material, material_from_request
 from cds_service.intake.record import read_record
+from cds_service.intake.times import Times, sent_time
 from cds_service.knowledge.folders import PackFiles, pack_folders
 from cds_service.knowledge.lock import Lock, read_lock
 from cds_service.knowledge.model import Pack
@@ -162,7 +166,8 @@ def answer_hook(
     `MissingData` if there is nothing to judge by.
     """
     served = _served(knowledge, service_id, request.hook)
-    material = material_from_request(request, options.prefetch_keys)
+    claims = Claims(served.program.pack, names_fallback=knowledge.names_fallback)
+    material = material_from_request(request, options.prefetch_keys, claims)
     if "Observation" not in material.available:
         raise MissingData(
             f"Laboratory results are needed: prefetch key '{OBSERVATIONS}' is absent or failed, "
@@ -170,7 +175,7 @@ def answer_hook(
         )
     outcome = _outcome(knowledge, served, material, request.hook, now, options.in_time)
     options.in_time()
-    _refuse_false_silence(request, outcome)
+    _refuse_false_silence(request, outcome, knowledge.zone)
     memory, client = options.memory, options.client
     overridden = memory.overridden(outcome, request, client) if memory is not None else None
     if overridden:
@@ -257,7 +262,7 @@ def _is_explained(request: HookRequest, mode: ExplainMode) -> bool:
     return mode == "always"
 
 
-def _refuse_false_silence(request: HookRequest, outcome: Outcome) -> None:
+def _refuse_false_silence(request: HookRequest, outcome: Outcome, zone: tzinfo) -> None:
     """Raise `MissingData` if no card might only mean that the telling results were not sent.
 
     A card says itself what was incomplete. Without a card that would go unseen, unless the part
@@ -265,10 +270,16 @@ def _refuse_false_silence(request: HookRequest, outcome: Outcome) -> None:
     """
     if outcome.silent or any(one.shown for one in outcome.decisions):
         return
-    if _is_partial(request) and not _reaches_back(outcome):
+    if any(one.resource_type == "Observation" for one in request.unreadable):
         raise MissingData(
-            f"Only a part of the laboratory results came with prefetch key '{OBSERVATIONS}', "
-            "and it is too short to conclude anything from; send more per page."
+            "A laboratory result could not be read, and nothing can be concluded without it."
+        )
+    parts = [one for one in request.prefetch.values() if one.partial and _has_results(one)]
+    times = Times(outcome.now, zone)
+    if parts and not (_reaches_back(outcome) and all(_lacks_old_ones(p, times) for p in parts)):
+        raise MissingData(
+            f"Only a part of the laboratory results came for prefetch key '{OBSERVATIONS}', and it "
+            "is too short, or in no order, to conclude anything from."
         )
 
 
@@ -281,11 +292,18 @@ def _why_not_fetched(request: HookRequest) -> str:
     return "there is no FHIR server with a token that the service may ask"
 
 
-def _is_partial(request: HookRequest) -> bool:
-    return any(
-        found.partial and any(isinstance(entry.resource, Observation) for entry in found.entries)
-        for found in request.prefetch.values()
-    )
+def _has_results(found: Fetched) -> bool:
+    return any(isinstance(entry.resource, Observation) for entry in found.entries)
+
+
+def _lacks_old_ones(found: Fetched, times: Times) -> bool:
+    """Whether the part is proved to be in order, newest first, and lacks its end alone."""
+    results = [one.resource for one in found.entries if isinstance(one.resource, Observation)]
+    sent = [sent_time(one, None, times) for one in results]
+    moments = [times.moment(one.text) if one else None for one in sent]
+    known = [one.time for one in moments if one is not None]
+    falls = all(newer >= older for newer, older in pairwise(known))
+    return found.tail and len(known) == len(results) and falls and len(set(known)) > 1
 
 
 def _reaches_back(outcome: Outcome) -> bool:

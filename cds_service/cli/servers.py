@@ -111,12 +111,12 @@ def _asked(server: "Server", tokens: "Tokens | None", settings: "Settings") -> d
 
 def _queries(settings: "Settings") -> tuple[str, ...]:
     """Everything that hook calls may ask for, over all services."""
-    from cds_service.fhir_client.complete import READ
+    from cds_service.fhir_client.referred import MOST
     from cds_service.service import load_knowledge
 
     served = load_knowledge(settings).services.values()
     found = {q for hooks in served for one in hooks.values() for q in one.prefetch.values()}
-    return (*sorted(found), *READ)
+    return (*sorted(found), *MOST)
 
 
 def _print(row: dict[str, Any]) -> None:

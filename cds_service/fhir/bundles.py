@@ -20,7 +20,8 @@ class Fetched:
     """The answer to one question: what was found, and whether that is all there is.
 
     `faulty` says that an error was told of beside what was found; `total` is how many matches the
-    server says there are (0 if it does not say), `matches` how many came.
+    server says there are (0 if it does not say), `matches` how many came. `tail` says that of a
+    part only the end is missing, if it is in order.
     """
 
     state: State
@@ -29,6 +30,7 @@ class Fetched:
     faulty: bool = False
     total: int = 0
     matches: int = 0
+    tail: bool = False
     next_page: str | None = None
 
 
@@ -57,10 +59,12 @@ def page_of(bundle: Bundle, max_depth: int) -> Fetched:
     if faulty and not entries:
         return FAILED
     next_page, total, matches = next_of(bundle), _total(bundle), _matches(bundle)
+    partial = next_page is not None or faulty or total > matches
     return Fetched(
         state="found" if entries else "nothing",
         entries=tuple(entries),
-        partial=next_page is not None or faulty or total > matches,
+        partial=partial,
+        tail=partial and not faulty,
         faulty=faulty,
         total=total,
         matches=matches,
@@ -72,7 +76,7 @@ def joined(pages: Sequence[Fetched], *, whole: bool) -> Fetched:
     """The pages of one search as one answer; `whole` says that no page is missing.
 
     A page that failed tells of nothing, and makes what the others hold a part. So does a server
-    that has more matches than it sent.
+    that has more matches than it sent. What is missing of such a part may be anything.
     """
     entries = tuple(entry for page in pages for entry in page.entries)
     faulty = any(page.faulty or page.state == "failed" for page in pages)
@@ -108,14 +112,25 @@ def _collect(bundle: Bundle, depth: int, entries: list[Entry]) -> bool:
     for entry in many(bundle.entry):
         resource = entry.resource
         if resource is None:
-            continue
-        if isinstance(resource, Bundle):
-            failed = _collect(resource, depth - 1, entries) or failed
+            failed = failed or _is_refused(entry)
+        elif isinstance(resource, Bundle):
+            failed = _collect(resource, depth - 1, entries) or _is_part(resource) or failed
         elif isinstance(resource, OperationOutcome):
             failed = failed or _is_error(resource)
         else:
             entries.append(entry)
     return failed
+
+
+def _is_part(bundle: Bundle) -> bool:
+    """Whether a Bundle in a Bundle is not all there is; nobody follows its pages."""
+    return next_of(bundle) is not None or _total(bundle) > _matches(bundle)
+
+
+def _is_refused(entry: Entry) -> bool:
+    """Whether the entry is the refusal of one question of a batch, which came with a 200."""
+    status = entry.response.status if entry.response else None
+    return (status or "")[:1] in {"4", "5"}
 
 
 def _is_error(outcome: OperationOutcome) -> bool:

@@ -182,12 +182,19 @@ class Search(Element, frozen=True):
     mode: str | None = None
 
 
+class Response(Element, frozen=True):
+    """`Bundle.entry.response`."""
+
+    status: str | None = None
+
+
 class Entry(Element, frozen=True):
     """`Bundle.entry`: a resource and the address it has."""
 
     full_url: str | None = None
     resource: "Resource | None" = None
     search: Search | None = None
+    response: Response | None = None
 
 
 class Bundle(Named, frozen=True, tag_field=_TAG, tag="Bundle"):

@@ -7,35 +7,25 @@ not asked for again; a first page is followed. Then medicines and specimens that
 to are read. What cannot be had stays missing, and is said on the card or is a 412.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
-from urllib.parse import quote
 
 from cds_service.clock import Left
 from cds_service.errors import PayloadTooLarge
 from cds_service.fhir.bundles import FAILED, Fetched, fetched, joined
 from cds_service.fhir.decode import Unreadable
 from cds_service.fhir.elements import Reference
-from cds_service.fhir.resources import (
-    Entry,
-    MedicationRequest,
-    MedicationStatement,
-    Observation,
-    Patient,
-)
+from cds_service.fhir.resources import Patient
 from cds_service.fhir_client.client import Access, FhirClient, Found
+from cds_service.fhir_client.referred import KEYS, MOST, read_of, unresolved
 from cds_service.fhir_client.templates import expanded
 from cds_service.hooks.request import HookRequest
 from cds_service.intake.material import kinds_of_key, kinds_sent
-from cds_service.intake.shelves import Shelves
-from cds_service.intake.subjects import Subjects, parts_of
+from cds_service.intake.subjects import Subjects
 
 WHOLE: Final = "whole"
-REFERRED: Final = "referred"  # the key of what was read because something refers to it
-_MOST_REFERRED: Final = 50
-READ: Final = ("Medication", "Specimen")
 _NEXT: Final = "next:"
 
 Jobs = dict[str, Callable[[], Found]]
@@ -43,10 +33,11 @@ Jobs = dict[str, Callable[[], Found]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completer:
-    """Completes calls; `max_depth` is that of Bundles in Bundles."""
+    """Completes calls; `max_depth` is that of Bundles in Bundles, `max_entries` of one query."""
 
     client: FhirClient
     max_depth: int
+    max_entries: int
 
     def complete(
         self,
@@ -90,19 +81,15 @@ class Completer:
     def _with(self, request: HookRequest, key: str, found: Found) -> HookRequest:
         """The request with what one query brought."""
         name = key.removeprefix(_NEXT)
-        pages = [request.prefetch[name]] if name != key else []
-        failure = found.failure
-        try:
-            pages.extend(fetched(page.resource, self.max_depth) for page in found.pages)
-        except PayloadTooLarge:  # the server's Bundles, not the sender's: no error of the call
-            failure = "not-fhir"
+        first = [request.prefetch[name]] if name != key else []
+        pages, failure = self._pages(found, request)
         whole = failure is None
-        answer = joined(pages, whole=whole) if pages else FAILED
-        if _is_of_another(answer, request):
-            answer, failure = FAILED, "other-patient"
-        elif not whole and "_sort" in found.ignored:
+        if failure == "other-patient" or (not whole and "_sort" in found.ignored):
             # The rest may be the newest: a part that is in no order tells of nothing.
-            answer = FAILED
+            pages = [FAILED]
+        answer = joined([*first, *pages], whole=whole) if first or pages else FAILED
+        # Under a name of its own, so that nothing the client sent is lost.
+        place = f"({name})" if name == key and name in request.prefetch else name
         unreadable: tuple[Unreadable, ...] = tuple(
             replace(one, where=one.where.replace("$", f"$.prefetch.{name}", 1))
             for page in found.pages
@@ -110,33 +97,40 @@ class Completer:
         )
         return replace(
             request,
-            prefetch={**request.prefetch, name: answer},
+            prefetch={**request.prefetch, place: answer},
             unreadable=(*request.unreadable, *unreadable),
             fetched={**request.fetched, name: failure or WHOLE},
         )
+
+    def _pages(self, found: Found, request: HookRequest) -> tuple[list[Fetched], str | None]:
+        """What each page holds, and why not all of it is there or may be used."""
+        try:
+            pages = [fetched(page.resource, self.max_depth) for page in found.pages]
+        except PayloadTooLarge:  # the server's Bundles, not the sender's: no error of the call
+            return [], "not-fhir"
+        if any(_is_of_another(page, request) for page in pages):
+            return [], "other-patient"
+        if sum(len(page.entries) for page in pages) > self.max_entries:
+            return [], "too-long"
+        return pages, found.failure
 
     def _with_referred(self, request: HookRequest, access: Access, left: Left) -> HookRequest:
         """The request with the medicines and specimens that are referred to and were not sent."""
         entries = [entry for one in request.prefetch.values() for entry in one.entries]
         drafts = request.draft_orders or ()
-        missing = _unresolved([*entries, *drafts], access.server.base)
-        if not missing:
+        missing = unresolved([*entries, *drafts], access.server.base)
+        chosen = [name for kind, names in missing.items() for name in names[: MOST[kind]]]
+        if not chosen:
             return request
-        jobs: Jobs = {
-            name: partial(self.client.ask, access, name, left) for name in missing[:_MOST_REFERRED]
-        }
+        jobs: Jobs = {name: partial(self.client.ask, access, name, left) for name in chosen}
         answers = self.client.at_once(jobs, left)
-        found = tuple(
-            Entry(full_url=f"{access.server.base}/{name}", resource=page.resource)
-            for name, answer in answers.items()
-            for page in answer.pages
-        )
-        failures = [answer.failure for answer in answers.values() if answer.failure]
-        return replace(
-            request,
-            prefetch={**request.prefetch, REFERRED: Fetched(state="found", entries=found)},
-            fetched={**request.fetched, REFERRED: failures[0] if failures else WHOLE},
-        )
+        prefetch, outcomes = dict(request.prefetch), dict(request.fetched)
+        for kind, names in missing.items():
+            if names:
+                read = [(name, answers[name]) for name in names if name in answers]
+                found, outcome = read_of(read, access.server.base, cut=len(read) < len(names))
+                prefetch[KEYS[kind]], outcomes[KEYS[kind].strip("()")] = found, outcome or WHOLE
+        return replace(request, prefetch=prefetch, fetched=outcomes)
 
 
 def _is_of_another(answer: Fetched, request: HookRequest) -> bool:
@@ -150,27 +144,3 @@ def _is_of_another(answer: Fetched, request: HookRequest) -> bool:
         if isinstance(subject, Reference) and subjects.owner(subject) == "another":
             return True
     return False
-
-
-def _unresolved(entries: Iterable[Entry], base: str) -> list[str]:
-    """`Type/id` of every medicine and specimen on this server that is referred to only."""
-    listed = list(entries)
-    shelves = Shelves(listed)
-    names: dict[str, None] = {}
-    for entry in listed:
-        resource = entry.resource
-        if isinstance(resource, MedicationRequest | MedicationStatement):
-            reference = resource.medication_reference
-        elif isinstance(resource, Observation):
-            reference = resource.specimen
-        else:
-            continue
-        if shelves.referred(reference, resource.contained) is None:
-            parts = parts_of((reference.reference if reference else None) or "")
-            if parts.kind in READ and parts.id and (not parts.base or _is_of(parts.base, base)):
-                names[f"{parts.kind}/{quote(parts.id, safe='')}"] = None
-    return list(names)
-
-
-def _is_of(base: str, server: str) -> bool:
-    return server.partition("://")[2].lower() == base

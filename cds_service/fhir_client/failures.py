@@ -9,7 +9,7 @@ FAILURES: Final = {
     "unreachable": "no connection, or it broke",
     "late": "the answer was not there in time",
     "too-long": "the answer is longer than is read",
-    "too-many-pages": "there are more pages than are read",
+    "too-many-pages": "there are more pages, or references, than are read",
     "foreign-page": "the next page is said to be on another server",
     "redirected": "the server sends elsewhere; that is not followed",
     "unauthorized": "the server does not accept the access token (401)",

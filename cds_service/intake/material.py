@@ -11,8 +11,10 @@ from typing import Literal, TypeAlias, get_args
 
 from cds_service.fhir.bundles import Fetched
 from cds_service.fhir.decode import Unreadable
-from cds_service.fhir.resources import DiagnosticReport, Entry
+from cds_service.fhir.elements import many
+from cds_service.fhir.resources import DiagnosticReport, Entry, Observation
 from cds_service.hooks.request import HookRequest
+from cds_service.intake.codes import Claims
 
 Kind: TypeAlias = Literal[
     "Patient",
@@ -77,17 +79,23 @@ class Material:
     fhir_server: str | None = None
 
 
-def material_from_request(request: HookRequest, keys: Mapping[str, str] | None = None) -> Material:
+def material_from_request(
+    request: HookRequest, keys: Mapping[str, str] | None = None, claims: Claims | None = None
+) -> Material:
     """The material of a hook request.
 
     What a key holds counts by its type, whatever the key is called: Epic's analysts choose the
     names. Only for a key that holds nothing, or that failed, its name says what was asked for;
-    `keys` gives the key of discovery for names that are not among the usual ones.
+    `keys` gives the key of discovery for names that are not among the usual ones. With `claims`,
+    results under any other name are laboratory results only if one of them is of the pack: an
+    EHR may send vital signs and leave the laboratory out.
     """
     available: set[Kind] = set()
     notes: list[str] = []
     for key, found in request.prefetch.items():
         kinds = _kinds_of(key, found, keys)
+        if claims and not kinds_of_key(_ours(key, keys)) and not _has_claimed(found, claims):
+            kinds -= {"Observation"}
         notes.extend(_notes(kinds, found))
         # A page without a single resource that is not the whole answer says nothing at all.
         if found.state != "failed" and (found.entries or not found.partial):
@@ -105,10 +113,16 @@ def material_from_request(request: HookRequest, keys: Mapping[str, str] | None =
 
 
 def kinds_sent(request: HookRequest, keys: Mapping[str, str] | None = None) -> frozenset[Kind]:
-    """The kinds that the client asked for, also where it failed or found nothing."""
-    return frozenset(
-        kind for key, found in request.prefetch.items() for kind in _kinds_of(key, found, keys)
-    )
+    """The kinds that the client asked for, also where it failed or found nothing.
+
+    For laboratory results the name of the key has to say so: what is under another name may be
+    vital signs, and asking twice does no harm.
+    """
+    sent: set[Kind] = set()
+    for key, found in request.prefetch.items():
+        kinds = _kinds_of(key, found, keys)
+        sent |= kinds if kinds_of_key(_ours(key, keys)) else kinds - {"Observation"}
+    return frozenset(sent)
 
 
 def kinds_of_key(key: str) -> frozenset[Kind]:
@@ -140,12 +154,25 @@ def material_from_resources(
 
 
 def _kinds_of(key: str, found: Fetched, keys: Mapping[str, str] | None) -> frozenset[Kind]:
-    name = keys.get(key, key) if keys else key
-    asked, inside = kinds_of_key(name), _kinds_in(found)
+    asked, inside = kinds_of_key(_ours(key, keys)), _kinds_in(found)
     # Other resources than those asked for are no answer: to take them for one would be silence.
     if found.entries and asked.isdisjoint(inside) and not _is_report(found):
         return inside
     return asked | inside
+
+
+def _ours(key: str, keys: Mapping[str, str] | None) -> str:
+    return keys.get(key, key) if keys else key
+
+
+def _has_claimed(found: Fetched, claims: Claims) -> bool:
+    """Whether a result among them is one of the pack, itself or as a part of a panel."""
+    results = (one.resource for one in found.entries if isinstance(one.resource, Observation))
+    return any(
+        not isinstance(claims.of(part.code), str)
+        for result in results
+        for part in (result, *many(result.component))
+    )
 
 
 def _plain(name: str) -> str:

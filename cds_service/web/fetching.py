@@ -10,9 +10,10 @@ from flask import g
 from cds_service.clock import Clock
 from cds_service.fhir_client.access import access_for_call
 from cds_service.fhir_client.client import Access, FhirClient
-from cds_service.fhir_client.complete import READ, WHOLE, Completer
+from cds_service.fhir_client.complete import WHOLE, Completer
 from cds_service.fhir_client.own_tokens import Tokens, own_tokens
 from cds_service.fhir_client.read_servers import load_servers
+from cds_service.fhir_client.referred import MOST
 from cds_service.fhir_client.servers import Servers
 from cds_service.fhir_client.signing_keys import KeyFile
 from cds_service.hooks.request import HookRequest
@@ -66,7 +67,7 @@ class Fetching:
         if server is None:
             return None
         # What is only referred to is read as well; a token has to be for all of it.
-        queries = (*templates.values(), *READ)
+        queries = (*templates.values(), *MOST)
         return access_for_call(server, request.authorization, elapsed, self.tokens, queries)
 
 
@@ -78,7 +79,9 @@ def make_fetching(
     servers = load_servers(settings.fhir_servers, development=settings.profile == "development")
     return Fetching(
         servers=servers,
-        completer=Completer(client=client, max_depth=settings.max_depth),
+        completer=Completer(
+            client=client, max_depth=settings.max_depth, max_entries=settings.max_entries
+        ),
         tokens=None if keys is None else own_tokens(keys, clock),
         metrics=metrics,
         deadline_ms=settings.deadline_ms,

@@ -419,3 +419,148 @@ def test_answers_that_come_together_are_asked_for_together(server: Faulty) -> No
         server.answers[path] = waiting(reply)
 
     assert answer(bare(server))[0] == 200
+
+
+# What a silence may mean
+
+VITAL = observation("8867-4", 60, "/min", id="pulse")
+OLD = observation(ALT, 30, id="old", effectiveDateTime="2020-01-01T08:00:00Z")
+
+
+def test_ch_pf_027_vital_signs_are_not_the_laboratory(server: Faulty) -> None:
+    body = call(vitals=bundle(VITAL))
+    del body["prefetch"]["observations"]
+
+    assert answer(body)[0] == 412
+    status, said = answer(with_token(body, server))
+    assert (status, rules(said)) == (200, ["alt-very-low"])
+
+
+def test_ch_pf_027_results_of_the_pack_are_the_laboratory_under_any_name() -> None:
+    body = call(chemistry=bundle(VITAL, observation(ALT, 1)))
+    del body["prefetch"]["observations"]
+
+    status, said = answer(body)
+
+    assert (status, rules(said)) == (200, ["alt-very-low"])
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        bundle(OLD),
+        bundle(OLD, observation(ALT, 30)),
+        bundle(observation(ALT, 30), {**OLD, "effectiveDateTime": "sometime"}),
+        bundle(observation(ALT, 30), OLD, ERROR),
+    ],
+    ids=["one", "rising", "without a time", "with an error"],
+)
+def test_ch_pf_029_a_part_that_proves_no_order_is_no_reason_to_be_silent(first: Json) -> None:
+    page = {**first, "link": [{"relation": "next", "url": "https://fhir.example/next"}]}
+
+    assert answer(call(observations=page))[0] == 412
+
+
+def test_ch_pf_026_a_part_that_the_service_fetched_is_no_reason_to_be_silent(
+    server: Faulty,
+) -> None:
+    def pages(asked: Asked) -> Reply:
+        if "page" in asked.parameters:
+            return Reply(status=500)
+        return Reply(searchset(observation(ALT, 30), OLD, following="Observation?page=2"))
+
+    server.answers["Observation"] = pages
+
+    assert answer(bare(server))[0] == 412
+
+
+def test_a_result_that_cannot_be_read_is_no_reason_to_be_silent() -> None:
+    odd = {**observation(ALT, 1), "status": 7}
+
+    assert answer(call(odd))[0] == 412
+    assert answer(call(odd, observation(ALT, 2, id="b")))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"resource": {**bundle(OLD), "total": 50}},
+        {"resource": {**bundle(OLD), "link": [{"relation": "next", "url": "x"}]}},
+        {"response": {"status": "403 Forbidden"}},
+    ],
+    ids=["total", "next", "refused"],
+)
+def test_a_batch_whose_parts_are_not_whole_is_not_whole(inner: Json) -> None:
+    batch = {"resourceType": "Bundle", "type": "batch-response", "entry": [inner]}
+
+    assert answer(call(observations=batch))[0] == 412
+
+
+def prescribed(**more: object) -> Json:
+    return {
+        "resourceType": "MedicationRequest",
+        "id": "m1",
+        "status": "active",
+        "subject": {"reference": f"Patient/{PATIENT}"},
+        "medicationReference": {"reference": "Medication/m"},
+        **more,
+    }
+
+
+def test_many_specimens_do_not_crowd_out_a_medicine(server: Faulty) -> None:
+    results = [
+        observation(ALT, 1, id=f"o{n}", specimen={"reference": f"Specimen/{n}"}) for n in range(60)
+    ]
+    server.answers["Observation"] = Reply(searchset(*results))
+    server.answers["MedicationRequest"] = Reply(searchset(prescribed()))
+    server.answers["Medication/m"] = Reply(
+        {"resourceType": "Medication", "id": "m", "code": {"text": "Isoniazid 300 mg"}}
+    )
+
+    _, body = answer(bare(server))
+
+    assert "b6-lowering-drug-review" in rules(body)
+    fetched = body["extension"]["org.cds-service.explanation"]["fetched"]
+    assert (fetched["medications"], fetched["specimens"]) == ("whole", "not-found")
+    assert "some data: only a part was sent" in body["cards"][0]["detail"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"resourceType": "Patient", "id": "other"},
+        observation(ALT, 400),
+        searchset(),
+        {"resourceType": "Medication", "id": "another", "code": {"text": "Isoniazid"}},
+    ],
+)
+def test_what_is_read_in_place_of_a_medicine_is_not_used_and_said(
+    server: Faulty, sent: Json
+) -> None:
+    server.answers["MedicationRequest"] = Reply(searchset(prescribed()))
+    server.answers["Medication/m"] = Reply(sent)
+
+    status, body = answer(bare(server))
+
+    assert (status, rules(body)) == (200, ["alt-very-low"])
+    assert "medicines: only a part was sent" in body["cards"][0]["detail"]
+
+
+def test_nothing_that_the_client_sent_is_lost_for_what_is_fetched(server: Faulty) -> None:
+    body = call(observations=patient())
+    del body["prefetch"]["patient"]
+
+    _, said = answer(with_token(body, server))
+
+    assert rules(said) == ["alt-very-low"]
+    assert "Not known: age" not in said["cards"][0]["detail"]
+
+
+def test_more_resources_than_a_call_may_have_are_not_used(server: Faulty) -> None:
+    server.answers["Observation"] = Reply(
+        searchset(*(observation(ALT, 1, id=f"o{n}") for n in range(30)))
+    )
+
+    status, body = answer(bare(server), DEVELOPMENT.model_copy(update={"max_entries": 20}))
+
+    assert (status, "(too-long)" in body["issue"][0]["diagnostics"]) == (412, True)
