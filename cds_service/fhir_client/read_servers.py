@@ -12,9 +12,10 @@ from pydantic import Field
 
 from cds_service.errors import SettingsError
 from cds_service.fhir_client.servers import Server, Servers, SigningAlgorithm
-from cds_service.knowledge.files import Document, Where, parse, read_text
+from cds_service.knowledge.files import Document, Where
 from cds_service.knowledge.problems import Problem, in_words
-from cds_service.knowledge.shapes import Shape, Text, YesNo, read_shape
+from cds_service.knowledge.read_shape import read_shape_file
+from cds_service.knowledge.shapes import Shape, Text, YesNo
 from cds_service.outgoing.reach import Reach, why_not
 from cds_service.trust.clients import server_base
 
@@ -59,16 +60,10 @@ def load_servers(path: Path | None, *, development: bool) -> Servers:
 
 def read_servers(path: Path, *, development: bool) -> tuple[Servers | None, list[Problem]]:
     """The servers of the file, or `None` with every problem in it."""
-    text = read_text(path, path.name)
-    if isinstance(text, Problem):
-        return None, [text]
-    document, problems = parse(text, path.name)
-    if problems and not document.data:  # it is no YAML: nothing more can be said of it
+    read, problems = read_shape_file(path, ServersShape)
+    if read is None:
         return None, problems
-    shape, found = read_shape(ServersShape, document.data, document)
-    problems += found
-    if shape is None:
-        return None, problems
+    shape, document = read
     listed: dict[str, Server] = {}
     for n, one in enumerate(shape.servers):
         server = _server(one, development=development)

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from os import fstat
 from pathlib import Path
 from stat import S_IMODE, S_ISREG
-from threading import Lock
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 import jwt
@@ -24,7 +23,7 @@ from cds_service.errors import SettingsError
 from cds_service.fhir_client.servers import SigningAlgorithm
 from cds_service.log import log_signing_keys
 from cds_service.trust.jwk import FITS, MOST_KEYS, Key, UnusableKey, read_key
-from cds_service.trust.registry import Stamp, stamp_of
+from cds_service.trust.watched import WatchedFile
 
 ALGORITHMS: Final[tuple[SigningAlgorithm, ...]] = get_args(SigningAlgorithm)
 VARIABLE: Final = "CDS_SIGNING_KEYS"
@@ -81,36 +80,16 @@ class SigningKeys:
         return {"keys": [dict(one.public) for one in self.keys]}
 
 
-class KeyFile:
+class KeyFile(WatchedFile[SigningKeys]):
     """The keys of a file, read again when it changes; a wrong new file leaves the old in force."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file; raises `SettingsError` with every problem in it."""
-        self._path = path
-        self._lock = Lock()
-        self._stamp: Stamp = stamp_of(path)
-        self._current = read_signing_keys(path)
-        self.is_current = True
+        """Read the file and watch it; raises `SettingsError` with every problem in it."""
+        super().__init__(path, read_signing_keys, _tell)
 
-    def current(self) -> SigningKeys:
-        """The keys in force now."""
-        if stamp_of(self._path) != self._stamp and self._lock.acquire(blocking=False):
-            try:
-                self._read_again()
-            finally:
-                self._lock.release()
-        return self._current
 
-    def _read_again(self) -> None:
-        stamp = stamp_of(self._path)  # before the reading: what changes meanwhile is seen next time
-        problems = 0
-        try:
-            self._current = read_signing_keys(self._path)
-        except SettingsError as error:
-            problems = len(error.problems)
-        self._stamp = stamp
-        self.is_current = not problems
-        log_signing_keys(keys=len(self._current.keys), problems=problems)
+def _tell(keys: SigningKeys, problems: int) -> None:
+    log_signing_keys(keys=len(keys.keys), problems=problems)
 
 
 def open_keys(path: Path | None) -> KeyFile | None:

@@ -14,7 +14,8 @@ from cds_service.knowledge.conditions import Compare, Number, leaves
 from cds_service.knowledge.files import parse
 from cds_service.knowledge.model import Explainer, Marker, Pack, Section, SectionKind
 from cds_service.knowledge.problems import Mark, Problem, nearest
-from cds_service.knowledge.shapes import ExplainerHeadShape, read_shape
+from cds_service.knowledge.read_shape import read_shape
+from cds_service.knowledge.shapes import ExplainerHeadShape
 from cds_service.knowledge.texts import TextError, placeholders, wording
 
 BOTTOM_LINE = "bottom line"

@@ -32,6 +32,7 @@ from cds_service.knowledge.read_markers import (
 from cds_service.knowledge.read_pack import PackHead, read_pack_head, read_sources
 from cds_service.knowledge.read_patient import read_fact, read_measure, read_order
 from cds_service.knowledge.read_rules import read_evidence, read_rule
+from cds_service.knowledge.read_shape import read_shape
 from cds_service.knowledge.shapes import (
     FactShape,
     MarkerShape,
@@ -39,7 +40,6 @@ from cds_service.knowledge.shapes import (
     OrderShape,
     PackShape,
     RuleShape,
-    read_shape,
 )
 
 NOBODY_YET = "nobody yet"  # `approved by:` of a pack that no clinician has approved

@@ -20,13 +20,8 @@ from cds_service.knowledge.model import (
 from cds_service.knowledge.phrases import Phrases
 from cds_service.knowledge.problems import nearest
 from cds_service.knowledge.read_patient import read_reason
-from cds_service.knowledge.shapes import (
-    PackShape,
-    ReplacementShape,
-    ScopeShape,
-    SourceShape,
-    read_shape,
-)
+from cds_service.knowledge.read_shape import read_shape
+from cds_service.knowledge.shapes import PackShape, ReplacementShape, ScopeShape, SourceShape
 
 _DAYS = re.compile(r"([0-9]+) days?")
 _AFTER_HOURS = re.compile(r"set aside after ([0-9]+) hours?")

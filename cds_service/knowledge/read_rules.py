@@ -11,13 +11,8 @@ from cds_service.knowledge.model import PATIENT, CardText, Evidence, Rule, Sugge
 from cds_service.knowledge.phrases import Phrases
 from cds_service.knowledge.problems import Mark, Problem, nearest
 from cds_service.knowledge.read_patient import read_reasons
-from cds_service.knowledge.shapes import (
-    EvidenceShape,
-    RuleShape,
-    SuggestionShape,
-    TextHeadShape,
-    read_shape,
-)
+from cds_service.knowledge.read_shape import read_shape
+from cds_service.knowledge.shapes import EvidenceShape, RuleShape, SuggestionShape, TextHeadShape
 
 SET_ASIDE = "set-aside results"
 _BETWEEN = re.compile(r"([0-9]+) and ([0-9]+) days")

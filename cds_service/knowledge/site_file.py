@@ -10,7 +10,8 @@ from pydantic import Field, StringConstraints
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.files import Document, parse, read_text
 from cds_service.knowledge.problems import Problem, nearest
-from cds_service.knowledge.shapes import CaseShape, Day, Id, Shape, Text, read_shape
+from cds_service.knowledge.read_shape import read_shape
+from cds_service.knowledge.shapes import CaseShape, Day, Id, Shape, Text
 
 PACK_FILE = "pack.yaml"
 

@@ -5,9 +5,8 @@ from functools import cache
 from pathlib import Path
 
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge.files import parse, read_text
-from cds_service.knowledge.problems import Problem
-from cds_service.knowledge.shapes import Shape, Text, read_shape
+from cds_service.knowledge.read_shape import read_shape_file
+from cds_service.knowledge.shapes import Shape, Text
 
 FILE = Path(__file__).with_name("servers.yaml")
 
@@ -28,11 +27,7 @@ class PublicServers(Shape):
 @cache
 def public_servers() -> tuple[PublicServer, ...]:
     """Every server of the file; raises `KnowledgeError` with what is wrong in it."""
-    text = read_text(FILE, FILE.name)
-    if isinstance(text, Problem):
-        raise KnowledgeError([text])
-    document, problems = parse(text, FILE.name)
-    shape, found = read_shape(PublicServers, document.data, document)
-    if shape is None or problems or found:
-        raise KnowledgeError([*problems, *found])
-    return tuple(shape.servers)
+    read, problems = read_shape_file(FILE, PublicServers)
+    if read is None or problems:
+        raise KnowledgeError(problems)
+    return tuple(read[0].servers)

@@ -11,9 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from cds_service.knowledge.files import Document, Where, parse, read_text
+from cds_service.knowledge.files import Document, Where
 from cds_service.knowledge.problems import Mark, Problem
-from cds_service.knowledge.shapes import Shape, Text, YesNo, read_shape
+from cds_service.knowledge.read_shape import read_shape_file
+from cds_service.knowledge.shapes import Shape, Text, YesNo
 from cds_service.outgoing.reach import Reach, why_not
 from cds_service.settings import OutputProfile
 from cds_service.trust.clients import (
@@ -90,16 +91,10 @@ def read_registrations(
     path: Path, *, development: bool
 ) -> tuple[Registrations | None, list[Problem]]:
     """The clients of the file, or `None` with every problem in it."""
-    text = read_text(path, path.name)
-    if isinstance(text, Problem):
-        return None, [text]
-    document, problems = parse(text, path.name)
-    if problems and not document.data:  # it is no YAML: nothing more can be said of it
+    read, problems = read_shape_file(path, ClientsShape)
+    if read is None:
         return None, problems
-    shape, found = read_shape(ClientsShape, document.data, document)
-    problems += found
-    if shape is None:
-        return None, problems
+    shape, document = read
     reader = _Reader(document, development=development)
     clients = [reader.client(one, ("clients", n)) for n, one in enumerate(shape.clients)]
     problems += [*reader.problems, *_twice(shape, document)]

@@ -1,20 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pages in a real browser: accessible, nothing overflows, no script, at two widths."""
 
-import logging
-import shutil
-import threading
 from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, Page
 
+from tests.web.browsing import NEEDS_BROWSER, WIDTHS, chromium, served
 from tests.web.calls import app
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-WIDTHS = {"phone": 360, "desktop": 1280}
 PAGES = (
     "/",
     "/explain",
@@ -26,31 +21,20 @@ PAGES = (
     "/rules/alt-very-low",
     "/rules/hys-law-pattern",
 )
-FOUND = next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
-pytestmark = [
-    pytest.mark.skipif(FOUND is None, reason="no Chromium is installed"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = NEEDS_BROWSER
 
 
 @pytest.fixture(name="base", scope="module")
 def _base() -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = make_server("127.0.0.1", 0, app(), threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
+    with served(app()) as base:
+        yield base
 
 
 @pytest.fixture(name="browser", scope="module")
 def _browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=FOUND, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(name="page", params=sorted(WIDTHS))

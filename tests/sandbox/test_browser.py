@@ -2,10 +2,7 @@
 """The sandbox in a real browser: the ways in, feedback that is kept, the keyboard, the policy."""
 
 import json
-import logging
-import shutil
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,25 +11,20 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from cds_service.settings import Settings
 from cds_service.store import open_store
 from cds_service.web import create_app
-from tests.pages.test_browser import BROWSERS, WIDTHS
 from tests.sandbox.double import history, running
+from tests.web.browsing import NEEDS_BROWSER, WIDTHS, chromium, served
 from tests.web.calls import ALT, NOW, PATIENT, bundle, knowledge, observation, patient
 
-FOUND = next((path for name in BROWSERS if (path := shutil.which(name))), None)
 HOSTILE = (
     "\"'><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
 )
 
-pytestmark = [
-    pytest.mark.skipif(FOUND is None, reason="no Chromium is installed"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = NEEDS_BROWSER
 
 
 @dataclass
@@ -52,26 +44,19 @@ class Served:
 
 @pytest.fixture(name="served")
 def _served(tmp_path: Path) -> Iterator[Served]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     file = tmp_path / "service.db"
     store = open_store(f"sqlite:///{file}")
     application = create_app(
         Settings(profile="development"), clock=lambda: NOW, knowledge=knowledge(), store=store
     )
-    server = make_server("127.0.0.1", 0, application, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield Served(f"http://127.0.0.1:{server.server_port}", file)
-    server.shutdown()
-    thread.join()
+    with served(application) as base:
+        yield Served(base, file)
 
 
 @pytest.fixture(name="browser", scope="module")
 def _browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=FOUND, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 def context_of(browser: Browser, width: str, **more: Any) -> BrowserContext:

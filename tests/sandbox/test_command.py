@@ -2,18 +2,16 @@
 """`cds-service sandbox` against a server of our own, in process and by HTTP."""
 
 import json
-import logging
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from werkzeug.serving import make_server
 
 from cds_service.cli import EXIT_CODES, cli
 from cds_service.errors import CdsServiceError
 from tests.sandbox.double import Double, outcome, running
+from tests.web.browsing import served
 from tests.web.calls import ALT, PATIENT, app, observation, patient
 
 
@@ -30,13 +28,8 @@ def _server() -> Iterator[Double]:
 
 @pytest.fixture(name="service")
 def _service() -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = make_server("127.0.0.1", 0, app(), threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
+    with served(app()) as base:
+        yield base
 
 
 @pytest.fixture(autouse=True)
