@@ -20,7 +20,7 @@ from cds_service.hooks.discovery import OBSERVATIONS, prefetch_of, rules_of, wri
 from cds_service.hooks.request import HookRequest
 from cds_service.hooks.response import EXPLANATION_EXTENSION, REQUEST_EXTENSION, Card, HookResponse
 from cds_service.intake.codes import Claims
-from cds_service.intake.material import Material, material_from_request
+from cds_service.intake.material import Material, kinds_sent, material_from_request
 from cds_service.intake.record import read_record
 from cds_service.intake.times import Times, sent_time
 from cds_service.knowledge.folders import PackFiles, pack_folders
@@ -171,7 +171,7 @@ def answer_hook(
     if "Observation" not in material.available:
         raise MissingData(
             f"Laboratory results are needed: prefetch key '{OBSERVATIONS}' is absent or failed, "
-            f"and {_why_not_fetched(request)}."
+            f"and {_why_not_fetched(request, options.prefetch_keys)}."
         )
     outcome = _outcome(knowledge, served, material, request.hook, now, options.in_time)
     options.in_time()
@@ -283,11 +283,11 @@ def _refuse_false_silence(request: HookRequest, outcome: Outcome, zone: tzinfo) 
         )
 
 
-def _why_not_fetched(request: HookRequest) -> str:
+def _why_not_fetched(request: HookRequest, keys: Mapping[str, str]) -> str:
     """Why the FHIR server did not give what the client left out; words of ours alone."""
     if OBSERVATIONS in request.fetched:
         return f"the FHIR server did not give them ({request.fetched[OBSERVATIONS]})"
-    if OBSERVATIONS in request.prefetch:
+    if "Observation" in kinds_sent(request, keys):
         return "what the client could not fetch is not asked for again"
     return "there is no FHIR server with a token that the service may ask"
 

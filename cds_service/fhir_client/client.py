@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from random import uniform
 from threading import Lock
 from time import sleep
 from typing import Final, Protocol
@@ -31,6 +32,7 @@ from cds_service.outgoing.reach import Closed, Reach
 from cds_service.outgoing.transport import (
     Answer,
     Call,
+    Hopeless,
     TooLate,
     TooLong,
     Transport,
@@ -249,7 +251,8 @@ class FhirClient:
                     continue
             if answer is not None and (answer.status not in _AGAIN or not remaining):
                 return answer
-            asked = max(pause, _retry_after(answer))
+            # Queries that failed together do not come again together.
+            asked = max(pause * uniform(0.5, 1.5), _retry_after(answer))  # noqa: S311
             if asked >= left():
                 raise (of_status(answer.status) if answer else None) or Failed("late")
             sleep(asked)
@@ -270,6 +273,8 @@ class FhirClient:
             raise Failed("late") from None
         except TooLong:
             raise Failed("too-long") from None
+        except Hopeless:
+            raise Failed("unreachable") from None
 
 
 def _ended(job: "Future[Found]") -> Found:

@@ -38,6 +38,10 @@ class TooLate(Unanswered):
     """The time was over before the whole answer was there."""
 
 
+class Hopeless(Unanswered):
+    """It would be no different another time: a certificate, or something that cannot be sent."""
+
+
 class TooLong(Unanswered):
     """The answer is longer than is read."""
 
@@ -281,4 +285,6 @@ def _reason_of(error: Exception) -> Unanswered | Closed:
         found = (
             reason if isinstance(reason, BaseException) else inner or found.__cause__
         ) or found.__context__
-    return Unanswered(f"the connection failed ({type(seen[-1]).__name__})")
+    hopeless = any(isinstance(one, ssl.SSLCertVerificationError | ValueError) for one in seen)
+    kind = Hopeless if hopeless else Unanswered
+    return kind(f"the connection failed ({type(seen[-1]).__name__})")

@@ -130,6 +130,17 @@ def test_t14_what_the_client_could_not_fetch_is_not_asked_for_again(server: Faul
     assert server.asked == []
 
 
+def test_a_key_of_the_site_that_failed_is_told_as_the_clients_failure(server: Faulty) -> None:
+    body = call(labs90=ERROR)
+    del body["prefetch"]["observations"]
+    settings = DEVELOPMENT.model_copy(update={"prefetch_keys": "labs90=observations"})
+
+    status, said = answer(with_token(body, server), settings)
+
+    assert (status, server.asked) == (412, [])
+    assert "not asked for again" in said["issue"][0]["diagnostics"]
+
+
 @pytest.mark.parametrize(
     "sent", ["123", 7, [], {}, "<html></html>", {"resourceType": "Patient", "id": PATIENT}]
 )

@@ -12,7 +12,7 @@ import pytest
 
 from cds_service.clock import countdown
 from cds_service.outgoing.reach import Closed, Reach
-from cds_service.outgoing.transport import Call, TooLate, Transport, Unanswered
+from cds_service.outgoing.transport import Call, Hopeless, TooLate, Transport, Unanswered
 from tests.conformance.test_tls import make_certificate
 
 HERE = Reach(loopback=True)
@@ -103,7 +103,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
     monkeypatch.delenv("SSL_CERT_FILE")
     server.answers = [OK]
 
-    with pytest.raises(Unanswered, match="SSL"):
+    with pytest.raises(Hopeless, match="SSL"):
         Transport(HERE).send(call(server.port), countdown(20))
 
 
@@ -111,7 +111,7 @@ def test_a_certificate_for_another_name_is_refused(server: Tls) -> None:
     server.answers = [OK]
     other = Call(url=f"https://localhost:{server.port}/x", headers={}, most_bytes=1000)
 
-    with pytest.raises(Unanswered, match="SSL"):
+    with pytest.raises(Hopeless, match="SSL"):
         Transport(HERE).send(other, countdown(20))
 
 
@@ -130,3 +130,15 @@ def test_the_reason_names_no_address(server: Tls) -> None:
     with pytest.raises(Unanswered) as caught:
         Transport(HERE).send(call(port), countdown(20))
     assert str(caught.value) == "the connection failed (ConnectionRefusedError)"
+
+
+def test_what_cannot_be_sent_is_hopeless(server: Tls) -> None:
+    odd = Call(
+        url=f"https://127.0.0.1:{server.port}/x",
+        headers={"Authorization": "Bearer a\nb"},
+        most_bytes=1000,
+    )
+
+    with pytest.raises(Hopeless) as caught:
+        Transport(HERE).send(odd, countdown(20))
+    assert "Bearer" not in str(caught.value)
