@@ -29,7 +29,7 @@ from cds_service.knowledge.model import Pack
 from cds_service.knowledge.site import load_library_at
 from cds_service.render import CardTemplates, compile_cards, render
 from cds_service.render.profiles import in_profile
-from cds_service.settings import ExplainMode, OutputProfile, Settings, cards_folder
+from cds_service.settings import ExplainMode, OutputProfile, Settings, cards_folder, prefetch_keys
 
 _NOBODY = "unknown"  # the id in a proposal for a file that names no patient
 
@@ -99,6 +99,11 @@ class Options:
     in_time: Callable[[], None] = _no_hurry
     memory: Memory | None = None
     client: str = ""
+
+
+def options_of(settings: Settings) -> Options:
+    """How a call of nobody in particular is answered."""
+    return Options(profile=settings.output_profile, prefetch_keys=prefetch_keys(settings))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from cds_service.cli.printable import printable
+
 if TYPE_CHECKING:
     from cds_service.settings import Settings
     from cds_service.trust.clients import Client, Registrations
@@ -90,9 +92,7 @@ def _explain(text: str, registered: "Registrations", settings: "Settings", url: 
     click.echo(f"called   {called}")
     faults = list(_faults(text, token, registered, settings, called))
     for reason, said in faults:
-        # What a stranger wrote must not steer the terminal.
-        shown = "".join(sign if sign.isprintable() else "?" for sign in said)
-        click.echo(f"refused  {reason}: {shown}")
+        click.echo(f"refused  {reason}: {printable(said)}")
     if not faults:
         click.echo("accepted, unless it was used before")
     return not faults

@@ -3,7 +3,7 @@
 
 import json
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,7 @@ def new(algorithm: str, signs_from: str | None, as_json: bool) -> None:
     """
     from cds_service.clock import system_clock
     from cds_service.fhir_client.key_rotation import add_key
-    from cds_service.fhir_client.signing_keys import ALGORITHMS
+    from cds_service.fhir_client.signing_keys import ALGORITHMS, read_signing_keys
 
     now = system_clock()
     chosen = next(one for one in ALGORITHMS if one == algorithm)
@@ -59,8 +59,15 @@ def new(algorithm: str, signs_from: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(dict(key.public)))
         return
-    when = "now" if key.signs_from <= now else f"from {key.signs_from:%Y-%m-%d %H:%M} UTC"
-    click.echo(f"{key.kid} signs {when}; it is published at /jwks.json")
+    begins = f"{key.signs_from.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    said = {
+        "signs": "signs now",
+        "waits": f"signs from {begins}",
+        "replaced": "signs nothing: another key began later",
+    }
+    found = read_signing_keys(_path())
+    state = next(found.state(one, now) for one in found.keys if one.kid == key.kid)
+    click.echo(f"{key.kid} {said[state]}; it is published at /jwks.json")
 
 
 @keys.command("list")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cds_service.cli.printable import printable, printable_in
+
 if TYPE_CHECKING:
     from cds_service.fhir_client.client import Access, FhirClient
     from cds_service.sandbox.client import Tried, Trier
@@ -53,7 +55,8 @@ def sandbox(
     Any server may be named. Where CDS_FHIR_SERVERS is set, only its servers with 'anonymous: yes',
     unless CDS_PROFILE=development.
 
-    Exit codes: 0 answered, 1 no such patient or a call was refused, 2 wrong use, 3 a server failed.
+    Exit codes: 0 answered, 1 no such patient or one without an answer, 2 wrong use, 3 a server
+    failed.
     """
     from cds_service.sandbox.client import open_trier
     from cds_service.settings import load_settings, no_color
@@ -63,9 +66,10 @@ def sandbox(
     settings = load_settings()
     access, client = _fhir(settings, base, count or 1)
     colour = False if no_color() else None  # None: click looks whether this is a terminal
-    people = _people(client, access, settings, patient=patient, search=search, count=count)
-    if search is not None and len(people) > 1:
-        _list(people, as_json=as_json, colour=colour)
+    found = _people(client, access, settings, patient=patient, search=search, count=count)
+    people = found.people
+    if search is not None and (len(people) > 1 or found.ignores_name):
+        _list(found, as_json=as_json, colour=colour)
         return
     trier = open_trier(settings, client, access, url=url, service_id=service_id)
     tried = _tried(trier, people, shows_progress=count is not None)
@@ -81,14 +85,15 @@ def sandbox(
 
 def _fhir(settings: "Settings", base: str, count: int) -> "tuple[Access, FhirClient]":
     from cds_service.fhir_client.client import FhirClient
-    from cds_service.sandbox.client import open_access
+    from cds_service.sandbox.client import servers_for
+    from cds_service.sandbox.gather import open_access
 
     client = FhirClient(
         most_bytes=settings.max_body_bytes,
         most_pages=max(settings.fhir_max_pages, count // 10 + 1),
         patience=settings.sandbox_seconds,
     )
-    return open_access(settings, base), client
+    return open_access(servers_for(settings), base), client
 
 
 def _people(
@@ -99,22 +104,22 @@ def _people(
     patient: str | None,
     search: str | None,
     count: int | None,
-) -> "Sequence[Person]":
+) -> "People":
     """Whose cards to show; raises an error that says why there is nobody."""
     from cds_service.clock import countdown
     from cds_service.errors import RequestError
-    from cds_service.sandbox.people import Person, find_people, is_id
+    from cds_service.sandbox.people import People, Person, find_people, is_id
 
     if patient is not None:
         if not is_id(patient):
             raise click.BadParameter("expected the id of a patient", param_hint="--patient")
-        return [Person(id=patient, name="")]
+        return People(people=(Person(id=patient, name=""),), more=False, queries=())
     left = countdown(settings.sandbox_seconds)
     found = find_people(client, access, search or "", left, most=count or 20)
     _refuse_failure(found)
     if not found.people:
         raise RequestError("The FHIR server has no such patient.")
-    return found.people
+    return found
 
 
 def _refuse_failure(found: "People") -> None:
@@ -130,11 +135,13 @@ def _tried(trier: "Trier", people: "Sequence[Person]", *, shows_progress: bool) 
     found = []
     with click.progressbar(people, label="Patients", file=sys.stderr, show_pos=True) as bar:
         for one in bar:
-            found.append(trier.patient(one.id, one.name))  # noqa: PERF401 - the bar moves
+            found.append(trier.any_patient(one.id, one.name))  # noqa: PERF401 - the bar moves
     return found
 
 
-def _list(people: "Sequence[Person]", *, as_json: bool, colour: bool | None) -> None:
+def _list(found: "People", *, as_json: bool, colour: bool | None) -> None:
+    """Everyone who was found; nobody is picked."""
+    people = found.people
     if as_json:
         listed = [
             {"id": one.id, "name": one.name, "birthDate": one.born, "gender": one.sex}
@@ -144,23 +151,28 @@ def _list(people: "Sequence[Person]", *, as_json: bool, colour: bool | None) -> 
         return
     width = max(len(one.id) for one in people)
     for one in people:
-        click.echo(f"{one.id:<{width}}  {one.born:<10}  {one.sex:<7}  {one.name}", color=colour)
-    click.echo("Several patients match; choose one with --patient ID.", err=True)
+        line = f"{one.id:<{width}}  {one.born:<10}  {one.sex:<7}  {one.name}"
+        click.echo(printable(line), color=colour)
+    if found.more:
+        click.echo("There are more.", err=True)
+    said = "The server ignored the name" if found.ignores_name else "Several patients match"
+    click.echo(f"{said}; choose one with --patient ID.", err=True)
 
 
 def _cards(one: "Tried", style: Style) -> Iterator[str]:
     """The cards of one patient, and what could not be had for them."""
     from cds_service.demo import cards_as_text
 
-    yield style(f"Patient/{one.patient} - {one.service}", bold=True)
+    name = f" {printable(one.name)}" if one.name else ""
+    yield style(f"Patient/{one.patient}{name} - {one.service}", bold=True)
     for query in one.queries:
         if query.failure:
             yield f"  {query.key}: {query.because} ({query.failure})"
     yield ""
     if one.refused:
-        yield f"The service refused the call: {one.refused}"
+        yield f"The service refused the call: {printable(one.refused)}"
         return
-    yield from cards_as_text(one.cards, style)
+    yield from cards_as_text(printable_in(one.cards), style)
 
 
 def _table(tried: "Sequence[Tried]", style: Style) -> Iterator[str]:
@@ -171,6 +183,7 @@ def _table(tried: "Sequence[Tried]", style: Style) -> Iterator[str]:
     for one in tried:
         numbers = _numbers(one.cards)
         first = one.refused or (str(one.cards[0]["summary"]) if one.cards else "")
+        first = printable(first).replace("\n", " ")
         short = first if len(first) <= _SUMMARY_WIDTH else f"{first[: _SUMMARY_WIDTH - 1]}…"
         failed = sum(bool(query.failure) for query in one.queries)
         note = f"  ({failed} of {len(one.queries)} queries failed)" if failed else ""

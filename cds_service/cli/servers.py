@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cds_service.cli.printable import printable
+
 if TYPE_CHECKING:
     from cds_service.fhir_client.own_tokens import Tokens
     from cds_service.fhir_client.servers import Server
@@ -139,4 +141,4 @@ def _print(row: dict[str, Any]) -> None:
         value = row[name]
         said = ("no", "yes")[value] if isinstance(value, bool) else value
         text = " ".join(said) if isinstance(said, list) else str(said)
-        click.echo(f"  {word:<21} {''.join(s if s.isprintable() else '?' for s in text)}")
+        click.echo(f"  {word:<21} {printable(text)}")

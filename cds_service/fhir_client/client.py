@@ -171,7 +171,7 @@ class FhirClient:
         wait(waiting.values(), timeout=max(left(), 0) + _GRACE)
         return {key: _ended(one) for key, one in waiting.items()}
 
-    def transport(self, reach: Reach) -> Transport:
+    def _transport(self, reach: Reach) -> Transport:
         """The transport within this reach, with its pool of connections."""
         with self._lock:
             if reach not in self._transports:
@@ -266,7 +266,7 @@ class FhirClient:
             headers["Authorization"] = f"Bearer {token}"
         call = Call(url=url, headers=headers, most_bytes=room)
         try:
-            return self.transport(access.server.reach).send(call, left)
+            return self._transport(access.server.reach).send(call, left)
         except Closed:
             raise Failed("not-allowed") from None
         except TooLate:

@@ -94,6 +94,7 @@ def _write(path: Path, entries: list[Any]) -> None:
     made = target.with_name(f".{target.name}.{token_hex(4)}")
     try:
         with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            _give_to_owner(file.fileno(), target)
             json.dump({"keys": entries}, file, indent=2)
             file.write("\n")
             file.flush()
@@ -104,6 +105,13 @@ def _write(path: Path, entries: list[Any]) -> None:
     finally:
         with suppress(OSError):
             made.unlink()
+
+
+def _give_to_owner(file: int, target: Path) -> None:
+    """Leave the file to whoever has the old one, or its folder: the service reads it, not root."""
+    if os.geteuid() == 0:
+        owner = (target if target.exists() else target.parent).stat()
+        os.fchown(file, owner.st_uid, owner.st_gid)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from cds_service.outgoing.transport import Transport
 
 AFTER_FAILURE: Final = timedelta(seconds=5)  # before a token service that refused is asked again
 CONFIGURATION_LIFE: Final = timedelta(hours=1)
+_FAIR: Final = 1.0  # seconds in which a token service should answer
 _LONGEST_WAIT: Final = 600.0  # seconds
 
 _Types: TypeAlias = frozenset[str]
@@ -101,13 +102,19 @@ class Tokens:
 
     def _new(self, place: _Place, of: tuple[Server, _Types], left: Left) -> Grant:
         """A new token, unless there was none a moment ago; raises `Failed`."""
-        now = self._service.clock()
+        now, patience = self._service.clock(), left()
         if place.failure is not None and place.next_try is not None and now < place.next_try:
             raise NoOwnToken(place.failure.reason, place.failure.word)
         try:
             place.grant = self._asked(*of, left)
         except NoOwnToken as error:
             place.failure, place.next_try = error, now + AFTER_FAILURE
+            raise
+        except Failed as error:
+            # One that hangs is not to cost every call its time; one that had no time is no proof.
+            if patience >= _FAIR:
+                place.failure = NoOwnToken("unanswered", error.word)
+                place.next_try = self._service.clock() + AFTER_FAILURE
             raise
         place.failure = None
         return place.grant
@@ -169,4 +176,4 @@ def own_tokens(keys: KeyFile, clock: Clock) -> Tokens:
     Each request has a transport of its own: a kept connection may have ended by then, and an
     assertion is not sent twice.
     """
-    return Tokens(TokenService(keys=keys.current, send=Transport, clock=clock))
+    return Tokens(TokenService(keys=keys.current, transport=Transport, clock=clock))

@@ -55,7 +55,7 @@ def read_of(
     failure = "too-many-pages" if cut else None
     for name, found in answers:
         resource = found.pages[0].resource if found.pages else None
-        if resource is not None and _is_named(resource, name):
+        if resource is not None and is_named(resource, name):
             entries.append(Entry(full_url=f"{base}/{name}", resource=resource))
         else:
             failure = found.failure or "not-fhir"
@@ -63,7 +63,7 @@ def read_of(
     return Fetched(state="found", entries=tuple(entries), partial=partial), failure
 
 
-def _is_named(resource: Resource, name: str) -> bool:
+def is_named(resource: Resource, name: str) -> bool:
     """Whether the resource is the one that was asked for, and not whatever the server had."""
     identity = quote(getattr(resource, "id", None) or "", safe="")
     return f"{type(resource).__name__}/{identity}" == name

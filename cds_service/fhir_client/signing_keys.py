@@ -7,7 +7,7 @@ have a member of ours, `signs_from`: it is published from the start and signs fr
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from os import fstat
@@ -83,18 +83,20 @@ class SigningKeys:
 class KeyFile(WatchedFile[SigningKeys]):
     """The keys of a file, read again when it changes; a wrong new file leaves the old in force."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the file and watch it; raises `SettingsError` with every problem in it."""
-        super().__init__(path, read_signing_keys, _tell)
+    def __init__(self, path: Path, told: Callable[[SigningKeys, int], None] | None = None) -> None:
+        """Read the file and watch it, as `WatchedFile` does."""
+        super().__init__(path, read_signing_keys, told)
 
 
-def _tell(keys: SigningKeys, problems: int) -> None:
-    log_signing_keys(keys=len(keys.keys), problems=problems)
-
-
-def open_keys(path: Path | None) -> KeyFile | None:
+def open_keys(path: Path | None, *, logged: bool = False) -> KeyFile | None:
     """The keys of the file that is set, if one is; raises `SettingsError`."""
-    return None if path is None else KeyFile(path)
+    if path is None:
+        return None
+    return KeyFile(path, _log if logged else None)
+
+
+def _log(keys: SigningKeys, problems: int) -> None:
+    log_signing_keys(keys=len(keys.keys), problems=problems)
 
 
 def read_signing_keys(path: Path) -> SigningKeys:

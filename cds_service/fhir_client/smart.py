@@ -25,7 +25,7 @@ from cds_service.fhir_client.signing_keys import SigningKeys
 from cds_service.outgoing.reach import Closed, Reach, is_this_machine, why_not
 from cds_service.outgoing.transport import Answer, Call, TooLate, Transport, Unanswered
 
-Send: TypeAlias = Callable[[Reach], Transport]
+Transports: TypeAlias = Callable[[Reach], Transport]
 
 # Five minutes are allowed; a minute is left for a server whose clock is behind.
 ASSERTION_LIFE: Final = timedelta(minutes=4)
@@ -70,14 +70,14 @@ class TokenService:
     """Asks servers for tokens; remembers nothing."""
 
     keys: Callable[[], SigningKeys]
-    send: Send
+    transport: Transports
     clock: Clock
 
     def configuration(self, server: Server, left: Left) -> Configuration:
         """What `.well-known/smart-configuration` says, checked; raises `Failed`."""
         url = f"{server.base}/.well-known/smart-configuration"
         call = Call(url=url, headers=_HEADERS, most_bytes=_MOST_BYTES)
-        answer = _sent(self.send(server.reach), call, left, "no-discovery")
+        answer = _sent(self.transport(server.reach), call, left, "no-discovery")
         said = _object(answer) if 200 <= answer.status < 300 else None
         if said is None:
             raise NoOwnToken("no-discovery")
@@ -120,7 +120,7 @@ class TokenService:
                 "client_assertion": self._assertion(server, found.token_endpoint, now),
             },
         )
-        answer = _sent(self.send(server.reach), call, left, "unanswered")
+        answer = _sent(self.transport(server.reach), call, left, "unanswered")
         grant = _grant(_token_of(answer), asked, now, style)
         # What was left out is refused query by query; a token for nothing would be of no use.
         if len(missing(asked, grant.scopes)) == len(asked):

@@ -65,6 +65,16 @@ class HookRequest:
     fetched: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def is_of_patient(self) -> bool:
+        """Whether the user is a patient, or speaks for one, and no clinician.
+
+        CDS Hooks 2.0.1, the context of every hook: `userId` is a Practitioner, PractitionerRole,
+        Patient or RelatedPerson.
+        """
+        kinds = (self.user_id or "").split("/")[:-1]
+        return bool(kinds) and kinds[-1].strip() in {"Patient", "RelatedPerson"}
+
+    @property
     def has_authorization(self) -> bool:
         """Whether a token came with the call."""
         return self.authorization is not None

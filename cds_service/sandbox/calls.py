@@ -15,7 +15,7 @@ from cds_service.errors import CdsServiceError, UnknownPage
 from cds_service.fhir_client.templates import tokens_of
 from cds_service.hooks.contexts import OTHERWISE_REQUIRED, REQUIRED_CONTEXT
 from cds_service.hooks.request import read_request
-from cds_service.hooks.response import write_response
+from cds_service.hooks.response import HookResponse, write_response
 from cds_service.knowledge.model import Example, Pack
 from cds_service.sandbox.offers import Offer
 from cds_service.sandbox.papers import Subject
@@ -71,8 +71,9 @@ def request_of_subject(offer: Offer, subject: Subject) -> bytes:
 
     A key whose type does not occur is absent: that it was not in the file says nothing.
     """
-    drafts = [one for one in subject.entries if _takes_drafts(offer) and _is_draft(one)]
-    given = [one for one in subject.entries if one not in drafts]
+    drafts, given = list[Json](), list[Json]()
+    for one in subject.entries:
+        (drafts if _takes_drafts(offer) and _is_draft(one) else given).append(one)
     prefetch: dict[str, Json] = {}
     for key, template in offer.prefetch.items():
         own = [one for one in given if _kind(one) == _asked_kind(template)]
@@ -109,6 +110,8 @@ def answered(
     try:
         options.in_time()
         request = read_request(body, max_depth=max_depth, max_entries=max_entries)
+        if request.is_of_patient:  # cards are for clinicians, as in a real call
+            return Called(response=write_response(HookResponse(cards=())))
         answer = answer_hook(knowledge, request, service_id, now, options)
     except CdsServiceError as error:
         return Called(error=error)

@@ -5,24 +5,24 @@ The service is one of the packs of this machine, in process, or any other by HTT
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import requests
 
 from cds_service.clock import countdown, system_clock
-from cds_service.errors import CdsServiceError, Forbidden, RequestError
-from cds_service.fhir_client.client import Access, FhirClient, NoToken
+from cds_service.errors import CdsServiceError, RequestError
+from cds_service.fhir_client.client import Access, FhirClient
 from cds_service.fhir_client.read_servers import load_servers
-from cds_service.outgoing.reach import why_not
+from cds_service.fhir_client.servers import Servers
 from cds_service.sandbox.calls import answered, request_of_prefetch, tokens_for
 from cds_service.sandbox.gather import Query, gather
 from cds_service.sandbox.offers import Offer, chosen, offers_of
-from cds_service.service import Options, load_knowledge
+from cds_service.service import load_knowledge, options_of
 from cds_service.settings import Settings
 
 _SECONDS: Final = 30
+_OK: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class Tried:
         return {**shown, "refused": self.refused} if self.refused else shown
 
 
-class Called(Protocol):
+class Caller(Protocol):
     """A call of a service: a request to the response, or to what it says instead."""
 
     def __call__(self, offer: Offer, body: bytes) -> tuple[dict[str, Any], str]:
@@ -61,8 +61,22 @@ class Trier:
     client: FhirClient
     access: Access
     offer: Offer
-    call: Called
+    call: Caller
     seconds: int
+
+    def any_patient(self, patient_id: str, name: str) -> Tried:
+        """The cards for one of many: what goes wrong with one is told and costs no other."""
+        try:
+            return self.patient(patient_id, name)
+        except CdsServiceError as error:
+            return Tried(
+                patient=patient_id,
+                name=name,
+                service=self.offer.id,
+                queries=(),
+                cards=[],
+                refused=str(error),
+            )
 
     def patient(self, patient_id: str, name: str = "") -> Tried:
         """The cards for one patient; raises an error if the server gave nothing at all."""
@@ -83,21 +97,13 @@ class Trier:
         )
 
 
-def open_access(settings: Settings, base: str) -> Access:
-    """The FHIR server, if it may be asked from here; raises `RequestError`.
+def servers_for(settings: Settings) -> Servers:
+    """The FHIR servers that may be tried from the command line.
 
     On one's own machine any may be, unless an administrator made a list for production.
     """
     listed_only = settings.profile == "production" and settings.fhir_servers is not None
-    servers = load_servers(settings.fhir_servers, development=not listed_only)
-    server = servers.find(base)
-    if server is None or (listed_only and not server.anonymous):
-        raise Forbidden(
-            "This FHIR server is not among those of CDS_FHIR_SERVERS with 'anonymous: yes'."
-        )
-    if said := why_not(base, server.reach):
-        raise RequestError(f"Expected the base URL of a FHIR server; {said}.")
-    return Access(server=server, bearer=NoToken())
+    return load_servers(settings.fhir_servers, development=not listed_only)
 
 
 def open_trier(
@@ -119,7 +125,7 @@ def open_trier(
     )
 
 
-def _local(settings: Settings) -> tuple[bytes, Called]:
+def _local(settings: Settings) -> tuple[bytes, Caller]:
     knowledge = load_knowledge(settings)
 
     def call(offer: Offer, body: bytes) -> tuple[dict[str, Any], str]:
@@ -128,7 +134,7 @@ def _local(settings: Settings) -> tuple[bytes, Called]:
             offer.id,
             body,
             system_clock(),
-            Options(),
+            options_of(settings),
             max_depth=settings.max_depth,
             max_entries=settings.max_entries,
         )
@@ -139,33 +145,53 @@ def _local(settings: Settings) -> tuple[bytes, Called]:
     return knowledge.discovery, call
 
 
-def _remote(url: str) -> tuple[bytes, Called]:
-    """A service by HTTP; raises `CdsServiceError` if it does not answer."""
+def _remote(url: str) -> tuple[bytes, Caller]:
+    """A service by HTTP; raises `CdsServiceError` if it does not answer.
+
+    No redirect is followed: the request holds what the FHIR server said of a patient.
+    """
+    session = requests.Session()
+    session.trust_env = False
+
+    def send(method: str, path: str, body: bytes | None = None) -> requests.Response:
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        try:
+            return session.request(
+                method,
+                f"{url}{path}",
+                data=body,
+                headers=headers,
+                timeout=_SECONDS,
+                allow_redirects=False,
+            )
+        except (requests.RequestException, ValueError):
+            raise CdsServiceError("The service at --url does not answer.") from None
 
     def call(offer: Offer, body: bytes) -> tuple[dict[str, Any], str]:
-        answer = _sent(
-            lambda: requests.post(
-                f"{url}/cds-services/{offer.id}",
-                data=body,
-                headers={"Content-Type": "application/json"},
-                timeout=_SECONDS,
-            )
-        )
-        if not answer.ok:
+        answer = send("POST", f"/cds-services/{offer.id}", body)
+        if answer.status_code != _OK:
             return {}, f"status {answer.status_code}{_diagnostics(answer)}"
-        return _object(answer), ""
+        return _response(answer), ""
 
-    answer = _sent(lambda: requests.get(f"{url}/cds-services", timeout=_SECONDS))
-    if not answer.ok:
+    answer = send("GET", "/cds-services")
+    if answer.status_code != _OK:
         raise CdsServiceError(f"The service answered discovery with status {answer.status_code}.")
     return answer.content, call
 
 
-def _sent(send: Callable[[], requests.Response]) -> requests.Response:
-    try:
-        return send()
-    except (requests.RequestException, ValueError):
-        raise CdsServiceError("The service at --url does not answer.") from None
+def _response(answer: requests.Response) -> dict[str, Any]:
+    """The response, if it is one of CDS Hooks as far as it is shown."""
+    found = _object(answer)
+    cards = found.get("cards")
+    if not isinstance(cards, list) or not all(
+        isinstance(one, dict)
+        and isinstance(one.get("summary"), str)
+        and isinstance(one.get("indicator"), str)
+        and isinstance(one.get("suggestions", []), list)
+        for one in cards
+    ):
+        raise CdsServiceError("The service answered with something else than CDS Hooks cards.")
+    return found
 
 
 def _object(answer: requests.Response) -> dict[str, Any]:

@@ -18,7 +18,10 @@ def faults(data: bytes) -> Iterator[str]:
     from pydantic import ValidationError
 
     for place, resource in _resources(data):
-        kind = resource.get("resourceType", "")
+        kind = resource.get("resourceType")
+        if not isinstance(kind, str):
+            yield f"{place}: expected a resource type of FHIR R4"
+            continue
         try:
             get_fhir_model_class(kind).model_validate(resource)
         except KeyError:

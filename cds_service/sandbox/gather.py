@@ -5,20 +5,26 @@ Each prefetch template becomes a query. What comes is handed on as it came, the 
 as one Bundle; what could not be had stays absent, and the query says why.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 from urllib.parse import quote
 
 from cds_service.clock import Left
-from cds_service.fhir.bundles import next_of
-from cds_service.fhir.resources import Bundle
-from cds_service.fhir_client.client import Access, FhirClient, Found
+from cds_service.errors import Forbidden, PayloadTooLarge, RequestError
+from cds_service.fhir.bundles import fetched, next_of
+from cds_service.fhir.resources import Bundle, Entry
+from cds_service.fhir_client.client import Access, FhirClient, Found, NoToken
 from cds_service.fhir_client.failures import FAILURES
+from cds_service.fhir_client.referred import MOST, is_named, unresolved
+from cds_service.fhir_client.servers import Servers
 from cds_service.fhir_client.templates import expanded
+from cds_service.outgoing.reach import why_not
 from cds_service.sandbox.wire import Json, decoded, items, resource_in
 
+_MOST_BUNDLES: Final = 16
 _UNFILLED: Final = "the template holds a token that this hook does not give"
 
 
@@ -58,13 +64,58 @@ def gather(
     filled = {key: expanded(template, tokens) for key, template in templates.items()}
     asked = {key: query for key, query in filled.items() if query is not None}
     found = ask_all(client, access, asked, left)
+    prefetch = {key: joined(one) for key, one in found.items() if one.pages}
+    # The service would read them itself; a page of an EHR has them included.
+    names = _referred(found.values(), access.server.base)
+    read = ask_all(client, access, {name: name for name in names}, left)
+    queries = [
+        *((key, filled[key] or template, found.get(key)) for key, template in templates.items()),
+        *((name, name, one) for name, one in read.items()),
+    ]
     return Gathered(
-        prefetch={key: joined(one) for key, one in found.items() if one.pages},
-        queries=tuple(
-            told(key, filled[key] or template, found.get(key), access.server.base)
-            for key, template in templates.items()
-        ),
+        prefetch=_with_included(prefetch, read, access.server.base),
+        queries=tuple(told(*query, access.server.base) for query in queries),
     )
+
+
+def open_access(servers: Servers, base: str) -> Access:
+    """The server, if it may be asked without a token; raises `Forbidden` and `RequestError`."""
+    server = servers.find(base)
+    if server is None or not (server.anonymous or servers.development):
+        raise Forbidden(
+            "This FHIR server may not be asked from here. The administrator can list it in "
+            "CDS_FHIR_SERVERS with 'anonymous: yes'."
+        )
+    if said := why_not(base, server.reach):
+        raise RequestError(f"Expected the base URL of a FHIR server; {said}.")
+    return Access(server=server, bearer=NoToken())
+
+
+def _referred(found: Iterable[Found], base: str) -> list[str]:
+    """`Type/id` of the medicines and specimens that are only referred to."""
+    entries: list[Entry] = []
+    for page in (page for one in found for page in one.pages):
+        with suppress(PayloadTooLarge):  # Bundles in Bundles without end: the service says so
+            entries.extend(fetched(page.resource, _MOST_BUNDLES).entries)
+    missing = unresolved(entries, base)
+    return [name for kind, names in missing.items() for name in names[: MOST[kind]]]
+
+
+def _with_included(
+    prefetch: dict[str, Json], read: Mapping[str, Found], base: str
+) -> dict[str, Json]:
+    """The prefetch with what was read, as entries of its first Bundle."""
+    included = [
+        {"fullUrl": f"{base}/{name}", "resource": decoded(one.pages[0].body)}
+        | {"search": {"mode": "include"}}
+        for name, one in read.items()
+        if one.pages and is_named(one.pages[0].resource, name)
+    ]
+    place = next((key for key, one in prefetch.items() if "entry" in one), None)
+    if place is None or not included:
+        return prefetch
+    whole = prefetch[place]
+    return {**prefetch, place: {**whole, "entry": [*whole["entry"], *included]}}
 
 
 def ask_all(

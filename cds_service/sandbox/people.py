@@ -37,6 +37,11 @@ class People:
     queries: tuple[Query, ...]
 
     @property
+    def ignores_name(self) -> bool:
+        """Whether the server did not read the name, so that these are any patients."""
+        return any("name" in one.ignored for one in self.queries)
+
+    @property
     def failure(self) -> str:
         """Why nobody can be shown, if that is because the server gave no answer."""
         failed = [one.because for one in self.queries if one.failure and one.key != _BY_ID]

@@ -86,7 +86,7 @@ def create_app(
         metrics.pack_info.labels(pack.id, pack.version).set(1)
     store = open_store(database_url(settings)) if store is None else store
     memory = app.extensions["memory"] = open_memory(settings, store)
-    keys = open_keys(settings.signing_keys)
+    keys = open_keys(settings.signing_keys, logged=True)
     fetching = make_fetching(settings, clock, metrics, keys)
     app.register_blueprint(hooks.blueprint(settings, knowledge, clock, metrics, memory, fetching))
     app.register_blueprint(feedback.blueprint(settings, knowledge, clock, metrics, memory))

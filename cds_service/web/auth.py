@@ -154,13 +154,6 @@ def check_fhir_server(request: HookRequest) -> None:
 
 
 def sees_cards(request: HookRequest) -> bool:
-    """Whether the user may see cards for clinicians: patients only where their client says so.
-
-    CDS Hooks 2.0.1, the context of every hook: `userId` is a Practitioner, PractitionerRole,
-    Patient or RelatedPerson.
-    """
+    """Whether the user may see cards for clinicians: patients only where their client says so."""
     client: Client | None = g.get("client")
-    if client is not None and client.patients_see_cards:
-        return True
-    kinds = (request.user_id or "").split("/")[:-1]
-    return not kinds or kinds[-1].strip() not in {"Patient", "RelatedPerson"}
+    return not request.is_of_patient or (client is not None and client.patients_see_cards)

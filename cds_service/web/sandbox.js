@@ -3,7 +3,7 @@
 
 /** Tell what happened where assistive technology listens. */
 const tell = (form, text) => {
-  form.querySelector(".told").textContent = text;
+  form.closest(".card").querySelector(".told").textContent = text;
 };
 
 /** The feedback of CDS Hooks that a form and the button that was pressed stand for. */
@@ -27,18 +27,18 @@ const sendFeedback = async (form, button) => {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ feedback: [feedbackOf(form, button)] }),
-  });
-  if (!answer.ok) {
-    tell(form, `The feedback was not kept: status ${answer.status}.`);
+  }).catch(() => null);
+  if (!answer?.ok) {
+    tell(form, `The feedback was not kept: ${answer ? `status ${answer.status}` : "no answer"}.`);
     return;
   }
   const accepted = button.name === "suggestion";
   if (accepted) {
     button.textContent = "Accepted";
-    button.setAttribute("aria-label", button.ariaLabel.replace("Accept", "Accepted"));
+    button.setAttribute("aria-label", button.getAttribute("aria-label").replace("Accept", "Accepted"));
     button.classList.add("done");
   } else {
-    form.querySelector(".dismiss").open = false;
+    form.closest(".dismiss").open = false;
     form.closest(".card").classList.add("dismissed");
   }
   tell(form, `${accepted ? "Accepted" : "Dismissed"}. Posted to ${address} and kept.`);
@@ -47,11 +47,7 @@ const sendFeedback = async (form, button) => {
 for (const form of document.querySelectorAll("[data-feedback]")) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    // Enter in a field presses no button of its own choice: it dismisses, as the field says why.
-    const pressed = event.submitter;
-    const inComment = document.activeElement.name === "comment";
-    const button = inComment ? form.querySelector("[name=do]") : pressed;
-    sendFeedback(form, button).catch(() => tell(form, "The feedback was not kept: no answer."));
+    sendFeedback(form, event.submitter);
   });
 }
 

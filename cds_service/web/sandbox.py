@@ -6,22 +6,23 @@ log or on a disk. What a FHIR server did not give is shown on the page, with sta
 is there to show it. A status of the service itself is shown as the answer that an EHR would get.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Final
 
 from flask import Blueprint, Response, g, request
 
 from cds_service.clock import Clock, countdown, stopwatch
 from cds_service.errors import Busy, CdsServiceError, Forbidden, RequestError
-from cds_service.fhir_client.client import Access, FhirClient, NoToken
+from cds_service.fhir_client.client import FhirClient
 from cds_service.fhir_client.read_servers import load_servers
 from cds_service.fhir_client.servers import Servers
 from cds_service.memory import CardMemory
 from cds_service.metrics import Metrics
-from cds_service.outgoing.reach import why_not
 from cds_service.sandbox.calls import (
     Called,
     answered,
@@ -31,15 +32,16 @@ from cds_service.sandbox.calls import (
     request_of_subject,
     tokens_for,
 )
-from cds_service.sandbox.gather import Query, gather
+from cds_service.sandbox.gather import Query, gather, open_access
 from cds_service.sandbox.known import public_servers
 from cds_service.sandbox.offers import Offer, answering, chosen, offers_of
 from cds_service.sandbox.papers import Paper, Subject, read_paper
 from cds_service.sandbox.people import People, find_people, is_id
-from cds_service.service import Knowledge, Options
+from cds_service.service import Knowledge, options_of
 from cds_service.settings import Settings, is_open
 from cds_service.web.feedback import keeper
 from cds_service.web.forms import Form, read_form, refuse_cross_site
+from cds_service.web.journal import count
 from cds_service.web.look import SCRIPTED, page
 from cds_service.web.outcomes import answer_to, said_to
 from cds_service.web.sandbox_shown import feedback_of, shown
@@ -71,32 +73,35 @@ class Bench:
     servers: Servers
     client: FhirClient
     lister: FhirClient  # reads one page of a list
+    metrics: Metrics
+    turns: BoundedSemaphore  # the hooks keep threads of their own
     offers: tuple[Offer, ...]
 
-    def access(self, server: str) -> Access:
-        """The server, if it may be asked by everyone; raises `RequestError`."""
-        found = self.servers.find(server)
-        if found is None or not found.anonymous:
-            raise Forbidden(
-                "This FHIR server is not on the list. The administrator can add it to "
-                "CDS_FHIR_SERVERS with 'anonymous: yes'."
-            )
-        if said := why_not(server, found.reach):
-            raise RequestError(f"Expected the base URL of a FHIR server; {said}.")
-        return Access(server=found, bearer=NoToken())
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Time for one who tries something; raises `Busy` while enough others do."""
+        if not self.turns.acquire(blocking=False):
+            raise Busy("Others are trying something; send it again in a moment.")
+        try:
+            yield
+        finally:
+            self.turns.release()
 
     def read(self, form: Form) -> Paper:
         """What was pasted, or is in the file that was chosen."""
-        data = form.files.get("file") or form.field("text").encode()
+        file = form.files.get("file")
+        data = file or form.field("text").encode()
         if not data.strip():
             raise RequestError("Expected a text or a file.")
+        if file:  # the list of its patients carries it along
+            g.asked["text"] = file.decode(errors="replace")
         limits = self.settings
         return read_paper(data, max_depth=limits.max_depth, max_entries=limits.max_entries)
 
     def people(self, form: Form) -> People:
         """The patients of the server that the form looks for."""
         left = countdown(self.settings.sandbox_seconds)
-        access = self.access(form.field("server"))
+        access = open_access(self.servers, form.field("server"))
         return find_people(self.lister, access, form.field("search"), left)
 
     def of_example(self, form: Form, now: datetime) -> Case:
@@ -123,7 +128,8 @@ class Bench:
         patient = form.field("patient")
         if not is_id(patient):
             raise RequestError("Expected the id of a patient.")
-        access, left = self.access(form.field("server")), countdown(self.settings.sandbox_seconds)
+        access = open_access(self.servers, form.field("server"))
+        left = countdown(self.settings.sandbox_seconds)
         tokens = tokens_for(offer.hook, patient)
         found = gather(self.client, access, offer.prefetch, tokens, left)
         base = access.server.base
@@ -144,7 +150,13 @@ class Bench:
             case.offer.id,
             case.body,
             self.clock(),
-            Options(base_url=base_url, explain="always", in_time=in_time, memory=self.memory),
+            replace(
+                options_of(self.settings),
+                base_url=base_url,
+                explain="always",
+                in_time=in_time,
+                memory=self.memory,
+            ),
             max_depth=self.settings.max_depth,
             max_entries=self.settings.max_entries,
         )
@@ -160,7 +172,7 @@ def blueprint(
 ) -> Blueprint:
     """The addresses of the sandbox."""
     routes = Blueprint("sandbox", __name__)
-    bench = _bench(settings, knowledge, clock, memory)
+    bench = _bench(settings, knowledge, clock, metrics, memory)
     keep = keeper(settings, knowledge, clock, metrics, memory)
     _assets(routes)
 
@@ -171,21 +183,14 @@ def blueprint(
     @routes.post("/sandbox/patients")
     def patients() -> Response:
         form = _form(settings)
-        return _start(bench, people=bench.people(form))
+        with bench.turn():
+            return _start(bench, people=bench.people(form))
 
     @routes.post("/sandbox/cards")
     def cards() -> Response:
         form = _form(settings)
-        way = form.field("way")
-        if way == "server":
-            return _cards(bench, bench.of_server(form))
-        if way == "example":
-            return _cards(bench, bench.of_example(form, clock()))
-        paper = bench.read(form)
-        subject = paper.subject(form.field("patient"))
-        if paper.request is None and subject is None and not form.field("patient"):
-            return _start(bench, paper=paper)
-        return _cards(bench, bench.of_paper(form, paper, subject))
+        with bench.turn():
+            return _answer(bench, form, clock())
 
     @routes.post("/sandbox/feedback")
     def feedback() -> Response:
@@ -198,12 +203,37 @@ def blueprint(
 
     @routes.errorhandler(CdsServiceError)
     def refused(error: CdsServiceError) -> Response:
-        return _start(bench, wrong=said_to(error), status=answer_to(error).status_code)
+        g.entry.problem = type(error).__name__
+        told = answer_to(error)
+        response = _start(bench, wrong=said_to(error), status=told.status_code)
+        if "Retry-After" in told.headers:
+            response.headers["Retry-After"] = told.headers["Retry-After"]
+        return response
 
     return routes
 
 
-def _bench(settings: Settings, knowledge: Knowledge, clock: Clock, memory: CardMemory) -> Bench:
+def _answer(bench: Bench, form: Form, now: datetime) -> Response:
+    """The cards for what the form stands for, or the patients of a text to choose from."""
+    way = form.field("way")
+    if way == "server":
+        return _cards(bench, bench.of_server(form))
+    if way == "example":
+        return _cards(bench, bench.of_example(form, now))
+    paper = bench.read(form)
+    subject = paper.subject(form.field("patient"))
+    if paper.request is None and subject is None and not form.field("patient"):
+        return _start(bench, paper=paper)
+    return _cards(bench, bench.of_paper(form, paper, subject))
+
+
+def _bench(
+    settings: Settings,
+    knowledge: Knowledge,
+    clock: Clock,
+    metrics: Metrics,
+    memory: CardMemory,
+) -> Bench:
     development = settings.profile == "development"
     servers = load_servers(settings.fhir_servers, development=development)
     most, patience = settings.max_body_bytes, settings.sandbox_seconds
@@ -216,6 +246,8 @@ def _bench(settings: Settings, knowledge: Knowledge, clock: Clock, memory: CardM
         servers=replace(servers, development=development and is_open(settings)),
         client=FhirClient(most_bytes=most, most_pages=settings.fhir_max_pages, patience=patience),
         lister=FhirClient(most_bytes=most, most_pages=1, patience=patience),
+        metrics=metrics,
+        turns=BoundedSemaphore(max(1, settings.threads // 2)),
         offers=offers_of(knowledge.discovery),
     )
 
@@ -275,6 +307,8 @@ def _cards(bench: Bench, case: Case) -> Response:
     g.entry.service, g.entry.hook = case.offer.id, case.offer.hook
     if called.answer is not None:
         g.entry.tell(called.answer.outcome)
+        if bench.memory is not None:
+            count(called.answer.outcome, bench.metrics)
     told = answer_to(called.error) if called.error is not None else None
     values = shown(
         bench.knowledge,

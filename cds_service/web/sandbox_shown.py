@@ -2,6 +2,7 @@
 """What the sandbox shows of a call, and the feedback that its forms make."""
 
 from datetime import UTC, datetime
+from itertools import islice
 from shlex import quote
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from cds_service.service import Knowledge
 from cds_service.web.forms import Form
 
 _MOST_FAULTS: Final = 100
+_LONGEST_BOX: Final = 500_000  # bytes of JSON
 _HERE: Final = "REQUEST"  # no line of JSON in lines is this word alone
 
 
@@ -24,8 +26,8 @@ def shown(
     knowledge: Knowledge, called: Called, body: bytes, offer: Offer, *, url: str, told: bytes
 ) -> dict[str, object]:
     """The values of the page: results, cards, reasons, faults, and both messages."""
-    found = list(_faults(body))
-    request, values = pretty(body), dict[str, object]()
+    found = _faults(body)
+    request, values = _box(body), dict[str, object]()
     if called.answer is not None:
         outcome = called.answer.outcome
         program = program_of(knowledge, outcome.pack)
@@ -40,11 +42,11 @@ def shown(
         "reasons": None,
         **values,
         "cards": [_card(one) for one in cards],
-        "faults": found[:_MOST_FAULTS],
-        "more_faults": max(0, len(found) - _MOST_FAULTS),
+        "faults": None if found is None else found[:_MOST_FAULTS],
+        "more_faults": found is not None and len(found) > _MOST_FAULTS,
         "request": request,
-        "response": pretty(told),
-        "curl": f"curl --json @- {quote(url)} <<'{_HERE}'\n{request}\n{_HERE}",
+        "response": _box(told),
+        "curl": request and f"curl --json @- {quote(url)} <<'{_HERE}'\n{request}\n{_HERE}",
         "feedback_url": f"/cds-services/{offer.id}/feedback",
     }
 
@@ -97,8 +99,16 @@ def _lines(action: Json) -> str:
     return pretty(encoded(action.get("resource", {})))
 
 
-def _faults(body: bytes) -> list[str]:
+def _box(data: bytes) -> str:
+    """JSON in lines; empty if it is too long for a page."""
+    return pretty(data) if len(data) <= _LONGEST_BOX else ""
+
+
+def _faults(body: bytes) -> list[str] | None:
+    """The first faults, one more than are shown; `None` for a request too long to search."""
+    if len(body) > _LONGEST_BOX:
+        return None
     try:
-        return list(faults(body))
+        return list(islice(faults(body), _MOST_FAULTS + 1))
     except CdsServiceError as error:
         return [str(error)]

@@ -472,7 +472,7 @@ def test_no_cookie_is_kept(server: Faulty) -> None:
     for _ in range(2):
         client.ask(access(server.base), QUERY, countdown(20))
 
-    assert list(client.transport(ANYWHERE)._session.cookies) == []
+    assert list(client._transport(ANYWHERE)._session.cookies) == []
 
 
 def test_nothing_of_the_environment_is_sent(

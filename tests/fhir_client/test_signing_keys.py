@@ -2,6 +2,7 @@
 """The service's own signing keys: the file, its rotation, the command, and what is published."""
 
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -252,6 +253,33 @@ def test_a_key_can_sign_from_a_time_that_is_said(path: Path) -> None:
     run(path, "new", "--signs-from", at.isoformat())
 
     assert read_signing_keys(path).keys[0].signs_from == at.replace(microsecond=0)
+
+
+@pytest.mark.parametrize(
+    ("time", "said"),
+    [
+        ("2099-11-25T12:00:00+05:00", "signs from 2099-11-25 07:00 UTC"),
+        ("2020-01-01T00:00:00Z", "signs nothing: another key began later"),
+    ],
+)
+def test_the_command_says_when_a_key_signs(path: Path, time: str, said: str) -> None:
+    run(path, "new")
+
+    assert said in run(path, "new", "--signs-from", time).output
+
+
+def test_keys_that_root_makes_are_given_to_the_service(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda _, uid, gid: given.append((uid, gid)))
+
+    add_key(path, "ES384", NOW)
+    add_key(path, "ES384", NOW)
+
+    folder, file = path.parent.stat(), path.stat()
+    assert given == [(folder.st_uid, folder.st_gid), (file.st_uid, file.st_gid)]
 
 
 def test_no_keys_sign_nothing() -> None:

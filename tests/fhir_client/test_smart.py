@@ -366,6 +366,23 @@ def test_a_server_that_refused_is_not_asked_again_at_once(server: Faulty, keys: 
     assert server.paths().count("token") == 2
 
 
+def test_a_token_server_that_hangs_does_not_cost_every_call_its_time(
+    server: Faulty, keys: KeyFile
+) -> None:
+    own = bearer(server, keys)
+    server.answers["token"] = Reply(granted("token"), hang=True)
+    times = iter([20.0, 20.0, 20.0])  # the first steps have time; then there is hardly any
+
+    with pytest.raises(Failed) as caught:
+        own.token(lambda: next(times, 0.3))
+    assert caught.value.word == "late"
+
+    with pytest.raises(NoOwnToken) as caught_again:
+        own.token(countdown(20))
+    assert caught_again.value.word == "late"
+    assert server.paths().count("token") == 1
+
+
 def test_without_a_key_that_signs_nothing_is_asked(server: Faulty, tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     add_key(path, "ES384", NOW, NOW + timedelta(days=1))

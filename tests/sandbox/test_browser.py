@@ -224,3 +224,19 @@ def test_it_works_without_script(browser: Browser, served: Served) -> None:
 
     assert sorted(str(one["outcome"]) for one in served.events()) == ["accepted", "overridden"]
     context.close()
+
+
+def test_enter_in_the_comment_dismisses_without_script_too(
+    browser: Browser, served: Served
+) -> None:
+    context = context_of(browser, "desktop", java_script_enabled=False)
+    page = context.new_page()
+    choose(page, served, "ALT 1 U/L. Is that low?")
+    page.get_by_text("Dismiss this card").click()
+    page.get_by_label("Comment").fill("seen elsewhere")
+    with context.expect_page() as told:
+        page.get_by_label("Comment").press("Enter")
+    assert told.value.locator("h1").inner_text() == "Feedback was kept"
+
+    assert [str(one["outcome"]) for one in served.events()] == ["overridden"]
+    context.close()

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from flask import Flask, redirect
+from werkzeug.wrappers import Response as BaseResponse
 
 from cds_service.cli import EXIT_CODES, cli
 from cds_service.errors import CdsServiceError
 from tests.sandbox.double import Double, outcome, running
 from tests.web.browsing import served
-from tests.web.calls import ALT, PATIENT, app, observation, patient
+from tests.web.calls import ALT, PATIENT, app, bundle, observation, patient
 
 
 @pytest.fixture(name="server")
@@ -163,3 +165,88 @@ def test_in_production_with_a_list_only_its_open_servers_are_asked(
 
         assert code_of(done) == 1
         assert "CDS_FHIR_SERVERS" in str(done.exception)
+
+
+@pytest.mark.usefixtures("of_today")
+def test_one_patient_that_fails_costs_no_other(server: Double) -> None:
+    def broken(target: str) -> tuple[int, dict[str, object]]:
+        return (500, outcome("no")) if "other" in target else server.known(target)
+
+    for kind in ("Observation", "Condition", "MedicationRequest", "ServiceRequest"):
+        server.told[kind] = broken
+    server.told["MedicationStatement"] = broken
+    server.told["Patient"] = lambda target: (
+        broken(target) if "/" in target else server.known(target)
+    )
+
+    done = run("--fhir", server.base, "--all", "5")
+
+    assert code_of(done) == 1
+    assert "Very low ALT" in done.stdout
+    assert "The FHIR server gave nothing" in done.stdout
+
+
+def test_a_server_that_ignores_the_name_has_nobody_picked(server: Double) -> None:
+    def ignoring(_: str) -> tuple[int, dict[str, object]]:
+        link = [{"relation": "self", "url": f"{server.base}/Patient?_count=20"}]
+        return 200, {**bundle(patient()), "link": link}
+
+    server.told["Patient"] = ignoring
+
+    done = shown("--fhir", server.base, "--search", "Smith Jones")
+
+    assert "The server ignored the name" in done.stderr
+    assert "Patient/" not in done.stdout
+
+
+def test_what_a_server_wrote_does_not_steer_the_terminal(server: Double) -> None:
+    server.resources = [
+        patient(name=[{"text": "A\x1b]0;taken\x07\x1b[31m"}]),
+        patient(id="b", name=[{"text": "B"}]),
+    ]
+
+    done = shown("--fhir", server.base, "--search", "")
+
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "A?]0;taken??[31m" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"cards": None}, {}, {"cards": [{"summary": "x"}]}, {"cards": [7]}],
+)
+def test_what_is_no_card_is_said_and_no_redirect_followed(
+    server: Double, answer: dict[str, object]
+) -> None:
+    asked: list[str] = []
+    other = Flask("other")
+
+    @other.get("/cds-services")
+    def discovery() -> dict[str, object]:
+        one = {"hook": "patient-view", "id": "x", "title": "t", "description": "d"}
+        return {"services": [one]}
+
+    @other.post("/cds-services/x")
+    def call() -> dict[str, object]:
+        return answer
+
+    @other.post("/moved/cds-services/x")
+    def moved() -> BaseResponse:
+        return redirect("/trap", 307)
+
+    @other.get("/moved/cds-services")
+    def moved_discovery() -> dict[str, object]:
+        return discovery()
+
+    @other.post("/trap")
+    def trap() -> str:
+        asked.append("the body")
+        return "{}"
+
+    with served(other) as base:
+        told = run("--fhir", server.base, "--patient", PATIENT, "--url", base)
+        away = run("--fhir", server.base, "--patient", PATIENT, "--url", f"{base}/moved")
+
+    assert "something else than CDS Hooks cards" in str(told.exception)
+    assert "status 307" in away.output
+    assert asked == []

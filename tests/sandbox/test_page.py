@@ -4,14 +4,17 @@
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
+from threading import Event
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from cds_service.log import configure_log
 from cds_service.settings import Settings
 from cds_service.store import open_store
 from cds_service.web import create_app
@@ -521,3 +524,142 @@ def test_nothing_of_a_patient_is_logged(
     assert "request" in logged
     assert PATIENT not in logged
     assert NAME not in logged
+
+
+# The page and the call say the same
+
+
+@pytest.mark.parametrize(
+    ("settings", "change"),
+    [
+        ({"output_profile": "epic"}, {}),
+        ({"prefetch_keys": "qx9=observations"}, {"prefetch": {"qx9": None}}),
+        ({}, {"context": {"userId": "Patient/1", "patientId": PATIENT}}),
+        ({}, {"context": {"userId": "RelatedPerson/1", "patientId": PATIENT}}),
+    ],
+    ids=["epic", "keys", "a patient looks", "a relative looks"],
+)
+def test_the_page_shows_what_the_call_gives_under_every_setting(
+    settings: dict[str, str], change: dict[str, object]
+) -> None:
+    http = client(DEVELOPMENT.model_copy(update=settings))
+    body = {**founding(), **change}
+
+    called = json.loads(http.post("/cds-services/liver-patient-view", json=body).text)
+    page = pasted(http, body)
+
+    assert "An EHR would get" not in page.text
+    shown = json.loads(in_box(page, "response"))["cards"]
+    for cards in (shown, called["cards"]):  # the uuid names the call; the links its address
+        for card in cards:
+            for part in (card, *card.get("suggestions", [])):
+                part.pop("uuid")
+            card.pop("links")
+    assert shown == called["cards"]
+
+
+def test_cards_are_counted_as_in_a_call(http: FlaskClient) -> None:
+    example(http)
+
+    assert 'cds_cards_total{indicator="info",rule="alt-very-low"} 1.0' in http.get("/metrics").text
+
+
+@pytest.mark.parametrize("kind", [["a"], {}, 7, None])
+def test_a_type_of_any_form_does_no_harm(http: FlaskClient, kind: object) -> None:
+    odd = {"resourceType": kind}
+    body = {**founding(), "prefetch": {**founding()["prefetch"], "x": odd, "y": bundle(odd)}}
+
+    page = pasted(http, body)
+
+    assert (page.status_code, heading(page)) == (200, "One card")
+    assert "expected a resource type of FHIR R4" in page.text
+
+
+def test_faults_are_searched_as_far_as_they_are_shown(http: FlaskClient) -> None:
+    odd = [observation(ALT, 1, id=f"o{n}", status=7) for n in range(200)]
+
+    assert "more than 100 places" in pasted(http, bundle(patient(), *odd)).text
+
+
+def test_a_long_request_is_answered_and_not_written_out(http: FlaskClient) -> None:
+    long = observation(ALT, 1, note=[{"text": "x" * 600_000}])
+
+    page = pasted(http, bundle(patient(), long))
+
+    assert heading(page) == "One card"
+    assert "The request is too long to be shown here." in page.text
+    assert len(page.data) < 200_000
+
+
+def test_only_some_may_try_at_the_same_time() -> None:
+    application = create_app(
+        Settings(profile="development", threads=2), clock=lambda: NOW, knowledge=knowledge()
+    )
+    begun, free = Event(), Event()
+
+    def slow(_: str) -> tuple[int, dict[str, object]]:
+        begun.set()
+        free.wait(60)
+        return 404, outcome("not here")
+
+    with running() as server, ThreadPoolExecutor() as pool:
+        server.told["Patient"] = slow
+        form = {"server": server.base, "search": "a"}
+        first = pool.submit(application.test_client().post, "/sandbox/patients", data=form)
+        begun.wait(60)
+        refused = example(application.test_client())
+        free.set()
+
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+        assert first.result().status_code == 200
+    assert example(application.test_client()).status_code == 200
+
+
+def test_of_a_file_with_several_patients_one_is_chosen(http: FlaskClient) -> None:
+    other = observation(ALT, 30, subject={"reference": "Patient/other"})
+    data = json.dumps(bundle(patient(), observation(ALT, 1), other)).encode()
+
+    page = http.post(CARDS, data={"way": "text", "text": "", "file": (BytesIO(data), "b.json")})
+    carried = re.search(r'<textarea class="carried"[^>]*>\n?(.*?)</textarea>', page.text, re.DOTALL)
+
+    assert carried is not None
+    assert heading(pasted(http, unescape(carried[1]), patient=PATIENT)) == "One card"
+
+
+def test_medicines_that_are_only_referred_to_are_read(http: FlaskClient, server: Double) -> None:
+    server.resources = [
+        patient(),
+        observation(ALT, 1),
+        {
+            "resourceType": "MedicationRequest",
+            "id": "m1",
+            "status": "active",
+            "subject": {"reference": f"Patient/{PATIENT}"},
+            "medicationReference": {"reference": "Medication/m"},
+        },
+        {"resourceType": "Medication", "id": "m", "code": {"text": "Isoniazid 300 mg"}},
+    ]
+
+    page = http.post(CARDS, data={"way": "server", "server": server.base, "patient": PATIENT})
+
+    assert heading(page) == "2 cards"
+    assert "Medication/m" in server.asked
+
+
+def test_a_refusal_leaves_its_reason_in_the_log(http: FlaskClient) -> None:
+    lines = StringIO()
+    configure_log("info", stream=lines)
+
+    pasted(http, "{")
+
+    assert json.loads(lines.getvalue().splitlines()[-1])["problem"] == "RequestError"
+
+
+def test_in_development_a_listed_server_may_be_asked_like_any_other(
+    server: Double, tmp_path: Path
+) -> None:
+    file = tmp_path / "servers.yaml"
+    file.write_text(f"servers:\n  - base: {server.base}\n", encoding="utf-8")
+    http = client(Settings(profile="development", fhir_servers=file))
+
+    assert http.post("/sandbox/patients", data={"server": server.base}).status_code == 200
