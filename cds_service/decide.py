@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """THE CORE: a patient's record in, decisions out.
 
-`decide` is a pure function of the pack, the record and the time. It touches no clock, network,
+`evaluate` answers every rule and `settle` takes back what a clinician has overridden; between the
+two a caller may ask which cards those are. Both are pure functions: they touch no clock, network,
 file, log or database. Every rule leaves a decision, fired or not, with its reasons.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -15,8 +16,15 @@ from cds_service.labs.facts import FactFinders, fact_finders, facts_of, facts_or
 from cds_service.labs.frames import NO_RESULT, Chooser, Frame, by_marker, mark_hemolysed
 from cds_service.labs.patient import person_on
 from cds_service.labs.record import LabResult, PatientRecord, SetAside
-from cds_service.rules.answer import CompiledRule, Decision, answer, compile_rule, first_reason
-from cds_service.rules.contest import offer_once, settle, silence
+from cds_service.rules.answer import (
+    CompiledRule,
+    Decision,
+    DecisionKey,
+    answer,
+    compile_rule,
+    first_reason,
+)
+from cds_service.rules.contest import apply_precedence, deduplicate_orders, suppress_overridden
 from cds_service.rules.evaluate import Test, compiled
 from cds_service.rules.measures import CompiledMeasure, compile_measure, with_measures
 
@@ -31,15 +39,15 @@ class Program:
     """A pack compiled once, ready for any number of patients."""
 
     pack: Pack
-    rules: Mapping[str, tuple[CompiledRule, ...]]  # by hook
+    rules: Mapping[str, tuple[CompiledRule, ...]]  # by trigger: the hooks that rules name
     measures: tuple[CompiledMeasure, ...]
     finders: FactFinders
     silent: tuple[tuple[Test, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """Every decision about one patient at one time; shown cards come first, most severe first.
+class Evaluation:
+    """Every decision about one patient at one time, as the rules alone give it.
 
     `silent` names why the whole pack is silent, if it is; `frames` holds the frame of each index.
     """
@@ -50,6 +58,11 @@ class Outcome:
     decisions: tuple[Decision, ...]
     frames: tuple[Frame, ...]
     silent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome(Evaluation):
+    """An evaluation that is settled: shown cards come first, most severe first."""
 
 
 def compile_pack(pack: Pack) -> Program:
@@ -74,17 +87,25 @@ def _rules_of(pack: Pack, hook: str) -> Iterator[CompiledRule]:
             yield compile_rule(rule, pack)
 
 
-def decide(program: Program, record: PatientRecord, now: datetime, hook: str) -> Outcome:
-    """Every decision of the rules of this hook; `now` is an aware time."""
+def decide(program: Program, record: PatientRecord, now: datetime, trigger: str) -> Outcome:
+    """Every decision of the rules of this trigger where no card was overridden.
+
+    `now` is an aware time; the days of an age are counted in its time zone.
+    """
+    return settle(evaluate(program, record, now, trigger))
+
+
+def evaluate(program: Program, record: PatientRecord, now: datetime, trigger: str) -> Evaluation:
+    """Every decision of the rules of this trigger after precedence; `now` as for `decide`."""
     chooser = chooser_of(program, record, now)
     bare = chooser.bare_frame(None)
-    rules = program.rules.get(hook, ())
+    rules = program.rules.get(trigger, ())
     silent = _silent_because(program, record, bare)
     if silent is not None:
         decisions = [
             Decision(rule=one.rule, answer="no card", frame=bare, because=silent) for one in rules
         ]
-        return Outcome(
+        return Evaluation(
             pack=program.pack,
             record=record,
             now=now,
@@ -94,19 +115,31 @@ def decide(program: Program, record: PatientRecord, now: datetime, hook: str) ->
         )
     frames = _Frames(program, chooser)
     decisions = [_about_results(one, frames, record, now) for one in rules if one.rule.about]
-    decisions = settle(decisions, program.pack.precedence)
+    decisions = apply_precedence(decisions, program.pack.precedence)
     for one in rules:
         if not one.rule.about:
             decisions.extend(_about_set_aside(one, chooser, record, now))
-    decisions = silence(decisions, record.overridden)
-    decisions = offer_once(decisions, dict(program.pack.orders))
-    decisions.sort(key=lambda one: (not one.shown, -INDICATORS.index(one.indicator)))
-    return Outcome(
+    return Evaluation(
         pack=program.pack,
         record=record,
         now=now,
         decisions=tuple(decisions),
         frames=tuple(frames.all()),
+    )
+
+
+def settle(evaluation: Evaluation, overridden: Collection[DecisionKey] = ()) -> Outcome:
+    """The outcome without the cards that were overridden, each order on one card only."""
+    decisions = suppress_overridden(evaluation.decisions, overridden)
+    decisions = deduplicate_orders(decisions, dict(evaluation.pack.orders))
+    decisions.sort(key=lambda one: (not one.shown, -INDICATORS.index(one.indicator)))
+    return Outcome(
+        pack=evaluation.pack,
+        record=evaluation.record,
+        now=evaluation.now,
+        decisions=tuple(decisions),
+        frames=evaluation.frames,
+        silent=evaluation.silent,
     )
 
 

@@ -25,7 +25,7 @@ from msgspec.json import encode
 from pydantic import SecretStr
 
 from cds_service.clock import stopwatch
-from cds_service.decide import Outcome
+from cds_service.decide import Evaluation, Outcome
 from cds_service.errors import StoreError
 from cds_service.hooks.request import HookRequest
 from cds_service.hooks.response import Card
@@ -33,7 +33,7 @@ from cds_service.knowledge.model import INDICATORS
 from cds_service.knowledge.reads import reads_of
 from cds_service.labs.record import LabResult, SetAside
 from cds_service.log import log_crash
-from cds_service.rules.answer import Decision
+from cds_service.rules.answer import Decision, DecisionKey
 from cds_service.settings import Settings, is_open
 from cds_service.store import Store
 from cds_service.store.store import ShownCard
@@ -61,19 +61,19 @@ class CardMemory:
         self._since_purge: Callable[[], float] | None = None
 
     def overridden(
-        self, outcome: Outcome, request: HookRequest, client: str
-    ) -> frozenset[tuple[str, str]]:
-        """Which cards of the outcome were overridden, as `PatientRecord.overridden` has it.
+        self, evaluation: Evaluation, request: HookRequest, client: str
+    ) -> frozenset[DecisionKey]:
+        """Which cards of the evaluation were overridden.
 
         Nothing if the store does not answer, and for a while after that.
         """
-        shown = [one for one in outcome.decisions if one.shown]
+        shown = [one for one in evaluation.decisions if one.shown]
         if self._key is None or not shown or self._is_paused():
             return frozenset()
-        subjects = {self._subject(one, outcome, request, client): one for one in shown}
+        subjects = {self._subject(one, evaluation, request, client): one for one in shown}
         asked = [subject for subject in subjects if subject is not None]
         try:
-            told = self.store.overridden(asked, since=outcome.now - self._silence)
+            told = self.store.overridden(asked, since=evaluation.now - self._silence)
         except StoreError as error:
             self._since_failure = stopwatch()
             log_crash(error)
@@ -134,7 +134,7 @@ class CardMemory:
         return self._since_failure is not None and self._since_failure() < _PAUSE
 
     def _subject(
-        self, decision: Decision, outcome: Outcome, request: HookRequest, client: str
+        self, decision: Decision, evaluation: Evaluation, request: HookRequest, client: str
     ) -> bytes | None:
         """The keyed hash of whom and what the card is about."""
         if self._key is None:
@@ -143,7 +143,7 @@ class CardMemory:
         server = (request.fhir_server or "").rstrip("/")
         rule = decision.rule
         about = (client, server, request.patient_id, rule.id, rule.version, decision.preliminary)
-        told = (about, _stands_for(decision, outcome), *_rests_on(decision, outcome))
+        told = (about, _stands_for(decision, evaluation), *_rests_on(decision, evaluation))
         return hmac.digest(self._key, encode(told), "sha256")
 
 
@@ -169,11 +169,11 @@ def with_hash_key(settings: Settings) -> Settings:
     return settings.model_copy(update={"hash_key": SecretStr(secrets.token_urlsafe(32))})
 
 
-def _stands_for(decision: Decision, outcome: Outcome) -> list[str]:
+def _stands_for(decision: Decision, evaluation: Evaluation) -> list[str]:
     """The rules that the card replaced and that are at least as severe, at however many removes."""
-    winners = {one.rule.id: one.replaced_by for one in outcome.decisions if one.replaced_by}
+    winners = {one.rule.id: one.replaced_by for one in evaluation.decisions if one.replaced_by}
     found = []
-    for one in outcome.decisions:
+    for one in evaluation.decisions:
         winner = one.replaced_by
         while winner in winners:
             winner = winners[winner]
@@ -182,12 +182,12 @@ def _stands_for(decision: Decision, outcome: Outcome) -> list[str]:
     return sorted(found)
 
 
-def _rests_on(decision: Decision, outcome: Outcome) -> Iterator[tuple[object, ...]]:
+def _rests_on(decision: Decision, evaluation: Evaluation) -> Iterator[tuple[object, ...]]:
     """What the card rests on: its index result and every other result that its rule reads."""
     frame = decision.frame
     if frame.set_aside is not None:
         yield _named_set_aside(frame.set_aside)
-    read = {frame.index, *reads_of(decision.rule, outcome.pack).markers}
+    read = {frame.index, *reads_of(decision.rule, evaluation.pack).markers}
     for marker in sorted(read & frame.readings.keys()):
         yield _named(frame.readings[marker].result)
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from cds_service.decide import Outcome, Program, compile_pack, decide
+from cds_service.decide import Evaluation, Outcome, Program, compile_pack, evaluate, settle
 from cds_service.errors import MissingData, RequestError, UnknownService
 from cds_service.explain import explain
 from cds_service.fhir.bundles import Fetched
@@ -29,6 +29,7 @@ from cds_service.knowledge.model import Pack
 from cds_service.knowledge.site import load_library_at
 from cds_service.render import CardTemplates, compile_cards, render
 from cds_service.render.profiles import in_profile
+from cds_service.rules.answer import DecisionKey
 from cds_service.settings import ExplainMode, OutputProfile, Settings, cards_folder, prefetch_keys
 
 _NOBODY = "unknown"  # the id in a proposal for a file that names no patient
@@ -67,9 +68,9 @@ class Memory(Protocol):
     """What is remembered of cards from call to call (`memory.py`)."""
 
     def overridden(
-        self, outcome: Outcome, request: HookRequest, client: str
-    ) -> frozenset[tuple[str, str]]:
-        """Which cards of the outcome a clinician overrode, as `PatientRecord.overridden` has it."""
+        self, evaluation: Evaluation, request: HookRequest, client: str
+    ) -> frozenset[DecisionKey]:
+        """Which cards of the evaluation a clinician has overridden."""
 
     def keep(
         self,
@@ -178,14 +179,12 @@ def answer_hook(
             f"Laboratory results are needed: prefetch key '{OBSERVATIONS}' is absent or failed, "
             f"and {_why_not_fetched(request, options.prefetch_keys)}."
         )
-    outcome = _outcome(knowledge, served, material, request.hook, now, options.in_time)
+    evaluation = _evaluated(knowledge, served, material, request.hook, now, options.in_time)
     options.in_time()
-    _refuse_false_silence(request, outcome, knowledge.zone)
+    _refuse_false_silence(request, evaluation, knowledge.zone)
     memory, client = options.memory, options.client
-    overridden = memory.overridden(outcome, request, client) if memory is not None else None
-    if overridden:
-        record = replace(outcome.record, overridden=overridden)
-        outcome = decide(served.program, record, outcome.now, request.hook)
+    overridden = memory.overridden(evaluation, request, client) if memory is not None else ()
+    outcome = settle(evaluation, overridden)
     cards = render(
         served.templates,
         outcome,
@@ -211,7 +210,7 @@ def answer_material(
     resources is not known.
     """
     served = _served(knowledge, service_id, hook)
-    outcome = _outcome(knowledge, served, material, hook, now)
+    outcome = settle(_evaluated(knowledge, served, material, hook, now))
     patient = outcome.record.patient.reference.removeprefix("Patient/")
     cards = render(
         served.templates, outcome, hook_instance="", base_url=None, patient_id=patient or _NOBODY
@@ -229,14 +228,14 @@ def _served(knowledge: Knowledge, service_id: str, hook: str) -> Served:
     return by_hook[hook]
 
 
-def _outcome(
+def _evaluated(
     knowledge: Knowledge,
     served: Served,
     material: Material,
     hook: str,
     now: datetime,
     in_time: Callable[[], None] = _no_hurry,
-) -> Outcome:
+) -> Evaluation:
     record = read_record(
         served.program.pack,
         material,
@@ -246,7 +245,7 @@ def _outcome(
     )
     in_time()
     # An age is counted in the days of the site.
-    return decide(served.program, record, now.astimezone(knowledge.zone), hook)
+    return evaluate(served.program, record, now.astimezone(knowledge.zone), hook)
 
 
 def _response(
@@ -267,21 +266,21 @@ def _is_explained(request: HookRequest, mode: ExplainMode) -> bool:
     return mode == "always"
 
 
-def _refuse_false_silence(request: HookRequest, outcome: Outcome, zone: tzinfo) -> None:
+def _refuse_false_silence(request: HookRequest, evaluation: Evaluation, zone: tzinfo) -> None:
     """Raise `MissingData` if no card might only mean that the telling results were not sent.
 
     A card says itself what was incomplete. Without a card that would go unseen, unless the part
     that was sent, newest first, reaches back past every result that could still be an index.
     """
-    if outcome.silent or any(one.shown for one in outcome.decisions):
+    if evaluation.silent or any(one.shown for one in evaluation.decisions):
         return
     if any(one.resource_type == "Observation" for one in request.unreadable):
         raise MissingData(
             "A laboratory result could not be read, and nothing can be concluded without it."
         )
     parts = [one for one in request.prefetch.values() if one.partial and _has_results(one)]
-    times = Times(outcome.now, zone)
-    if parts and not (_reaches_back(outcome) and all(_lacks_old_ones(p, times) for p in parts)):
+    times = Times(evaluation.now, zone)
+    if parts and not (_reaches_back(evaluation) and all(_lacks_old_ones(p, times) for p in parts)):
         raise MissingData(
             f"Only a part of the laboratory results came for prefetch key '{OBSERVATIONS}', and it "
             "is too short, or in no order, to conclude anything from."
@@ -311,8 +310,8 @@ def _lacks_old_ones(found: Fetched, times: Times) -> bool:
     return found.tail and len(known) == len(results) and falls and len(set(known)) > 1
 
 
-def _reaches_back(outcome: Outcome) -> bool:
-    oldest_index = outcome.now - timedelta(days=outcome.pack.scope.index_days)
-    times = [one.time for one in outcome.record.results]
-    times.extend(one.time for one in outcome.record.set_aside if one.time is not None)
+def _reaches_back(evaluation: Evaluation) -> bool:
+    oldest_index = evaluation.now - timedelta(days=evaluation.pack.scope.index_days)
+    times = [one.time for one in evaluation.record.results]
+    times.extend(one.time for one in evaluation.record.set_aside if one.time is not None)
     return any(time < oldest_index for time in times)

@@ -114,8 +114,7 @@ class Patient:
 class PatientRecord:
     """Everything about one patient that a decision may rest on.
 
-    `incomplete` names what was truncated or failed, in words for the card. `overridden` holds the
-    `Decision.key` of each card that a clinician has overridden for this patient and index result.
+    `incomplete` names what was truncated or failed, in words for the card.
     """
 
     patient: Patient
@@ -127,4 +126,3 @@ class PatientRecord:
     ordering: tuple[Recorded, ...] = ()  # tests being ordered now
     prescribing: tuple[Recorded, ...] = ()  # medicines being ordered now
     incomplete: tuple[str, ...] = field(default=())
-    overridden: frozenset[tuple[str, str]] = frozenset()

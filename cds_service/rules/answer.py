@@ -7,6 +7,7 @@ A rule answers on its own here; what cards do to each other is `rules.contest`.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from cds_service.amounts import Known
 from cds_service.knowledge.conditions import AgeCompare, Condition, FactIs, leaves
@@ -28,6 +29,11 @@ from cds_service.rules.evaluate import Test, compiled, met_by
 ALREADY_ORDERED = "active-order-exists"
 RESULT_SINCE = "result-since-index"
 NOT_NEEDED = "condition-not-met"
+
+
+DecisionKey: TypeAlias = tuple[
+    str, str
+]  # rule id, and the marker if it is about a set-aside result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +83,7 @@ class Decision:
         return self.answer == "card"
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> DecisionKey:
         """What tells this decision from every other about the patient: its rule and marker.
 
         A rule gives one decision; one about set-aside results gives one a marker.

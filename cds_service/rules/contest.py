@@ -9,14 +9,16 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from cds_service.knowledge.model import INDICATORS, PRIORITIES, Order, Replacement
-from cds_service.rules.answer import Decision, Proposal, Withheld
+from cds_service.rules.answer import Decision, DecisionKey, Proposal, Withheld
 
 REPLACED = "replaced-by:{rule}"
 OFFERED = "offered-by:{rule}"
 OVERRIDDEN = "overridden"
 
 
-def settle(decisions: Sequence[Decision], precedence: Iterable[Replacement]) -> list[Decision]:
+def apply_precedence(
+    decisions: Sequence[Decision], precedence: Iterable[Replacement]
+) -> list[Decision]:
     """The decisions after every statement of precedence, in the order they came."""
     current = {decision.rule.id: decision for decision in decisions}
     for statement in precedence:
@@ -30,7 +32,7 @@ def _apply(statement: Replacement, current: dict[str, Decision]) -> None:
         if winner_id is None:
             continue
         winner, loser = current[winner_id], current[loser_id]
-        current[winner_id] = _taking_over(winner, loser, orders_join=statement.orders_join)
+        current[winner_id] = _absorb(winner, loser, orders_join=statement.orders_join)
         current[loser_id] = replace(
             loser,
             answer="no card",
@@ -64,7 +66,7 @@ def _stands(rule: str, current: dict[str, Decision]) -> bool:
     return rule in current and current[rule].shown
 
 
-def _taking_over(winner: Decision, loser: Decision, *, orders_join: bool) -> Decision:
+def _absorb(winner: Decision, loser: Decision, *, orders_join: bool) -> Decision:
     """The winner with the higher indicator of the two and, if orders join, with both orders."""
     indicator = max(winner.indicator, loser.indicator, key=INDICATORS.index)
     orders = join(winner.orders, loser.orders) if orders_join else winner.orders
@@ -93,23 +95,23 @@ def _sooner(mine: Proposal, other: Proposal) -> Proposal:
     )
 
 
-def silence(
-    decisions: Sequence[Decision], overridden: Collection[tuple[str, str]]
+def suppress_overridden(
+    decisions: Sequence[Decision], overridden: Collection[DecisionKey]
 ) -> list[Decision]:
     """The decisions with no card where a clinician has overridden it.
 
     After precedence: what an overridden card replaces stays replaced, or its answer would bring up
     the next best card. Before orders are shared out: a silent card keeps none from another.
     """
-    return [_silent(one) if one.shown and one.key in overridden else one for one in decisions]
+    return [_suppressed(one) if one.shown and one.key in overridden else one for one in decisions]
 
 
-def _silent(decision: Decision) -> Decision:
+def _suppressed(decision: Decision) -> Decision:
     withheld = (*decision.withheld, *(Withheld(one.order, OVERRIDDEN) for one in decision.orders))
     return replace(decision, answer="no card", because=OVERRIDDEN, orders=(), withheld=withheld)
 
 
-def offer_once(decisions: Sequence[Decision], orders: dict[str, Order]) -> list[Decision]:
+def deduplicate_orders(decisions: Sequence[Decision], orders: dict[str, Order]) -> list[Decision]:
     """Each order code on one card only.
 
     It stays on the card with the more severe indicator; of two alike on the one with the earlier

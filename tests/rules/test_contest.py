@@ -8,7 +8,7 @@ import pytest
 from cds_service.knowledge.model import INDICATORS, Indicator, Priority, Replacement, Rule
 from cds_service.rules import contest
 from cds_service.rules.answer import Decision, Proposal, Withheld
-from cds_service.rules.contest import join, offer_once, settle
+from cds_service.rules.contest import apply_precedence, deduplicate_orders, join
 from tests.knowledge.letters import letters
 from tests.labs.patients import framed, result
 
@@ -62,11 +62,11 @@ def shown(decisions: list[Decision]) -> list[str]:
 def test_of_a_ranking_only_the_strongest_stays(fired: str, expected: str) -> None:
     decisions = [card(name) if name in fired else silence(name) for name in "abc"]
 
-    assert shown(settle(decisions, [ranking("a", "b", "c")])) == list(expected)
+    assert shown(apply_precedence(decisions, [ranking("a", "b", "c")])) == list(expected)
 
 
 def test_each_that_yields_says_to_whom_and_keeps_no_order() -> None:
-    decisions = settle(
+    decisions = apply_precedence(
         [card("b", "info", proposal()), card("a"), silence("c")], [ranking("a", "b", "c")]
     )
     loser = decisions[0]
@@ -81,7 +81,7 @@ def test_each_that_yields_says_to_whom_and_keeps_no_order() -> None:
 @pytest.mark.parametrize("winner", INDICATORS)
 @pytest.mark.parametrize("loser", INDICATORS)
 def test_an_indicator_is_never_lost(winner: Indicator, loser: Indicator) -> None:
-    decisions = settle([card("a", winner), card("b", loser)], [ranking("a", "b")])
+    decisions = apply_precedence([card("a", winner), card("b", loser)], [ranking("a", "b")])
 
     assert decisions[0].indicator == max(winner, loser, key=INDICATORS.index)
 
@@ -89,7 +89,7 @@ def test_an_indicator_is_never_lost(winner: Indicator, loser: Indicator) -> None
 def test_an_indicator_is_passed_on_along_a_chain() -> None:
     statements = [replacing(["b"], ["c"]), replacing(["a"], ["b"])]
 
-    decisions = settle([card("a"), card("b"), card("c", "critical")], statements)
+    decisions = apply_precedence([card("a"), card("b"), card("c", "critical")], statements)
 
     assert shown(decisions) == ["a"]
     assert decisions[0].indicator == "critical"
@@ -102,8 +102,8 @@ def test_orders_are_passed_on_along_a_chain_where_they_join() -> None:
     ]
     three = [card("a"), card("b"), card("c", "info", proposal())]
 
-    joined = settle(three, statements)
-    kept = settle(three, [statements[0], replacing(["a"], ["b"], orders_join=False)])
+    joined = apply_precedence(three, statements)
+    kept = apply_precedence(three, [statements[0], replacing(["a"], ["b"], orders_join=False)])
 
     assert joined[0].orders == (proposal(),)
     assert kept[0].orders == ()
@@ -112,20 +112,22 @@ def test_orders_are_passed_on_along_a_chain_where_they_join() -> None:
 def test_what_was_replaced_replaces_nothing_any_more() -> None:
     statements = [replacing(["a"], ["b"]), replacing(["b"], ["c"])]
 
-    assert shown(settle([card("a"), card("b"), card("c")], statements)) == ["a", "c"]
-    assert shown(settle([silence("a"), card("b"), card("c")], statements)) == ["b"]
+    assert shown(apply_precedence([card("a"), card("b"), card("c")], statements)) == ["a", "c"]
+    assert shown(apply_precedence([silence("a"), card("b"), card("c")], statements)) == ["b"]
 
 
 def test_the_first_that_fired_replaces_every_one_of_the_others() -> None:
     statement = replacing(["a", "b"], ["c", "d"])
 
-    assert shown(settle([card(name) for name in "abcd"], [statement])) == ["a", "b"]
-    assert shown(settle([silence("a"), *map(card, "bcd")], [statement])) == ["b"]
-    assert shown(settle([silence("a"), silence("b"), card("c")], [statement])) == ["c"]
+    assert shown(apply_precedence([card(name) for name in "abcd"], [statement])) == ["a", "b"]
+    assert shown(apply_precedence([silence("a"), *map(card, "bcd")], [statement])) == ["b"]
+    assert shown(apply_precedence([silence("a"), silence("b"), card("c")], [statement])) == ["c"]
 
 
 def test_a_rule_of_another_hook_is_no_part_of_the_contest() -> None:
-    assert shown(settle([card("b")], [ranking("a", "b"), replacing(["x"], ["b"])])) == ["b"]
+    assert shown(apply_precedence([card("b")], [ranking("a", "b"), replacing(["x"], ["b"])])) == [
+        "b"
+    ]
 
 
 def test_a_winner_offers_again_what_a_loser_brings() -> None:
@@ -133,7 +135,7 @@ def test_a_winner_offers_again_what_a_loser_brings() -> None:
         card("a"), withheld=(Withheld("beta-test", "why"), Withheld("repeat-alpha", "why"))
     )
 
-    joined = settle([winner, card("b", "info", proposal())], [ranking("a", "b")])[0]
+    joined = apply_precedence([winner, card("b", "info", proposal())], [ranking("a", "b")])[0]
 
     assert joined.orders == (proposal(),)
     assert joined.withheld == (Withheld("repeat-alpha", "why"),)
@@ -181,7 +183,7 @@ def test_different_orders_are_joined_in_order() -> None:
 
 
 def holder(*decisions: Decision) -> list[str]:
-    return [one.rule.id for one in offer_once(decisions, ORDERS) if one.orders]
+    return [one.rule.id for one in deduplicate_orders(decisions, ORDERS) if one.orders]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +212,7 @@ def test_the_other_card_says_where_the_order_is_offered() -> None:
     first = card("a", "info", proposal("repeat-alpha"), proposal())
     second = card("b", "warning", proposal())
 
-    settled = offer_once([first, second], ORDERS)
+    settled = deduplicate_orders([first, second], ORDERS)
 
     assert settled[0].orders == (proposal("repeat-alpha"),)
     assert settled[0].withheld == (Withheld("beta-test", "offered-by:b"),)
@@ -220,7 +222,7 @@ def test_the_other_card_says_where_the_order_is_offered() -> None:
 def test_two_orders_of_one_code_are_one_order() -> None:
     twin = replace(ORDERS["beta-test"], id="twin")
 
-    settled = offer_once(
+    settled = deduplicate_orders(
         [card("a", "info", proposal("twin")), card("b", "warning", proposal())],
         {**ORDERS, "twin": twin},
     )
@@ -236,7 +238,7 @@ def test_two_cards_of_one_rule_do_not_both_offer_an_order() -> None:
 def test_an_overridden_card_stays_silent_and_withholds_its_orders() -> None:
     first, second = card("a", "info", proposal()), card("b", "info", proposal())
 
-    one, other = contest.silence([first, second], {first.key})
+    one, other = contest.suppress_overridden([first, second], {first.key})
 
     assert (one.answer, one.because, one.orders) == ("no card", "overridden", ())
     assert one.withheld == (Withheld("beta-test", "overridden"),)
@@ -246,7 +248,9 @@ def test_an_overridden_card_stays_silent_and_withholds_its_orders() -> None:
 def test_a_card_on_a_preliminary_result_replaces_none_on_a_final_one() -> None:
     preliminary = replace(card("a", "critical"), preliminary=True)
 
-    found = settle([preliminary, card("b", "critical", proposal("x"))], [ranking("a", "b")])
+    found = apply_precedence(
+        [preliminary, card("b", "critical", proposal("x"))], [ranking("a", "b")]
+    )
 
     assert shown(found) == ["a", "b"]
     assert [one.order for one in found[0].orders] == []
@@ -255,6 +259,6 @@ def test_a_card_on_a_preliminary_result_replaces_none_on_a_final_one() -> None:
 def test_of_several_on_final_results_the_strongest_still_stays() -> None:
     preliminary = replace(card("a", "critical"), preliminary=True)
 
-    found = settle([preliminary, card("b"), card("c")], [ranking("a", "b", "c")])
+    found = apply_precedence([preliminary, card("b"), card("c")], [ranking("a", "b", "c")])
 
     assert shown(found) == ["a", "b"]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from cds_service.knowledge.model import Indicator
 from cds_service.labs.record import SetAside
 from cds_service.rules.answer import Decision, Proposal
-from cds_service.rules.contest import OVERRIDDEN, offer_once, silence
+from cds_service.rules.contest import OVERRIDDEN, deduplicate_orders, suppress_overridden
 from tests.render.decisions import PACK, decision
 
 REPEAT = Proposal(
@@ -21,8 +21,8 @@ def card(rule: str, indicator: Indicator = "info") -> Decision:
 def test_a_silent_card_keeps_no_order_from_another() -> None:
     severe, mild = card("alt-severe", "warning"), card("alt-very-low")
 
-    silenced = silence([severe, mild], {("alt-severe", "")})
-    first, second = offer_once(silenced, dict(PACK.orders))
+    silenced = suppress_overridden([severe, mild], {("alt-severe", "")})
+    first, second = deduplicate_orders(silenced, dict(PACK.orders))
 
     assert (first.answer, first.because, first.orders) == ("no card", OVERRIDDEN, ())
     assert [(one.order, one.because) for one in first.withheld] == [("repeat-alt", OVERRIDDEN)]
@@ -32,7 +32,7 @@ def test_a_silent_card_keeps_no_order_from_another() -> None:
 def test_a_rule_without_a_card_keeps_its_own_reason() -> None:
     quiet = replace(card("alt-severe"), answer="no card", because="age-under-18")
 
-    assert silence([quiet], {("alt-severe", "")}) == [quiet]
+    assert suppress_overridden([quiet], {("alt-severe", "")}) == [quiet]
 
 
 def test_one_marker_of_a_rule_about_what_was_set_aside_is_silenced_alone() -> None:
@@ -41,7 +41,7 @@ def test_one_marker_of_a_rule_about_what_was_set_aside_is_silenced_alone() -> No
         one = card("dq-unit-unknown")
         return replace(one, frame=replace(one.frame, set_aside=item))
 
-    first, second = silence([about("alt"), about("ast")], {("dq-unit-unknown", "alt")})
+    first, second = suppress_overridden([about("alt"), about("ast")], {("dq-unit-unknown", "alt")})
 
     assert (first.shown, second.shown) == (False, True)
 
@@ -49,4 +49,4 @@ def test_one_marker_of_a_rule_about_what_was_set_aside_is_silenced_alone() -> No
 def test_nothing_overridden_changes_nothing() -> None:
     cards = [card("alt-severe"), card("alt-very-low")]
 
-    assert silence(cards, frozenset()) == cards
+    assert suppress_overridden(cards, frozenset()) == cards
