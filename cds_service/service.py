@@ -4,13 +4,14 @@
 Knowledge is loaded and compiled once, at start-up; a call reads it and changes nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from cds_service.clock import NO_DEADLINE, Deadline
 from cds_service.decide import Evaluation, Outcome, Program, compile_pack, evaluate, settle
 from cds_service.errors import MissingData, RequestError, UnknownService
 from cds_service.explain import explain
@@ -33,10 +34,6 @@ from cds_service.rules.answer import DecisionKey
 from cds_service.settings import ExplainMode, OutputProfile, Settings, cards_folder, prefetch_keys
 
 _NOBODY = "unknown"  # the id in a proposal for a file that names no patient
-
-
-def _no_hurry() -> None:
-    """There is no deadline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,15 +86,16 @@ class Options:
     """What one call is answered with: where the service can be read about, and why on request.
 
     With a `memory`, cards that clinicians of the `client` overrode stay silent. `prefetch_keys`
-    gives the key of discovery for what the client calls otherwise; `in_time` is called between
-    the steps and raises `Busy` when no time is left.
+    gives the key of discovery for what the client calls otherwise. The deadline is checked between
+    the steps: part of the rules may answer differently from all of them, and no card at all would
+    reassure, so an answer that comes too late is no answer.
     """
 
     base_url: str | None = None
     explain: ExplainMode = "off"
     profile: OutputProfile = "default"
     prefetch_keys: Mapping[str, str] = field(default_factory=dict)
-    in_time: Callable[[], None] = _no_hurry
+    deadline: Deadline = NO_DEADLINE
     memory: Memory | None = None
     client: str = ""
 
@@ -179,8 +177,8 @@ def answer_hook(
             f"Laboratory results are needed: prefetch key '{OBSERVATIONS}' is absent or failed, "
             f"and {_why_not_fetched(request, options.prefetch_keys)}."
         )
-    evaluation = _evaluated(knowledge, served, material, request.hook, now, options.in_time)
-    options.in_time()
+    evaluation = _evaluated(knowledge, served, material, request.hook, now, options.deadline)
+    options.deadline.check()
     _refuse_false_silence(request, evaluation, knowledge.zone)
     memory, client = options.memory, options.client
     overridden = memory.overridden(evaluation, request, client) if memory is not None else ()
@@ -234,7 +232,7 @@ def _evaluated(
     material: Material,
     hook: str,
     now: datetime,
-    in_time: Callable[[], None] = _no_hurry,
+    deadline: Deadline = NO_DEADLINE,
 ) -> Evaluation:
     record = read_record(
         served.program.pack,
@@ -243,7 +241,7 @@ def _evaluated(
         zone=knowledge.zone,
         names_fallback=knowledge.names_fallback,
     )
-    in_time()
+    deadline.check()
     # An age is counted in the days of the site.
     return evaluate(served.program, record, now.astimezone(knowledge.zone), hook)
 

@@ -106,7 +106,7 @@ def _people(
     count: int | None,
 ) -> "People":
     """Whose cards to show; raises an error that says why there is nobody."""
-    from cds_service.clock import countdown
+    from cds_service.clock import Deadline
     from cds_service.errors import RequestError
     from cds_service.sandbox.people import People, Person, find_people, is_id
 
@@ -114,8 +114,8 @@ def _people(
         if not is_id(patient):
             raise click.BadParameter("expected the id of a patient", param_hint="--patient")
         return People(people=(Person(id=patient, name=""),), more=False, queries=())
-    left = countdown(settings.sandbox_seconds)
-    found = find_people(client, access, search or "", left, most=count or 20)
+    deadline = Deadline(settings.sandbox_seconds)
+    found = find_people(client, access, search or "", deadline, most=count or 20)
     _refuse_failure(found)
     if not found.people:
         raise RequestError("The FHIR server has no such patient.")

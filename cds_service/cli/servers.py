@@ -90,7 +90,7 @@ def _row(server: "Server", tokens: "Tokens | None", settings: "Settings") -> dic
 
 
 def _asked(server: "Server", tokens: "Tokens | None", settings: "Settings") -> dict[str, Any]:
-    from cds_service.clock import countdown
+    from cds_service.clock import Deadline
     from cds_service.fhir_client.failures import REASONS, Failed, NoOwnToken
     from cds_service.fhir_client.scopes import missing
 
@@ -98,7 +98,7 @@ def _asked(server: "Server", tokens: "Tokens | None", settings: "Settings") -> d
         return {"failed": REASONS["no-keys"]}
     bearer = tokens.bearer(server, _queries(settings))
     try:
-        grant = tokens.grant(server, bearer.types, countdown(_PATIENCE))
+        grant = tokens.grant(server, bearer.types, Deadline(_PATIENCE))
     except NoOwnToken as error:
         return {"failed": error.said}
     except Failed as error:

@@ -6,8 +6,10 @@ Access"). The service's own sees more, so it never stands in for it: it serves c
 token, and only where the servers file says `own access for hooks: yes`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import replace
 
+from cds_service.clock import Deadline
 from cds_service.fhir_client.client import Access, GivenToken, NoToken
 from cds_service.fhir_client.own_tokens import Tokens
 from cds_service.fhir_client.servers import Server
@@ -17,22 +19,18 @@ from cds_service.hooks.request import Authorization
 def access_for_call(
     server: Server,
     authorization: Authorization | None,
-    elapsed: Callable[[], float],
+    deadline: Deadline,
     tokens: Tokens | None,
     queries: Iterable[str],
 ) -> Access | None:
     """The right to ask these queries for a call, or `None` if there is none.
 
-    `elapsed` gives the milliseconds since the call was received; `tokens` is `None` where the
-    service has no signing keys.
+    The period of `deadline` begins when the call was received, and so does the life of its token.
+    `tokens` is `None` where the service has no signing keys.
     """
     if authorization is not None and server.may_see_token:
-        life = authorization.expires_in
-
-        def valid() -> float:
-            return life - elapsed() / 1000
-
-        return Access(server, GivenToken(authorization.access_token, valid))
+        life = replace(deadline, seconds=authorization.expires_in)
+        return Access(server, GivenToken(authorization.access_token, life))
     if authorization is None and tokens is not None and _has_own(server):
         return Access(server, tokens.bearer(server, queries))
     return Access(server, NoToken()) if server.anonymous else None

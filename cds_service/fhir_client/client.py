@@ -20,7 +20,7 @@ from msgspec import DecodeError
 from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
 
-from cds_service.clock import Left
+from cds_service.clock import Deadline
 from cds_service.fhir.bundles import link_of, next_of
 from cds_service.fhir.decode import Unreadable, read_loosely
 from cds_service.fhir.depth import is_deeper
@@ -54,13 +54,13 @@ _GRACE: Final = 0.1  # seconds for what was cut off in time to say so
 class Bearer(Protocol):
     """Where the access token for a server comes from."""
 
-    def token(self, left: Left) -> str | None:
+    def token(self, deadline: Deadline) -> str | None:
         """The token to send, `None` to send none; raises `Failed` if there is none to be had."""
 
-    def renewed(self, refused: str, left: Left) -> str | None:
+    def renewed(self, refused: str, deadline: Deadline) -> str | None:
         """Another token in place of one that the server refused, if there can be another."""
 
-    def lacks(self, kind: str, left: Left) -> bool:
+    def lacks(self, kind: str, deadline: Deadline) -> bool:
         """Whether the token is known not to be for this type of resource; raises `Failed`."""
 
 
@@ -68,13 +68,13 @@ class Bearer(Protocol):
 class NoToken:
     """The server is open."""
 
-    def token(self, left: Left) -> None:
+    def token(self, deadline: Deadline) -> None:
         """None is sent."""
 
-    def renewed(self, refused: str, left: Left) -> None:
+    def renewed(self, refused: str, deadline: Deadline) -> None:
         """There is no other."""
 
-    def lacks(self, kind: str, left: Left) -> bool:  # noqa: ARG002 - its scopes are not ours to read
+    def lacks(self, kind: str, deadline: Deadline) -> bool:  # noqa: ARG002 - its scopes are not ours to read
         """Not that we know: a scope is any text (CDS Hooks 2.0.1, "Passing the Access Token")."""
         return False
 
@@ -84,18 +84,18 @@ class GivenToken:
     """The token that came with a call; it ends when its time is over and is never renewed."""
 
     value: str = field(repr=False)
-    valid: Left
+    life: Deadline
 
-    def token(self, left: Left) -> str | None:  # noqa: ARG002 - it is there already
+    def token(self, deadline: Deadline) -> str | None:  # noqa: ARG002 - it is there already
         """The token while it is valid; raises `Failed` after that."""
-        if self.valid() <= 0:
+        if self.life.expired:
             raise Failed("token-over")
         return self.value
 
-    def renewed(self, refused: str, left: Left) -> None:
+    def renewed(self, refused: str, deadline: Deadline) -> None:
         """There is no other."""
 
-    def lacks(self, kind: str, left: Left) -> bool:  # noqa: ARG002 - its scopes are not ours to read
+    def lacks(self, kind: str, deadline: Deadline) -> bool:  # noqa: ARG002 - its scopes are not ours to read
         """Not that we know: a scope is any text (CDS Hooks 2.0.1, "Passing the Access Token")."""
         return False
 
@@ -141,34 +141,36 @@ class FhirClient:
         self._lock = Lock()
         self._threads = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="fhir")
 
-    def ask(self, access: Access, query: str, left: Left) -> Found:
+    def ask(self, access: Access, query: str, deadline: Deadline) -> Found:
         """The answer to a relative query, such as `Patient/1` or `Observation?patient=1`."""
         url = f"{access.server.base}/{query.replace('|', '%7C')}"
         if not is_inside(url, access.server.base):  # such as `Patient/../../admin`
             return Found(failure="not-allowed")
         try:
             # A server may leave out what the token is not for, as if there were nothing.
-            if access.bearer.lacks(re.split(r"[/?]", query, maxsplit=1)[0], left):
+            if access.bearer.lacks(re.split(r"[/?]", query, maxsplit=1)[0], deadline):
                 return Found(failure="forbidden")
         except Failed as failed:
             return Found(failure=failed.word)
-        return self._collected(access, url, left, asked=_parameters(query))
+        return self._collected(access, url, deadline, asked=_parameters(query))
 
-    def more(self, access: Access, next_page: str, left: Left) -> Found:
+    def more(self, access: Access, next_page: str, deadline: Deadline) -> Found:
         """The pages from a `next` link on, which came with the first page of a search."""
         url = _next_url(f"{access.server.base}/", next_page, access.server.base)
         if url is None:
             return Found(failure="foreign-page")
-        return self._collected(access, url, left)
+        return self._collected(access, url, deadline)
 
-    def at_once(self, jobs: Mapping[str, Callable[[], Found]], left: Left) -> dict[str, Found]:
+    def at_once(
+        self, jobs: Mapping[str, Callable[[], Found]], deadline: Deadline
+    ) -> dict[str, Found]:
         """What several independent questions give, by their keys, asked at the same time.
 
         What is not there when the time is over is late, whatever it waits for: no socket watches
         over a name server.
         """
         waiting = {key: self._threads.submit(job) for key, job in jobs.items()}
-        wait(waiting.values(), timeout=max(left(), 0) + _GRACE)
+        wait(waiting.values(), timeout=max(deadline.remaining(), 0) + _GRACE)
         return {key: _ended(one) for key, one in waiting.items()}
 
     def _transport(self, reach: Reach) -> Transport:
@@ -179,24 +181,26 @@ class FhirClient:
             return self._transports[reach]
 
     def _collected(
-        self, access: Access, url: str, left: Left, *, asked: frozenset[str] = frozenset()
+        self, access: Access, url: str, deadline: Deadline, *, asked: frozenset[str] = frozenset()
     ) -> Found:
         pages: list[Page] = []
         failure = None
         try:
-            for page in self._pages(access, url, left, asked):
+            for page in self._pages(access, url, deadline, asked):
                 pages.append(page)  # noqa: PERF402 - what came before a failure is kept
         except Failed as error:
             failure = error.word
         ignored = _ignored(pages[0].resource, asked) if pages else frozenset[str]()
         return Found(pages=tuple(pages), failure=failure, ignored=ignored)
 
-    def _pages(self, access: Access, url: str, left: Left, asked: frozenset[str]) -> Iterator[Page]:
+    def _pages(
+        self, access: Access, url: str, deadline: Deadline, asked: frozenset[str]
+    ) -> Iterator[Page]:
         """Each page; raises `Failed` where the next one cannot be had."""
         seen: set[str] = set()
         room = self._most_bytes
         while True:
-            page = self._page(access, url, left, room)
+            page = self._page(access, url, deadline, room)
             room -= len(page.body)
             if asked and not isinstance(page.resource, Bundle):
                 raise Failed("not-fhir")
@@ -214,8 +218,8 @@ class FhirClient:
                 raise Failed("too-many-pages")
             url = following
 
-    def _page(self, access: Access, url: str, left: Left, room: int) -> Page:
-        answer = self._answer(access, url, left, room)
+    def _page(self, access: Access, url: str, deadline: Deadline, room: int) -> Page:
+        answer = self._answer(access, url, deadline, room)
         if failed := of_status(answer.status):
             raise failed
         body = answer.body.removeprefix(b"\xef\xbb\xbf")  # some servers put it before JSON
@@ -232,41 +236,43 @@ class FhirClient:
             raise Failed("not-fhir")
         return Page(body=body, resource=resource, unreadable=unreadable)
 
-    def _answer(self, access: Access, url: str, left: Left, room: int) -> Answer:
+    def _answer(self, access: Access, url: str, deadline: Deadline, room: int) -> Answer:
         """The answer to one request, sent again where that may help and there is time."""
         again: str | None = None  # a token in place of one that was refused
         renewed = False
         pause = _FIRST_WAIT
         for remaining in reversed(range(TRIES)):
-            token = again or access.bearer.token(left)  # its time may be over by now
+            token = again or access.bearer.token(deadline)  # its time may be over by now
             try:
-                answer = self._once(access, url, token, left, room)
+                answer = self._once(access, url, token, deadline, room)
             except Unanswered:
                 if not remaining:
                     raise Failed("unreachable") from None
                 answer = None
             if answer is not None and answer.status == 401 and token and not renewed:
                 renewed = True
-                if (again := access.bearer.renewed(token, left)) is not None:
+                if (again := access.bearer.renewed(token, deadline)) is not None:
                     continue
             if answer is not None and (answer.status not in _AGAIN or not remaining):
                 return answer
             # Queries that failed together do not come again together.
             asked = max(pause * uniform(0.5, 1.5), _retry_after(answer))  # noqa: S311
-            if asked >= left():
+            if asked >= deadline.remaining():
                 raise (of_status(answer.status) if answer else None) or Failed("late")
             sleep(asked)
             pause *= 2
         raise Failed("unauthorized")
 
-    def _once(self, access: Access, url: str, token: str | None, left: Left, room: int) -> Answer:
+    def _once(
+        self, access: Access, url: str, token: str | None, deadline: Deadline, room: int
+    ) -> Answer:
         """One request; raises `Unanswered` if the connection broke, `Failed` for the rest."""
         headers = {"Accept": "application/fhir+json"}
         if token is not None and access.server.may_see_token:
             headers["Authorization"] = f"Bearer {token}"
         call = Call(url=url, headers=headers, most_bytes=room)
         try:
-            return self._transport(access.server.reach).send(call, left)
+            return self._transport(access.server.reach).send(call, deadline)
         except Closed:
             raise Failed("not-allowed") from None
         except TooLate:

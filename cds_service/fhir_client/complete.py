@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from cds_service.clock import Left
+from cds_service.clock import Deadline
 from cds_service.errors import PayloadTooLarge
 from cds_service.fhir.bundles import FAILED, Fetched, fetched, joined
 from cds_service.fhir.decode import Unreadable
@@ -44,7 +44,7 @@ class Completer:
         request: HookRequest,
         templates: Mapping[str, str],
         access: Access,
-        left: Left,
+        deadline: Deadline,
         keys: Mapping[str, str],
     ) -> HookRequest:
         """The request with everything in its prefetch that the server has of it, in time.
@@ -52,17 +52,19 @@ class Completer:
         `templates` are those of discovery; `keys` gives the key of discovery for what the client
         calls otherwise.
         """
-        answers = self.client.at_once(self._missing(request, templates, access, left, keys), left)
+        answers = self.client.at_once(
+            self._missing(request, templates, access, deadline, keys), deadline
+        )
         for key, found in answers.items():
             request = self._with(request, key, found)
-        return self._with_referred(request, access, left)
+        return self._with_referred(request, access, deadline)
 
     def _missing(
         self,
         request: HookRequest,
         templates: Mapping[str, str],
         access: Access,
-        left: Left,
+        deadline: Deadline,
         keys: Mapping[str, str],
     ) -> Jobs:
         """What to ask for: the keys that are absent, and the next pages of those that are not."""
@@ -72,10 +74,10 @@ class Completer:
         for key, template in templates.items():
             query = expanded(template, tokens)
             if query is not None and sent.isdisjoint(kinds_of_key(key)):
-                jobs[key] = partial(self.client.ask, access, query, left)
+                jobs[key] = partial(self.client.ask, access, query, deadline)
         for key, one in request.prefetch.items():
             if one.next_page is not None:
-                jobs[_NEXT + key] = partial(self.client.more, access, one.next_page, left)
+                jobs[_NEXT + key] = partial(self.client.more, access, one.next_page, deadline)
         return jobs
 
     def _with(self, request: HookRequest, key: str, found: Found) -> HookRequest:
@@ -114,7 +116,9 @@ class Completer:
             return [], "too-long"
         return pages, found.failure
 
-    def _with_referred(self, request: HookRequest, access: Access, left: Left) -> HookRequest:
+    def _with_referred(
+        self, request: HookRequest, access: Access, deadline: Deadline
+    ) -> HookRequest:
         """The request with the medicines and specimens that are referred to and were not sent."""
         entries = [entry for one in request.prefetch.values() for entry in one.entries]
         drafts = request.draft_orders or ()
@@ -122,8 +126,8 @@ class Completer:
         chosen = [name for kind, names in missing.items() for name in names[: MOST[kind]]]
         if not chosen:
             return request
-        jobs: Jobs = {name: partial(self.client.ask, access, name, left) for name in chosen}
-        answers = self.client.at_once(jobs, left)
+        jobs: Jobs = {name: partial(self.client.ask, access, name, deadline) for name in chosen}
+        answers = self.client.at_once(jobs, deadline)
         prefetch, outcomes = dict(request.prefetch), dict(request.fetched)
         for kind, names in missing.items():
             if names:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final, TypeAlias
 
-from cds_service.clock import Clock, Left
+from cds_service.clock import Clock, Deadline
 from cds_service.fhir_client.failures import Failed, NoOwnToken
 from cds_service.fhir_client.scopes import missing, scopes_for, types_of
 from cds_service.fhir_client.servers import Server
@@ -54,7 +54,7 @@ class Tokens:
         """
         return BackendToken(server, frozenset() if server.scopes else types_of(queries), self)
 
-    def grant(self, server: Server, types: _Types, left: Left) -> Grant:
+    def grant(self, server: Server, types: _Types, deadline: Deadline) -> Grant:
         """A valid token for these types; raises `Failed`."""
         place = self._place(server, types)
         before, now = place.grant, self._service.clock()
@@ -62,18 +62,20 @@ class Tokens:
             return before
         is_usable = before is not None and before.is_valid(now)
         try:
-            return self._next(place, before, (server, types), left, waits=not is_usable)
+            return self._next(place, before, (server, types), deadline, waits=not is_usable)
         except Failed:
             if before is not None and is_usable:
                 return before
             raise
 
-    def renewed(self, server: Server, types: _Types, refused: str, left: Left) -> Grant | None:
+    def renewed(
+        self, server: Server, types: _Types, refused: str, deadline: Deadline
+    ) -> Grant | None:
         """A token other than the one that was refused, if there is one; raises `Failed`."""
         place = self._place(server, types)
         grant = place.grant
         if grant is None or grant.token == refused:
-            grant = self._next(place, grant, (server, types), left, waits=True)
+            grant = self._next(place, grant, (server, types), deadline, waits=True)
         return None if grant.token == refused else grant
 
     def _place(self, server: Server, types: _Types) -> _Place:
@@ -85,28 +87,28 @@ class Tokens:
         place: _Place,
         before: Grant | None,
         of: tuple[Server, _Types],
-        left: Left,
+        deadline: Deadline,
         *,
         waits: bool,
     ) -> Grant:
         """The token after `before`, asked for by one thread; raises `Failed`."""
-        patience = min(max(left(), 0.0), _LONGEST_WAIT) if waits else 0.0
+        patience = min(max(deadline.remaining(), 0.0), _LONGEST_WAIT) if waits else 0.0
         if not place.lock.acquire(timeout=patience):
             raise Failed("late")
         try:
             if place.grant is not None and place.grant is not before:
                 return place.grant
-            return self._new(place, of, left)
+            return self._new(place, of, deadline)
         finally:
             place.lock.release()
 
-    def _new(self, place: _Place, of: tuple[Server, _Types], left: Left) -> Grant:
+    def _new(self, place: _Place, of: tuple[Server, _Types], deadline: Deadline) -> Grant:
         """A new token, unless there was none a moment ago; raises `Failed`."""
-        now, patience = self._service.clock(), left()
+        now, patience = self._service.clock(), deadline.remaining()
         if place.failure is not None and place.next_try is not None and now < place.next_try:
             raise NoOwnToken(place.failure.reason, place.failure.word)
         try:
-            place.grant = self._asked(*of, left)
+            place.grant = self._asked(*of, deadline)
         except NoOwnToken as error:
             place.failure, place.next_try = error, now + AFTER_FAILURE
             raise
@@ -119,7 +121,7 @@ class Tokens:
         place.failure = None
         return place.grant
 
-    def _asked(self, server: Server, types: _Types, left: Left) -> Grant:
+    def _asked(self, server: Server, types: _Types, deadline: Deadline) -> Grant:
         """A new token; what the server says of its token service is asked when that is not known.
 
         It is asked again after a failure, as that may be because something moved.
@@ -127,9 +129,9 @@ class Tokens:
         now = self._service.clock()
         found, until = self._configurations.get(server, (None, now))
         if found is None or now >= until:
-            found, until = self._service.configuration(server, left), now + CONFIGURATION_LIFE
+            found, until = self._service.configuration(server, deadline), now + CONFIGURATION_LIFE
         try:
-            grant = self._service.grant(server, types, found, left)
+            grant = self._service.grant(server, types, found, deadline)
         except Failed:
             self._configurations.pop(server, None)
             raise
@@ -146,23 +148,23 @@ class BackendToken:
     types: frozenset[str]
     tokens: Tokens
 
-    def token(self, left: Left) -> str:
+    def token(self, deadline: Deadline) -> str:
         """A valid token; raises `Failed`."""
         self._refuse_clear()
-        return self.tokens.grant(self.server, self.types, left).token
+        return self.tokens.grant(self.server, self.types, deadline).token
 
-    def renewed(self, refused: str, left: Left) -> str | None:
+    def renewed(self, refused: str, deadline: Deadline) -> str | None:
         """Another token in place of one that the server refused; raises `Failed`."""
         self._refuse_clear()
-        grant = self.tokens.renewed(self.server, self.types, refused, left)
+        grant = self.tokens.renewed(self.server, self.types, refused, deadline)
         return None if grant is None else grant.token
 
-    def lacks(self, kind: str, left: Left) -> bool:
+    def lacks(self, kind: str, deadline: Deadline) -> bool:
         """Whether the server granted no scope for this type of resource; raises `Failed`."""
         if self.server.scopes:  # the site's own words
             return False
         self._refuse_clear()
-        grant = self.tokens.grant(self.server, self.types, left)
+        grant = self.tokens.grant(self.server, self.types, deadline)
         return bool(missing(scopes_for([kind], grant.style), grant.scopes))
 
     def _refuse_clear(self) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from msgspec import DecodeError
 from msgspec.json import decode
 
-from cds_service.clock import Clock, Left
+from cds_service.clock import Clock, Deadline
 from cds_service.fhir_client.failures import REASONS, Failed, NoOwnToken
 from cds_service.fhir_client.scopes import Style, missing, scopes_for
 from cds_service.fhir_client.servers import Server
@@ -73,18 +73,18 @@ class TokenService:
     transport: Transports
     clock: Clock
 
-    def configuration(self, server: Server, left: Left) -> Configuration:
+    def configuration(self, server: Server, deadline: Deadline) -> Configuration:
         """What `.well-known/smart-configuration` says, checked; raises `Failed`."""
         url = f"{server.base}/.well-known/smart-configuration"
         call = Call(url=url, headers=_HEADERS, most_bytes=_MOST_BYTES)
-        answer = _sent(self.transport(server.reach), call, left, "no-discovery")
+        answer = _sent(self.transport(server.reach), call, deadline, "no-discovery")
         said = _object(answer) if 200 <= answer.status < 300 else None
         if said is None:
             raise NoOwnToken("no-discovery")
         return _checked(said, server)
 
     def grant(
-        self, server: Server, types: Iterable[str], found: Configuration, left: Left
+        self, server: Server, types: Iterable[str], found: Configuration, deadline: Deadline
     ) -> Grant:
         """A token for these types of resources, or the scopes of the servers file.
 
@@ -93,11 +93,11 @@ class TokenService:
         """
         types = frozenset(types)
         try:
-            return self._granted(server, types, found, found.style, left)
+            return self._granted(server, types, found, found.style, deadline)
         except NoOwnToken as error:
             if error.reason != "invalid_scope" or server.scopes or found.style == "v1":
                 raise
-        return self._granted(server, types, found, "v1", left)
+        return self._granted(server, types, found, "v1", deadline)
 
     def _granted(
         self,
@@ -105,7 +105,7 @@ class TokenService:
         types: frozenset[str],
         found: Configuration,
         style: Style,
-        left: Left,
+        deadline: Deadline,
     ) -> Grant:
         asked = server.scopes or scopes_for(types, style)
         now = self.clock()
@@ -120,7 +120,7 @@ class TokenService:
                 "client_assertion": self._assertion(server, found.token_endpoint, now),
             },
         )
-        answer = _sent(self.transport(server.reach), call, left, "unanswered")
+        answer = _sent(self.transport(server.reach), call, deadline, "unanswered")
         grant = _grant(_token_of(answer), asked, now, style)
         # What was left out is refused query by query; a token for nothing would be of no use.
         if len(missing(asked, grant.scopes)) == len(asked):
@@ -212,9 +212,9 @@ def _life(expires_in: object) -> timedelta:
     return timedelta(seconds=min(max(expires_in, 0), longest))
 
 
-def _sent(transport: Transport, call: Call, left: Left, reason: str) -> Answer:
+def _sent(transport: Transport, call: Call, deadline: Deadline, reason: str) -> Answer:
     try:
-        return transport.send(call, left)
+        return transport.send(call, deadline)
     except Closed:
         raise NoOwnToken("endpoint-closed", "not-allowed") from None
     except TooLate:

@@ -22,7 +22,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from cds_service.clock import Left, countdown
+from cds_service.clock import Deadline
 from cds_service.outgoing.reach import Closed, Reach, addresses_of, why_not
 
 PATIENCE: Final = 2.0  # seconds for a connection to come about
@@ -92,14 +92,14 @@ class Transport:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter)
 
-    def send(self, call: Call, left: Left) -> Answer:
+    def send(self, call: Call, deadline: Deadline) -> Answer:
         """The answer; raises `Closed` if the URL may not be called, and `Unanswered`.
 
-        `left` gives the seconds that are left for all of it.
+        The deadline is for all of it: the connection, the request and the answer.
         """
         if said := why_not(call.url, self._reach):
             raise Closed(said)
-        seconds = left()
+        seconds = deadline.remaining()
         if seconds <= 0:
             raise TooLate("there was no time left")
         patience = min(seconds, self._patience or PATIENCE)
@@ -107,7 +107,7 @@ class Transport:
             try:
                 answer = self._sent(call, (patience, seconds))
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-                if watch.is_over.is_set() or left() <= 0:  # a socket may have noticed it first
+                if watch.is_over.is_set() or deadline.expired:  # a socket may have noticed it first
                     raise TooLate("the answer took too long") from None
                 raise _reason_of(error) from None
         if watch.is_over.is_set():  # what came until then could look like all there is
@@ -232,9 +232,9 @@ def _watched(connection: socket.socket) -> None:
 def _connected(addresses: list[str], port: int, patience: float) -> socket.socket:
     """A connection to the first address that takes it; all of them share the patience."""
     error = OSError()
-    left = countdown(patience)
+    deadline = Deadline(patience)
     for n, address in enumerate(addresses):
-        share = left() / (len(addresses) - n)
+        share = deadline.remaining() / (len(addresses) - n)
         if share <= 0:
             break
         try:

@@ -108,7 +108,7 @@ def answered(
 ) -> Called:
     """The answer to a request, read and answered on the way of every call."""
     try:
-        options.in_time()
+        options.deadline.check()
         request = read_request(body, max_depth=max_depth, max_entries=max_entries)
         if request.is_of_patient:  # cards are for clinicians, as in a real call
             return Called(response=write_response(HookResponse(cards=())))

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 import requests
 
-from cds_service.clock import countdown, system_clock
+from cds_service.clock import Deadline, system_clock
 from cds_service.errors import CdsServiceError, RequestError
 from cds_service.fhir_client.client import Access, FhirClient
 from cds_service.fhir_client.read_servers import load_servers
@@ -81,8 +81,8 @@ class Trier:
     def patient(self, patient_id: str, name: str = "") -> Tried:
         """The cards for one patient; raises an error if the server gave nothing at all."""
         tokens = tokens_for(self.offer.hook, patient_id)
-        left = countdown(self.seconds)
-        found = gather(self.client, self.access, self.offer.prefetch, tokens, left)
+        deadline = Deadline(self.seconds)
+        found = gather(self.client, self.access, self.offer.prefetch, tokens, deadline)
         _refuse_nothing(found.queries)
         base = self.access.server.base
         body = request_of_prefetch(self.offer, patient_id, found.prefetch, fhir_server=base)

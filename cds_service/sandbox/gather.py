@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 from urllib.parse import quote
 
-from cds_service.clock import Left
+from cds_service.clock import Deadline
 from cds_service.errors import Forbidden, PayloadTooLarge, RequestError
 from cds_service.fhir.bundles import fetched, next_of
 from cds_service.fhir.resources import Bundle, Entry
@@ -58,16 +58,16 @@ def gather(
     access: Access,
     templates: Mapping[str, str],
     tokens: Mapping[str, str],
-    left: Left,
+    deadline: Deadline,
 ) -> Gathered:
     """The answers to the templates, asked at the same time."""
     filled = {key: expanded(template, tokens) for key, template in templates.items()}
     asked = {key: query for key, query in filled.items() if query is not None}
-    found = ask_all(client, access, asked, left)
+    found = ask_all(client, access, asked, deadline)
     prefetch = {key: joined(one) for key, one in found.items() if one.pages}
     # The service would read them itself; a page of an EHR has them included.
     names = _referred(found.values(), access.server.base)
-    read = ask_all(client, access, {name: name for name in names}, left)
+    read = ask_all(client, access, {name: name for name in names}, deadline)
     queries = [
         *((key, filled[key] or template, found.get(key)) for key, template in templates.items()),
         *((name, name, one) for name, one in read.items()),
@@ -119,11 +119,12 @@ def _with_included(
 
 
 def ask_all(
-    client: FhirClient, access: Access, queries: Mapping[str, str], left: Left
+    client: FhirClient, access: Access, queries: Mapping[str, str], deadline: Deadline
 ) -> dict[str, Found]:
     """The answers to the queries, by their keys, asked at the same time."""
     return client.at_once(
-        {key: partial(client.ask, access, query, left) for key, query in queries.items()}, left
+        {key: partial(client.ask, access, query, deadline) for key, query in queries.items()},
+        deadline,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote
 
-from cds_service.clock import Left
+from cds_service.clock import Deadline
 from cds_service.fhir_client.client import Access, FhirClient, Found
 from cds_service.sandbox.gather import Query, ask_all, resources_in, told
 from cds_service.sandbox.wire import Json, items
@@ -49,7 +49,7 @@ class People:
 
 
 def find_people(
-    client: FhirClient, access: Access, text: str, left: Left, most: int = MOST
+    client: FhirClient, access: Access, text: str, deadline: Deadline, most: int = MOST
 ) -> People:
     """The patients whose name begins so, or whose id it is; without a text the first ones.
 
@@ -59,7 +59,7 @@ def find_people(
     asked = {_BY_NAME: f"Patient?{names}_count={min(most, 200)}"}
     if is_id(text):
         asked = {_BY_ID: f"Patient/{text}", **asked}
-    found = ask_all(client, access, asked, left)
+    found = ask_all(client, access, asked, deadline)
     listed = {
         person.id: person
         for one in found.values()

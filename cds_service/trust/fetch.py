@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Protocol
 
-from cds_service.clock import countdown
+from cds_service.clock import Deadline
 from cds_service.outgoing.reach import Closed, Reach
 
 MOST_BYTES: Final = 256 * 1024  # a key is about one kilobyte
@@ -38,7 +38,7 @@ def fetch(url: str, reach: Reach) -> Fetched:
     headers = {"Accept": "application/json", "Connection": "close"}
     call = Call(url=url, headers=headers, most_bytes=MOST_BYTES, packed=False)
     try:
-        answer = Transport(reach).send(call, countdown(MOST_SECONDS))
+        answer = Transport(reach).send(call, Deadline(MOST_SECONDS))
     except (Closed, Unanswered) as error:
         raise FetchError(str(error)) from None
     if answer.status != HTTPStatus.OK:  # a redirect as well: it is not followed

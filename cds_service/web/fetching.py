@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A hook call meets the FHIR server that it names: what it left out is fetched, if it may be."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from flask import g
 
-from cds_service.clock import Clock
+from cds_service.clock import Clock, Deadline
 from cds_service.fhir_client.access import access_for_call
 from cds_service.fhir_client.client import Access, FhirClient
 from cds_service.fhir_client.complete import WHOLE, Completer
@@ -33,21 +33,21 @@ class Fetching:
     completer: Completer
     tokens: Tokens | None
     metrics: Metrics
-    deadline_ms: int
     keys: Mapping[str, str]
 
-    def completed(self, request: HookRequest, templates: Mapping[str, str]) -> HookRequest:
-        """The request with what its FHIR server has of the rest; as it is without access."""
-        elapsed: Callable[[], float] = g.entry.elapsed
-        access = self._access(request, templates, elapsed)
+    def completed(
+        self, request: HookRequest, templates: Mapping[str, str], deadline: Deadline
+    ) -> HookRequest:
+        """The request with what its FHIR server has of the rest; as it is without access.
+
+        `deadline` is that of the whole call.
+        """
+        access = self._access(request, templates, deadline)
         if access is None:
             return request
-
-        def left() -> float:
-            return (_SHARE * self.deadline_ms - elapsed()) / 1000
-
+        share = replace(deadline, seconds=_SHARE * deadline.seconds)
         complete = self.completer.complete(
-            request, templates, access, left, keys_of_caller(self.keys)
+            request, templates, access, share, keys_of_caller(self.keys)
         )
         outcomes = tuple(complete.fetched.values())
         for outcome in outcomes:
@@ -58,7 +58,7 @@ class Fetching:
         return complete
 
     def _access(
-        self, request: HookRequest, templates: Mapping[str, str], elapsed: Callable[[], float]
+        self, request: HookRequest, templates: Mapping[str, str], deadline: Deadline
     ) -> Access | None:
         """The server that the call is about, with the right to ask it."""
         if request.fhir_server is None:
@@ -68,7 +68,7 @@ class Fetching:
             return None
         # What is only referred to is read as well; a token has to be for all of it.
         queries = (*templates.values(), *MOST)
-        return access_for_call(server, request.authorization, elapsed, self.tokens, queries)
+        return access_for_call(server, request.authorization, deadline, self.tokens, queries)
 
 
 def make_fetching(
@@ -84,6 +84,5 @@ def make_fetching(
         ),
         tokens=None if keys is None else own_tokens(keys, clock),
         metrics=metrics,
-        deadline_ms=settings.deadline_ms,
         keys=prefetch_keys(settings),
     )

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two addresses of CDS Hooks: discovery, and a call of a service."""
 
-from functools import partial
 from hashlib import sha256
 
 from flask import Blueprint, Response, g, request
 
-from cds_service.clock import Clock
-from cds_service.errors import Busy, UnknownService
+from cds_service.clock import Clock, Deadline
+from cds_service.errors import UnknownService
 from cds_service.hooks.request import read_request
 from cds_service.hooks.response import HookResponse, write_response
 from cds_service.metrics import Metrics
@@ -41,7 +40,6 @@ def blueprint(
     routes = Blueprint("hooks", __name__)
     mode = explain_mode(settings)
     keys = prefetch_keys(settings)
-    in_time = partial(_refuse_late, settings.deadline_ms)
     tag = sha256(knowledge.discovery).hexdigest()[:32]
 
     @routes.get("/cds-services")
@@ -58,19 +56,21 @@ def blueprint(
         if by_hook is None:  # said before a byte of the body is read
             raise UnknownService("There is no service with this id; GET /cds-services lists them.")
         g.entry.service = service_id
+        deadline = Deadline(settings.deadline_ms / 1000, g.entry.elapsed)
         body = read_body(request, settings.max_body_bytes, settings.max_depth)
-        in_time()
+        deadline.check()
         hook_request = read_request(
             body, max_depth=settings.max_depth, max_entries=settings.max_entries
         )
-        in_time()
+        deadline.check()
         check_fhir_server(hook_request)
         if hook_request.hook in by_hook:
             g.entry.hook = hook_request.hook
             if not sees_cards(hook_request):
                 g.entry.outcome = "withheld"
                 return json_response(write_response(HookResponse(cards=())))
-            hook_request = fetching.completed(hook_request, by_hook[hook_request.hook].prefetch)
+            templates = by_hook[hook_request.hook].prefetch
+            hook_request = fetching.completed(hook_request, templates, deadline)
         options = Options(
             base_url=_base_url(settings),
             explain=mode,
@@ -78,7 +78,7 @@ def blueprint(
             client=issuer_of_caller(),
             profile=profile_of_caller(settings),
             prefetch_keys=keys_of_caller(keys),
-            in_time=in_time,
+            deadline=deadline,
         )
         answer = answer_hook(knowledge, hook_request, service_id, clock(), options)
         g.entry.tell(answer.outcome)
@@ -86,13 +86,6 @@ def blueprint(
         return json_response(write_response(answer.response))
 
     return routes
-
-
-def _refuse_late(deadline_ms: int) -> None:
-    # A part of the rules may say other than all of them, and no card at all would calm: an answer
-    # that comes too late is no answer.
-    if g.entry.elapsed() > deadline_ms:
-        raise Busy("There was not enough time to judge; send it again.")
 
 
 def _base_url(settings: Settings) -> str:

@@ -6,9 +6,9 @@ know. `log.py` decides again what may pass.
 """
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from cds_service.clock import Stopwatch
 from cds_service.decide import Outcome
 from cds_service.log import log_request
 from cds_service.metrics import Metrics
@@ -20,7 +20,7 @@ _NONE = "none"
 class Entry:
     """What is known about the request so far; one object a request."""
 
-    elapsed: Callable[[], float]  # milliseconds
+    elapsed: Stopwatch
     service: str | None = None
     hook: str | None = None
     outcome: str | None = None

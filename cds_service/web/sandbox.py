@@ -16,7 +16,7 @@ from typing import Final
 
 from flask import Blueprint, Response, g, request
 
-from cds_service.clock import Clock, countdown, stopwatch
+from cds_service.clock import Clock, Deadline
 from cds_service.errors import Busy, CdsServiceError, Forbidden, RequestError
 from cds_service.fhir_client.client import FhirClient
 from cds_service.fhir_client.read_servers import load_servers
@@ -100,9 +100,9 @@ class Bench:
 
     def people(self, form: Form) -> People:
         """The patients of the server that the form looks for."""
-        left = countdown(self.settings.sandbox_seconds)
+        deadline = Deadline(self.settings.sandbox_seconds)
         access = open_access(self.servers, form.field("server"))
-        return find_people(self.lister, access, form.field("search"), left)
+        return find_people(self.lister, access, form.field("search"), deadline)
 
     def of_example(self, form: Form, now: datetime) -> Case:
         """The case of a bundled patient."""
@@ -129,9 +129,9 @@ class Bench:
         if not is_id(patient):
             raise RequestError("Expected the id of a patient.")
         access = open_access(self.servers, form.field("server"))
-        left = countdown(self.settings.sandbox_seconds)
+        deadline = Deadline(self.settings.sandbox_seconds)
         tokens = tokens_for(offer.hook, patient)
-        found = gather(self.client, access, offer.prefetch, tokens, left)
+        found = gather(self.client, access, offer.prefetch, tokens, deadline)
         base = access.server.base
         body = request_of_prefetch(offer, patient, found.prefetch, fhir_server=base)
         title = f"Patient {patient} of {base}"
@@ -139,12 +139,7 @@ class Bench:
 
     def call(self, case: Case, base_url: str) -> tuple[Called, float]:
         """The answer to the request, and how long it took in milliseconds."""
-        elapsed = stopwatch()
-
-        def in_time() -> None:
-            if elapsed() > self.settings.deadline_ms:
-                raise Busy("There was not enough time to judge; send it again.")
-
+        deadline = Deadline(self.settings.deadline_ms / 1000)
         called = answered(
             self.knowledge,
             case.offer.id,
@@ -154,13 +149,13 @@ class Bench:
                 options_of(self.settings),
                 base_url=base_url,
                 explain="always",
-                in_time=in_time,
+                deadline=deadline,
                 memory=self.memory,
             ),
             max_depth=self.settings.max_depth,
             max_entries=self.settings.max_entries,
         )
-        return called, elapsed()
+        return called, deadline.elapsed()
 
 
 def blueprint(

@@ -174,8 +174,8 @@ def test_more_bytes_of_bodies_than_the_limit_are_503(port: int) -> None:
 def test_a_call_that_is_late_is_503_and_never_a_list_without_cards() -> None:
     body = call(observation(ALT, 30))  # nothing to say about it, were there time
     http_client = client(Settings(deadline_ms=50))
-    late = {ELAPSED: lambda: 51.0}
-    in_time = {ELAPSED: lambda: 50.0}
+    late = {ELAPSED: lambda: 50.0}
+    in_time = {ELAPSED: lambda: 49.9}
 
     refused = http_client.post(SERVICE, json=body, environ_overrides=late)
     answered = http_client.post(SERVICE, json=body, environ_overrides=in_time)

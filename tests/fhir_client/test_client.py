@@ -10,7 +10,7 @@ from threading import Event
 
 import pytest
 
-from cds_service.clock import Left, countdown
+from cds_service.clock import Deadline
 from cds_service.fhir_client.client import Access, FhirClient, Found, GivenToken, NoToken, is_inside
 from cds_service.fhir_client.failures import FAILURES, Failed, of_status
 from cds_service.fhir_client.servers import ANYWHERE, Server
@@ -40,19 +40,19 @@ def _server() -> Iterator[Faulty]:
 
 def access(base: str, token: str | None = TOKEN, reach: Reach = ANYWHERE) -> Access:
     server = Server(base=base, reach=reach)
-    return Access(server, NoToken() if token is None else GivenToken(token, countdown(300)))
+    return Access(server, NoToken() if token is None else GivenToken(token, Deadline(300)))
 
 
 def ask(
     server: Faulty,
     query: str = QUERY,
-    left: Left | None = None,
+    deadline: Deadline | None = None,
     *,
     most_pages: int = 10,
     to: Access | None = None,
 ) -> Found:
     client = FhirClient(most_bytes=MOST_BYTES, most_pages=most_pages)
-    return client.ask(to or access(server.base), query, left or countdown(20))
+    return client.ask(to or access(server.base), query, deadline or Deadline(20))
 
 
 def ids(found: Found) -> list[str]:
@@ -267,11 +267,11 @@ def test_an_odd_retry_after_does_no_harm(server: Faulty, wait: str) -> None:
 def test_a_slow_server_is_cut_off_when_the_time_is_over(server: Faulty, reply: Reply) -> None:
     server.answers["Observation"] = reply
 
-    assert ask(server, left=countdown(0.3)) == Found(failure="late")
+    assert ask(server, deadline=Deadline(0.3)) == Found(failure="late")
 
 
 def test_without_time_nothing_is_asked(server: Faulty) -> None:
-    assert ask(server, left=lambda: 0.0) == Found(failure="late")
+    assert ask(server, deadline=Deadline(0)) == Found(failure="late")
     assert server.asked == []
 
 
@@ -353,9 +353,10 @@ def test_a_redirect_is_not_read(server: Faulty) -> None:
 
 def test_ch_fa_004_a_token_is_not_sent_again_after_its_time(server: Faulty) -> None:
     server.answers["Observation"] = Reply(status=503)
-    times = iter([1.0, 0.0])
+    elapsed = iter([0.0, 1000.0])
     ending = Access(
-        Server(base=server.base, reach=ANYWHERE), GivenToken(TOKEN, lambda: next(times))
+        Server(base=server.base, reach=ANYWHERE),
+        GivenToken(TOKEN, Deadline(1, lambda: next(elapsed))),
     )
 
     assert ask(server, to=ending) == Found(failure="token-over")
@@ -373,9 +374,10 @@ def test_one_question_that_never_ends_does_not_keep_the_others(server: Faulty) -
     def broken() -> Found:
         raise ZeroDivisionError
 
-    left = countdown(5)
+    deadline = Deadline(5)
     found = client.at_once(
-        {"a": stuck, "b": broken, "c": lambda: client.ask(access(server.base), QUERY, left)}, left
+        {"a": stuck, "b": broken, "c": lambda: client.ask(access(server.base), QUERY, deadline)},
+        deadline,
     )
     never.set()
 
@@ -419,7 +421,7 @@ def test_ch_fa_008_the_self_link_says_what_was_ignored(
 
 
 def test_a_token_is_not_used_after_its_time(server: Faulty) -> None:
-    over = Access(Server(base=server.base, reach=ANYWHERE), GivenToken(TOKEN, lambda: 0.0))
+    over = Access(Server(base=server.base, reach=ANYWHERE), GivenToken(TOKEN, Deadline(0)))
 
     assert ask(server, to=over) == Found(failure="token-over")
     assert server.asked == []
@@ -427,9 +429,10 @@ def test_a_token_is_not_used_after_its_time(server: Faulty) -> None:
 
 def test_a_token_whose_time_ends_between_pages_is_not_used_again(server: Faulty) -> None:
     server.answers["Observation"] = Reply(searchset(result(1), following="Observation?page=2"))
-    times = iter([1.0, 0.0])
+    elapsed = iter([0.0, 1000.0])
     ending = Access(
-        Server(base=server.base, reach=ANYWHERE), GivenToken(TOKEN, lambda: next(times))
+        Server(base=server.base, reach=ANYWHERE),
+        GivenToken(TOKEN, Deadline(1, lambda: next(elapsed))),
     )
 
     found = ask(server, to=ending)
@@ -470,7 +473,7 @@ def test_no_cookie_is_kept(server: Faulty) -> None:
     )
     client = FhirClient(most_bytes=MOST_BYTES, most_pages=1)
     for _ in range(2):
-        client.ask(access(server.base), QUERY, countdown(20))
+        client.ask(access(server.base), QUERY, Deadline(20))
 
     assert list(client._transport(ANYWHERE)._session.cookies) == []
 

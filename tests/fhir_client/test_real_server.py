@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from cds_service.clock import countdown, system_clock
+from cds_service.clock import Deadline, system_clock
 from cds_service.fhir_client.client import Access, FhirClient, NoToken
 from cds_service.fhir_client.failures import NoOwnToken
 from cds_service.fhir_client.key_rotation import add_key
@@ -78,18 +78,18 @@ def test_bs_003_a_token_signed_for_is_given_and_opens_what_it_is_for(
     queries = (f"Patient/{PATIENT}", f"Observation?patient={PATIENT}")
     bearer = own_tokens(KeyFile(keys), system_clock).bearer(server, queries)
 
-    found = [http.ask(Access(server, bearer), one, countdown(30)) for one in queries]
+    found = [http.ask(Access(server, bearer), one, Deadline(30)) for one in queries]
 
     assert [one.failure for one in found] == [None, None]
     assert f"{ALT}" in found[1].pages[0].body.decode()
-    other = http.ask(Access(server, bearer), f"Condition?patient={PATIENT}", countdown(30))
+    other = http.ask(Access(server, bearer), f"Condition?patient={PATIENT}", Deadline(30))
     assert other.failure == "forbidden"
 
 
 def test_without_a_token_it_lets_nobody_in(protected: str) -> None:
     server = Server(base=protected, reach=ANYWHERE)
 
-    found = fhir_client().ask(Access(server, NoToken()), f"Patient/{PATIENT}", countdown(30))
+    found = fhir_client().ask(Access(server, NoToken()), f"Patient/{PATIENT}", Deadline(30))
 
     assert found.failure == "unauthorized"
 
@@ -101,7 +101,7 @@ def test_a_key_that_is_not_registered_gets_no_token(protected: str, tmp_path: Pa
     bearer = own_tokens(KeyFile(path), system_clock).bearer(server, ("Patient/1",))
 
     with pytest.raises(NoOwnToken) as caught:
-        bearer.token(countdown(30))
+        bearer.token(Deadline(30))
     assert caught.value.reason == "invalid_client"
 
 
@@ -177,7 +177,7 @@ def test_hundreds_of_results_come_in_pages() -> None:
         server = Server(base=base, reach=ANYWHERE)
         query = f"Observation?patient={PATIENT}&_sort=-date&_count=200"
 
-        found = fhir_client().ask(Access(server, NoToken()), query, countdown(60))
+        found = fhir_client().ask(Access(server, NoToken()), query, Deadline(60))
 
     assert (len(found.pages), found.failure, found.ignored) == (3, None, frozenset())
     ids = {e["resource"]["id"] for page in found.pages for e in json.loads(page.body)["entry"]}

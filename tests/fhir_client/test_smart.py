@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cds_service.cli import cli
-from cds_service.clock import countdown
+from cds_service.clock import Deadline
 from cds_service.fhir_client.access import access_for_call
 from cds_service.fhir_client.client import Access, FhirClient, GivenToken, NoToken
 from cds_service.fhir_client.failures import REASONS, Failed, NoOwnToken
@@ -93,7 +93,7 @@ def reason(call: Callable[[], object]) -> tuple[str, str]:
 def test_bs_006_bs_007_the_request_proves_who_asks(
     server: Faulty, keys: KeyFile, algorithm: Any
 ) -> None:
-    assert bearer(server, keys, algorithm=algorithm).token(countdown(20)) == "token-1"
+    assert bearer(server, keys, algorithm=algorithm).token(Deadline(20)) == "token-1"
 
     (form,) = (one.parameters for one in server.asked if one.path == "token")
     assertion = form["client_assertion"]
@@ -116,7 +116,7 @@ def test_bs_006_bs_007_the_request_proves_who_asks(
 
 def test_bs_006_no_assertion_is_used_twice(server: Faulty, keys: KeyFile) -> None:
     own = bearer(server, keys)
-    own.renewed(own.token(countdown(20)), countdown(20))
+    own.renewed(own.token(Deadline(20)), Deadline(20))
 
     ids = [
         jwt.decode(one.parameters["client_assertion"], options={"verify_signature": False})["jti"]
@@ -133,7 +133,7 @@ def test_bs_009_a_token_serves_until_shortly_before_its_end(server: Faulty, keys
     seen = []
     for seconds in (0, 200, 280, 281, 900):
         time.now = NOW + timedelta(seconds=seconds)
-        seen.append(own.token(countdown(20)))
+        seen.append(own.token(Deadline(20)))
 
     assert seen == ["token-1", "token-1", "token-2", "token-2", "token-3"]
 
@@ -142,7 +142,7 @@ def test_bs_009_a_token_serves_until_shortly_before_its_end(server: Faulty, keys
 def test_bs_009_an_odd_life_does_no_harm(server: Faulty, keys: KeyFile, life: object) -> None:
     server.answers["token"] = Reply(granted("token", expires_in=life))
 
-    assert bearer(server, keys).token(countdown(20)) == "token"
+    assert bearer(server, keys).token(Deadline(20)) == "token"
 
 
 def test_bs_009_many_threads_ask_once(server: Faulty, keys: KeyFile) -> None:
@@ -152,7 +152,7 @@ def test_bs_009_many_threads_ask_once(server: Faulty, keys: KeyFile) -> None:
 
     def ask() -> None:
         together.wait()
-        seen.append(own.token(countdown(20)))
+        seen.append(own.token(Deadline(20)))
 
     threads = [Thread(target=ask) for _ in range(8)]
     for one in threads:
@@ -172,11 +172,11 @@ def test_bs_009_a_refused_token_is_renewed_once(server: Faulty, keys: KeyFile) -
     client = FhirClient(most_bytes=100_000, most_pages=5)
     access = Access(described(server), bearer(server, keys))
 
-    found = client.ask(access, QUERIES[1], countdown(20))
+    found = client.ask(access, QUERIES[1], Deadline(20))
 
     assert found.failure is None
     server.answers["Observation"] = Reply(status=401)
-    assert client.ask(access, QUERIES[1], countdown(20)).failure == "unauthorized"
+    assert client.ask(access, QUERIES[1], Deadline(20)).failure == "unauthorized"
     assert server.paths().count("token") == 3
 
 
@@ -216,7 +216,7 @@ def test_bs_008_a_server_of_version_1_is_asked_in_its_words(server: Faulty, keys
         Reply(granted("token", scope="system/Observation.read system/Patient.read")),
     )
 
-    assert bearer(server, keys).token(countdown(20)) == "token"
+    assert bearer(server, keys).token(Deadline(20)) == "token"
     assert [one.parameters["scope"] for one in server.asked if one.path == "token"] == [
         SCOPES,
         "system/Observation.read system/Patient.read",
@@ -229,7 +229,7 @@ def test_bs_008_a_server_that_says_so_is_asked_in_version_1_at_once(
     server.answers[CONFIGURATION] = Reply(
         {"token_endpoint": f"{server.base}/token", "capabilities": ["permission-v1"]}
     )
-    bearer(server, keys).token(countdown(20))
+    bearer(server, keys).token(Deadline(20))
 
     (scope,) = [one.parameters["scope"] for one in server.asked if one.path == "token"]
     assert scope == "system/Observation.read system/Patient.read"
@@ -237,10 +237,10 @@ def test_bs_008_a_server_that_says_so_is_asked_in_version_1_at_once(
 
 def test_bs_008_fewer_scopes_are_used_and_none_are_of_no_use(server: Faulty, keys: KeyFile) -> None:
     server.answers["token"] = Reply(granted("token", scope="system/Patient.rs"))
-    assert bearer(server, keys).token(countdown(20)) == "token"
+    assert bearer(server, keys).token(Deadline(20)) == "token"
 
     server.answers["token"] = Reply(granted("token", scope="system/Device.rs"))
-    assert reason(lambda: bearer(server, keys).token(countdown(20)))[0] == "fewer-scopes"
+    assert reason(lambda: bearer(server, keys).token(Deadline(20)))[0] == "fewer-scopes"
 
 
 def test_bs_008_what_was_not_granted_is_not_asked_for_and_not_taken_for_nothing(
@@ -251,7 +251,7 @@ def test_bs_008_what_was_not_granted_is_not_asked_for_and_not_taken_for_nothing(
     client = FhirClient(most_bytes=100_000, most_pages=5)
     access = Access(described(server), bearer(server, keys))
 
-    failures = [client.ask(access, one, countdown(20)).failure for one in QUERIES]
+    failures = [client.ask(access, one, Deadline(20)).failure for one in QUERIES]
 
     assert failures == [None, "forbidden"]
     assert "Observation" not in server.paths()
@@ -262,7 +262,7 @@ def test_scopes_of_the_servers_file_are_asked_for_as_they_are(
 ) -> None:
     server.answers["token"] = Reply(granted("token", scope="a b"))
 
-    assert bearer(server, keys, scopes=("a", "b")).token(countdown(20)) == "token"
+    assert bearer(server, keys, scopes=("a", "b")).token(Deadline(20)) == "token"
     assert server.asked[-1].parameters["scope"] == "a b"
 
 
@@ -302,7 +302,7 @@ def test_bs_004_what_a_server_says_of_its_tokens_is_checked(
     answer, said = DISCOVERY[name]
     server.answers[CONFIGURATION] = answer(server)
 
-    assert reason(lambda: bearer(server, keys).token(countdown(20)))[0] == said
+    assert reason(lambda: bearer(server, keys).token(Deadline(20)))[0] == said
     assert "token" not in server.paths()
 
 
@@ -333,7 +333,7 @@ def test_bs_011_what_is_no_token_has_its_reason_and_shows_nothing(
     server.answers["token"] = reply
 
     with pytest.raises(NoOwnToken) as caught:
-        bearer(server, keys).token(countdown(20))
+        bearer(server, keys).token(Deadline(20))
 
     assert (caught.value.reason, caught.value.word) == (said, "no-own-token")
     assert "canary" not in str(caught.value) + caught.value.said
@@ -343,14 +343,14 @@ def test_bs_011_what_is_no_token_has_its_reason_and_shows_nothing(
 def test_bs_011_the_type_of_a_token_ignores_case(server: Faulty, keys: KeyFile, kind: str) -> None:
     server.answers["token"] = Reply(granted("token", token_type=kind))
 
-    assert bearer(server, keys).token(countdown(20)) == "token"
+    assert bearer(server, keys).token(Deadline(20)) == "token"
 
 
 def test_a_token_server_that_hangs_is_late(server: Faulty, keys: KeyFile) -> None:
     server.answers["token"] = Reply(granted("token"), hang=True)
 
     with pytest.raises(Failed) as caught:
-        bearer(server, keys).token(countdown(0.3))
+        bearer(server, keys).token(Deadline(0.3))
     assert caught.value.word == "late"
 
 
@@ -361,7 +361,7 @@ def test_a_server_that_refused_is_not_asked_again_at_once(server: Faulty, keys: 
 
     for seconds in (0, 1, 6):
         time.now = NOW + timedelta(seconds=seconds)
-        assert reason(lambda: own.token(countdown(20)))[0] == "invalid_client"
+        assert reason(lambda: own.token(Deadline(20)))[0] == "invalid_client"
 
     assert server.paths().count("token") == 2
 
@@ -371,14 +371,14 @@ def test_a_token_server_that_hangs_does_not_cost_every_call_its_time(
 ) -> None:
     own = bearer(server, keys)
     server.answers["token"] = Reply(granted("token"), hang=True)
-    times = iter([20.0, 20.0, 20.0])  # the first steps have time; then there is hardly any
+    elapsed = iter([0.0] * 3)  # the first steps have time; then there is hardly any
 
     with pytest.raises(Failed) as caught:
-        own.token(lambda: next(times, 0.3))
+        own.token(Deadline(20, lambda: next(elapsed, 19_700.0)))
     assert caught.value.word == "late"
 
     with pytest.raises(NoOwnToken) as caught_again:
-        own.token(countdown(20))
+        own.token(Deadline(20))
     assert caught_again.value.word == "late"
     assert server.paths().count("token") == 1
 
@@ -387,13 +387,13 @@ def test_without_a_key_that_signs_nothing_is_asked(server: Faulty, tmp_path: Pat
     path = tmp_path / "keys.json"
     add_key(path, "ES384", NOW, NOW + timedelta(days=1))
 
-    assert reason(lambda: bearer(server, KeyFile(path)).token(countdown(20)))[0] == "no-key"
+    assert reason(lambda: bearer(server, KeyFile(path)).token(Deadline(20)))[0] == "no-key"
     assert "token" not in server.paths()
 
 
 def test_the_token_shows_nowhere(server: Faulty, keys: KeyFile) -> None:
     tokens = tokens_of(keys)
-    grant = tokens.grant(described(server), types_of(QUERIES), countdown(20))
+    grant = tokens.grant(described(server), types_of(QUERIES), Deadline(20))
 
     assert grant.token not in repr(grant)
 
@@ -409,7 +409,7 @@ OPEN = Server(base="https://fhir.example/r4", client_id="lab-cds")
 def access(
     server: Server, authorization: Authorization | None, tokens: Tokens | None
 ) -> Access | None:
-    return access_for_call(server, authorization, lambda: 0.0, tokens, QUERIES)
+    return access_for_call(server, authorization, Deadline(20), tokens, QUERIES)
 
 
 def test_bs_012_a_call_with_a_token_is_answered_with_that_token(keys: KeyFile) -> None:
@@ -448,7 +448,7 @@ def test_a_token_in_the_clear_is_refused_even_if_it_is_asked_for(keys: KeyFile) 
 
     own = tokens_of(keys).bearer(server, QUERIES)
 
-    assert reason(lambda: own.token(countdown(20)))[0] == "in-the-clear"
+    assert reason(lambda: own.token(Deadline(20)))[0] == "in-the-clear"
 
 
 # The command

@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from cds_service.clock import countdown
+from cds_service.clock import Deadline
 from cds_service.outgoing.reach import Closed, Reach
 from cds_service.outgoing.transport import Call, Hopeless, TooLate, Transport, Unanswered
 from tests.conformance.test_tls import make_certificate
@@ -71,7 +71,7 @@ def test_a_connection_is_used_again(server: Tls) -> None:
     server.answers = [OK, OK, OK]
     transport = Transport(HERE)
 
-    bodies = [transport.send(call(server.port), countdown(20)).body for _ in range(3)]
+    bodies = [transport.send(call(server.port), Deadline(20)).body for _ in range(3)]
 
     assert bodies == [b"ok"] * 3
     assert server.connections == 1
@@ -80,13 +80,13 @@ def test_a_connection_is_used_again(server: Tls) -> None:
 def test_a_server_that_says_nothing_on_a_used_connection_is_cut_off(server: Tls) -> None:
     server.answers = [OK, OK[:20]]
     transport = Transport(HERE)
-    transport.send(call(server.port), countdown(20))
+    transport.send(call(server.port), Deadline(20))
 
     with pytest.raises(TooLate):
-        transport.send(call(server.port), countdown(0.3))
+        transport.send(call(server.port), Deadline(0.3))
 
     server.answers = [OK]
-    assert transport.send(call(server.port), countdown(20)).body == b"ok"
+    assert transport.send(call(server.port), Deadline(20)).body == b"ok"
 
 
 def test_a_handshake_without_end_is_cut_off(server: Tls) -> None:
@@ -94,7 +94,7 @@ def test_a_handshake_without_end_is_cut_off(server: Tls) -> None:
         create_server(("127.0.0.1", 0)) as silent,  # takes connections and never speaks
         pytest.raises(TooLate),
     ):
-        Transport(HERE).send(call(silent.getsockname()[1]), countdown(0.3))
+        Transport(HERE).send(call(silent.getsockname()[1]), Deadline(0.3))
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(
@@ -104,7 +104,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
     server.answers = [OK]
 
     with pytest.raises(Hopeless, match="SSL"):
-        Transport(HERE).send(call(server.port), countdown(20))
+        Transport(HERE).send(call(server.port), Deadline(20))
 
 
 def test_a_certificate_for_another_name_is_refused(server: Tls) -> None:
@@ -112,14 +112,14 @@ def test_a_certificate_for_another_name_is_refused(server: Tls) -> None:
     other = Call(url=f"https://localhost:{server.port}/x", headers={}, most_bytes=1000)
 
     with pytest.raises(Hopeless, match="SSL"):
-        Transport(HERE).send(other, countdown(20))
+        Transport(HERE).send(other, Deadline(20))
 
 
 def test_what_is_closed_is_said_before_anything_is_sent(server: Tls) -> None:
     with pytest.raises(Closed, match="this machine"):
-        Transport(Reach()).send(call(server.port), countdown(20))
+        Transport(Reach()).send(call(server.port), Deadline(20))
     with pytest.raises(Closed, match="https"):
-        Transport(Reach(private=True)).send(call(server.port, "http"), countdown(20))
+        Transport(Reach(private=True)).send(call(server.port, "http"), Deadline(20))
     assert server.connections == 0
 
 
@@ -128,7 +128,7 @@ def test_the_reason_names_no_address(server: Tls) -> None:
         port = gone.getsockname()[1]
 
     with pytest.raises(Unanswered) as caught:
-        Transport(HERE).send(call(port), countdown(20))
+        Transport(HERE).send(call(port), Deadline(20))
     assert str(caught.value) == "the connection failed (ConnectionRefusedError)"
 
 
@@ -140,5 +140,5 @@ def test_what_cannot_be_sent_is_hopeless(server: Tls) -> None:
     )
 
     with pytest.raises(Hopeless) as caught:
-        Transport(HERE).send(odd, countdown(20))
+        Transport(HERE).send(odd, Deadline(20))
     assert "Bearer" not in str(caught.value)
