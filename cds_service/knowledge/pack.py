@@ -20,7 +20,7 @@ from cds_service.knowledge.explainers import by_language
 from cds_service.knowledge.files import Document
 from cds_service.knowledge.folders import SINGLE, PackFiles, pack_folders, read_files
 from cds_service.knowledge.model import CardText, Pack
-from cds_service.knowledge.phrases import MarkerWords, Phrases, Vocabulary
+from cds_service.knowledge.phrases import Phrases
 from cds_service.knowledge.problems import Mark, Problem
 from cds_service.knowledge.read_markers import (
     all_units,
@@ -41,6 +41,7 @@ from cds_service.knowledge.shapes import (
     PackShape,
     RuleShape,
 )
+from cds_service.knowledge.vocabulary import MarkerWords, Vocabulary
 
 NOBODY_YET = "nobody yet"  # `approved by:` of a pack that no clinician has approved
 ModelT = TypeVar("ModelT", bound=BaseModel)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from cds_service.knowledge.files import Data, Document, Where
-from cds_service.knowledge.phrases import NUMBER
+from cds_service.knowledge.vocabulary import NUMBER
 
 SLASH = " / "
 _LINE = re.compile(r"line ([1-9][0-9]*)")

@@ -28,8 +28,9 @@ from cds_service.knowledge.model import (
     Near,
     Pairing,
 )
-from cds_service.knowledge.phrases import NUMBER, MarkerWords, Phrases
+from cds_service.knowledge.phrases import Phrases
 from cds_service.knowledge.shapes import CodeShape, FactorShape, LimitShape, MarkerShape
+from cds_service.knowledge.vocabulary import NUMBER, MarkerWords
 
 _RANGE = re.compile(rf"({NUMBER}) to ({NUMBER})(?: (\S+))?")
 _AMOUNT = re.compile(rf"({NUMBER})(?: (\S+))?")

@@ -20,7 +20,7 @@ from cds_service.knowledge.model import (
     Reading,
     Reason,
 )
-from cds_service.knowledge.phrases import NUMBER, Phrases
+from cds_service.knowledge.phrases import Phrases
 from cds_service.knowledge.problems import nearest
 from cds_service.knowledge.shapes import (
     ConditionCodeShape,
@@ -29,6 +29,7 @@ from cds_service.knowledge.shapes import (
     MedicineShape,
     OrderShape,
 )
+from cds_service.knowledge.vocabulary import NUMBER
 
 _CALLED = re.compile(rf"(at least|above) ({NUMBER})")
 _WORD = re.compile(r"[a-z0-9:.-]+")  # a reason is a word, so that it can be counted and logged

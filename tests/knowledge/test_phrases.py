@@ -37,7 +37,8 @@ from cds_service.knowledge.conditions import (
 )
 from cds_service.knowledge.conditions import TestedBefore as Before  # pytest would collect it
 from cds_service.knowledge.files import Data, Document
-from cds_service.knowledge.phrases import MarkerWords, Phrases, Vocabulary
+from cds_service.knowledge.phrases import Phrases
+from cds_service.knowledge.vocabulary import MarkerWords, Vocabulary
 
 LIMITS: tuple[LimitKind, ...] = get_args(LimitKind)
 FACTORS = {"U/L": Fraction(1), "kU/L": Fraction(1000), "umol/L": 1 / Fraction("17.104")}
