@@ -96,13 +96,14 @@ def read_key(jwk: Mapping[str, object]) -> Key:
     made_of = {name: jwk.get(name) for name in _MADE_OF[kind]}
     if not all(isinstance(value, str) and value.isascii() for value in made_of.values()):
         raise UnusableKey(f"{', '.join(made_of)} must be texts")
+    public = _public(kind, made_of)
     return Key(
         kid=kid,
         kind=kind,
         curve=str(jwk["crv"]) if "crv" in made_of else "",
         algorithm=algorithm,
-        thumbprint=_thumbprint({"kty": kind, **made_of}),
-        public=_public(kind, made_of),
+        thumbprint=_thumbprint(kind, public),
+        public=public,
     )
 
 
@@ -139,6 +140,9 @@ def _public(kind: str, made_of: Mapping[str, object]) -> Any:
     return public
 
 
-def _thumbprint(members: Mapping[str, object]) -> str:
-    text = json.dumps(members, sort_keys=True, separators=(",", ":"))
+def _thumbprint(kind: str, public: Any) -> str:
+    """RFC 7638 over the members as the key itself gives them, however its JWK spells them."""
+    members = _READERS[kind].to_jwk(public, as_dict=True)
+    made_of = {name: members[name] for name in ("kty", *_MADE_OF[kind])}
+    text = json.dumps(made_of, sort_keys=True, separators=(",", ":"))
     return urlsafe_b64encode(sha256(text.encode()).digest()).rstrip(b"=").decode()

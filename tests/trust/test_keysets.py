@@ -20,7 +20,7 @@ from cds_service.trust import fetch as fetching
 from cds_service.trust.fetch import MOST_BYTES, Fetched, FetchError, fetch
 from cds_service.trust.jwk import UnusableKey, read_key, read_key_set
 from cds_service.trust.keysets import KeySets, KeysUnavailable, life_of
-from tests.trust.signing import Site, es384, refused, registration, rs384, site
+from tests.trust.signing import Signer, Site, es384, refused, registration, rs384, site
 from tests.trust.trap import Trap, key_set, trap
 from tests.web.calls import NOW
 
@@ -430,6 +430,25 @@ def test_a_key_that_cannot_be_read_costs_itself_alone() -> None:
 def test_a_key_says_why_it_cannot_be_used(change: dict[str, Any], said: str) -> None:
     with pytest.raises(UnusableKey, match=said):
         read_key({**es384().jwk, **change})
+
+
+@pytest.mark.parametrize(
+    ("signer", "change"),
+    [
+        (es384(), {"x": es384().jwk["x"] + "="}),
+        (es384(), {"y": es384().jwk["y"][:7] + "\n" + es384().jwk["y"][7:]}),
+        (rs384(), {"n": "AAAA" + rs384().jwk["n"]}),
+        (rs384(), {"e": "AAEAAQ"}),
+    ],
+    ids=["padded", "newline", "leading zeros", "exponent"],
+)
+def test_a_key_has_one_thumbprint_however_it_is_spelled(
+    signer: Signer, change: dict[str, Any]
+) -> None:
+    """By thumbprint a compromised key is known: RFC 7638, section 3.3, wants one spelling."""
+    as_it_should_be = read_key(signer.jwk)
+
+    assert read_key({**signer.jwk, **change}).thumbprint == as_it_should_be.thumbprint
 
 
 def test_a_short_rsa_key_is_none() -> None:

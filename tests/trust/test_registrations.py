@@ -26,6 +26,7 @@ SANDBOX_KEY = {
     "x": "QWI9fI8TcNtdikhVs_M1N_Szb7BOj19etvIKfrQMa9k",
     "y": "jDkhk_Z2RZZ5L5rN4vd1_i-RJLn3EfEhDcy7iFBg--I",
 }
+SANDBOX_KEY_SPELLED_OTHERWISE = {**SANDBOX_KEY, "x": SANDBOX_KEY["x"] + "="}  # the same point
 
 
 def written(folder: Path, text: str) -> Path:
@@ -174,6 +175,7 @@ def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
         ({"issuer": "sandbox.cds-hooks.org"}, "R106"),
         ({"jku": ["https://sandbox.cds-hooks.org/.well-known/jwks.json"]}, "R106"),
         ({"keys": [SANDBOX_KEY], "algorithms": ["ES256"]}, "R106"),
+        ({"keys": [SANDBOX_KEY_SPELLED_OTHERWISE], "algorithms": ["ES256"]}, "R106"),
     ],
 )
 def test_what_a_registration_must_not_say(
