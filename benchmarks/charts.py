@@ -17,8 +17,8 @@ from typing import Any
 
 import orjson
 
-from cds_service.knowledge.codes import LOINC
-from cds_service.knowledge.model import Marker, Pack
+from cds_service.knowledge.model.code_systems import LOINC
+from cds_service.knowledge.model.pack import Marker, Pack
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 SIZES = (5, 50, 500)

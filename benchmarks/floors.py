@@ -14,7 +14,7 @@ import orjson
 from flask import Flask, Response, request
 
 from cds_service.settings import Settings
-from cds_service.web.bridge import Bridge, Environ
+from cds_service.web.server.rsgi import Bridge, Environ
 
 Wsgi: TypeAlias = Any
 _ENVIRON = {

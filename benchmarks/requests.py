@@ -16,7 +16,7 @@ from uuid import UUID
 
 from benchmarks.charts import chart
 from cds_service.clock import system_clock
-from cds_service.knowledge.model import Pack
+from cds_service.knowledge.model.pack import Pack
 
 _JSON = "application/json"
 _SIZES = (0, 1, 5, 20)

@@ -23,7 +23,7 @@ from time import perf_counter
 
 from benchmarks.requests import Sent, requests
 from benchmarks.served import Server, memory_of, running
-from cds_service.knowledge.site import load_packs_at
+from cds_service.knowledge.site.overlay import load_packs_at
 from cds_service.settings import Settings, cards_folder
 
 _ENVIRONMENT = {"CDS_LOG_LEVEL": "error"}

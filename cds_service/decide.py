@@ -10,12 +10,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cds_service.knowledge.conditions import AllOf
-from cds_service.knowledge.model import INDICATORS, PATIENT, Pack
+from cds_service.knowledge.model.conditions import AllOf
+from cds_service.knowledge.model.pack import INDICATORS, PATIENT, Pack
 from cds_service.labs.facts import FactFinders, fact_finders, facts_of, facts_ordered
 from cds_service.labs.frames import NO_RESULT, Chooser, Frame, by_marker, mark_hemolysed
 from cds_service.labs.patient import person_on
-from cds_service.labs.record import LabResult, PatientRecord, SetAside
+from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
 from cds_service.rules.answer import (
     CompiledRule,
     Decision,

@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 import requests
 
-from cds_service.knowledge.model import Example, Pack, Service
+from cds_service.knowledge.model.pack import Example, Pack, Service
 from cds_service.settings import environment_with
-from cds_service.trials.given import request_of
+from cds_service.trials.synthetic_request import request_of
 
 _WIDTH = 96
 _INDENT = "    "

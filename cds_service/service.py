@@ -14,20 +14,20 @@ from zoneinfo import ZoneInfo
 from cds_service.clock import NO_DEADLINE, Deadline
 from cds_service.decide import Evaluation, Outcome, Program, compile_pack, evaluate, settle
 from cds_service.errors import MissingData, RequestError, UnknownService
-from cds_service.explain import explain
+from cds_service.explanation.decisions import explain
 from cds_service.fhir.bundles import Fetched
 from cds_service.fhir.resources import Observation
 from cds_service.hooks.discovery import OBSERVATIONS, prefetch_of, rules_of, write_discovery
 from cds_service.hooks.request import HookRequest
 from cds_service.hooks.response import EXPLANATION_EXTENSION, REQUEST_EXTENSION, Card, HookResponse
-from cds_service.intake.codes import Claims
+from cds_service.intake.marker_lookup import Claims
 from cds_service.intake.material import Material, kinds_sent, material_from_request
-from cds_service.intake.record import read_record
+from cds_service.intake.read_record import read_record
 from cds_service.intake.times import Times, sent_time
-from cds_service.knowledge.folders import PackFiles, pack_folders
-from cds_service.knowledge.lock import Lock, read_lock
-from cds_service.knowledge.model import Pack
-from cds_service.knowledge.site import load_library_at
+from cds_service.knowledge.checking.lock import Lock, read_lock
+from cds_service.knowledge.model.pack import Pack
+from cds_service.knowledge.reading.folder import PackFiles, pack_folders
+from cds_service.knowledge.site.overlay import load_library_at
 from cds_service.render import CardTemplates, compile_cards, render
 from cds_service.render.profiles import in_profile
 from cds_service.rules.answer import DecisionKey

@@ -14,9 +14,9 @@ from cds_service.decide import (
     compile_pack,
     decide,
 )
-from cds_service.knowledge.conditions import Compare, FactIs, MeasureCompare, Number
-from cds_service.knowledge.model import PATIENT, Pack, Reason, Rule
-from cds_service.labs.record import LabResult, Patient, PatientRecord, Recorded, SetAside
+from cds_service.knowledge.model.conditions import Compare, FactIs, MeasureCompare, Number
+from cds_service.knowledge.model.pack import PATIENT, Pack, Reason, Rule
+from cds_service.labs.patient_record import LabResult, Patient, PatientRecord, Recorded, SetAside
 from cds_service.rules.answer import Decision, Proposal, Withheld
 from tests.knowledge.letters import letters
 from tests.labs.patients import ADULT, NOW, hours, named, record, result

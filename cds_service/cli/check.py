@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from cds_service.knowledge.folders import PackFiles
-    from cds_service.knowledge.problems import Format, Problem
-    from cds_service.knowledge.site_file import SiteFile
+    from cds_service.knowledge.reading.folder import PackFiles
+    from cds_service.knowledge.site.file import SiteFile
+    from cds_service.sourcefile.diagnostics import Format, Problem
 
 FOLDER = click.argument(
     "folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
@@ -57,8 +57,8 @@ def check(
       cds-service check cards/liver --nudge
       cds-service check cards --format sarif > problems.sarif
     """
-    from cds_service.knowledge.folders import pack_folders, read_files
-    from cds_service.knowledge.site_file import no_such_pack
+    from cds_service.knowledge.reading.folder import pack_folders, read_files
+    from cds_service.knowledge.site.file import no_such_pack
 
     place, shown = _place(folder)
     folders = pack_folders(place)
@@ -86,7 +86,7 @@ def check(
 
 def _tell(problems: list["Problem"], told: list[str], style: "Format") -> None:
     """Print everything; any problem ends the command with exit code 1."""
-    from cds_service.knowledge.problems import print_problems
+    from cds_service.sourcefile.diagnostics import print_problems
 
     if problems or style != "text":
         click.echo(print_problems(problems, style))
@@ -109,7 +109,7 @@ def _place(folder: Path | None) -> tuple[Path, str]:
 
 def _site(site_file: Path | None, *, given: bool) -> "SiteFile | None":
     """The site file of the command, or for the configured packs the configured one."""
-    from cds_service.knowledge.site_file import read_site
+    from cds_service.knowledge.site.file import read_site
     from cds_service.settings import load_settings
 
     if site_file is None and not given:
@@ -125,7 +125,7 @@ def _id_of(files: "PackFiles") -> str:
 
 def _check_site(files: "PackFiles", site: "SiteFile") -> tuple[list["Problem"], list[str]]:
     """The problems of a site file, and what it made of the cases of the pack."""
-    from cds_service.trials.site import check_site
+    from cds_service.trials.site_check import check_site
 
     report, shape = check_site(files, site), site.shape
     told = [
@@ -144,8 +144,8 @@ def _check_site(files: "PackFiles", site: "SiteFile") -> tuple[list["Problem"], 
 def _check_pack(
     files: "PackFiles", folder: Path, *, nudge: bool, processes: int | None
 ) -> tuple[list["Problem"], str]:
-    from cds_service.knowledge.lock import check_lock, read_lock
-    from cds_service.knowledge.pack import build_pack
+    from cds_service.knowledge.checking.lock import check_lock, read_lock
+    from cds_service.knowledge.reading.build import build_pack
     from cds_service.trials.run import check_cases, read_trials
 
     pack, problems = build_pack(files)
@@ -191,10 +191,10 @@ def lock(folder: Path | None) -> None:
     Examples:
       cds-service lock cards/liver
     """
-    from cds_service.knowledge.folders import pack_folders, read_files
-    from cds_service.knowledge.lock import RENEW, check_lock, read_lock, write_lock
-    from cds_service.knowledge.pack import build_pack
-    from cds_service.knowledge.problems import print_problems
+    from cds_service.knowledge.checking.lock import RENEW, check_lock, read_lock, write_lock
+    from cds_service.knowledge.reading.build import build_pack
+    from cds_service.knowledge.reading.folder import pack_folders, read_files
+    from cds_service.sourcefile.diagnostics import print_problems
 
     place, shown = _place(folder)
     for pack_folder in pack_folders(place):

@@ -21,8 +21,8 @@ def docs(folder: Path, check: bool) -> None:
       cds-service docs
       cds-service docs --check
     """
-    from cds_service.pages.catalogue import Catalogue
-    from cds_service.pages.documents import documents, is_ours
+    from cds_service.catalogue.markdown import documents, is_ours
+    from cds_service.catalogue.rules import Catalogue
     from cds_service.service import load_knowledge
     from cds_service.settings import load_settings
 

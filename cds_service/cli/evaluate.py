@@ -40,7 +40,7 @@ def evaluate(
     Exit codes: 0 evaluated; 1 the file cannot be read, or --strict found something.
     """
     from cds_service.clock import system_clock
-    from cds_service.intake.documents import materials_from_document, read_resources
+    from cds_service.intake.sources.file import materials_from_document, read_resources
     from cds_service.sandbox.diagnostics import faults
     from cds_service.service import load_knowledge
     from cds_service.settings import load_settings, no_color

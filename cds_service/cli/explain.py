@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 if TYPE_CHECKING:
-    from cds_service.knowledge.model import Change, Pack
+    from cds_service.knowledge.model.pack import Change, Pack
 
 
 @click.command()
@@ -27,7 +27,7 @@ def explain(name: str | None, as_json: bool) -> None:
     """
     import json
 
-    from cds_service.knowledge.site import load_packs_at
+    from cds_service.knowledge.site.overlay import load_packs_at
     from cds_service.knowledge.words import pack_in_words, rule_in_words
     from cds_service.settings import cards_folder, load_settings
 

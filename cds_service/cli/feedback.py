@@ -32,7 +32,7 @@ def feedback(context: click.Context, as_json: bool) -> None:
         return
     import msgspec
 
-    from cds_service.knowledge.site import load_packs_at
+    from cds_service.knowledge.site.overlay import load_packs_at
     from cds_service.settings import cards_folder, database_url, load_settings, no_color
     from cds_service.store import open_store
     from cds_service.store.report import report

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from cds_service.fhir_client.signing_keys import SigningKey, SigningKeys
+    from cds_service.smart.signing_keys import SigningKey, SigningKeys
 
 
 @click.group()
@@ -50,8 +50,8 @@ def new(algorithm: str, signs_from: str | None, as_json: bool) -> None:
     Exit codes: 0 made; 2 the file has problems.
     """
     from cds_service.clock import system_clock
-    from cds_service.fhir_client.key_rotation import add_key
-    from cds_service.fhir_client.signing_keys import ALGORITHMS, read_signing_keys
+    from cds_service.smart.key_rotation import add_key
+    from cds_service.smart.signing_keys import ALGORITHMS, read_signing_keys
 
     now = system_clock()
     chosen = next(one for one in ALGORITHMS if one == algorithm)
@@ -82,7 +82,7 @@ def list_(as_json: bool) -> None:
     Exit codes: 0 fine; 2 the file has problems.
     """
     from cds_service.clock import system_clock
-    from cds_service.fhir_client.signing_keys import read_signing_keys
+    from cds_service.smart.signing_keys import read_signing_keys
 
     now, found = system_clock(), read_signing_keys(_path())
     rows = [_described(one, found, now) for one in found.keys]
@@ -107,7 +107,7 @@ def retire(kid: str, anyway: bool) -> None:
     Exit codes: 0 retired; 1 no other key signs in its place; 2 there is no such key.
     """
     from cds_service.clock import system_clock
-    from cds_service.fhir_client.key_rotation import Needed, retire_key
+    from cds_service.smart.key_rotation import Needed, retire_key
 
     try:
         retire_key(_path(), kid, system_clock(), anyway=anyway)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from cds_service.knowledge.model import Pack
+    from cds_service.knowledge.model.pack import Pack
 
 # Hooks that Epic can call; the others are of no use to its analysts.
 _OF_EPIC = ("patient-view", "order-select", "order-sign")
@@ -34,7 +34,7 @@ def prefetch_sheet(as_json: bool) -> None:
       cds-service prefetch-sheet > sheet.md
       cds-service prefetch-sheet --json
     """
-    from cds_service.knowledge.site import load_packs_at
+    from cds_service.knowledge.site.overlay import load_packs_at
     from cds_service.settings import cards_folder, load_settings
 
     settings = load_settings()

@@ -12,8 +12,8 @@ from cds_service.cli.printable import printable, printable_in
 
 if TYPE_CHECKING:
     from cds_service.fhir_client.client import Access, FhirClient
-    from cds_service.sandbox.client import Tried, Trier
-    from cds_service.sandbox.people import People, Person
+    from cds_service.sandbox.patient_search import People, Person
+    from cds_service.sandbox.runner import Tried, Trier
     from cds_service.settings import Settings
 
 _MOST = 1000
@@ -58,7 +58,7 @@ def sandbox(
     Exit codes: 0 answered, 1 no such patient or one without an answer, 2 wrong use, 3 a server
     failed.
     """
-    from cds_service.sandbox.client import open_trier
+    from cds_service.sandbox.runner import open_trier
     from cds_service.settings import load_settings, no_color
 
     if sum(one is not None for one in (patient, search, count)) != 1:
@@ -85,8 +85,8 @@ def sandbox(
 
 def _fhir(settings: "Settings", base: str, count: int) -> "tuple[Access, FhirClient]":
     from cds_service.fhir_client.client import FhirClient
-    from cds_service.sandbox.client import servers_for
-    from cds_service.sandbox.gather import open_access
+    from cds_service.sandbox.fetch import open_access
+    from cds_service.sandbox.runner import servers_for
 
     client = FhirClient(
         most_bytes=settings.max_body_bytes,
@@ -108,7 +108,7 @@ def _people(
     """Whose cards to show; raises an error that says why there is nobody."""
     from cds_service.clock import Deadline
     from cds_service.errors import RequestError
-    from cds_service.sandbox.people import People, Person, find_people, is_id
+    from cds_service.sandbox.patient_search import People, Person, find_people, is_id
 
     if patient is not None:
         if not is_id(patient):

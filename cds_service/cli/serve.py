@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from cds_service.settings import Settings
-    from cds_service.web.bridge import Bridge
+    from cds_service.web.server.rsgi import Bridge
 
 _AT_THE_END = 30  # seconds for a worker to end what it does, before it is killed
 _CONNECTIONS_MORE = 1000  # those that wait between two requests, or are to be told 503
@@ -37,7 +37,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     """
     from cds_service.memory import with_hash_key
     from cds_service.settings import is_open, load_settings
-    from cds_service.web.guard import refuse_unsafe
+    from cds_service.web.access.open_mode import refuse_unsafe
 
     given = {"host": host, "port": port}
     changes = {name: value for name, value in given.items() if value is not None}
@@ -82,7 +82,7 @@ def _listen(settings: "Settings", workers: int) -> None:
 
 
 def _bridge(settings: "Settings", target: str) -> "Bridge":
-    from cds_service.web.bridge import Bridge
+    from cds_service.web.server.rsgi import Bridge
 
     app = _application(settings, target)
     return Bridge(app, settings, app.extensions["door"])
@@ -115,7 +115,7 @@ def demo(port: int, example_id: str | None, request_only: bool, once: bool) -> N
     """
     from cds_service import demo as show
     from cds_service.clock import system_clock
-    from cds_service.knowledge.site import load_packs_at
+    from cds_service.knowledge.site.overlay import load_packs_at
     from cds_service.settings import cards_folder, load_settings, no_color
 
     settings = load_settings()

@@ -11,9 +11,9 @@ import click
 from cds_service.cli.printable import printable
 
 if TYPE_CHECKING:
-    from cds_service.fhir_client.own_tokens import Tokens
     from cds_service.fhir_client.servers import Server
     from cds_service.settings import Settings
+    from cds_service.smart.token_cache import Tokens
 
 _PATIENCE = 10.0  # seconds for one server
 
@@ -40,7 +40,7 @@ def check(file: str | None, base: str | None, as_json: bool) -> None:
 
     Exit codes: 0 fine; 1 a server gave no token; 2 the file has problems.
     """
-    from cds_service.fhir_client.read_servers import load_servers
+    from cds_service.fhir_client.servers_file import load_servers
     from cds_service.settings import load_settings
     from cds_service.trust.clients import server_base
 
@@ -65,8 +65,8 @@ def check(file: str | None, base: str | None, as_json: bool) -> None:
 
 def _tokens(settings: "Settings") -> "Tokens | None":
     from cds_service.clock import system_clock
-    from cds_service.fhir_client.own_tokens import own_tokens
-    from cds_service.fhir_client.signing_keys import open_keys
+    from cds_service.smart.signing_keys import open_keys
+    from cds_service.smart.token_cache import own_tokens
 
     keys = open_keys(settings.signing_keys)
     return None if keys is None else own_tokens(keys, system_clock)
@@ -92,7 +92,7 @@ def _row(server: "Server", tokens: "Tokens | None", settings: "Settings") -> dic
 def _asked(server: "Server", tokens: "Tokens | None", settings: "Settings") -> dict[str, Any]:
     from cds_service.clock import Deadline
     from cds_service.fhir_client.failures import REASONS, Failed, NoOwnToken
-    from cds_service.fhir_client.scopes import missing
+    from cds_service.smart.scopes import missing
 
     if tokens is None:
         return {"failed": REASONS["no-keys"]}
@@ -113,7 +113,7 @@ def _asked(server: "Server", tokens: "Tokens | None", settings: "Settings") -> d
 
 def _queries(settings: "Settings") -> tuple[str, ...]:
     """Everything that hook calls may ask for, over all services."""
-    from cds_service.fhir_client.referred import MOST
+    from cds_service.fhir_client.references import MOST
     from cds_service.service import load_knowledge
 
     served = load_knowledge(settings).services.values()

@@ -11,8 +11,8 @@ from msgspec import Raw, Struct, ValidationError
 from msgspec.json import Decoder
 
 from cds_service.fhir.elements import NOTHING, Link, Many, many
+from cds_service.fhir.resource_types import RESOURCE_TYPES
 from cds_service.fhir.resources import Bundle, Entry, Resource
-from cds_service.fhir.types import RESOURCE_TYPES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from cds_service.fhir.elements import (
     Reference,
     Timing,
 )
-from cds_service.fhir.types import RESOURCE_TYPES
+from cds_service.fhir.resource_types import RESOURCE_TYPES
 
 _TAG = "resourceType"
 

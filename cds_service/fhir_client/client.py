@@ -28,7 +28,7 @@ from cds_service.fhir.resources import Bundle, OperationOutcome, Resource
 from cds_service.fhir_client.failures import Failed, of_status
 from cds_service.fhir_client.servers import Server
 from cds_service.log import log_crash
-from cds_service.outgoing.reach import Closed, Reach
+from cds_service.outgoing.address_policy import Closed, Reach
 from cds_service.outgoing.transport import (
     Answer,
     Call,

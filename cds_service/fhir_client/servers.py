@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from cds_service.outgoing.reach import Reach, is_this_machine
+from cds_service.outgoing.address_policy import Reach, is_this_machine
 from cds_service.trust.clients import Client, server_base
 
 SigningAlgorithm: TypeAlias = Literal["ES384", "RS384"]

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from msgspec.json import Encoder
 
 from cds_service.hooks.response import Message
-from cds_service.knowledge.model import Pack, Rule, Service
-from cds_service.knowledge.reads import needs_of
-from cds_service.knowledge.standing import standing
+from cds_service.knowledge.model.dependencies import needs_of
+from cds_service.knowledge.model.pack import Pack, Rule, Service
+from cds_service.knowledge.model.status import standing
 
 PATIENT = "patient"
 OBSERVATIONS = "observations"

@@ -11,8 +11,8 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 from msgspec.json import Encoder
 
-from cds_service.knowledge.model import Indicator
-from cds_service.knowledge.texts import SUMMARY_BELOW
+from cds_service.knowledge.model.pack import Indicator
+from cds_service.knowledge.reading.card_texts import SUMMARY_BELOW
 
 # By the specification every value is an object ("Extensions"); Epic's own are texts.
 Extension: TypeAlias = Mapping[str, Mapping[str, object] | str]

@@ -14,11 +14,11 @@ from cds_service.fhir.resources import (
     ServiceRequest,
 )
 from cds_service.fhir.tags import is_own_proposal
-from cds_service.intake.codes import pairs_of, texts_of
-from cds_service.intake.shelves import Shelves
+from cds_service.intake.marker_lookup import pairs_of, texts_of
+from cds_service.intake.resource_index import Shelves
 from cds_service.intake.times import Times
-from cds_service.knowledge.model import PRIORITIES, Priority
-from cds_service.labs.record import OpenOrder, Recorded
+from cds_service.knowledge.model.pack import PRIORITIES, Priority
+from cds_service.labs.patient_record import OpenOrder, Recorded
 
 Prescribed: TypeAlias = MedicationRequest | MedicationStatement
 

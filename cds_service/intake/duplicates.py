@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from cds_service.amounts import Interval
 from cds_service.intake.results import Read
-from cds_service.labs.record import LabResult, ResultStatus, SetAside
+from cds_service.labs.patient_record import LabResult, ResultStatus, SetAside
 
 _RANK: dict[ResultStatus, int] = {"preliminary": 0, "final": 1, "amended": 2, "corrected": 2}
 

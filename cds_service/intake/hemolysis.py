@@ -8,11 +8,11 @@ that only warns what hemolysis may do, does not say it.
 import re
 from collections.abc import Iterator
 
+from cds_service.fhir.deferred import concepts_in, notes_in
 from cds_service.fhir.elements import CodeableConcept
-from cds_service.fhir.later import concepts_in, notes_in
 from cds_service.fhir.resources import Measured, Observation, Specimen
-from cds_service.intake.codes import pairs_of, texts_of
-from cds_service.intake.shelves import Shelves
+from cds_service.intake.marker_lookup import pairs_of, texts_of
+from cds_service.intake.resource_index import Shelves
 
 _CODE = "HEM"  # HL7 v2 table 0493, specimen condition: hemolyzed
 _WORD = re.compile(r"ha?emoly[sz]\w*")

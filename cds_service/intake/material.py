@@ -14,7 +14,7 @@ from cds_service.fhir.decode import Unreadable
 from cds_service.fhir.elements import many
 from cds_service.fhir.resources import DiagnosticReport, Entry, Observation
 from cds_service.hooks.request import HookRequest
-from cds_service.intake.codes import Claims
+from cds_service.intake.marker_lookup import Claims
 
 Kind: TypeAlias = Literal[
     "Patient",

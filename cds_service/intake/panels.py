@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from cds_service.fhir.elements import Reference, many
 from cds_service.fhir.resources import DiagnosticReport, Observation, inside
+from cds_service.intake.resource_index import Shelves, local_name
 from cds_service.intake.results import Panel, Sheet
-from cds_service.intake.shelves import Shelves, local_name
 
 
 def sheets_of(shelves: Shelves) -> list[Sheet]:

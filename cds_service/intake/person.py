@@ -5,7 +5,7 @@ from datetime import date
 
 from cds_service.fhir.resources import Patient as Resource
 from cds_service.intake.times import span_of
-from cds_service.labs.record import Patient
+from cds_service.labs.patient_record import Patient
 
 
 def person_of(resource: Resource | None, patient_id: str, today: date) -> Patient:

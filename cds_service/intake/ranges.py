@@ -13,11 +13,11 @@ from math import ceil
 from typing import Literal
 
 from cds_service.fhir.elements import CodeableConcept, Quantity, ReferenceRange, many, was_sent
-from cds_service.intake.codes import pairs_of, texts_of
+from cds_service.intake.marker_lookup import pairs_of, texts_of
 from cds_service.intake.units import factor_of
 from cds_service.intake.values import Number, number_from, number_in
-from cds_service.knowledge.model import Marker
-from cds_service.labs.record import ReferenceRange as Limits
+from cds_service.knowledge.model.pack import Marker
+from cds_service.labs.patient_record import ReferenceRange as Limits
 
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _BETWEEN = re.compile(rf"{_NUMBER}\s*(?:-|–|—|to)\s*{_NUMBER}\s*(\D\S*(?:\s\S+)*)?")

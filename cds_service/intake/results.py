@@ -8,19 +8,19 @@ from datetime import datetime
 from typing import NamedTuple, TypeAlias, get_args
 
 from cds_service.amounts import Interval, compare, compared, exactly
+from cds_service.fhir.deferred import concepts_in, ranges_in
 from cds_service.fhir.elements import many, was_sent
-from cds_service.fhir.later import concepts_in, ranges_in
 from cds_service.fhir.resources import DiagnosticReport, Measured, Observation
-from cds_service.intake.codes import Claimed, Claims, first_code, pairs_of
 from cds_service.intake.hemolysis import is_hemolysed
+from cds_service.intake.marker_lookup import Claimed, Claims, first_code, pairs_of
 from cds_service.intake.ranges import limits_of
 from cds_service.intake.reasons import STATUSES, NotUsable
-from cds_service.intake.shelves import Shelves
+from cds_service.intake.resource_index import Shelves
 from cds_service.intake.times import Moment, Times, sent_time
 from cds_service.intake.units import unit_of
 from cds_service.intake.values import Value, value_of
-from cds_service.knowledge.model import Marker, Pack
-from cds_service.labs.record import LabResult, ResultStatus, Sent, SetAside
+from cds_service.knowledge.model.pack import Marker, Pack
+from cds_service.labs.patient_record import LabResult, ResultStatus, Sent, SetAside
 
 Panel: TypeAlias = Observation | DiagnosticReport
 

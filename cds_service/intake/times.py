@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from cds_service.fhir.elements import Timing
 from cds_service.fhir.resources import DiagnosticReport, Observation
-from cds_service.labs.record import Precision
+from cds_service.labs.patient_record import Precision
 
 _EARLIEST_YEAR = 1850  # before it stand the null dates of programs, such as 0001-01-01
 _LATEST_YEAR = 9998  # so that a day more is still a date

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from cds_service.intake.reasons import NotUsable
-from cds_service.knowledge.model import Marker
+from cds_service.knowledge.model.pack import Marker
 
 _ONE = Fraction(1)
 

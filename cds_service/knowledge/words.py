@@ -3,10 +3,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from cds_service.knowledge.conditions import AllOf, AnyOf, Condition
-from cds_service.knowledge.model import PATIENT, Change, Pack, Rule, Suggestion
-from cds_service.knowledge.site_words import site_lines
-from cds_service.knowledge.standing import approval
+from cds_service.knowledge.model.conditions import AllOf, AnyOf, Condition
+from cds_service.knowledge.model.pack import PATIENT, Change, Pack, Rule, Suggestion
+from cds_service.knowledge.model.status import approval
+from cds_service.knowledge.site.wording import site_lines
 
 _INDENT = "  "
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cds_service.amounts import Known
-from cds_service.knowledge.codes import ICD_10_CM, SNOMED
-from cds_service.knowledge.model import Fact, Pack
+from cds_service.knowledge.model.code_systems import ICD_10_CM, SNOMED
+from cds_service.knowledge.model.pack import Fact, Pack
 from cds_service.labs.patient import any_known
-from cds_service.labs.record import PatientRecord, Recorded
+from cds_service.labs.patient_record import PatientRecord, Recorded
 
 # Words by which a text says that something is not so, or is another's: it then says nothing here.
 _DENIED = re.compile(

@@ -11,11 +11,11 @@ from datetime import datetime, timedelta, tzinfo
 from fractions import Fraction
 
 from cds_service.amounts import compare, exactly
-from cds_service.knowledge.model import PATIENT, Marker, Pack
+from cds_service.knowledge.model.pack import PATIENT, Marker, Pack
 from cds_service.labs.facts import FactAnswer
 from cds_service.labs.limits import Limit, limit_of
 from cds_service.labs.patient import Person
-from cds_service.labs.record import LabResult, SetAside
+from cds_service.labs.patient_record import LabResult, SetAside
 
 NO_RESULT = "no-eligible-{marker}"
 HEMOLYSED = "hemolyzed-specimen"

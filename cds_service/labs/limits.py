@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from cds_service.amounts import exactly
-from cds_service.knowledge.conditions import LimitKind
-from cds_service.knowledge.model import LimitChoice, Marker
+from cds_service.knowledge.model.conditions import LimitKind
+from cds_service.knowledge.model.pack import LimitChoice, Marker
 from cds_service.labs.patient import Person, meets
-from cds_service.labs.record import LabResult, ReferenceRange
+from cds_service.labs.patient_record import LabResult, ReferenceRange
 
 
 @dataclass(frozen=True, slots=True)

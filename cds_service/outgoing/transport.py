@@ -23,7 +23,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from cds_service.clock import Deadline
-from cds_service.outgoing.reach import Closed, Reach, addresses_of, why_not
+from cds_service.outgoing.address_policy import Closed, Reach, addresses_of, why_not
 
 PATIENCE: Final = 2.0  # seconds for a connection to come about
 _POOL: Final = 16  # connections to one server that are kept open

@@ -21,10 +21,10 @@ from cds_service.hooks.response import (
     Coding,
     Extension,
 )
-from cds_service.knowledge.model import Pack, Rule
-from cds_service.knowledge.reads import sources_of
-from cds_service.render.basis import Basis, compile_basis
+from cds_service.knowledge.model.dependencies import sources_of
+from cds_service.knowledge.model.pack import Pack, Rule
 from cds_service.render.orders import Filling, OrderTemplate, compile_order
+from cds_service.render.provenance import Basis, compile_basis
 from cds_service.render.texts import RuleTexts, compile_texts, fill_detail, fill_summary
 from cds_service.render.values import Window
 from cds_service.rules.answer import Decision, Proposal

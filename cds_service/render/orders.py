@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from cds_service.fhir.tags import PROPOSAL_CODE, PROPOSAL_SYSTEM
-from cds_service.knowledge.model import Code, Order
+from cds_service.knowledge.model.pack import Code, Order
 from cds_service.rules.answer import Proposal
 
 _SLOTS = {

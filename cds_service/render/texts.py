@@ -14,8 +14,13 @@ from jinja2 import Template
 
 from cds_service.amounts import rounded
 from cds_service.hooks.response import fits_summary
-from cds_service.knowledge.model import CardText, Measure, Pack, Rule
-from cds_service.knowledge.texts import SUMMARY_BELOW, compile_detail, compile_summary, placeholders
+from cds_service.knowledge.model.pack import CardText, Measure, Pack, Rule
+from cds_service.knowledge.reading.card_texts import (
+    SUMMARY_BELOW,
+    compile_detail,
+    compile_summary,
+    placeholders,
+)
 from cds_service.labs.frames import Frame
 from cds_service.render.values import (
     NOT_KNOWN,

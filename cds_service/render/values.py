@@ -13,10 +13,10 @@ from datetime import datetime, tzinfo
 from fractions import Fraction
 
 from cds_service.amounts import Interval, plain, rounded
-from cds_service.knowledge.model import Marker
+from cds_service.knowledge.model.pack import Marker
 from cds_service.labs.frames import Reading
 from cds_service.labs.limits import Limit
-from cds_service.labs.record import LabResult, Precision, SetAside
+from cds_service.labs.patient_record import LabResult, Precision, SetAside
 
 NOT_KNOWN = "not known"
 _MULTIPLE_DECIMALS = 2

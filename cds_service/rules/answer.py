@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from cds_service.amounts import Known
-from cds_service.knowledge.conditions import AgeCompare, Condition, FactIs, leaves
-from cds_service.knowledge.model import (
+from cds_service.knowledge.model.conditions import AgeCompare, Condition, FactIs, leaves
+from cds_service.knowledge.model.pack import (
     INDICATORS,
     PRIORITIES,
     Answer,
@@ -23,7 +23,7 @@ from cds_service.knowledge.model import (
     Suggestion,
 )
 from cds_service.labs.frames import Frame
-from cds_service.labs.record import PatientRecord
+from cds_service.labs.patient_record import PatientRecord
 from cds_service.rules.evaluate import Test, compiled, met_by
 
 ALREADY_ORDERED = "active-order-exists"

@@ -8,7 +8,7 @@ of the pack are applied from top to bottom.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from cds_service.knowledge.model import INDICATORS, PRIORITIES, Order, Replacement
+from cds_service.knowledge.model.pack import INDICATORS, PRIORITIES, Order, Replacement
 from cds_service.rules.answer import Decision, DecisionKey, Proposal, Withheld
 
 REPLACED = "replaced-by:{rule}"

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TypeAlias
 
 from cds_service.amounts import Interval, Known, compare, exactly
-from cds_service.knowledge.conditions import (
+from cds_service.knowledge.model.conditions import (
     AgeCompare,
     AllOf,
     AnyOf,

@@ -4,7 +4,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cds_service.knowledge.model import Grade, Marker
+from cds_service.knowledge.model.pack import Grade, Marker
 from cds_service.labs.frames import Frame, Reading
 from cds_service.rules.evaluate import compiled
 

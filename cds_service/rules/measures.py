@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from cds_service.amounts import compare, exactly
-from cds_service.knowledge.formulas import Input
-from cds_service.knowledge.model import Measure
+from cds_service.knowledge.model.formulas import Input
+from cds_service.knowledge.model.pack import Measure
 from cds_service.labs.frames import Frame, MeasureValue
 from cds_service.rules.evaluate import Test, compiled
 

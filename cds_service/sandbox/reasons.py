@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from datetime import tzinfo
 
 from cds_service.decide import Outcome
-from cds_service.explain import SWITCHED_OFF
+from cds_service.explanation.clauses import title_of
+from cds_service.explanation.decisions import SWITCHED_OFF
+from cds_service.explanation.view import Named, View
 from cds_service.intake.reasons import REASONS
-from cds_service.knowledge.model import Indicator, Pack
-from cds_service.pages.trees import title_of
-from cds_service.pages.view import Named, View
+from cds_service.knowledge.model.pack import Indicator, Pack
 from cds_service.render.values import Window, day_of, moment_of, outside, value_of
 from cds_service.rules.answer import NOT_NEEDED, Decision
 from cds_service.rules.contest import OVERRIDDEN

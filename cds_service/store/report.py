@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Row, Subquery, and_, case, func, select
 
-from cds_service.knowledge.model import Pack
+from cds_service.knowledge.model.pack import Pack
 from cds_service.store.store import Store
 from cds_service.store.tables import cards_shown, feedback
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, and_, case, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cds_service.hooks.feedback import Feedback
-from cds_service.knowledge.model import INDICATORS, Indicator
+from cds_service.knowledge.model.pack import INDICATORS, Indicator
 from cds_service.store.tables import cards_shown, feedback
 
 _PURGED_AT_ONCE = 5000  # rows: a long transaction would keep feedback waiting

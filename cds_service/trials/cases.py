@@ -7,9 +7,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from cds_service.knowledge.files import Data, Document, Where
-from cds_service.knowledge.folders import PackFiles
-from cds_service.knowledge.problems import Mark, Problem
+from cds_service.knowledge.reading.folder import PackFiles
+from cds_service.sourcefile.diagnostics import Mark, Problem
+from cds_service.sourcefile.document import Data, Document, Where
 
 ARROW = " -> "
 

@@ -12,10 +12,10 @@ from functools import partial
 
 from cds_service.decide import Program, compile_pack
 from cds_service.errors import RequestError
-from cds_service.knowledge.checks import check_pack
-from cds_service.knowledge.folders import PackFiles
-from cds_service.knowledge.pack import PackCache, build_pack, link_pack
-from cds_service.knowledge.problems import Problem
+from cds_service.knowledge.checking.consistency import check_pack
+from cds_service.knowledge.reading.build import PackCache, build_pack, link_pack
+from cds_service.knowledge.reading.folder import PackFiles
+from cds_service.sourcefile.diagnostics import Problem
 from cds_service.trials.nudges import Nudge, nudges_of
 from cds_service.trials.run import Trial, failures, read_trials
 from cds_service.trials.steps import Kind

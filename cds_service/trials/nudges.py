@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
-from cds_service.knowledge.files import Data, Where
-from cds_service.knowledge.folders import PackFiles
+from cds_service.knowledge.reading.folder import PackFiles
+from cds_service.sourcefile.document import Data, Where
 from cds_service.trials.steps import Kind, formula_steps, text_steps
 
 # Keys whose values say something to people, or name things, and decide nothing.

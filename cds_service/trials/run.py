@@ -14,13 +14,13 @@ from cds_service.decide import Outcome, Program, compile_pack, decide
 from cds_service.errors import RequestError
 from cds_service.hooks.request import read_request
 from cds_service.intake.material import material_from_request
-from cds_service.intake.record import read_record
-from cds_service.knowledge.folders import PackFiles
-from cds_service.knowledge.model import Pack
-from cds_service.knowledge.problems import Problem
+from cds_service.intake.read_record import read_record
+from cds_service.knowledge.model.pack import Pack
+from cds_service.knowledge.reading.folder import PackFiles
+from cds_service.sourcefile.diagnostics import Problem
 from cds_service.trials.cases import Case, read_cases
-from cds_service.trials.expected import WordError, complaints, decision_on
-from cds_service.trials.given import HOOK, GivenError, request_of
+from cds_service.trials.expectations import WordError, complaints, decision_on
+from cds_service.trials.synthetic_request import HOOK, GivenError, request_of
 
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
 _LIMITS = {"max_depth": 64, "max_entries": 1000}

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Final, Protocol
 
 from cds_service.clock import Deadline
-from cds_service.outgoing.reach import Closed, Reach
+from cds_service.outgoing.address_policy import Closed, Reach
 
 MOST_BYTES: Final = 256 * 1024  # a key is about one kilobyte
 MOST_SECONDS: Final = 5.0

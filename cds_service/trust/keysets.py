@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final
 
-from cds_service.outgoing.reach import Reach
+from cds_service.outgoing.address_policy import Reach
 from cds_service.trust.fetch import Fetch, FetchError, fetch
 from cds_service.trust.jwk import Key, UnusableKey, read_key_set
 

@@ -11,12 +11,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from cds_service.knowledge.files import Document, Where
-from cds_service.knowledge.problems import Mark, Problem
-from cds_service.knowledge.read_shape import read_shape_file
-from cds_service.knowledge.shapes import Shape, Text, YesNo
-from cds_service.outgoing.reach import Reach, why_not
+from cds_service.knowledge.reading.schemas import Shape, Text, YesNo
+from cds_service.outgoing.address_policy import Reach, why_not
 from cds_service.settings import OutputProfile
+from cds_service.sourcefile.diagnostics import Mark, Problem
+from cds_service.sourcefile.document import Document, Where
+from cds_service.sourcefile.schema import read_shape_file
 from cds_service.trust.clients import (
     DEFAULT_ALGORITHMS,
     URL_CALLED,

@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from cds_service.errors import SettingsError
-from cds_service.knowledge.problems import in_words
+from cds_service.sourcefile.diagnostics import in_words
+from cds_service.sourcefile.watched import WatchedFile
 from cds_service.trust.clients import Registrations
 from cds_service.trust.read_clients import read_registrations
-from cds_service.trust.watched import WatchedFile
 
 
 class Registry(WatchedFile[Registrations]):

@@ -10,8 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from cds_service.clock import Clock, stopwatch, system_clock
 from cds_service.errors import CdsServiceError
-from cds_service.fhir_client.signing_keys import open_keys
-from cds_service.knowledge.standing import rules_off, rules_on, time_critical_on
+from cds_service.knowledge.model.status import rules_off, rules_on, time_critical_on
 from cds_service.log import log_crash, log_start
 from cds_service.memory import open_memory
 from cds_service.metrics import Metrics, make_metrics
@@ -23,18 +22,14 @@ from cds_service.settings import (
     shows_feedback,
     shows_sandbox,
 )
+from cds_service.smart.signing_keys import open_keys
 from cds_service.store import Store, open_store
 from cds_service.store.replay import StoreReplay
 from cds_service.trust.replay import ReplayStore
-from cds_service.web import catalogue, feedback, hooks, pages
-from cds_service.web.auth import Gate, make_gate
-from cds_service.web.bodies import refuse_unread
-from cds_service.web.bridge import ELAPSED
-from cds_service.web.cors import allow_origin
-from cds_service.web.door import Door
+from cds_service.web.access.clients import Gate, make_gate
+from cds_service.web.access.cors import allow_origin
+from cds_service.web.access.open_mode import refuse_unsafe, why_refused
 from cds_service.web.fetching import make_fetching
-from cds_service.web.guard import refuse_unsafe, why_refused
-from cds_service.web.journal import Entry, close
 from cds_service.web.outcomes import (
     FORBIDDEN,
     answer_to,
@@ -43,6 +38,12 @@ from cds_service.web.outcomes import (
     prove_outcomes,
     refusal,
 )
+from cds_service.web.request_log import Entry, close
+from cds_service.web.routes import feedback, hooks, operations
+from cds_service.web.routes import knowledge as knowledge_routes
+from cds_service.web.server.bodies import refuse_unread
+from cds_service.web.server.precheck import Door
+from cds_service.web.server.rsgi import ELAPSED
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -92,13 +93,16 @@ def create_app(
     app.register_blueprint(feedback.blueprint(settings, knowledge, clock, metrics, memory))
     if shows_feedback(settings):
         app.register_blueprint(feedback.page_blueprint(knowledge, memory))
-    app.register_blueprint(catalogue.blueprint(knowledge, clock, sandbox=shows_sandbox(settings)))
-    if shows_sandbox(settings):
-        from cds_service.web import sandbox  # the only page that brings libraries to call others
+    with_sandbox = shows_sandbox(settings)
+    app.register_blueprint(knowledge_routes.blueprint(knowledge, clock, sandbox=with_sandbox))
+    if with_sandbox:
+        from cds_service.web.routes import (
+            sandbox,  # the only page that brings libraries to call others
+        )
 
         app.register_blueprint(sandbox.blueprint(settings, knowledge, clock, metrics, memory))
     gate = make_gate(settings, clock, metrics, StoreReplay(store) if replay is None else replay)
-    app.register_blueprint(pages.blueprint(knowledge, metrics, gate, keys))
+    app.register_blueprint(operations.blueprint(knowledge, metrics, gate, keys))
     app.extensions["door"] = Door(app, gate, knowledge.services)
     _around(app, metrics, gate, frozenset(settings.development_origins.split()))
     _errors(app)

@@ -8,18 +8,18 @@ from typing import Final
 from flask import g
 
 from cds_service.clock import Clock, Deadline
-from cds_service.fhir_client.access import access_for_call
 from cds_service.fhir_client.client import Access, FhirClient
-from cds_service.fhir_client.complete import WHOLE, Completer
-from cds_service.fhir_client.own_tokens import Tokens, own_tokens
-from cds_service.fhir_client.read_servers import load_servers
-from cds_service.fhir_client.referred import MOST
+from cds_service.fhir_client.prefetch_completion import WHOLE, Completer
+from cds_service.fhir_client.references import MOST
 from cds_service.fhir_client.servers import Servers
-from cds_service.fhir_client.signing_keys import KeyFile
+from cds_service.fhir_client.servers_file import load_servers
 from cds_service.hooks.request import HookRequest
 from cds_service.metrics import Metrics
 from cds_service.settings import Settings, prefetch_keys
-from cds_service.web.auth import keys_of_caller
+from cds_service.smart.access import access_for_call
+from cds_service.smart.signing_keys import KeyFile
+from cds_service.smart.token_cache import Tokens, own_tokens
+from cds_service.web.access.clients import keys_of_caller
 
 # The rest of the time is for judging and for the answer.
 _SHARE: Final = 0.8

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import structlog
 
-from cds_service.knowledge.model import INDICATORS
+from cds_service.knowledge.model.pack import INDICATORS
 from cds_service.log import configure_log
 from cds_service.service import prepare
 from cds_service.settings import Settings

@@ -14,8 +14,8 @@ from threading import Event
 import pytest
 
 from cds_service.settings import Settings
-from cds_service.web import bridge
-from cds_service.web.bridge import ELAPSED
+from cds_service.web.server import rsgi
+from cds_service.web.server.rsgi import ELAPSED
 from tests.conformance.server import (
     HEAD,
     SERVICE,
@@ -214,7 +214,7 @@ def test_a_process_without_threads_to_spare_sheds_what_waited_too_long(
 ) -> None:
     """The only thread is busy with something else while the deadline of a call passes."""
     now = [0.0]
-    monkeypatch.setattr(bridge, "stopwatch", lambda: lambda begin=now[0]: now[0] - begin)
+    monkeypatch.setattr(rsgi, "stopwatch", lambda: lambda begin=now[0]: now[0] - begin)
     settings = Settings(threads=1, deadline_ms=1000)
     busy = bridge_of(app(settings), settings)
     body = json.dumps(founding()).encode()

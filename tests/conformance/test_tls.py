@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from cds_service.errors import SettingsError
 from cds_service.settings import Settings
-from cds_service.web.guard import refuse_unsafe
+from cds_service.web.access.open_mode import refuse_unsafe
 from tests.conformance.server import say, serving
 
 

@@ -8,9 +8,9 @@ from msgspec.json import Decoder
 
 from cds_service.fhir.decode import read_loosely
 from cds_service.fhir.elements import Coding, Meta, many
+from cds_service.fhir.resource_types import RESOURCE_TYPES
 from cds_service.fhir.resources import Bundle, Observation, Resource, Unread
 from cds_service.fhir.tags import PROPOSAL_CODE, PROPOSAL_SYSTEM, is_own_proposal
-from cds_service.fhir.types import RESOURCE_TYPES
 
 RESOURCE: Decoder[Resource] = Decoder(Resource)
 

@@ -14,7 +14,7 @@ from cds_service.clock import Deadline
 from cds_service.fhir_client.client import Access, FhirClient, Found, GivenToken, NoToken, is_inside
 from cds_service.fhir_client.failures import FAILURES, Failed, of_status
 from cds_service.fhir_client.servers import ANYWHERE, Server
-from cds_service.outgoing.reach import Reach
+from cds_service.outgoing.address_policy import Reach
 from cds_service.outgoing.transport import Call
 from tests.fhir_client.faulty import Asked, Faulty, Json, Reply, faulty, in_turn, searchset
 
@@ -445,7 +445,7 @@ def test_ch_req_007_no_token_goes_over_plain_http_to_another_machine(
     server: Faulty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = [(0, 0, 0, "", ("127.0.0.1", server.port))]
-    monkeypatch.setattr("cds_service.outgoing.reach.getaddrinfo", lambda *_, **__: there)
+    monkeypatch.setattr("cds_service.outgoing.address_policy.getaddrinfo", lambda *_, **__: there)
     server.answers["Observation"] = Reply(searchset(result(1)))
 
     found = ask(server, to=access(f"http://fhir.example:{server.port}/fhir"))

@@ -3,8 +3,8 @@
 
 import re
 
-from cds_service.fhir_client.complete import WHOLE
 from cds_service.fhir_client.failures import FAILURES
+from cds_service.fhir_client.prefetch_completion import WHOLE
 from cds_service.log import NAME
 from tests.house.source import ROOT
 

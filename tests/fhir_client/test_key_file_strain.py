@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.errors import SettingsError
-from cds_service.fhir_client.key_rotation import add_key, retire_key
-from cds_service.fhir_client.signing_keys import ALGORITHMS, read_signing_keys
+from cds_service.smart.key_rotation import add_key, retire_key
+from cds_service.smart.signing_keys import ALGORITHMS, read_signing_keys
 from cds_service.trust.jwk import read_key
 from tests.web.calls import NOW
 

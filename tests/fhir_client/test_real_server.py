@@ -13,11 +13,11 @@ import requests
 from cds_service.clock import Deadline, system_clock
 from cds_service.fhir_client.client import Access, FhirClient, NoToken
 from cds_service.fhir_client.failures import NoOwnToken
-from cds_service.fhir_client.key_rotation import add_key
-from cds_service.fhir_client.own_tokens import own_tokens
 from cds_service.fhir_client.servers import ANYWHERE, Server, SigningAlgorithm
-from cds_service.fhir_client.signing_keys import ALGORITHMS, KeyFile
 from cds_service.settings import Settings
+from cds_service.smart.key_rotation import add_key
+from cds_service.smart.signing_keys import ALGORITHMS, KeyFile
+from cds_service.smart.token_cache import own_tokens
 from cds_service.web import create_app
 from tests.fhir_server.sekmet import put, running
 from tests.web.calls import (

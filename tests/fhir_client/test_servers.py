@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.errors import SettingsError
-from cds_service.fhir_client.read_servers import (
+from cds_service.fhir_client.servers import ANYWHERE, Server, Servers
+from cds_service.fhir_client.servers_file import (
     CODES,
     ServerShape,
     load_servers,
     read_servers,
 )
-from cds_service.fhir_client.servers import ANYWHERE, Server, Servers
-from cds_service.outgoing.reach import Reach
+from cds_service.outgoing.address_policy import Reach
 from cds_service.trust.clients import Client
 from tests.house.source import ROOT
 

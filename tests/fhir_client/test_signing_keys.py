@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 
 from cds_service.cli import cli
 from cds_service.errors import SettingsError
-from cds_service.fhir_client.key_rotation import PUBLISHED_FIRST, Needed, add_key, retire_key
 from cds_service.fhir_client.servers import SigningAlgorithm
-from cds_service.fhir_client.signing_keys import (
+from cds_service.settings import Settings
+from cds_service.smart.key_rotation import PUBLISHED_FIRST, Needed, add_key, retire_key
+from cds_service.smart.signing_keys import (
     ALGORITHMS,
     KEPT,
     KeyFile,
     SigningKeys,
     read_signing_keys,
 )
-from cds_service.settings import Settings
 from tests.web.calls import client
 
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)

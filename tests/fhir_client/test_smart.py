@@ -15,16 +15,16 @@ from click.testing import CliRunner, Result
 
 from cds_service.cli import cli
 from cds_service.clock import Deadline
-from cds_service.fhir_client.access import access_for_call
 from cds_service.fhir_client.client import Access, FhirClient, GivenToken, NoToken
 from cds_service.fhir_client.failures import REASONS, Failed, NoOwnToken
-from cds_service.fhir_client.key_rotation import add_key
-from cds_service.fhir_client.own_tokens import BackendToken, Tokens, own_tokens
-from cds_service.fhir_client.scopes import missing, scopes_for, types_of
 from cds_service.fhir_client.servers import ANYWHERE, Server
-from cds_service.fhir_client.signing_keys import KeyFile
 from cds_service.hooks.request import Authorization
-from cds_service.outgoing.reach import Reach
+from cds_service.outgoing.address_policy import Reach
+from cds_service.smart.access import access_for_call
+from cds_service.smart.key_rotation import add_key
+from cds_service.smart.scopes import missing, scopes_for, types_of
+from cds_service.smart.signing_keys import KeyFile
+from cds_service.smart.token_cache import BackendToken, Tokens, own_tokens
 from tests.fhir_client.faulty import Asked, Faulty, Reply, faulty, in_turn, searchset
 
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from cds_service.hooks.discovery import prefetch_of, rules_of, write_discovery
-from cds_service.knowledge.model import Pack
-from cds_service.knowledge.reads import needs_of
+from cds_service.knowledge.model.dependencies import needs_of
+from cds_service.knowledge.model.pack import Pack
 from tests.web.calls import empties, knowledge
 
 (PACK,) = (pack for pack in knowledge().packs if pack.id == "liver")

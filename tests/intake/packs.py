@@ -9,11 +9,11 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from cds_service.amounts import Interval
-from cds_service.intake.documents import material_from_document, read_resources
 from cds_service.intake.material import Kind, Material
-from cds_service.intake.record import read_record
-from cds_service.knowledge.model import Marker, MarkerCode, Pack, Pairing, Scope
-from cds_service.labs.record import LabResult, PatientRecord, SetAside
+from cds_service.intake.read_record import read_record
+from cds_service.intake.sources.file import material_from_document, read_resources
+from cds_service.knowledge.model.pack import Marker, MarkerCode, Pack, Pairing, Scope
+from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
 
 Json: TypeAlias = dict[str, object]
 

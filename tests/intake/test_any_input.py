@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.errors import RequestError
-from cds_service.intake.documents import material_from_document, read_resources
 from cds_service.intake.reasons import REASONS
-from cds_service.labs.record import PatientRecord
+from cds_service.intake.sources.file import material_from_document, read_resources
+from cds_service.labs.patient_record import PatientRecord
 from tests.intake.packs import NOW, Json, bundle, coded, observation, read, result_of
 
 ODD = st.recursive(

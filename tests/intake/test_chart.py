@@ -7,7 +7,7 @@ import pytest
 
 from cds_service.fhir.tags import PROPOSAL_CODE, PROPOSAL_SYSTEM
 from cds_service.intake.material import Kind
-from cds_service.labs.record import Recorded
+from cds_service.labs.patient_record import Recorded
 from tests.intake.packs import NOW, Json, coded, record_of
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"

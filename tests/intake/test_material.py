@@ -7,9 +7,9 @@ import pytest
 
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.hooks.request import HookRequest, read_request
-from cds_service.intake.documents import material_from_document, read_resources
 from cds_service.intake.material import material_from_request
-from cds_service.labs.record import PatientRecord
+from cds_service.intake.sources.file import material_from_document, read_resources
+from cds_service.labs.patient_record import PatientRecord
 from tests.intake.packs import NOW, Json, bundle, coded, observation, read
 
 PATIENT: Json = {"resourceType": "Patient", "id": "p1", "gender": "female"}

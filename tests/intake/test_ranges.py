@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from cds_service.labs.record import ReferenceRange
+from cds_service.labs.patient_record import ReferenceRange
 from tests.intake.packs import Json, observation, quantity, result_of
 
 SNOMED = "http://snomed.info/sct"

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cds_service.errors import RequestError
-from cds_service.intake.record import read_record
-from cds_service.labs.record import PatientRecord
+from cds_service.intake.read_record import read_record
+from cds_service.labs.patient_record import PatientRecord
 from tests.intake.packs import NOW, PACK, Json, material_of, observation, record_of
 
 SERVER = "https://fhir.example/r4"

@@ -7,11 +7,11 @@ from functools import cache
 from pathlib import Path
 
 from cds_service.decide import Program, compile_pack
-from cds_service.knowledge.folders import PackFiles, read_files
-from cds_service.knowledge.lock import check_lock, read_lock
-from cds_service.knowledge.model import Pack
-from cds_service.knowledge.pack import build_pack, load_pack
-from cds_service.knowledge.problems import Problem
+from cds_service.knowledge.checking.lock import check_lock, read_lock
+from cds_service.knowledge.model.pack import Pack
+from cds_service.knowledge.reading.build import build_pack, load_pack
+from cds_service.knowledge.reading.folder import PackFiles, read_files
+from cds_service.sourcefile.diagnostics import Problem
 
 LETTERS = Path(__file__).parent / "pack"
 SHOWN = "letters"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.knowledge.pack import build_pack
-from cds_service.knowledge.problems import CODES, Problem
+from cds_service.knowledge.reading.build import build_pack
+from cds_service.sourcefile.diagnostics import CODES, Problem
 from cds_service.trials.nudge import nudge_pack
 from cds_service.trials.run import check_cases
 from tests.knowledge.letters import changed, letters_files, places, problems_of

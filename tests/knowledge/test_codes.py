@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.knowledge.codes import (
+from cds_service.knowledge.model.code_systems import (
     ICD_10_CM,
     LOINC,
     RXNORM,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.knowledge.files import LARGEST_FILE, Data, parse, read_text
-from cds_service.knowledge.problems import Problem
+from cds_service.sourcefile.diagnostics import Problem
+from cds_service.sourcefile.document import LARGEST_FILE, Data, parse, read_text
 
 
 def found(text: str) -> list[tuple[str, int, int]]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.knowledge.formulas import Input, read_formula, square_root
+from cds_service.knowledge.model.formulas import Input, read_formula, square_root
 
 
 def value(text: str, **inputs: int | str) -> Fraction | None:

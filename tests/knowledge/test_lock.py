@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge.lock import LOCK_FILE, lock_of, meaning_hash, read_lock, write_lock
-from cds_service.knowledge.pack import load_pack
+from cds_service.knowledge.checking.lock import (
+    LOCK_FILE,
+    lock_of,
+    meaning_hash,
+    read_lock,
+    write_lock,
+)
+from cds_service.knowledge.reading.build import load_pack
 from tests.knowledge.letters import LETTERS, SHOWN, changed, letters, places, problems_of, replaced
 
 RULE, TEXT, PACK = "rules/alpha-high.yaml", "rules/alpha-high.en.md", "pack.yaml"

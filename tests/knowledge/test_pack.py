@@ -8,11 +8,11 @@ import pytest
 
 from cds_service.amounts import Interval
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge.conditions import AgeCompare, Compare, FactIs, TimesLimit
-from cds_service.knowledge.folders import pack_folders
-from cds_service.knowledge.model import Near, Pairing, Reading, Replacement
-from cds_service.knowledge.pack import PackCache, build_pack, load_pack, load_packs
-from cds_service.knowledge.reads import Reads, needs_of, reads_of
+from cds_service.knowledge.model.conditions import AgeCompare, Compare, FactIs, TimesLimit
+from cds_service.knowledge.model.dependencies import Reads, needs_of, reads_of
+from cds_service.knowledge.model.pack import Near, Pairing, Reading, Replacement
+from cds_service.knowledge.reading.build import PackCache, build_pack, load_pack, load_packs
+from cds_service.knowledge.reading.folder import pack_folders
 from tests.knowledge.letters import (
     LETTERS,
     changed,

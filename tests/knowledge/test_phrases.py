@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.amounts import Relation, plain
-from cds_service.knowledge.conditions import (
+from cds_service.knowledge.model.conditions import (
     AgeCompare,
     AllOf,
     AnyOf,
@@ -35,10 +35,10 @@ from cds_service.knowledge.conditions import (
     leaves,
     markers_of,
 )
-from cds_service.knowledge.conditions import TestedBefore as Before  # pytest would collect it
-from cds_service.knowledge.files import Data, Document
-from cds_service.knowledge.phrases import Phrases
-from cds_service.knowledge.vocabulary import MarkerWords, Vocabulary
+from cds_service.knowledge.model.conditions import TestedBefore as Before  # pytest would collect it
+from cds_service.knowledge.reading.phrases import Phrases
+from cds_service.knowledge.reading.vocabulary import MarkerWords, Vocabulary
+from cds_service.sourcefile.document import Data, Document
 
 LIMITS: tuple[LimitKind, ...] = get_args(LimitKind)
 FACTORS = {"U/L": Fraction(1), "kU/L": Fraction(1000), "umol/L": 1 / Fraction("17.104")}

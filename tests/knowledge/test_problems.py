@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from cds_service.knowledge.problems import CODES, Mark, Problem, nearest, print_problems
+from cds_service.sourcefile.diagnostics import CODES, Mark, Problem, nearest, print_problems
 from tests.house.source import PACKAGE, ROOT
 from tests.knowledge.letters import changed, problems_of, replaced
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 from markdown_it import MarkdownIt
 
-from cds_service.knowledge.texts import (
+from cds_service.knowledge.reading.card_texts import (
     TextError,
     compile_detail,
     compile_summary,

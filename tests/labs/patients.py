@@ -7,9 +7,9 @@ from fractions import Fraction
 
 from cds_service.amounts import Comparator, compared
 from cds_service.decide import chooser_of, compile_pack
-from cds_service.knowledge.model import Marker, Pack
+from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.labs.frames import Chooser, Frame
-from cds_service.labs.record import (
+from cds_service.labs.patient_record import (
     LabResult,
     OpenOrder,
     Patient,

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from cds_service.knowledge.model import Pack, Pairing
+from cds_service.knowledge.model.pack import Pack, Pairing
 from cds_service.labs.frames import HEMOLYSED, by_marker
-from cds_service.labs.record import LabResult
+from cds_service.labs.patient_record import LabResult
 from tests.knowledge.letters import letters
 from tests.labs.patients import (
     ALPHA,

@@ -7,10 +7,10 @@ from typing import Literal
 
 import pytest
 
-from cds_service.knowledge.conditions import LimitKind
+from cds_service.knowledge.model.conditions import LimitKind
 from cds_service.labs.limits import Limit, lab_limit, limit_of
 from cds_service.labs.patient import Person
-from cds_service.labs.record import ReferenceRange
+from cds_service.labs.patient_record import ReferenceRange
 from tests.labs.patients import ALPHA, BETA, printed, result
 
 MAN, WOMAN = Person((480, 480), "male"), Person((480, 480), "female")

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.amounts import Known
-from cds_service.knowledge.conditions import AgeCompare, AllOf, AnyOf, Condition, FactIs, SexIs
+from cds_service.knowledge.model.conditions import (
+    AgeCompare,
+    AllOf,
+    AnyOf,
+    Condition,
+    FactIs,
+    SexIs,
+)
 from cds_service.labs.patient import (
     Person,
     age_is,
@@ -19,7 +26,7 @@ from cds_service.labs.patient import (
     meets,
     person_on,
 )
-from cds_service.labs.record import Patient
+from cds_service.labs.patient_record import Patient
 
 CHILD = AgeCompare("below", 216, "18 years")
 ADULT = AgeCompare("at least", 216, "18 years")

@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 
 from cds_service.clock import Deadline
-from cds_service.outgoing.reach import Closed, Reach
+from cds_service.outgoing.address_policy import Closed, Reach
 from cds_service.outgoing.transport import Call, Hopeless, TooLate, Transport, Unanswered
 from tests.conformance.test_tls import make_certificate
 

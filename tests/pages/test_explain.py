@@ -12,8 +12,8 @@ import pytest
 from flask.testing import FlaskClient
 from markupsafe import escape
 
-from cds_service.knowledge.explainers import heading_of
-from cds_service.pages.scale import blank_frame, stretches
+from cds_service.explanation.scale import blank_frame, stretches
+from cds_service.knowledge.reading.explainers import heading_of
 from tests.web.calls import client, founding, knowledge
 
 PACK = knowledge().packs[0]

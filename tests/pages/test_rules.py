@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from markupsafe import escape
 
 from cds_service.cli.docs import docs
-from cds_service.knowledge.standing import NOT_APPROVED
+from cds_service.knowledge.model.status import NOT_APPROVED
 from tests.house.source import ROOT
 from tests.web.calls import client, knowledge
 

@@ -7,12 +7,12 @@ from fractions import Fraction
 
 from cds_service.amounts import exactly
 from cds_service.decide import Outcome
-from cds_service.knowledge.model import CardText, Pack
+from cds_service.knowledge.model.pack import CardText, Pack
 from cds_service.labs.facts import FactAnswer
 from cds_service.labs.frames import Frame, Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient import Person
-from cds_service.labs.record import LabResult, Patient, PatientRecord, Sent
+from cds_service.labs.patient_record import LabResult, Patient, PatientRecord, Sent
 from cds_service.rules.answer import Decision
 from tests.web.calls import NOW, knowledge
 

@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 
 from cds_service.amounts import exactly
 from cds_service.hooks.response import fits_summary
-from cds_service.labs.record import Sent
+from cds_service.labs.patient_record import Sent
 from cds_service.render.texts import compile_texts, fill_detail, fill_summary
 from cds_service.rules.answer import Decision
 from tests.render.decisions import PACK, decision, reading, result

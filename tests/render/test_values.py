@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cds_service.amounts import Comparator, compared, exactly
 from cds_service.labs.limits import Limit
-from cds_service.labs.record import Precision, Sent, SetAside
+from cds_service.labs.patient_record import Precision, Sent, SetAside
 from cds_service.render.values import (
     Names,
     Window,

@@ -8,9 +8,9 @@ from fractions import Fraction
 import pytest
 
 from cds_service.amounts import Known
-from cds_service.knowledge.codes import LOINC
-from cds_service.knowledge.conditions import AllOf, Compare, Condition, FactIs, Number, SexIs
-from cds_service.knowledge.model import (
+from cds_service.knowledge.model.code_systems import LOINC
+from cds_service.knowledge.model.conditions import AllOf, Compare, Condition, FactIs, Number, SexIs
+from cds_service.knowledge.model.pack import (
     Indicator,
     Priority,
     Reason,
@@ -20,7 +20,7 @@ from cds_service.knowledge.model import (
 )
 from cds_service.labs.facts import FactAnswer
 from cds_service.labs.frames import Frame
-from cds_service.labs.record import OpenOrder, PatientRecord
+from cds_service.labs.patient_record import OpenOrder, PatientRecord
 from cds_service.rules.answer import (
     ALREADY_ORDERED,
     NOT_NEEDED,

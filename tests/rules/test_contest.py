@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from cds_service.knowledge.model import INDICATORS, Indicator, Priority, Replacement, Rule
+from cds_service.knowledge.model.pack import INDICATORS, Indicator, Priority, Replacement, Rule
 from cds_service.rules import contest
 from cds_service.rules.answer import Decision, Proposal, Withheld
 from cds_service.rules.contest import apply_precedence, deduplicate_orders, join

@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from cds_service.amounts import Known
-from cds_service.knowledge.conditions import (
+from cds_service.knowledge.model.conditions import (
     AgeCompare,
     AllOf,
     AnyOf,
@@ -29,11 +29,11 @@ from cds_service.knowledge.conditions import (
     TimesLimit,
     TimesMarker,
 )
-from cds_service.knowledge.conditions import TestedBefore as Before  # pytest would collect it
+from cds_service.knowledge.model.conditions import TestedBefore as Before  # pytest would collect it
 from cds_service.labs.facts import FactAnswer
 from cds_service.labs.frames import Frame, MeasureValue
 from cds_service.labs.patient import Person
-from cds_service.labs.record import LabResult, SetAside
+from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.rules.evaluate import compiled, met_by
 from tests.labs.patients import framed, hours, record, result
 

@@ -7,11 +7,11 @@ from fractions import Fraction
 
 import pytest
 
-from cds_service.knowledge.conditions import Compare, Number
-from cds_service.knowledge.formulas import read_formula
-from cds_service.knowledge.model import Measure, NotComputed, Reading
+from cds_service.knowledge.model.conditions import Compare, Number
+from cds_service.knowledge.model.formulas import read_formula
+from cds_service.knowledge.model.pack import Measure, NotComputed, Reading
 from cds_service.labs.frames import HEMOLYSED, MeasureValue
-from cds_service.labs.record import LabResult, Patient
+from cds_service.labs.patient_record import LabResult, Patient
 from cds_service.rules.measures import COMPARATOR, compile_measure, with_measures
 from tests.knowledge.letters import letters
 from tests.labs.patients import chooser, framed, hours, record, result

@@ -3,8 +3,8 @@
 
 from dataclasses import replace
 
-from cds_service.knowledge.model import Indicator
-from cds_service.labs.record import SetAside
+from cds_service.knowledge.model.pack import Indicator
+from cds_service.labs.patient_record import SetAside
 from cds_service.rules.answer import Decision, Proposal
 from cds_service.rules.contest import OVERRIDDEN, deduplicate_orders, suppress_overridden
 from tests.render.decisions import PACK, decision

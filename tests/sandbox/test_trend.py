@@ -4,8 +4,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.sandbox.results import Point, Trend
-from cds_service.web.trend import chart
+from cds_service.explanation.results import Point, Trend
+from cds_service.web.html.trend_chart import chart
 
 AMOUNTS = st.floats(0, 1e7)
 POINTS = st.tuples(st.floats(0, 4e9), AMOUNTS, st.none() | AMOUNTS)

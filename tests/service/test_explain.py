@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.explain import explain
+from cds_service.explanation.decisions import explain
 from cds_service.hooks.request import read_request
 from cds_service.service import answer_hook
 from tests.vignettes.convert import now_of, request_of

@@ -8,7 +8,7 @@ import pytest
 
 from cds_service.errors import MissingData, RequestError, UnknownService
 from cds_service.hooks.request import HookRequest, read_request
-from cds_service.intake.documents import materials_from_document, read_resources
+from cds_service.intake.sources.file import materials_from_document, read_resources
 from cds_service.service import Answer, Options, answer_hook, answer_material
 from cds_service.settings import ExplainMode
 from tests.web.calls import (

@@ -7,12 +7,12 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from cds_service.knowledge.pack import build_pack
-from cds_service.knowledge.problems import Problem
-from cds_service.knowledge.site_file import no_such_pack, read_site
+from cds_service.knowledge.reading.build import build_pack
+from cds_service.knowledge.site.file import no_such_pack, read_site
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import Settings
-from cds_service.trials.site import check_site
+from cds_service.sourcefile.diagnostics import Problem
+from cds_service.trials.site_check import check_site
 from cds_service.web import create_app
 from tests.knowledge.letters import letters_files
 from tests.web.calls import NOW, SERVICE, Json, explained

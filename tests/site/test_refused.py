@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge.problems import CODES, Problem
-from cds_service.knowledge.site import load_packs_at
-from cds_service.knowledge.site_file import read_site
+from cds_service.knowledge.site.file import read_site
+from cds_service.knowledge.site.overlay import load_packs_at
+from cds_service.sourcefile.diagnostics import CODES, Problem
 from tests.knowledge.letters import LETTERS, places
 from tests.site.sites import problems_at, site_file, value
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import structlog
 
-from cds_service.knowledge.lock import lock_of
-from cds_service.knowledge.pack import load_packs
-from cds_service.knowledge.site import load_packs_at
-from cds_service.knowledge.standing import standing
+from cds_service.knowledge.checking.lock import lock_of
+from cds_service.knowledge.model.status import standing
+from cds_service.knowledge.reading.build import load_packs
+from cds_service.knowledge.site.overlay import load_packs_at
 from cds_service.knowledge.words import rule_in_words
 from cds_service.log import configure_log
 from cds_service.web import create_app

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cases of the invented pack, written as in its files and run one at a time."""
 
-from cds_service.knowledge.files import parse
-from cds_service.knowledge.problems import Problem
+from cds_service.sourcefile.diagnostics import Problem
+from cds_service.sourcefile.document import parse
 from cds_service.trials.cases import Case, cases_of
 from cds_service.trials.run import failures, trials_of
 from tests.knowledge.letters import letters, letters_program

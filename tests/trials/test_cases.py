@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.knowledge.pack import build_pack
+from cds_service.knowledge.reading.build import build_pack
 from cds_service.trials.cases import read_cases
 from cds_service.trials.run import check_cases
 from tests.knowledge.letters import changed, letters, letters_files, places, replaced

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from cds_service.knowledge.codes import ICD_10_CM, LOINC, RXNORM, SNOMED
-from cds_service.knowledge.files import Data
+from cds_service.knowledge.model.code_systems import ICD_10_CM, LOINC, RXNORM, SNOMED
 from cds_service.labs.patient import completed_months
-from cds_service.trials.given import GivenError, birth_date, request_of
+from cds_service.sourcefile.document import Data
 from cds_service.trials.run import NOW
+from cds_service.trials.synthetic_request import GivenError, birth_date, request_of
 from tests.knowledge.letters import letters
 
 YESTERDAY = "2026-06-14T09:00:00+00:00"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.knowledge.files import Data, parse
-from cds_service.knowledge.folders import PackFiles
-from cds_service.knowledge.pack import build_pack
+from cds_service.knowledge.reading.build import build_pack
+from cds_service.knowledge.reading.folder import PackFiles
+from cds_service.sourcefile.document import Data, parse
 from cds_service.trials.nudge import NudgeReport, nudge_pack
 from cds_service.trials.nudges import Nudge, nudges_of
 from cds_service.trials.run import check_cases

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from cds_service.outgoing import reach as reaching
+from cds_service.outgoing import address_policy as reaching
 from cds_service.trust.jwk import Key
 from tests.trust.signing import (
     ISSUER,

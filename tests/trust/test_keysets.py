@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from cds_service.outgoing import reach as reaching
+from cds_service.outgoing import address_policy as reaching
 from cds_service.outgoing import transport
-from cds_service.outgoing.reach import Reach, why_not
+from cds_service.outgoing.address_policy import Reach, why_not
 from cds_service.trust import fetch as fetching
 from cds_service.trust.fetch import MOST_BYTES, Fetched, FetchError, fetch
 from cds_service.trust.jwk import UnusableKey, read_key, read_key_set

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask
 
 from cds_service.settings import Settings
-from cds_service.web.bridge import Bridge
+from cds_service.web.server.rsgi import Bridge
 from tests.web.calls import SERVICE
 
 

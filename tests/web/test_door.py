@@ -12,8 +12,8 @@ import pytest
 
 from cds_service.errors import StoreError
 from cds_service.settings import Settings
-from cds_service.web.auth import VERDICT
-from cds_service.web.bridge import Bridge, environ_of
+from cds_service.web.access.clients import VERDICT
+from cds_service.web.server.rsgi import Bridge, environ_of
 from tests.trust.signing import Site, es384, registration, settings_for, site, write_clients
 from tests.web.bridged import Channel, Scope, bridge_of, scope_of, sent
 from tests.web.calls import SERVICE, app, founding

@@ -7,7 +7,7 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-from cds_service.web import pages
+from cds_service.web.routes import operations as pages
 from tests.web.calls import PATIENT, SERVICE, bundle, client, empties, founding, knowledge
 
 

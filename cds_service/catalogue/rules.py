@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rule catalogue: every rule in words from its tree, with cases, evidence and version."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from cds_service.catalogue.truth_tables import Table, truth_tables
+from cds_service.decide import Program, compile_pack
+from cds_service.errors import UnknownPage
+from cds_service.explanation.clauses import Because, Clause, clause_of, reasons_of, title_of
+from cds_service.explanation.view import (
+    TIME_CRITICAL,
+    Cited,
+    Named,
+    SiteLine,
+    View,
+    cited,
+    pack_named,
+    site_lines,
+)
+from cds_service.knowledge.checking.lock import Versions, meaning_hash
+from cds_service.knowledge.model.conditions import Condition
+from cds_service.knowledge.model.dependencies import reads_of, sources_of
+from cds_service.knowledge.model.pack import (
+    PATIENT,
+    CardText,
+    Change,
+    Indicator,
+    Pack,
+    Priority,
+    Rule,
+)
+from cds_service.knowledge.model.pack import Suggestion as KnownSuggestion
+from cds_service.knowledge.model.status import approval
+from cds_service.render.values import Window
+from cds_service.service import Knowledge
+
+
+class RuleEntry(View, frozen=True, kw_only=True):
+    """A rule in the list."""
+
+    id: str
+    title: str
+    version: str
+    status: str
+    indicator: Indicator
+    time_critical: bool = False
+    about: tuple[str, ...]  # titles
+    markers: tuple[str, ...] = ()  # ids of every marker that it reads
+    hooks: tuple[str, ...]
+    when: str
+    pack: str
+
+
+class Release(View, frozen=True, kw_only=True):
+    """A version, its day, what changed, and the hash of its meaning if the lock has it."""
+
+    version: str
+    date: str
+    change: str
+    meaning: str = ""
+
+
+class PackEntry(View, frozen=True, kw_only=True):
+    """A pack with its versions, newest first."""
+
+    id: str
+    title: str
+    version: str
+    history: tuple[Release, ...]
+
+
+class RuleList(View, frozen=True, kw_only=True):
+    """The catalogue, as far as the filter lets it through."""
+
+    rules: tuple[RuleEntry, ...]
+    packs: tuple[PackEntry, ...]
+    count: int
+    markers: tuple[Named, ...]
+    approval: str = ""
+    time_critical: tuple[Named, ...]
+    notices: tuple[str, ...]
+
+
+class Suggestion(View, frozen=True, kw_only=True):
+    """An order that the card can propose."""
+
+    order: str
+    title: str
+    code: str
+    site_code: str = ""  # the site's own, with its system
+    window: str
+    priority: Priority
+    recommended: str = ""  # always, never; or a condition
+    recommended_when: Clause | None = None
+    when: Clause | None = None
+    unless: tuple[Because, ...] = ()
+
+
+class Urgency(View, frozen=True, kw_only=True):
+    """A more urgent indicator under a condition."""
+
+    indicator: Indicator
+    when: Clause
+
+
+class Also(View, frozen=True, kw_only=True):
+    """A part of the text that is said under a condition."""
+
+    word: str
+    when: Clause
+    text: str
+
+
+class Text(View, frozen=True, kw_only=True):
+    """The card's text with its placeholders: a line of plain text, then Markdown."""
+
+    language: str
+    summary: str
+    detail: str
+    also: tuple[Also, ...] = ()
+
+
+class Basis(View, frozen=True, kw_only=True):
+    """What a source says and which parts of the rule stand on it."""
+
+    backs: tuple[str, ...]
+    says: str
+    source: Cited | None = None  # none: a decision of the pack's authors
+
+
+class Place(View, frozen=True, kw_only=True):
+    """Another rule that this one replaces or yields to."""
+
+    rule: str
+    title: str
+    orders_join: bool
+
+
+class Version(View, frozen=True, kw_only=True):
+    """The version, the hash of what the rule means here, and every version there was."""
+
+    version: str
+    meaning: str
+    recorded: bool  # whether the lock holds this very meaning
+    history: tuple[Release, ...]
+
+
+class RulePage(View, frozen=True, kw_only=True):
+    """One rule, whole."""
+
+    entry: RuleEntry
+    pack: str
+    approval: str
+    time_critical: str = ""
+    about: tuple[Named, ...]
+    when: Clause
+    on_order_hooks: Clause | None = None
+    unless: tuple[Because, ...] = ()
+    urgencies: tuple[Urgency, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
+    texts: tuple[Text, ...]
+    cases: tuple[Table, ...] = ()
+    evidence: tuple[Basis, ...]
+    sources: tuple[Cited, ...]
+    replaces: tuple[Place, ...] = ()
+    yields_to: tuple[Place, ...] = ()
+    version: Version
+    site: tuple[SiteLine, ...] = ()
+    switched_off: str = ""  # why the site switched it off
+    last_review: str
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Every rule of every pack; a rule's page is made when it is first asked for."""
+
+    knowledge: Knowledge
+    _pages: dict[str, RulePage] = field(default_factory=dict)
+
+    def entries(self, *, text: str = "", indicator: str = "", marker: str = "") -> RuleList:
+        """The rules whose id, title or condition holds the text, and so on."""
+        every = [entry_of(rule, pack) for rule, pack in self._rules()]
+        wanted = text.casefold().split()
+        found = [
+            one
+            for one in every
+            if (not indicator or one.indicator == indicator)
+            and (not marker or marker in one.markers)
+            and all(word in _searched(one) for word in wanted)
+        ]
+        packs = self.knowledge.packs
+        used = {name for one in every for name in one.markers}
+        return RuleList(
+            rules=tuple(found),
+            packs=tuple(_pack_entry(pack) for pack in packs),
+            count=len(every),
+            markers=tuple(
+                Named(id=one.id, title=one.title)
+                for pack in packs
+                for one in pack.markers.values()
+                if one.id in used
+            ),
+            approval=" ".join(dict.fromkeys(approval(pack) for pack in packs)),
+            time_critical=tuple(
+                Named(id=one.id, title=one.title) for one in every if one.time_critical
+            ),
+            notices=tuple(dict.fromkeys(notice for pack in packs for notice in pack.notices)),
+        )
+
+    def page(self, rule_id: str) -> RulePage:
+        """The page of a rule; raises `UnknownPage`."""
+        if rule_id not in self._pages:
+            found = next((one for one in self._rules() if one[0].id == rule_id), None)
+            if found is None:
+                raise UnknownPage("There is no rule with this id; GET /rules lists them.")
+            self._pages[rule_id] = _page(*found, self.knowledge)
+        return self._pages[rule_id]
+
+    def _rules(self) -> Iterator[tuple[Rule, Pack]]:
+        return ((rule, pack) for pack in self.knowledge.packs for rule in pack.rules.values())
+
+
+def entry_of(rule: Rule, pack: Pack) -> RuleEntry:
+    """The rule as an entry of a list."""
+    return RuleEntry(
+        id=rule.id,
+        title=rule.title,
+        version=rule.version,
+        status=rule.status,
+        indicator=rule.indicator,
+        time_critical=rule.time_critical,
+        about=tuple(one.title for one in _about(rule, pack)),
+        markers=reads_of(rule, pack).markers,
+        hooks=rule.hooks,
+        when=rule.when.in_words(),
+        pack=pack.id,
+    )
+
+
+def program_of(knowledge: Knowledge, pack: Pack) -> Program:
+    """The compiled pack that answers calls."""
+    for by_hook in knowledge.services.values():
+        for served in by_hook.values():
+            if served.program.pack.id == pack.id:
+                return served.program
+    return compile_pack(pack)
+
+
+def _searched(entry: RuleEntry) -> str:
+    return " ".join((entry.id, entry.title, entry.when, *entry.about)).casefold()
+
+
+def _about(rule: Rule, pack: Pack) -> tuple[Named, ...]:
+    if not rule.about:
+        return (Named(id="", title="results that were set aside"),)
+    titles = ((one, "the patient" if one == PATIENT else title_of(one, pack)) for one in rule.about)
+    return tuple(Named(id="" if one == PATIENT else one, title=title) for one, title in titles)
+
+
+def _page(rule: Rule, pack: Pack, knowledge: Knowledge) -> RulePage:
+    files = knowledge.files.get(pack.id)
+    return RulePage(
+        entry=entry_of(rule, pack),
+        pack=pack_named(pack),
+        approval=approval(pack),
+        time_critical=TIME_CRITICAL if rule.time_critical else "",
+        about=_about(rule, pack),
+        when=clause_of(rule.when, pack),
+        on_order_hooks=_maybe(rule.on_order_hooks, pack),
+        unless=reasons_of(rule.unless, pack),
+        urgencies=tuple(
+            Urgency(indicator=one.indicator, when=clause_of(one.when, pack))
+            for one in rule.urgencies
+        ),
+        suggestions=tuple(_suggestion(one, pack) for one in rule.suggestions),
+        texts=tuple(_text(text, rule, pack) for text in rule.texts.values()),
+        cases=truth_tables(rule.id, files, program_of(knowledge, pack))
+        if files is not None and rule.status == "active"
+        else (),
+        evidence=tuple(
+            Basis(
+                backs=tuple(title_of(one, pack) for one in line.backs),
+                says=" ".join(line.says.split()),
+                source=cited(pack.sources[line.source]) if line.source else None,
+            )
+            for line in rule.evidence
+        ),
+        sources=tuple(cited(source) for source in sources_of(rule, pack)),
+        replaces=tuple(_replaces(rule, pack)),
+        yields_to=tuple(_yields_to(rule, pack)),
+        version=_version(rule, pack, knowledge),
+        site=site_lines(pack, pack.site.read.get(rule.id, ()) if pack.site else ()),
+        switched_off=_why_off(rule, pack),
+        last_review=rule.last_review or "",
+        notices=pack.notices,
+    )
+
+
+def _why_off(rule: Rule, pack: Pack) -> str:
+    off = pack.site.switched_off if pack.site else ()
+    return next((one.because for one in off if one.rule == rule.id), "")
+
+
+def _maybe(condition: Condition | None, pack: Pack) -> Clause | None:
+    return None if condition is None else clause_of(condition, pack)
+
+
+def _suggestion(one: KnownSuggestion, pack: Pack) -> Suggestion:
+    order = pack.orders[one.order]
+    recommended, recommended_when = "", None
+    if isinstance(one.recommended, bool):
+        recommended = "always" if one.recommended else "never"
+    elif one.recommended is not None:
+        recommended_when = clause_of(one.recommended, pack)
+    return Suggestion(
+        order=order.id,
+        title=order.title,
+        code=order.code.code,
+        site_code=f"{order.site_code.code} of {order.site_code.system}" if order.site_code else "",
+        window=Window(one.first_day, one.last_day).window,
+        priority=one.priority,
+        recommended=recommended,
+        recommended_when=recommended_when,
+        when=_maybe(one.when, pack),
+        unless=reasons_of(one.unless, pack),
+    )
+
+
+def _text(text: CardText, rule: Rule, pack: Pack) -> Text:
+    return Text(
+        language=text.language,
+        summary=text.summary,
+        detail=text.detail,
+        also=tuple(
+            Also(word=word, when=clause_of(rule.also_say[word], pack), text=body)
+            for word, body in text.also.items()
+        ),
+    )
+
+
+def _replaces(rule: Rule, pack: Pack) -> Iterator[Place]:
+    for one in pack.precedence:
+        if rule.id in one.by:
+            after = one.by.index(rule.id) + 1
+            yielding = one.replaced[after:] if one.strongest else one.replaced
+            yield from (_place(name, pack, one.orders_join) for name in yielding if name != rule.id)
+
+
+def _yields_to(rule: Rule, pack: Pack) -> Iterator[Place]:
+    for one in pack.precedence:
+        if rule.id in one.replaced:
+            before = one.by[: one.by.index(rule.id)] if one.strongest else one.by
+            yield from (_place(name, pack, one.orders_join) for name in before if name != rule.id)
+
+
+def _place(name: str, pack: Pack, join: bool) -> Place:
+    return Place(rule=name, title=pack.rules[name].title, orders_join=join)
+
+
+def _version(rule: Rule, pack: Pack, knowledge: Knowledge) -> Version:
+    lock, meaning = knowledge.locks.get(pack.id), meaning_hash(rule)
+    locked: Versions = lock.rules.get(rule.id, {}) if lock else {}
+    return Version(
+        version=rule.version,
+        meaning=meaning,
+        recorded=locked.get(rule.version) == meaning,
+        history=_releases(rule.history, locked),
+    )
+
+
+def _pack_entry(pack: Pack) -> PackEntry:
+    return PackEntry(
+        id=pack.id, title=pack.title, version=pack.version, history=_releases(pack.history, {})
+    )
+
+
+def _releases(history: Iterable[Change], locked: Versions) -> tuple[Release, ...]:
+    return tuple(
+        Release(
+            version=one.version,
+            date=one.date,
+            change=one.change,
+            meaning=locked.get(one.version, ""),
+        )
+        for one in history
+    )

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cases of a rule as a truth table, with the answer that the rule gives right now.
+
+A case runs the same path as in `cds-service check`, so the table cannot show an answer that the
+rule does not give.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from cds_service.decide import Program
+from cds_service.explanation.clauses import title_of
+from cds_service.explanation.view import View
+from cds_service.knowledge.model.pack import Pack
+from cds_service.knowledge.reading.folder import PackFiles
+from cds_service.rules.answer import Decision
+from cds_service.sourcefile.document import Data
+from cds_service.trials.expectations import complaints, decision_on, in_words
+from cds_service.trials.run import Trial, outcome_of, read_trials
+
+
+class Given(View, frozen=True, kw_only=True):
+    """One line of what a case gives."""
+
+    subject: str
+    words: str
+
+
+class Row(View, frozen=True, kw_only=True):
+    """One patient of a table: what differs, what is expected and what the rule answers."""
+
+    change: Given | None = None  # none: the patient as given
+    expected: tuple[str, ...]
+    answer: str  # card, no card, not enough data
+    indicator: str = ""
+    because: str = ""
+    orders: tuple[str, ...] = ()
+    as_expected: bool
+
+
+class Table(View, frozen=True, kw_only=True):
+    """One case: a patient and the same patient with one thing changed at a time."""
+
+    title: str
+    given: tuple[Given, ...]
+    rows: tuple[Row, ...]
+
+
+def truth_tables(rule: str, files: PackFiles, program: Program) -> tuple[Table, ...]:
+    """A table for each case in the file of the rule."""
+    path = f"rules/{rule}.yaml"
+    own = replace(files, documents={path: files.documents[path]})
+    trials, _ = read_trials(own, program.pack)
+    tables: list[Table] = []
+    base: Trial | None = None
+    for trial in trials:
+        if base is None or not trial.case.title.startswith(f"{base.case.title}, but "):
+            base = trial
+            tables.append(_table(trial, program))
+        else:
+            row = _row(trial, program, _change(base, trial, program.pack))
+            tables[-1] = _with_row(tables[-1], row)
+    return tuple(tables)
+
+
+def _table(trial: Trial, program: Program) -> Table:
+    return Table(
+        title=trial.case.title,
+        given=tuple(_given(trial.case.given, program.pack)),
+        rows=(_row(trial, program, None),),
+    )
+
+
+def _with_row(table: Table, row: Row) -> Table:
+    return Table(title=table.title, given=table.given, rows=(*table.rows, row))
+
+
+def _row(trial: Trial, program: Program, change: Given | None) -> Row:
+    outcome = outcome_of(trial, program)
+    decision = decision_on(outcome, trial.case.about)
+    return Row(
+        change=change,
+        expected=tuple(_expected(trial.case.expect)),
+        answer=decision.answer,
+        indicator=decision.indicator if decision.shown else "",
+        because=_because(decision),
+        orders=tuple(in_words(one) for one in decision.orders),
+        as_expected=not list(complaints(trial.case, program, outcome)),
+    )
+
+
+def _because(decision: Decision) -> str:
+    """Why there is no card: the word of the rule, or what would have to be known."""
+    if decision.because:
+        return decision.because
+    return f"missing: {'; '.join(decision.missing)}" if decision.missing else ""
+
+
+def _change(base: Trial, trial: Trial, pack: Pack) -> Given:
+    changed = {
+        subject: words
+        for subject, words in trial.case.given.items()
+        if base.case.given.get(subject) != words
+    }
+    found = next(_given(changed, pack), None)
+    return found or Given(subject="", words="nothing changed")
+
+
+def _given(given: Mapping[str, Data], pack: Pack) -> Iterator[Given]:
+    for subject, words in given.items():
+        listed = words if isinstance(words, list) else [words]
+        title = title_of(subject, pack)
+        text = "; ".join(str(one) for one in listed)
+        yield Given(subject=title[:1].upper() + title[1:], words=text)
+
+
+def _expected(expect: tuple[tuple[str, Data], ...]) -> Iterator[str]:
+    for word, value in expect:
+        if isinstance(value, dict):
+            yield from (f"{word}: {one} because {why}" for one, why in value.items())
+        elif isinstance(value, list):
+            yield from (f"{word}: {one}" for one in value or ["none"])
+        else:
+            yield from (f"{word}: {value}" if value else word).split("; ")

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The explainer's page: a value on its scale, what it may mean, and what the rules say to it.
+
+The value takes the way of every call, intake to decisions to cards; this module only gathers what
+came of it and sets the explainer's text beside it.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cds_service.amounts import plain
+from cds_service.errors import UnknownPage
+from cds_service.explainers.prose import Filled, filled
+from cds_service.explainers.question import Question
+from cds_service.explainers.value import Judged, judge
+from cds_service.explanation.scale import (
+    Band,
+    Limit,
+    Scale,
+    blank_frame,
+    grade_rows,
+    limit_in_words,
+    scale_of,
+)
+from cds_service.explanation.view import (
+    DISCLAIMER,
+    Named,
+    SiteLine,
+    View,
+    pack_named,
+    site_lines,
+    values_in,
+)
+from cds_service.knowledge.model.pack import Marker, Pack
+from cds_service.knowledge.model.status import approval
+from cds_service.labs.frames import Frame
+from cds_service.service import Knowledge
+
+_LANGUAGE = "en"
+
+
+class ExplainPage(View, frozen=True, kw_only=True):
+    """Everything about a marker and, if one was asked about, its value."""
+
+    marker: Named
+    name: str
+    unit: str
+    units: tuple[str, ...]
+    plausible: str
+    upper_limit: Limit | None = None
+    scale: Scale | None = None
+    grades: tuple[Band, ...] = ()
+    judged: Judged | None = None
+    text: Filled
+    rules: tuple[Named, ...]
+    markers: tuple[Named, ...]
+    site: tuple[SiteLine, ...] = ()
+    pack: str
+    disclaimer: str = ""
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explainers:
+    """The explainers of every pack; texts are filled when first asked for."""
+
+    knowledge: Knowledge
+    _filled: dict[str, Filled] = field(default_factory=dict)
+
+    def markers(self) -> tuple[Named, ...]:
+        """Every marker that has an explainer."""
+        return tuple(
+            Named(id=name, title=pack.markers[name].title)
+            for pack in self.knowledge.packs
+            for name in pack.markers
+            if name in pack.explainers
+        )
+
+    def find(self, marker_id: str) -> tuple[Marker, Pack]:
+        """The marker and its pack; raises `UnknownPage`."""
+        for pack in self.knowledge.packs:
+            if marker_id in pack.explainers:
+                return pack.markers[marker_id], pack
+        known = ", ".join(one.id for one in self.markers())
+        raise UnknownPage(f"There is no explainer of this name; there are: {known}.")
+
+    def page(self, question: Question, now: datetime) -> ExplainPage:
+        """The page that answers a question; raises `RequestError` if it cannot be put."""
+        marker, pack = question.marker, question.pack
+        judged, frame = None, blank_frame(marker)
+        if question.given:
+            judged, own = judge(self.knowledge, question, now)
+            frame = own or frame
+        return _page(self._text(marker, pack), question, judged, frame, self.markers())
+
+    def _text(self, marker: Marker, pack: Pack) -> Filled:
+        if marker.id not in self._filled:
+            by_language = pack.explainers[marker.id]
+            explainer = by_language.get(_LANGUAGE) or next(iter(by_language.values()))
+            self._filled[marker.id] = filled(explainer, marker, pack)
+        return self._filled[marker.id]
+
+
+def _page(
+    text: Filled,
+    question: Question,
+    judged: Judged | None,
+    frame: Frame,
+    markers: tuple[Named, ...],
+) -> ExplainPage:
+    marker, pack = question.marker, question.pack
+    upper = frame.readings[marker.id].upper
+    asked = judged is not None and judged.value is not None
+    return ExplainPage(
+        marker=Named(id=marker.id, title=marker.title),
+        name=marker.name,
+        unit=marker.unit,
+        units=tuple(dict.fromkeys(marker.units.values())),
+        plausible=_plausible(marker),
+        upper_limit=limit_in_words(upper, marker),
+        scale=scale_of(marker, frame, asked=asked),
+        grades=tuple(grade_rows(marker.grades, marker, frame, asked=asked)),
+        judged=judged,
+        text=text,
+        rules=tuple(
+            Named(id=rule.id, title=rule.title)
+            for rule in pack.rules.values()
+            if rule.status == "active" and marker.id in rule.about
+        ),
+        markers=markers,
+        site=site_lines(pack, values_in(f"markers/{marker.id}.yaml", pack)),
+        pack=pack_named(pack),
+        disclaimer=f"{DISCLAIMER} {approval(pack)}",
+        notices=pack.notices,
+    )
+
+
+def _plausible(marker: Marker) -> str:
+    low, high = marker.plausible.low, marker.plausible.high
+    ends = [plain(one) for one in (low, high) if one is not None]
+    return f"{' to '.join(ends)} {marker.unit}".strip()

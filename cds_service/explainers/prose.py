@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An explainer with its placeholders filled, as views; made once for each marker."""
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import TypeAlias
+
+from cds_service.amounts import plain
+from cds_service.explanation.clauses import title_of
+from cds_service.explanation.scale import blank_frame, stretches
+from cds_service.explanation.view import Cited, View, cited
+from cds_service.knowledge.model.pack import Explainer, Marker, Pack, Section
+from cds_service.knowledge.reading.card_texts import compile_detail
+from cds_service.knowledge.reading.explainers import BOTTOM_LINE, NEXT, REASONS
+from cds_service.render.values import Window
+
+_Words: TypeAlias = dict[str, dict[str, object]]
+
+
+class Prose(View, frozen=True, kw_only=True):
+    """A text in Markdown and the ids of its sources."""
+
+    id: str = ""  # a marker or measure, or a band
+    title: str
+    text: str
+    sources: tuple[str, ...] = ()
+    decision: bool = False  # it also rests on a decision of the pack's authors
+
+
+class BandProse(View, frozen=True, kw_only=True):
+    """What is said about one band."""
+
+    id: str
+    title: str
+    range: str
+    bottom_line: str
+    reasons: str = ""
+    next: str = ""
+    sources: tuple[str, ...] = ()
+    decision: bool = False
+
+
+class Filled(View, frozen=True, kw_only=True):
+    """The whole explainer of a marker."""
+
+    title: str
+    last_review: str
+    what_it_is: Prose
+    the_scale: Prose | None = None
+    bands: tuple[BandProse, ...] = ()
+    together: tuple[Prose, ...] = ()
+    topics: tuple[Prose, ...] = ()
+    sources: tuple[Cited, ...] = ()
+
+
+def filled(explainer: Explainer, marker: Marker, pack: Pack) -> Filled:
+    """The explainer as views."""
+    words = _words(marker, pack)
+    by_kind: dict[str, list[Section]] = {}
+    for section in explainer.sections:
+        by_kind.setdefault(section.kind, []).append(section)
+    cites = dict.fromkeys(one for section in explainer.sections for one in section.sources)
+    scale = [_prose(one, "", words) for one in by_kind.get("the scale", [])]
+    return Filled(
+        title=explainer.title,
+        last_review=explainer.last_review,
+        what_it_is=_prose(by_kind["what it is"][0], f"What {marker.title} is", words),
+        the_scale=scale[0] if scale else None,
+        bands=tuple(_band(one, marker, words) for one in by_kind.get("band", [])),
+        together=tuple(
+            _prose(one, title_of(one.name, pack), words) for one in by_kind.get("with", [])
+        ),
+        topics=tuple(_prose(one, one.name, words) for one in by_kind.get("topic", [])),
+        sources=tuple(cited(pack.sources[name]) for name in cites),
+    )
+
+
+def _prose(section: Section, title: str, words: _Words) -> Prose:
+    return Prose(
+        id=section.name if section.kind == "with" else "",
+        title=title[:1].upper() + title[1:],
+        text=_fill(section.parts.get("", ""), words),
+        sources=section.sources,
+        decision=section.decision,
+    )
+
+
+def _band(section: Section, marker: Marker, words: _Words) -> BandProse:
+    title = next(band.title for band in marker.bands if band.id == section.name)
+    return BandProse(
+        id=section.name,
+        title=title,
+        range=str(words["band"][_name(section.name)]),
+        bottom_line=_fill(section.parts[BOTTOM_LINE], words),
+        reasons=_fill(section.parts.get(REASONS, ""), words),
+        next=_fill(section.parts.get(NEXT, ""), words),
+        sources=section.sources,
+        decision=section.decision,
+    )
+
+
+def _fill(text: str, words: _Words) -> str:
+    return compile_detail(text).render(words).strip()
+
+
+def _words(marker: Marker, pack: Pack) -> _Words:
+    """The value of every placeholder that `knowledge.explainers` knows."""
+    bands: dict[str, list[str]] = {}
+    for stretch in stretches(marker.bands, marker, blank_frame(marker)):
+        bands.setdefault(_name(stretch.grade.id), []).append(stretch.words(marker.unit))
+    return {
+        "band": {name: " or ".join(words) for name, words in bands.items()},
+        "limit": dict(_limits(marker)),
+        "window": {_name(rule): windows for rule, windows in _windows(pack)},
+    }
+
+
+def _limits(marker: Marker) -> Iterator[tuple[str, str]]:
+    amounts: dict[str, set[Fraction]] = {}
+    for choices in marker.limits.values():
+        for choice in choices:
+            if choice.amount is not None:
+                amounts.setdefault(_name(choice.named), set()).add(choice.amount)
+    for name, found in amounts.items():
+        listed = " or ".join(plain(one) for one in sorted(found))
+        yield name, f"{listed} {marker.unit}".strip()
+
+
+def _windows(pack: Pack) -> Iterator[tuple[str, Mapping[str, str]]]:
+    for rule in pack.rules.values():
+        yield (
+            rule.id,
+            {
+                _name(one.order): Window(one.first_day, one.last_day).window
+                for one in rule.suggestions
+            },
+        )
+
+
+def _name(text: str) -> str:
+    return "".join(sign if sign.isascii() and sign.isalnum() else "_" for sign in text)

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the service says to a value: the same call as any other, and what came of it as views."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+
+from cds_service.amounts import rounded
+from cds_service.catalogue.rules import program_of
+from cds_service.decide import Outcome, chooser_of
+from cds_service.explainers.question import Question, request_for
+from cds_service.explanation.view import Named, View
+from cds_service.hooks.response import Card
+from cds_service.knowledge.model.dependencies import inputs_of
+from cds_service.knowledge.model.pack import Indicator, Marker, Measure, Pack, Priority
+from cds_service.labs.frames import Frame, MeasureValue
+from cds_service.render.values import Window, converted_value, multiple_of, value_of
+from cds_service.rules.answer import Decision
+from cds_service.rules.grades import grade_of, is_doubtful
+from cds_service.service import Answer, Knowledge, Options, answer_hook
+
+_ASKED_BY = "patient-view"
+
+
+class Value(View, frozen=True, kw_only=True):
+    """The value that was asked about, as it was read."""
+
+    sent: str
+    converted: str = ""
+    band: Named | None = None
+    band_at_least: bool = False
+    grade: Named | None = None
+    grade_at_least: bool = False
+    multiple: str = ""
+    near_boundary: bool = False
+
+
+class Order(View, frozen=True, kw_only=True):
+    """What a card proposes."""
+
+    id: str
+    title: str
+    code: str
+    window: str
+    priority: Priority
+    recommended: bool | None = None
+    instruction: str = ""
+
+
+class Fired(View, frozen=True, kw_only=True):
+    """A card that appears."""
+
+    rule: str
+    title: str
+    indicator: Indicator
+    time_critical: bool = False
+    summary: str
+    orders: tuple[Order, ...] = ()
+
+
+class Computed(View, frozen=True, kw_only=True):
+    """A measure, or why it is withheld."""
+
+    id: str
+    title: str
+    value: str = ""
+    called: str = ""
+    because: str = ""
+
+
+class Other(View, frozen=True, kw_only=True):
+    """Another result that was given."""
+
+    marker: str
+    title: str
+    sent: str
+    multiple: str = ""
+
+
+class Wanting(View, frozen=True, kw_only=True):
+    """A marker that would let more rules answer."""
+
+    marker: str
+    title: str
+    rules: int
+
+
+class Judged(View, frozen=True, kw_only=True):
+    """What came of the call."""
+
+    value: Value | None = None
+    not_used: str = ""
+    silent: str = ""
+    others: tuple[Other, ...] = ()
+    cards: tuple[Fired, ...] = ()
+    measures: tuple[Computed, ...] = ()
+    wanting: tuple[Wanting, ...] = ()
+
+
+def judge(knowledge: Knowledge, question: Question, now: datetime) -> tuple[Judged, Frame | None]:
+    """What the rules say, and the frame around the value if it was used."""
+    pack, marker = question.pack, question.marker
+    service = next((one for one in pack.services if one.hook == _ASKED_BY), pack.services[0])
+    request = request_for(question, now, service.hook)
+    answer = answer_hook(knowledge, request, service.id, now, Options())
+    outcome = answer.outcome
+    chooser = chooser_of(program_of(knowledge, pack), outcome.record, outcome.now)
+    frame = chooser.frame(marker.id, with_preliminary=False)
+    frames = [*outcome.frames, *([frame] if frame else [])]
+    judged = Judged(
+        value=_value(marker, frame) if frame and question.has_value else None,
+        not_used=_not_used(outcome, marker) if question.has_value and frame is None else "",
+        silent=(outcome.silent or "").replace("-", " "),
+        others=tuple(_others(question, frames)),
+        cards=tuple(_fired(answer, pack)),
+        measures=tuple(_measures(frames, question)),
+        wanting=tuple(_wanting(outcome, question)),
+    )
+    return judged, frame
+
+
+def _value(marker: Marker, frame: Frame) -> Value:
+    reading = frame.readings[marker.id]
+    band, grade = grade_of(marker.bands, frame), grade_of(marker.grades, frame)
+    return Value(
+        sent=value_of(reading.result, marker),
+        converted=converted_value(reading.result, marker) or "",
+        band=Named(id=band.grade.id, title=band.grade.title) if band else None,
+        band_at_least=band is not None and band.at_least,
+        grade=Named(id=grade.grade.id, title=grade.grade.title) if grade else None,
+        grade_at_least=grade is not None and grade.at_least,
+        multiple=multiple_of(reading.result.value, reading.upper) or "",
+        near_boundary=is_doubtful(marker, reading),
+    )
+
+
+def _not_used(outcome: Outcome, marker: Marker) -> str:
+    found = (one.reason for one in outcome.record.set_aside if one.marker == marker.id)
+    return next(found, "not used").replace("-", " ").replace(":", ": ")
+
+
+def _others(question: Question, frames: list[Frame]) -> Iterator[Other]:
+    for name in question.given:
+        marker = question.pack.markers.get(name)
+        reading = next((one.readings[name] for one in frames if name in one.readings), None)
+        if marker is None or reading is None or name == question.marker.id:
+            continue
+        yield Other(
+            marker=name,
+            title=marker.title,
+            sent=value_of(reading.result, marker),
+            multiple=multiple_of(reading.result.value, reading.upper) or "",
+        )
+
+
+def _fired(answer: Answer, pack: Pack) -> Iterator[Fired]:
+    shown = [one for one in answer.outcome.decisions if one.shown]
+    for decision, card in zip(shown, answer.response.cards, strict=True):
+        yield _card(decision, card, pack)
+
+
+def _card(decision: Decision, card: Card, pack: Pack) -> Fired:
+    return Fired(
+        rule=decision.rule.id,
+        title=decision.rule.title,
+        indicator=card.indicator,
+        time_critical=decision.rule.time_critical,
+        summary=card.summary,
+        orders=tuple(
+            Order(
+                id=one.order,
+                title=pack.orders[one.order].title,
+                code=pack.orders[one.order].code.code,
+                window=Window(one.first_day, one.last_day).window,
+                priority=one.priority,
+                recommended=one.recommended,
+                instruction=pack.orders[one.order].instruction or "",
+            )
+            for one in decision.orders
+        ),
+    )
+
+
+def _measures(frames: list[Frame], question: Question) -> Iterator[Computed]:
+    """What was computed, and what was withheld although everything it needs was given."""
+    found: dict[str, MeasureValue] = {}
+    for frame in frames:
+        for name, value in frame.measures.items():
+            found.setdefault(name, value)
+    for name, value in found.items():
+        measure = question.pack.measures[name]
+        if value.value is not None:
+            number = rounded(value.value, measure.decimals)
+            called = value.called or ""
+            yield Computed(id=name, title=measure.title, value=number, called=called)
+        elif value.because and _is_asked(measure, question):
+            because = value.because.replace("-", " ").replace(":", ": ")
+            yield Computed(id=name, title=measure.title, because=because)
+
+
+def _is_asked(measure: Measure, question: Question) -> bool:
+    earlier = any(item.part == "previous" for item in measure.formula.inputs)
+    return not earlier and question.given.keys() >= set(inputs_of(measure))
+
+
+def _wanting(outcome: Outcome, question: Question) -> Iterator[Wanting]:
+    """Markers that were not given and that open rules ask for, the most wanted first."""
+    counted: Counter[str] = Counter()
+    for decision in outcome.decisions:
+        if decision.answer == "not enough data":
+            subjects = " ".join(one.partition(":")[0] for one in decision.missing)
+            names = {word.strip(",") for word in subjects.split()}
+            counted.update(sorted(names & question.pack.markers.keys() - question.given.keys()))
+    for name, times in counted.most_common():
+        yield Wanting(marker=name, title=question.pack.markers[name].title, rules=times)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Conditions as trees of words that a page can lay out."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from cds_service.knowledge.model.conditions import (
+    AllOf,
+    AnyOf,
+    Compare,
+    Condition,
+    Leaf,
+    TimesMarker,
+    markers_of,
+)
+from cds_service.knowledge.model.pack import Pack, Reason
+
+_SEVERAL = "any of "
+
+
+class Clause(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A condition: `all` or `any` of its parts, or one thing that `is` so."""
+
+    kind: Literal["all", "any", "is"]
+    written: str  # as in the rule's file
+    subject: str = ""
+    phrase: str = ""
+    marker: str = ""  # the id of the marker that the subject is, for its explainer
+    parts: tuple["Clause", ...] = ()
+
+
+class Because(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A condition that withholds a card or an order, and the word for it."""
+
+    because: str
+    when: Clause
+
+
+def clause_of(condition: Condition, pack: Pack) -> Clause:
+    """The condition as words."""
+    if isinstance(condition, AllOf | AnyOf):
+        parts = tuple(clause_of(part, pack) for part in condition.parts)
+        if len(parts) == 1:
+            return parts[0]
+        kind: Literal["all", "any"] = "all" if isinstance(condition, AllOf) else "any"
+        return Clause(kind=kind, written=condition.in_words(), parts=parts)
+    return _leaf(condition, pack)
+
+
+def reasons_of(reasons: tuple[Reason, ...], pack: Pack) -> tuple[Because, ...]:
+    """Each reason with its condition as words."""
+    return tuple(Because(because=one.because, when=clause_of(one.when, pack)) for one in reasons)
+
+
+def title_of(name: str, pack: Pack) -> str:
+    """What people call a marker, measure, fact or order; any other word as it is."""
+    for things in (pack.markers, pack.measures, pack.facts, pack.orders):
+        if name in things:
+            return things[name].title
+    return name
+
+
+def _leaf(leaf: Leaf, pack: Pack) -> Clause:
+    written = leaf.in_words()
+    subject, _, phrase = written.partition(": ")
+    markers = markers_of(leaf)
+    if subject.startswith(_SEVERAL):
+        names = subject.removeprefix(_SEVERAL).split(", ")
+        subject = " or ".join(title_of(name, pack) for name in names)
+    else:
+        subject = title_of(subject, pack)
+    if isinstance(leaf, Compare) and isinstance(leaf.bound, TimesMarker):
+        other = leaf.bound.marker
+        phrase = phrase.replace(other, title_of(other, pack))
+    own = markers[0] if len(markers) == 1 else ""
+    return Clause(kind="is", written=written, subject=_capital(subject), phrase=phrase, marker=own)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stretches of a marker's bands or grades, found by asking the bands themselves.
+
+Every boundary that a condition names, and a point between each two, is graded as a result would
+be; neighbours of one band are one stretch. So the drawing cannot differ from the decision.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from fractions import Fraction
+
+from cds_service.amounts import Interval, exactly, plain
+from cds_service.explanation.view import View
+from cds_service.knowledge.model.conditions import Compare, Number, TimesLimit, leaves
+from cds_service.knowledge.model.pack import Grade, Marker
+from cds_service.labs.frames import Frame, Reading
+from cds_service.labs.limits import Limit as KnownLimit
+from cds_service.labs.limits import limit_of
+from cds_service.labs.patient import Person
+from cds_service.labs.patient_record import LabResult, Sent
+from cds_service.render.values import limit_amount, limit_source
+from cds_service.rules.evaluate import limit_in
+from cds_service.rules.grades import grade_of
+
+_NOBODY = Person(months=None, sex="unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Neighbouring values of one band; an end of `None` is open."""
+
+    grade: Grade
+    low: Fraction | None
+    high: Fraction | None
+    low_open: bool
+    high_open: bool
+
+    def words(self, unit: str) -> str:
+        """For example `below 5 U/L`, `5 to 40 U/L` or `above 40, up to 80 U/L`."""
+        if self.low is None and self.high is None:
+            return "any value"
+        if self.low is None:
+            word = "below" if self.high_open else "up to"
+            return f"{word} {plain(self.high or Fraction(0))} {unit}".strip()
+        if self.high is None:
+            word = "above" if self.low_open else "at least"
+            return f"{word} {plain(self.low)} {unit}".strip()
+        if self.low == self.high:
+            return f"exactly {plain(self.low)} {unit}".strip()
+        if not self.low_open and not self.high_open:
+            return f"{plain(self.low)} to {plain(self.high)} {unit}".strip()
+        first = f"above {plain(self.low)}" if self.low_open else f"from {plain(self.low)}"
+        last = f"below {plain(self.high)}" if self.high_open else f"up to {plain(self.high)}"
+        return f"{first}, {last} {unit}".strip()
+
+
+class Band(View, frozen=True, kw_only=True):
+    """One row of a table of bands or grades."""
+
+    id: str
+    title: str
+    range: str
+    of_limit: str = ""  # as a multiple of the upper limit
+    current: bool = False
+
+
+class Scale(View, frozen=True, kw_only=True):
+    """The bands from low to high, and where the value lies on them, from 0 to 1."""
+
+    bands: tuple[Band, ...]
+    edges: tuple[str, ...]
+    place: float | None = None
+    open_below: bool = False
+    open_above: bool = False
+
+
+class Limit(View, frozen=True, kw_only=True):
+    """The upper limit that the value is judged by."""
+
+    amount: str
+    named: str
+
+
+def stretches(grades: tuple[Grade, ...], marker: Marker, frame: Frame) -> tuple[Stretch, ...]:
+    """The stretches from low to high; those that no band names are left out."""
+    found: list[Stretch] = []
+    for probe, low, high in _probes(_boundaries(grades, marker, frame)):
+        graded = grade_of(grades, _with_value(frame, marker, probe))
+        if graded is None:
+            continue
+        grade, is_point = graded.grade, low == high
+        last = found[-1] if found else None
+        if last is not None and last.grade.title == grade.title and last.high == low:
+            found[-1] = replace(last, high=high, high_open=not is_point)
+        else:
+            found.append(Stretch(grade, low, high, not is_point, not is_point))
+    return tuple(found)
+
+
+def blank_frame(marker: Marker, person: Person = _NOBODY) -> Frame:
+    """A frame with a result of the marker that says nothing, for its limits."""
+    result = LabResult(
+        marker=marker.id,
+        code="",
+        method=None,
+        value=exactly(0),
+        sent=Sent(number="0", unit=marker.unit),
+        unit=marker.unit,
+        time=datetime(2000, 1, 1, tzinfo=UTC),
+        precision="day",
+        status="final",
+        reference="",
+    )
+    reading = Reading(
+        result=result,
+        upper=limit_of(marker, "upper limit", result, person),
+        lower=limit_of(marker, "lower limit", result, person),
+        screening=limit_of(marker, "screening limit", result, person),
+    )
+    return Frame(
+        index=marker.id,
+        person=person,
+        facts={},
+        ordering=frozenset(),
+        readings={marker.id: reading},
+    )
+
+
+def limit_in_words(limit: KnownLimit | None, marker: Marker) -> Limit | None:
+    """The limit as a page says it."""
+    if limit is None:
+        return None
+    return Limit(amount=limit_amount(limit, marker) or "", named=limit_source(limit.named))
+
+
+def scale_of(marker: Marker, frame: Frame, *, asked: bool) -> Scale | None:
+    """The bands of the marker, if it has any, with the value of the frame if it was asked for."""
+    row = stretches(marker.bands, marker, frame)
+    if not row:
+        return None
+    place = where_is(frame.readings[marker.id].result.value, row) if asked else None
+    return Scale(
+        bands=tuple(grade_rows(marker.bands, marker, frame, asked=asked)),
+        edges=tuple(plain(one.high) for one in row if one.high is not None),
+        place=float(place[0]) if place else None,
+        open_below=bool(place and place[1]),
+        open_above=bool(place and place[2]),
+    )
+
+
+def grade_rows(
+    grades: tuple[Grade, ...], marker: Marker, frame: Frame, *, asked: bool
+) -> Iterator[Band]:
+    """A row for each stretch of the grades; with `asked` the one of the value is current."""
+    found = grade_of(grades, frame) if asked else None
+    for one in stretches(grades, marker, frame):
+        yield Band(
+            id=one.grade.id,
+            title=one.grade.title,
+            range=one.words(marker.unit),
+            of_limit=_of_limit(one, marker, frame),
+            current=found is not None and found.grade.title == one.grade.title,
+        )
+
+
+def _of_limit(one: Stretch, marker: Marker, frame: Frame) -> str:
+    """The stretch in multiples of the upper limit, if that is how its grade is worded."""
+    upper = frame.readings[marker.id].upper
+    bounds = (leaf.bound for leaf in leaves(one.grade.when) if isinstance(leaf, Compare))
+    if upper is None or upper.amount <= 0 or not any(isinstance(b, TimesLimit) for b in bounds):
+        return ""
+    if one.high is not None:
+        return f"up to {plain(one.high / upper.amount)} ×"
+    return f"above {plain(one.low / upper.amount)} ×" if one.low is not None else ""
+
+
+def where_is(value: Interval, row: tuple[Stretch, ...]) -> tuple[Fraction, bool, bool] | None:
+    """(place from 0 to 1, open to the left, open to the right) of a value on the drawn scale.
+
+    Every stretch is drawn equally wide, so that a small one can be read; within it the place is
+    in proportion. Of a range the end that is known is marked, with an arrow.
+    """
+    at = value.low if value.low is not None else value.high
+    if at is None or not row:
+        return None
+    beyond = value.low is not None and value.low_open
+    place = _place(at, row, beyond=beyond)
+    return None if place is None else (place, value.low is None, value.high is None)
+
+
+def _place(at: Fraction, row: tuple[Stretch, ...], *, beyond: bool) -> Fraction | None:
+    share = Fraction(1, len(row))
+    for n, one in enumerate(row):
+        past = one.high_open or beyond
+        if one.high is not None and (at > one.high or (at == one.high and past)):
+            continue
+        low = max(one.low or Fraction(0), Fraction(0))
+        if at < low:
+            return n * share
+        if one.high is None:
+            inside = 1 - low / at if low else Fraction(1, 2)  # from its edge towards no end
+        else:
+            inside = (at - low) / (one.high - low) if one.high > low else Fraction(1, 2)
+        return (n + min(max(inside, Fraction(1, 50)), Fraction(49, 50))) * share
+    return None
+
+
+def _boundaries(grades: Iterable[Grade], marker: Marker, frame: Frame) -> tuple[Fraction, ...]:
+    reading = frame.readings[marker.id]
+    found: set[Fraction] = set()
+    for leaf in (leaf for grade in grades for leaf in leaves(grade.when)):
+        if not isinstance(leaf, Compare):
+            continue
+        match leaf.bound:
+            case Number(amount=amount):
+                found.add(amount)
+            case TimesLimit(times=times, limit=kind):
+                limit = limit_in(reading, kind)
+                found.update({times * limit.amount} if limit else ())
+            case _:
+                pass
+    return tuple(sorted(found))
+
+
+def _probes(
+    boundaries: tuple[Fraction, ...],
+) -> Iterator[tuple[Fraction, Fraction | None, Fraction | None]]:
+    """(a value, and the ends of the stretch that it stands for), from low to high."""
+    if not boundaries:
+        yield Fraction(1), None, None
+        return
+    yield boundaries[0] - 1, None, boundaries[0]
+    for n, one in enumerate(boundaries):
+        yield one, one, one
+        after = boundaries[n + 1] if n + 1 < len(boundaries) else None
+        yield (one + after) / 2 if after is not None else one + 1, one, after
+
+
+def _with_value(frame: Frame, marker: Marker, value: Fraction) -> Frame:
+    reading = frame.readings[marker.id]
+    changed = replace(reading, result=replace(reading.result, value=exactly(value)))
+    return replace(frame, readings={**frame.readings, marker.id: changed})

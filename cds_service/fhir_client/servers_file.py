@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The file of FHIR servers -> `Servers`, or everything that is wrong with it.
+
+YAML as strict as the knowledge files; `docs/how-to/connect-a-fhir-server.md` shows one.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from cds_service.errors import SettingsError
+from cds_service.fhir_client.servers import Server, Servers, SigningAlgorithm
+from cds_service.knowledge.reading.schemas import Shape, Text, YesNo
+from cds_service.outgoing.address_policy import Reach, why_not
+from cds_service.sourcefile.diagnostics import Problem, in_words
+from cds_service.sourcefile.document import Document, Where
+from cds_service.sourcefile.schema import read_shape_file
+from cds_service.trust.clients import server_base
+
+# Codes of this file, after those of the file of clients (R1..).
+CODES = {
+    "R201": "two servers have the same base",
+    "R202": "a base URL cannot be used",
+    "R203": "something is said of a token of the service, and there is no client id",
+}
+_BASE = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.IGNORECASE)
+_OF_CLIENT_ID = ("algorithm", "scopes", "own_access_for_hooks")
+
+
+class ServerShape(Shape):
+    """One server."""
+
+    base: Text
+    private_network: YesNo = "no"
+    this_machine: YesNo = "no"
+    anonymous: YesNo = "no"
+    client_id: Text | None = None
+    algorithm: SigningAlgorithm = "ES384"
+    scopes: Text = ""
+    own_access_for_hooks: YesNo = "no"
+
+
+class ServersShape(Shape):
+    """The whole file."""
+
+    servers: Annotated[list[ServerShape], Field(min_length=1)]
+
+
+def load_servers(path: Path | None, *, development: bool) -> Servers:
+    """The servers of the file, none without one; raises `SettingsError` with every problem."""
+    if path is None:
+        return Servers(development=development)
+    found, problems = read_servers(path, development=development)
+    if found is None:
+        raise SettingsError([f"CDS_FHIR_SERVERS: {line}" for line in in_words(problems)])
+    return found
+
+
+def read_servers(path: Path, *, development: bool) -> tuple[Servers | None, list[Problem]]:
+    """The servers of the file, or `None` with every problem in it."""
+    read, problems = read_shape_file(path, ServersShape)
+    if read is None:
+        return None, problems
+    shape, document = read
+    listed: dict[str, Server] = {}
+    for n, one in enumerate(shape.servers):
+        server = _server(one, development=development)
+        problems += _problems(one, server, document, ("servers", n), listed)
+        listed[server.base] = server
+    found_all = Servers(listed=listed, development=development)
+    return (None if problems else found_all), problems
+
+
+def _server(shape: ServerShape, *, development: bool) -> Server:
+    here = shape.this_machine == "yes" or development
+    return Server(
+        base=server_base(shape.base),
+        reach=Reach(private=shape.private_network == "yes", loopback=here, http=development),
+        anonymous=shape.anonymous == "yes",
+        client_id=shape.client_id,
+        algorithm=shape.algorithm,
+        scopes=tuple(shape.scopes.split()),
+        own_access_for_hooks=shape.own_access_for_hooks == "yes",
+    )
+
+
+def _problems(
+    shape: ServerShape, server: Server, document: Document, at: Where, before: dict[str, Server]
+) -> list[Problem]:
+    problems: list[Problem] = []
+
+    def problem(code: str, name: str, message: str, remedy: str = "") -> None:
+        problems.append(Problem(code, document.mark((*at, name)), message, remedy))
+
+    if not _BASE.fullmatch(shape.base):
+        problem("R202", "base", "this is no base URL of a FHIR server", "write https://host/path")
+    elif said := why_not(server.base, server.reach):
+        remedy = "allow it with 'private network: yes' or 'this machine: yes', or write https"
+        problem("R202", "base", f"this server cannot be called: {said}", remedy)
+    if server.base in before:
+        problem("R201", "base", "this server stands in the file already")
+    if shape.client_id is None:
+        for name in _OF_CLIENT_ID:
+            if name in shape.model_fields_set:
+                word = name.replace("_", " ")
+                problem(
+                    "R203",
+                    word,
+                    f"'{word}' is for a server where the service is registered",
+                    "write the 'client id' that the server gave the service",
+                )
+    return problems

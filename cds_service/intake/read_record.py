@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Material -> the patient's record: the one way from FHIR to what rules see.
+
+A pure function of the pack, the material and the time. Nothing is dropped quietly: what is not
+used is listed with its reason, what is missing is named for the card.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from typing import TypeVar
+
+from cds_service.errors import RequestError
+from cds_service.fhir.elements import was_sent
+from cds_service.fhir.resources import (
+    Condition,
+    MedicationRequest,
+    MedicationStatement,
+    Patient,
+    ServiceRequest,
+)
+from cds_service.intake.chart import (
+    Prescribed,
+    condition_in_force,
+    medicine_in_force,
+    medicine_of,
+    open_order,
+)
+from cds_service.intake.duplicates import settled
+from cds_service.intake.marker_lookup import Claims, first_code, pairs_of, texts_of
+from cds_service.intake.material import Kind, Material
+from cds_service.intake.panels import sheets_of
+from cds_service.intake.person import person_of
+from cds_service.intake.resource_index import Shelves, local_name
+from cds_service.intake.results import Desk, Read, Sheet, read_sheet
+from cds_service.intake.subjects import Owner, Subjects, find_subjects
+from cds_service.intake.times import Times
+from cds_service.knowledge.model.pack import Pack
+from cds_service.labs.patient_record import (
+    LabResult,
+    OpenOrder,
+    PatientRecord,
+    Recorded,
+    SetAside,
+)
+
+Charted = MedicationRequest | MedicationStatement | Condition | ServiceRequest
+ChartedT = TypeVar("ChartedT", MedicationRequest, MedicationStatement, Condition, ServiceRequest)
+
+_DRAFTS_ONLY = "open orders: only those being made now were sent"
+_UNNAMED_MEDICINE = "medicines: one has neither code nor name"
+_OVER = {"entered-in-error", "cancelled", "revoked", "stopped", "completed"}
+
+
+def read_record(
+    pack: Pack, material: Material, *, now: datetime, zone: tzinfo, names_fallback: bool
+) -> PatientRecord:
+    """The record of the one patient that the material is about.
+
+    `now` is aware; `zone` is where dates without time or zone are meant. Raises `RequestError` if
+    the material is about another patient, or about several.
+    """
+    reader = _Reader.of(pack, material, now=now, zone=zone, names_fallback=names_fallback)
+    results, of_results = reader.results()
+    medicines = reader.medicines()
+    orders = reader.orders()
+    patients = reader.shelves.all_of(Patient)
+    today = now.astimezone(zone).date()
+    return PatientRecord(
+        patient=person_of(next(iter(patients), None), reader.subjects.patient_id, today),
+        results=results,
+        set_aside=(*of_results, *reader.set_aside(), *_unread(material)),
+        medicines=medicines,
+        conditions=reader.conditions(),
+        orders=orders,
+        ordering=reader.ordering(),
+        prescribing=reader.prescribing(),
+        incomplete=reader.incomplete(medicines, orders),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reader:
+    """The material of one request, sorted, with everything needed to read it."""
+
+    material: Material
+    desk: Desk
+    shelves: Shelves
+    drafts: Shelves
+    sheets: list[Sheet]
+    subjects: Subjects
+    others_seen: bool
+
+    @classmethod
+    def of(
+        cls, pack: Pack, material: Material, *, now: datetime, zone: tzinfo, names_fallback: bool
+    ) -> "_Reader":
+        """The sorted material; raises `RequestError` if it is not about one patient."""
+        shelves, drafts = Shelves(material.entries), Shelves(material.drafts)
+        sheets = sheets_of(shelves)
+        charted = [*_charted(shelves), *_charted(drafts)]
+        references = [sheet.observation.subject for sheet in sheets]
+        references.extend(one.subject for one in charted)
+        subjects = find_subjects(
+            [*shelves.entries(Patient), *drafts.entries(Patient)],
+            references,
+            material.patient_id,
+            material.fhir_server,
+        )
+        owners = [subjects.owner(reference) for reference in references]
+        _check_results(owners[: len(sheets)])
+        desk = Desk(
+            pack=pack,
+            times=Times(now, zone),
+            latest=now + timedelta(hours=pack.scope.future_hours),
+            shelves=shelves,
+            claims=Claims(pack, names_fallback=names_fallback),
+        )
+        return cls(
+            material=material,
+            desk=desk,
+            shelves=shelves,
+            drafts=drafts,
+            sheets=sheets,
+            subjects=subjects,
+            others_seen="another" in owners,
+        )
+
+    def results(self) -> tuple[tuple[LabResult, ...], tuple[SetAside, ...]]:
+        """The results that count, and those set aside."""
+        read: list[Read] = []
+        aside: list[SetAside] = []
+        for sheet in self.sheets:
+            reason = self._not_ours(self.subjects.owner(sheet.observation.subject))
+            if reason:
+                code = first_code(sheet.observation.code)
+                aside.append(
+                    SetAside(reason=reason, marker="", code=code, reference=sheet.reference)
+                )
+                continue
+            for one in read_sheet(sheet, self.desk):
+                if isinstance(one, Read):
+                    read.append(one)
+                else:
+                    aside.append(one)
+        results, replaced = settled(read)
+        return results, (*aside, *replaced)
+
+    def medicines(self) -> tuple[Recorded, ...] | None:
+        """The medicines in force, or `None` if nothing is known of them."""
+        if not self._has("MedicationRequest", "MedicationStatement"):
+            return None
+        sent: list[Prescribed] = [
+            *self._usable(self.shelves.all_of(MedicationRequest)),
+            *self._usable(self.shelves.all_of(MedicationStatement)),
+        ]
+        read = (medicine_in_force(one, self.shelves) for one in sent)
+        return tuple(one for one in read if one is not None)
+
+    def conditions(self) -> tuple[Recorded, ...] | None:
+        """The conditions in force, or `None` if nothing is known of them."""
+        if not self._has("Condition"):
+            return None
+        now, times = self.desk.times.now, self.desk.times
+        sent = self._usable(self.shelves.all_of(Condition))
+        read = (condition_in_force(one, now, times) for one in sent)
+        return tuple(one for one in read if one is not None)
+
+    def orders(self) -> tuple[OpenOrder, ...] | None:
+        """The open orders, those being made now among them, or `None` if nothing is known.
+
+        An order being made now that carries no time is made now.
+        """
+        times = self.desk.times
+        placed = self._usable(self.shelves.all_of(ServiceRequest))
+        drafted = self._usable(self.drafts.all_of(ServiceRequest))
+        read = [
+            *(open_order(one, times, None) for one in placed),
+            *(open_order(one, times, times.now) for one in drafted),
+        ]
+        found = {one.reference or str(place): one for place, one in enumerate(read) if one}
+        return tuple(found.values()) if found or self._has("ServiceRequest") else None
+
+    def ordering(self) -> tuple[Recorded, ...]:
+        """The tests that the user is ordering: the selected drafts, or all if nothing tells."""
+        found: list[Recorded] = []
+        for full_url, one in self.drafts.entries(ServiceRequest):
+            if self._is_ordering(one, full_url):
+                reference = f"ServiceRequest/{one.id}" if one.id else ""
+                texts = texts_of(one.code)
+                found.append(Recorded(codes=pairs_of(one.code), texts=texts, reference=reference))
+        return tuple(found)
+
+    def prescribing(self) -> tuple[Recorded, ...]:
+        """The medicines that the user is ordering, chosen in the same way."""
+        return tuple(
+            medicine_of(request, self.drafts)
+            for full_url, request in self.drafts.entries(MedicationRequest)
+            if self._is_ordering(request, full_url)
+        )
+
+    def set_aside(self) -> Iterator[SetAside]:
+        """What was sent beside results and is not used because of whose or what it is."""
+        for one in (*_charted(self.shelves), *_charted(self.drafts)):
+            reason = self._not_usable(one)
+            if reason:
+                code = "" if isinstance(one, Prescribed) else first_code(one.code)
+                reference = f"{type(one).__name__}/{one.id}" if one.id else ""
+                yield SetAside(reason=reason, marker="", code=code, reference=reference)
+
+    def incomplete(
+        self, medicines: tuple[Recorded, ...] | None, orders: tuple[OpenOrder, ...] | None
+    ) -> tuple[str, ...]:
+        """What the card must say was missing."""
+        notes = list(self.material.incomplete)
+        if any(not (one.codes or one.texts) for one in medicines or ()):
+            notes.append(_UNNAMED_MEDICINE)
+        if orders is not None and not self._has("ServiceRequest"):
+            notes.append(_DRAFTS_ONLY)
+        return tuple(dict.fromkeys(notes))
+
+    def _has(self, *kinds: Kind) -> bool:
+        return not self.material.available.isdisjoint(kinds)
+
+    def _usable(self, resources: Iterable[ChartedT]) -> list[ChartedT]:
+        return [one for one in resources if self._not_usable(one) is None]
+
+    def _not_usable(self, resource: Charted) -> str | None:
+        reason = self._not_ours(self.subjects.owner(resource.subject))
+        if reason is None and was_sent(resource.modifier_extension):
+            return "modifier-extension"
+        return reason
+
+    def _not_ours(self, owner: Owner) -> str | None:
+        if owner == "another":
+            return "other-patient"
+        return "no-subject" if owner == "unnamed" and self.others_seen else None
+
+    def _is_ordering(
+        self,
+        order: MedicationRequest | ServiceRequest,
+        full_url: str | None,
+    ) -> bool:
+        if order.status in _OVER or order.do_not_perform or self._not_usable(order) is not None:
+            return False
+        chosen = self.material.selections
+        names = None if chosen is None else {name for one in chosen for name in _names(one)}
+        own = {full_url, order.id, f"{type(order).__name__}/{order.id}"}
+        return names is None or not names.isdisjoint(own)
+
+
+def _charted(shelves: Shelves) -> list[Charted]:
+    return [
+        *shelves.all_of(MedicationRequest),
+        *shelves.all_of(MedicationStatement),
+        *shelves.all_of(Condition),
+        *shelves.all_of(ServiceRequest),
+    ]
+
+
+def _check_results(owners: list[Owner]) -> None:
+    if owners and set(owners) == {"another"}:
+        raise RequestError("Expected results of the patient; these are all of another.")
+
+
+def _names(selection: str) -> tuple[str, str]:
+    return selection, local_name(selection)
+
+
+def _unread(material: Material) -> Iterator[SetAside]:
+    for one in material.unreadable:
+        reference = f"{one.resource_type}/{one.id}" if one.resource_type and one.id else ""
+        yield SetAside(reason="invalid-resource", marker="", code="", reference=reference)

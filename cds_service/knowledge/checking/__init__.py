@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must hold beyond the shape of single files: consistency and versions."""

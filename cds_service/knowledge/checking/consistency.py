@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks across the files of a pack: codes, names, circles, evidence, texts.
+
+One function a check, each with its problem code; every one of them runs, so that all problems
+are told at once.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from cds_service.knowledge.model.code_systems import is_well_formed
+from cds_service.knowledge.model.conditions import (
+    AgeCompare,
+    Compare,
+    Condition,
+    Earlier,
+    FactIs,
+    MeasureCompare,
+    Ordering,
+    OtherMethod,
+    SetAsideBecause,
+    SexIs,
+    TestedBefore,
+    leaves,
+    markers_of,
+)
+from cds_service.knowledge.model.dependencies import conditions_of
+from cds_service.knowledge.model.pack import Fact, Pack
+from cds_service.knowledge.reading.card_texts import check_texts
+from cds_service.knowledge.reading.explainers import check_explainers
+from cds_service.knowledge.reading.history import check_history
+from cds_service.sourcefile.diagnostics import Mark, Problem
+from cds_service.sourcefile.document import Document, Where
+
+_RESERVED = frozenset(
+    ("age", "sex", "ordering", "all", "any", "because")
+    + ("deceased", "medicines", "conditions", "orders")
+)
+
+
+def check_pack(pack: Pack, documents: Mapping[str, Document]) -> list[Problem]:
+    """Every problem between the files of a pack."""
+    return [
+        *_codes(pack, documents),
+        *_names(pack, documents),
+        *_circles(pack, documents),
+        *_evidence(pack, documents),
+        *_hooks(pack, documents),
+        *_previous(pack, documents),
+        *_texts(pack, documents),
+        *_histories(pack, documents),
+        *check_explainers(pack),
+    ]
+
+
+def services_of_several(packs: Sequence[Pack], shown: str) -> list[Problem]:
+    """Two packs may not offer a service of the same id."""
+    counted = Counter(service.id for pack in packs for service in pack.services)
+    return [
+        Problem("K302", Mark(shown, 1, 1), f"two services have the id '{service}'")
+        for service, times in counted.items()
+        if times > 1
+    ]
+
+
+def _codes(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
+    owner: dict[tuple[str, str], str] = {}
+    for marker in pack.markers.values():
+        document = documents[f"markers/{marker.id}.yaml"]
+        for n, code in enumerate(marker.codes):
+            where: Where = ("codes", n)
+            if not is_well_formed(code.system, code.code):
+                yield _bad_digit(document, where, code.code)
+            other = owner.setdefault((code.system, code.code), marker.id)
+            if other != marker.id:
+                message = f"the code {code.code} already belongs to {other}"
+                yield Problem("K302", document.mark(where), message)
+    yield from _other_codes(pack, documents)
+
+
+def _other_codes(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
+    for fact in pack.facts.values():
+        document = documents[f"facts/{fact.id}.yaml"]
+        for n, match in enumerate(fact.conditions):
+            if not is_well_formed(match.code.system, match.code.code):
+                yield _bad_digit(document, ("conditions", n), match.code.code)
+    for order in pack.orders.values():
+        document = documents[f"orders/{order.id}.yaml"]
+        if not is_well_formed(order.code.system, order.code.code):
+            yield _bad_digit(document, ("code",), order.code.code)
+        for system, equivalent in sorted(order.equivalents):
+            if not is_well_formed(system, equivalent):
+                yield _bad_digit(document, ("counts as ordered",), equivalent)
+
+
+def _bad_digit(document: Document, where: Where, code: str) -> Problem:
+    message = f"the check digit of {code} is wrong"
+    return Problem("K303", document.mark(where), message, "look the code up again")
+
+
+def _names(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
+    owner: dict[str, str] = {}
+    for marker in pack.markers.values():
+        for n, name in enumerate(marker.names):
+            other = owner.setdefault(name.casefold(), marker.id)
+            if other != marker.id:
+                mark = documents[f"markers/{marker.id}.yaml"].mark(("names", n))
+                yield Problem("K302", mark, f"the name '{name}' already belongs to {other}")
+    yield from _ids("markers measures facts", (pack.markers, pack.measures, pack.facts), documents)
+    yield from _ids("facts orders", (pack.facts, pack.orders), documents)  # both can be ordered
+
+
+def _ids(
+    folders: str, named: Sequence[Mapping[str, object]], documents: Mapping[str, Document]
+) -> Iterator[Problem]:
+    """Things that conditions and cases speak of by bare id have each an id of their own."""
+    seen: set[str] = set()
+    for folder, things in zip(folders.split(), named, strict=True):
+        for name in things:
+            mark = documents[f"{folder}/{name}.yaml"].mark(("id",))
+            if name in _RESERVED:
+                yield Problem("K302", mark, f"'{name}' is a word of the language")
+            elif name in seen:
+                yield Problem("K302", mark, f"'{name}' is also the id of something else")
+            seen.add(name)
+
+
+def _circles(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
+    for fact in pack.facts.values():
+        if fact.id in _reached(fact, pack):
+            mark = documents[f"facts/{fact.id}.yaml"].mark(("any of",))
+            yield Problem("K304", mark, f"'{fact.id}' leads back to itself")
+
+
+def _reached(fact: Fact, pack: Pack) -> set[str]:
+    seen: set[str] = set()
+    waiting = list(fact.any_of)
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting.extend(pack.facts[name].any_of)
+    return seen
+
+
+def subjects_of(conditions: Iterable[Condition]) -> set[str]:
+    """The markers, measures, facts and other subjects that conditions speak of."""
+    found: set[str] = set()
+    for condition in conditions:
+        for leaf in leaves(condition):
+            found.update(markers_of(leaf))
+            match leaf:
+                case MeasureCompare(measure=name) | FactIs(fact=name):
+                    found.add(name)
+                case AgeCompare():
+                    found.add("age")
+                case SexIs():
+                    found.add("sex")
+                case Ordering():
+                    found.add("ordering")
+                case SetAsideBecause():
+                    found.add("any marker")
+                case _:
+                    pass
+    return found
+
+
+def _evidence(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
+    for rule in pack.rules.values():
+        document = documents[f"rules/{rule.id}.yaml"]
+        needed = subjects_of([rule.when, *(reason.when for reason in rule.unless)])
+        needed |= {suggestion.order for suggestion in rule.suggestions}
+        known = subjects_of(conditions_of(rule)) | needed | {*rule.also_say, "text"}
+        backed = {subject for line in rule.evidence for subject in line.backs}
+        for subject in sorted(needed - backed):
+            message = f"no evidence backs '{subject}'"
+            remedy = "add it to 'backs:' of a source, or of a 'decision: yes'"
+            yield Problem("K401", document.mark(("evidence",)), message, remedy)
+        for subject in sorted(backed - known):
+            message = f"evidence backs '{subject}', which the rule does not speak of"
+            yield Problem("K402", document.mark(("evidence",)), message)
+
+
+def _hooks(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
+    offered = {service.hook for service in pack.services}
+    for rule in pack.rules.values():
+        for n, hook in enumerate(rule.hooks):
+            if hook not in offered:
+                mark = documents[f"rules/{rule.id}.yaml"].mark(("hooks", n))
+                remedy = "services are listed in pack.yaml"
+                yield Problem("K301", mark, f"no service answers the hook '{hook}'", remedy)
+
+
+def _previous(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
+    """Only the marker that a rule is about has a previous test in its frame."""
+    for rule in pack.rules.values():
+        for leaf in {leaf for when in conditions_of(rule) for leaf in leaves(when)}:
+            match leaf:
+                case Compare(markers=markers, earlier=Earlier()):
+                    others = set(markers) - set(rule.about)
+                case TestedBefore(marker=marker) | OtherMethod(marker=marker):
+                    others = {marker} - set(rule.about)
+                case _:
+                    continue
+            for other in sorted(others):
+                mark = documents[f"rules/{rule.id}.yaml"].mark(("about",))
+                message = f"the previous test of {other} is never known: the rule is not about it"
+                yield Problem("K205", mark, message)
+
+
+def _histories(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
+    yield from check_history("the pack", pack.version, pack.history, documents["pack.yaml"])
+    for rule in pack.rules.values():
+        document = documents[f"rules/{rule.id}.yaml"]
+        yield from check_history("the rule", rule.version, rule.history, document)
+
+
+def _texts(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
+    for rule in pack.rules.values():
+        document = documents[f"rules/{rule.id}.yaml"]
+        if not rule.texts:
+            message = f"has no card text: write rules/{rule.id}.en.md"
+            yield Problem("K305", document.mark(()), message)
+        yield from check_texts(rule, pack, document)

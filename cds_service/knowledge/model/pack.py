@@ -1,0 +1,386 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a pack is once it is read: immutable, linked, with every number exact.
+
+Four words have one meaning each: a *marker* is one thing a laboratory measures, a *measure* is
+computed from markers, a *fact* is a coded yes/no about the patient, a *result* is one value at
+one time. Nothing here reads files or evaluates anything.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal, TypeAlias
+
+from cds_service.amounts import Interval
+from cds_service.knowledge.model.conditions import Condition, LimitKind
+from cds_service.knowledge.model.formulas import Formula
+from cds_service.knowledge.model.site import SiteChanges
+
+Indicator: TypeAlias = Literal["info", "warning", "critical"]
+Priority: TypeAlias = Literal["routine", "urgent", "asap", "stat"]
+Answer: TypeAlias = Literal["card", "no card", "not enough data"]
+
+INDICATORS: tuple[Indicator, ...] = ("info", "warning", "critical")  # least urgent first
+PATIENT = "patient"  # what a rule is about when it needs no result
+PRIORITIES: tuple[Priority, ...] = ("routine", "urgent", "asap", "stat")  # FHIR R4, least first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """One code of a code system; `name` is the system's own name or our own words for it."""
+
+    system: str  # FHIR system URI
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkerCode(Code):
+    """A code whose results belong to a marker, and the method that the code names."""
+
+    method: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitChoice:
+    """One line of a limit policy: if `applies` holds, use the lab's limit or the stated amount.
+
+    A lab's limit is used only inside `believed`; `amount` is in the marker's unit.
+    """
+
+    named: str
+    applies: Condition | None
+    amount: Fraction | None  # None: the laboratory's own limit
+    believed: Interval | None = None
+    credited: str | None = None  # who is named for the amount, if not `named`: a site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairing:
+    """Which result of a marker belongs to an index result of another marker."""
+
+    around: Literal["index", "now"]
+    hours: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grade:
+    """A word for a result; the first grade of a list whose condition is true names it."""
+
+    id: str
+    title: str
+    when: Condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """One measurable thing, in whatever code and unit it arrives."""
+
+    id: str
+    title: str
+    name: str
+    unit: str  # empty for a number without unit, such as INR
+    codes: tuple[MarkerCode, ...]
+    names: tuple[str, ...]
+    factors: Mapping[str, Fraction]  # unit spelling as sent, without blanks -> marker unit
+    units: Mapping[str, str]  # unit spelling as sent, without blanks -> unit it stands for
+    unit_may_be_missing: bool
+    plausible: Interval
+    pairing: Pairing
+    limits: Mapping[LimitKind, tuple[LimitChoice, ...]]
+    used_if_hemolysed: bool
+    shows_hemolysis: bool  # above its own upper limit the specimen counts as hemolysed
+    bands: tuple[Grade, ...]  # for display only
+    grades: tuple[Grade, ...]  # most severe first
+    near: "Near | None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Near:
+    """When a coarse unit makes a boundary doubtful: results in `unit` within `distance` of one."""
+
+    unit: str
+    distance: Fraction
+    amounts: tuple[Fraction, ...]
+    multiples: tuple[Fraction, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotComputed:
+    """A reason to withhold a measure."""
+
+    when: Condition
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a measure's value is called from this bound on."""
+
+    relation: Literal["at least", "above", "otherwise"]
+    bound: Fraction
+    called: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """A value computed from the markers of one frame."""
+
+    id: str
+    title: str
+    about: str
+    formula: Formula
+    decimals: int
+    not_computed: tuple[NotComputed, ...]
+    readings: tuple[Reading, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeMatch:
+    """A code of a problem list; `below` takes in every code that begins with it (ICD-10-CM)."""
+
+    code: Code
+    below: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Medicine:
+    """An ingredient: its codes, the products known to contain it, and its names in text."""
+
+    name: str
+    codes: tuple[Code, ...]
+    also_named: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Yes if an active medicine, an active condition or another fact says so."""
+
+    id: str
+    title: str
+    medicines: tuple[Medicine, ...]
+    conditions: tuple[CodeMatch, ...]
+    condition_names: tuple[str, ...]
+    any_of: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What can be proposed, and what counts as having it already."""
+
+    id: str
+    title: str
+    code: Code
+    text: str
+    instruction: str | None
+    note: str | None
+    equivalents: frozenset[tuple[str, str]]  # (system, code)
+    answered_by: tuple[str, ...]  # markers; all of them since the index make the order needless
+    site_code: Code | None = None  # the site's own, sent before `code`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """A condition that withholds a card or an order, and the word that says why."""
+
+    when: Condition
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """One order of a card: the window in days from the evaluation, and when it is shown."""
+
+    order: str
+    first_day: int
+    last_day: int
+    priority: Priority
+    recommended: Condition | bool | None  # None: the rule has no opinion
+    when: Condition | None
+    unless: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Urgency:
+    """A more urgent indicator under a condition."""
+
+    indicator: Indicator
+    when: Condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a source says, and which parts of the rule stand on it."""
+
+    source: str | None  # an entry of sources.yaml; None: a decision of the pack's authors
+    backs: tuple[str, ...]
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardText:
+    """The text of a card in one language: template sources, and the file they came from."""
+
+    language: str
+    file: str
+    lines: tuple[str, ...]
+    summary: str
+    detail: str
+    also: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One version of a rule or of a pack: its number, its day and what changed, in words."""
+
+    version: str
+    date: str
+    change: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """When a card appears, how urgent it is and what it proposes."""
+
+    id: str
+    version: str
+    status: Literal["draft", "active", "retired", "switched off"]  # the last by a site only
+    title: str
+    about: tuple[str, ...]  # markers that can be the index, in turn, or `PATIENT`; none: set aside
+    hooks: tuple[str, ...]
+    indicator: Indicator
+    urgencies: tuple[Urgency, ...]
+    when: Condition
+    on_order_hooks: Condition | None  # what must hold besides where orders are being made
+    unless: tuple[Reason, ...]
+    suggestions: tuple[Suggestion, ...]
+    also_say: Mapping[str, Condition]
+    evidence: tuple[Evidence, ...]
+    texts: Mapping[str, CardText]
+    last_review: str | None
+    time_critical: bool = False  # asks for action within hours
+    history: tuple[Change, ...] = ()  # newest first
+
+
+SectionKind: TypeAlias = Literal["what it is", "the scale", "band", "with", "topic"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A part of an explainer: what it is about, what it stands on and its Markdown.
+
+    `parts` holds the text under each `###` heading; the text before any of them is under "".
+    """
+
+    kind: SectionKind
+    name: str  # a band, a marker or measure, or a heading; empty for the kinds that stand once
+    sources: tuple[str, ...]
+    decision: bool  # whether it also rests on a decision of the pack's authors
+    parts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explainer:
+    """What a marker is and how its values read, for people, in one language."""
+
+    marker: str
+    language: str
+    file: str
+    lines: tuple[str, ...]
+    title: str
+    last_review: str
+    covers: Mapping[str, tuple[str, ...]]  # a statement of an older page -> headings of sections
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replacement:
+    """The first rule of `by` that fires takes the place of each fired rule of `replaced`.
+
+    `strongest`: the two lists are one ranking, and each rule yields to those before it.
+    """
+
+    by: tuple[str, ...]
+    replaced: tuple[str, ...]
+    orders_join: bool
+    strongest: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One CDS Service: a hook and the words of its discovery entry."""
+
+    id: str
+    hook: str
+    title: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A guideline, paper or page that the pack cites."""
+
+    id: str
+    title: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideReason:
+    """A reason that a card offers for not following it."""
+
+    code: str
+    display: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A synthetic patient to try the pack with; `given` is written as in a case."""
+
+    id: str
+    title: str
+    given: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What holds for every rule of the pack."""
+
+    silent_if_deceased: bool
+    silent_when: tuple[Reason, ...]
+    index_days: int
+    future_hours: int
+    order_days: int
+    critical_rules_read_preliminary: bool = True
+    duplicates: Literal["higher"] = "higher"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pack:
+    """A knowledge pack, checked and linked. Lookups by id; `rules` in the order they were read."""
+
+    id: str
+    version: str
+    title: str
+    publisher: str
+    url: str
+    usage: str
+    notices: tuple[str, ...]
+    services: tuple[Service, ...]
+    scope: Scope
+    override_reasons: tuple[OverrideReason, ...]
+    precedence: tuple[Replacement, ...]
+    examples: tuple[Example, ...]
+    units: Mapping[str, str]  # any unit spelling known to the pack -> unit
+    markers: Mapping[str, Marker]
+    measures: Mapping[str, Measure]
+    facts: Mapping[str, Fact]
+    orders: Mapping[str, Order]
+    rules: Mapping[str, Rule]
+    sources: Mapping[str, Source]
+    marker_codes: Mapping[tuple[str, str], tuple[str, MarkerCode]] = field(default_factory=dict)
+    marker_names: Mapping[str, str] = field(default_factory=dict)
+    explainers: Mapping[str, Mapping[str, Explainer]] = field(default_factory=dict)  # by language
+    approved_by: str | None = None  # the clinician who approved the rules
+    history: tuple[Change, ...] = ()  # newest first
+    site: SiteChanges | None = None

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Card texts: Markdown with `{{ marker }}` placeholders and nothing else.
+
+Templates are parsed with Jinja2 and refused unless they hold plain text and known placeholders:
+no loops, calls, filters or arithmetic, so a text has no logic. Checked when the pack is read and
+compiled once; `render` fills them.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from cds_service.knowledge.model.conditions import (
+    AllOf,
+    AnyOf,
+    Compare,
+    Condition,
+    Earlier,
+    FactIs,
+    Leaf,
+    LimitKind,
+    MeasureCompare,
+    OtherMethod,
+    Present,
+    TestedBefore,
+    TimesLimit,
+    leaves,
+    markers_of,
+)
+from cds_service.knowledge.model.pack import CardText, Pack, Rule
+from cds_service.sourcefile.diagnostics import Mark, Problem, nearest
+from cds_service.sourcefile.document import Document
+
+MARKER_PARTS = frozenset(
+    ("number", "unit", "date", "multiple", "limit", "limit_from", "screening_limit")
+    + ("previous", "previous_date", "title")
+)
+_PART_NEEDS: dict[str, LimitKind] = {
+    "multiple": "upper limit",
+    "limit": "upper limit",
+    "limit_from": "upper limit",
+    "screening_limit": "screening limit",
+}
+_RESULT_PARTS = frozenset(("title", "value", "unit"))
+SUMMARY_BELOW = 140  # CDS Hooks 2.0.1, "Card Attributes": summary under 140 characters
+
+_LOGIC = re.compile(r"{[%#]|{{[-+]|[-+]}}")
+_HTML = re.compile(r"<[A-Za-z/!]")
+_LINK = re.compile(r"\]\((?!https://)|^ *\[[^\]]+\]:(?! *https://)|\bhttp://", re.MULTILINE)
+# A card supports a decision; it never makes one (docs/safety.md, wording).
+_CLAIMS = re.compile(
+    r"\b(diagnos\w+|confirms?|rules? out|you have|must|nothing to do)\b", re.IGNORECASE
+)
+# What can become markup inside a line: GitHub's dialect also links bare addresses. Parentheses
+# need a bracket before them, and a hyphen or plus sign the beginning of a line.
+_MARKDOWN_SPECIAL = re.compile(
+    r"[\\`*_\[\]<>#|~&$@]|:(?=[A-Za-z/])|(?<=\bwww)\.|^[+-]", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """`{{ name.part.more }}`: names with hyphens again, and the line inside the template."""
+
+    path: tuple[str, ...]
+    line: int
+
+    def __str__(self) -> str:
+        """Return the placeholder as it is written."""
+        return ".".join(part.replace("-", "_") for part in self.path)
+
+
+def escape_markdown(value: object) -> str:
+    """The value as Markdown text: what came from outside can never become markup."""
+    return _MARKDOWN_SPECIAL.sub(r"\\\g<0>", " ".join(str(value).split()))
+
+
+def plain_text(value: object) -> str:
+    """The value on one line, for summaries, which are not Markdown."""
+    return " ".join(str(value).split())
+
+
+_DETAIL = ImmutableSandboxedEnvironment(undefined=StrictUndefined, finalize=escape_markdown)
+_SUMMARY = ImmutableSandboxedEnvironment(undefined=StrictUndefined, finalize=plain_text)
+
+
+def compile_summary(text: str) -> Template:
+    """The template of a summary; values are put in as plain text."""
+    return _SUMMARY.from_string(text)
+
+
+def compile_detail(text: str) -> Template:
+    """The template of a Markdown text; values are escaped."""
+    return _DETAIL.from_string(text)
+
+
+class TextError(ValueError):
+    """A text that is more than placeholders; `line` is counted inside the text."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+@lru_cache(maxsize=4096)  # a pack is checked again for each change that is tried on it
+def placeholders(text: str) -> tuple[Placeholder, ...]:
+    """Every placeholder of a template; raises `TextError` for anything that is more than that."""
+    if logic := _LOGIC.search(text):  # Jinja2 drops a comment and a raw block without a trace
+        line = text.count("\n", 0, logic.start()) + 1
+        raise TextError("only {{ placeholders }} are allowed, no logic", line)
+    try:
+        tree = _DETAIL.parse(text)
+    except TemplateSyntaxError as error:
+        raise TextError("cannot read the placeholder", error.lineno) from error
+    return tuple(
+        Placeholder(_path(child), child.lineno)
+        for node in tree.body
+        for child in node.iter_child_nodes()
+        if not isinstance(child, nodes.TemplateData)
+    )
+
+
+def _path(node: nodes.Node) -> tuple[str, ...]:
+    if isinstance(node, nodes.Name):
+        return (node.name.replace("_", "-"),)
+    if isinstance(node, nodes.Getattr):
+        return (*_path(node.node), node.attr)
+    raise TextError("only names such as {{ alt.multiple }} are allowed", node.lineno)
+
+
+def check_texts(rule: Rule, pack: Pack, document: Document) -> Iterator[Problem]:
+    """Every problem of the rule's texts."""
+    for text in rule.texts.values():
+        sections = [("summary", text.summary, rule.when), ("detail", text.detail, rule.when)]
+        for word, body in text.also.items():
+            if word not in rule.also_say:
+                message = f"the rule never says 'also: {word}'"
+                yield _problem("K305", text, f"## also: {word}", message)
+                continue
+            sections.append((word, body, AllOf((rule.when, rule.also_say[word]))))
+        for word in rule.also_say:
+            if word not in text.also:
+                mark = document.mark(("also say", word))
+                yield Problem("K305", mark, f"{text.file} has no section '## also: {word}'")
+        for name, body, when in sections:
+            yield from _check_section(name, body, when, text, rule, pack)
+
+
+def wording(body: str) -> Iterator[tuple[str, str, str, str]]:
+    """(code, piece, message, remedy) of everything in a text that the wording rules refuse."""
+    if match := _HTML.search(body):
+        yield "K503", match[0], "HTML is not used in texts", "write Markdown"
+    if match := _LINK.search(body):
+        yield "K503", match[0], "a link must begin with https://", ""
+    if match := _CLAIMS.search(body):
+        remedy = "say consider, suggests, pattern or compatible with"
+        yield "K504", match[0], f"'{match[0]}' claims too much", remedy
+
+
+def _check_section(
+    name: str, body: str, when: Condition, text: CardText, rule: Rule, pack: Pack
+) -> Iterator[Problem]:
+    for code, piece, message, remedy in wording(body):
+        yield _problem(code, text, piece, message, remedy)
+    try:
+        found = placeholders(body)
+    except TextError as error:
+        yield _problem("K501", text, body.split("\n")[error.line - 1], str(error))
+        return
+    for placeholder in found:
+        trouble = _trouble(placeholder, when, rule, pack)
+        if trouble is not None:
+            lines = body.split("\n")
+            written = re.search(rf"{{{{\s*{placeholder}\b", lines[placeholder.line - 1])
+            yield _problem("K501", text, written[0] if written else "", *trouble)
+    if name == "summary" and len(_without_placeholders(body)) >= SUMMARY_BELOW:
+        yield _problem("K502", text, body, "the summary has 140 characters or more")
+
+
+def _without_placeholders(text: str) -> str:
+    return re.sub(r"{{.*?}}", "", text)
+
+
+def _trouble(
+    placeholder: Placeholder, when: Condition, rule: Rule, pack: Pack
+) -> tuple[str, str] | None:
+    """What is wrong with a placeholder and what to write, or `None`."""
+    name, *parts = placeholder.path
+    written = f"'{{{{ {placeholder} }}}}'"
+    if name == "result" and not rule.about:
+        return _unknown_part(written, parts, _RESULT_PARTS)
+    if name == "order":
+        known = {suggestion.order for suggestion in rule.suggestions}
+        fits = len(parts) == 2 and parts[0].replace("_", "-") in known and parts[1] == "window"
+        return None if fits else (f"{written} is not an order of this rule", "order.NAME.window")
+    if name in pack.facts:
+        if parts != ["names"] or not _always(when, lambda leaf: leaf == FactIs(name, answer=True)):
+            return (f"{written} is not sure to be there", "use a fact that 'when' asks for, .names")
+        return None
+    if name in pack.measures:
+        sure = _always(when, lambda leaf: isinstance(leaf, MeasureCompare) and leaf.measure == name)
+        return None if sure and not parts else (f"{written} is not sure to be there", "")
+    if name == "trigger" or name in pack.markers:
+        return _marker_trouble(name, parts, written, when, rule, pack)
+    known_names = [*pack.markers, *pack.measures, *pack.facts, "trigger", "order", "result"]
+    return (f"{written} is nothing that a text can show", nearest(name, known_names))
+
+
+def _marker_trouble(
+    name: str, parts: list[str], written: str, when: Condition, rule: Rule, pack: Pack
+) -> tuple[str, str] | None:
+    unknown = _unknown_part(written, parts, MARKER_PARTS)
+    if unknown is not None:
+        return unknown
+    if name == "trigger":
+        names = (_triggers(when) or set(rule.about)) & pack.markers.keys()
+    elif _always(when, lambda leaf: _reads(leaf, name)) or rule.about == (name,):
+        names = {name}
+    else:
+        names = set()
+    if not names:
+        remedy = "only what 'when' asks for is sure to be there; or use 'also say'"
+        return (f"{written} is not sure to be there", remedy)
+    part = parts[0] if parts else ""
+    kind = _PART_NEEDS.get(part)
+    if kind is not None and not _has_limit(names, kind, when, pack):
+        return (f"{written} may have no limit", f"compare it with its {kind} in 'when'")
+    if part.startswith("previous") and not _always(when, lambda x: _is_of_before(x, names, pack)):
+        return (f"{written} may have no previous test", "ask for the previous test in 'when'")
+    return None
+
+
+def _always(condition: Condition, holds: Callable[[Leaf], bool]) -> bool:
+    """Whether such a leaf is true whenever the condition is."""
+    match condition:
+        case AllOf(parts=parts):
+            return any(_always(part, holds) for part in parts)
+        case AnyOf(parts=parts):
+            return all(_always(part, holds) for part in parts)
+        case leaf:
+            return holds(leaf)
+
+
+def _reads(leaf: Leaf, marker: str) -> bool:
+    """Whether the leaf can be true only if there is a result of the marker."""
+    if isinstance(leaf, Present):
+        return leaf.marker == marker and not leaf.since_index
+    several = isinstance(leaf, Compare) and len(leaf.markers) > 1
+    return marker in markers_of(leaf) and not several
+
+
+def _triggers(when: Condition) -> set[str]:
+    """The markers of every `any of` comparison: one of them is the trigger."""
+    compared = [leaf for leaf in leaves(when) if isinstance(leaf, Compare)]
+    return {marker for leaf in compared if len(leaf.markers) > 1 for marker in leaf.markers}
+
+
+def _has_limit(names: set[str], kind: LimitKind, when: Condition, pack: Pack) -> bool:
+    """Whether each of these markers has a limit: by its policy, or because it was compared."""
+
+    def compares(leaf: Leaf) -> bool:
+        bound = leaf.bound if isinstance(leaf, Compare) and names <= set(leaf.markers) else None
+        return isinstance(bound, TimesLimit) and bound.limit == kind
+
+    policies = [pack.markers[name].limits[kind] for name in names]
+    always = all(one and one[-1].amount is not None and one[-1].applies is None for one in policies)
+    return always or _always(when, compares)
+
+
+def _is_of_before(leaf: Leaf, names: set[str], pack: Pack) -> bool:
+    """Whether the leaf can be true only if one of these markers has a previous test."""
+    match leaf:
+        case TestedBefore(marker=marker) | OtherMethod(marker=marker):
+            return marker in names
+        case Compare(markers=markers, earlier=Earlier()):
+            return len(markers) == 1 and markers[0] in names
+        case MeasureCompare(measure=measure):
+            inputs = pack.measures[measure].formula.inputs
+            return any(item.part == "previous" and item.marker in names for item in inputs)
+        case _:
+            return False
+
+
+def _unknown_part(written: str, parts: list[str], known: frozenset[str]) -> tuple[str, str] | None:
+    if len(parts) <= 1 and set(parts) <= known:
+        return None
+    return (f"{written} is not a part of a value", "parts: " + ", ".join(sorted(known)))
+
+
+def _problem(code: str, text: CardText, piece: str, message: str, remedy: str = "") -> Problem:
+    """A problem at the first line of the text file that holds `piece`."""
+    piece = piece.split("\n", maxsplit=1)[0]
+    for number, line in enumerate(text.lines, start=1):
+        if piece and piece in line:
+            mark = Mark(text.file, number, line.index(piece) + 1, line, len(piece))
+            return Problem(code, mark, message, remedy)
+    first = text.lines[0] if text.lines else ""
+    return Problem(code, Mark(text.file, 1, 1, first), message, remedy)

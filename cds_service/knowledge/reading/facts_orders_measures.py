@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`facts/*.yaml`, `orders/*.yaml` and `measures/*.yaml` -> facts, orders and measures."""
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Literal, cast
+
+from cds_service.knowledge.model.code_systems import ICD_10_CM, LOINC, RXNORM, SNOMED
+from cds_service.knowledge.model.formulas import Formula, read_formula
+from cds_service.knowledge.model.pack import (
+    Code,
+    CodeMatch,
+    Fact,
+    Measure,
+    Medicine,
+    NotComputed,
+    Order,
+    Reading,
+    Reason,
+)
+from cds_service.knowledge.reading.phrases import Phrases
+from cds_service.knowledge.reading.schemas import (
+    ConditionCodeShape,
+    FactShape,
+    MeasureShape,
+    MedicineShape,
+    OrderShape,
+)
+from cds_service.knowledge.reading.vocabulary import NUMBER
+from cds_service.sourcefile.diagnostics import nearest
+from cds_service.sourcefile.document import Data, Where
+
+_CALLED = re.compile(rf"(at least|above) ({NUMBER})")
+_WORD = re.compile(r"[a-z0-9:.-]+")  # a reason is a word, so that it can be counted and logged
+_AGE = "age"
+
+
+def read_fact(shape: FactShape, reader: Phrases) -> Fact:
+    """The fact; problems are noted in the reader."""
+    for n, other in enumerate(shape.any_of):
+        if other not in reader.vocabulary.facts:
+            remedy = nearest(other, reader.vocabulary.facts)
+            reader.problem("K301", ("any of", n), f"there is no fact '{other}'", remedy)
+    if not (shape.medicines or shape.conditions or shape.condition_names or shape.any_of):
+        reader.problem("K105", (), "a fact needs medicines, conditions or 'any of'")
+    return Fact(
+        id=shape.id,
+        title=shape.title,
+        medicines=tuple(_medicine(medicine) for medicine in shape.medicines),
+        conditions=tuple(
+            _condition_code(code, ("conditions", n), reader)
+            for n, code in enumerate(shape.conditions)
+        ),
+        condition_names=tuple(shape.condition_names),
+        any_of=tuple(shape.any_of),
+    )
+
+
+def _medicine(shape: MedicineShape) -> Medicine:
+    codes = [*shape.rxnorm, *shape.products]
+    return Medicine(
+        name=shape.name,
+        codes=tuple(Code(system=RXNORM, code=code, name=shape.name) for code in codes),
+        also_named=tuple(shape.also_named),
+    )
+
+
+def _condition_code(shape: ConditionCodeShape, where: Where, reader: Phrases) -> CodeMatch:
+    if (shape.snomed is None) == (shape.icd_10_cm is None):
+        reader.problem("K106", where, "write either 'snomed: CODE' or 'icd-10-cm: CODE'")
+    if shape.snomed is not None and shape.and_below:
+        reader.problem("K106", where, "'and below' is for ICD-10-CM, where a code is its own tree")
+    system, code = (SNOMED, shape.snomed) if shape.snomed else (ICD_10_CM, shape.icd_10_cm)
+    return CodeMatch(
+        code=Code(system=system, code=code or "", name=shape.name),
+        below=shape.and_below is not None,
+    )
+
+
+def read_order(shape: OrderShape, reader: Phrases) -> Order:
+    """The order; problems are noted in the reader."""
+    for n, marker in enumerate(shape.answered_by):
+        if marker not in reader.vocabulary.markers:
+            remedy = nearest(marker, reader.vocabulary.markers)
+            reader.problem("K301", ("answered by", n), f"there is no marker '{marker}'", remedy)
+    if not shape.code.loinc:
+        reader.problem("K105", ("code",), "an order has a LOINC code: 'loinc: CODE'")
+    return Order(
+        id=shape.id,
+        title=shape.title,
+        code=Code(system=LOINC, code=shape.code.loinc or "", name=shape.code.name),
+        text=shape.text,
+        instruction=shape.instruction,
+        note=shape.note,
+        equivalents=frozenset((LOINC, code) for code in shape.counts_as_ordered),
+        answered_by=tuple(shape.answered_by),
+    )
+
+
+def read_measure(shape: MeasureShape, reader: Phrases) -> Measure | None:
+    """The measure, or `None` after its problems were noted."""
+    before = len(reader.problems)
+    formula = _formula(shape, reader)
+    not_computed = tuple(
+        NotComputed(when=reason.when, because=reason.because)
+        for reason in read_reasons(shape.not_computed, ("not computed",), reader)
+    )
+    if shape.about not in reader.vocabulary.markers:
+        reader.problem("K301", ("about",), f"there is no marker '{shape.about}'")
+    readings = tuple(_reading(line, ("called", n), reader) for n, line in enumerate(shape.called))
+    if formula is None or len(reader.problems) > before:
+        return None
+    return Measure(
+        id=shape.id,
+        title=shape.title,
+        about=shape.about,
+        formula=formula,
+        decimals=int(shape.decimals),
+        not_computed=not_computed,
+        readings=readings,
+    )
+
+
+def _formula(shape: MeasureShape, reader: Phrases) -> Formula | None:
+    try:
+        formula = read_formula(shape.formula)
+    except ValueError as error:
+        reader.problem("K206", ("formula",), str(error))
+        return None
+    for item in formula.inputs:
+        if item.marker not in {*reader.vocabulary.markers, _AGE}:
+            remedy = nearest(item.marker, reader.vocabulary.markers)
+            reader.problem("K206", ("formula",), f"there is no marker '{item.marker}'", remedy)
+        elif item.marker == _AGE and item.part != "value":
+            reader.problem("K206", ("formula",), f"age has no {item.part}")
+        elif item.part == "previous" and item.marker != shape.about:
+            message = f"only {shape.about}, which the measure is about, has a previous test"
+            reader.problem("K206", ("formula",), message)
+    return formula
+
+
+def _reading(line: dict[str, Data], where: Where, reader: Phrases) -> Reading:
+    if len(line) == 1:
+        ((bound, called),) = line.items()
+        if bound == "otherwise":
+            return Reading(relation="otherwise", bound=Fraction(0), called=str(called))
+        if match := _CALLED.fullmatch(bound):
+            relation = cast('Literal["at least", "above"]', match[1])
+            return Reading(relation=relation, bound=Fraction(match[2]), called=str(called))
+    help_text = "write 'at least NUMBER: word', 'above NUMBER: word' or 'otherwise: word'"
+    reader.problem("K202", where, "cannot read this line", help_text)
+    return Reading(relation="otherwise", bound=Fraction(0), called="")
+
+
+def read_reasons(lines: list[dict[str, Data]], where: Where, reader: Phrases) -> tuple[Reason, ...]:
+    """Conditions that each carry `because: word`."""
+    return tuple(
+        reason for n, line in enumerate(lines) for reason in read_reason(line, (*where, n), reader)
+    )
+
+
+def read_reason(line: dict[str, Data], where: Where, reader: Phrases) -> Iterator[Reason]:
+    """The condition of one line with its reason, or nothing after a problem was noted."""
+    because = line.get("because")
+    words = {key: value for key, value in line.items() if key != "because"}
+    if not isinstance(because, str) or not _WORD.fullmatch(because) or not words:
+        help_text = "write the condition and 'because: word'"
+        reader.problem("K105", where, "each line needs a condition and a reason", help_text)
+        return
+    when = reader.condition(words, where)
+    if when is not None:
+        yield Reason(when=when, because=because)

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a folder of knowledge holds: every file as plain data, before any of it is linked."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cds_service.knowledge.model.pack import CardText, Explainer
+from cds_service.knowledge.reading.explainers import read_explainer
+from cds_service.knowledge.reading.rules import read_card_text
+from cds_service.sourcefile.diagnostics import Mark, Problem
+from cds_service.sourcefile.document import Data, Document, parse, read_text
+
+FOLDERS = ("markers", "measures", "facts", "orders", "rules")
+EXPLAIN = "explain"
+SINGLE = ("pack.yaml", "units.yaml", "sources.yaml")
+_IGNORED = {"README.md", "CHANGELOG.md", "lock.json"}
+_TEXT_PARTS = 3  # stem, language, md
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackFiles:
+    """What a folder holds: documents and card texts by path inside the folder."""
+
+    shown: str
+    documents: Mapping[str, Document]
+    texts: Mapping[str, CardText] = field(default_factory=dict)
+    explainers: tuple[Explainer, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    def having(self, path: str, data: Data) -> "PackFiles":
+        """The same files with other data in one of them."""
+        changed = replace(self.documents[path], data=data)
+        return replace(self, documents={**self.documents, path: changed})
+
+    def of(self, folder: str) -> Iterator[tuple[str, Document]]:
+        """The documents of one folder, in order of their paths."""
+        for path in sorted(self.documents):
+            if path.startswith(f"{folder}/"):
+                yield path, self.documents[path]
+
+
+def pack_folders(cards: Path) -> tuple[Path, ...]:
+    """The folder itself if it is a pack, else every folder in it that holds a `pack.yaml`."""
+    if (cards / "pack.yaml").is_file():
+        return (cards,)
+    if not cards.is_dir():
+        return ()
+    return tuple(sorted(path.parent for path in cards.glob("*/pack.yaml")))
+
+
+def read_files(folder: Path, shown: str) -> PackFiles:
+    """Every file of the folder as plain data; problems of form are kept with it."""
+    documents: dict[str, Document] = {}
+    texts: dict[str, CardText] = {}
+    explainers: list[Explainer] = []
+    problems: list[Problem] = []
+    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
+        inside = path.relative_to(folder).as_posix()
+        if inside.split("/", maxsplit=1)[0] in _IGNORED or path.name.startswith("."):
+            continue
+        where = f"{shown}/{inside}"
+        if not _belongs(inside):
+            remedy = (
+                "markers, measures, facts, orders and rules hold .yaml; "
+                "rules and explain hold .LANGUAGE.md"
+            )
+            problems.append(
+                Problem("K109", Mark(where, 1, 1), "no file of this kind belongs here", remedy)
+            )
+            continue
+        text = read_text(path, where)
+        if isinstance(text, Problem):
+            problems.append(text)
+        elif inside.startswith(f"{EXPLAIN}/"):
+            explainer, found = read_explainer(text, where)
+            problems.extend(found)
+            explainers.extend([explainer] if explainer else [])
+        elif inside.endswith(".md"):
+            language = path.name.split(".")[-2]
+            card_text, found = read_card_text(text, where, language)
+            problems.extend(found)
+            if card_text is not None:
+                texts[inside] = card_text
+        else:
+            documents[inside], found = parse(text, where)
+            problems.extend(found)
+    problems.extend(
+        Problem("K108", Mark(f"{shown}/{name}", 1, 1), "is missing")
+        for name in SINGLE
+        if name not in documents and not (folder / name).is_file()
+    )
+    return PackFiles(
+        shown=shown,
+        documents=documents,
+        texts=texts,
+        explainers=tuple(explainers),
+        problems=tuple(problems),
+    )
+
+
+def _belongs(inside: str) -> bool:
+    parts = inside.split("/")
+    if len(parts) == 1:
+        return inside in SINGLE
+    if len(parts) != 2:
+        return False
+    pieces = parts[1].split(".")
+    if len(pieces) == _TEXT_PARTS and pieces[-1] == "md":
+        return parts[0] in {"rules", EXPLAIN}
+    return parts[0] in FOLDERS and parts[1].endswith(".yaml")

@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The phrases of the language: for each, how it is written, when it is true, what it becomes.
+
+`KINDS` holds the phrases by the kind of subject that they follow, `BOUNDS` what a result may be
+compared with. `knowledge.phrases` reads by these tables and by nothing else, and
+`docs/reference/language.md` prints them.
+"""
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Final, Literal, cast
+
+from cds_service.amounts import Relation
+from cds_service.knowledge.model.conditions import (
+    AgeCompare,
+    AllOf,
+    Bound,
+    Compare,
+    Condition,
+    Earlier,
+    FactIs,
+    IsExact,
+    LimitKind,
+    MeasureCompare,
+    MeasuredWith,
+    NoLimit,
+    Number,
+    Ordering,
+    OtherMethod,
+    Present,
+    SetAsideBecause,
+    Sex,
+    SexIs,
+    TestedBefore,
+    TimesLimit,
+    TimesMarker,
+)
+from cds_service.knowledge.reading.forms import Form, Kind, Phrase, read_form
+from cds_service.sourcefile.diagnostics import nearest
+
+_MONTHS_A_YEAR = 12
+ONE_MARKER: Final = "a marker"
+SEVERAL_MARKERS: Final = "several markers"
+A_MEASURE: Final = "a measure"
+A_FACT: Final = "a fact"
+
+
+def _times_limit(
+    phrase: Phrase, _unit: str | None, factor: str | None, kind: LimitKind
+) -> TimesLimit | None:
+    for marker in phrase.subject:
+        if kind not in phrase.words.markers[marker].limits:
+            message = f"{marker} has no {kind}, so this is never known"
+            phrase.problem("K205", message, f"write '{kind}:' in its file")
+            return None
+    return TimesLimit(Fraction(factor or 1), kind)
+
+
+def _number(phrase: Phrase, last_unit: str | None, number: str, unit: str | None) -> Number | None:
+    unit = unit or last_unit
+    amounts = set()
+    for marker in phrase.subject:
+        words = phrase.words.markers[marker]
+        factor = words.factors.get(unit) if unit else (None if words.unit else Fraction(1))
+        if factor is None:
+            allowed = "write one of: " + (", ".join(words.factors) or "a number without unit")
+            what = f"has no unit '{unit}'" if unit else "needs a unit after the number"
+            phrase.problem("K203", f"{marker} {what}", allowed)
+            return None
+        amounts.add(Fraction(number) * factor)
+    if len(amounts) != 1:
+        phrase.problem("K203", "the markers do not share this unit")
+        return None
+    return Number(amounts.pop(), f"{number} {unit}" if unit else number)
+
+
+def _times_marker(
+    phrase: Phrase, _unit: str | None, factor: str | None, other: str
+) -> TimesMarker | None:
+    markers = phrase.words.markers
+    if other not in markers:
+        phrase.problem("K201", f"there is no marker '{other}'", nearest(other, markers))
+        return None
+    if any(markers[marker].unit != markers[other].unit for marker in phrase.subject):
+        phrase.problem("K203", f"{other} has another unit, so the two do not compare")
+        return None
+    return TimesMarker(Fraction(factor or 1), other)
+
+
+_AMOUNT: Final[Form[Bound]] = Form(
+    "NUMBER [UNIT]",
+    "a fixed amount; a marker with a unit needs one, and of two bounds the first may take the unit"
+    " of the second",
+    _number,
+)
+BOUNDS: Final[tuple[Form[Bound], ...]] = (
+    Form(
+        "[FACTOR x] LIMIT",
+        "the limit that the marker's file finds for that very result, or a multiple of it",
+        _times_limit,
+    ),
+    _AMOUNT,
+    Form(
+        "[FACTOR x] MARKER",
+        "the result of another marker of the frame, or a multiple of it; both have the same unit",
+        _times_marker,
+    ),
+)
+
+
+def _compare(phrase: Phrase, *comparison: str | None) -> Condition | None:
+    return _comparison(phrase, comparison, None)
+
+
+def _compare_within(phrase: Phrase, *words: str) -> Condition | None:
+    *comparison, days = words
+    return _comparison(phrase, comparison, Earlier(0, int(days)))
+
+
+def _compare_earlier(phrase: Phrase, *words: str) -> Condition | None:
+    *comparison, least, most = words
+    return _comparison(phrase, comparison, _earlier(phrase, least, most))
+
+
+def _comparison(
+    phrase: Phrase, words: Sequence[str | None], earlier: Earlier | None
+) -> Condition | None:
+    """The comparisons with one or two bounds; `words` are relation, bound, relation, bound."""
+    written = [word for word in words if word is not None]
+    pairs = list(zip(written[::2], written[1::2], strict=True))
+    if len(phrase.subject) > 1 and len(pairs) > 1:  # one marker could meet one, another the other
+        remedy = "write 'any:' with one line for each marker"
+        phrase.problem("K202", f"cannot read '{phrase.text}'", remedy)
+        return None
+    last_number = _AMOUNT.pattern.fullmatch(pairs[-1][1])
+    unit = last_number[2] if last_number else None
+    parts: list[Condition] = []
+    for relation, text in pairs:
+        before = len(phrase.problems)
+        bound = read_form(BOUNDS, text, phrase, unit)
+        if bound is not None:
+            parts.append(Compare(phrase.subject, cast("Relation", relation), bound, earlier))
+        elif len(phrase.problems) == before:
+            phrase.problem("K204", f"cannot read '{text}' as a number, limit or marker")
+    return _both(parts) if len(parts) == len(pairs) else None
+
+
+def _earlier(phrase: Phrase, least: str, most: str) -> Earlier:
+    if int(least) > int(most):
+        phrase.problem("K205", "the first number of days is above the second")
+    return Earlier(int(least), int(most))
+
+
+def _both(parts: list[Condition]) -> Condition:
+    return parts[0] if len(parts) == 1 else AllOf(tuple(parts))
+
+
+def _measured(phrase: Phrase, method: str) -> Condition | None:
+    (marker,) = phrase.subject
+    known = method in phrase.words.markers[marker].methods
+    return MeasuredWith(marker, method) if known else None
+
+
+def _other_method(phrase: Phrase, method: str) -> Condition | None:
+    (marker,) = phrase.subject
+    known = method in phrase.words.markers[marker].methods
+    return OtherMethod(marker, method) if known else None
+
+
+def _tested_before(phrase: Phrase, least: str, most: str) -> Condition:
+    return TestedBefore(phrase.subject[0], _earlier(phrase, least, most))
+
+
+def _measure(
+    phrase: Phrase,
+    relation: Relation,
+    number: str,
+    second_relation: Relation | None,
+    second: str | None,
+) -> Condition:
+    (measure,) = phrase.subject
+    parts: list[Condition] = [MeasureCompare(measure, relation, Number(Fraction(number), number))]
+    if second_relation is not None and second is not None:
+        bound = Number(Fraction(second), second)
+        parts.append(MeasureCompare(measure, second_relation, bound))
+    return _both(parts)
+
+
+def _age(relation: Literal["below", "at least"], age: str) -> Condition:
+    number, unit = age.split()
+    months = int(number) * (_MONTHS_A_YEAR if unit.startswith("year") else 1)
+    return AgeCompare(relation, months, age)
+
+
+def _sex(_phrase: Phrase, sexes: str) -> Condition:
+    return SexIs(cast("tuple[Sex, ...]", tuple(sexes.split(" or "))))
+
+
+def _ordering(phrase: Phrase, what: str, without: str | None = None) -> Condition | None:
+    known = phrase.words.facts | phrase.words.orders
+    for name in filter(None, (what, without)):
+        if name not in known:
+            phrase.problem("K201", f"there is no fact or order '{name}'", nearest(name, known))
+            return None
+    return Ordering(what, without)
+
+
+_COMPARISONS: Final[tuple[Form[Condition], ...]] = (
+    Form(
+        "RELATION BOUND [and RELATION BOUND]",
+        "the result stands so to the bound; one that came with `<` or `>` is a range of possible"
+        " values, and the answer is known only if all of them agree",
+        _compare,
+    ),
+    Form(
+        "RELATION BOUND [and RELATION BOUND] at the previous test within DAYS",
+        "the previous test was at most so many days before the index and stands so to the bound;"
+        " a limit is that of the index",
+        _compare_within,
+    ),
+    Form(
+        "RELATION BOUND [and RELATION BOUND] at the previous test N to N days earlier",
+        "the same, with the least and the greatest distance from the index",
+        _compare_earlier,
+    ),
+)
+_OF_ONE_MARKER: Final[tuple[Form[Condition], ...]] = (
+    Form(
+        "present",
+        "a usable result lies in the marker's window around the index",
+        lambda phrase: Present(phrase.subject[0]),
+    ),
+    Form(
+        "present since the index",
+        "there is a usable result strictly later than the index",
+        lambda phrase: Present(phrase.subject[0], since_index=True),
+    ),
+    Form(
+        "an exact value",
+        "the result has no comparator such as `<`",
+        lambda phrase: IsExact(phrase.subject[0]),
+    ),
+    Form(
+        "tested before N to N days earlier",
+        "the previous test was that many days before the index",
+        _tested_before,
+    ),
+    Form(
+        "has no LIMIT",
+        "the result is there, but no such limit could be found for it",
+        lambda phrase, kind: NoLimit(phrase.subject[0], kind),
+    ),
+    Form(
+        "measured METHOD unlike the previous test",
+        "one of the result and the previous test was measured so, the other was not",
+        _other_method,
+    ),
+    Form("measured METHOD", "the code of the result names this method", _measured),
+)
+PHRASE_HELP: Final = (
+    "write: below | at most | above | at least NUMBER UNIT, or ... [NUMBER x] upper limit, "
+    "or present, an exact value, measured METHOD (docs/reference/language.md)"
+)
+
+KINDS: Final[Mapping[str, Kind]] = {
+    SEVERAL_MARKERS: Kind("a marker, or `any of` several", _COMPARISONS, PHRASE_HELP),
+    ONE_MARKER: Kind("a marker", (*_COMPARISONS, *_OF_ONE_MARKER), PHRASE_HELP),
+    A_MEASURE: Kind(
+        "a measure",
+        (
+            Form(
+                "RELATION NUMBER [and RELATION NUMBER]",
+                "the measure could be computed and stands so to the number",
+                _measure,
+            ),
+        ),
+        "write: below | at most | above | at least NUMBER",
+    ),
+    A_FACT: Kind(
+        "a fact",
+        (
+            Form("yes", "known to be so", lambda phrase: FactIs(phrase.subject[0], answer=True)),
+            Form(
+                "no",
+                "known not to be so: the list was asked for and nothing in it says so",
+                lambda phrase: FactIs(phrase.subject[0], answer=False),
+            ),
+            Form(
+                "no or not known",
+                "anything but known to be so",
+                lambda phrase: FactIs(phrase.subject[0], answer=False, or_unknown=True),
+            ),
+        ),
+        "a fact takes yes, no, or no or not known",
+    ),
+    "age": Kind(
+        "`age`",
+        (
+            Form(
+                "below AGE",
+                "so many years or months are not yet completed on the day of the evaluation",
+                lambda _phrase, age: _age("below", age),
+            ),
+            Form(
+                "at least AGE",
+                "so many years or months are completed on the day of the evaluation",
+                lambda _phrase, age: _age("at least", age),
+            ),
+        ),
+        "write: below N years, or at least N years (or months)",
+    ),
+    "sex": Kind(
+        "`sex`",
+        (Form("SEXES", "it is one of these; `unknown` means missing, other or unknown", _sex),),
+        "write: male, female, unknown, or several joined by 'or'",
+    ),
+    "any marker": Kind(
+        "`any marker`",
+        (
+            Form(
+                "set aside because REASON",
+                "the result that the rule is about was set aside for this reason"
+                " (in rules `about: set-aside results`)",
+                lambda _phrase, reason: SetAsideBecause(reason),
+            ),
+        ),
+        "write: set aside because REASON",
+    ),
+    "ordering": Kind(
+        "`ordering`",
+        (
+            Form(
+                "NAME",
+                "a medicine of the fact, or an equivalent of the order, is being ordered now",
+                _ordering,
+            ),
+            Form(
+                "NAME without NAME",
+                "the first is being ordered now and the second is not",
+                _ordering,
+            ),
+        ),
+        "write: a fact or an order of the pack",
+    ),
+}

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a site changed of a rule, in words: for cards, explanations, rule pages and terminals.
+
+A rule stands on a site's value if it is written in its own file, or in that of a marker, a measure
+or the pack in a part that the rule reads.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from cds_service.knowledge.model.conditions import Compare, LimitKind, NoLimit, TimesLimit, leaves
+from cds_service.knowledge.model.dependencies import (
+    conditions_of,
+    inputs_of,
+    measures_about,
+    reads_of,
+)
+from cds_service.knowledge.model.pack import Order, Pack, Rule
+from cds_service.knowledge.model.site import SiteChanges, SiteValue
+
+MARKERS = "markers/"
+_AMOUNT, _UPPER = "use", "upper limit"
+_FOR_ORDERS = "open orders count for"
+_LIMITS: tuple[LimitKind, ...] = ("upper limit", "lower limit", "screening limit")
+_DISPLAYED = ("bands", "grades")  # words for a result; no rule reads them
+
+
+def with_readers(pack: Pack, changes: SiteChanges) -> SiteChanges:
+    """The changes with the rules that read each value or can show it."""
+    return replace(
+        changes,
+        read={
+            rule.id: tuple(one for one in changes.values if _reads_it(rule, pack, one))
+            for rule in pack.rules.values()
+        },
+        shown={
+            rule.id: tuple(one for one in changes.values if _can_show(rule, pack, one))
+            for rule in pack.rules.values()
+        },
+    )
+
+
+def orders_of(rule: Rule, pack: Pack) -> tuple[Order, ...]:
+    """The orders of the rule that have a code of the site's own."""
+    orders = (pack.orders[one.order] for one in rule.suggestions)
+    return tuple(order for order in orders if order.site_code is not None)
+
+
+def site_lines(rule: Rule, pack: Pack) -> tuple[str, ...]:
+    """All that the site changed of the rule, a sentence each; none without a site file."""
+    return tuple(_lines(rule, pack))
+
+
+def value_in_words(value: SiteValue, pack: Pack) -> str:
+    """Return `Site value of ...: 5 and 20 days instead of 7 and 28 days (FILE, PLACE; why)`."""
+    why = " ".join(value.because.split())
+    place = f"{value.file}, {value.at}"
+    return f"Site value of {_site(pack)}: {value.now} instead of {value.was} ({place}; {why})"
+
+
+def code_in_words(order: Order, pack: Pack) -> str:
+    """Return `Site code of ... for ...: 4711 of https://... (NAME), before its LOINC code`."""
+    code = order.site_code or order.code
+    told = f"{code.code} of {code.system} ({code.name}), before LOINC {order.code.code}"
+    return f"Site code of {_site(pack)} for {order.title}: {told}"
+
+
+def off_in_words(rule: str, pack: Pack) -> str | None:
+    """Return `Switched off by ...: why`, or `None` for a rule that is not."""
+    lines = pack.site.switched_off if pack.site else ()
+    why = next((line.because for line in lines if line.rule == rule), None)
+    return None if why is None else f"Switched off by {_site(pack)}: {' '.join(why.split())}"
+
+
+def is_limit(value: SiteValue) -> bool:
+    """Whether the value is an amount of a limit policy."""
+    return value.file.startswith(MARKERS) and value.where[-1] == _AMOUNT
+
+
+def _lines(rule: Rule, pack: Pack) -> Iterator[str]:
+    if off := off_in_words(rule.id, pack):
+        yield off
+    values = pack.site.read.get(rule.id, ()) if pack.site else ()
+    yield from (value_in_words(value, pack) for value in values)
+    yield from (code_in_words(order, pack) for order in orders_of(rule, pack))
+
+
+def _site(pack: Pack) -> str:
+    return " ".join(pack.site.site.split()) if pack.site else ""
+
+
+def _can_show(rule: Rule, pack: Pack, value: SiteValue) -> bool:
+    """Whether the rule reads the value, or its card shows the limit beside a result."""
+    if _reads_it(rule, pack, value):
+        return True
+    marker = value.file.removeprefix(MARKERS).removesuffix(".yaml")
+    return is_limit(value) and value.where[0] == _UPPER and marker in reads_of(rule, pack).markers
+
+
+def _reads_it(rule: Rule, pack: Pack, value: SiteValue) -> bool:
+    folder, _, file = value.file.partition("/")
+    name = file.removesuffix(".yaml")
+    match folder:
+        case "rules":
+            return name == rule.id
+        case "measures":
+            about = (measure.id for measure in measures_about(rule, pack))
+            return name in (*reads_of(rule, pack).measures, *about)
+        case "markers":
+            return _reads_marker(rule, pack, name, str(value.where[0]))
+        case _:
+            return value.where[1] != _FOR_ORDERS or bool(rule.suggestions)
+
+
+def _reads_marker(rule: Rule, pack: Pack, marker: str, part: str) -> bool:
+    reads = reads_of(rule, pack)
+    if part in _LIMITS:
+        return (marker, part) in set(_limits_read(rule, pack))
+    inputs = (name for one in measures_about(rule, pack) for name in inputs_of(one))
+    return part not in _DISPLAYED and marker in (*reads.markers, *inputs)
+
+
+def _limits_read(rule: Rule, pack: Pack) -> Iterator[tuple[str, str]]:
+    """Each marker with the kind of limit that the rule, or a measure it reads, compares with."""
+    measures = [pack.measures[name] for name in reads_of(rule, pack).measures]
+    behind = (reason.when for measure in measures for reason in measure.not_computed)
+    for condition in (*conditions_of(rule), *behind):
+        for leaf in leaves(condition):
+            match leaf:
+                case Compare(markers=markers, bound=TimesLimit(limit=kind)):
+                    yield from ((marker, kind) for marker in markers)
+                case NoLimit(marker=marker, limit=kind):
+                    yield marker, kind
+                case _:
+                    pass
+    for measure in measures:
+        for item in measure.formula.inputs:
+            if item.part == "limit":
+                yield item.marker, "upper limit"

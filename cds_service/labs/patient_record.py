@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The patient as the rules see one: results by marker, medicines, conditions and orders.
+
+Intake makes this from FHIR and the cases of a pack make it from text. Results are already in the
+unit of their marker. A list that could not be had is `None`: not known, which is not "none".
+"""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from fractions import Fraction
+from typing import Literal, TypeAlias
+
+from cds_service.amounts import Comparator, Interval
+from cds_service.knowledge.model.pack import Priority
+
+Precision: TypeAlias = Literal["instant", "day", "month", "year"]
+ResultStatus: TypeAlias = Literal["preliminary", "final", "amended", "corrected"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A value as the laboratory sent it, for display: number text, comparator and unit text."""
+
+    number: str
+    unit: str
+    comparator: Comparator | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceRange:
+    """A laboratory's reference range in the marker's unit; ages in completed months."""
+
+    low: Fraction | None
+    high: Fraction | None
+    sex: Literal["male", "female"] | None = None
+    age_from: int | None = None
+    age_below: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabResult:
+    """One usable value of one marker at one time.
+
+    `time` is an aware instant; of a period or a partial date it is the last moment.
+    `ranges` holds the ranges of normal results only. `time_from` says which element gave it.
+    """
+
+    marker: str
+    code: str  # the LOINC or local code that named the marker; empty if a name did
+    method: str | None
+    value: Interval
+    sent: Sent
+    unit: str  # the unit that the sent spelling stands for
+    time: datetime
+    precision: Precision
+    status: ResultStatus
+    reference: str  # "Observation/id" or empty
+    ranges: tuple[ReferenceRange, ...] = ()
+    hemolysed: bool = False
+    issued_only: bool = False  # the time is `issued`, no effective time was sent
+    interpretation: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """Something that was sent and not used, and why.
+
+    `reason` is one of the words of `docs/reference/reasons.md`; `marker` is empty if none was
+    recognised. `time` is `None` when unknown.
+    """
+
+    reason: str
+    marker: str
+    code: str
+    reference: str
+    time: datetime | None = None
+    number: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A coded record that is in force: an active medicine or an active condition.
+
+    `codes` holds (system URI, code) pairs, `texts` every text and display that came with them.
+    """
+
+    codes: tuple[tuple[str, str], ...]
+    texts: tuple[str, ...]
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenOrder:
+    """An order with status draft, active or on-hold that is not a mere proposal."""
+
+    codes: tuple[tuple[str, str], ...]
+    priority: Priority
+    authored: datetime | None
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patient:
+    """Who the results are about; a partial birth date is the range of days it can mean."""
+
+    reference: str
+    born: tuple[date, date] | None = None
+    sex: Literal["male", "female"] | None = None
+    deceased: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientRecord:
+    """Everything about one patient that a decision may rest on.
+
+    `incomplete` names what was truncated or failed, in words for the card.
+    """
+
+    patient: Patient
+    results: tuple[LabResult, ...] = ()
+    set_aside: tuple[SetAside, ...] = ()
+    medicines: tuple[Recorded, ...] | None = None
+    conditions: tuple[Recorded, ...] | None = None
+    orders: tuple[OpenOrder, ...] | None = None
+    ordering: tuple[Recorded, ...] = ()  # tests being ordered now
+    prescribing: tuple[Recorded, ...] = ()  # medicines being ordered now
+    incomplete: tuple[str, ...] = field(default=())

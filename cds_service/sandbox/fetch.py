@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a service wants to know of a patient, asked of a FHIR server as a CDS Client asks.
+
+Each prefetch template becomes a query. What comes is handed on as it came, the pages of a search
+as one Bundle; what could not be had stays absent, and the query says why.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+from urllib.parse import quote
+
+from cds_service.clock import Deadline
+from cds_service.errors import Forbidden, PayloadTooLarge, RequestError
+from cds_service.fhir.bundles import fetched, next_of
+from cds_service.fhir.resources import Bundle, Entry
+from cds_service.fhir_client.client import Access, FhirClient, Found, NoToken
+from cds_service.fhir_client.failures import FAILURES
+from cds_service.fhir_client.references import MOST, is_named, unresolved
+from cds_service.fhir_client.servers import Servers
+from cds_service.fhir_client.templates import expanded
+from cds_service.outgoing.address_policy import why_not
+from cds_service.sandbox.raw_json import Json, decoded, items, resource_in
+
+_MOST_BUNDLES: Final = 16
+_UNFILLED: Final = "the template holds a token that this hook does not give"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """One query that was asked of the server, and how it ended.
+
+    `failure` is a word of `FAILURES`, and `because` what it means.
+    """
+
+    key: str
+    query: str
+    url: str = ""
+    resources: int = 0
+    pages: int = 0
+    failure: str = ""
+    because: str = ""
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """The prefetch of a request, by key, and how each query ended."""
+
+    prefetch: Mapping[str, Json]
+    queries: tuple[Query, ...]
+
+
+def gather(
+    client: FhirClient,
+    access: Access,
+    templates: Mapping[str, str],
+    tokens: Mapping[str, str],
+    deadline: Deadline,
+) -> Gathered:
+    """The answers to the templates, asked at the same time."""
+    filled = {key: expanded(template, tokens) for key, template in templates.items()}
+    asked = {key: query for key, query in filled.items() if query is not None}
+    found = ask_all(client, access, asked, deadline)
+    prefetch = {key: joined(one) for key, one in found.items() if one.pages}
+    # The service would read them itself; a page of an EHR has them included.
+    names = _referred(found.values(), access.server.base)
+    read = ask_all(client, access, {name: name for name in names}, deadline)
+    queries = [
+        *((key, filled[key] or template, found.get(key)) for key, template in templates.items()),
+        *((name, name, one) for name, one in read.items()),
+    ]
+    return Gathered(
+        prefetch=_with_included(prefetch, read, access.server.base),
+        queries=tuple(told(*query, access.server.base) for query in queries),
+    )
+
+
+def open_access(servers: Servers, base: str) -> Access:
+    """The server, if it may be asked without a token; raises `Forbidden` and `RequestError`."""
+    server = servers.find(base)
+    if server is None or not (server.anonymous or servers.development):
+        raise Forbidden(
+            "This FHIR server may not be asked from here. The administrator can list it in "
+            "CDS_FHIR_SERVERS with 'anonymous: yes'."
+        )
+    if said := why_not(base, server.reach):
+        raise RequestError(f"Expected the base URL of a FHIR server; {said}.")
+    return Access(server=server, bearer=NoToken())
+
+
+def _referred(found: Iterable[Found], base: str) -> list[str]:
+    """`Type/id` of the medicines and specimens that are only referred to."""
+    entries: list[Entry] = []
+    for page in (page for one in found for page in one.pages):
+        with suppress(PayloadTooLarge):  # Bundles in Bundles without end: the service says so
+            entries.extend(fetched(page.resource, _MOST_BUNDLES).entries)
+    missing = unresolved(entries, base)
+    return [name for kind, names in missing.items() for name in names[: MOST[kind]]]
+
+
+def _with_included(
+    prefetch: dict[str, Json], read: Mapping[str, Found], base: str
+) -> dict[str, Json]:
+    """The prefetch with what was read, as entries of its first Bundle."""
+    included = [
+        {"fullUrl": f"{base}/{name}", "resource": decoded(one.pages[0].body)}
+        | {"search": {"mode": "include"}}
+        for name, one in read.items()
+        if one.pages and is_named(one.pages[0].resource, name)
+    ]
+    place = next((key for key, one in prefetch.items() if "entry" in one), None)
+    if place is None or not included:
+        return prefetch
+    whole = prefetch[place]
+    return {**prefetch, place: {**whole, "entry": [*whole["entry"], *included]}}
+
+
+def ask_all(
+    client: FhirClient, access: Access, queries: Mapping[str, str], deadline: Deadline
+) -> dict[str, Found]:
+    """The answers to the queries, by their keys, asked at the same time."""
+    return client.at_once(
+        {key: partial(client.ask, access, query, deadline) for key, query in queries.items()},
+        deadline,
+    )
+
+
+def joined(found: Found) -> Json:
+    """Everything that came, as one resource.
+
+    If pages are missing it keeps the link to the next one, so that the service sees a part.
+    """
+    pages: list[Json] = [decoded(page.body) for page in found.pages]
+    last = found.pages[-1].resource
+    if not isinstance(last, Bundle):
+        return pages[-1]
+    entries = [entry for page in pages for entry in items(page.get("entry"))]
+    whole: Json = {"resourceType": "Bundle", "type": "searchset"}
+    if found.failure and (next_page := next_of(last)):
+        whole["link"] = [{"relation": "next", "url": next_page}]
+    return {**whole, "entry": entries} if entries else whole
+
+
+def resources_in(found: Found) -> list[Json]:
+    """The resources that came, in their order."""
+    whole = joined(found) if found.pages else {}
+    if whole.get("resourceType") != "Bundle":
+        return [whole] if whole else []
+    entries = (one for one in items(whole.get("entry")) if isinstance(one, dict))
+    held = (resource_in(one.get("resource")) for one in entries)
+    return [one for one in held if one is not None]
+
+
+def url_of(base: str, query: str) -> str:
+    """The whole address of a query, as it can be typed elsewhere."""
+    return f"{base}/{quote(query, safe='/?&=,:%$._~+-')}"
+
+
+def told(key: str, query: str, found: Found | None, base: str) -> Query:
+    """How the query ended; without an answer it was not asked."""
+    if found is None:
+        return Query(key=key, query=query, failure="not-asked", because=_UNFILLED)
+    failure = found.failure or ""
+    return Query(
+        key=key,
+        query=query,
+        url=url_of(base, query),
+        resources=len(resources_in(found)),
+        pages=len(found.pages),
+        failure=failure,
+        because=FAILURES[failure] if failure else "",
+        ignored=tuple(sorted(found.ignored)),
+    )

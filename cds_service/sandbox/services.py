@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The services on offer, as the answer to discovery tells a CDS Client."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cds_service.errors import RequestError, UnknownService
+from cds_service.sandbox.raw_json import decoded, items
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """One service: the hook that it answers, and the queries whose answers it wants by key."""
+
+    id: str
+    hook: str
+    title: str
+    prefetch: Mapping[str, str] = field(default_factory=dict)
+
+
+def offers_of(discovery: bytes) -> tuple[Offer, ...]:
+    """Every service in the answer to `GET /cds-services`; raises `RequestError` for another."""
+    answer = decoded(discovery)
+    if not isinstance(answer, dict) or not isinstance(answer.get("services"), list):
+        raise RequestError("Expected a list of services, as GET /cds-services gives it.")
+    found = (one for one in items(answer["services"]) if isinstance(one, dict))
+    return tuple(
+        Offer(
+            id=str(one["id"]),
+            hook=str(one["hook"]),
+            title=str(one.get("title") or one["id"]),
+            prefetch=_texts(one.get("prefetch")),
+        )
+        for one in found
+        if one.get("id") and one.get("hook")
+    )
+
+
+def chosen(offers: tuple[Offer, ...], service_id: str | None) -> Offer:
+    """The service of this id, or the first; raises `UnknownService`."""
+    for one in offers:
+        if service_id in {None, "", one.id}:
+            return one
+    known = ", ".join(one.id for one in offers) or "none"
+    raise UnknownService(f"There is no service of this id; there are: {known}.")
+
+
+def answering(offers: tuple[Offer, ...], hook: str, preferred: Offer) -> Offer:
+    """The service for a request that names its hook: the preferred one if it answers it."""
+    if preferred.hook == hook:
+        return preferred
+    return next((one for one in offers if one.hook == hook), preferred)
+
+
+def _texts(value: object) -> dict[str, str]:
+    pairs = value.items() if isinstance(value, dict) else ()
+    return {str(key): one for key, one in pairs if isinstance(one, str)}

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""By what right a server is asked for a hook call: the token that it brought, ours, or none.
+
+A token that comes with a call is limited to what its user may see (CDS Hooks 2.0.1, "FHIR Resource
+Access"). The service's own sees more, so it never stands in for it: it serves calls without a
+token, and only where the servers file says `own access for hooks: yes`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from cds_service.clock import Deadline
+from cds_service.fhir_client.client import Access, GivenToken, NoToken
+from cds_service.fhir_client.servers import Server
+from cds_service.hooks.request import Authorization
+from cds_service.smart.token_cache import Tokens
+
+
+def access_for_call(
+    server: Server,
+    authorization: Authorization | None,
+    deadline: Deadline,
+    tokens: Tokens | None,
+    queries: Iterable[str],
+) -> Access | None:
+    """The right to ask these queries for a call, or `None` if there is none.
+
+    The period of `deadline` begins when the call was received, and so does the life of its token.
+    `tokens` is `None` where the service has no signing keys.
+    """
+    if authorization is not None and server.may_see_token:
+        life = replace(deadline, seconds=authorization.expires_in)
+        return Access(server, GivenToken(authorization.access_token, life))
+    if authorization is None and tokens is not None and _has_own(server):
+        return Access(server, tokens.bearer(server, queries))
+    return Access(server, NoToken()) if server.anonymous else None
+
+
+def _has_own(server: Server) -> bool:
+    """Whether the service asks this server with its own token where a call brought none."""
+    return server.own_access_for_hooks and server.client_id is not None and server.may_see_token

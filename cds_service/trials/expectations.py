@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `expect` of a case, held against what the service did.
+
+Each function returns the complaint if the expectation is not met, or `None`. `WordError` means
+that the expectation itself cannot be read.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+from cds_service.amounts import plain, rounded
+from cds_service.decide import Outcome, Program, chooser_of
+from cds_service.knowledge.model.conditions import LimitKind
+from cds_service.knowledge.model.pack import Grade, Marker
+from cds_service.labs.frames import Chooser, Frame, Reading
+from cds_service.labs.patient_record import LabResult
+from cds_service.rules.answer import Decision, Proposal, is_answered, is_ordered
+from cds_service.rules.evaluate import limit_in
+from cds_service.rules.grades import grade_of, is_doubtful
+from cds_service.rules.measures import with_measures
+from cds_service.sourcefile.document import Data
+from cds_service.trials.cases import Case
+
+_AMOUNT = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?)(?: (\S+))?")
+_LIMIT = re.compile(r"(upper|lower|screening) limit ([0-9]+(?:\.[0-9]+)?)(?: (\S+))? from (\S+)")
+_NO_LIMIT = re.compile(r"no (upper|lower|screening) limit")
+_ORDER = re.compile(
+    r"(\S+) ([0-9]+)-([0-9]+) days(?: (routine|urgent|asap|stat))?"
+    r"(?: (not recommended|recommended))?"
+)
+_ORDER_WORDS = "already ordered, not ordered, answered, not answered, proposed as CODE"
+_KNOWN = {True: "yes", False: "no", None: "not known"}
+
+
+class WordError(ValueError):
+    """An expectation that has no meaning here; the message says what to write."""
+
+
+def complaints(case: Case, program: Program, outcome: Outcome) -> Iterator[str]:
+    """What the case expected and did not get."""
+    folder = case.path.split("/", maxsplit=1)[0]
+    for word, value in case.expect:
+        match folder:
+            case "rules":
+                found = _of_rule(case.about, word, value, outcome)
+            case "markers":
+                found = _of_marker(case, word, program, outcome)
+            case "measures":
+                found = _of_measure(case.about, word, program, outcome)
+            case "facts":
+                found = _of_fact(case.about, word, program, outcome)
+            case "orders":
+                found = _of_order(case.about, word, program, outcome)
+            case _:
+                found = _of_pack(word, outcome)
+        if found is not None:
+            yield found
+
+
+def _chooser(program: Program, outcome: Outcome) -> Chooser:
+    return chooser_of(program, outcome.record, outcome.now)
+
+
+def decision_on(outcome: Outcome, rule: str) -> Decision:
+    """The decision of a rule; of several about set-aside results the shown one."""
+    found = [one for one in outcome.decisions if one.rule.id == rule]
+    if not found:
+        message = f"no rule '{rule}' was asked"
+        raise WordError(message)
+    return found[0]
+
+
+def _of_rule(rule: str, word: str, value: Data, outcome: Outcome) -> str | None:
+    decision = decision_on(outcome, rule)
+    if isinstance(value, str) and value:
+        word = f"{word} {value}" if word.endswith("because") else f"{word}: {value}"
+    head, _, rest = word.partition(" ")
+    if word.startswith(("card", "no card", "not enough data")):
+        return _answer(decision, word)
+    if word == "orders" or head == "orders":
+        return _orders(decision, value if isinstance(value, list) else rest)
+    if word.startswith("orders:"):
+        return _orders(decision, word.removeprefix("orders:").strip())
+    if head == "withheld":
+        return _withheld(decision, value, rest)
+    if head.rstrip(":") == "says" or word == "says":
+        wanted = value if isinstance(value, list) else [rest]
+        if not any(wanted):
+            message = "write: says WORD"
+            raise WordError(message)
+        lacking = [one for one in wanted if one not in decision.says]
+        return f"does not say {', '.join(map(str, lacking))}" if lacking else None
+    if word.startswith("does not say "):
+        said = word.removeprefix("does not say ")
+        return f"says {said}" if said in decision.says else None
+    if word == "preliminary":
+        return None if decision.preliminary else "is not marked preliminary"
+    message = f"cannot read the expectation '{word}'"
+    raise WordError(message)
+
+
+def _answer(decision: Decision, word: str) -> str | None:
+    """`card`, `card: warning`, `no card because WORD`, `no card: WORD`, `not enough data`."""
+    match = re.fullmatch(
+        r"(card|no card|not enough data)(?:(?::| because| for) ?([a-z0-9:.-]+))?", word
+    )
+    if match is None:
+        message = f"cannot read the expectation '{word}'"
+        raise WordError(message)
+    if decision.answer != match[1]:
+        why = f" ({decision.because})" if decision.because else ""
+        return f"{decision.rule.id}: expected {match[1]}, got {decision.answer}{why}"
+    detail = decision.indicator if match[1] == "card" else decision.because
+    if match[2] and detail != match[2]:
+        return f"{decision.rule.id}: expected {word}, got {match[1]} ({detail})"
+    return None
+
+
+def in_words(one: Proposal) -> str:
+    """A proposal as cases write it."""
+    opinion = {True: " recommended", False: " not recommended", None: ""}[one.recommended]
+    priority = "" if one.priority == "routine" else f" {one.priority}"
+    return f"{one.order} {one.first_day}-{one.last_day} days{priority}{opinion}"
+
+
+def _orders(decision: Decision, wanted: list[Data] | str) -> str | None:
+    listed = wanted if isinstance(wanted, list) else [part.strip() for part in wanted.split(";")]
+    expected = sorted(" ".join(str(one).split()) for one in listed if one and one != "none")
+    for one in expected:
+        if not _ORDER.fullmatch(one):
+            message = f"cannot read the order '{one}': ORDER A-B days [PRIORITY] [recommended]"
+            raise WordError(message)
+    expected = [one.replace(" routine", "") for one in expected]
+    found = sorted(in_words(one) for one in decision.orders)
+    if found != sorted(expected):
+        return f"orders: expected {'; '.join(expected) or 'none'}, got {'; '.join(found) or 'none'}"
+    return None
+
+
+def _withheld(decision: Decision, value: Data, rest: str) -> str | None:
+    pairs = (
+        list(value.items())
+        if isinstance(value, dict)
+        else [tuple(part.strip().split(" because ")) for part in rest.split(";")]
+    )
+    found = {one.order: one.because for one in decision.withheld}
+    for pair in pairs or [()]:
+        if len(pair) != 2:
+            message = "write: withheld ORDER because WORD"
+            raise WordError(message)
+        order, because = pair
+        if found.get(order) != because:
+            return f"{order}: expected withheld because {because}, got {found.get(order)}"
+    return None
+
+
+def _of_marker(case: Case, word: str, program: Program, outcome: Outcome) -> str | None:
+    marker = program.pack.markers[case.about]
+    results = [one for one in outcome.record.results if one.marker == marker.id]
+    if match := re.fullmatch(r"set aside because (\S+)", word):
+        reasons = {one.reason for one in outcome.record.set_aside}
+        return None if match[1] in reasons else f"set aside: {sorted(reasons) or 'nothing'}"
+    if word in {"paired", "not paired"}:
+        return _paired(case, marker, word, program, outcome)
+    if not results:
+        return f"no result of {marker.id} was used"
+    if match := _AMOUNT.fullmatch(word):
+        return _amount(marker, results[-1], match)
+    if word == "present":
+        return None
+    return _of_reading(marker, word, _chooser(program, outcome), results[-1])
+
+
+def _amount(marker: Marker, result: LabResult, match: re.Match[str]) -> str | None:
+    value, wanted = result.value.exact, _in_own_unit(marker, match[1], match[2])
+    if match[2] not in {None, marker.unit}:
+        return f"expected {match[0]}, but {marker.id} is spoken of in {marker.unit or 'no unit'}"
+    if value != wanted:
+        return f"expected {match[0]}, got {plain(value) if value is not None else 'a range'}"
+    return None
+
+
+def _in_own_unit(marker: Marker, number: str, unit: str | None) -> Fraction:
+    """The amount in the marker's unit; a number alone is in that unit already."""
+    factor = Fraction(1) if unit is None else marker.factors.get(unit)
+    if factor is None:
+        message = f"'{unit}' is no unit of {marker.id}"
+        raise WordError(message)
+    return Fraction(number) * factor
+
+
+def _paired(
+    case: Case, marker: Marker, word: str, program: Program, outcome: Outcome
+) -> str | None:
+    """Whether the marker stands in the frame of the other marker that the case gives."""
+    others = [name for name in case.given if name in program.pack.markers and name != marker.id]
+    if not others:
+        message = "a pairing case gives another marker, which is the index"
+        raise WordError(message)
+    frame = _chooser(program, outcome).frame(others[0], with_preliminary=False)
+    paired = frame is not None and marker.id in frame.readings
+    return None if paired == (word == "paired") else f"expected {word}"
+
+
+def _of_reading(marker: Marker, word: str, chooser: Chooser, result: LabResult) -> str | None:
+    frame = chooser.frame(marker.id, with_preliminary=True)
+    if frame is None:
+        return "no frame: the result is too old or not used"
+    reading = frame.readings[marker.id]
+    if word.startswith("measured ") or word == "method not named":
+        method = f"measured {result.method}" if result.method else "method not named"
+        return None if method == word else f"expected {word}, got {method}"
+    if match := _LIMIT.fullmatch(word):
+        return _limit(marker, reading, match)
+    if match := _NO_LIMIT.fullmatch(word):
+        found = limit_in(reading, _kind(match[1]))
+        return f"expected {word}, got {plain(found.amount)}" if found else None
+    if word in {"doubtful", "not doubtful"}:
+        found_word = "doubtful" if is_doubtful(marker, reading) else "not doubtful"
+        return None if found_word == word else f"expected {word}, got {found_word}"
+    for kind, grades in (("band", marker.bands), ("grade", marker.grades)):
+        if word.startswith(f"{kind} ") or word == f"no {kind}":
+            return _grade(kind, grades, word, frame)
+    message = f"cannot read the expectation '{word}'"
+    raise WordError(message)
+
+
+def _kind(word: str) -> LimitKind:
+    kinds: dict[str, LimitKind] = {
+        "upper": "upper limit",
+        "lower": "lower limit",
+        "screening": "screening limit",
+    }
+    return kinds[word]
+
+
+def _limit(marker: Marker, reading: Reading, match: re.Match[str]) -> str | None:
+    found = limit_in(reading, _kind(match[1]))
+    if found is None:
+        return f"expected {match[0]}, got none"
+    wanted = _in_own_unit(marker, match[2], match[3])
+    if found.amount != wanted or found.named != match[4]:
+        return f"expected {match[0]}, got {plain(found.amount)} from {found.named}"
+    return None
+
+
+def _grade(kind: str, grades: tuple[Grade, ...], word: str, frame: Frame) -> str | None:
+    found = grade_of(grades, frame)
+    name = f"{kind} {found.grade.id}" if found is not None else f"no {kind}"
+    return None if name == word else f"expected {word}, got {name}"
+
+
+def _of_measure(measure_id: str, word: str, program: Program, outcome: Outcome) -> str | None:
+    measure = program.pack.measures[measure_id]
+    frame = _chooser(program, outcome).frame(measure.about, with_preliminary=False)
+    value = None
+    if frame is not None:
+        value = with_measures(frame, program.measures).measures.get(measure_id)
+    if match := re.fullmatch(r"not computed(?: because (\S+))?", word):
+        if value is not None and value.value is not None:
+            return f"expected {word}, got {rounded(value.value, measure.decimals)}"
+        because = value.because if value else None
+        return None if because == match[1] else f"expected {word}, got because {because}"
+    match = re.fullmatch(r"(-?[0-9.]+)(?: (\S+))?", word)
+    if match is None:
+        message = f"cannot read the expectation '{word}'"
+        raise WordError(message)
+    if value is None or value.value is None:
+        return f"expected {word}, got nothing ({value.because if value else 'no index'})"
+    found = rounded(value.value, len(match[1].partition(".")[2]))
+    called = f" {value.called}" if value.called and match[2] else ""
+    return None if f"{found}{called}" == word else f"expected {word}, got {found}{called}"
+
+
+def _of_fact(fact: str, word: str, program: Program, outcome: Outcome) -> str | None:
+    answer = _chooser(program, outcome).facts[fact]
+    found = _KNOWN[answer.known]
+    if name := word.removeprefix("yes by ") if word.startswith("yes by ") else "":
+        return None if name in answer.names else f"expected {word}, got {', '.join(answer.names)}"
+    if word not in _KNOWN.values():
+        message = f"cannot read the expectation '{word}': write yes, yes by NAME, no or not known"
+        raise WordError(message)
+    return None if found == word else f"expected {word}, got {found}"
+
+
+def _of_order(order_id: str, word: str, program: Program, outcome: Outcome) -> str | None:
+    order = program.pack.orders[order_id]
+    days = program.pack.scope.order_days
+    tests: dict[str, Callable[[], bool]] = {
+        "ordered": lambda: is_ordered(order, "routine", None, outcome.record, outcome.now, days),
+        "answered": lambda: any(is_answered(order, frame) for frame in outcome.frames),
+    }
+    if match := re.fullmatch(r"proposed as (\S+)", word):
+        return None if order.code.code == match[1] else f"expected {word}, got {order.code.code}"
+    match = re.fullmatch(r"(already |not )?(ordered|answered)", word)
+    if match is None:
+        message = f"cannot read the expectation '{word}': {_ORDER_WORDS}"
+        raise WordError(message)
+    found = tests[match[2]]()
+    return None if found == (match[1] != "not ") else f"expected {word}"
+
+
+def _of_pack(word: str, outcome: Outcome) -> str | None:
+    """`RULE card`, `RULE no card because WORD`, `RULE orders A; B`."""
+    rule, _, rest = word.partition(" ")
+    return _of_rule(rule, rest, "", outcome)

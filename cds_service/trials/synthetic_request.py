@@ -1,0 +1,398 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `given` of a case -> a CDS Hooks request, so that a case runs the whole path.
+
+`{age: 50 years, alt: "1 U/L, 2 days ago"}` becomes a patient-view request whose prefetch holds
+FHIR resources of a synthetic patient. What the words mean is in `docs/reference/language.md`.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import TypeAlias
+
+from cds_service.amounts import plain
+from cds_service.knowledge.model.code_systems import ICD_10_CM, LOINC, RXNORM, SNOMED
+from cds_service.knowledge.model.pack import Fact, Marker, Pack
+from cds_service.labs.patient import MONTHS_A_YEAR
+from cds_service.sourcefile.document import Data
+
+Json: TypeAlias = dict[str, object]
+
+PATIENT = "case"
+NOT_SENT = "not sent"
+NEVER = "never"
+HOOK = "hook"
+_UCUM = "http://unitsofmeasure.org"
+_VALUE = re.compile(
+    r"(?:(less than|at most|more than|at least) )?(-?[0-9]+(?:\.[0-9]+)?)(?: (without unit|\S+))?"
+)
+_COMPARATORS = {"less than": "<", "at most": "<=", "more than": ">", "at least": ">="}
+_AGO = re.compile(r"([0-9]+) (minutes?|hours?|days?) ago")
+_AHEAD = re.compile(r"in ([0-9]+) (minutes?|hours?|days?)")
+_LIMIT = re.compile(r"(upper|lower) limit ([0-9]+(?:\.[0-9]+)?)")
+_AGE = re.compile(r"([0-9]+) (years?|months?)")
+_ORDER = re.compile(
+    r"(?:(\S+) )(draft|active|on-hold|completed|revoked|entered-in-error)"
+    r"(?: ([0-9]+) (hours?|days?) ago)?(?: (routine|urgent|asap|stat))?( proposal)?"
+)
+_CODED = re.compile(r"(rxnorm|snomed|icd-10-cm|loinc) (\S+)")
+_SYSTEMS = {"rxnorm": RXNORM, "snomed": SNOMED, "icd-10-cm": ICD_10_CM, "loinc": LOINC}
+_STATUSES = frozenset(
+    ("registered", "preliminary", "corrected", "amended", "entered-in-error", "cancelled")
+)
+_SET_ASIDE = re.compile(r"set aside (?:because )?(\S+)")
+_COMMA = re.compile(r', (?=(?:[^"]*"[^"]*")*[^"]*$)')  # not inside of quotes
+_INDEX_AGE = timedelta(days=1)
+_LISTS = ("medicines", "conditions", "orders", "ordering")
+
+
+class GivenError(ValueError):
+    """A word of a case that has no meaning; the message says what to write."""
+
+
+@dataclass(slots=True)
+class _Chart:
+    """The request that is being put together."""
+
+    pack: Pack
+    now: datetime
+    patient: Json = field(default_factory=lambda: {"resourceType": "Patient", "id": PATIENT})
+    observations: list[Json] = field(default_factory=list)
+    medicines: list[Json] | None = field(default_factory=list)
+    conditions: list[Json] | None = field(default_factory=list)
+    orders: list[Json] | None = field(default_factory=list)
+    drafts: list[Json] = field(default_factory=list)
+
+
+def request_of(given: Mapping[str, Data], pack: Pack, now: datetime, hook: str) -> Json:
+    """The hook request of a case; raises `GivenError` for a word that has no meaning."""
+    chart = _Chart(pack, now)
+    for subject, words in given.items():
+        _add(subject, words, chart)
+    prefetch: Json = {"patient": chart.patient, "observations": _bundle(chart.observations)}
+    if chart.medicines is not None:
+        prefetch["medicationRequests"] = _bundle(chart.medicines)
+        prefetch["medicationStatements"] = _bundle([])
+    if chart.conditions is not None:
+        prefetch["conditions"] = _bundle(chart.conditions)
+    if chart.orders is not None:
+        prefetch["serviceRequests"] = _bundle(chart.orders)
+    context: Json = {"patientId": PATIENT, "userId": "Practitioner/case"}
+    if hook in {"order-select", "order-sign"}:
+        context["draftOrders"] = _bundle(chart.drafts)
+        context["selections"] = [f"{one['resourceType']}/{one['id']}" for one in chart.drafts]
+    elif hook.startswith("encounter-"):
+        context["encounterId"] = "case"
+    return {
+        "hook": hook,
+        "hookInstance": "5a4b5f7e-0d3c-4a56-9d63-1b0f6f0c0001",
+        "context": context,
+        "prefetch": prefetch,
+    }
+
+
+def _bundle(resources: list[Json]) -> Json:
+    bundle: Json = {"resourceType": "Bundle", "type": "searchset", "total": len(resources)}
+    if resources:
+        bundle["entry"] = [{"resource": resource} for resource in resources]
+    return bundle
+
+
+def _add(subject: str, words: Data, chart: _Chart) -> None:
+    if subject == HOOK:
+        return  # the runner has asked for it
+    if subject == "age":
+        _add_age(_text(subject, words), chart)
+    elif subject == "sex":
+        chart.patient["gender"] = _one_of(("male", "female", "other", "unknown"), subject, words)
+    elif subject == "deceased":
+        chart.patient["deceasedBoolean"] = _one_of(("yes", "no"), subject, words) == "yes"
+    elif subject in _LISTS:
+        _add_list(subject, words, chart)
+    elif subject in chart.pack.facts:
+        _add_fact(chart.pack.facts[subject], _text(subject, words), chart)
+    elif subject in chart.pack.markers:
+        marker = chart.pack.markers[subject]
+        for line in words if isinstance(words, list) else _text(subject, words).split("; "):
+            chart.observations.extend(
+                _observations(marker, _text(subject, line), chart, len(chart.observations))
+            )
+    else:
+        message = f"'{subject}' is no marker, fact, age, sex, or list of a case"
+        raise GivenError(message)
+
+
+def _text(subject: str, words: Data) -> str:
+    if not isinstance(words, str):
+        message = f"'{subject}' takes one text"
+        raise GivenError(message)
+    return " ".join(words.split())
+
+
+def _one_of(known: tuple[str, ...], subject: str, words: Data) -> str:
+    text = _text(subject, words)
+    if text not in known:
+        message = f"'{subject}' is one of: {', '.join(known)}"
+        raise GivenError(message)
+    return text
+
+
+def _add_age(words: str, chart: _Chart) -> None:
+    if words == "not known":
+        return
+    match = _AGE.fullmatch(words)
+    if match is None:
+        message = f"cannot read the age '{words}': write 50 years or 6 months"
+        raise GivenError(message)
+    months = int(match[1]) * (MONTHS_A_YEAR if match[2].startswith("year") else 1)
+    chart.patient["birthDate"] = birth_date(months, chart.now.date()).isoformat()
+
+
+def birth_date(months: int, today: date) -> date:
+    """A birth date on which so many months are completed today (the first of a month)."""
+    count = today.year * MONTHS_A_YEAR + today.month - 1 - months
+    return date(count // MONTHS_A_YEAR, count % MONTHS_A_YEAR + 1, 1)
+
+
+def _add_list(subject: str, words: Data, chart: _Chart) -> None:
+    if words == NOT_SENT:
+        match subject:
+            case "medicines":
+                chart.medicines = None
+            case "conditions":
+                chart.conditions = None
+            case _:
+                chart.orders = None
+        return
+    for line in words if isinstance(words, list) else [words]:
+        text = _text(subject, line)
+        match subject:
+            case "medicines":
+                _keep(chart.medicines, _medicine(text, "order"))
+            case "conditions":
+                _keep(chart.conditions, _condition(text))
+            case "orders":
+                _keep(chart.orders, _order(text, chart))
+            case _:
+                chart.drafts.append(_draft(text, chart))
+
+
+def _keep(resources: list[Json] | None, resource: Json) -> None:
+    if resources is None:
+        message = "a list is either not sent or has entries"
+        raise GivenError(message)
+    resource.setdefault("id", f"{resource['resourceType']}-{len(resources)}")
+    resources.append(resource)
+
+
+def _concept(text: str) -> Json:
+    match = _CODED.fullmatch(text)
+    if match is None:
+        return {"text": text}
+    return {"coding": [{"system": _SYSTEMS[match[1]], "code": match[2]}]}
+
+
+def _medicine(text: str, intent: str) -> Json:
+    stopped = text.removesuffix(", stopped")
+    return {
+        "resourceType": "MedicationRequest",
+        "status": "active" if stopped == text else "stopped",
+        "intent": intent,
+        "medicationCodeableConcept": _concept(stopped),
+        "subject": {"reference": f"Patient/{PATIENT}"},
+    }
+
+
+def _condition(text: str) -> Json:
+    active = text.removesuffix(", resolved")
+    status = "active" if active == text else "resolved"
+    system = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+    return {
+        "resourceType": "Condition",
+        "clinicalStatus": {"coding": [{"system": system, "code": status}]},
+        "code": _concept(active),
+        "subject": {"reference": f"Patient/{PATIENT}"},
+    }
+
+
+def _order(text: str, chart: _Chart) -> Json:
+    match = _ORDER.fullmatch(text)
+    if match is None:
+        message = f"cannot read the order '{text}': write CODE active 3 days ago [urgent]"
+        raise GivenError(message)
+    ago = timedelta(hours=int(match[3]) * _hours(match[4])) if match[3] else timedelta(days=1)
+    return {
+        "resourceType": "ServiceRequest",
+        "status": match[2],
+        "intent": "proposal" if match[6] else "order",
+        "priority": match[5] or "routine",
+        "code": {"coding": [{"system": _system_of(match[1], chart.pack), "code": match[1]}]},
+        "subject": {"reference": f"Patient/{PATIENT}"},
+        "authoredOn": (chart.now - ago).isoformat(),
+    }
+
+
+def _system_of(code: str, pack: Pack) -> str:
+    """The system of an order's code: a site's own where the site gave it, else LOINC."""
+    own = (order.site_code for order in pack.orders.values())
+    return next((one.system for one in own if one is not None and one.code == code), LOINC)
+
+
+def _hours(unit: str) -> int:
+    return 24 if unit.startswith("day") else 1
+
+
+def _draft(text: str, chart: _Chart) -> Json:
+    """Something that is being ordered: an order of the pack by id or LOINC, else a medicine."""
+    code = chart.pack.orders[text].code.code if text in chart.pack.orders else None
+    if (match := _CODED.fullmatch(text)) and match[1] == "loinc":
+        code = match[2]
+    draft = _medicine(text, "order") if code is None else _order(f"{code} draft", chart)
+    draft["status"] = "draft"
+    draft["id"] = f"draft-{len(chart.drafts)}"
+    return draft
+
+
+def _add_fact(fact: Fact, words: str, chart: _Chart) -> None:
+    match words:
+        case "yes":
+            _make_true(fact, chart)
+        case "no":
+            return
+        case "not known":
+            parts = list(_with_parts(fact, chart.pack))
+            if any(part.medicines for part in parts):
+                chart.medicines = None
+            if any(part.conditions or part.condition_names for part in parts):
+                chart.conditions = None
+        case _:
+            message = f"a fact is yes, no or not known, not '{words}'"
+            raise GivenError(message)
+
+
+def _make_true(fact: Fact, chart: _Chart) -> None:
+    if fact.medicines:
+        _keep(chart.medicines, _medicine(fact.medicines[0].name, "order"))
+    elif fact.conditions:
+        code = fact.conditions[0].code
+        system = next(word for word, uri in _SYSTEMS.items() if uri == code.system)
+        _keep(chart.conditions, _condition(f"{system} {code.code}"))
+    elif fact.condition_names:
+        _keep(chart.conditions, _condition(fact.condition_names[0]))
+    else:
+        _make_true(chart.pack.facts[fact.any_of[0]], chart)
+
+
+def _with_parts(fact: Fact, pack: Pack) -> Iterator[Fact]:
+    yield fact
+    for part in fact.any_of:
+        yield from _with_parts(pack.facts[part], pack)
+
+
+def _observations(marker: Marker, words: str, chart: _Chart, count: int) -> Iterator[Json]:
+    """The results that one line of a case stands for (several for duplicates, none for never)."""
+    if words == NEVER:
+        return
+    if match := _SET_ASIDE.fullmatch(words):
+        yield from _set_aside(marker, match[1], chart, count)
+    else:
+        yield _observation(marker, words, chart, count)
+
+
+def _set_aside(marker: Marker, reason: str, chart: _Chart, count: int) -> Iterator[Json]:
+    """A result that intake sets aside for this reason."""
+    usual = f"1 {marker.unit}".strip()
+    match reason:
+        case "unit-missing":
+            yield _observation(marker, "1 without unit", chart, count)
+        case "unit-unknown":
+            yield _observation(marker, "1 furlong", chart, count)
+        case "unit-conflict":
+            first = _observation(marker, usual, chart, count)
+            other = next(unit for unit in chart.pack.units.values() if unit != marker.unit)
+            first["valueQuantity"] = {"value": 1, "unit": marker.unit, "code": other}
+            yield first
+        case "implausible":
+            top = marker.plausible.high
+            beyond = f"{int(top) + 1 if top is not None else 0} {marker.unit}".strip()
+            yield _observation(marker, beyond, chart, count)
+        case "conflicting-duplicates":
+            for step in (1, 2):
+                value = (
+                    f"{plain(step * (marker.plausible.low or Fraction(1)))} {marker.unit}".strip()
+                )
+                yield _observation(marker, value, chart, count + step)
+        case _:
+            message = f"no result can be made that is set aside because {reason}"
+            raise GivenError(message)
+
+
+def _observation(marker: Marker, words: str, chart: _Chart, count: int) -> Json:
+    head, *parts = _COMMA.split(words)
+    match = _VALUE.fullmatch(head)
+    if match is None:
+        message = f"cannot read '{head}': write NUMBER UNIT, then more words after commas"
+        raise GivenError(message)
+    unit = None if match[3] in {None, "without unit"} else match[3]
+    quantity: Json = {"value": Decimal(match[2])}
+    if match[1]:
+        quantity["comparator"] = _COMPARATORS[match[1]]
+    if unit:
+        quantity["unit"] = unit
+    observation: Json = {
+        "resourceType": "Observation",
+        "id": f"result-{count}",
+        "status": "final",
+        "code": _code_of(marker, None),
+        "subject": {"reference": f"Patient/{PATIENT}"},
+        "effectiveDateTime": (chart.now - _INDEX_AGE).isoformat(),
+        "valueQuantity": quantity,
+    }
+    for part in parts:
+        _modify(observation, part, marker, chart, unit)
+    return observation
+
+
+def _code_of(marker: Marker, method: str | None) -> Json:
+    code = next((one for one in marker.codes if one.method == method), None)
+    if code is None:
+        message = f"no code of {marker.id} is '{method}'"
+        raise GivenError(message)
+    return {"coding": [{"system": code.system, "code": code.code}]}
+
+
+def _modify(observation: Json, part: str, marker: Marker, chart: _Chart, unit: str | None) -> None:
+    if match := _AGO.fullmatch(part):
+        observation["effectiveDateTime"] = (chart.now - _span(match)).isoformat()
+    elif match := _AHEAD.fullmatch(part):
+        observation["effectiveDateTime"] = (chart.now + _span(match)).isoformat()
+    elif match := _LIMIT.fullmatch(part):
+        end: Json = {"value": Decimal(match[2])}
+        if unit:
+            end["unit"] = unit
+        ranges = observation.setdefault("referenceRange", [{}])
+        if isinstance(ranges, list):
+            ranges[0]["high" if match[1] == "upper" else "low"] = end
+    elif part == "at the same time":
+        observation["effectiveDateTime"] = (chart.now - _INDEX_AGE).isoformat()
+    elif part == "hemolysed":
+        observation["note"] = [{"text": "specimen hemolyzed"}]
+    elif part in _STATUSES:
+        observation["status"] = part
+    elif part.startswith("coded "):
+        code = part.removeprefix("coded ")
+        observation["code"] = {"coding": [{"system": LOINC, "code": code}]}
+    elif part.startswith("named "):
+        observation["code"] = {"text": part.removeprefix("named ").strip('"')}
+    else:
+        observation["code"] = _code_of(marker, part)
+
+
+def _span(match: re.Match[str]) -> timedelta:
+    amount = int(match[1])
+    if match[2].startswith("minute"):
+        return timedelta(minutes=amount)
+    return timedelta(hours=amount * _hours(match[2]))

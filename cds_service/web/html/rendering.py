@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How pages look: templates, Markdown as HTML, and whether a client wants a page or JSON.
+
+Templates escape everything; Markdown is read without HTML. No script runs but that of the sandbox,
+and nothing is loaded from elsewhere.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+from flask import Request, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup, escape
+from msgspec.json import Encoder
+
+from cds_service import __version__
+from cds_service.errors import RequestError
+from cds_service.web.html.scale_chart import lying, standing
+from cds_service.web.html.trend_chart import chart
+from cds_service.web.outcomes import json_response
+
+HTML: Final = "text/html"
+JSON: Final = "application/json"
+FORMAT: Final = "format"
+STYLE: Final = Path(__file__).with_name("style.css")
+_POLICY = (
+    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+SCRIPTED: Final = f"{_POLICY}; script-src 'self'; connect-src 'self'"
+"""The policy of the one page that may run a script, of ours."""
+_FORMATS = {"html": HTML, "json": JSON}
+_PLACEHOLDER = re.compile(r"{{\s*([a-z0-9_.]+)\s*}}")
+_MARKDOWN = MarkdownIt("commonmark", {"html": False})
+_ENCODER = Encoder()
+
+
+def markdown(text: str) -> Markup:
+    """Markdown as HTML, with the placeholders of a card text marked."""
+    return _with_placeholders(_MARKDOWN.render(text))
+
+
+def inline(text: str) -> Markup:
+    """One line of plain text, with the placeholders marked."""
+    return _with_placeholders(str(escape(text)))
+
+
+def capital(text: str) -> str:
+    """The text with its first letter large."""
+    return text[:1].upper() + text[1:]
+
+
+def runs(names: Sequence[str], numbers: Mapping[str, int]) -> list[tuple[str, str]]:
+    """(first name, `3` or `5–9`) for the numbers of the names, neighbours taken together."""
+    ordered = sorted(set(names), key=lambda name: numbers[name])
+    found: list[list[str]] = []
+    for name in ordered:
+        if found and numbers[name] == numbers[found[-1][-1]] + 1:
+            found[-1].append(name)
+        else:
+            found.append([name])
+    return [
+        (run[0], "–".join(dict.fromkeys(str(numbers[name]) for name in (run[0], run[-1]))))
+        for run in found
+    ]
+
+
+def _with_placeholders(html: str) -> Markup:
+    marked = _PLACEHOLDER.sub(r'<span class="slot">\1</span>', html)
+    return Markup(marked)  # noqa: S704 - escaped above, or by the Markdown reader
+
+
+def _environment() -> Environment:
+    found = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters.update(markdown=markdown, inline=inline, capital=capital, runs=runs)
+    found.globals.update(lying=lying, standing=standing, chart=chart, version=__version__)
+    return found
+
+
+_PAGES = _environment()
+
+
+def wanted(request: Request) -> str:
+    """`text/html` or `application/json`: by `?format=`, else by the header Accept."""
+    named = request.args.get(FORMAT)
+    if named is not None:
+        if named not in _FORMATS:
+            raise RequestError("Expected 'format' to be html or json.")
+        return _FORMATS[named]
+    return request.accept_mimetypes.best_match([HTML, JSON]) or HTML
+
+
+def page(
+    template: str,
+    values: Mapping[str, object],
+    status: int = HTTPStatus.OK,
+    *,
+    policy: str = _POLICY,
+) -> Response:
+    """A page for people."""
+    text = _PAGES.get_template(template).render(values)
+    response = Response(text, status, content_type=f"{HTML}; charset=utf-8")
+    response.headers["Content-Security-Policy"] = policy
+    response.vary.add("Accept")
+    return response
+
+
+def either(request: Request, template: str, view: object, **values: object) -> Response:
+    """The view as a page or as JSON; both say the same."""
+    if wanted(request) == JSON:
+        response = json_response(_ENCODER.encode(view))
+        response.vary.add("Accept")
+        return response
+    return page(template, {"view": view, **values})

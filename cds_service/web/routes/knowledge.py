@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages of the knowledge: explainers and rules, for people and as JSON."""
+
+from collections.abc import Iterator
+
+from flask import Blueprint, Response, request
+
+from cds_service.catalogue.rules import Catalogue
+from cds_service.clock import Clock
+from cds_service.errors import CdsServiceError, RequestError
+from cds_service.explainers.page import Explainers
+from cds_service.explainers.question import question_of
+from cds_service.knowledge.model.pack import INDICATORS
+from cds_service.service import Knowledge
+from cds_service.web.html.rendering import FORMAT, HTML, STYLE, either, page, wanted
+from cds_service.web.outcomes import answer_to, said_to
+
+_FILTERS = ("q", "indicator", "marker")
+_LONGEST_QUERY = 2000  # characters; a question about every marker is shorter
+_STYLE_LIFE = "max-age=300, must-revalidate"
+
+
+def blueprint(knowledge: Knowledge, clock: Clock, *, sandbox: bool = False) -> Blueprint:
+    """The explainers and rules of this knowledge; the start leads to the sandbox if it is there."""
+    routes = Blueprint("catalogue", __name__)
+    rules, explainers = Catalogue(knowledge), Explainers(knowledge)
+    style = STYLE.read_bytes()
+
+    @routes.get("/")
+    def home() -> Response:
+        values = {
+            "packs": knowledge.packs,
+            "explainers": explainers.markers(),
+            "count": rules.entries().count,
+            "sandbox": sandbox,
+        }
+        return page("start.html", values)
+
+    @routes.get("/style.css")
+    def look() -> Response:
+        response = Response(style, content_type="text/css; charset=utf-8")
+        response.headers["Cache-Control"] = _STYLE_LIFE
+        return response
+
+    @routes.get("/rules")
+    def catalogue() -> Response:
+        text, indicator, marker = (request.args.get(name, "").strip() for name in _FILTERS)
+        if indicator and indicator not in INDICATORS:
+            raise RequestError(f"Expected 'indicator' to be one of {', '.join(INDICATORS)}.")
+        view = rules.entries(text=text, indicator=indicator, marker=marker)
+        asked = {"q": text, "indicator": indicator, "marker": marker}
+        return either(request, "rules.html", view, asked=asked, indicators=INDICATORS)
+
+    @routes.get("/rules/<rule_id>")
+    def rule(rule_id: str) -> Response:
+        return either(request, "rule.html", rules.page(rule_id))
+
+    @routes.get("/explain")
+    def every_explainer() -> Response:
+        view = {"explainers": explainers.markers()}
+        return either(request, "explainers.html", view)
+
+    @routes.get("/explain/<marker_id>")
+    def explain(marker_id: str) -> Response:
+        return _explained(explainers, marker_id, "", clock)
+
+    @routes.get("/explain/<marker_id>/<path:value>")
+    def explain_value(marker_id: str, value: str) -> Response:
+        return _explained(explainers, marker_id, value, clock)
+
+    @routes.errorhandler(CdsServiceError)
+    def refused(error: CdsServiceError) -> Response:
+        return _refused(error)
+
+    return routes
+
+
+def _explained(explainers: Explainers, marker_id: str, value: str, clock: Clock) -> Response:
+    marker, pack = explainers.find(marker_id)
+    if len(request.query_string) + len(value) > _LONGEST_QUERY:
+        raise RequestError("Expected a shorter address.")
+    question = question_of(marker, pack, value, _query())
+    view = explainers.page(question, clock())
+    return either(request, "explain.html", view, asked=question.asked, markers=pack.markers)
+
+
+def _query() -> Iterator[tuple[str, str]]:
+    return ((name, one) for name, one in request.args.items(multi=True) if name != FORMAT)
+
+
+def _refused(error: CdsServiceError) -> Response:
+    """The refusal of a page as a page, unless JSON was asked for."""
+    response = answer_to(error)
+    try:
+        as_page = wanted(request) == HTML
+    except RequestError:
+        as_page = True
+    if not as_page:
+        return response
+    return page("refused.html", {"said": said_to(error)}, response.status_code)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Addresses around the service, for machines; none of them knows of a patient."""
+
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from cds_service.metrics import Metrics, exposition
+from cds_service.service import Knowledge
+from cds_service.smart.signing_keys import KEPT, KeyFile, SigningKeys
+from cds_service.web.access.clients import Gate
+from cds_service.web.outcomes import json_response
+
+
+def blueprint(
+    knowledge: Knowledge, metrics: Metrics, gate: Gate | None, keys: KeyFile | None
+) -> Blueprint:
+    """The addresses over this knowledge, these metrics and the service's own keys."""
+    routes = Blueprint("pages", __name__)
+    openapi = openapi_file().read_bytes()
+
+    @routes.get("/health")
+    def health() -> Response:
+        return json_response({"status": "up"})
+
+    @routes.get("/ready")
+    def ready() -> Response:
+        packs = [{"id": pack.id, "version": pack.version} for pack in knowledge.packs]
+        said: dict[str, Any] = {"status": "ready", "packs": packs}
+        # What was read before stays in force while a file is wrong: ready, and someone has to look.
+        if gate is not None:
+            gate.registry.current()
+            said["clients"] = _state(is_current=gate.registry.is_current)
+        if keys is not None:
+            keys.current()
+            said["signing_keys"] = _state(is_current=keys.is_current)
+        return json_response(said)
+
+    @routes.get("/metrics")
+    def counts() -> Response:
+        return Response(exposition(metrics), content_type=CONTENT_TYPE_LATEST)
+
+    @routes.get("/jwks.json")
+    def public_keys() -> Response:
+        # Without keys an empty set: a server that asks is told that none counts.
+        current = SigningKeys() if keys is None else keys.current()
+        response = json_response(current.published())
+        response.headers["Cache-Control"] = f"public, max-age={int(KEPT.total_seconds())}"
+        return response
+
+    @routes.get("/openapi.yaml")
+    def description() -> Response:
+        return Response(openapi, content_type="application/yaml")  # RFC 9512
+
+    return routes
+
+
+def _state(*, is_current: bool) -> str:
+    return "current" if is_current else "outdated"
+
+
+def openapi_file() -> Path:
+    """The description of the addresses: beside the package in the wheel, else at the top level."""
+    package = Path(__file__).parents[2]
+    in_wheel = package / "_openapi.yaml"
+    return in_wheel if in_wheel.is_file() else package.parent / "openapi.yaml"

@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sandbox page: a patient of a pack, a text or a FHIR server, the cards, and why.
+
+Not for production: see `settings.shows_sandbox`. Nothing of a patient stands in an address, in a
+log or on a disk. What a FHIR server did not give is shown on the page, with status 200: the page
+is there to show it. A status of the service itself is shown as the answer that an EHR would get.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from threading import BoundedSemaphore
+from typing import Final
+
+from flask import Blueprint, Response, g, request
+
+from cds_service.clock import Clock, Deadline
+from cds_service.errors import Busy, CdsServiceError, Forbidden, RequestError
+from cds_service.fhir_client.client import FhirClient
+from cds_service.fhir_client.servers import Servers
+from cds_service.fhir_client.servers_file import load_servers
+from cds_service.memory import CardMemory
+from cds_service.metrics import Metrics
+from cds_service.sandbox.fetch import Query, gather, open_access
+from cds_service.sandbox.patient_search import People, find_people, is_id
+from cds_service.sandbox.public_servers import public_servers
+from cds_service.sandbox.requests import (
+    Called,
+    answered,
+    find_example,
+    request_of_example,
+    request_of_prefetch,
+    request_of_subject,
+    tokens_for,
+)
+from cds_service.sandbox.services import Offer, answering, chosen, offers_of
+from cds_service.sandbox.uploads import Paper, Subject, read_paper
+from cds_service.service import Knowledge, options_of
+from cds_service.settings import Settings, is_open
+from cds_service.web.html.forms import Form, read_form, refuse_cross_site
+from cds_service.web.html.rendering import SCRIPTED, page
+from cds_service.web.html.sandbox_view import feedback_of, shown
+from cds_service.web.outcomes import answer_to, said_to
+from cds_service.web.request_log import count
+from cds_service.web.routes.feedback import keeper
+
+_FIELDS: Final = ("way", "service", "example", "text", "server", "search", "patient")
+_FOLDER: Final = Path(__file__).parents[1] / "html"
+_ASSETS: Final = {"sandbox.js": "text/javascript", "sandbox.css": "text/css"}
+_ASSET_LIFE: Final = "max-age=300, must-revalidate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """The request to send, for which service, and where it came from."""
+
+    offer: Offer
+    body: bytes
+    title: str
+    queries: tuple[Query, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What every address of the sandbox works with."""
+
+    settings: Settings
+    knowledge: Knowledge
+    clock: Clock
+    memory: CardMemory | None  # none where cards of visitors are not to be kept
+    servers: Servers
+    client: FhirClient
+    lister: FhirClient  # reads one page of a list
+    metrics: Metrics
+    turns: BoundedSemaphore  # the hooks keep threads of their own
+    offers: tuple[Offer, ...]
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Time for one who tries something; raises `Busy` while enough others do."""
+        if not self.turns.acquire(blocking=False):
+            raise Busy("Others are trying something; send it again in a moment.")
+        try:
+            yield
+        finally:
+            self.turns.release()
+
+    def read(self, form: Form) -> Paper:
+        """What was pasted, or is in the file that was chosen."""
+        file = form.files.get("file")
+        data = file or form.field("text").encode()
+        if not data.strip():
+            raise RequestError("Expected a text or a file.")
+        if file:  # the list of its patients carries it along
+            g.asked["text"] = file.decode(errors="replace")
+        limits = self.settings
+        return read_paper(data, max_depth=limits.max_depth, max_entries=limits.max_entries)
+
+    def people(self, form: Form) -> People:
+        """The patients of the server that the form looks for."""
+        deadline = Deadline(self.settings.sandbox_seconds)
+        access = open_access(self.servers, form.field("server"))
+        return find_people(self.lister, access, form.field("search"), deadline)
+
+    def of_example(self, form: Form, now: datetime) -> Case:
+        """The case of a bundled patient."""
+        offer = chosen(self.offers, form.field("service"))
+        pack, example = find_example(self.knowledge, form.field("example"))
+        body = request_of_example(pack, example, offer, now)
+        return Case(offer=offer, body=body, title=example.title)
+
+    def of_paper(self, form: Form, paper: Paper, subject: Subject | None) -> Case:
+        """The case of a hook request as it stands, or of one patient of a text."""
+        offer = chosen(self.offers, form.field("service"))
+        if paper.request is not None:
+            fitting = answering(self.offers, paper.hook, offer)
+            return Case(offer=fitting, body=paper.request, title="The hook request that was given")
+        if subject is None:
+            raise RequestError("Expected one of the patients of the text.")
+        body = request_of_subject(offer, subject)
+        return Case(offer=offer, body=body, title=f"Patient {subject.id} of the text")
+
+    def of_server(self, form: Form) -> Case:
+        """The case of a patient on a FHIR server."""
+        offer = chosen(self.offers, form.field("service"))
+        patient = form.field("patient")
+        if not is_id(patient):
+            raise RequestError("Expected the id of a patient.")
+        access = open_access(self.servers, form.field("server"))
+        deadline = Deadline(self.settings.sandbox_seconds)
+        tokens = tokens_for(offer.hook, patient)
+        found = gather(self.client, access, offer.prefetch, tokens, deadline)
+        base = access.server.base
+        body = request_of_prefetch(offer, patient, found.prefetch, fhir_server=base)
+        title = f"Patient {patient} of {base}"
+        return Case(offer=offer, body=body, title=title, queries=found.queries)
+
+    def call(self, case: Case, base_url: str) -> tuple[Called, float]:
+        """The answer to the request, and how long it took in milliseconds."""
+        deadline = Deadline(self.settings.deadline_ms / 1000)
+        called = answered(
+            self.knowledge,
+            case.offer.id,
+            case.body,
+            self.clock(),
+            replace(
+                options_of(self.settings),
+                base_url=base_url,
+                explain="always",
+                deadline=deadline,
+                memory=self.memory,
+            ),
+            max_depth=self.settings.max_depth,
+            max_entries=self.settings.max_entries,
+        )
+        return called, deadline.elapsed()
+
+
+def blueprint(
+    settings: Settings,
+    knowledge: Knowledge,
+    clock: Clock,
+    metrics: Metrics,
+    memory: CardMemory,
+) -> Blueprint:
+    """The addresses of the sandbox."""
+    routes = Blueprint("sandbox", __name__)
+    bench = _bench(settings, knowledge, clock, metrics, memory)
+    keep = keeper(settings, knowledge, clock, metrics, memory)
+    _assets(routes)
+
+    @routes.get("/sandbox")
+    def start() -> Response:
+        return _start(bench)
+
+    @routes.post("/sandbox/patients")
+    def patients() -> Response:
+        form = _form(settings)
+        with bench.turn():
+            return _start(bench, people=bench.people(form))
+
+    @routes.post("/sandbox/cards")
+    def cards() -> Response:
+        form = _form(settings)
+        with bench.turn():
+            return _answer(bench, form, clock())
+
+    @routes.post("/sandbox/feedback")
+    def feedback() -> Response:
+        form = _form(settings)
+        if bench.memory is None:
+            raise Forbidden("Here only registered clients send feedback.")
+        service, body = form.field("service"), feedback_of(form, clock())
+        keep(service, lambda: body)
+        return _told(service, body)
+
+    @routes.errorhandler(CdsServiceError)
+    def refused(error: CdsServiceError) -> Response:
+        g.entry.problem = type(error).__name__
+        told = answer_to(error)
+        response = _start(bench, wrong=said_to(error), status=told.status_code)
+        if "Retry-After" in told.headers:
+            response.headers["Retry-After"] = told.headers["Retry-After"]
+        return response
+
+    return routes
+
+
+def _answer(bench: Bench, form: Form, now: datetime) -> Response:
+    """The cards for what the form stands for, or the patients of a text to choose from."""
+    way = form.field("way")
+    if way == "server":
+        return _cards(bench, bench.of_server(form))
+    if way == "example":
+        return _cards(bench, bench.of_example(form, now))
+    paper = bench.read(form)
+    subject = paper.subject(form.field("patient"))
+    if paper.request is None and subject is None and not form.field("patient"):
+        return _start(bench, paper=paper)
+    return _cards(bench, bench.of_paper(form, paper, subject))
+
+
+def _bench(
+    settings: Settings,
+    knowledge: Knowledge,
+    clock: Clock,
+    metrics: Metrics,
+    memory: CardMemory,
+) -> Bench:
+    development = settings.profile == "development"
+    servers = load_servers(settings.fhir_servers, development=development)
+    most, patience = settings.max_body_bytes, settings.sandbox_seconds
+    return Bench(
+        settings=settings,
+        knowledge=knowledge,
+        clock=clock,
+        memory=memory if is_open(settings) else None,
+        # Whoever reaches a service with clients could have it ask any server in its network.
+        servers=replace(servers, development=development and is_open(settings)),
+        client=FhirClient(most_bytes=most, most_pages=settings.fhir_max_pages, patience=patience),
+        lister=FhirClient(most_bytes=most, most_pages=1, patience=patience),
+        metrics=metrics,
+        turns=BoundedSemaphore(max(1, settings.threads // 2)),
+        offers=offers_of(knowledge.discovery),
+    )
+
+
+def _assets(routes: Blueprint) -> None:
+    """The script and the style sheet of the page."""
+
+    def route(name: str, kind: str) -> Callable[[], Response]:
+        data = (_FOLDER / name).read_bytes()
+
+        def asset() -> Response:
+            response = Response(data, content_type=f"{kind}; charset=utf-8")
+            response.headers["Cache-Control"] = _ASSET_LIFE
+            return response
+
+        return asset
+
+    for name, kind in _ASSETS.items():
+        routes.add_url_rule(f"/{name}", name.replace(".", "_"), route(name, kind))
+
+
+def _form(settings: Settings) -> Form:
+    refuse_cross_site(request)
+    form = read_form(request, settings.max_body_bytes)
+    g.asked = {name: form.field(name) for name in _FIELDS}
+    return form
+
+
+def _start(
+    bench: Bench,
+    *,
+    people: People | None = None,
+    paper: Paper | None = None,
+    wrong: str = "",
+    status: int = 200,
+) -> Response:
+    """The page to choose from, with what was chosen before."""
+    asked = {**dict.fromkeys(_FIELDS, ""), **g.get("asked", {})}
+    listed = [{"base": base, "title": ""} for base in bench.servers.listed]
+    values = {
+        "asked": asked,
+        "packs": bench.knowledge.packs,
+        "offers": bench.offers,
+        "servers": public_servers() if bench.servers.development else listed,
+        "any_server": bench.servers.development,
+        "people": people,
+        "subjects": paper.subjects if paper else (),
+        "wrong": wrong,
+    }
+    return _page("sandbox.html", values, status)
+
+
+def _cards(bench: Bench, case: Case) -> Response:
+    """What the service answers, and everything around it."""
+    base_url = (bench.settings.public_url or request.host_url).rstrip("/")
+    called, milliseconds = bench.call(case, base_url)
+    g.entry.service, g.entry.hook = case.offer.id, case.offer.hook
+    if called.answer is not None:
+        g.entry.tell(called.answer.outcome)
+        if bench.memory is not None:
+            count(called.answer.outcome, bench.metrics)
+    told = answer_to(called.error) if called.error is not None else None
+    values = shown(
+        bench.knowledge,
+        called,
+        case.body,
+        case.offer,
+        url=f"{base_url}/cds-services/{case.offer.id}",
+        told=told.get_data() if told else called.response,
+    )
+    values |= {
+        "status": told.status_code if told else 200,
+        "refused": said_to(called.error) if called.error is not None else "",
+        "title": case.title,
+        "offer": case.offer,
+        "queries": case.queries,
+        "milliseconds": round(milliseconds, 1),
+        "takes_feedback": bench.memory is not None,
+    }
+    return _page("sandbox_cards.html", values)
+
+
+def _told(service: str, body: bytes) -> Response:
+    return _page("sandbox_told.html", {"service": service, "body": body.decode()})
+
+
+def _page(template: str, values: Mapping[str, object], status: int = 200) -> Response:
+    response = page(template, values, status, policy=SCRIPTED)
+    # A form of ours names its origin to us; without this a browser would say "null".
+    response.headers["Referrer-Policy"] = "same-origin"
+    return response

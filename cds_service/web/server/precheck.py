@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the head of a request tells is refused before a byte of its body is taken in.
+
+The door only says so; the application refuses, and so it is logged, counted and told to browsers
+like any other refusal. A token is good for one call: whoever looked at it leaves what came of that
+in the environ, where no header can put anything, and the application does not look again.
+"""
+
+from collections.abc import Collection
+
+from flask import Flask, Request
+from werkzeug.exceptions import HTTPException
+
+from cds_service.errors import CdsServiceError
+from cds_service.trust.verify import Fault
+from cds_service.web.access.clients import VERDICT, Gate
+from cds_service.web.access.open_mode import why_refused
+from cds_service.web.server.bodies import check_type
+from cds_service.web.server.rsgi import Environ
+
+
+class Door:
+    """Looks at the heads of requests to an application."""
+
+    def __init__(self, app: Flask, gate: Gate | None, services: Collection[str]) -> None:
+        self._app = app
+        self._gate = gate
+        self._services = services
+        self.waits = gate is not None
+        """Whether a look may have to wait, for the keys of a client or for the database."""
+
+    def refuses(self, environ: Environ) -> bool:
+        """Whether the application will refuse the request whatever its body is."""
+        request = self._app.request_class(environ)
+        try:
+            self._find(request)
+        except HTTPException:  # no such address, or not by this method
+            return True
+        return self._is_stranger(request, environ) or self._is_in_vain(request)
+
+    def _find(self, request: Request) -> None:
+        """Note the route of the request, as Flask does."""
+        adapter = self._app.create_url_adapter(request)
+        if adapter is not None:
+            request.url_rule, found = adapter.match(return_rule=True)
+            request.view_args = dict(found)
+
+    def _is_stranger(self, request: Request, environ: Environ) -> bool:
+        if self._gate is None:
+            return why_refused(request) is not None
+        try:
+            verdict = self._gate.look(request)
+        except Exception as error:  # noqa: BLE001 - it is raised again where it is answered
+            environ[VERDICT] = error
+            return True
+        environ[VERDICT] = verdict
+        return isinstance(verdict, Fault)
+
+    def _is_in_vain(self, request: Request) -> bool:
+        service = (request.view_args or {}).get("service_id")
+        if service is None:
+            return False
+        try:
+            check_type(request)
+        except CdsServiceError:
+            return True
+        return service not in self._services
