@@ -14,7 +14,6 @@ from cds_service.cli.printable import printable
 if TYPE_CHECKING:
     from cds_service.settings import Settings
     from cds_service.trust.clients import Client, Registrations
-    from cds_service.trust.tokens import Token
 
 
 @click.group()
@@ -77,42 +76,42 @@ def _described(client: "Client") -> Iterator[str]:
 
 
 def _explain(text: str, registered: "Registrations", settings: "Settings", url: str | None) -> bool:
-    """Print what the token says and what is wrong with it; whether it would be let in."""
-    from cds_service.trust.tokens import NotAToken, take_apart
+    """Print the token's contents and what is wrong with it; whether it would be accepted."""
+    from cds_service.trust.tokens import MalformedToken, parse_jws
 
     text = text.removeprefix("Bearer ").strip()
     try:
-        token = take_apart(text)
-    except NotAToken as error:
+        token = parse_jws(text)
+    except MalformedToken as error:
         click.echo(f"refused (malformed): {error}")
         return False
     click.echo(f"header   {json.dumps(dict(token.header))}")
     click.echo(f"claims   {json.dumps(dict(token.claims))}")
-    called = url or _likely_url(token.claims.get("aud"), settings.public_url)
-    click.echo(f"called   {called}")
-    faults = list(_faults(text, token, registered, settings, called))
-    for reason, said in faults:
-        click.echo(f"refused  {reason}: {printable(said)}")
+    url = url or _likely_url(token.claims.get("aud"), settings.public_url)
+    click.echo(f"called   {url}")
+    faults = list(_faults(text, registered, settings, url))
+    for reason, message in faults:
+        click.echo(f"refused  {reason}: {printable(message)}")
     if not faults:
         click.echo("accepted, unless it was used before")
     return not faults
 
 
 def _likely_url(audience: object, public_url: str | None) -> str:
-    """The address that a token was probably sent to, when nobody says: its own audience."""
+    """The URL that a token was probably sent to, if none is given: its own audience."""
     base = f"{(public_url or '').rstrip('/')}/cds-services"
     named = audience if isinstance(audience, list) else [audience]
-    return next((one for one in named if isinstance(one, str) and one.startswith(base)), base)
+    return next((name for name in named if isinstance(name, str) and name.startswith(base)), base)
 
 
 def _faults(
-    text: str, token: "Token", registered: "Registrations", settings: "Settings", url: str
+    text: str, registered: "Registrations", settings: "Settings", url: str
 ) -> Iterator[tuple[str, str]]:
     """The first check that fails; if it is one of the claims, all of those."""
     from datetime import timedelta
 
     from cds_service.clock import system_clock
-    from cds_service.trust.claims import Limits, called_at, claim_faults
+    from cds_service.trust.claims import Limits, request_target
     from cds_service.trust.keysets import KeySets
     from cds_service.trust.verify import Fault, Verifier
 
@@ -120,14 +119,7 @@ def _faults(
     longest = timedelta(seconds=settings.token_max_seconds)
     limits = Limits(longest=longest, development=development)
     verifier = Verifier(keys=KeySets(development=development), replay=None, limits=limits)
-    called, now = called_at(url), system_clock()
-    verdict = verifier.verify(text, called, registered, now)
-    if not isinstance(verdict, Fault):
-        return
-    client = verdict.client
-    of_claims = () if client is None else claim_faults(token.claims, client, called, now, limits)
-    found = list(of_claims)
-    if verdict.reason in {reason for reason, _ in found}:
-        yield from found
-    else:
-        yield verdict.reason, verdict.said
+    verdict = verifier.verify(text, request_target(url), registered, system_clock())
+    if isinstance(verdict, Fault):
+        yield verdict.reason, verdict.message
+        yield from verdict.others

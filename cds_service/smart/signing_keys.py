@@ -17,13 +17,13 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
-from jwt.exceptions import InvalidKeyError
+from jwt import PyJWK, PyJWTError
 
 from cds_service.errors import SettingsError
 from cds_service.fhir_client.servers import SigningAlgorithm
 from cds_service.log import log_signing_keys
 from cds_service.sourcefile.watched import WatchedFile
-from cds_service.trust.jwk import FITS, MOST_KEYS, Key, UnusableKey, read_key
+from cds_service.trust.jwk import MOST_KEYS, Key, UnusableKey, read_key
 
 ALGORITHMS: Final[tuple[SigningAlgorithm, ...]] = get_args(SigningAlgorithm)
 VARIABLE: Final = "CDS_SIGNING_KEYS"
@@ -34,10 +34,8 @@ Entry: TypeAlias = dict[str, object]
 
 _MOST_BYTES: Final = 1024 * 1024
 _OTHERS: Final = 0o077  # the rights of everyone but the owner
-_PUBLIC: Final = {"EC": ("kty", "crv", "x", "y"), "RSA": ("kty", "n", "e")}
-_PRIVATE: Final = {"EC": ("d",), "RSA": ("d", "p", "q", "dp", "dq", "qi")}
-_SIGNERS: Final[dict[str, Any]] = {name: jwt.get_algorithm_by_name(name) for name in ALGORITHMS}
-_TRIAL: Final = b"trial"
+_PUBLIC: Final = ("kty", "crv", "x", "y", "n", "e", "kid", "alg")
+_PRIVATE: Final = ("d", "p", "q", "dp", "dq", "qi")
 _ALWAYS: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -145,39 +143,29 @@ def _key(entry: object) -> SigningKey:
     algorithm = next((name for name in ALGORITHMS if entry.get("alg") == name), None)
     if algorithm is None:
         raise UnusableKey(f"alg must be one of {', '.join(ALGORITHMS)}")
-    kind = FITS[algorithm][0]
-    members = {name: entry.get(name) for name in _PUBLIC[kind]}
-    public = read_key({**members, "kid": entry.get("kid"), "alg": algorithm})
+    public = read_key({name: entry[name] for name in _PUBLIC if name in entry})
     if not public.fits(algorithm):
         raise UnusableKey(f"it is no key for {algorithm}")
-    written = {name: entry[name] for name in _PRIVATE[kind] if name in entry}
-    if "d" not in written or not all(_is_text(value) for value in written.values()):
+    private = {name: entry[name] for name in _PRIVATE if name in entry}
+    if "d" not in private or not all(_is_text(value) for value in private.values()):
         raise UnusableKey("its private members are missing, or are no texts")
     return SigningKey(
         kid=public.kid,
         algorithm=algorithm,
         signs_from=_time(entry.get("signs_from")),
-        public=public_jwk(public.public, public.kid, algorithm),
-        private=_private(public, algorithm, {**members, **written}),
+        public={**public.members, "kid": public.kid, "alg": algorithm, "use": "sig"},
+        private=_private(public, algorithm, private),
     )
 
 
-def public_jwk(public: Any, kid: str, algorithm: SigningAlgorithm) -> dict[str, str]:
-    """A public key as it is published: what makes it, its name and what it is for."""
-    members = _SIGNERS[algorithm].to_jwk(public, as_dict=True)
-    made_of = {name: members[name] for name in _PUBLIC[FITS[algorithm][0]]}
-    return {**made_of, "kid": kid, "alg": algorithm, "use": "sig"}
-
-
-def _private(public: Key, algorithm: SigningAlgorithm, members: dict[str, Any]) -> Any:
+def _private(public: Key, algorithm: SigningAlgorithm, members: Mapping[str, str]) -> Any:
     """The private key, tried: what it signs fits the public one."""
-    signer = _SIGNERS[algorithm]
     try:
-        private: Any = signer.from_jwk(members)
-        signature = signer.sign(_TRIAL, private)
-    except (InvalidKeyError, ValueError, TypeError, UnsupportedAlgorithm):
+        private = PyJWK({**public.members, **members}, algorithm).key
+        trial = jwt.encode({}, private, algorithm)
+    except (PyJWTError, ValueError, TypeError, UnsupportedAlgorithm):
         raise UnusableKey("its private members are no key") from None
-    if not public.signed(algorithm, _TRIAL, signature):
+    if not public.has_signed(trial, algorithm):
         raise UnusableKey("its private members are those of another key")
     return private
 

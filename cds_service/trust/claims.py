@@ -5,11 +5,12 @@ CDS Hooks 2.0.1, "JSON Web Token (JWT)": `iss`, `aud`, `exp`, `iat` and `jti` ar
 is optional. `nbf` counts where it is sent, as Epic does; `sub` and all others are not read.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from math import isfinite
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
+
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from cds_service.trust.clients import SERVICE_URL, URL_CALLED, Client
 
@@ -21,7 +22,20 @@ Reason: TypeAlias = Literal[
 
 SKEW: Final = timedelta(seconds=60)  # how far two clocks may differ
 
-_LAST = datetime(9999, 12, 1, tzinfo=UTC).timestamp()
+# RFC 7519, section 2, NumericDate; within what a calendar holds.
+_LAST: Final = datetime(9999, 12, 1, tzinfo=UTC).timestamp()
+_Seconds: TypeAlias = Annotated[float, Meta(ge=0, lt=_LAST)]
+
+
+class Claims(Struct, frozen=True, kw_only=True):
+    """The claims that count, each of its type; `msgspec.convert` reads them."""
+
+    aud: str | list[str]
+    exp: _Seconds
+    iat: _Seconds
+    jti: Annotated[str, Meta(min_length=1)]
+    nbf: _Seconds = 0
+    tenant: str | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,69 +48,47 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Called:
-    """The address that was called, as clients know it, and that of the service it belongs to."""
+class RequestTarget:
+    """The URL of a request, as clients know it, and that of the service it belongs to."""
 
     url: str
     service_url: str
 
 
-def called_at(url: str) -> Called:
-    """The address, and the service that it calls or gives feedback to."""
-    return Called(url=url, service_url=url.removesuffix("/").removesuffix("/feedback"))
+def request_target(url: str) -> RequestTarget:
+    """The URL, and the service that it calls or gives feedback to.
+
+    >>> request_target("https://cds.example.org/cds-services/liver/feedback").service_url
+    'https://cds.example.org/cds-services/liver'
+    """
+    return RequestTarget(url=url, service_url=url.removesuffix("/").removesuffix("/feedback"))
 
 
 def claim_faults(
-    claims: Mapping[str, Any], client: Client, called: Called, now: datetime, limits: Limits
+    claims: Claims, client: Client, target: RequestTarget, now: datetime, limits: Limits
 ) -> Iterator[tuple[Reason, str]]:
     """Everything that keeps these claims from being accepted, in words for the administrator."""
-    missing = list(_missing(claims))
-    for name, expected in missing:
-        yield "claim-missing", f"{name} must be {expected}"
-    if missing:
-        return
-    yield from _audience(claims["aud"], client, called)
+    yield from _audience(claims.aud, client, target)
     yield from _times(claims, now.timestamp(), limits)
-    if client.tenants and claims.get("tenant") not in client.tenants:
+    if client.tenants and claims.tenant not in client.tenants:
         yield "tenant", f"tenant must be one of {_listed(client.tenants)}"
 
 
-def _missing(claims: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    audience = claims.get("aud")
-    several = isinstance(audience, list) and all(isinstance(one, str) for one in audience)
-    if not several and not isinstance(audience, str):
-        yield "aud", "a text or a list of texts"
-    for name in ("exp", "iat", "nbf"):
-        if not _is_time(claims.get(name)) and (name != "nbf" or name in claims):
-            yield name, "a time in seconds"
-    if not isinstance(claims.get("jti"), str) or not claims["jti"]:
-        yield "jti", "a text"
-    if not isinstance(claims.get("tenant", ""), str):
-        yield "tenant", "a text"
-
-
-def _is_time(value: object) -> bool:
-    """RFC 7519, section 2, NumericDate; within what a calendar holds."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return 0 <= value < _LAST and isfinite(value)
-
-
 def _audience(
-    audience: str | list[str], client: Client, called: Called
+    audience: str | list[str], client: Client, target: RequestTarget
 ) -> Iterator[tuple[Reason, str]]:
-    words = {URL_CALLED: called.url, SERVICE_URL: called.service_url}
-    expected = {words.get(one, one) for one in client.audiences}
+    urls = {URL_CALLED: target.url, SERVICE_URL: target.service_url}
+    expected = {urls.get(name, name) for name in client.audiences}
     named = {audience} if isinstance(audience, str) else set(audience)
     if not expected & named:
-        wanted = " or ".join(f"'{one}'" for one in sorted(expected))
+        wanted = " or ".join(f"'{name}'" for name in sorted(expected))
         yield "audience", f"aud must hold {wanted}, and holds {_listed(named)}"
 
 
-def _times(claims: Mapping[str, Any], now: float, limits: Limits) -> Iterator[tuple[Reason, str]]:
+def _times(claims: Claims, now: float, limits: Limits) -> Iterator[tuple[Reason, str]]:
     skew = limits.skew.total_seconds()
     longest = limits.longest.total_seconds()
-    ends, issued = claims["exp"], claims["iat"]
+    ends, issued, begins = claims.exp, claims.iat, claims.nbf
     if ends <= now - skew:  # RFC 7519, section 4.1.4: on or after this time it does not count
         yield "expired", f"it ended {now - ends:.0f} seconds ago (exp)"
     if ends > now + longest + skew:
@@ -105,9 +97,9 @@ def _times(claims: Mapping[str, Any], now: float, limits: Limits) -> Iterator[tu
         yield "issued-in-future", f"it was made {issued - now:.0f} seconds from now (iat)"
     if issued < now - longest - skew:
         yield "issued-long-ago", f"it was made {now - issued:.0f} seconds ago (iat)"
-    if claims.get("nbf", 0) > now + skew:
-        yield "not-yet", f"it begins {claims['nbf'] - now:.0f} seconds from now (nbf)"
+    if begins > now + skew:
+        yield "not-yet", f"it begins {begins - now:.0f} seconds from now (nbf)"
 
 
-def _listed(texts: Any) -> str:
+def _listed(texts: Iterable[str]) -> str:
     return ", ".join(f"'{text}'" for text in sorted(texts)) or "nothing"

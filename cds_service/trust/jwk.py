@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Public keys: JSON Web Key -> `Key`, and signatures checked with one.
+"""Public keys: JSON Web Key -> `Key`, and signatures verified with one.
 
-RFC 7517 and 7518. A key is taken only if it can sign for exactly the algorithms listed here: no
-symmetric key, no private key, no key whose `use` or `key_ops` is for something else.
+RFC 7517 and 7518, read and computed by PyJWT. A key is taken only if it can sign for exactly the
+algorithms listed here: no symmetric key, no private key, no key whose `use` or `key_ops` is for
+something else (decision record 0010 says what PyJWT leaves to us).
 """
 
 import json
@@ -13,14 +14,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from jwt.algorithms import (
-    Algorithm,
-    ECAlgorithm,
-    OKPAlgorithm,
-    RSAAlgorithm,
-    get_default_algorithms,
-)
-from jwt.exceptions import InvalidKeyError
+from jwt import PyJWK, PyJWS, PyJWTError
 
 # Algorithm -> the type and curve of its key (RFC 7518, section 3.1; RFC 8037, section 3.1).
 FITS: Final[Mapping[str, tuple[str, str]]] = {
@@ -37,32 +31,29 @@ FITS: Final[Mapping[str, tuple[str, str]]] = {
 }
 MOST_KEYS: Final = 100  # of one set that was fetched
 
+_TYPES: Final = ("EC", "OKP", "RSA")
 _SMALLEST_RSA, _LARGEST_RSA = 2048, 8192  # bits; RFC 7518, section 3.3, and an end to the work
-# The members that make a key what it is (RFC 7638, section 3.2)
-_MADE_OF = {"EC": ("crv", "x", "y"), "OKP": ("crv", "x"), "RSA": ("e", "n")}
-_READERS: dict[str, type[ECAlgorithm | OKPAlgorithm | RSAAlgorithm]] = {
-    "EC": ECAlgorithm,
-    "OKP": OKPAlgorithm,
-    "RSA": RSAAlgorithm,
-}
-_ALGORITHMS: dict[str, Algorithm] = {
-    name: algorithm for name, algorithm in get_default_algorithms().items() if name in FITS
-}
+_JWS: Final = PyJWS(algorithms=list(FITS), options={"enforce_minimum_key_length": True})
 
 
 class UnusableKey(ValueError):
-    """A JSON Web Key that signs nothing here; says why, without the key."""
+    """A JSON Web Key that verifies no signature here; says why, without the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A public key. `thumbprint` is that of RFC 7638: the same key has the same everywhere."""
+    """A public key.
+
+    `members` are the members that make the key (RFC 7638, section 3.2), each in its one spelling;
+    `thumbprint` is computed from them, so the same key has the same thumbprint everywhere.
+    """
 
     kid: str
     kind: str
     curve: str
     algorithm: str | None
     thumbprint: str
+    members: Mapping[str, str] = field(repr=False, compare=False)
     public: Any = field(repr=False, compare=False)
 
     def fits(self, algorithm: str) -> bool:
@@ -71,15 +62,24 @@ class Key:
             return False
         return FITS.get(algorithm) == (self.kind, self.curve)
 
-    def signed(self, algorithm: str, text: bytes, signature: bytes) -> bool:
-        """Whether the signature over the text was made with this key; only for a fitting one."""
-        return self.fits(algorithm) and _ALGORITHMS[algorithm].verify(text, self.public, signature)
+    def has_signed(self, token: str, algorithm: str) -> bool:
+        """Whether the token (a JWS in compact form) was signed with this key and algorithm.
+
+        False too if the key is none for the algorithm, or the token names another algorithm.
+        """
+        if not self.fits(algorithm):
+            return False
+        try:
+            _JWS.decode_complete(token, self.public, [algorithm])
+        except PyJWTError:
+            return False
+        return True
 
 
 def read_key(jwk: Mapping[str, object]) -> Key:
     """The key; raises `UnusableKey`."""
     kind = jwk.get("kty")
-    if not isinstance(kind, str) or kind not in _MADE_OF:
+    if kind not in _TYPES:
         raise UnusableKey("kty must be EC, RSA or OKP")
     if any(name in jwk for name in ("d", "k", "p", "q")):
         raise UnusableKey("it holds private parts; only public keys belong here")
@@ -93,16 +93,14 @@ def read_key(jwk: Mapping[str, object]) -> Key:
         raise UnusableKey("key_ops does not hold verify")
     if algorithm is not None and (not isinstance(algorithm, str) or algorithm not in FITS):
         raise UnusableKey(f"alg must be one of {', '.join(FITS)}")
-    made_of = {name: jwk.get(name) for name in _MADE_OF[kind]}
-    if not all(isinstance(value, str) and value.isascii() for value in made_of.values()):
-        raise UnusableKey(f"{', '.join(made_of)} must be texts")
-    public = _public(kind, made_of)
+    public, members = _public(jwk)
     return Key(
         kid=kid,
-        kind=kind,
-        curve=str(jwk["crv"]) if "crv" in made_of else "",
+        kind=members["kty"],
+        curve=members.get("crv", ""),
         algorithm=algorithm,
-        thumbprint=_thumbprint(kind, public),
+        thumbprint=_thumbprint(members),
+        members=members,
         public=public,
     )
 
@@ -113,10 +111,10 @@ def read_key_set(text: bytes) -> tuple[Key, ...]:
     Raises `UnusableKey` if the text is no set.
     """
     try:
-        found = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError):
         raise UnusableKey("it is not JSON") from None
-    entries = found.get("keys") if isinstance(found, dict) else None
+    entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise UnusableKey("it is no JSON Web Key Set: an object with the member keys")
     if len(entries) > MOST_KEYS:
@@ -130,19 +128,22 @@ def read_key_set(text: bytes) -> tuple[Key, ...]:
     return tuple(keys)
 
 
-def _public(kind: str, made_of: Mapping[str, object]) -> Any:
+def _public(jwk: Mapping[str, object]) -> tuple[Any, dict[str, str]]:
+    """The key for `cryptography`, and the members that make it."""
+    # Without alg: which algorithms a key is for is ours to say, and one RSA key fits several.
+    described = {name: value for name, value in jwk.items() if name != "alg"}
     try:
-        public: Any = _READERS[kind].from_jwk({"kty": kind, **made_of})
-    except (InvalidKeyError, ValueError, TypeError, UnsupportedAlgorithm):
+        parsed = PyJWK(described)
+        members: dict[str, Any] = parsed.Algorithm.to_jwk(parsed.key, as_dict=True)
+    except (PyJWTError, UnsupportedAlgorithm):
         raise UnusableKey("it is no key of its type and curve") from None
-    if kind == "RSA" and not _SMALLEST_RSA <= public.key_size <= _LARGEST_RSA:
+    members.pop("key_ops", None)
+    if members["kty"] == "RSA" and not _SMALLEST_RSA <= parsed.key.key_size <= _LARGEST_RSA:
         raise UnusableKey(f"an RSA key has {_SMALLEST_RSA} to {_LARGEST_RSA} bits")
-    return public
+    return parsed.key, members
 
 
-def _thumbprint(kind: str, public: Any) -> str:
-    """RFC 7638 over the members as the key itself gives them, however its JWK spells them."""
-    members = _READERS[kind].to_jwk(public, as_dict=True)
-    made_of = {name: members[name] for name in ("kty", *_MADE_OF[kind])}
-    text = json.dumps(made_of, sort_keys=True, separators=(",", ":"))
+def _thumbprint(members: Mapping[str, str]) -> str:
+    """RFC 7638, section 3."""
+    text = json.dumps(members, sort_keys=True, separators=(",", ":"))
     return urlsafe_b64encode(sha256(text.encode()).digest()).rstrip(b"=").decode()

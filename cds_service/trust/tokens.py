@@ -1,81 +1,82 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A JSON Web Token taken apart, strictly: one spelling, no member twice, nothing trusted yet.
+"""A JSON Web Token -> its header and claims, before a key is known; nothing is verified yet.
 
-RFC 7515 (JWS compact serialization), RFC 7519 (JWT).
+RFC 7515 (JWS compact serialization), RFC 7519 (JWT). Stricter than PyJWT, which verifies the same
+text afterwards (`Key.has_signed`): one spelling, no padding, no member twice, no NaN. What both
+read is therefore the same.
 """
 
 import binascii
 import json
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from jwt.utils import base64url_decode, base64url_encode
 
 LONGEST: Final = 8192  # characters; a signed token with the claims of CDS Hooks has under 2,000
 
 _FORM = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
 
 
-class NotAToken(ValueError):
+class MalformedToken(ValueError):
     """The text is no signed token; says why, without the text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """The parts of a token. No representation shows them."""
+    """A token that is not verified. No representation shows it."""
 
+    text: str = field(repr=False)
     header: Mapping[str, Any] = field(repr=False)
     claims: Mapping[str, Any] = field(repr=False)
-    signed: bytes = field(repr=False)
-    signature: bytes = field(repr=False)
 
 
-def take_apart(text: str) -> Token:
-    """The token; raises `NotAToken`."""
+def parse_jws(text: str) -> Token:
+    """The token; raises `MalformedToken`."""
     if len(text) > LONGEST:
-        raise NotAToken(f"it is longer than {LONGEST} characters")
+        raise MalformedToken(f"it is longer than {LONGEST} characters")
     form = _FORM.fullmatch(text)
     if form is None:
-        raise NotAToken("it has not the form header.claims.signature, each in base64url")
-    header, claims, signature = form.groups()
-    return Token(
-        header=_object(header, "the header"),
-        claims=_object(claims, "the claims"),
-        signed=f"{header}.{claims}".encode(),
-        signature=_bytes(signature, "the signature"),
-    )
+        raise MalformedToken("it has not the form header.claims.signature, each in base64url")
+    header = _object(_decoded(form[1], "the header"), "the header")
+    claims = _object(_decoded(form[2], "the claims"), "the claims")
+    _decoded(form[3], "the signature")
+    return Token(text=text, header=header, claims=claims)
 
 
-def _bytes(text: str, what: str) -> bytes:
+def _decoded(segment: str, name: str) -> bytes:
     try:
-        data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        data = base64url_decode(segment)
     except binascii.Error:
-        raise NotAToken(f"{what} is not base64url") from None
+        data = b""
     # Bits that say nothing must be zero (RFC 4648, section 3.5): one token has one spelling.
-    if urlsafe_b64encode(data).rstrip(b"=") != text.encode():
-        raise NotAToken(f"{what} is not base64url as it is written once and for all")
+    if base64url_encode(data) != segment.encode():
+        raise MalformedToken(f"{name} is not base64url in its one spelling")
     return data
 
 
-def _object(text: str, what: str) -> dict[str, Any]:
-    data = _bytes(text, what)
+def _object(data: bytes, name: str) -> dict[str, Any]:
     try:
-        found = json.loads(data.decode(), object_pairs_hook=_members, parse_constant=_no_constant)
+        value = json.loads(
+            data.decode(), object_pairs_hook=_unique_members, parse_constant=_no_constant
+        )
     except (ValueError, RecursionError):
-        raise NotAToken(f"{what} is not JSON whose members stand once") from None
-    if not isinstance(found, dict):
-        raise NotAToken(f"{what} is no JSON object")
-    return found
+        raise MalformedToken(f"{name} is not JSON with each member once") from None
+    if not isinstance(value, dict):
+        raise MalformedToken(f"{name} is no JSON object")
+    return value
 
 
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """RFC 7515, section 4: names stand once; what two readers could read two ways is refused."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """RFC 7515, section 4: two parsers may read a repeated member differently."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ValueError
-    return found
+    return members
 
 
 def _no_constant(_name: str) -> None:
+    """NaN and Infinity are not JSON (RFC 8259, section 6), though Python reads them."""
     raise ValueError

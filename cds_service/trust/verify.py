@@ -1,45 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a call comes from a registered client: its token, checked in one fixed order.
+"""Whether a request comes from a registered client: its token, verified in one fixed order.
 
 CDS Hooks 2.0.1, "Trusting CDS Clients". Nothing is fetched before issuer, algorithm and key URL
 were found in the registrations, and no token is remembered as used before everything else held.
-A `Fault` is for the administrator; a caller is only ever told no.
+A `Fault` is for the administrator; the caller only learns that the token was refused.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-from cds_service.trust.claims import Called, Limits, Reason, claim_faults
+from msgspec import ValidationError, convert
+
+from cds_service.trust.claims import Claims, Limits, Reason, RequestTarget, claim_faults
 from cds_service.trust.clients import Client, Registrations
 from cds_service.trust.jwk import FITS, Key, read_key
 from cds_service.trust.keysets import KeysUnavailable
 from cds_service.trust.known import KNOWN_TO_ALL
 from cds_service.trust.replay import ReplayStore
-from cds_service.trust.tokens import NotAToken, Token, take_apart
+from cds_service.trust.tokens import MalformedToken, Token, parse_jws
 
 Verdict: TypeAlias = "Accepted | Fault"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Why a token is refused. `said` may quote the token: it is shown to the administrator only.
+    """Why a token is refused; `others` are further faults of its claims.
 
-    `client` is the one that the token says it is from, once that one is known to exist.
+    A `message` may quote the token: it is shown to the administrator only. `client` is the one
+    that the token names as its issuer, if that one is registered.
     """
 
     reason: Reason
-    said: str
+    message: str
     client: Client | None = None
+    others: tuple[tuple[Reason, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """Whose call it is."""
+    """The client that made the request."""
 
     client: Client
-    tenant: str | None = None
 
 
 class FindKeys(Protocol):
@@ -52,59 +55,58 @@ class FindKeys(Protocol):
 class _Refused(Exception):
     """Ends the checks."""
 
-    def __init__(self, reason: Reason, said: str) -> None:
-        super().__init__(said)
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
         self.reason: Reason = reason
-        self.said = said
+        self.message = message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verifier:
-    """Verifies tokens; `replay` is `None` only where nothing is let in (`clients check`)."""
+    """Verifies tokens; `replay` is `None` only where no request is let in (`clients check`)."""
 
     keys: FindKeys
     replay: ReplayStore | None
     limits: Limits
 
     def verify(
-        self, text: str, called: Called, registered: Registrations, now: datetime
+        self, text: str, target: RequestTarget, registered: Registrations, now: datetime
     ) -> Verdict:
-        """Whose call it is, or why nobody's; raises what the replay store raises."""
+        """The client that sent the token, or why it is refused; raises what `replay` raises."""
         try:
-            token = take_apart(text)
-        except NotAToken as error:
-            return Fault(reason="malformed", said=str(error))
+            token = parse_jws(text)
+        except MalformedToken as error:
+            return Fault(reason="malformed", message=str(error))
         client: Client | None = None
         try:
             client = issuer_of(token, registered)
             key = self._key(token, client, now)
         except _Refused as refused:
             # About as much work as a signature, so that time does not tell who is registered.
-            _STAND_IN.signed("ES384", token.signed, token.signature[:96].ljust(96, b"\x01"))
-            return Fault(reason=refused.reason, said=refused.said, client=client)
-        if not key.signed(token.header["alg"], token.signed, token.signature):
-            said = f"the signature was not made with the key '{key.kid}' of the client"
-            return Fault(reason="signature", said=said, client=client)
-        for reason, said in claim_faults(token.claims, client, called, now, self.limits):
-            return Fault(reason=reason, said=said, client=client)
-        return self._first_use(token.claims, client, now)
+            _STAND_IN.has_signed(_STAND_IN_TOKEN, "ES384")
+            return Fault(reason=refused.reason, message=refused.message, client=client)
+        if not key.has_signed(token.text, token.header["alg"]):
+            message = f"the signature was not made with the key '{key.kid}' of the client"
+            return Fault(reason="signature", message=message, client=client)
+        return self._verify_claims(token, client, target, now)
 
     def _key(self, token: Token, client: Client, now: datetime) -> Key:
         """The one key that may have signed the token; raises `_Refused`."""
         algorithm, kid, url = _checked_header(token.header, client)
         if client.keys:
-            found = tuple(key for key in client.keys if key.kid == kid)
+            named = tuple(key for key in client.keys if key.kid == kid)
         else:
-            found = self._fetched(url, kid, client, now)
-        if not found:
+            named = self._fetched(url, kid, client, now)
+        if not named:
             raise _Refused("key-unknown", f"the client has no key named '{kid}'")
-        if len(found) > 1:
+        if len(named) > 1:
             raise _Refused("key-ambiguous", f"several keys of the client are named '{kid}'")
-        if not found[0].fits(algorithm):
+        (key,) = named
+        if not key.fits(algorithm):
             raise _Refused("key-unfit", f"the key '{kid}' is none for {algorithm}")
-        if found[0].thumbprint in KNOWN_TO_ALL and not self.limits.development:
+        if key.thumbprint in KNOWN_TO_ALL and not self.limits.development:
             raise _Refused("key-unfit", f"anyone can sign with the key '{kid}': it was published")
-        return found[0]
+        return key
 
     def _fetched(self, url: str | None, kid: str, client: Client, now: datetime) -> tuple[Key, ...]:
         if url is None:
@@ -114,18 +116,31 @@ class Verifier:
         except KeysUnavailable as error:
             raise _Refused("keys-unavailable", f"{url}: {error}") from None
 
-    def _first_use(self, claims: Mapping[str, Any], client: Client, now: datetime) -> Verdict:
+    def _verify_claims(
+        self, token: Token, client: Client, target: RequestTarget, now: datetime
+    ) -> Verdict:
+        try:
+            claims = convert(token.claims, Claims)
+        except ValidationError as error:
+            return Fault(reason="claim-missing", message=str(error), client=client)
+        faults = list(claim_faults(claims, client, target, now, self.limits))
+        if faults:
+            (reason, message), *others = faults
+            return Fault(reason=reason, message=message, client=client, others=tuple(others))
+        return self._first_use(claims, client, now)
+
+    def _first_use(self, claims: Claims, client: Client, now: datetime) -> Verdict:
         # Rounded up: a token is remembered for as long as its time would let it in.
-        until = datetime.fromtimestamp(int(claims["exp"]) + 1, UTC) + self.limits.skew
+        until = datetime.fromtimestamp(int(claims.exp) + 1, UTC) + self.limits.skew
         if self.replay is not None and not self.replay.first_use(
-            client.issuer, claims["jti"], until=until, now=now
+            client.issuer, claims.jti, until=until, now=now
         ):
-            return Fault(reason="replayed", said="its jti was used before", client=client)
-        return Accepted(client=client, tenant=claims.get("tenant"))
+            return Fault(reason="replayed", message="its jti was used before", client=client)
+        return Accepted(client=client)
 
 
 def issuer_of(token: Token, registered: Registrations) -> Client:
-    """The client that the token says it is from; raises `_Refused`."""
+    """The client that the token names as its issuer; raises `_Refused`."""
     issuer = token.claims.get("iss")
     if not isinstance(issuer, str) or not issuer:
         raise _Refused("claim-missing", "iss is missing")
@@ -138,7 +153,7 @@ def issuer_of(token: Token, registered: Registrations) -> Client:
 def _checked_header(header: Mapping[str, Any], client: Client) -> tuple[str, str, str | None]:
     """Algorithm, key name and the URL of the keys if they are fetched; raises `_Refused`.
 
-    `jwk`, `x5u`, `x5c` and whatever else could bring a key along is not read.
+    `jwk`, `x5u`, `x5c` and any other member that could bring a key along is not read.
     """
     if "crit" in header:  # RFC 7515, section 4.1.11: none of these extensions is known here
         raise _Refused("header", "crit names what must be understood, and nothing is")
@@ -160,13 +175,15 @@ def _checked_header(header: Mapping[str, Any], client: Client) -> tuple[str, str
     return algorithm, kid, jku
 
 
-def _stand_in() -> Key:
-    """A key of nobody."""
+def _stand_in() -> tuple[Key, str]:
+    """A key of no client, and a token signed with it."""
     from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
+    from jwt import encode
     from jwt.algorithms import ECAlgorithm
 
-    public = generate_private_key(SECP384R1()).public_key()
-    return read_key({**ECAlgorithm.to_jwk(public, as_dict=True), "kid": "nobody"})
+    private = generate_private_key(SECP384R1())
+    public = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
+    return read_key({**public, "kid": "nobody"}), encode({}, private, "ES384")
 
 
-_STAND_IN: Final = _stand_in()
+_STAND_IN, _STAND_IN_TOKEN = _stand_in()

@@ -121,6 +121,7 @@ def test_claims_or_header_of_another_token_are_refused(place: Site) -> None:
 
 # The form of a token
 
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 FORMS: dict[str, Callable[[str], str]] = {
     "padded": lambda token: token + "=",
@@ -173,6 +174,70 @@ def test_a_member_that_stands_twice_is_refused(place: Site, header: str, claims:
 def test_a_huge_header_is_refused(place: Site) -> None:
     for size in (8_193, 100_000, 2_000_000):
         refused(place, "A" * size, "malformed")
+
+
+@pytest.mark.parametrize("segment", [0, 1, 2])
+def test_base64url_with_padding_is_refused(place: Site, segment: int) -> None:
+    """PyJWT takes it off: a token would have two spellings."""
+    text, header = "", {"x": ""}
+    while len((text := rs384().token(header, sub=header["x"])).split(".")[segment]) % 4 == 0:
+        header = {"x": header["x"] + "x"}
+    segments = text.split(".")
+    segments[segment] += "=" * (-len(segments[segment]) % 4)
+
+    refused(place, ".".join(segments), "malformed")
+
+
+@pytest.mark.parametrize("segment", [0, 1, 2])
+def test_base64url_whose_unused_bits_are_set_is_refused(place: Site, segment: int) -> None:
+    text, header = "", {"x": ""}
+    while len((text := rs384().token(header, sub=header["x"])).split(".")[segment]) % 4 == 0:
+        header = {"x": header["x"] + "x"}
+    segments = text.split(".")
+    last = ALPHABET.index(segments[segment][-1])
+    segments[segment] = segments[segment][:-1] + ALPHABET[last + 1]
+
+    refused(place, ".".join(segments), "malformed")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32-le", "utf-8-sig"])
+@pytest.mark.parametrize("part_of_it", ["header", "claims"])
+def test_json_that_is_not_utf_8_is_refused(place: Site, encoding: str, part_of_it: str) -> None:
+    """PyJWT reads every encoding of JSON; RFC 7515, section 5.2, wants UTF-8."""
+    header = json.dumps({"alg": "ES384", "typ": "JWT", "kid": "key-ec"})
+    claims = json.dumps(claims_of())
+    octets = [
+        encoded(text.encode(encoding if name == part_of_it else "utf-8"))
+        for name, text in (("header", header), ("claims", claims))
+    ]
+
+    refused(place, signed_text(".".join(octets), "ES384", es384().private), "malformed")
+
+
+@pytest.mark.parametrize("header", [["alg"], "alg", 7, None, [["alg", "ES384"]]])
+def test_a_signed_header_that_is_no_object_is_refused(place: Site, header: Any) -> None:
+    text = f"{part(header)}.{part(claims_of())}"
+
+    refused(place, signed_text(text, "ES384", es384().private), "malformed")
+
+
+def test_a_detached_payload_is_refused(place: Site) -> None:
+    """RFC 7797: `b64` counts only where `crit` names it, and `crit` is refused."""
+    refused(place, es384().token({"b64": False, "crit": ["b64"]}), "header")
+    refused(place, es384().token({"b64": True, "crit": ["b64"]}), "header")
+    refused(place, es384().token({"b64": False}), "signature")
+    header = part({"alg": "ES384", "typ": "JWT", "kid": "key-ec", "b64": False})
+    refused(place, signed_text(f"{header}.", "ES384", es384().private), "malformed")
+
+
+@pytest.mark.parametrize("name", ["ES512", "EdDSA", "RS384", "PS384"])
+def test_a_key_verifies_only_its_own_algorithm(tmp_path: Path, name: str) -> None:
+    """A listed algorithm of another family, curve or padding, signed with the key itself."""
+    signer = rs384() if name in {"ES512", "EdDSA"} else es384()
+    place = site(tmp_path, registration(algorithms=["ES384", "RS384", name]))
+
+    refused(place, signer.token({"alg": name}), "key-unfit")
+    refused(place, rs384().token({"alg": "PS384"}), "signature" if name == "PS384" else "algorithm")
 
 
 # Keys
@@ -329,13 +394,13 @@ def test_ch_jwt_016_every_refusal_costs_one_signature(
 ) -> None:
     """So that time does not tell which issuers and keys are registered."""
     checked: list[str] = []
-    signed = Key.signed
+    has_signed = Key.has_signed
 
-    def counted(key: Key, algorithm: str, text: bytes, signature: bytes) -> bool:
+    def counted(key: Key, token: str, algorithm: str) -> bool:
         checked.append(key.kid)
-        return signed(key, algorithm, text, signature)
+        return has_signed(key, token, algorithm)
 
-    monkeypatch.setattr(Key, "signed", counted)
+    monkeypatch.setattr(Key, "has_signed", counted)
     tokens = [
         es384().token(iss="https://nobody"),
         es384().token({"kid": "of-nobody"}),

@@ -18,7 +18,7 @@ from cds_service.hooks.request import HookRequest
 from cds_service.log import log_clients
 from cds_service.metrics import Metrics
 from cds_service.settings import OutputProfile, Settings
-from cds_service.trust.claims import Limits, called_at
+from cds_service.trust.claims import Limits, request_target
 from cds_service.trust.clients import Client, Registrations
 from cds_service.trust.keysets import KeySets
 from cds_service.trust.registry import Registry
@@ -54,10 +54,10 @@ class Gate:
             return None
         match = _BEARER.fullmatch(request.headers.get("Authorization", "").strip(" "))
         if match is None:
-            return Fault(reason="no-token", said="the header Authorization is not Bearer and token")
-        # The address as clients know it, whatever a proxy made of it.
-        address = called_at(self.base_url + request.path)
-        return self.verifier.verify(match[1], address, self.registry.current(), self.clock())
+            return Fault(reason="no-token", message="Authorization is not Bearer and a token")
+        # The URL as clients know it, whatever a proxy made of it.
+        target = request_target(self.base_url + request.path)
+        return self.verifier.verify(match[1], target, self.registry.current(), self.clock())
 
     def admit(self, request: Request) -> None:
         """Note in `g.client` whose call this is; raises `Unauthenticated`."""
