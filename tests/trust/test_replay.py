@@ -3,39 +3,34 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import timedelta
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import func, select
 
-from cds_service.store import open_store
+from cds_service.store import Store, open_store
 from cds_service.store.replay import StoreReplay
-from cds_service.trust.replay import MemoryReplay, ReplayStore, use_of
+from cds_service.store.tables import tokens_used
+from cds_service.trust.replay import ReplayStore
 from tests.trust.signing import Site, es384, refused, settings_for, site
 from tests.web.calls import NOW
 
 UNTIL = NOW + timedelta(seconds=360)
 
 
-@contextmanager
-def made(kind: str, folder: Path) -> Iterator[ReplayStore]:
-    if kind == "memory":
-        yield MemoryReplay()
-        return
-    store = open_store(f"sqlite:///{folder / 'store.db'}")
-    try:
-        yield StoreReplay(store)
-    finally:
-        store.close()
+@pytest.fixture(name="store")
+def _store(tmp_path: Path) -> Iterator[Store]:
+    store = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    yield store
+    store.close()
 
 
-@pytest.fixture(name="replay", params=["memory", "store"])
-def _replay(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ReplayStore]:
-    with made(request.param, tmp_path) as store:
-        yield store
+@pytest.fixture(name="replay")
+def _replay(store: Store) -> ReplayStore:
+    return StoreReplay(store)
 
 
 def test_the_first_use_counts_and_no_other(replay: ReplayStore) -> None:
@@ -50,7 +45,8 @@ def test_issuer_and_name_do_not_run_together(replay: ReplayStore) -> None:
     assert replay.first_use("ab", "c", until=UNTIL, now=NOW)
     assert replay.first_use("a", "bc", until=UNTIL, now=NOW)
     assert replay.first_use("abc", "", until=UNTIL, now=NOW)
-    assert use_of("1:a", "b") != use_of("1", ":ab")
+    assert replay.first_use("1:a", "b", until=UNTIL, now=NOW)
+    assert replay.first_use("1", ":ab", until=UNTIL, now=NOW)
 
 
 def test_a_name_can_be_any_text(replay: ReplayStore) -> None:
@@ -67,13 +63,14 @@ def test_a_token_that_ended_is_forgotten(replay: ReplayStore) -> None:
     assert replay.first_use("a", "1", until=after + timedelta(seconds=360), now=after)
 
 
-def test_the_memory_does_not_grow_with_time() -> None:
-    memory = MemoryReplay()
-    for number in range(10_000):
+def test_the_table_does_not_grow_with_time(store: Store, replay: ReplayStore) -> None:
+    for number in range(150):
         now = NOW + timedelta(seconds=number)
-        memory.first_use("a", str(number), until=now + timedelta(seconds=100), now=now)
+        replay.first_use("a", str(number), until=now + timedelta(seconds=10), now=now)
 
-    assert len(memory) <= 102
+    with store.database.reading() as connection:
+        rows = connection.execute(select(func.count()).select_from(tokens_used)).scalar_one()
+    assert rows <= 11
 
 
 def test_of_many_threads_one_is_first(replay: ReplayStore) -> None:
