@@ -13,23 +13,30 @@ from datetime import datetime
 from cds_service.knowledge.model.conditions import AllOf
 from cds_service.knowledge.model.pack import INDICATORS, PATIENT, Pack
 from cds_service.labs.facts import FactFinders, fact_finders, facts_of, facts_ordered
-from cds_service.labs.frames import NO_RESULT, Chooser, Frame, by_marker, mark_hemolysed
+from cds_service.labs.frames import Chooser, Frame, by_marker, mark_hemolysed
 from cds_service.labs.patient import person_on
 from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
+from cds_service.labs.reasons import PackReason
 from cds_service.rules.answer import (
     CompiledRule,
     Decision,
     DecisionKey,
     answer,
     compile_rule,
+    compiled_reasons,
     first_reason,
 )
 from cds_service.rules.contest import apply_precedence, deduplicate_orders, suppress_overridden
-from cds_service.rules.evaluate import Test, compiled
+from cds_service.rules.evaluate import Test
 from cds_service.rules.measures import CompiledMeasure, compile_measure, with_measures
+from cds_service.rules.reasons import (
+    ConditionNotMet,
+    Deceased,
+    IndexPreliminary,
+    NoEligible,
+    SilenceReason,
+)
 
-DECEASED = "deceased"
-INDEX_PRELIMINARY = "index-preliminary"
 ORDER_HOOKS = frozenset(("order-select", "order-sign"))  # their context brings draft orders
 PENDING = "status:preliminary"  # as if a result not final yet had been set aside for it
 
@@ -42,7 +49,7 @@ class Program:
     rules: Mapping[str, tuple[CompiledRule, ...]]  # by trigger: the hooks that rules name
     measures: tuple[CompiledMeasure, ...]
     finders: FactFinders
-    silent: tuple[tuple[Test, str], ...]
+    silent: tuple[tuple[Test, PackReason], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +64,7 @@ class Evaluation:
     now: datetime
     decisions: tuple[Decision, ...]
     frames: tuple[Frame, ...]
-    silent: str | None = None
+    silent: SilenceReason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +82,7 @@ def compile_pack(pack: Pack) -> Program:
         },
         measures=tuple(compile_measure(measure) for measure in pack.measures.values()),
         finders=fact_finders(pack),
-        silent=tuple((compiled(reason.when), reason.because) for reason in pack.scope.silent_when),
+        silent=compiled_reasons(pack.scope.silent_when),
     )
 
 
@@ -163,9 +170,9 @@ def chooser_of(program: Program, record: PatientRecord, now: datetime) -> Choose
     )
 
 
-def _silent_because(program: Program, record: PatientRecord, frame: Frame) -> str | None:
+def _silent_because(program: Program, record: PatientRecord, frame: Frame) -> SilenceReason | None:
     if program.pack.scope.silent_if_deceased and record.patient.deceased:
-        return DECEASED
+        return Deceased()
     return first_reason(program.silent, frame)
 
 
@@ -240,14 +247,13 @@ def _without_frame(one: CompiledRule, frames: _Frames) -> Decision:
     marker = one.rule.about[0]
     frame = frames.get(marker, with_preliminary=True)
     if frame is not None:
-        return Decision(rule=one.rule, answer="no card", frame=frame, because=INDEX_PRELIMINARY)
-    reason = NO_RESULT.format(marker=marker)
+        return Decision(rule=one.rule, answer="no card", frame=frame, because=IndexPreliminary())
     missing = (f"{marker}: present",)
     return Decision(
         rule=one.rule,
         answer="not enough data",
         frame=frames.empty(),
-        because=reason,
+        because=NoEligible(marker),
         missing=missing,
     )
 
@@ -274,7 +280,7 @@ def _about_set_aside(
             rule=one.rule,
             answer="no card",
             frame=chooser.bare_frame(None),
-            because="condition-not-met",
+            because=ConditionNotMet(),
         )
 
 

@@ -7,17 +7,22 @@ from fractions import Fraction
 
 import pytest
 
-from cds_service.decide import (
-    DECEASED,
-    INDEX_PRELIMINARY,
-    Outcome,
-    compile_pack,
-    decide,
-)
+from cds_service.decide import Outcome, compile_pack, decide
 from cds_service.knowledge.model.conditions import Compare, FactIs, MeasureCompare, Number
 from cds_service.knowledge.model.pack import PATIENT, Pack, Reason, Rule
 from cds_service.labs.patient_record import LabResult, Patient, PatientRecord, Recorded, SetAside
+from cds_service.labs.reasons import PackReason
 from cds_service.rules.answer import Decision, Proposal, Withheld
+from cds_service.rules.reasons import (
+    ConditionNotMet,
+    Deceased,
+    IndexPreliminary,
+    NoCardReason,
+    NoEligible,
+    Offered,
+    Replaced,
+    SilenceReason,
+)
 from tests.knowledge.letters import letters
 from tests.labs.patients import ADULT, NOW, hours, named, record, result
 
@@ -29,7 +34,9 @@ def outcome(of: PatientRecord, pack: Pack | None = None, hook: str = HOOK) -> Ou
     return decide(compile_pack(pack or letters()), of, NOW, hook)
 
 
-def answers(of: PatientRecord, pack: Pack | None = None) -> dict[str, tuple[str, str | None]]:
+def answers(
+    of: PatientRecord, pack: Pack | None = None
+) -> dict[str, tuple[str, NoCardReason | None]]:
     return {one.rule.id: (one.answer, one.because) for one in outcome(of, pack).decisions}
 
 
@@ -49,14 +56,14 @@ def set_aside(marker: str, days: float | None = 1, reason: str = "unit-missing")
 
 def test_every_rule_leaves_a_decision_with_its_reason() -> None:
     assert answers(record(result("7"))) == {
-        HIGH: ("no card", "condition-not-met"),
-        VERY_HIGH: ("no card", "condition-not-met"),
-        UNIT_MISSING: ("no card", "condition-not-met"),
+        HIGH: ("no card", ConditionNotMet()),
+        VERY_HIGH: ("no card", ConditionNotMet()),
+        UNIT_MISSING: ("no card", ConditionNotMet()),
     }
     assert answers(record()) == {
-        HIGH: ("not enough data", "no-eligible-alpha"),
-        VERY_HIGH: ("not enough data", "no-eligible-alpha"),
-        UNIT_MISSING: ("no card", "condition-not-met"),
+        HIGH: ("not enough data", NoEligible("alpha")),
+        VERY_HIGH: ("not enough data", NoEligible("alpha")),
+        UNIT_MISSING: ("no card", ConditionNotMet()),
     }
 
 
@@ -87,7 +94,7 @@ def test_the_contest_is_held_after_every_rule_has_answered() -> None:
 
     assert (winner.rule.id, winner.answer, winner.indicator) == (VERY_HIGH, "card", "critical")
     assert [one.order for one in winner.orders] == ["beta-test", "repeat-alpha"]
-    assert (loser.rule.id, loser.because) == (HIGH, f"replaced-by:{VERY_HIGH}")
+    assert (loser.rule.id, loser.because) == (HIGH, Replaced(VERY_HIGH))
 
 
 def test_cards_come_first_and_the_most_severe_before_the_others() -> None:
@@ -102,20 +109,25 @@ def test_cards_come_first_and_the_most_severe_before_the_others() -> None:
         (UNIT_MISSING, "card"),
     ]
     assert [one.order for one in found[0].orders] == ["beta-test"]
-    assert found[1].withheld == (Withheld("beta-test", f"offered-by:{VERY_HIGH}"),)
+    assert found[1].withheld == (Withheld("beta-test", Offered(VERY_HIGH)),)
 
 
 @pytest.mark.parametrize(
     ("patient", "because"),
     [
-        (replace(ADULT, deceased=True), DECEASED),
-        (Patient(reference="", born=(date(2025, 6, 16), date(2025, 6, 16))), "age-under-1"),
+        (replace(ADULT, deceased=True), Deceased()),
+        (
+            Patient(reference="", born=(date(2025, 6, 16), date(2025, 6, 16))),
+            PackReason("age-under-1"),
+        ),
         (Patient(reference="", born=(date(2025, 6, 15), date(2025, 6, 15))), None),
         (Patient(reference="", born=(date(2025, 1, 1), date(2025, 12, 31))), None),
         (Patient(reference=""), None),
     ],
 )
-def test_the_whole_pack_is_silent_for_some_patients(patient: Patient, because: str | None) -> None:
+def test_the_whole_pack_is_silent_for_some_patients(
+    patient: Patient, because: SilenceReason | None
+) -> None:
     found = outcome(record(result("100"), patient=patient))
 
     assert found.silent == because
@@ -168,8 +180,8 @@ def test_a_preliminary_result_shows_a_critical_card_without_orders() -> None:
 
     assert [(one.rule.id, one.answer, one.because) for one in found] == [
         (VERY_HIGH, "card", None),
-        (HIGH, "no card", INDEX_PRELIMINARY),
-        (UNIT_MISSING, "no card", "condition-not-met"),
+        (HIGH, "no card", IndexPreliminary()),
+        (UNIT_MISSING, "no card", ConditionNotMet()),
     ]
     assert (found[0].preliminary, found[0].orders) == (True, ())
 
@@ -229,7 +241,7 @@ def test_a_reason_to_be_silent_tells_more_than_a_condition_that_is_not_met() -> 
     )
     of = record(result("7", ago=hours(24 * 60)), result("3", "beta", ago=hours(24 * 29)))
 
-    assert answers(of, pack)[HIGH] == ("no card", "there")
+    assert answers(of, pack)[HIGH] == ("no card", PackReason("there"))
 
 
 @pytest.mark.parametrize(
@@ -290,10 +302,10 @@ def test_a_rule_about_the_patient_needs_no_result() -> None:
     with_beta = answered(recent, medicines=(named("gammazine"),))
     without = answered(old, result("30"), medicines=(named("gammazine"),))
 
-    assert answered(medicines=()).because == "condition-not-met"
+    assert answered(medicines=()).because == ConditionNotMet()
     assert answered(medicines=None).missing == ("on-gammazine: yes",)
     assert [one.order for one in with_beta.orders] == ["repeat-alpha"]
-    assert with_beta.withheld == (Withheld("beta-test", "beta-available"),)
+    assert with_beta.withheld == (Withheld("beta-test", PackReason("beta-available")),)
     assert [one.order for one in without.orders] == ["repeat-alpha", "beta-test"]
     assert without.frame.index_result is None
 

@@ -92,7 +92,7 @@ def _row(trial: Trial, program: Program, change: Given | None) -> Row:
 def _because(decision: Decision) -> str:
     """Why there is no card: the word of the rule, or what would have to be known."""
     if decision.because:
-        return decision.because
+        return decision.because.code
     return f"missing: {'; '.join(decision.missing)}" if decision.missing else ""
 
 

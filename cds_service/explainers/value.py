@@ -14,6 +14,7 @@ from cds_service.hooks.response import Card
 from cds_service.knowledge.model.dependencies import inputs_of
 from cds_service.knowledge.model.pack import Indicator, Marker, Measure, Pack, Priority
 from cds_service.labs.frames import Frame, MeasureValue
+from cds_service.render.reason_text import reason_text
 from cds_service.render.values import Window, converted_value, multiple_of, value_of
 from cds_service.rules.answer import Decision
 from cds_service.rules.grades import grade_of, is_doubtful
@@ -110,7 +111,7 @@ def judge(knowledge: Knowledge, question: Question, now: datetime) -> tuple[Judg
     judged = Judged(
         value=_value(marker, frame) if frame and question.has_value else None,
         not_used=_not_used(outcome, marker) if question.has_value and frame is None else "",
-        silent=(outcome.silent or "").replace("-", " "),
+        silent=reason_text(outcome.silent) if outcome.silent else "",
         others=tuple(_others(question, frames)),
         cards=tuple(_fired(answer, pack)),
         measures=tuple(_measures(frames, question)),

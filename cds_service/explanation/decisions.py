@@ -18,8 +18,10 @@ from cds_service.labs.facts import FactAnswer
 from cds_service.labs.frames import Frame, MeasureValue, Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient_record import LabResult, SetAside
+from cds_service.labs.reasons import Reason
 from cds_service.rules.answer import Decision
 from cds_service.rules.grades import grade_of, is_doubtful
+from cds_service.rules.reasons import DisabledBySite
 from cds_service.rules.site_values import values_behind
 
 # Any as in JSON: a tree of these is what every reader of it wants to walk freely.
@@ -27,7 +29,6 @@ Tree: TypeAlias = dict[str, object]
 
 _KNOWN = {True: "yes", False: "no", None: "not known"}
 INDETERMINATE = "indeterminate"
-SWITCHED_OFF = "switched off by the site"
 
 
 def explain(outcome: Outcome) -> Tree:
@@ -36,7 +37,7 @@ def explain(outcome: Outcome) -> Tree:
     return _kept(
         pack={"id": pack.id, "version": pack.version},
         evaluated=outcome.now.isoformat(),
-        silent=outcome.silent,
+        silent=_code(outcome.silent),
         site=_site(pack),
         rules=[*(_decision(one, pack) for one in outcome.decisions), *_switched_off(pack)],
         frames=[_frame(one, pack) for one in outcome.frames],
@@ -54,7 +55,7 @@ def _decision(decision: Decision, pack: Pack) -> Tree:
         version=decision.rule.version,
         answer=decision.answer,
         indicator=decision.indicator if decision.shown else None,
-        because=decision.because,
+        because=_code(decision.because),
         replacedBy=decision.replaced_by,
         index=decision.frame.index,
         marker=item.marker if item is not None else None,
@@ -73,16 +74,22 @@ def _decision(decision: Decision, pack: Pack) -> Tree:
             )
             for one in decision.orders
         ],
-        withheld=[{"order": one.order, "because": one.because} for one in decision.withheld],
+        withheld=[{"order": one.order, "because": one.because.code} for one in decision.withheld],
         siteValues=[value_in_words(one, pack) for one in values_behind(decision, pack)],
     )
+
+
+def _code(reason: Reason | None) -> str | None:
+    return None if reason is None else reason.code
 
 
 def _switched_off(pack: Pack) -> Iterator[Tree]:
     """The rules that the site keeps silent; they are not evaluated."""
     for line in pack.site.switched_off if pack.site else ():
         version = pack.rules[line.rule].version
-        yield _kept(rule=line.rule, version=version, answer="no card", because=SWITCHED_OFF)
+        yield _kept(
+            rule=line.rule, version=version, answer="no card", because=DisabledBySite().code
+        )
 
 
 def _site(pack: Pack) -> Tree | None:

@@ -17,7 +17,6 @@ from cds_service.labs.limits import Limit, limit_of
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, SetAside
 
-NO_RESULT = "no-eligible-{marker}"
 HEMOLYSED = "hemolyzed-specimen"
 
 

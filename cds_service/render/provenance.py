@@ -17,6 +17,7 @@ from cds_service.knowledge.reading.card_texts import escape_markdown as escaped
 from cds_service.knowledge.site.wording import code_in_words, value_in_words
 from cds_service.labs.frames import Frame, MeasureValue, Reading
 from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
+from cds_service.render.reason_text import reason_text
 from cds_service.render.values import (
     converted_value,
     date_of,
@@ -28,16 +29,11 @@ from cds_service.render.values import (
     value_of,
     words_of_set_aside,
 )
-from cds_service.rules.answer import ALREADY_ORDERED, NOT_NEEDED, RESULT_SINCE, Decision
-from cds_service.rules.contest import OFFERED, REPLACED
+from cds_service.rules.answer import Decision
 from cds_service.rules.grades import is_doubtful
+from cds_service.rules.reasons import ConditionNotMet
 from cds_service.rules.site_values import values_behind
 
-_ELSEWHERE = tuple(pattern.format(rule="") for pattern in (OFFERED, REPLACED))
-_WITHHELD = {
-    ALREADY_ORDERED: "already ordered",
-    RESULT_SINCE: "there is a newer result",
-}
 _AGE = "age"
 _JUDGEMENT = "This supports clinical judgement and does not replace it."
 
@@ -147,9 +143,9 @@ class Basis:
 
     def _withheld(self, decision: Decision) -> Iterator[str]:
         told = [
-            f"{escaped(self.pack.orders[one.order].title)} ({_withheld_because(one.because)})"
+            f"{escaped(self.pack.orders[one.order].title)} ({escaped(reason_text(one.because))})"
             for one in decision.withheld
-            if one.because != NOT_NEEDED
+            if not isinstance(one.because, ConditionNotMet)
         ]
         if told:
             yield f"Not proposed: {'; '.join(told)}"
@@ -218,12 +214,6 @@ def _against(reading: Reading, limit: str, named: str) -> str:
 
 def _is_there(found: MeasureValue | None) -> bool:
     return found is not None and found.value is not None
-
-
-def _withheld_because(because: str) -> str:
-    if because.startswith(_ELSEWHERE):
-        return "offered on another card"
-    return _WITHHELD.get(because) or in_words(because)
 
 
 def _warnings(decision: Decision, record: PatientRecord) -> Iterator[str]:

@@ -16,24 +16,29 @@ from cds_service.knowledge.model.pack import (
     PRIORITIES,
     Answer,
     Indicator,
+    NotComputed,
     Order,
     Pack,
     Priority,
+    Reason,
     Rule,
     Suggestion,
 )
 from cds_service.labs.frames import Frame
 from cds_service.labs.patient_record import PatientRecord
+from cds_service.labs.reasons import PackReason
 from cds_service.rules.evaluate import Test, compiled, met_by
+from cds_service.rules.reasons import (
+    AlreadyOrdered,
+    ConditionNotMet,
+    NoCardReason,
+    Replaced,
+    ResultSinceIndex,
+    WithheldReason,
+)
 
-ALREADY_ORDERED = "active-order-exists"
-RESULT_SINCE = "result-since-index"
-NOT_NEEDED = "condition-not-met"
-
-
-DecisionKey: TypeAlias = tuple[
-    str, str
-]  # rule id, and the marker if it is about a set-aside result
+# The rule's id, and the marker if the rule is about a set-aside result.
+DecisionKey: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +57,7 @@ class Withheld:
     """An order that the rule knows but does not offer, and why."""
 
     order: str
-    because: str
+    because: WithheldReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +71,7 @@ class Decision:
     rule: Rule
     answer: Answer
     frame: Frame
-    because: str | None = None
-    replaced_by: str | None = None
+    because: NoCardReason | None = None
     indicator: Indicator = "info"
     trigger: str | None = None
     preliminary: bool = False
@@ -81,6 +85,11 @@ class Decision:
     def shown(self) -> bool:
         """Whether a card goes out."""
         return self.answer == "card"
+
+    @property
+    def replaced_by(self) -> str | None:
+        """The id of the rule whose card took the place of this one."""
+        return self.because.rule if isinstance(self.because, Replaced) else None
 
     @property
     def key(self) -> DecisionKey:
@@ -99,7 +108,7 @@ class CompiledSuggestion:
     suggestion: Suggestion
     order: Order
     when: Test | None
-    unless: tuple[tuple[Test, str], ...]
+    unless: tuple[tuple[Test, PackReason], ...]
     recommended: Test | bool | None
 
 
@@ -110,7 +119,7 @@ class CompiledRule:
     rule: Rule
     when: Test
     leaves: tuple[tuple[Test, str], ...]  # of `when`, each with its words
-    unless: tuple[tuple[Test, str], ...]
+    unless: tuple[tuple[Test, PackReason], ...]
     urgencies: tuple[tuple[Test, Indicator], ...]
     also: tuple[tuple[Test, str], ...]
     suggestions: tuple[CompiledSuggestion, ...]
@@ -123,7 +132,7 @@ def compile_rule(rule: Rule, pack: Pack) -> CompiledRule:
         rule=rule,
         when=compiled(rule.when),
         leaves=tuple((compiled(leaf), leaf.in_words()) for leaf in leaves(rule.when)),
-        unless=tuple((compiled(reason.when), reason.because) for reason in rule.unless),
+        unless=compiled_reasons(rule.unless),
         urgencies=tuple((compiled(one.when), one.indicator) for one in rule.urgencies),
         also=tuple((compiled(when), word) for word, when in rule.also_say.items()),
         suggestions=tuple(
@@ -131,7 +140,7 @@ def compile_rule(rule: Rule, pack: Pack) -> CompiledRule:
                 suggestion=one,
                 order=pack.orders[one.order],
                 when=None if one.when is None else compiled(one.when),
-                unless=tuple((compiled(reason.when), reason.because) for reason in one.unless),
+                unless=compiled_reasons(one.unless),
                 recommended=(
                     one.recommended
                     if one.recommended is None or isinstance(one.recommended, bool)
@@ -173,7 +182,7 @@ def answer(
         missing = tuple(words for test, words in compiled_rule.leaves if test(frame) is None)
         return Decision(rule=rule, answer="not enough data", frame=frame, missing=missing)
     if known is False:
-        return Decision(rule=rule, answer="no card", frame=frame, because="condition-not-met")
+        return Decision(rule=rule, answer="no card", frame=frame, because=ConditionNotMet())
     because = first_reason(compiled_rule.unless, frame)
     if because is not None:
         withheld = tuple(Withheld(one.order, because) for one in rule.suggestions)
@@ -194,8 +203,15 @@ def answer(
     )
 
 
-def first_reason(reasons: Iterable[tuple[Test, str]], frame: Frame) -> str | None:
-    """The word of the first reason that is known to hold."""
+def compiled_reasons(
+    reasons: Iterable[Reason | NotComputed],
+) -> tuple[tuple[Test, PackReason], ...]:
+    """The reasons of a pack with their conditions as functions, in the same order."""
+    return tuple((compiled(reason.when), PackReason(reason.because)) for reason in reasons)
+
+
+def first_reason(reasons: Iterable[tuple[Test, PackReason]], frame: Frame) -> PackReason | None:
+    """The first reason whose condition is known to hold."""
     return next((because for test, because in reasons if test(frame) is True), None)
 
 
@@ -243,18 +259,18 @@ def _withheld_because(
     record: PatientRecord,
     now: datetime,
     order_days: int,
-) -> str | None:
+) -> WithheldReason | None:
     if one.when is not None and one.when(frame) is not True:
-        return NOT_NEEDED
+        return ConditionNotMet()
     reason = first_reason(one.unless, frame)
     if reason is not None:
         return reason
     if is_answered(one.order, frame):
-        return RESULT_SINCE
+        return ResultSinceIndex()
     index = frame.index_result
     since = index.time if index else None
     if is_ordered(one.order, one.suggestion.priority, since, record, now, order_days):
-        return ALREADY_ORDERED
+        return AlreadyOrdered()
     return None
 
 

@@ -10,10 +10,7 @@ from dataclasses import replace
 
 from cds_service.knowledge.model.pack import INDICATORS, PRIORITIES, Order, Replacement
 from cds_service.rules.answer import Decision, DecisionKey, Proposal, Withheld
-
-REPLACED = "replaced-by:{rule}"
-OFFERED = "offered-by:{rule}"
-OVERRIDDEN = "overridden"
+from cds_service.rules.reasons import Offered, Overridden, Replaced
 
 
 def apply_precedence(
@@ -31,18 +28,14 @@ def _apply(statement: Replacement, current: dict[str, Decision]) -> None:
         winner_id = _winner_over(loser_id, statement, current)
         if winner_id is None:
             continue
-        winner, loser = current[winner_id], current[loser_id]
+        winner, loser, because = current[winner_id], current[loser_id], Replaced(winner_id)
         current[winner_id] = _absorb(winner, loser, orders_join=statement.orders_join)
         current[loser_id] = replace(
             loser,
             answer="no card",
-            because=REPLACED.format(rule=winner_id),
-            replaced_by=winner_id,
+            because=because,
             orders=(),
-            withheld=(
-                *loser.withheld,
-                *(Withheld(one.order, REPLACED.format(rule=winner_id)) for one in loser.orders),
-            ),
+            withheld=(*loser.withheld, *(Withheld(one.order, because) for one in loser.orders)),
         )
 
 
@@ -107,8 +100,9 @@ def suppress_overridden(
 
 
 def _suppressed(decision: Decision) -> Decision:
-    withheld = (*decision.withheld, *(Withheld(one.order, OVERRIDDEN) for one in decision.orders))
-    return replace(decision, answer="no card", because=OVERRIDDEN, orders=(), withheld=withheld)
+    because = Overridden()
+    withheld = (*decision.withheld, *(Withheld(one.order, because) for one in decision.orders))
+    return replace(decision, answer="no card", because=because, orders=(), withheld=withheld)
 
 
 def deduplicate_orders(decisions: Sequence[Decision], orders: dict[str, Order]) -> list[Decision]:
@@ -143,7 +137,7 @@ def _keeping(
         if owner is decision:
             kept.append(one)
         else:
-            withheld.append(Withheld(one.order, OFFERED.format(rule=owner.rule.id)))
+            withheld.append(Withheld(one.order, Offered(owner.rule.id)))
     if len(kept) == len(decision.orders):
         return decision
     return replace(decision, orders=tuple(kept), withheld=tuple(withheld))

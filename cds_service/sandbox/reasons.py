@@ -8,21 +8,19 @@ answered and would need more data, and last what is simply not so.
 from collections import Counter
 from collections.abc import Iterator
 from datetime import tzinfo
+from typing import Literal, TypeAlias, get_args
 
 from cds_service.decide import Outcome
 from cds_service.explanation.clauses import title_of
-from cds_service.explanation.decisions import SWITCHED_OFF
 from cds_service.explanation.view import Named, View
 from cds_service.intake.reasons import REASONS
 from cds_service.knowledge.model.pack import Indicator, Pack
+from cds_service.render.reason_text import reason_text
 from cds_service.render.values import Window, day_of, moment_of, outside, value_of
-from cds_service.rules.answer import NOT_NEEDED, Decision
-from cds_service.rules.contest import OVERRIDDEN
+from cds_service.rules.answer import Decision
+from cds_service.rules.reasons import ConditionNotMet, DisabledBySite, Offered, WithheldReason
 
-_WORDS = {
-    OVERRIDDEN: "a clinician overrode it for this patient and these results, not long ago",
-    SWITCHED_OFF: "switched off by the site",
-}
+_Group: TypeAlias = Literal["card", "withheld", "not enough data", "condition not met"]
 _KNOWN = {True: "yes", False: "no", None: "not known"}
 
 
@@ -88,23 +86,27 @@ class Reasons(View, frozen=True, kw_only=True):
 def reasons_of(outcome: Outcome, zone: tzinfo) -> Reasons:
     """The decisions of an outcome, sorted."""
     pack = outcome.pack
-    every = [_why(one, pack, zone) for one in outcome.decisions]
+    by_group: dict[_Group, list[Why]] = {group: [] for group in get_args(_Group)}
+    for decision in outcome.decisions:
+        by_group[_group_of(decision)].append(_why(decision, pack, zone))
     off = pack.site.switched_off if pack.site else ()
-    silenced = [_switched_off(one.rule, one.because, pack) for one in off]
-    shown = [one for one in every if one.answer == "card"]
-    wanting = [one for one in every if one.answer == "not enough data"]
-    rest = [one for one in every if one.answer == "no card"]
-    plain = [one for one in rest if one.because == _said(NOT_NEEDED)]
+    disabled = (_switched_off(line.rule, line.because, pack) for line in off)
     return Reasons(
-        silent=_said(outcome.silent or ""),
-        shown=tuple(shown),
-        yielded=(*(one for one in rest if one not in plain), *silenced),
-        wanting=tuple(wanting),
-        others=tuple(plain),
+        silent=reason_text(outcome.silent) if outcome.silent else "",
+        shown=tuple(by_group["card"]),
+        yielded=(*by_group["withheld"], *disabled),
+        wanting=tuple(by_group["not enough data"]),
+        others=tuple(by_group["condition not met"]),
         facts=tuple(_facts(outcome)),
         set_aside=tuple(_asides(outcome, zone)),
         incomplete=outcome.record.incomplete,
     )
+
+
+def _group_of(decision: Decision) -> _Group:
+    if decision.answer != "no card":
+        return decision.answer
+    return "condition not met" if isinstance(decision.because, ConditionNotMet) else "withheld"
 
 
 def _why(decision: Decision, pack: Pack, zone: tzinfo) -> Why:
@@ -116,7 +118,7 @@ def _why(decision: Decision, pack: Pack, zone: tzinfo) -> Why:
         answer=decision.answer,
         indicator=decision.indicator if decision.shown else None,
         on=_on(decision, pack, zone),
-        because="" if by else _said(decision.because or ""),
+        because=reason_text(decision.because) if decision.because and not by else "",
         instead=Named(id=by, title=pack.rules[by].title) if by else None,
         missing=tuple(_in_words(one, pack) for one in decision.missing),
         unknown=tuple(_in_words(one, pack) for one in decision.unknown),
@@ -158,7 +160,7 @@ def _switched_off(rule: str, because: str, pack: Pack) -> Why:
         title=known.title,
         version=known.version,
         answer="no card",
-        because=f"{_WORDS[SWITCHED_OFF]}: {because}",
+        because=f"{reason_text(DisabledBySite())}: {because}",
     )
 
 
@@ -191,12 +193,10 @@ def _asides(outcome: Outcome, zone: tzinfo) -> Iterator[Aside]:
         )
 
 
-def _because(word: str, pack: Pack) -> str:
-    """A reason of an order; the rule that offers it instead is named by its title."""
-    first, _, rule = word.partition(":")
-    if rule in pack.rules:
-        return f"{_said(first)} '{pack.rules[rule].title}'"
-    return _said(word)
+def _because(reason: WithheldReason, pack: Pack) -> str:
+    """Why an order is not offered; the card that offers it instead is named by its title."""
+    text = reason_text(reason)
+    return f"{text}: {pack.rules[reason.rule].title}" if isinstance(reason, Offered) else text
 
 
 def _in_words(phrase: str, pack: Pack) -> str:
@@ -207,4 +207,4 @@ def _in_words(phrase: str, pack: Pack) -> str:
 
 
 def _said(word: str) -> str:
-    return _WORDS.get(word, word.replace("-", " ").replace(":", ": "))
+    return word.replace("-", " ").replace(":", ": ")

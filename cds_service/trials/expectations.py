@@ -109,9 +109,10 @@ def _answer(decision: Decision, word: str) -> str | None:
         message = f"cannot read the expectation '{word}'"
         raise WordError(message)
     if decision.answer != match[1]:
-        why = f" ({decision.because})" if decision.because else ""
+        why = f" ({decision.because.code})" if decision.because else ""
         return f"{decision.rule.id}: expected {match[1]}, got {decision.answer}{why}"
-    detail = decision.indicator if match[1] == "card" else decision.because
+    because = decision.because.code if decision.because else None
+    detail = decision.indicator if match[1] == "card" else because
     if match[2] and detail != match[2]:
         return f"{decision.rule.id}: expected {word}, got {match[1]} ({detail})"
     return None
@@ -144,7 +145,7 @@ def _withheld(decision: Decision, value: Data, rest: str) -> str | None:
         if isinstance(value, dict)
         else [tuple(part.strip().split(" because ")) for part in rest.split(";")]
     )
-    found = {one.order: one.because for one in decision.withheld}
+    found = {one.order: one.because.code for one in decision.withheld}
     for pair in pairs or [()]:
         if len(pair) != 2:
             message = "write: withheld ORDER because WORD"

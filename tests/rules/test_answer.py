@@ -21,10 +21,8 @@ from cds_service.knowledge.model.pack import (
 from cds_service.labs.facts import FactAnswer
 from cds_service.labs.frames import Frame
 from cds_service.labs.patient_record import OpenOrder, PatientRecord
+from cds_service.labs.reasons import PackReason
 from cds_service.rules.answer import (
-    ALREADY_ORDERED,
-    NOT_NEEDED,
-    RESULT_SINCE,
     Decision,
     Proposal,
     Withheld,
@@ -32,6 +30,12 @@ from cds_service.rules.answer import (
     compile_rule,
     is_answered,
     is_ordered,
+)
+from cds_service.rules.reasons import (
+    AlreadyOrdered,
+    ConditionNotMet,
+    ResultSinceIndex,
+    WithheldReason,
 )
 from tests.knowledge.letters import letters
 from tests.labs.patients import NOW, framed, hours, record, result
@@ -96,7 +100,7 @@ def test_a_rule_has_three_answers(when: Condition, expected: str) -> None:
 
 
 def test_no_card_says_that_the_condition_is_not_met() -> None:
-    assert decided(rule(when=FEMALE)).because == "condition-not-met"
+    assert decided(rule(when=FEMALE)).because == ConditionNotMet()
 
 
 def test_not_enough_data_names_what_is_missing_in_the_words_of_the_rule() -> None:
@@ -110,9 +114,11 @@ def test_not_enough_data_names_what_is_missing_in_the_words_of_the_rule() -> Non
 
 @pytest.mark.parametrize(
     ("gammazine", "expected", "because"),
-    [(True, "no card", "known"), (False, "card", None), (None, "card", None)],
+    [(True, "no card", PackReason("known")), (False, "card", None), (None, "card", None)],
 )
-def test_only_what_is_known_silences(gammazine: Known, expected: str, because: str | None) -> None:
+def test_only_what_is_known_silences(
+    gammazine: Known, expected: str, because: PackReason | None
+) -> None:
     found = decided(rule(unless=(Reason(when=FACT, because="known"),)), frame(gammazine))
 
     assert (found.answer, found.because) == (expected, because)
@@ -128,8 +134,11 @@ def test_the_first_reason_that_holds_is_given_to_every_order() -> None:
 
     found = decided(rule(unless=reasons, suggestions=(suggestion(), suggestion("repeat-alpha"))))
 
-    assert found.because == "two"
-    assert found.withheld == (Withheld("beta-test", "two"), Withheld("repeat-alpha", "two"))
+    assert found.because == PackReason("two")
+    assert found.withheld == (
+        Withheld("beta-test", PackReason("two")),
+        Withheld("repeat-alpha", PackReason("two")),
+    )
 
 
 @pytest.mark.parametrize(
@@ -197,14 +206,14 @@ def test_an_order_is_recommended_only_on_what_is_known(
     ("more", "gammazine", "because"),
     [
         ({"when": FACT}, True, None),
-        ({"when": FACT}, False, NOT_NEEDED),
-        ({"when": FACT}, None, NOT_NEEDED),
-        ({"unless": (Reason(when=FACT, because="there"),)}, True, "there"),
+        ({"when": FACT}, False, ConditionNotMet()),
+        ({"when": FACT}, None, ConditionNotMet()),
+        ({"unless": (Reason(when=FACT, because="there"),)}, True, PackReason("there")),
         ({"unless": (Reason(when=FACT, because="there"),)}, None, None),
     ],
 )
 def test_an_order_may_have_conditions_of_its_own(
-    more: dict[str, object], gammazine: Known, because: str | None
+    more: dict[str, object], gammazine: Known, because: WithheldReason | None
 ) -> None:
     found = decided(rule(suggestions=(suggestion(**more),)), frame(gammazine))
 
@@ -217,7 +226,7 @@ def test_an_order_that_was_answered_since_the_index_is_not_needed() -> None:
 
     found = decided(rule(suggestions=(suggestion(),)), seen)
 
-    assert (found.orders, found.withheld) == ((), (Withheld("beta-test", RESULT_SINCE),))
+    assert (found.orders, found.withheld) == ((), (Withheld("beta-test", ResultSinceIndex()),))
 
 
 @pytest.mark.parametrize(
@@ -271,7 +280,7 @@ def test_an_open_order_makes_another_needless(
     assert is_ordered(BETA_TEST, priority, since, chart, NOW, 30) is expected
 
     found = decided(rule(suggestions=(suggestion(priority=priority),)), chart=chart)
-    assert found.withheld == ((Withheld("beta-test", ALREADY_ORDERED),) if expected else ())
+    assert found.withheld == ((Withheld("beta-test", AlreadyOrdered()),) if expected else ())
 
 
 def test_without_an_index_any_order_of_enough_priority_counts() -> None:

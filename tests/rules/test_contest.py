@@ -9,6 +9,7 @@ from cds_service.knowledge.model.pack import INDICATORS, Indicator, Priority, Re
 from cds_service.rules import contest
 from cds_service.rules.answer import Decision, Proposal, Withheld
 from cds_service.rules.contest import apply_precedence, deduplicate_orders, join
+from cds_service.rules.reasons import AlreadyOrdered, Offered, Overridden, Replaced
 from tests.knowledge.letters import letters
 from tests.labs.patients import framed, result
 
@@ -72,9 +73,9 @@ def test_each_that_yields_says_to_whom_and_keeps_no_order() -> None:
     loser = decisions[0]
 
     assert [one.rule.id for one in decisions] == ["b", "a", "c"]
-    assert (loser.answer, loser.because, loser.replaced_by) == ("no card", "replaced-by:a", "a")
+    assert (loser.answer, loser.because, loser.replaced_by) == ("no card", Replaced("a"), "a")
     assert loser.orders == ()
-    assert loser.withheld == (Withheld("beta-test", "replaced-by:a"),)
+    assert loser.withheld == (Withheld("beta-test", Replaced("a")),)
     assert decisions[2].because is None
 
 
@@ -132,13 +133,17 @@ def test_a_rule_of_another_hook_is_no_part_of_the_contest() -> None:
 
 def test_a_winner_offers_again_what_a_loser_brings() -> None:
     winner = replace(
-        card("a"), withheld=(Withheld("beta-test", "why"), Withheld("repeat-alpha", "why"))
+        card("a"),
+        withheld=(
+            Withheld("beta-test", AlreadyOrdered()),
+            Withheld("repeat-alpha", AlreadyOrdered()),
+        ),
     )
 
     joined = apply_precedence([winner, card("b", "info", proposal())], [ranking("a", "b")])[0]
 
     assert joined.orders == (proposal(),)
-    assert joined.withheld == (Withheld("repeat-alpha", "why"),)
+    assert joined.withheld == (Withheld("repeat-alpha", AlreadyOrdered()),)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +220,7 @@ def test_the_other_card_says_where_the_order_is_offered() -> None:
     settled = deduplicate_orders([first, second], ORDERS)
 
     assert settled[0].orders == (proposal("repeat-alpha"),)
-    assert settled[0].withheld == (Withheld("beta-test", "offered-by:b"),)
+    assert settled[0].withheld == (Withheld("beta-test", Offered("b")),)
     assert settled[1] == second
 
 
@@ -240,8 +245,8 @@ def test_an_overridden_card_stays_silent_and_withholds_its_orders() -> None:
 
     one, other = contest.suppress_overridden([first, second], {first.key})
 
-    assert (one.answer, one.because, one.orders) == ("no card", "overridden", ())
-    assert one.withheld == (Withheld("beta-test", "overridden"),)
+    assert (one.answer, one.because, one.orders) == ("no card", Overridden(), ())
+    assert one.withheld == (Withheld("beta-test", Overridden()),)
     assert other == second
 
 

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 from cds_service.knowledge.model.pack import Indicator
 from cds_service.labs.patient_record import SetAside
+from cds_service.labs.reasons import PackReason
 from cds_service.rules.answer import Decision, Proposal
-from cds_service.rules.contest import OVERRIDDEN, deduplicate_orders, suppress_overridden
+from cds_service.rules.contest import deduplicate_orders, suppress_overridden
+from cds_service.rules.reasons import Overridden
 from tests.render.decisions import PACK, decision
 
 REPEAT = Proposal(
@@ -24,13 +26,13 @@ def test_a_silent_card_keeps_no_order_from_another() -> None:
     silenced = suppress_overridden([severe, mild], {("alt-severe", "")})
     first, second = deduplicate_orders(silenced, dict(PACK.orders))
 
-    assert (first.answer, first.because, first.orders) == ("no card", OVERRIDDEN, ())
-    assert [(one.order, one.because) for one in first.withheld] == [("repeat-alt", OVERRIDDEN)]
+    assert (first.answer, first.because, first.orders) == ("no card", Overridden(), ())
+    assert [(one.order, one.because) for one in first.withheld] == [("repeat-alt", Overridden())]
     assert second.orders == (REPEAT,)
 
 
 def test_a_rule_without_a_card_keeps_its_own_reason() -> None:
-    quiet = replace(card("alt-severe"), answer="no card", because="age-under-18")
+    quiet = replace(card("alt-severe"), answer="no card", because=PackReason("age-under-18"))
 
     assert suppress_overridden([quiet], {("alt-severe", "")}) == [quiet]
 

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a rule shows no card, and why an order is not offered, as values.
+
+`reason.code` is what explanations and cases hold; `render.reason_text` makes the sentences.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from cds_service.labs.reasons import PackReason, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionNotMet(Reason):
+    """`when` of the rule, or of the suggestion, does not hold."""
+
+    kind = "condition-not-met"
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced(Reason):
+    """The card of another rule takes the place of this one.
+
+    >>> Replaced("alt-over-1000").code
+    'replaced-by:alt-over-1000'
+    """
+
+    kind = "replaced-by"
+    rule: str
+
+    @property
+    def code(self) -> str:
+        """`replaced-by:RULE`."""
+        return f"{self.kind}:{self.rule}"
+
+
+@dataclass(frozen=True, slots=True)
+class Offered(Reason):
+    """The card of another rule offers the order.
+
+    >>> Offered("alt-severe").code
+    'offered-by:alt-severe'
+    """
+
+    kind = "offered-by"
+    rule: str
+
+    @property
+    def code(self) -> str:
+        """`offered-by:RULE`."""
+        return f"{self.kind}:{self.rule}"
+
+
+@dataclass(frozen=True, slots=True)
+class Overridden(Reason):
+    """A clinician overrode this card for the same patient and results."""
+
+    kind = "overridden"
+
+
+@dataclass(frozen=True, slots=True)
+class NoEligible(Reason):
+    """The rule is about a marker of which there is no result that could be its index.
+
+    >>> NoEligible("alt").code
+    'no-eligible-alt'
+    """
+
+    kind = "no-eligible"
+    marker: str
+
+    @property
+    def code(self) -> str:
+        """`no-eligible-MARKER`."""
+        return f"{self.kind}-{self.marker}"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPreliminary(Reason):
+    """The only result that could be the index is preliminary, and the rule is not critical."""
+
+    kind = "index-preliminary"
+
+
+@dataclass(frozen=True, slots=True)
+class Deceased(Reason):
+    """The patient is deceased, and the pack is silent then."""
+
+    kind = "deceased"
+
+
+@dataclass(frozen=True, slots=True)
+class DisabledBySite(Reason):
+    """The site switched the rule off; it is not evaluated."""
+
+    kind = "switched off by the site"
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyOrdered(Reason):
+    """An open order already asks for it."""
+
+    kind = "active-order-exists"
+
+
+@dataclass(frozen=True, slots=True)
+class ResultSinceIndex(Reason):
+    """Every marker that would answer the order has a result later than the index."""
+
+    kind = "result-since-index"
+
+
+SilenceReason: TypeAlias = Deceased | PackReason  # of the whole pack
+NoCardReason: TypeAlias = (
+    SilenceReason | ConditionNotMet | Replaced | Overridden | NoEligible | IndexPreliminary
+)
+WithheldReason: TypeAlias = (
+    PackReason
+    | ConditionNotMet
+    | Replaced
+    | Offered
+    | Overridden
+    | AlreadyOrdered
+    | ResultSinceIndex
+)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reasons are values; their codes are what explanations have always held."""
+
+import pytest
+
+from cds_service.labs.reasons import HasComparator, Hemolyzed, PackReason, Reason
+from cds_service.rules.reasons import (
+    AlreadyOrdered,
+    ConditionNotMet,
+    Deceased,
+    DisabledBySite,
+    IndexPreliminary,
+    NoEligible,
+    Offered,
+    Overridden,
+    Replaced,
+    ResultSinceIndex,
+)
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        (PackReason("replaced-by:nobody"), "replaced-by:nobody"),
+        (Hemolyzed(), "hemolyzed-specimen"),
+        (HasComparator(), "not-applicable:comparator"),
+        (ConditionNotMet(), "condition-not-met"),
+        (Replaced("alt-severe"), "replaced-by:alt-severe"),
+        (Offered("alt-severe"), "offered-by:alt-severe"),
+        (Overridden(), "overridden"),
+        (NoEligible("alt"), "no-eligible-alt"),
+        (IndexPreliminary(), "index-preliminary"),
+        (Deceased(), "deceased"),
+        (DisabledBySite(), "switched off by the site"),
+        (AlreadyOrdered(), "active-order-exists"),
+        (ResultSinceIndex(), "result-since-index"),
+    ],
+)
+def test_the_code_of_a_reason_never_changes(reason: Reason, code: str) -> None:
+    assert reason.code == code
