@@ -27,6 +27,7 @@ from pydantic import SecretStr
 from cds_service.clock import stopwatch
 from cds_service.decide import Evaluation, Outcome
 from cds_service.errors import StoreError
+from cds_service.fhir.references import base_url
 from cds_service.hooks.request import HookRequest
 from cds_service.hooks.response import Card
 from cds_service.knowledge.model.dependencies import reads_of
@@ -140,7 +141,7 @@ class CardMemory:
         if self._key is None:
             return None
         # Two servers of one client may give two patients the same id.
-        server = (request.fhir_server or "").rstrip("/")
+        server = base_url(request.fhir_server or "")
         rule = decision.rule
         about = (client, server, request.patient_id, rule.id, rule.version, decision.preliminary)
         told = (about, _stands_for(decision, evaluation), *_rests_on(decision, evaluation))

@@ -40,16 +40,16 @@ def check(file: str | None, base: str | None, as_json: bool) -> None:
 
     Exit codes: 0 fine; 1 a server gave no token; 2 the file has problems.
     """
+    from cds_service.fhir.references import base_url
     from cds_service.fhir_client.servers_file import load_servers
     from cds_service.settings import load_settings
-    from cds_service.trust.clients import server_base
 
     settings = load_settings()
     path = Path(file) if file is not None else settings.fhir_servers
     if path is None:
         raise click.UsageError("name a file of servers, or set CDS_FHIR_SERVERS")
     listed = load_servers(path, development=settings.profile == "development").listed
-    chosen = [one for one in listed.values() if base is None or one.base == server_base(base)]
+    chosen = [one for one in listed.values() if base is None or one.base == base_url(base)]
     if not chosen:
         raise click.BadParameter("there is no such server in the file", param_hint="--server")
     tokens = _tokens(settings)

@@ -14,7 +14,7 @@ from random import uniform
 from threading import Lock
 from time import sleep
 from typing import Final, Protocol
-from urllib.parse import SplitResult, parse_qsl, unquote, urljoin, urlsplit
+from urllib.parse import parse_qsl, urljoin
 
 from msgspec import DecodeError
 from urllib3.exceptions import InvalidHeader
@@ -24,6 +24,7 @@ from cds_service.clock import Deadline
 from cds_service.fhir.bundles import link_of, next_of
 from cds_service.fhir.decode import Unreadable, read_loosely
 from cds_service.fhir.depth import is_deeper
+from cds_service.fhir.references import is_inside
 from cds_service.fhir.resources import Bundle, OperationOutcome, Resource
 from cds_service.fhir_client.failures import Failed, of_status
 from cds_service.fhir_client.servers import Server
@@ -302,23 +303,6 @@ def _next_url(url: str, link: str, base: str) -> str | None:
     except ValueError:
         return None
     return joined if is_inside(joined, base) else None
-
-
-def is_inside(url: str, base: str) -> bool:
-    """Whether the URL lies at or below the base, on the same server, by the same scheme."""
-    try:
-        ours, theirs = urlsplit(base), urlsplit(url)
-        same = _origin(ours) == _origin(theirs)
-    except ValueError:
-        return False
-    if not same or theirs.username is not None or "\\" in url:
-        return False
-    path = unquote(theirs.path)
-    return path == ours.path or (path.startswith(f"{ours.path}/") and "/.." not in path)
-
-
-def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
-    return url.scheme, url.hostname, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
 def _parameters(query: str) -> frozenset[str]:

@@ -6,6 +6,7 @@ from typing import Final, Literal, TypeAlias
 from urllib.parse import quote
 
 from cds_service.fhir.bundles import Fetched
+from cds_service.fhir.references import parts_of, server_of
 from cds_service.fhir.resources import (
     Entry,
     MedicationRequest,
@@ -15,7 +16,6 @@ from cds_service.fhir.resources import (
 )
 from cds_service.fhir_client.client import Found
 from cds_service.intake.resource_index import Shelves
-from cds_service.intake.subjects import parts_of
 
 ReadKind: TypeAlias = Literal["Medication", "Specimen"]
 
@@ -40,7 +40,7 @@ def unresolved(entries: Iterable[Entry], base: str) -> dict[ReadKind, list[str]]
             continue
         if shelves.referred(reference, resource.contained) is None:
             parts = parts_of((reference.reference if reference else None) or "")
-            here = not parts.base or parts.base == base.partition("://")[2].lower()
+            here = not parts.base or parts.base == server_of(base)
             for kind, found in names.items():
                 if parts.kind == kind and parts.id and here:
                     found[f"{kind}/{quote(parts.id, safe='')}"] = None

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from cds_service.fhir.references import base_url
 from cds_service.outgoing.address_policy import Reach, is_this_machine
-from cds_service.trust.clients import Client, server_base
+from cds_service.trust.clients import Client
 
 SigningAlgorithm: TypeAlias = Literal["ES384", "RS384"]
 
@@ -20,7 +21,7 @@ ANYWHERE: Final = Reach(private=True, loopback=True, http=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A FHIR server that may be asked; `base` is as `server_base` gives it.
+    """A FHIR server that may be asked; `base` is as `base_url` gives it.
 
     An `anonymous` one answers without a token. With a `client_id` the service can have a token of
     its own (SMART Backend Services), for `scopes`, or for what the queries need if there are none.
@@ -49,7 +50,7 @@ class Servers:
 
     def find(self, url: str) -> Server | None:
         """The server at this base URL, if it may be asked at all."""
-        base = server_base(url)
+        base = base_url(url)
         if base in self.listed:
             return self.listed[base]
         if self.development:
@@ -62,7 +63,7 @@ class Servers:
         A registered client is answered about the servers registered with it and about no other, so
         that none can send the service to the server of another.
         """
-        base = server_base(url)
+        base = base_url(url)
         if client is None or self.development:
             return self.find(url)
         if base not in client.fhir_servers:

@@ -11,13 +11,13 @@ from typing import Annotated
 from pydantic import Field
 
 from cds_service.errors import SettingsError
+from cds_service.fhir.references import base_url
 from cds_service.fhir_client.servers import Server, Servers, SigningAlgorithm
 from cds_service.knowledge.reading.schemas import Shape, Text, YesNo
 from cds_service.outgoing.address_policy import Reach, why_not
 from cds_service.sourcefile.diagnostics import Problem, in_words
 from cds_service.sourcefile.document import Document, Where
 from cds_service.sourcefile.schema import read_shape_file
-from cds_service.trust.clients import server_base
 
 # Codes of this file, after those of the file of clients (R1..).
 CODES = {
@@ -76,7 +76,7 @@ def read_servers(path: Path, *, development: bool) -> tuple[Servers | None, list
 def _server(shape: ServerShape, *, development: bool) -> Server:
     here = shape.this_machine == "yes" or development
     return Server(
-        base=server_base(shape.base),
+        base=base_url(shape.base),
         reach=Reach(private=shape.private_network == "yes", loopback=here, http=development),
         anonymous=shape.anonymous == "yes",
         client_id=shape.client_id,

@@ -21,6 +21,7 @@ from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.bundles import Fetched, fetched, page_of
 from cds_service.fhir.decode import Unreadable, explained, read_loosely
 from cds_service.fhir.elements import NOTHING
+from cds_service.fhir.references import plain_id
 from cds_service.fhir.resources import Bundle, Entry, Resource
 from cds_service.hooks.contexts import OTHERWISE_REQUIRED, REQUIRED_CONTEXT
 
@@ -219,11 +220,6 @@ def _checked(parts: _Parts, max_depth: int, max_entries: int) -> HookRequest:
         extension=_extension(head.extension),
         unreadable=parts.unreadable,
     )
-
-
-def plain_id(text: str) -> str:
-    """A patient id without the `Patient/` that some clients put before it."""
-    return text.strip().removeprefix("Patient/")
 
 
 def _check_context(hook: str, context: _Context) -> None:

@@ -7,22 +7,14 @@ anyone else: a request is about one patient, unless it shows that it is not.
 """
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 from cds_service.errors import RequestError
 from cds_service.fhir.elements import Reference
+from cds_service.fhir.references import parts_of, plain_id, server_of
 from cds_service.fhir.resources import Patient
-from cds_service.hooks.request import plain_id
 
 Owner: TypeAlias = Literal["patient", "another", "unnamed"]
-
-
-class Parts(NamedTuple):
-    """A reference taken apart; `base` is the server of an absolute one."""
-
-    base: str
-    kind: str
-    id: str
 
 
 class Subjects:
@@ -33,7 +25,7 @@ class Subjects:
         self._own = {patient_id, f"Patient/{patient_id}", *full_urls}
         self._bases = {parts_of(url).base for url in full_urls}
         if fhir_server:
-            self._bases.add(_base(fhir_server))
+            self._bases.add(server_of(fhir_server))
         self._bases.discard("")
         self._owners: dict[str, Owner] = {"": "unnamed"}
 
@@ -57,22 +49,6 @@ class Subjects:
         if parts.base and self._bases and parts.base not in self._bases:
             return "another"
         return "patient"
-
-
-def parts_of(reference: str) -> Parts:
-    """The server, type and id that a relative, absolute, versioned or `urn:` reference names."""
-    if reference.startswith("urn:"):
-        return Parts("", "urn", reference.rpartition(":")[2])
-    pieces = reference.partition("/_history/")[0].rsplit("/", 2)
-    if len(pieces) == 1:
-        return Parts("", "Patient", pieces[0])
-    base = _base(pieces[0]) if len(pieces) == 3 else ""
-    return Parts(base, pieces[-2], pieces[-1])
-
-
-def _base(url: str) -> str:
-    # One server may be called by http and https, with and without a last slash.
-    return url.partition("://")[2].rstrip("/").lower()
 
 
 def find_subjects(

@@ -8,9 +8,8 @@ sorted, so that a hook request can be made of what a person holds in hand.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cds_service.hooks.request import plain_id
+from cds_service.fhir.references import parts_of, plain_id
 from cds_service.intake.sources.file import Document, read_resources
-from cds_service.intake.subjects import parts_of
 from cds_service.sandbox.raw_json import Json, decoded, items, resource_in
 
 NOBODY = "unknown"  # the id of the patient where the text names none

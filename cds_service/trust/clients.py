@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
-from urllib.parse import urlsplit
 
+from cds_service.fhir.references import base_url
 from cds_service.settings import OutputProfile
 from cds_service.trust.jwk import Key
 
@@ -16,8 +16,6 @@ SERVICE_URL: Final = "service url"
 
 # CDS Hooks 2.0.1, "Signing the JWT": both are recommended. Others count only where they are listed.
 DEFAULT_ALGORITHMS: Final = ("ES384", "RS384")
-
-_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +35,7 @@ class Client:
     algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
     audiences: tuple[str, ...] = (URL_CALLED,)
     tenants: frozenset[str] = frozenset()
-    fhir_servers: frozenset[str] = frozenset()  # as `server_base` gives them
+    fhir_servers: frozenset[str] = frozenset()  # as `base_url` gives them
     origins: frozenset[str] = frozenset()
     output_profile: OutputProfile = "default"
     prefetch_keys: Mapping[str, str] = field(default_factory=dict)  # theirs -> that of discovery
@@ -47,7 +45,7 @@ class Client:
         """Whether a call of this client may be about data of this FHIR server."""
         if fhir_server is None or not self.fhir_servers:
             return True
-        return server_base(fhir_server) in self.fhir_servers
+        return base_url(fhir_server) in self.fhir_servers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,22 +63,3 @@ class Registrations:
     def origins(self) -> frozenset[str]:
         """Every web origin from which some client calls."""
         return frozenset(origin for client in self.clients for origin in client.origins)
-
-
-def server_base(url: str) -> str:
-    """The base URL of a FHIR server in one spelling.
-
-    Scheme and host do not depend on case and the default port says nothing (RFC 3986, section 6);
-    a slash at the end is left out, as EHRs send it or not. A URL that cannot be read stays as it
-    is.
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return url
-    host = (parts.hostname or "").rstrip(".")
-    shown = f"[{host}]" if ":" in host else host
-    if port is not None and port != _PORTS.get(parts.scheme):
-        shown = f"{shown}:{port}"
-    return f"{parts.scheme}://{shown}{parts.path.rstrip('/')}"

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from cds_service.fhir.references import base_url
 from cds_service.knowledge.reading.schemas import Shape, Text, YesNo
 from cds_service.outgoing.address_policy import Reach, why_not
 from cds_service.settings import OutputProfile
@@ -22,7 +23,6 @@ from cds_service.trust.clients import (
     URL_CALLED,
     Client,
     Registrations,
-    server_base,
 )
 from cds_service.trust.jwk import FITS, Key, UnusableKey, read_key
 from cds_service.trust.known import KNOWN_TO_ALL, is_sandbox
@@ -130,7 +130,7 @@ class _Reader:
             algorithms=tuple(shape.algorithms),
             audiences=tuple(shape.audiences),
             tenants=frozenset(shape.tenants),
-            fhir_servers=frozenset(map(server_base, shape.fhir_servers)),
+            fhir_servers=frozenset(map(base_url, shape.fhir_servers)),
             origins=frozenset(shape.origins),
             output_profile=shape.output_profile,
             prefetch_keys=dict(shape.prefetch_keys),

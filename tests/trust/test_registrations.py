@@ -12,7 +12,6 @@ import structlog
 
 from cds_service.errors import SettingsError
 from cds_service.log import configure_log
-from cds_service.trust.clients import server_base
 from cds_service.trust.read_clients import CODES, read_registrations
 from cds_service.trust.registry import Registry
 from tests.house.source import ROOT
@@ -215,22 +214,6 @@ def test_a_problem_stops_the_start_and_tells_the_line(tmp_path: Path) -> None:
 
     assert "clients.yaml:1:" in str(caught.value)
     assert "R104" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("url", "base"),
-    [
-        ("https://a/r4/", "https://a/r4"),
-        ("HTTPS://A:443/r4", "https://a/r4"),
-        ("http://a:80", "http://a"),
-        ("http://a:443", "http://a:443"),
-        ("https://[::1]:443/x", "https://[::1]/x"),
-        ("https://a./x", "https://a/x"),
-        ("https://a:x/", "https://a:x/"),
-    ],
-)
-def test_one_server_has_one_spelling(url: str, base: str) -> None:
-    assert server_base(url) == base
 
 
 # Reading it again

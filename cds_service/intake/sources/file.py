@@ -15,10 +15,10 @@ from cds_service.fhir.bundles import NOTHING_THERE, Fetched, fetched
 from cds_service.fhir.decode import Unreadable, read_loosely
 from cds_service.fhir.depth import is_deeper
 from cds_service.fhir.elements import NOTHING, Reference
+from cds_service.fhir.references import parts_of, plain_id
 from cds_service.fhir.resources import Entry, Patient
-from cds_service.hooks.request import HookRequest, check_text, plain_id, read_request
+from cds_service.hooks.request import HookRequest, check_text, read_request
 from cds_service.intake.material import Material, material_from_request, material_from_resources
-from cds_service.intake.subjects import parts_of
 
 MAX_DEPTH = 64
 MAX_ENTRIES = 1_000_000  # the owner of a file may read a large one
