@@ -7,7 +7,6 @@ A value never appears in a problem: it may be a secret.
 
 import os
 import re
-import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from ipaddress import ip_address
@@ -385,9 +384,3 @@ def _in_words(error: ValidationError) -> list[str]:
         f"{PREFIX}{str(each['loc'][0]).upper()}: {each['msg'].removeprefix('Value error, ')}"
         for each in error.errors(include_input=False, include_context=False, include_url=False)
     ]
-
-
-if __name__ == "__main__":
-    from cds_service.settings_page import settings_page
-
-    sys.stdout.write(settings_page())

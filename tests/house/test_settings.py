@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from cds_service.cli.settings import describe
 from cds_service.errors import SettingsError
 from cds_service.settings import Settings, cards_folder, load_settings
-from cds_service.settings_page import describe
 from tests.house.source import ROOT
 
 
