@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recorded requests and answers on disk, and the service that answers them anew.
+
+They lie in numbered chunks, each a mixture of everything, as JSON lines compressed with xz.
+A request is `{"service", "now", "body"}`, its answer `{"status", "body"}`; both bodies are texts.
+"""
+
+import json
+import logging
+import lzma
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from cds_service.service import load_knowledge
+from cds_service.settings import Settings
+from cds_service.web import create_app
+
+Json = dict[str, Any]
+DATA = Path(__file__).parent / "data"
+CHUNKS = 18
+_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
+
+
+class Service:
+    """The service as it is now, behind its HTTP test client, at the time of each request."""
+
+    def __init__(self) -> None:
+        settings = Settings(profile="development", explain="always")
+        self._now = datetime(2026, 1, 1, tzinfo=UTC)
+        app = create_app(settings, clock=lambda: self._now, knowledge=load_knowledge(settings))
+        self._client = app.test_client()
+
+    def answer(self, request: Json) -> Json:
+        """The status and the body of the answer, exactly as sent."""
+        self._now = datetime.fromisoformat(request["now"])
+        response = self._client.post(
+            f"/cds-services/{request['service']}",
+            data=request["body"].encode("utf-8", "surrogatepass"),
+            content_type="application/json",
+        )
+        return {"status": response.status_code, "body": response.text}
+
+
+def quiet() -> None:
+    """Turns the log off, which would have a line for every request."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+def read(kind: str, chunk: int) -> list[Json]:
+    """The `requests` or the `answers` of a chunk."""
+    with lzma.open(_path(kind, chunk), "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def write(kind: str, items: list[Json]) -> None:
+    """All `requests` or `answers`, spread over the chunks in order."""
+    DATA.mkdir(exist_ok=True)
+    size = -(-len(items) // CHUNKS)
+    for chunk in range(CHUNKS):
+        lines = items[chunk * size : (chunk + 1) * size]
+        text = "".join(json.dumps(line, ensure_ascii=True) + "\n" for line in lines)
+        packed = lzma.compress(text.encode("ascii"), check=lzma.CHECK_CRC32, filters=_FILTERS)
+        _path(kind, chunk).write_bytes(packed)
+
+
+def first_difference(kept: Json, now: Json) -> str:
+    """The first place at which two answers differ, with what stands there in both."""
+    if kept["status"] != now["status"]:
+        return f"status: {kept['status']} recorded, {now['status']} now"
+    bodies = []
+    for answer in (kept, now):
+        try:
+            bodies.append(json.loads(answer["body"]))
+        except ValueError:
+            return f"body: {_short(kept['body'])} recorded, {_short(now['body'])} now"
+    where, old, new = next(
+        _differences(bodies[0], bodies[1], "$"), ("the order or the spelling of the text", "", "")
+    )
+    return f"{where}: {_short(old)} recorded, {_short(new)} now" if old != new else where
+
+
+_ABSENT = "(absent)"
+
+
+def _differences(old: Any, new: Any, where: str) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *(key for key in new if key not in old)]:
+            yield from _differences(old.get(key, _ABSENT), new.get(key, _ABSENT), f"{where}.{key}")
+    elif isinstance(old, list) and isinstance(new, list):
+        for n in range(max(len(old), len(new))):
+            pair = [side[n] if n < len(side) else _ABSENT for side in (old, new)]
+            yield from _differences(pair[0], pair[1], f"{where}[{n}]")
+    elif (type(old), old) != (type(new), new):
+        yield where, old, new
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 300 else f"{text[:200]} ... {text[-80:]}"
+
+
+def _path(kind: str, chunk: int) -> Path:
+    return DATA / f"{kind}-{chunk:02}.jsonl.xz"
+
+
+def rules_with_cards(answer: Json) -> set[str]:
+    """The rules that have a card in the answer."""
+    cards = _body(answer).get("cards", [])
+    return {card["extension"]["org.cds-service.card"]["rule"] for card in cards}
+
+
+def reasons(answer: Json) -> set[str]:
+    """Why results of the request were set aside."""
+    explanation = _body(answer).get("extension", {}).get("org.cds-service.explanation", {})
+    return {item["reason"] for item in explanation.get("setAside", [])}
+
+
+def _body(answer: Json) -> Json:
+    body: Json = json.loads(answer["body"]) if answer["status"] == 200 else {}
+    return body

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The service answers thousands of recorded requests as it did when they were recorded.
+
+The first chunk is a sample of everything for every day: `pytest tests/recorded -k sample`.
+`record.py` says how to record wanted changes.
+"""
+
+import pytest
+
+from tests.recorded.kept import CHUNKS, Service, first_difference, read, rules_with_cards
+from tests.recorded.words import read_words
+
+_SHOWN = 5
+
+
+@pytest.fixture(scope="module")
+def service() -> Service:
+    return Service()
+
+
+def compare(chunk: int, service: Service) -> None:
+    """Fails with the first differences of a chunk and the numbers of all."""
+    requests = read("requests", chunk)
+    differences = {
+        number: first_difference(kept, now)
+        for number, (request, kept) in enumerate(
+            zip(requests, read("answers", chunk), strict=True), chunk * len(requests)
+        )
+        if kept != (now := service.answer(request))
+    }
+    if differences:
+        shown = [f"request {n}: {text}" for n, text in list(differences.items())[:_SHOWN]]
+        numbers = " ".join(map(str, differences))
+        count = f"{len(differences)} of {len(requests)} answers differ: {numbers}"
+        pytest.fail("\n".join([count, *shown]), pytrace=False)
+
+
+def test_a_sample_of_the_answers_is_as_recorded(service: Service) -> None:
+    compare(0, service)
+
+
+@pytest.mark.parametrize("chunk", range(1, CHUNKS))
+def test_answers_are_as_recorded(chunk: int, service: Service) -> None:
+    compare(chunk, service)
+
+
+def test_every_active_rule_has_a_card_in_the_recorded_answers() -> None:
+    answers = [answer for chunk in range(CHUNKS) for answer in read("answers", chunk)]
+
+    rules = {rule for answer in answers for rule in rules_with_cards(answer)}
+
+    assert set(read_words().active_rules) - rules == set()
