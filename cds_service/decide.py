@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cds_service.knowledge.model.conditions import AllOf
+from cds_service.knowledge.model.conditions import AllOf, Present
 from cds_service.knowledge.model.pack import INDICATORS, PATIENT, Pack
 from cds_service.labs.facts import FactFinders, fact_finders, facts_of, facts_ordered
 from cds_service.labs.frames import Chooser, Frame, by_marker, mark_hemolysed
@@ -248,13 +248,12 @@ def _without_frame(one: CompiledRule, frames: _Frames) -> Decision:
     frame = frames.get(marker, with_preliminary=True)
     if frame is not None:
         return Decision(rule=one.rule, answer="no card", frame=frame, because=IndexPreliminary())
-    missing = (f"{marker}: present",)
     return Decision(
         rule=one.rule,
         answer="not enough data",
         frame=frames.empty(),
         because=NoEligible(marker),
-        missing=missing,
+        missing=(Present(marker),),
     )
 
 

@@ -93,7 +93,8 @@ def _because(decision: Decision) -> str:
     """Why there is no card: the word of the rule, or what would have to be known."""
     if decision.because:
         return decision.because.code
-    return f"missing: {'; '.join(decision.missing)}" if decision.missing else ""
+    missing = "; ".join(leaf.in_words() for leaf in decision.missing)
+    return f"missing: {missing}" if missing else ""
 
 
 def _change(base: Trial, trial: Trial, pack: Pack) -> Given:

@@ -11,6 +11,7 @@ from cds_service.decide import Outcome, chooser_of
 from cds_service.explainers.question import Question, request_for
 from cds_service.explanation.view import Named, View
 from cds_service.hooks.response import Card
+from cds_service.knowledge.model.conditions import markers_of
 from cds_service.knowledge.model.dependencies import inputs_of
 from cds_service.knowledge.model.pack import Indicator, Marker, Measure, Pack, Priority
 from cds_service.labs.frames import Frame, MeasureValue
@@ -209,8 +210,7 @@ def _wanting(outcome: Outcome, question: Question) -> Iterator[Wanting]:
     counted: Counter[str] = Counter()
     for decision in outcome.decisions:
         if decision.answer == "not enough data":
-            subjects = " ".join(one.partition(":")[0] for one in decision.missing)
-            names = {word.strip(",") for word in subjects.split()}
-            counted.update(sorted(names & question.pack.markers.keys() - question.given.keys()))
+            markers = {marker for leaf in decision.missing for marker in markers_of(leaf)}
+            counted.update(sorted(markers - question.given.keys()))
     for name, times in counted.most_common():
         yield Wanting(marker=name, title=question.pack.markers[name].title, rules=times)

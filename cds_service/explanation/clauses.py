@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Conditions as trees of words that a page can lay out."""
 
+from dataclasses import replace
 from typing import Literal
 
 from msgspec import Struct
@@ -15,8 +16,6 @@ from cds_service.knowledge.model.conditions import (
     markers_of,
 )
 from cds_service.knowledge.model.pack import Pack, Reason
-
-_SEVERAL = "any of "
 
 
 class Clause(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -62,20 +61,27 @@ def title_of(name: str, pack: Pack) -> str:
 
 
 def _leaf(leaf: Leaf, pack: Pack) -> Clause:
-    written = leaf.in_words()
-    subject, _, phrase = written.partition(": ")
     markers = markers_of(leaf)
-    if subject.startswith(_SEVERAL):
-        names = subject.removeprefix(_SEVERAL).split(", ")
-        subject = " or ".join(title_of(name, pack) for name in names)
-    else:
-        subject = title_of(subject, pack)
+    names = leaf.markers if isinstance(leaf, Compare) else (leaf.subject,)
+    titled = leaf
     if isinstance(leaf, Compare) and isinstance(leaf.bound, TimesMarker):
-        other = leaf.bound.marker
-        phrase = phrase.replace(other, title_of(other, pack))
-    own = markers[0] if len(markers) == 1 else ""
-    return Clause(kind="is", written=written, subject=_capital(subject), phrase=phrase, marker=own)
+        bound = replace(leaf.bound, marker=title_of(leaf.bound.marker, pack))
+        titled = replace(leaf, bound=bound)
+    return Clause(
+        kind="is",
+        written=leaf.in_words(),
+        subject=capital(" or ".join(title_of(name, pack) for name in names)),
+        phrase=titled.phrase,
+        marker=markers[0] if len(markers) == 1 else "",
+    )
 
 
-def _capital(text: str) -> str:
+def leaf_text(leaf: Leaf, pack: Pack) -> str:
+    """The condition on one line, such as `ALT or AST: above 35 U/L`, with titles for ids."""
+    clause = _leaf(leaf, pack)
+    return f"{clause.subject}: {clause.phrase}"
+
+
+def capital(text: str) -> str:
+    """The text with its first letter as a capital."""
     return text[:1].upper() + text[1:]

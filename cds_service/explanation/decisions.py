@@ -61,8 +61,8 @@ def _decision(decision: Decision, pack: Pack) -> Tree:
         marker=item.marker if item is not None else None,
         trigger=decision.trigger,
         preliminary=decision.preliminary or None,
-        missing=list(decision.missing),
-        unknown=list(decision.unknown),
+        missing=[leaf.in_words() for leaf in decision.missing],
+        unknown=[leaf.subject for leaf in decision.unknown],
         says=list(decision.says),
         orders=[
             _kept(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from cds_service.amounts import rounded
+from cds_service.knowledge.model.conditions import FactIs
 from cds_service.knowledge.model.dependencies import inputs_of, measures_about, reads_of, sources_of
 from cds_service.knowledge.model.pack import Measure, Pack, Rule
 from cds_service.knowledge.reading.card_texts import escape_markdown as escaped
@@ -131,8 +132,8 @@ class Basis:
 
     def _not_known(self, decision: Decision, record: PatientRecord) -> Iterator[str]:
         names = [
-            self.pack.facts[name].title if name in self.pack.facts else name
-            for name in decision.unknown
+            self.pack.facts[leaf.fact].title if isinstance(leaf, FactIs) else _AGE
+            for leaf in decision.unknown
         ]
         if record.patient.born is None and _AGE not in names:
             names.append(_AGE)

@@ -10,7 +10,13 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from cds_service.amounts import Known
-from cds_service.knowledge.model.conditions import AgeCompare, Condition, FactIs, leaves
+from cds_service.knowledge.model.conditions import (
+    AgeCompare,
+    Condition,
+    FactIs,
+    Leaf,
+    leaves,
+)
 from cds_service.knowledge.model.pack import (
     INDICATORS,
     PRIORITIES,
@@ -36,6 +42,8 @@ from cds_service.rules.reasons import (
     ResultSinceIndex,
     WithheldReason,
 )
+
+PersonLeaf: TypeAlias = FactIs | AgeCompare
 
 # The rule's id, and the marker if the rule is about a set-aside result.
 DecisionKey: TypeAlias = tuple[str, str]
@@ -64,8 +72,9 @@ class Withheld:
 class Decision:
     """What became of one rule for one patient.
 
-    `because` says why there is no card; `missing` names what would have to be known for an
-    answer; `unknown` names what was asked in vain while a card was still certain.
+    `because` says why there is no card; `missing` holds the conditions of its `when` that
+    would have to be known for an answer; `unknown` those on facts and age that were asked in vain
+    while a card was still certain, the first on each fact.
     """
 
     rule: Rule
@@ -78,8 +87,8 @@ class Decision:
     orders: tuple[Proposal, ...] = ()
     withheld: tuple[Withheld, ...] = ()
     says: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
+    missing: tuple[Leaf, ...] = ()
+    unknown: tuple[PersonLeaf, ...] = ()
 
     @property
     def shown(self) -> bool:
@@ -118,12 +127,12 @@ class CompiledRule:
 
     rule: Rule
     when: Test
-    leaves: tuple[tuple[Test, str], ...]  # of `when`, each with its words
+    leaves: tuple[tuple[Test, Leaf], ...]  # of `when`
     unless: tuple[tuple[Test, PackReason], ...]
     urgencies: tuple[tuple[Test, Indicator], ...]
     also: tuple[tuple[Test, str], ...]
     suggestions: tuple[CompiledSuggestion, ...]
-    side_facts: tuple[tuple[Test, str], ...] = field(default=())
+    side_facts: tuple[tuple[Test, PersonLeaf], ...] = field(default=())
 
 
 def compile_rule(rule: Rule, pack: Pack) -> CompiledRule:
@@ -131,7 +140,7 @@ def compile_rule(rule: Rule, pack: Pack) -> CompiledRule:
     return CompiledRule(
         rule=rule,
         when=compiled(rule.when),
-        leaves=tuple((compiled(leaf), leaf.in_words()) for leaf in leaves(rule.when)),
+        leaves=tuple((compiled(leaf), leaf) for leaf in leaves(rule.when)),
         unless=compiled_reasons(rule.unless),
         urgencies=tuple((compiled(one.when), one.indicator) for one in rule.urgencies),
         also=tuple((compiled(when), word) for word, when in rule.also_say.items()),
@@ -153,7 +162,7 @@ def compile_rule(rule: Rule, pack: Pack) -> CompiledRule:
     )
 
 
-def _side_facts(rule: Rule) -> Iterator[tuple[Test, str]]:
+def _side_facts(rule: Rule) -> Iterator[tuple[Test, PersonLeaf]]:
     """Facts and age that may change the card although `when` does not rest on them."""
     conditions: list[Condition] = [reason.when for reason in rule.unless]
     conditions.extend(urgency.when for urgency in rule.urgencies)
@@ -166,10 +175,9 @@ def _side_facts(rule: Rule) -> Iterator[tuple[Test, str]]:
     seen: set[str] = set()
     for condition in conditions:
         for leaf in leaves(condition):
-            subject = leaf.fact if isinstance(leaf, FactIs) else "age"
-            if isinstance(leaf, FactIs | AgeCompare) and subject not in seen:
-                seen.add(subject)
-                yield compiled(leaf), subject
+            if isinstance(leaf, FactIs | AgeCompare) and leaf.subject not in seen:
+                seen.add(leaf.subject)
+                yield compiled(leaf), leaf
 
 
 def answer(
@@ -179,7 +187,7 @@ def answer(
     rule = compiled_rule.rule
     known = compiled_rule.when(frame)
     if known is None:
-        missing = tuple(words for test, words in compiled_rule.leaves if test(frame) is None)
+        missing = tuple(leaf for test, leaf in compiled_rule.leaves if test(frame) is None)
         return Decision(rule=rule, answer="not enough data", frame=frame, missing=missing)
     if known is False:
         return Decision(rule=rule, answer="no card", frame=frame, because=ConditionNotMet())
@@ -199,7 +207,7 @@ def answer(
         orders=orders,
         withheld=withheld,
         says=tuple(word for test, word in compiled_rule.also if test(frame) is True),
-        unknown=tuple(name for test, name in compiled_rule.side_facts if test(frame) is None),
+        unknown=tuple(leaf for test, leaf in compiled_rule.side_facts if test(frame) is None),
     )
 
 

@@ -11,7 +11,7 @@ from datetime import tzinfo
 from typing import Literal, TypeAlias, get_args
 
 from cds_service.decide import Outcome
-from cds_service.explanation.clauses import title_of
+from cds_service.explanation.clauses import capital, leaf_text, title_of
 from cds_service.explanation.view import Named, View
 from cds_service.intake.reasons import REASONS
 from cds_service.knowledge.model.pack import Indicator, Pack
@@ -120,8 +120,8 @@ def _why(decision: Decision, pack: Pack, zone: tzinfo) -> Why:
         on=_on(decision, pack, zone),
         because=reason_text(decision.because) if decision.because and not by else "",
         instead=Named(id=by, title=pack.rules[by].title) if by else None,
-        missing=tuple(_in_words(one, pack) for one in decision.missing),
-        unknown=tuple(_in_words(one, pack) for one in decision.unknown),
+        missing=tuple(leaf_text(leaf, pack) for leaf in decision.missing),
+        unknown=tuple(capital(title_of(leaf.subject, pack)) for leaf in decision.unknown),
         orders=tuple(
             Proposed(
                 title=pack.orders[one.order].title,
@@ -197,13 +197,6 @@ def _because(reason: WithheldReason, pack: Pack) -> str:
     """Why an order is not offered; the card that offers it instead is named by its title."""
     text = reason_text(reason)
     return f"{text}: {pack.rules[reason.rule].title}" if isinstance(reason, Offered) else text
-
-
-def _in_words(phrase: str, pack: Pack) -> str:
-    """A phrase of a rule with its subject as people call it."""
-    subject, colon, rest = phrase.partition(": ")
-    titled = title_of(subject, pack)
-    return f"{titled[:1].upper()}{titled[1:]}{colon}{rest}"
 
 
 def _said(word: str) -> str:

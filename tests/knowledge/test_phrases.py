@@ -76,8 +76,7 @@ def as_data(condition: Condition) -> Data:
         case AnyOf(parts=parts):
             return {"any": [as_data(part) for part in parts]}
         case leaf:
-            subject, phrase = leaf.in_words().split(": ", maxsplit=1)
-            return {subject: phrase}
+            return {leaf.subject: leaf.phrase}
 
 
 numbers = st.decimals(0, 9999, allow_nan=False, places=2).map(lambda n: f"{n:f}")

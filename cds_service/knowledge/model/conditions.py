@@ -6,6 +6,7 @@ and `in_words` turns it back into a sentence that a clinician can check.
 A condition is true, false or not known (`None`); missing data never reads as "no".
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, TypeAlias
@@ -69,8 +70,40 @@ class TimesMarker:
 Bound: TypeAlias = Number | TimesLimit | TimesMarker
 
 
+class _Leaf:
+    """A condition without parts: something, and what has to be so of it."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def subject(self) -> str:
+        """What the condition is about, as written in rules."""
+
+    @property
+    @abstractmethod
+    def phrase(self) -> str:
+        """What has to be so of the subject, as written in rules."""
+
+    def in_words(self) -> str:
+        """Return the condition as written in rules, for example `alt: at least 3 x upper limit`."""
+        return f"{self.subject}: {self.phrase}"
+
+
 @dataclass(frozen=True, slots=True)
-class Compare:
+class _OfMarker(_Leaf):
+    """A condition on one marker."""
+
+    marker: str
+
+    @property
+    def subject(self) -> str:
+        """The id of the marker."""
+        return self.marker
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(_Leaf):
     """Any of these markers (each against its own limit) stands in this relation to the bound."""
 
     markers: tuple[str, ...]
@@ -78,159 +111,197 @@ class Compare:
     bound: Bound
     earlier: Earlier | None = None
 
-    def in_words(self) -> str:
-        """Return for example `any of alt, ast: at least 3 x upper limit`."""
-        who = self.markers[0] if len(self.markers) == 1 else "any of " + ", ".join(self.markers)
+    @property
+    def subject(self) -> str:
+        """The id of the marker, or `any of alt, ast`."""
+        return self.markers[0] if len(self.markers) == 1 else "any of " + ", ".join(self.markers)
+
+    @property
+    def phrase(self) -> str:
+        """For example `at least 3 x upper limit`."""
         when = f" {self.earlier.in_words()}" if self.earlier else ""
-        return f"{who}: {self.relation} {self.bound.in_words()}{when}"
+        return f"{self.relation} {self.bound.in_words()}{when}"
 
 
 @dataclass(frozen=True, slots=True)
-class MeasureCompare:
+class MeasureCompare(_Leaf):
     """A measure stands in this relation to a number without unit."""
 
     measure: str
     relation: Relation
     bound: Number
 
-    def in_words(self) -> str:
-        """Return for example `r-factor: at least 5`."""
-        return f"{self.measure}: {self.relation} {self.bound.in_words()}"
+    @property
+    def subject(self) -> str:
+        """The id of the measure."""
+        return self.measure
+
+    @property
+    def phrase(self) -> str:
+        """For example `at least 5`."""
+        return f"{self.relation} {self.bound.in_words()}"
 
 
 @dataclass(frozen=True, slots=True)
-class AgeCompare:
+class AgeCompare(_Leaf):
     """The age in completed months; only `below` and `at least` exist, so no end is in doubt."""
 
     relation: Literal["below", "at least"]
     months: int
     written: str
 
-    def in_words(self) -> str:
-        """Return for example `age: below 18 years`."""
-        return f"age: {self.relation} {self.written}"
+    @property
+    def subject(self) -> str:
+        """`age`."""
+        return "age"
+
+    @property
+    def phrase(self) -> str:
+        """For example `below 18 years`."""
+        return f"{self.relation} {self.written}"
 
 
 @dataclass(frozen=True, slots=True)
-class SexIs:
+class SexIs(_Leaf):
     """The patient's sex is one of these; `unknown` stands for missing, other or unknown."""
 
     sexes: tuple[Sex, ...]
 
-    def in_words(self) -> str:
-        """Return for example `sex: male or unknown`."""
-        return "sex: " + " or ".join(self.sexes)
+    @property
+    def subject(self) -> str:
+        """`sex`."""
+        return "sex"
+
+    @property
+    def phrase(self) -> str:
+        """For example `male or unknown`."""
+        return " or ".join(self.sexes)
 
 
 @dataclass(frozen=True, slots=True)
-class FactIs:
+class FactIs(_Leaf):
     """A fact is known to be so (`yes`) or known not to be so (`no`)."""
 
     fact: str
     answer: bool
     or_unknown: bool = False
 
-    def in_words(self) -> str:
-        """Return for example `on-dialysis: yes` or `on-dialysis: no or not known`."""
+    @property
+    def subject(self) -> str:
+        """The id of the fact."""
+        return self.fact
+
+    @property
+    def phrase(self) -> str:
+        """For example `yes` or `no or not known`."""
         word = "yes" if self.answer else "no"
-        return f"{self.fact}: {word}" + (" or not known" if self.or_unknown else "")
+        return word + (" or not known" if self.or_unknown else "")
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
+class Present(_OfMarker):
     """A usable result of the marker lies in its window, or came after the index."""
 
-    marker: str
     since_index: bool = False
 
-    def in_words(self) -> str:
-        """Return for example `inr: present since the index`."""
-        return f"{self.marker}: present" + (" since the index" if self.since_index else "")
+    @property
+    def phrase(self) -> str:
+        """For example `present since the index`."""
+        return "present" + (" since the index" if self.since_index else "")
 
 
 @dataclass(frozen=True, slots=True)
-class IsExact:
+class IsExact(_OfMarker):
     """The result is one number, without a comparator."""
 
-    marker: str
-
-    def in_words(self) -> str:
-        """Return for example `alt: an exact value`."""
-        return f"{self.marker}: an exact value"
+    @property
+    def phrase(self) -> str:
+        """For example `an exact value`."""
+        return "an exact value"
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredWith:
+class MeasuredWith(_OfMarker):
     """The code of the result names this method."""
 
-    marker: str
     method: str
 
-    def in_words(self) -> str:
-        """Return for example `alt: measured with P5P`."""
-        return f"{self.marker}: measured {self.method}"
+    @property
+    def phrase(self) -> str:
+        """For example `measured with P5P`."""
+        return f"measured {self.method}"
 
 
 @dataclass(frozen=True, slots=True)
-class OtherMethod:
+class OtherMethod(_OfMarker):
     """One of the result and its previous test was measured with `method`, the other was not."""
 
-    marker: str
     method: str
 
-    def in_words(self) -> str:
-        """Return for example `alt: measured with P5P unlike the previous test`."""
-        return f"{self.marker}: measured {self.method} unlike the previous test"
+    @property
+    def phrase(self) -> str:
+        """For example `measured with P5P unlike the previous test`."""
+        return f"measured {self.method} unlike the previous test"
 
 
 @dataclass(frozen=True, slots=True)
-class TestedBefore:
+class TestedBefore(_OfMarker):
     """There is a previous test at this distance."""
 
-    marker: str
     earlier: Earlier
 
-    def in_words(self) -> str:
-        """Return for example `alt: tested before 1 to 365 days earlier`."""
-        return (
-            f"{self.marker}: tested before "
-            f"{self.earlier.least_days} to {self.earlier.most_days} days earlier"
-        )
+    @property
+    def phrase(self) -> str:
+        """For example `tested before 1 to 365 days earlier`."""
+        earlier = self.earlier
+        return f"tested before {earlier.least_days} to {earlier.most_days} days earlier"
 
 
 @dataclass(frozen=True, slots=True)
-class NoLimit:
+class NoLimit(_OfMarker):
     """The result is there, but no such limit could be found for it."""
 
-    marker: str
     limit: LimitKind
 
-    def in_words(self) -> str:
-        """Return for example `alp: has no upper limit`."""
-        return f"{self.marker}: has no {self.limit}"
+    @property
+    def phrase(self) -> str:
+        """For example `has no upper limit`."""
+        return f"has no {self.limit}"
 
 
 @dataclass(frozen=True, slots=True)
-class SetAsideBecause:
+class SetAsideBecause(_Leaf):
     """The result that the rule is about was set aside for this reason."""
 
     reason: str
 
-    def in_words(self) -> str:
-        """Return for example `any marker: set aside because unit-missing`."""
-        return f"any marker: set aside because {self.reason}"
+    @property
+    def subject(self) -> str:
+        """`any marker`."""
+        return "any marker"
+
+    @property
+    def phrase(self) -> str:
+        """For example `set aside because unit-missing`."""
+        return f"set aside because {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
-class Ordering:
+class Ordering(_Leaf):
     """Something that is being ordered now: an order of the pack, or medicines of a fact."""
 
     what: str
     without: str | None = None
 
-    def in_words(self) -> str:
-        """Return for example `ordering: repeat-alt without liver-panel`."""
-        return f"ordering: {self.what}" + (f" without {self.without}" if self.without else "")
+    @property
+    def subject(self) -> str:
+        """`ordering`."""
+        return "ordering"
+
+    @property
+    def phrase(self) -> str:
+        """For example `repeat-alt without liver-panel`."""
+        return self.what + (f" without {self.without}" if self.without else "")
 
 
 @dataclass(frozen=True, slots=True)
