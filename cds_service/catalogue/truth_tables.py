@@ -7,6 +7,7 @@ rule does not give.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import groupby
 
 from cds_service.decide import Program
 from cds_service.explanation.clauses import title_of
@@ -15,6 +16,7 @@ from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.reading.folder import PackFiles
 from cds_service.rules.answer import Decision
 from cds_service.sourcefile.document import Data
+from cds_service.trials.cases import CaseChange
 from cds_service.trials.expectations import complaints, decision_on, in_words
 from cds_service.trials.run import Trial, outcome_of, read_trials
 
@@ -51,35 +53,22 @@ def truth_tables(rule: str, files: PackFiles, program: Program) -> tuple[Table, 
     path = f"rules/{rule}.yaml"
     own = replace(files, documents={path: files.documents[path]})
     trials, _ = read_trials(own, program.pack)
-    tables: list[Table] = []
-    base: Trial | None = None
-    for trial in trials:
-        if base is None or not trial.case.title.startswith(f"{base.case.title}, but "):
-            base = trial
-            tables.append(_table(trial, program))
-        else:
-            row = _row(trial, program, _change(base, trial, program.pack))
-            tables[-1] = _with_row(tables[-1], row)
-    return tuple(tables)
-
-
-def _table(trial: Trial, program: Program) -> Table:
-    return Table(
-        title=trial.case.title,
-        given=tuple(_given(trial.case.given, program.pack)),
-        rows=(_row(trial, program, None),),
+    return tuple(
+        Table(
+            title=base.title,
+            given=tuple(_given(base.given, program.pack)),
+            rows=tuple(_row(trial, program) for trial in group),
+        )
+        for base, group in groupby(trials, key=lambda trial: trial.case.base)
     )
 
 
-def _with_row(table: Table, row: Row) -> Table:
-    return Table(title=table.title, given=table.given, rows=(*table.rows, row))
-
-
-def _row(trial: Trial, program: Program, change: Given | None) -> Row:
+def _row(trial: Trial, program: Program) -> Row:
     outcome = outcome_of(trial, program)
     decision = decision_on(outcome, trial.case.about)
+    change = trial.case.change
     return Row(
-        change=change,
+        change=None if change is None else _changed(change, program.pack),
         expected=tuple(_expected(trial.case.expect)),
         answer=decision.answer,
         indicator=decision.indicator if decision.shown else "",
@@ -97,14 +86,10 @@ def _because(decision: Decision) -> str:
     return f"missing: {missing}" if missing else ""
 
 
-def _change(base: Trial, trial: Trial, pack: Pack) -> Given:
-    changed = {
-        subject: words
-        for subject, words in trial.case.given.items()
-        if base.case.given.get(subject) != words
-    }
-    found = next(_given(changed, pack), None)
-    return found or Given(subject="", words="nothing changed")
+def _changed(change: CaseChange, pack: Pack) -> Given:
+    if change.base.given.get(change.subject) == change.value:
+        return Given(subject="", words="nothing changed")
+    return next(_given({change.subject: change.value}, pack))
 
 
 def _given(given: Mapping[str, Data], pack: Pack) -> Iterator[Given]:

@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cds_service.knowledge.reading.folder import PackFiles
 from cds_service.sourcefile.diagnostics import Mark, Problem
@@ -15,8 +15,20 @@ ARROW = " -> "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaseChange:
+    """What a `but` line changes in the case that it stands under."""
+
+    base: "Case"
+    subject: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One worked example: the file and thing it is about, and each thing it expects."""
+    """One worked example: the file and thing it is about, and each thing it expects.
+
+    The case of a `but` line has a `change`; its `given` is that of the base with the change made.
+    """
 
     path: str  # inside the pack, such as rules/alt-very-low.yaml
     about: str  # the id of the rule, marker, measure, fact or order; empty for the pack
@@ -24,6 +36,12 @@ class Case:
     given: Mapping[str, Data]
     expect: tuple[tuple[str, Data], ...]  # (word, value); a bare word has an empty value
     mark: Mark
+    change: CaseChange | None = None
+
+    @property
+    def base(self) -> "Case":
+        """The case that this one changes; one without a change is its own base."""
+        return self if self.change is None else self.change.base
 
 
 def read_cases(files: PackFiles) -> tuple[list[Case], list[Problem]]:
@@ -63,24 +81,17 @@ def _case(
         return
     expect = _expectations(data.get("expect", ""))
     mark = document.mark((*where, "expect"))
+    base = Case(path=path, about=about, title=title, given=given, expect=expect, mark=mark)
     if expect:
-        yield Case(path=path, about=about, title=title, given=given, expect=expect, mark=mark)
+        yield base
     else:
         yield Problem("K604", mark, "the case expects nothing", "write what must be so")
     changes = data.get("but", [])
     for n, change in enumerate(changes if isinstance(changes, list) else []):
-        yield _but(document, path, about, title, given, change, (*where, "but", n))
+        yield _but(document, base, change, (*where, "but", n))
 
 
-def _but(
-    document: Document,
-    path: str,
-    about: str,
-    title: str,
-    given: Mapping[str, Data],
-    change: Data,
-    where: Where,
-) -> Case | Problem:
+def _but(document: Document, base: Case, change: Data, where: Where) -> Case | Problem:
     """The same patient with one thing changed: `subject: words -> expectation`."""
     mark = document.mark(where)
     help_text = "write: - SUBJECT: VALUE -> EXPECTATION"
@@ -89,15 +100,15 @@ def _but(
     ((subject, words),) = change.items()
     if not isinstance(words, str) or ARROW not in words:
         return Problem("K604", mark, "a 'but' line needs ' -> ' and what is expected", help_text)
-    value, expected = words.rsplit(ARROW, 1)
-    changed = {**given, subject: value.strip()}
-    return Case(
-        path=path,
-        about=about,
-        title=f"{title}, but {subject}: {value.strip()}",
-        given=changed,
+    before, expected = words.rsplit(ARROW, 1)
+    value = before.strip()
+    return replace(
+        base,
+        title=f"{base.title}, but {subject}: {value}",
+        given={**base.given, subject: value},
         expect=_expectations(expected.strip()),
         mark=mark,
+        change=CaseChange(base=base, subject=str(subject), value=value),
     )
 
 
