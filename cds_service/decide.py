@@ -23,11 +23,9 @@ from cds_service.rules.answer import (
     DecisionKey,
     answer,
     compile_rule,
-    compiled_reasons,
-    first_reason,
 )
 from cds_service.rules.contest import apply_precedence, deduplicate_orders, suppress_overridden
-from cds_service.rules.evaluate import Test
+from cds_service.rules.evaluate import Test, compiled_reasons, first_reason
 from cds_service.rules.measures import CompiledMeasure, compile_measure, with_measures
 from cds_service.rules.reasons import (
     ConditionNotMet,

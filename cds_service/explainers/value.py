@@ -196,7 +196,7 @@ def _measures(frames: list[Frame], question: Question) -> Iterator[Computed]:
             called = value.called or ""
             yield Computed(id=name, title=measure.title, value=number, called=called)
         elif value.because and _is_asked(measure, question):
-            because = value.because.replace("-", " ").replace(":", ": ")
+            because = reason_text(value.because)
             yield Computed(id=name, title=measure.title, because=because)
 
 

@@ -125,7 +125,7 @@ def _frame(frame: Frame, pack: Pack) -> Tree:
             for name, found in frame.measures.items()
             if found.value is not None or found.because is not None
         ],
-        notUsed=[{"marker": name, "because": why} for name, why in frame.not_used.items()],
+        notUsed=[{"marker": name, "because": why.code} for name, why in frame.not_used.items()],
         newerThanIndex=sorted(frame.later),
     )
 
@@ -173,7 +173,7 @@ def _measure(name: str, found: MeasureValue, pack: Pack) -> Tree:
         title=pack.measures[name].title,
         value=None if found.value is None else _number(found.value),
         called=found.called,
-        because=found.because,
+        because=_code(found.because),
     )
 
 

@@ -16,8 +16,7 @@ from cds_service.labs.facts import FactAnswer
 from cds_service.labs.limits import Limit, limit_of
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, SetAside
-
-HEMOLYSED = "hemolyzed-specimen"
+from cds_service.labs.reasons import Hemolyzed, MeasureReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class MeasureValue:
     """A measure: its exact value, or the reason why it is withheld (neither: inputs missing)."""
 
     value: Fraction | None = None
-    because: str | None = None
+    because: MeasureReason | None = None
     called: str | None = None
 
 
@@ -50,7 +49,7 @@ class Frame:
     ordering: frozenset[str]
     readings: Mapping[str, Reading] = field(default_factory=dict)
     later: frozenset[str] = frozenset()  # markers with a result strictly after the index
-    not_used: Mapping[str, str] = field(default_factory=dict)  # marker -> reason
+    not_used: Mapping[str, Hemolyzed] = field(default_factory=dict)  # by marker
     measures: Mapping[str, MeasureValue] = field(default_factory=dict)
     set_aside: SetAside | None = None
 
@@ -92,7 +91,7 @@ class Chooser:
         if index is None:
             return None
         readings: dict[str, Reading] = {}
-        not_used: dict[str, str] = {}
+        not_used: dict[str, Hemolyzed] = {}
         later: set[str] = set()
         for name, results in self.by_marker.items():
             marker = self.pack.markers[name]
@@ -107,7 +106,7 @@ class Chooser:
             if chosen is not None:
                 readings[name] = self._paired_reading(marker, chosen)
             elif self._paired(marker, usable, index.time) is not None:
-                not_used[name] = HEMOLYSED
+                not_used[name] = Hemolyzed()
         return Frame(
             index=index_marker,
             person=self.person,

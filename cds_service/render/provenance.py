@@ -79,7 +79,7 @@ class Basis:
                 yield self._result(name, frame.readings[name])
             elif name in frame.not_used:
                 title = escaped(self.pack.markers[name].title)
-                yield f"**{title}** was not used: {in_words(frame.not_used[name])}"
+                yield f"**{title}** was not used: {escaped(reason_text(frame.not_used[name]))}"
 
     def _result(self, name: str, reading: Reading) -> str:
         marker, result, upper = self.pack.markers[name], reading.result, reading.upper

@@ -4,7 +4,7 @@
 A rule answers on its own here; what cards do to each other is `rules.contest`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -22,18 +22,16 @@ from cds_service.knowledge.model.pack import (
     PRIORITIES,
     Answer,
     Indicator,
-    NotComputed,
     Order,
     Pack,
     Priority,
-    Reason,
     Rule,
     Suggestion,
 )
 from cds_service.labs.frames import Frame
 from cds_service.labs.patient_record import PatientRecord
 from cds_service.labs.reasons import PackReason
-from cds_service.rules.evaluate import Test, compiled, met_by
+from cds_service.rules.evaluate import Test, compiled, compiled_reasons, first_reason, met_by
 from cds_service.rules.reasons import (
     AlreadyOrdered,
     ConditionNotMet,
@@ -209,18 +207,6 @@ def answer(
         says=tuple(word for test, word in compiled_rule.also if test(frame) is True),
         unknown=tuple(leaf for test, leaf in compiled_rule.side_facts if test(frame) is None),
     )
-
-
-def compiled_reasons(
-    reasons: Iterable[Reason | NotComputed],
-) -> tuple[tuple[Test, PackReason], ...]:
-    """The reasons of a pack with their conditions as functions, in the same order."""
-    return tuple((compiled(reason.when), PackReason(reason.because)) for reason in reasons)
-
-
-def first_reason(reasons: Iterable[tuple[Test, PackReason]], frame: Frame) -> PackReason | None:
-    """The first reason whose condition is known to hold."""
-    return next((because for test, because in reasons if test(frame) is True), None)
 
 
 def _indicator(compiled_rule: CompiledRule, frame: Frame) -> Indicator:

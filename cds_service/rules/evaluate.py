@@ -5,7 +5,7 @@ A condition is compiled once, when the pack is loaded; equal conditions share on
 Missing data gives `None`, never `False`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from fractions import Fraction
 from functools import cache
@@ -34,9 +34,11 @@ from cds_service.knowledge.model.conditions import (
     TestedBefore,
     TimesLimit,
 )
+from cds_service.knowledge.model.pack import NotComputed, Reason
 from cds_service.labs.frames import Frame, Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient import age_is
+from cds_service.labs.reasons import PackReason
 
 Test: TypeAlias = Callable[[Frame], Known]
 
@@ -55,6 +57,18 @@ def compiled(condition: Condition) -> Test:
             return _compare(condition, markers[0])
         case _:
             return _leaf(condition)
+
+
+def compiled_reasons(
+    reasons: Iterable[Reason | NotComputed],
+) -> tuple[tuple[Test, PackReason], ...]:
+    """The reasons of a pack with their conditions as functions, in the same order."""
+    return tuple((compiled(reason.when), PackReason(reason.because)) for reason in reasons)
+
+
+def first_reason(reasons: Iterable[tuple[Test, PackReason]], frame: Frame) -> PackReason | None:
+    """The first reason whose condition is known to hold."""
+    return next((because for test, because in reasons if test(frame) is True), None)
 
 
 def met_by(condition: Condition, frame: Frame) -> str | None:

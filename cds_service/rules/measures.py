@@ -9,10 +9,10 @@ from cds_service.amounts import compare, exactly
 from cds_service.knowledge.model.formulas import Input
 from cds_service.knowledge.model.pack import Measure
 from cds_service.labs.frames import Frame, MeasureValue
-from cds_service.rules.evaluate import Test, compiled
+from cds_service.labs.reasons import HasComparator, PackReason
+from cds_service.rules.evaluate import Test, compiled_reasons, first_reason
 
 _AGE = "age"
-COMPARATOR = "not-applicable:comparator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class CompiledMeasure:
 
     measure: Measure
     needed: frozenset[str]
-    not_computed: tuple[tuple[Test, str], ...]
+    not_computed: tuple[tuple[Test, PackReason], ...]
 
 
 def compile_measure(measure: Measure) -> CompiledMeasure:
@@ -29,7 +29,7 @@ def compile_measure(measure: Measure) -> CompiledMeasure:
     return CompiledMeasure(
         measure=measure,
         needed=frozenset(one.marker for one in measure.formula.inputs if one.marker != _AGE),
-        not_computed=tuple((compiled(one.when), one.because) for one in measure.not_computed),
+        not_computed=compiled_reasons(measure.not_computed),
     )
 
 
@@ -51,11 +51,11 @@ def _value(compiled_measure: CompiledMeasure, frame: Frame) -> MeasureValue:
         for item in measure.formula.inputs
     ):
         return MeasureValue()
-    for test, because in compiled_measure.not_computed:
-        if test(frame) is True:
-            return MeasureValue(because=because)
+    because = first_reason(compiled_measure.not_computed, frame)
+    if because is not None:
+        return MeasureValue(because=because)
     if any(_is_range(item, frame) for item in measure.formula.inputs):
-        return MeasureValue(because=COMPARATOR)
+        return MeasureValue(because=HasComparator())
     value = measure.formula.value(lambda item: _read(item, frame))
     if value is None:
         return MeasureValue()

@@ -258,17 +258,17 @@ def _of_measure(measure_id: str, word: str, program: Program, outcome: Outcome) 
     value = None
     if frame is not None:
         value = with_measures(frame, program.measures).measures.get(measure_id)
+    because = value.because.code if value and value.because else None
     if match := re.fullmatch(r"not computed(?: because (\S+))?", word):
         if value is not None and value.value is not None:
             return f"expected {word}, got {rounded(value.value, measure.decimals)}"
-        because = value.because if value else None
         return None if because == match[1] else f"expected {word}, got because {because}"
     match = re.fullmatch(r"(-?[0-9.]+)(?: (\S+))?", word)
     if match is None:
         message = f"cannot read the expectation '{word}'"
         raise WordError(message)
     if value is None or value.value is None:
-        return f"expected {word}, got nothing ({value.because if value else 'no index'})"
+        return f"expected {word}, got nothing ({because if value else 'no index'})"
     found = rounded(value.value, len(match[1].partition(".")[2]))
     called = f" {value.called}" if value.called and match[2] else ""
     return None if f"{found}{called}" == word else f"expected {word}, got {found}{called}"

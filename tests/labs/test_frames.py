@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from cds_service.knowledge.model.pack import Pack, Pairing
-from cds_service.labs.frames import HEMOLYSED, by_marker
+from cds_service.labs.frames import by_marker
 from cds_service.labs.patient_record import LabResult
+from cds_service.labs.reasons import Hemolyzed
 from tests.knowledge.letters import letters
 from tests.labs.patients import (
     ALPHA,
@@ -169,7 +170,7 @@ def test_an_intact_specimen_is_preferred_to_a_nearer_hemolysed_one() -> None:
     assert preferred.readings["beta"].result == intact
     assert preferred.not_used == {}
     assert "beta" not in alone.readings
-    assert alone.not_used == {"beta": HEMOLYSED}
+    assert alone.not_used == {"beta": Hemolyzed()}
     assert allowed.readings["beta"].result == spoiled
 
 

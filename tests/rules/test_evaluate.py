@@ -34,6 +34,7 @@ from cds_service.labs.facts import FactAnswer
 from cds_service.labs.frames import Frame, MeasureValue
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, SetAside
+from cds_service.labs.reasons import PackReason
 from cds_service.rules.evaluate import compiled, met_by
 from tests.labs.patients import framed, hours, record, result
 
@@ -203,7 +204,7 @@ def test_a_fact_is_yes_no_or_not_known(
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(None, None), (MeasureValue(), None), (MeasureValue(because="x"), None)]
+    [(None, None), (MeasureValue(), None), (MeasureValue(because=PackReason("x")), None)]
     + [(MeasureValue(value=Fraction(5)), False), (MeasureValue(value=Fraction(51, 10)), True)],
 )
 def test_a_measure_without_a_value_is_not_known(

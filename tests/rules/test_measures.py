@@ -10,9 +10,10 @@ import pytest
 from cds_service.knowledge.model.conditions import Compare, Number
 from cds_service.knowledge.model.formulas import read_formula
 from cds_service.knowledge.model.pack import Measure, NotComputed, Reading
-from cds_service.labs.frames import HEMOLYSED, MeasureValue
+from cds_service.labs.frames import MeasureValue
 from cds_service.labs.patient_record import LabResult, Patient
-from cds_service.rules.measures import COMPARATOR, compile_measure, with_measures
+from cds_service.labs.reasons import HasComparator, Hemolyzed, PackReason
+from cds_service.rules.measures import compile_measure, with_measures
 from tests.knowledge.letters import letters
 from tests.labs.patients import chooser, framed, hours, record, result
 
@@ -74,15 +75,15 @@ def test_a_measure_without_its_inputs_has_neither_value_nor_reason(
 def test_a_comparator_anywhere_withholds_a_measure(
     formula: str, results: Sequence[LabResult]
 ) -> None:
-    assert value(measure(formula), *results) == MeasureValue(because=COMPARATOR)
+    assert value(measure(formula), *results) == MeasureValue(because=HasComparator())
 
 
 def test_a_hemolysed_input_that_is_not_used_is_the_reason() -> None:
-    frame = replace(framed(result("30")), not_used={"beta": HEMOLYSED, "gamma": "other"})
+    frame = replace(framed(result("30")), not_used={"gamma": Hemolyzed(), "beta": Hemolyzed()})
 
     found = with_measures(frame, [compile_measure(RATIO)]).measures[RATIO.id]
 
-    assert found == MeasureValue(because=HEMOLYSED)
+    assert found == MeasureValue(because=Hemolyzed())
 
 
 def test_the_first_reason_that_is_known_to_hold_withholds_a_measure() -> None:
@@ -94,9 +95,9 @@ def test_the_first_reason_that_is_known_to_hold_withholds_a_measure() -> None:
         "alpha / beta", not_computed=(beta("9", "nine"), beta("1", "one"), beta("0", "zero"))
     )
 
-    assert value(of, result("30"), BETA) == MeasureValue(because="one")
+    assert value(of, result("30"), BETA) == MeasureValue(because=PackReason("one"))
     assert value(of, result("30"), result("9", "beta", comparator="<")) == MeasureValue(
-        because=COMPARATOR
+        because=HasComparator()
     )
 
 
