@@ -8,13 +8,15 @@ Services of tests keep their state in a folder of the run, never in that of the 
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 import structlog
+
+from tests import process_guard
 
 if TYPE_CHECKING:
     from tests.store.postgres import Postgres
@@ -33,6 +35,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 hypothesis.settings.register_profile(
     "house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
+# `./test fast` asks for this one.
+hypothesis.settings.register_profile(
+    "fast", hypothesis.settings.get_profile("house"), max_examples=10
+)
 hypothesis.settings.load_profile("house")
 
 
@@ -40,8 +46,23 @@ def pytest_configure(config: pytest.Config) -> None:
     state = tempfile.TemporaryDirectory(prefix="cds-state-", ignore_cleanup_errors=True)
     config.add_cleanup(state.cleanup)
     os.environ["XDG_STATE_HOME"] = state.name
+    config.add_cleanup(process_guard.watch())
     # A log line of one test's server is no part of what another test's command prints.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    process_guard.add_markers(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    process_guard.run_by(item)
+    try:
+        return (yield)
+    finally:
+        process_guard.run_by(None)
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +84,7 @@ def postgres_url(postgres: "Postgres") -> str:
     return url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.database)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database with our tables and nothing in them."""
     if request.param == "sqlite":

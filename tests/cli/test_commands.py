@@ -151,6 +151,7 @@ def test_an_unknown_rule_is_wrong_use_with_the_nearest_name() -> None:
     assert "alt-very-low" in shown.stderr
 
 
+@pytest.mark.server
 def test_a_wrong_setting_stops_the_start_with_its_name() -> None:
     shown = run("serve", CDS_PROT="8000")
 
@@ -159,6 +160,7 @@ def test_a_wrong_setting_stops_the_start_with_its_name() -> None:
     assert "CDS_PORT" in shown.stderr
 
 
+@pytest.mark.server
 def test_the_service_does_not_listen_to_others_without_clients() -> None:
     assert run("serve", "--host", "192.0.2.1").returncode == 2
 
@@ -224,6 +226,7 @@ def demonstration(port: int) -> Iterator[subprocess.Popen[str]]:
         process.wait(timeout=60)
 
 
+@pytest.mark.server
 def test_the_demonstration_shows_the_card_and_keeps_serving(
     demonstration: subprocess.Popen[str], port: int
 ) -> None:

@@ -29,6 +29,8 @@ from tests.conformance.server import (
 from tests.web.bridged import Channel, bridge_of, scope_of
 from tests.web.calls import ALT, app, call, client, founding, observation
 
+pytestmark = pytest.mark.server
+
 BODY = 200_000
 BODIES = 1_000_000
 REQUESTS = 30

@@ -10,6 +10,8 @@ import pytest
 
 from tests.conformance.server import CLOSE, HEAD, SERVICE, say, serving, status
 
+pytestmark = pytest.mark.server
+
 
 def get(address: str, host: str = "localhost") -> bytes:
     return f"GET {address} HTTP/1.1\r\nHost: {host}\r\n{CLOSE}\r\n".encode()

@@ -19,6 +19,8 @@ from cds_service.settings import Settings
 from cds_service.web.access.open_mode import refuse_unsafe
 from tests.conformance.server import say, serving
 
+pytestmark = pytest.mark.server
+
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
     """A certificate for this machine, and its key."""

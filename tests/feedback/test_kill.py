@@ -8,6 +8,8 @@ import pytest
 
 from tests.feedback import killing
 
+pytestmark = pytest.mark.server
+
 
 def test_nothing_that_was_acknowledged_is_lost(database: str, pytestconfig: pytest.Config) -> None:
     posts: int = pytestconfig.getoption("--kill-posts")

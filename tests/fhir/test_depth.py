@@ -44,6 +44,7 @@ def test_any_bytes_are_answered(text: bytes) -> None:
     assert is_deeper(text, 1) in {True, False}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [

@@ -31,6 +31,8 @@ from tests.web.calls import (
     without,
 )
 
+pytestmark = pytest.mark.server
+
 Json = dict[str, Any]
 SCOPES = "system/Patient.rs system/Observation.rs"
 WRITER = "for-the-test-data"

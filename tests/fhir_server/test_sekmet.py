@@ -6,6 +6,8 @@ import requests
 
 from tests.fhir_server.sekmet import put, running
 
+pytestmark = pytest.mark.server
+
 PATIENT = {"resourceType": "Patient", "id": "one", "gender": "male", "birthDate": "1976-02-03"}
 
 

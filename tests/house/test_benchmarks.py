@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.house.source import ROOT
+
+pytestmark = pytest.mark.slow
 
 
 def run(*words: str) -> str:

@@ -10,7 +10,10 @@ import pytest
 
 from tests.house.source import ROOT
 
+pytestmark = pytest.mark.slow
+
 TEST = "import pytest\ndef test_a(): pytest.skip('not today')\ndef test_b(): pass\n"
+OPTIONS = ("-p", "no:cacheprovider", "-p", "no:schemathesis")  # which takes seconds to import
 MODULE = "import pytest\npytest.skip('not here', allow_module_level=True)\n"
 
 
@@ -19,9 +22,9 @@ def run(folder: Path, test: str, ci: str, workers: str) -> subprocess.CompletedP
     (folder / "test_one.py").write_text(test, encoding="utf-8")
     (folder / "test_two.py").write_text("def test_c(): pass\n", encoding="utf-8")
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-n", workers, "-p", "no:cacheprovider", folder],
+        [sys.executable, "-m", "pytest", *OPTIONS, "-n", workers, folder],
         cwd=folder,
-        env={**os.environ, "CI": ci},
+        env={**os.environ, "CI": ci, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,

@@ -13,6 +13,8 @@ import pytest
 from cds_service import __version__
 from tests.house.source import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def run(*command: str | Path, cwd: Path) -> str:
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)

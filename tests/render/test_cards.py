@@ -79,6 +79,7 @@ def _validator() -> Validator:
     return Validator()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vignette", VIGNETTES, ids=lambda one: str(one["id"]))
 def test_a_worked_example_is_answered_as_cds_hooks_demands(
     vignette: Json, validator: Validator
@@ -278,6 +279,7 @@ def test_each_result_that_was_set_aside_has_a_card_of_its_own() -> None:
     assert len({card["uuid"] for card in cards}) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001", "9999"])
 def test_results_at_the_ends_of_the_calendar_do_no_harm(time: str, zone: str) -> None:

@@ -16,6 +16,8 @@ from tests.sandbox.test_command import shown
 from tests.sandbox.test_page import CARDS, heading, in_box
 from tests.web.calls import ALT, AST, PATIENT, knowledge, medicine, observation, patient
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture(name="base", scope="module")
 def _base() -> Iterator[str]:

@@ -14,6 +14,8 @@ from cds_service.trials.nudges import Nudge, nudges_of
 from cds_service.trials.run import check_cases
 from tests.knowledge.letters import LETTERS, changed, letters_files, places, replaced
 
+pytestmark = pytest.mark.slow
+
 RULE, ALPHA, PACK = "rules/alpha-high.yaml", "markers/alpha.yaml", "pack.yaml"
 VERY_HIGH, MEASURE = "rules/alpha-very-high.yaml", "measures/alpha-beta-ratio.yaml"
 

@@ -20,6 +20,8 @@ from tests.conformance.server import heard, post, status, stop, waiting
 from tests.trust.signing import SERVICE, es384, registration, seconds, write_clients
 from tests.web.calls import call, observation
 
+pytestmark = pytest.mark.server
+
 FRAMES = {"header": b"\r\n", "body": b"\r\n\r\n"}
 
 

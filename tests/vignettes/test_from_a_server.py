@@ -24,6 +24,8 @@ from tests.vignettes.compare import (
 )
 from tests.vignettes.convert import now_of, request_of
 
+pytestmark = pytest.mark.server
+
 Json = dict[str, Any]
 SERVICE = "/cds-services/liver-patient-view"
 SETTINGS = Settings(profile="development", explain="always", deadline_ms=60_000)
