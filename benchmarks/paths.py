@@ -17,12 +17,13 @@ from benchmarks.timing import Call
 from cds_service.decide import Outcome, decide
 from cds_service.fhir.resources import Observation
 from cds_service.hooks.request import HookRequest, read_request
-from cds_service.hooks.response import Card, HookResponse, write_response
+from cds_service.hooks.response import HookResponse, write_response
 from cds_service.intake.material import material_from_request
 from cds_service.intake.read_record import read_record
 from cds_service.knowledge.model.pack import Pack
 from cds_service.labs.patient_record import PatientRecord
 from cds_service.render import render
+from cds_service.render.card import Card
 from cds_service.service import Knowledge, Served, load_knowledge
 from cds_service.settings import Settings
 from cds_service.web import create_app

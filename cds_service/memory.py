@@ -29,11 +29,11 @@ from cds_service.decide import Evaluation, Outcome
 from cds_service.errors import StoreError
 from cds_service.fhir.references import base_url
 from cds_service.hooks.request import HookRequest
-from cds_service.hooks.response import Card
 from cds_service.knowledge.model.dependencies import reads_of
 from cds_service.knowledge.model.pack import INDICATORS
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.log import log_crash
+from cds_service.render.card import Card
 from cds_service.rules.answer import Decision, DecisionKey
 from cds_service.settings import Settings, is_open
 from cds_service.store import Store

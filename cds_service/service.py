@@ -19,7 +19,7 @@ from cds_service.fhir.bundles import Fetched
 from cds_service.fhir.resources import Observation
 from cds_service.hooks.discovery import OBSERVATIONS, prefetch_of, rules_of, write_discovery
 from cds_service.hooks.request import HookRequest
-from cds_service.hooks.response import EXPLANATION_EXTENSION, REQUEST_EXTENSION, Card, HookResponse
+from cds_service.hooks.response import EXPLANATION_EXTENSION, REQUEST_EXTENSION, HookResponse
 from cds_service.intake.marker_lookup import Claims
 from cds_service.intake.material import Material, kinds_sent, material_from_request
 from cds_service.intake.read_record import read_record
@@ -29,6 +29,7 @@ from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.reading.folder import PackFiles, pack_folders
 from cds_service.knowledge.site.overlay import load_library_at
 from cds_service.render import CardTemplates, compile_cards, render
+from cds_service.render.card import Card
 from cds_service.render.profiles import in_profile
 from cds_service.rules.answer import DecisionKey
 from cds_service.settings import ExplainMode, OutputProfile, Settings, cards_folder, prefetch_keys

@@ -11,7 +11,9 @@ from datetime import UTC, tzinfo
 from uuid import UUID, uuid5
 
 from cds_service.decide import Outcome
-from cds_service.hooks.response import (
+from cds_service.knowledge.model.dependencies import sources_of
+from cds_service.knowledge.model.pack import Pack, Rule
+from cds_service.render.card import (
     CARD_EXTENSION,
     Action,
     Card,
@@ -21,8 +23,6 @@ from cds_service.hooks.response import (
     Coding,
     Extension,
 )
-from cds_service.knowledge.model.dependencies import sources_of
-from cds_service.knowledge.model.pack import Pack, Rule
 from cds_service.render.orders import Filling, OrderTemplate, compile_order
 from cds_service.render.provenance import Basis, compile_basis
 from cds_service.render.texts import RuleTexts, compile_texts, fill_detail, fill_summary

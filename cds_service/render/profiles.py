@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cds_service.hooks.response import Card, CardSuggestion
+from cds_service.render.card import Card, CardSuggestion
 from cds_service.settings import OutputProfile
 
 EPIC_CODES = "urn:com.epic.cdshooks.action.code.system."

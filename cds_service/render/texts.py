@@ -13,7 +13,6 @@ from typing import TypeAlias
 from jinja2 import Template
 
 from cds_service.amounts import rounded
-from cds_service.hooks.response import fits_summary
 from cds_service.knowledge.model.pack import CardText, Measure, Pack, Rule
 from cds_service.knowledge.reading.card_texts import (
     SUMMARY_BELOW,
@@ -89,6 +88,14 @@ def fill_summary(text: TextTemplate, decision: Decision) -> str:
         if fits_summary(summary):
             return summary
     return _cut(text.template.render(_glued(_with_fewer_names(values, 0))))
+
+
+def fits_summary(text: str) -> bool:
+    """Whether the text is short enough, in characters and in UTF-16 units.
+
+    Some clients count the one and some the other; most texts are far from both.
+    """
+    return len(text) < SUMMARY_BELOW and len(text.encode("utf-16-le")) // 2 < SUMMARY_BELOW
 
 
 def fill_detail(texts: RuleTexts, decision: Decision) -> str:

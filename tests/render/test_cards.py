@@ -13,7 +13,7 @@ from fhir.resources.R4B.servicerequest import ServiceRequest
 from pyrofile_validator import Validator
 
 from cds_service.fhir.tags import PROPOSAL_CODE, PROPOSAL_SYSTEM
-from cds_service.hooks.response import fits_summary
+from cds_service.render.texts import fits_summary
 from cds_service.settings import Settings
 from cds_service.web import create_app
 from tests.vignettes.convert import now_of, request_of

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from cds_service.amounts import exactly
-from cds_service.hooks.response import fits_summary
 from cds_service.labs.patient_record import Sent
-from cds_service.render.texts import compile_texts, fill_detail, fill_summary
+from cds_service.render.texts import compile_texts, fill_detail, fill_summary, fits_summary
 from cds_service.rules.answer import Decision
 from tests.render.decisions import PACK, decision, reading, result
 
@@ -140,3 +139,17 @@ def test_any_number_keeps_its_digits(number: int) -> None:
 
 def test_dates_stay_readable_without_a_markdown_reader() -> None:
     assert detail_of(decision(detail="{{ alt.date }}")) == "2026-06-14"
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("a" * 139, True),
+        ("a" * 140, False),
+        ("µ" * 139, True),
+        ("\U0001f9ea" * 69 + "a", True),
+        ("\U0001f9ea" * 70, False),  # 70 characters, but 140 units of UTF-16
+    ],
+)
+def test_a_summary_has_fewer_than_140_characters_and_units(text: str, fits: bool) -> None:
+    assert fits_summary(text) is fits
