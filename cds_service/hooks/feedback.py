@@ -9,9 +9,8 @@ content: a comment is free text and may name the patient.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from msgspec import DecodeError, Raw, Struct, ValidationError
 from msgspec.json import Decoder
@@ -19,8 +18,8 @@ from msgspec.json import Decoder
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.decode import explained
 from cds_service.hooks.request import check_text
+from cds_service.store.store import Feedback
 
-FeedbackOutcome: TypeAlias = Literal["accepted", "overridden"]
 LONGEST_NAME = 1000  # characters of an id, a code or a display
 
 EPIC_REASON = "com.epic.cdshooks.feedback.overrideReason."
@@ -31,24 +30,6 @@ _TIMESTAMP = re.compile(
     r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", re.IGNORECASE
 )
 _UUID = re.compile(r"(?:urn:uuid:)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feedback:
-    """One event: a suggestion of a card was accepted, or the card was overridden."""
-
-    card: str  # a UUID in lower case, or whatever else a client calls it
-    outcome: FeedbackOutcome
-    happened: datetime
-    suggestions: tuple[str, ...] = ()
-    reason_code: str | None = None
-    reason_system: str | None = None
-    reason_display: str | None = None
-    comment: str | None = None
-
-    def __repr__(self) -> str:
-        """The event without what a clinician wrote."""
-        return f"Feedback({self.outcome})"
 
 
 class _Suggestion(Struct, frozen=True):

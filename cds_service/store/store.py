@@ -9,12 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from sqlalchemy import Connection, Table, and_, case, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
-from cds_service.hooks.feedback import Feedback
 from cds_service.knowledge.model.pack import INDICATORS, Indicator
 from cds_service.store.tables import cards_shown, feedback
 
@@ -57,6 +56,24 @@ class Noted:
 
     rule: str | None
     outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback:
+    """One event: a suggestion of a card was accepted, or the card was overridden."""
+
+    card: str  # a UUID in lower case, or whatever else a client calls it
+    outcome: Literal["accepted", "overridden"]
+    happened: datetime
+    suggestions: tuple[str, ...] = ()
+    reason_code: str | None = None
+    reason_system: str | None = None
+    reason_display: str | None = None
+    comment: str | None = None
+
+    def __repr__(self) -> str:
+        """The event without what a clinician wrote."""
+        return f"Feedback({self.outcome})"
 
 
 class Store:

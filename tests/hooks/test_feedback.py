@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.errors import PayloadTooLarge, RequestError
-from cds_service.hooks.feedback import EPIC_REASON, EPIC_SYSTEM, Feedback, read_feedback
+from cds_service.hooks.feedback import EPIC_REASON, EPIC_SYSTEM, read_feedback
+from cds_service.store.store import Feedback
 
 CARD = "4e0a3a1e-3283-4575-ab82-028d55fe2719"
 AT = "2026-06-15T09:00:00Z"

@@ -5,8 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from cds_service.hooks.feedback import Feedback
-from cds_service.store.store import ShownCard
+from cds_service.store.store import Feedback, ShownCard
 
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
 CLIENT = "https://ehr.example.org"

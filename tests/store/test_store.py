@@ -9,10 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from cds_service.errors import StoreError
-from cds_service.hooks.feedback import Feedback
 from cds_service.store import Store, open_store
 from cds_service.store.report import NO_REASON, report
-from cds_service.store.store import Noted
+from cds_service.store.store import Feedback, Noted
 from cds_service.store.tables import cards_shown, feedback
 from tests.store.rows import CLIENT, NOW, SERVICE, accepted, ago, overridden, shown, subject
 from tests.web.calls import knowledge
