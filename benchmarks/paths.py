@@ -18,7 +18,6 @@ from cds_service.decide import Outcome, decide
 from cds_service.fhir.resources import Observation
 from cds_service.hooks.request import HookRequest, read_request
 from cds_service.hooks.response import HookResponse, write_response
-from cds_service.intake.material import material_from_request
 from cds_service.intake.read_record import read_record
 from cds_service.knowledge.model.pack import Pack
 from cds_service.labs.patient_record import PatientRecord
@@ -26,6 +25,7 @@ from cds_service.render import render
 from cds_service.render.card import Card
 from cds_service.service import Knowledge, Served, load_knowledge
 from cds_service.settings import Settings
+from cds_service.sources.hook_request import input_from_request
 from cds_service.web import create_app
 
 _BASE_URL = "http://127.0.0.1:8000"
@@ -106,7 +106,7 @@ def taken_in(bench: Bench, request: HookRequest) -> PatientRecord:
     """The patient's record."""
     return read_record(
         bench.pack,
-        material_from_request(request),
+        input_from_request(request),
         now=NOW,
         zone=bench.knowledge.zone,
         names_fallback=bench.knowledge.names_fallback,

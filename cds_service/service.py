@@ -17,22 +17,24 @@ from cds_service.errors import MissingData, RequestError, UnknownService
 from cds_service.explanation.decisions import explain
 from cds_service.fhir.bundles import Fetched
 from cds_service.fhir.resources import Observation
-from cds_service.hooks.discovery import OBSERVATIONS, prefetch_of, rules_of, write_discovery
+from cds_service.hooks.discovery import prefetch_of, rules_of, write_discovery
 from cds_service.hooks.request import HookRequest
 from cds_service.hooks.response import EXPLANATION_EXTENSION, REQUEST_EXTENSION, HookResponse
 from cds_service.intake.marker_lookup import Claims
-from cds_service.intake.material import Material, kinds_sent, material_from_request
+from cds_service.intake.patient_input import PatientInput
 from cds_service.intake.read_record import read_record
 from cds_service.intake.times import Times, sent_time
 from cds_service.knowledge.checking.lock import Lock, read_lock
 from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.reading.folder import PackFiles, pack_folders
 from cds_service.knowledge.site.overlay import load_library_at
+from cds_service.prefetch_keys import OBSERVATIONS
 from cds_service.render import CardTemplates, compile_cards, render
 from cds_service.render.card import Card
 from cds_service.render.profiles import in_profile
 from cds_service.rules.answer import DecisionKey
 from cds_service.settings import ExplainMode, OutputProfile, Settings, cards_folder, prefetch_keys
+from cds_service.sources.hook_request import input_from_request, kinds_sent
 
 _NOBODY = "unknown"  # the id in a proposal for a file that names no patient
 
@@ -172,13 +174,13 @@ def answer_hook(
     """
     served = _served(knowledge, service_id, request.hook)
     claims = Claims(served.program.pack, names_fallback=knowledge.names_fallback)
-    material = material_from_request(request, options.prefetch_keys, claims)
-    if "Observation" not in material.available:
+    given = input_from_request(request, options.prefetch_keys, claims)
+    if "Observation" not in given.available:
         raise MissingData(
             f"Laboratory results are needed: prefetch key '{OBSERVATIONS}' is absent or failed, "
             f"and {_why_not_fetched(request, options.prefetch_keys)}."
         )
-    evaluation = _evaluated(knowledge, served, material, request.hook, now, options.deadline)
+    evaluation = _evaluated(knowledge, served, given, request.hook, now, options.deadline)
     options.deadline.check()
     _refuse_false_silence(request, evaluation, knowledge.zone)
     memory, client = options.memory, options.client
@@ -200,8 +202,8 @@ def answer_hook(
     return Answer(response=response, outcome=outcome)
 
 
-def answer_material(
-    knowledge: Knowledge, material: Material, service_id: str, hook: str, now: datetime
+def answer_input(
+    knowledge: Knowledge, given: PatientInput, service_id: str, hook: str, now: datetime
 ) -> Answer:
     """The cards, with their reasons, for resources that came without a call, such as a file's.
 
@@ -209,7 +211,7 @@ def answer_material(
     resources is not known.
     """
     served = _served(knowledge, service_id, hook)
-    outcome = settle(_evaluated(knowledge, served, material, hook, now))
+    outcome = settle(_evaluated(knowledge, served, given, hook, now))
     patient = outcome.record.patient.reference.removeprefix("Patient/")
     cards = render(
         served.templates, outcome, hook_instance="", base_url=None, patient_id=patient or _NOBODY
@@ -230,14 +232,14 @@ def _served(knowledge: Knowledge, service_id: str, hook: str) -> Served:
 def _evaluated(
     knowledge: Knowledge,
     served: Served,
-    material: Material,
+    given: PatientInput,
     hook: str,
     now: datetime,
     deadline: Deadline = NO_DEADLINE,
 ) -> Evaluation:
     record = read_record(
         served.program.pack,
-        material,
+        given,
         now=now,
         zone=knowledge.zone,
         names_fallback=knowledge.names_fallback,

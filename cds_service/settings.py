@@ -32,6 +32,7 @@ from pydantic_settings import (
 )
 
 from cds_service.errors import SettingsError
+from cds_service.prefetch_keys import PREFETCH_KEYS
 
 PREFIX: Final = "CDS_"
 # Kubernetes sets these in every pod that lives beside a Service named "cds-service".
@@ -43,9 +44,7 @@ _FILE: Final = "_FILE"  # CDS_HASH_KEY_FILE names the file that holds CDS_HASH_K
 ExplainMode: TypeAlias = Literal["off", "on-request", "always"]
 OutputProfile: TypeAlias = Literal["default", "epic"]
 
-_PREFETCH_KEY: Final = re.compile(
-    r"\S+=(patient|observations|conditions|medicationRequests|medicationStatements|serviceRequests)"
-)
+_PREFETCH_KEY: Final = re.compile(rf"\S+=({'|'.join(PREFETCH_KEYS)})")
 
 
 def _zone(name: str) -> str:

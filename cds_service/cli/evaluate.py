@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from cds_service.intake.material import Material
+    from cds_service.intake.patient_input import PatientInput
     from cds_service.service import Knowledge
 
 _VALUE_WIDTH = 18
@@ -40,10 +40,10 @@ def evaluate(
     Exit codes: 0 evaluated; 1 the file cannot be read, or --strict found something.
     """
     from cds_service.clock import system_clock
-    from cds_service.intake.sources.file import materials_from_document, read_resources
     from cds_service.sandbox.diagnostics import faults
     from cds_service.service import load_knowledge
     from cds_service.settings import load_settings, no_color
+    from cds_service.sources.file import inputs_from_document, read_resources
 
     data = file.read()
     document = read_resources(data)
@@ -51,8 +51,8 @@ def evaluate(
     service = _service(knowledge, service_id)
     now = system_clock()
     answers = [
-        _answer(knowledge, service, material, now, explained=explained or not as_json)
-        for material in materials_from_document(document)
+        _answer(knowledge, service, given, now, explained=explained or not as_json)
+        for given in inputs_from_document(document)
     ]
     invalid = list(faults(data)) if strict else []
     if as_json:
@@ -81,14 +81,14 @@ def _service(knowledge: "Knowledge", service_id: str | None) -> str:
 
 
 def _answer(
-    knowledge: "Knowledge", service: str, material: "Material", now: "datetime", *, explained: bool
+    knowledge: "Knowledge", service: str, given: "PatientInput", now: "datetime", *, explained: bool
 ) -> dict[str, Any]:
     """The cards for one patient as JSON-able data, with the explanation if asked for."""
     from cds_service.hooks.response import EXPLANATION_EXTENSION, write_response
-    from cds_service.service import answer_material
+    from cds_service.service import answer_input
 
     hook = next(iter(knowledge.services[service]))
-    answer = answer_material(knowledge, material, service, hook, now)
+    answer = answer_input(knowledge, given, service, hook, now)
     response = json.loads(write_response(answer.response))
     shown: dict[str, Any] = {
         "patient": answer.outcome.record.patient.reference,

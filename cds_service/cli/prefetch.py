@@ -55,7 +55,8 @@ def prefetch_sheet(as_json: bool) -> None:
 
 def sheets(pack: "Pack", base: str, *, by_category: bool) -> Iterator[dict[str, Any]]:
     """What is to be typed in for each service of the pack."""
-    from cds_service.hooks.discovery import OBSERVATIONS, entry_of
+    from cds_service.hooks.discovery import entry_of
+    from cds_service.prefetch_keys import OBSERVATIONS
 
     for service in pack.services:
         entry = entry_of(service, pack, by_category=by_category)

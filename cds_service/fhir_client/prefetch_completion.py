@@ -22,8 +22,9 @@ from cds_service.fhir_client.client import Access, FhirClient, Found
 from cds_service.fhir_client.references import KEYS, MOST, read_of, unresolved
 from cds_service.fhir_client.templates import expanded
 from cds_service.hooks.request import HookRequest
-from cds_service.intake.material import kinds_of_key, kinds_sent
 from cds_service.intake.subjects import Subjects
+from cds_service.prefetch_keys import kinds_of_key
+from cds_service.sources.hook_request import kinds_sent
 
 WHOLE: Final = "whole"
 _NEXT: Final = "next:"

@@ -13,13 +13,14 @@ from cds_service.hooks.response import Message
 from cds_service.knowledge.model.dependencies import needs_of
 from cds_service.knowledge.model.pack import Pack, Rule, Service
 from cds_service.knowledge.model.status import standing
-
-PATIENT = "patient"
-OBSERVATIONS = "observations"
-CONDITIONS = "conditions"
-MEDICATION_REQUESTS = "medicationRequests"
-MEDICATION_STATEMENTS = "medicationStatements"
-SERVICE_REQUESTS = "serviceRequests"
+from cds_service.prefetch_keys import (
+    CONDITIONS,
+    MEDICATION_REQUESTS,
+    MEDICATION_STATEMENTS,
+    OBSERVATIONS,
+    PATIENT,
+    SERVICE_REQUESTS,
+)
 
 _OF_PATIENT = "patient={{context.patientId}}"
 _LABORATORY = "http://terminology.hl7.org/CodeSystem/observation-category|laboratory"

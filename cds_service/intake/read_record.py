@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Material -> the patient's record: the one way from FHIR to what rules see.
+"""A patient's input -> their record: the one way from FHIR to what rules see.
 
-A pure function of the pack, the material and the time. Nothing is dropped quietly: what is not
+A pure function of the pack, the input and the time. Nothing is dropped quietly: what is not
 used is listed with its reason, what is missing is named for the card.
 """
 
@@ -28,8 +28,8 @@ from cds_service.intake.chart import (
 )
 from cds_service.intake.duplicates import settled
 from cds_service.intake.marker_lookup import Claims, first_code, pairs_of, texts_of
-from cds_service.intake.material import Kind, Material
 from cds_service.intake.panels import sheets_of
+from cds_service.intake.patient_input import PatientInput
 from cds_service.intake.person import person_of
 from cds_service.intake.resource_index import Shelves, local_name
 from cds_service.intake.results import Desk, Read, Sheet, read_sheet
@@ -43,6 +43,7 @@ from cds_service.labs.patient_record import (
     Recorded,
     SetAside,
 )
+from cds_service.prefetch_keys import Kind
 
 Charted = MedicationRequest | MedicationStatement | Condition | ServiceRequest
 ChartedT = TypeVar("ChartedT", MedicationRequest, MedicationStatement, Condition, ServiceRequest)
@@ -53,14 +54,14 @@ _OVER = {"entered-in-error", "cancelled", "revoked", "stopped", "completed"}
 
 
 def read_record(
-    pack: Pack, material: Material, *, now: datetime, zone: tzinfo, names_fallback: bool
+    pack: Pack, given: PatientInput, *, now: datetime, zone: tzinfo, names_fallback: bool
 ) -> PatientRecord:
-    """The record of the one patient that the material is about.
+    """The record of the one patient that the input is about.
 
     `now` is aware; `zone` is where dates without time or zone are meant. Raises `RequestError` if
-    the material is about another patient, or about several.
+    the input is about another patient, or about several.
     """
-    reader = _Reader.of(pack, material, now=now, zone=zone, names_fallback=names_fallback)
+    reader = _Reader.of(pack, given, now=now, zone=zone, names_fallback=names_fallback)
     results, of_results = reader.results()
     medicines = reader.medicines()
     orders = reader.orders()
@@ -69,7 +70,7 @@ def read_record(
     return PatientRecord(
         patient=person_of(next(iter(patients), None), reader.subjects.patient_id, today),
         results=results,
-        set_aside=(*of_results, *reader.set_aside(), *_unread(material)),
+        set_aside=(*of_results, *reader.set_aside(), *_unread(given)),
         medicines=medicines,
         conditions=reader.conditions(),
         orders=orders,
@@ -81,9 +82,9 @@ def read_record(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
-    """The material of one request, sorted, with everything needed to read it."""
+    """The input of one patient, sorted, with everything needed to read it."""
 
-    material: Material
+    given: PatientInput
     desk: Desk
     shelves: Shelves
     drafts: Shelves
@@ -93,10 +94,10 @@ class _Reader:
 
     @classmethod
     def of(
-        cls, pack: Pack, material: Material, *, now: datetime, zone: tzinfo, names_fallback: bool
+        cls, pack: Pack, given: PatientInput, *, now: datetime, zone: tzinfo, names_fallback: bool
     ) -> "_Reader":
-        """The sorted material; raises `RequestError` if it is not about one patient."""
-        shelves, drafts = Shelves(material.entries), Shelves(material.drafts)
+        """The sorted input; raises `RequestError` if it is not about one patient."""
+        shelves, drafts = Shelves(given.entries), Shelves(given.drafts)
         sheets = sheets_of(shelves)
         charted = [*_charted(shelves), *_charted(drafts)]
         references = [sheet.observation.subject for sheet in sheets]
@@ -104,8 +105,8 @@ class _Reader:
         subjects = find_subjects(
             [*shelves.entries(Patient), *drafts.entries(Patient)],
             references,
-            material.patient_id,
-            material.fhir_server,
+            given.patient_id,
+            given.fhir_server,
         )
         owners = [subjects.owner(reference) for reference in references]
         _check_results(owners[: len(sheets)])
@@ -117,7 +118,7 @@ class _Reader:
             claims=Claims(pack, names_fallback=names_fallback),
         )
         return cls(
-            material=material,
+            given=given,
             desk=desk,
             shelves=shelves,
             drafts=drafts,
@@ -212,7 +213,7 @@ class _Reader:
         self, medicines: tuple[Recorded, ...] | None, orders: tuple[OpenOrder, ...] | None
     ) -> tuple[str, ...]:
         """What the card must say was missing."""
-        notes = list(self.material.incomplete)
+        notes = list(self.given.incomplete)
         if any(not (one.codes or one.texts) for one in medicines or ()):
             notes.append(_UNNAMED_MEDICINE)
         if orders is not None and not self._has("ServiceRequest"):
@@ -220,7 +221,7 @@ class _Reader:
         return tuple(dict.fromkeys(notes))
 
     def _has(self, *kinds: Kind) -> bool:
-        return not self.material.available.isdisjoint(kinds)
+        return not self.given.available.isdisjoint(kinds)
 
     def _usable(self, resources: Iterable[ChartedT]) -> list[ChartedT]:
         return [one for one in resources if self._not_usable(one) is None]
@@ -243,7 +244,7 @@ class _Reader:
     ) -> bool:
         if order.status in _OVER or order.do_not_perform or self._not_usable(order) is not None:
             return False
-        chosen = self.material.selections
+        chosen = self.given.selections
         names = None if chosen is None else {name for one in chosen for name in _names(one)}
         own = {full_url, order.id, f"{type(order).__name__}/{order.id}"}
         return names is None or not names.isdisjoint(own)
@@ -267,7 +268,7 @@ def _names(selection: str) -> tuple[str, str]:
     return selection, local_name(selection)
 
 
-def _unread(material: Material) -> Iterator[SetAside]:
-    for one in material.unreadable:
+def _unread(given: PatientInput) -> Iterator[SetAside]:
+    for one in given.unreadable:
         reference = f"{one.resource_type}/{one.id}" if one.resource_type and one.id else ""
         yield SetAside(reason="invalid-resource", marker="", code="", reference=reference)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A text that was pasted, dropped or read from a file -> the patients in it, resource by resource.
 
-`intake/sources/file.py` decides, strictly, whether it can be read at all; here it is only
+`sources/file.py` decides, strictly, whether it can be read at all; here it is only
 sorted, so that a hook request can be made of what a person holds in hand.
 """
 
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cds_service.fhir.references import parts_of, plain_id
-from cds_service.intake.sources.file import Document, read_resources
 from cds_service.sandbox.raw_json import Json, decoded, items, resource_in
+from cds_service.sources.file import Document, read_resources
 
 NOBODY = "unknown"  # the id of the patient where the text names none
 _BOM = b"\xef\xbb\xbf"

@@ -13,11 +13,11 @@ import msgspec
 from cds_service.decide import Outcome, Program, compile_pack, decide
 from cds_service.errors import RequestError
 from cds_service.hooks.request import read_request
-from cds_service.intake.material import material_from_request
 from cds_service.intake.read_record import read_record
 from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.reading.folder import PackFiles
 from cds_service.sourcefile.diagnostics import Problem
+from cds_service.sources.hook_request import input_from_request
 from cds_service.trials.cases import Case, read_cases
 from cds_service.trials.expectations import WordError, complaints, decision_on
 from cds_service.trials.synthetic_request import HOOK, GivenError, request_of
@@ -71,7 +71,7 @@ def outcome_of(trial: Trial, program: Program) -> Outcome:
     """What the pack decides about the patient of a case."""
     request = read_request(trial.body, **_LIMITS)
     record = read_record(
-        program.pack, material_from_request(request), now=NOW, zone=UTC, names_fallback=True
+        program.pack, input_from_request(request), now=NOW, zone=UTC, names_fallback=True
     )
     return decide(program, record, NOW, trial.hook)
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TypeAlias
 
+from cds_service import prefetch_keys
 from cds_service.amounts import plain
 from cds_service.knowledge.model.code_systems import ICD_10_CM, LOINC, RXNORM, SNOMED
 from cds_service.knowledge.model.pack import Fact, Marker, Pack
@@ -72,14 +73,17 @@ def request_of(given: Mapping[str, Data], pack: Pack, now: datetime, hook: str) 
     chart = _Chart(pack, now)
     for subject, words in given.items():
         _add(subject, words, chart)
-    prefetch: Json = {"patient": chart.patient, "observations": _bundle(chart.observations)}
+    prefetch: Json = {
+        prefetch_keys.PATIENT: chart.patient,
+        prefetch_keys.OBSERVATIONS: _bundle(chart.observations),
+    }
     if chart.medicines is not None:
-        prefetch["medicationRequests"] = _bundle(chart.medicines)
-        prefetch["medicationStatements"] = _bundle([])
+        prefetch[prefetch_keys.MEDICATION_REQUESTS] = _bundle(chart.medicines)
+        prefetch[prefetch_keys.MEDICATION_STATEMENTS] = _bundle([])
     if chart.conditions is not None:
-        prefetch["conditions"] = _bundle(chart.conditions)
+        prefetch[prefetch_keys.CONDITIONS] = _bundle(chart.conditions)
     if chart.orders is not None:
-        prefetch["serviceRequests"] = _bundle(chart.orders)
+        prefetch[prefetch_keys.SERVICE_REQUESTS] = _bundle(chart.orders)
     context: Json = {"patientId": PATIENT, "userId": "Practitioner/case"}
     if hook in {"order-select", "order-sign"}:
         context["draftOrders"] = _bundle(chart.drafts)

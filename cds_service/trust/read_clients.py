@@ -7,13 +7,14 @@ YAML as strict as the knowledge files; `docs/how-to/register-a-client.md` shows 
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from cds_service.fhir.references import base_url
 from cds_service.knowledge.reading.schemas import Shape, Text, YesNo
 from cds_service.outgoing.address_policy import Reach, why_not
+from cds_service.prefetch_keys import PrefetchKey
 from cds_service.settings import OutputProfile
 from cds_service.sourcefile.diagnostics import Mark, Problem
 from cds_service.sourcefile.document import Document, Where
@@ -40,15 +41,6 @@ CODES = {
 # RFC 6454, section 6.2, as browsers send it: nothing after the port, and no default port.
 _ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 _BASE = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.IGNORECASE)
-
-KeyOfOurs = Literal[  # as discovery names them
-    "patient",
-    "observations",
-    "conditions",
-    "medicationRequests",
-    "medicationStatements",
-    "serviceRequests",
-]
 
 
 def _as_list(value: object) -> object:
@@ -77,7 +69,7 @@ class ClientShape(Shape):
     fhir_servers: Texts = Field(default_factory=list)
     origins: Texts = Field(default_factory=list)
     output_profile: OutputProfile = "default"
-    prefetch_keys: dict[Text, KeyOfOurs] = Field(default_factory=dict)
+    prefetch_keys: dict[Text, PrefetchKey] = Field(default_factory=dict)
     patients_see_cards: YesNo = "no"
 
 

@@ -9,11 +9,12 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from cds_service.amounts import Interval
-from cds_service.intake.material import Kind, Material
+from cds_service.intake.patient_input import PatientInput
 from cds_service.intake.read_record import read_record
-from cds_service.intake.sources.file import material_from_document, read_resources
 from cds_service.knowledge.model.pack import Marker, MarkerCode, Pack, Pairing, Scope
 from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
+from cds_service.prefetch_keys import Kind
+from cds_service.sources.file import input_from_document, read_resources
 
 Json: TypeAlias = dict[str, object]
 
@@ -151,10 +152,10 @@ def bundle(*resources: Json, **other: object) -> Json:
     return {"resourceType": "Bundle", "type": "searchset", "entry": entries, **other}
 
 
-def material_of(*resources: Json, **other: object) -> Material:
-    """The material of resources in one Bundle."""
+def input_of(*resources: Json, **other: object) -> PatientInput:
+    """The input of resources in one Bundle."""
     data = json.dumps(bundle(*resources, **other)).encode()
-    return material_from_document(read_resources(data))
+    return input_from_document(read_resources(data))
 
 
 def record_of(
@@ -164,13 +165,13 @@ def record_of(
     available: frozenset[Kind] = frozenset(),
 ) -> PatientRecord:
     """The record of resources in one Bundle."""
-    material = material_of(*resources)
-    return read(replace(material, available=material.available | available), zone, names=names)
+    given = input_of(*resources)
+    return read(replace(given, available=given.available | available), zone, names=names)
 
 
-def read(material: Material, zone: tzinfo = UTC, *, names: bool = False) -> PatientRecord:
-    """The record of the material, by the small pack."""
-    return read_record(PACK, material, now=NOW, zone=zone, names_fallback=names)
+def read(given: PatientInput, zone: tzinfo = UTC, *, names: bool = False) -> PatientRecord:
+    """The record of the input, by the small pack."""
+    return read_record(PACK, given, now=NOW, zone=zone, names_fallback=names)
 
 
 def result_of(made: Json, *, zone: tzinfo = UTC, names: bool = False) -> LabResult:

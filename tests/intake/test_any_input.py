@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cds_service.errors import RequestError
 from cds_service.intake.reasons import REASONS
-from cds_service.intake.sources.file import material_from_document, read_resources
 from cds_service.labs.patient_record import PatientRecord
+from cds_service.sources.file import input_from_document, read_resources
 from tests.intake.packs import NOW, Json, bundle, coded, observation, read, result_of
 
 ODD = st.recursive(
@@ -81,8 +81,8 @@ JUNK = st.fixed_dictionaries(
 def test_junk_never_breaks_the_reader(resources: list[Json], names: bool) -> None:
     data = json.dumps({"resourceType": "Bundle", "entry": [{"resource": r} for r in resources]})
     try:
-        material = material_from_document(read_resources(data.encode()))
-        record = read(material, names=names)
+        given = input_from_document(read_resources(data.encode()))
+        record = read(given, names=names)
     except RequestError:
         return
 
@@ -124,8 +124,8 @@ def _plain(made: Json) -> Json:
 
 def test_the_number_is_shown_as_it_was_sent() -> None:
     data = json.dumps(bundle(observation())).replace('"value": 42', '"value": 1.10')
-    material = material_from_document(read_resources(data.encode()))
-    record = read(material)
+    given = input_from_document(read_resources(data.encode()))
+    record = read(given)
 
     assert [one.sent.number for one in record.results] == ["1.10"]
 
@@ -133,8 +133,8 @@ def test_the_number_is_shown_as_it_was_sent() -> None:
 def test_a_power_of_ten_is_shown_written_out() -> None:
     for sent, shown in (("1e2", "100"), ("1.10E1", "11.0"), ("5e-1", "0.5")):
         data = json.dumps(bundle(observation())).replace('"value": 42', f'"value": {sent}')
-        material = material_from_document(read_resources(data.encode()))
-        record = read(material)
+        given = input_from_document(read_resources(data.encode()))
+        record = read(given)
 
         assert [one.sent.number for one in record.results] == [shown]
 
@@ -149,7 +149,7 @@ def test_an_absurd_number_is_unparseable() -> None:
         "0." + "1" * 90,
     ):
         data = json.dumps(bundle(observation())).replace('"value": 42', f'"value": {sent}')
-        material = material_from_document(read_resources(data.encode()))
-        record = read(material)
+        given = input_from_document(read_resources(data.encode()))
+        record = read(given)
 
         assert [one.reason for one in record.set_aside] == ["unparseable"]

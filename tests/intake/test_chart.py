@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 import pytest
 
 from cds_service.fhir.tags import PROPOSAL_CODE, PROPOSAL_SYSTEM
-from cds_service.intake.material import Kind
 from cds_service.labs.patient_record import Recorded
+from cds_service.prefetch_keys import Kind
 from tests.intake.packs import NOW, Json, coded, record_of
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"

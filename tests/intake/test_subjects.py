@@ -9,7 +9,7 @@ import pytest
 from cds_service.errors import RequestError
 from cds_service.intake.read_record import read_record
 from cds_service.labs.patient_record import PatientRecord
-from tests.intake.packs import NOW, PACK, Json, material_of, observation, record_of
+from tests.intake.packs import NOW, PACK, Json, input_of, observation, record_of
 
 SERVER = "https://fhir.example/r4"
 UUID = "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea"
@@ -20,8 +20,8 @@ def subject(reference: str | None) -> Json:
 
 
 def asked_about(patient: str, *resources: Json, server: str | None = None) -> PatientRecord:
-    material = replace(material_of(*resources), patient_id=patient, fhir_server=server)
-    return read_record(PACK, material, now=NOW, zone=ZoneInfo("UTC"), names_fallback=False)
+    given = replace(input_of(*resources), patient_id=patient, fhir_server=server)
+    return read_record(PACK, given, now=NOW, zone=ZoneInfo("UTC"), names_fallback=False)
 
 
 @pytest.mark.parametrize(
@@ -121,13 +121,13 @@ def test_an_equal_id_on_the_server_of_the_patient_counts() -> None:
 
 
 def test_a_patient_of_a_collection_is_known_by_its_address() -> None:
-    material = material_of(subject(f"urn:uuid:{UUID}"))
-    patient = material_of({"resourceType": "Patient", "id": "p1"}).entries[0]
+    given = input_of(subject(f"urn:uuid:{UUID}"))
+    patient = input_of({"resourceType": "Patient", "id": "p1"}).entries[0]
     address = f"urn:uuid:{UUID}"
-    entries = (*material.entries, type(patient)(full_url=address, resource=patient.resource))
+    entries = (*given.entries, type(patient)(full_url=address, resource=patient.resource))
     record = read_record(
         PACK,
-        replace(material, entries=entries),
+        replace(given, entries=entries),
         now=NOW,
         zone=ZoneInfo("UTC"),
         names_fallback=False,

@@ -8,9 +8,9 @@ import pytest
 
 from cds_service.errors import MissingData, RequestError, UnknownService
 from cds_service.hooks.request import HookRequest, read_request
-from cds_service.intake.sources.file import materials_from_document, read_resources
-from cds_service.service import Answer, Options, answer_hook, answer_material
+from cds_service.service import Answer, Options, answer_hook, answer_input
 from cds_service.settings import ExplainMode
+from cds_service.sources.file import inputs_from_document, read_resources
 from tests.web.calls import (
     ALT,
     NOW,
@@ -94,9 +94,9 @@ def test_without_an_address_a_card_has_no_link_to_its_rule() -> None:
 
 def test_resources_of_a_file_get_the_same_cards_with_reasons() -> None:
     resources = bundle(patient(), observation(ALT, 1))
-    (material,) = materials_from_document(read_resources(json.dumps(resources).encode()))
+    (given,) = inputs_from_document(read_resources(json.dumps(resources).encode()))
 
-    found = answer_material(knowledge(), material, SERVICE, "patient-view", NOW)
+    found = answer_input(knowledge(), given, SERVICE, "patient-view", NOW)
 
     (card,) = found.response.cards
     assert card.extension is not None

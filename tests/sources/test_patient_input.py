@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hook requests and files become the same material."""
+"""Hook requests and files become the same input."""
 
 import json
 
@@ -7,9 +7,9 @@ import pytest
 
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.hooks.request import HookRequest, read_request
-from cds_service.intake.material import material_from_request
-from cds_service.intake.sources.file import material_from_document, read_resources
 from cds_service.labs.patient_record import PatientRecord
+from cds_service.sources.file import input_from_document, read_resources
+from cds_service.sources.hook_request import input_from_request
 from tests.intake.packs import NOW, Json, bundle, coded, observation, read
 
 PATIENT: Json = {"resourceType": "Patient", "id": "p1", "gender": "female"}
@@ -46,7 +46,7 @@ def request(prefetch: Json, **context: object) -> HookRequest:
 
 
 def record(prefetch: Json, **context: object) -> PatientRecord:
-    return read(material_from_request(request(prefetch, **context)))
+    return read(input_from_request(request(prefetch, **context)))
 
 
 def test_a_whole_request_becomes_a_record() -> None:
@@ -92,7 +92,7 @@ def test_what_a_key_holds_counts_whatever_its_name() -> None:
 
 
 def test_a_site_may_name_its_keys() -> None:
-    made = material_from_request(request({"-rx": None}), {"-rx": "medicationRequests"})
+    made = input_from_request(request({"-rx": None}), {"-rx": "medicationRequests"})
 
     assert made.available == {"MedicationRequest"}
 
@@ -191,7 +191,7 @@ def test_a_file_may_be_a_hook_request() -> None:
     document = read_resources(call({"observations": bundle(observation())}))
 
     assert document.kind == "request"
-    assert material_from_document(document).patient_id == "p1"
+    assert input_from_document(document).patient_id == "p1"
 
 
 @pytest.mark.parametrize(

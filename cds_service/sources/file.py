@@ -18,7 +18,8 @@ from cds_service.fhir.elements import NOTHING, Reference
 from cds_service.fhir.references import parts_of, plain_id
 from cds_service.fhir.resources import Entry, Patient
 from cds_service.hooks.request import HookRequest, check_text, read_request
-from cds_service.intake.material import Material, material_from_request, material_from_resources
+from cds_service.intake.patient_input import PatientInput, input_from_answers, kinds_in
+from cds_service.sources.hook_request import input_from_request
 
 MAX_DEPTH = 64
 MAX_ENTRIES = 1_000_000  # the owner of a file may read a large one
@@ -61,11 +62,19 @@ def read_resources(
     return document
 
 
-def material_from_document(document: Document) -> Material:
-    """The material of a document of any kind."""
+def input_from_document(document: Document) -> PatientInput:
+    """The input of a document of any kind."""
     if document.request is not None:
-        return material_from_request(document.request)
-    return material_from_resources(document.found, unreadable=document.unreadable)
+        return input_from_request(document.request)
+    return _input_from_resources(document.found, None, document.unreadable)
+
+
+def _input_from_resources(
+    found: Fetched, patient_id: str | None, unreadable: tuple[Unreadable, ...]
+) -> PatientInput:
+    return input_from_answers(
+        [(found, kinds_in(found))], patient_id=patient_id, unreadable=unreadable
+    )
 
 
 def _read(data: bytes, max_depth: int, max_entries: int) -> Document:
@@ -106,25 +115,23 @@ def _ndjson(lines: list[bytes], max_depth: int) -> Document:
     return Document(kind="ndjson", found=found, unreadable=tuple(unreadable))
 
 
-def materials_from_document(document: Document) -> tuple[Material, ...]:
-    """The material of each patient in the document, in the order of their first resource.
+def inputs_from_document(document: Document) -> tuple[PatientInput, ...]:
+    """The input of each patient in the document, in the order of their first resource.
 
     What names no patient (a Medication, a Specimen) goes to every one of them.
     """
     if document.request is not None:
-        return (material_from_request(document.request),)
+        return (input_from_request(document.request),)
     groups: dict[str, list[Entry]] = {}
     shared: list[Entry] = []
     for entry in document.found.entries:
         owner = _owner(entry)
         (shared if owner is None else groups.setdefault(owner, [])).append(entry)
     if len(groups) < 2:
-        return (material_from_document(document),)
+        return (input_from_document(document),)
     return tuple(
-        material_from_resources(
-            replace(document.found, entries=(*entries, *shared)),
-            patient_id=owner,
-            unreadable=document.unreadable,
+        _input_from_resources(
+            replace(document.found, entries=(*entries, *shared)), owner, document.unreadable
         )
         for owner, entries in groups.items()
     )

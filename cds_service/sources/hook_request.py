@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A CDS Hooks request -> the input that it brings."""
+
+from collections.abc import Mapping
+
+from cds_service.fhir.bundles import Fetched
+from cds_service.fhir.elements import many
+from cds_service.fhir.resources import DiagnosticReport, Observation
+from cds_service.hooks.request import HookRequest
+from cds_service.intake.marker_lookup import Claims
+from cds_service.intake.patient_input import PatientInput, input_from_answers, kinds_in
+from cds_service.prefetch_keys import Kind, kinds_of_key
+
+
+def input_from_request(
+    request: HookRequest, keys: Mapping[str, str] | None = None, claims: Claims | None = None
+) -> PatientInput:
+    """The input of a hook request.
+
+    What a key holds counts by its type, whatever the key is called: Epic's analysts choose the
+    names. Only for a key that holds nothing, or that failed, its name says what was asked for;
+    `keys` gives the key of discovery for names that are not among the usual ones. With `claims`,
+    results under any other name are laboratory results only if one of them is of the pack: an
+    EHR may send vital signs and leave the laboratory out.
+    """
+    return input_from_answers(
+        [
+            (answer, _kinds_that_count(key, answer, keys, claims))
+            for key, answer in request.prefetch.items()
+        ],
+        patient_id=request.patient_id,
+        drafts=request.draft_orders or (),
+        selections=request.selections if request.hook == "order-select" else None,
+        unreadable=request.unreadable,
+        fhir_server=request.fhir_server,
+    )
+
+
+def kinds_sent(request: HookRequest, keys: Mapping[str, str] | None = None) -> frozenset[Kind]:
+    """The kinds that the client asked for, also where it failed or found nothing.
+
+    For laboratory results the name of the key has to say so: what is under another name may be
+    vital signs, and asking twice does no harm.
+    """
+    sent: set[Kind] = set()
+    for key, answer in request.prefetch.items():
+        kinds = _kinds_of(key, answer, keys)
+        sent |= kinds if kinds_of_key(_ours(key, keys)) else kinds - {"Observation"}
+    return frozenset(sent)
+
+
+def _kinds_that_count(
+    key: str, answer: Fetched, keys: Mapping[str, str] | None, claims: Claims | None
+) -> frozenset[Kind]:
+    kinds = _kinds_of(key, answer, keys)
+    if claims and not kinds_of_key(_ours(key, keys)) and not _has_claimed(answer, claims):
+        return kinds - {"Observation"}
+    return kinds
+
+
+def _kinds_of(key: str, answer: Fetched, keys: Mapping[str, str] | None) -> frozenset[Kind]:
+    asked, inside = kinds_of_key(_ours(key, keys)), kinds_in(answer)
+    # Other resources than those asked for are no answer: to take them for one would be silence.
+    if answer.entries and asked.isdisjoint(inside) and not _is_report(answer):
+        return inside
+    return asked | inside
+
+
+def _ours(key: str, keys: Mapping[str, str] | None) -> str:
+    return keys.get(key, key) if keys else key
+
+
+def _has_claimed(answer: Fetched, claims: Claims) -> bool:
+    """Whether a result among them is one of the pack, itself or as a part of a panel."""
+    results = (one.resource for one in answer.entries if isinstance(one.resource, Observation))
+    return any(
+        not isinstance(claims.of(part.code), str)
+        for result in results
+        for part in (result, *many(result.component))
+    )
+
+
+def _is_report(answer: Fetched) -> bool:
+    return any(isinstance(entry.resource, DiagnosticReport) for entry in answer.entries)
