@@ -14,6 +14,7 @@ import orjson
 from benchmarks.charts import NOW, Chart
 from benchmarks.floors import Wsgi, create_floor, post, skip
 from benchmarks.timing import Call
+from cds_service.call_context import CallContext
 from cds_service.decide import Outcome, decide
 from cds_service.fhir.resources import Observation
 from cds_service.hooks.request import HookRequest, read_request
@@ -120,14 +121,14 @@ def decided(bench: Bench, request: HookRequest, record: PatientRecord) -> Outcom
 
 def rendered(bench: Bench, request: HookRequest, outcome: Outcome) -> tuple[Card, ...]:
     """The cards."""
-    return render(
-        bench.served.templates,
-        outcome,
-        hook_instance=request.hook_instance,
-        base_url=_BASE_URL,
+    context = CallContext(
+        service=bench.service_id,
+        trigger=request.hook,
         patient_id=request.patient_id,
         encounter_id=request.encounter_id,
+        id=request.hook_instance,
     )
+    return render(bench.served.templates, outcome, context, base_url=_BASE_URL)
 
 
 def core(bench: Bench, chart: Chart) -> Outcome:

@@ -24,11 +24,11 @@ from datetime import UTC, timedelta
 from msgspec.json import encode
 from pydantic import SecretStr
 
+from cds_service.call_context import CallContext
 from cds_service.clock import stopwatch
 from cds_service.decide import Evaluation, Outcome
 from cds_service.errors import StoreError
 from cds_service.fhir.references import base_url
-from cds_service.hooks.request import HookRequest
 from cds_service.knowledge.model.dependencies import reads_of
 from cds_service.knowledge.model.pack import INDICATORS
 from cds_service.labs.patient_record import LabResult, SetAside
@@ -45,10 +45,7 @@ _DAY = 24 * 60 * 60 * 1000
 
 
 class CardMemory:
-    """Remembers cards and asks for overrides; one object a process.
-
-    `client` is the issuer of a registered client, and empty in open mode.
-    """
+    """Remembers cards and asks for overrides; one object a process."""
 
     def __init__(
         self, store: Store, *, key: bytes | None, silence_days: int, kept_days: int
@@ -61,9 +58,7 @@ class CardMemory:
         self._since_failure: Callable[[], float] | None = None
         self._since_purge: Callable[[], float] | None = None
 
-    def overridden(
-        self, evaluation: Evaluation, request: HookRequest, client: str
-    ) -> frozenset[DecisionKey]:
+    def overridden(self, evaluation: Evaluation, call: CallContext) -> frozenset[DecisionKey]:
         """Which cards of the evaluation were overridden.
 
         Nothing if the store does not answer, and for a while after that.
@@ -71,7 +66,7 @@ class CardMemory:
         shown = [one for one in evaluation.decisions if one.shown]
         if self._key is None or not shown or self._is_paused():
             return frozenset()
-        subjects = {self._subject(one, evaluation, request, client): one for one in shown}
+        subjects = {self._subject(one, evaluation, call): one for one in shown}
         asked = [subject for subject in subjects if subject is not None]
         try:
             told = self.store.overridden(asked, since=evaluation.now - self._silence)
@@ -85,31 +80,23 @@ class CardMemory:
             if _rank(subjects[subject].indicator) <= _rank(indicator)
         )
 
-    def keep(
-        self,
-        cards: Sequence[Card],
-        outcome: Outcome,
-        request: HookRequest,
-        *,
-        client: str,
-        service: str,
-    ) -> None:
+    def keep(self, cards: Sequence[Card], outcome: Outcome, call: CallContext) -> None:
         """Remember the cards of an outcome that are sent; they are written in the background."""
         shown = (one for one in outcome.decisions if one.shown)
         self._writer.add(
             [
                 ShownCard(
-                    client=client,
+                    client=call.client,
                     card=card.uuid,
                     rule=decision.rule.id,
                     version=decision.rule.version,
                     pack=outcome.pack.id,
                     pack_version=outcome.pack.version,
-                    service=service,
-                    hook=request.hook,
+                    service=call.service,
+                    hook=call.trigger,
                     indicator=decision.indicator,
                     shown=outcome.now,
-                    subject=self._subject(decision, outcome, request, client),
+                    subject=self._subject(decision, outcome, call),
                 )
                 for card, decision in zip(cards, shown, strict=True)
             ]
@@ -135,15 +122,16 @@ class CardMemory:
         return self._since_failure is not None and self._since_failure() < _PAUSE
 
     def _subject(
-        self, decision: Decision, evaluation: Evaluation, request: HookRequest, client: str
+        self, decision: Decision, evaluation: Evaluation, call: CallContext
     ) -> bytes | None:
         """The keyed hash of whom and what the card is about."""
         if self._key is None:
             return None
         # Two servers of one client may give two patients the same id.
-        server = base_url(request.fhir_server or "")
+        server = base_url(call.fhir_server or "")
         rule = decision.rule
-        about = (client, server, request.patient_id, rule.id, rule.version, decision.preliminary)
+        patient = (call.client, server, call.patient_id)
+        about = (*patient, rule.id, rule.version, decision.preliminary)
         told = (about, _stands_for(decision, evaluation), *_rests_on(decision, evaluation))
         return hmac.digest(self._key, encode(told), "sha256")
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from cds_service.call_context import CallContext
 from cds_service.clock import NO_DEADLINE, Deadline
 from cds_service.decide import Evaluation, Outcome, Program, compile_pack, evaluate, settle
 from cds_service.errors import MissingData, RequestError, UnknownService
@@ -67,20 +68,10 @@ class Knowledge:
 class Memory(Protocol):
     """What is remembered of cards from call to call (`memory.py`)."""
 
-    def overridden(
-        self, evaluation: Evaluation, request: HookRequest, client: str
-    ) -> frozenset[DecisionKey]:
+    def overridden(self, evaluation: Evaluation, call: CallContext) -> frozenset[DecisionKey]:
         """Which cards of the evaluation a clinician has overridden."""
 
-    def keep(
-        self,
-        cards: Sequence[Card],
-        outcome: Outcome,
-        request: HookRequest,
-        *,
-        client: str,
-        service: str,
-    ) -> None:
+    def keep(self, cards: Sequence[Card], outcome: Outcome, call: CallContext) -> None:
         """Remember the cards of the outcome, which are being sent."""
 
 
@@ -183,39 +174,40 @@ def answer_hook(
     evaluation = _evaluated(knowledge, served, given, request.hook, now, options.deadline)
     options.deadline.check()
     _refuse_false_silence(request, evaluation, knowledge.zone)
-    memory, client = options.memory, options.client
-    overridden = memory.overridden(evaluation, request, client) if memory is not None else ()
-    outcome = settle(evaluation, overridden)
-    cards = render(
-        served.templates,
-        outcome,
-        hook_instance=request.hook_instance,
-        base_url=options.base_url,
+    call = CallContext(
+        service=service_id,
+        trigger=request.hook,
         patient_id=request.patient_id,
         encounter_id=request.encounter_id,
+        id=request.hook_instance,
+        client=options.client,
+        fhir_server=request.fhir_server,
     )
+    memory = options.memory
+    overridden = memory.overridden(evaluation, call) if memory is not None else ()
+    outcome = settle(evaluation, overridden)
+    cards = render(served.templates, outcome, call, base_url=options.base_url)
     cards = in_profile(cards, options.profile)
     if memory is not None:
-        memory.keep(cards, outcome, request, client=client, service=service_id)
+        memory.keep(cards, outcome, call)
     explained = _is_explained(request, options.explain)
     response = _response(cards, outcome, request.fetched, explained=explained)
     return Answer(response=response, outcome=outcome)
 
 
 def answer_input(
-    knowledge: Knowledge, given: PatientInput, service_id: str, hook: str, now: datetime
+    knowledge: Knowledge, given: PatientInput, service_id: str, trigger: str, now: datetime
 ) -> Answer:
     """The cards, with their reasons, for resources that came without a call, such as a file's.
 
     Raises `UnknownService` and `RequestError` as `answer_hook` does; what was not among the
     resources is not known.
     """
-    served = _served(knowledge, service_id, hook)
-    outcome = settle(_evaluated(knowledge, served, given, hook, now))
+    served = _served(knowledge, service_id, trigger)
+    outcome = settle(_evaluated(knowledge, served, given, trigger, now))
     patient = outcome.record.patient.reference.removeprefix("Patient/")
-    cards = render(
-        served.templates, outcome, hook_instance="", base_url=None, patient_id=patient or _NOBODY
-    )
+    call = CallContext(service=service_id, trigger=trigger, patient_id=patient or _NOBODY)
+    cards = render(served.templates, outcome, call)
     return Answer(response=_response(cards, outcome, {}, explained=True), outcome=outcome)
 
 
@@ -233,7 +225,7 @@ def _evaluated(
     knowledge: Knowledge,
     served: Served,
     given: PatientInput,
-    hook: str,
+    trigger: str,
     now: datetime,
     deadline: Deadline = NO_DEADLINE,
 ) -> Evaluation:
@@ -246,7 +238,7 @@ def _evaluated(
     )
     deadline.check()
     # An age is counted in the days of the site.
-    return evaluate(served.program, record, now.astimezone(knowledge.zone), hook)
+    return evaluate(served.program, record, now.astimezone(knowledge.zone), trigger)
 
 
 def _response(

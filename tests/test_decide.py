@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from cds_service.decide import Outcome, compile_pack, decide
+from cds_service.decide import Outcome, compile_pack, decide, evaluate, settle
 from cds_service.knowledge.model.conditions import Compare, FactIs, MeasureCompare, Number
 from cds_service.knowledge.model.pack import PATIENT, Pack, Reason, Rule
 from cds_service.labs.patient_record import LabResult, Patient, PatientRecord, Recorded, SetAside
@@ -20,6 +20,7 @@ from cds_service.rules.reasons import (
     NoCardReason,
     NoEligible,
     Offered,
+    Overridden,
     Replaced,
     SilenceReason,
 )
@@ -79,6 +80,19 @@ def test_the_same_patient_gets_the_same_decisions() -> None:
     assert decide(program, one(), NOW, HOOK) == first
     assert decide(compile_pack(letters()), one(), NOW, HOOK) == first
     assert first.record == one()
+
+
+def test_one_evaluation_is_settled_with_and_without_what_was_overridden() -> None:
+    evaluation = evaluate(compile_pack(letters()), record(result("101")), NOW, HOOK)
+    (card,) = (one for one in evaluation.decisions if one.shown)
+
+    spoken, silent = settle(evaluation), settle(evaluation, {card.key})
+
+    assert spoken == outcome(record(result("101")))
+    assert spoken.decisions[0] == card
+    assert not any(one.shown for one in silent.decisions)
+    (overridden,) = (one for one in silent.decisions if one.rule.id == card.rule.id)
+    assert (overridden.because, overridden.orders) == (Overridden(), ())
 
 
 def test_the_order_in_which_results_came_does_not_matter() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from uuid import UUID, uuid5
 
+from cds_service.call_context import CallContext
 from cds_service.decide import Outcome
 from cds_service.knowledge.model.dependencies import sources_of
 from cds_service.knowledge.model.pack import Pack, Rule
@@ -63,10 +64,8 @@ class _Call:
 
     templates: CardTemplates
     outcome: Outcome
-    hook_instance: str
+    context: CallContext
     base_url: str | None
-    patient: str
-    encounter: str | None
 
 
 def compile_cards(
@@ -101,11 +100,9 @@ def compile_cards(
 def render(
     templates: CardTemplates,
     outcome: Outcome,
+    context: CallContext,
     *,
-    hook_instance: str,
-    base_url: str | None,
-    patient_id: str,
-    encounter_id: str | None = None,
+    base_url: str | None = None,
 ) -> tuple[Card, ...]:
     """The cards of an outcome, most severe first; `base_url` is where rules can be read about.
 
@@ -114,10 +111,8 @@ def render(
     call = _Call(
         templates=templates,
         outcome=outcome,
-        hook_instance=hook_instance,
+        context=context,
         base_url=base_url,
-        patient=f"Patient/{patient_id}",
-        encounter=f"Encounter/{encounter_id.removeprefix('Encounter/')}" if encounter_id else None,
     )
     return tuple(_card(decision, call) for decision in outcome.decisions if decision.shown)
 
@@ -163,7 +158,7 @@ def _card_uuid(decision: Decision, call: _Call) -> UUID:
     """One rule gives one card a call, but a rule about set-aside results gives one a marker."""
     item = decision.frame.set_aside
     marker = item.marker if item is not None else ""
-    name = f"{call.hook_instance} {decision.rule.id} {decision.rule.version} {marker}"
+    name = f"{call.context.id} {decision.rule.id} {decision.rule.version} {marker}"
     return uuid5(_NAMESPACE, name)
 
 
@@ -176,10 +171,10 @@ def _detail(decision: Decision, template: CardTemplate, outcome: Outcome) -> str
 def _suggestions(
     decision: Decision, summary: str, uuid: UUID, call: _Call
 ) -> Iterator[CardSuggestion]:
-    index = decision.frame.index_result
+    index, encounter = decision.frame.index_result, call.context.encounter_id
     filling = Filling(
-        patient=call.patient,
-        encounter=call.encounter,
+        patient=f"Patient/{call.context.patient_id}",
+        encounter=f"Encounter/{encounter.removeprefix('Encounter/')}" if encounter else None,
         reason=(index.reference or None) if index else None,
         because=summary,
         today=call.outcome.now.astimezone(call.templates.zone).date(),
