@@ -1,27 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: thin doors to the service. The only place that knows exit codes.
 
-Heavy libraries are imported by the command that needs them, so that `--help` is quick.
+A command is imported when it is called, so that `--help` is quick and each module imports at its
+top what it needs.
 """
 
 import sys
+from importlib import import_module
 
 import click
 
 import cds_service
-from cds_service.cli.check import check, lock
-from cds_service.cli.clients import clients
-from cds_service.cli.database import database
-from cds_service.cli.docs import docs
-from cds_service.cli.evaluate import evaluate
-from cds_service.cli.explain import explain
-from cds_service.cli.feedback import feedback
-from cds_service.cli.keys import keys
-from cds_service.cli.prefetch import prefetch_sheet
-from cds_service.cli.sandbox import sandbox
-from cds_service.cli.serve import demo, serve
-from cds_service.cli.servers import servers
-from cds_service.cli.settings import settings
 from cds_service.errors import (
     Busy,
     CdsServiceError,
@@ -58,7 +47,54 @@ EXIT_CODES: dict[type[CdsServiceError], int] = {
 """0 fine, 1 problems found, 2 wrong use or settings, 3 something failed, 130 interrupted."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+COMMANDS: dict[str, str] = {
+    "check": "Check a folder of card packs and run every case in it.",
+    "clients": "Who may call the service.",
+    "database": "The database that keeps feedback (CDS_DATABASE_URL).",
+    "demo": "Start the service, send it one synthetic patient and show the cards.",
+    "docs": "Write one page a rule, and an index, from the configured packs.",
+    "evaluate": "Show the cards for a FHIR Bundle, one resource, NDJSON or a hook request.",
+    "explain": "Show a rule, or a pack, in words with its versions; without NAME, list every rule.",
+    "feedback": "Show acceptance and override reasons of every rule and version.",
+    "keys": "The keys by which FHIR servers know the service (SMART Backend Services).",
+    "lock": "Record the meaning of every rule with its version in lock.json.",
+    "prefetch-sheet": "Print the prefetch queries of each service, for EHRs without discovery.",
+    "sandbox": "Show the cards for patients of a FHIR server.",
+    "serve": "Answer CDS Hooks calls.",
+    "servers": "Which FHIR servers the service may ask.",
+    "settings": "Show every setting, its value and where that came from.",
+}
+"""Every command with the first sentence of its help, so that listing them imports none."""
+
+# A command is the function of its name in the module of its name, but for these.
+_ELSEWHERE = {"lock": ("check", "lock"), "prefetch-sheet": ("prefetch", "prefetch_sheet")}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in alphabetical order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command of that name; `None` if there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, function = _ELSEWHERE.get(cmd_name, (cmd_name, cmd_name))
+        command: click.Command = getattr(import_module(f"cds_service.cli.{module}"), function)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(cds_service.__version__, prog_name="cds-service")
 def cli() -> None:
     """Laboratory results in, CDS Hooks cards out.
@@ -76,26 +112,6 @@ def cli() -> None:
     Exit codes: 0 fine, 1 problems found, 2 wrong use or settings, 3 something failed,
     130 interrupted. Colours are left out when NO_COLOR is set or the output is no terminal.
     """
-
-
-for command in (
-    serve,
-    demo,
-    evaluate,
-    sandbox,
-    check,
-    lock,
-    docs,
-    explain,
-    clients,
-    servers,
-    keys,
-    feedback,
-    database,
-    prefetch_sheet,
-    settings,
-):
-    cli.add_command(command)
 
 
 def main() -> None:

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cds-service check` and `lock`: is the knowledge sound, and is its meaning recorded."""
 
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from cds_service.knowledge.reading.folder import PackFiles
-    from cds_service.knowledge.site.file import SiteFile
-    from cds_service.sourcefile.diagnostics import Format, Problem
+from cds_service.knowledge.checking.lock import RENEW, check_lock, read_lock, write_lock
+from cds_service.knowledge.reading.build import build_pack
+from cds_service.knowledge.reading.folder import PackFiles, pack_folders, read_files
+from cds_service.knowledge.site.file import SiteFile, no_such_pack, read_site
+from cds_service.settings import cards_folder, load_settings
+from cds_service.sourcefile.diagnostics import Format, Problem, print_problems
+from cds_service.trials.nudge import nudge_pack
+from cds_service.trials.run import check_cases, read_trials
+from cds_service.trials.site_check import check_site
 
 FOLDER = click.argument(
     "folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
@@ -39,7 +44,7 @@ def check(
     folder: Path | None,
     site_file: Path | None,
     nudge: bool,
-    style: "Format",
+    style: Format,
     processes: int | None,
 ) -> None:
     """Check a folder of card packs and run every case in it.
@@ -57,9 +62,6 @@ def check(
       cds-service check cards/liver --nudge
       cds-service check cards --format sarif > problems.sarif
     """
-    from cds_service.knowledge.reading.folder import pack_folders, read_files
-    from cds_service.knowledge.site.file import no_such_pack
-
     place, shown = _place(folder)
     folders = pack_folders(place)
     if not folders:
@@ -84,10 +86,8 @@ def check(
     _tell(problems, told, style)
 
 
-def _tell(problems: list["Problem"], told: list[str], style: "Format") -> None:
+def _tell(problems: list[Problem], told: list[str], style: Format) -> None:
     """Print everything; any problem ends the command with exit code 1."""
-    from cds_service.sourcefile.diagnostics import print_problems
-
     if problems or style != "text":
         click.echo(print_problems(problems, style))
     for line in told:
@@ -101,32 +101,26 @@ def _tell(problems: list["Problem"], told: list[str], style: "Format") -> None:
 def _place(folder: Path | None) -> tuple[Path, str]:
     if folder is not None:
         return folder, folder.as_posix().rstrip("/")
-    from cds_service.settings import cards_folder, load_settings
 
     place = cards_folder(load_settings())
     return place, place.name if place.name == "cards" else place.as_posix()
 
 
-def _site(site_file: Path | None, *, given: bool) -> "SiteFile | None":
+def _site(site_file: Path | None, *, given: bool) -> SiteFile | None:
     """The site file of the command, or for the configured packs the configured one."""
-    from cds_service.knowledge.site.file import read_site
-    from cds_service.settings import load_settings
-
     if site_file is None and not given:
         site_file = load_settings().site_file
     return None if site_file is None else read_site(site_file)
 
 
-def _id_of(files: "PackFiles") -> str:
+def _id_of(files: PackFiles) -> str:
     document = files.documents.get("pack.yaml")
     data = document.data if document is not None else None
     return str(data.get("id", "")) if isinstance(data, dict) else ""
 
 
-def _check_site(files: "PackFiles", site: "SiteFile") -> tuple[list["Problem"], list[str]]:
+def _check_site(files: PackFiles, site: SiteFile) -> tuple[list[Problem], list[str]]:
     """The problems of a site file, and what it made of the cases of the pack."""
-    from cds_service.trials.site_check import check_site
-
     report, shape = check_site(files, site), site.shape
     told = [
         f"changed by the site: {one.mark.file}:{one.mark.line}: {one.message}"
@@ -142,11 +136,8 @@ def _check_site(files: "PackFiles", site: "SiteFile") -> tuple[list["Problem"], 
 
 
 def _check_pack(
-    files: "PackFiles", folder: Path, *, nudge: bool, processes: int | None
-) -> tuple[list["Problem"], str]:
-    from cds_service.knowledge.checking.lock import check_lock, read_lock
-    from cds_service.knowledge.reading.build import build_pack
-    from cds_service.trials.run import check_cases, read_trials
+    files: PackFiles, folder: Path, *, nudge: bool, processes: int | None
+) -> tuple[list[Problem], str]:
 
     pack, problems = build_pack(files)
     if pack is None or problems:
@@ -161,10 +152,7 @@ def _check_pack(
     return problems, summary
 
 
-def _nudge(files: "PackFiles", processes: int | None) -> tuple[tuple["Problem", ...], str]:
-    import os
-
-    from cds_service.trials.nudge import nudge_pack
+def _nudge(files: PackFiles, processes: int | None) -> tuple[tuple[Problem, ...], str]:
 
     bar = click.progressbar(length=100, label="nudging", file=sys.stderr)
     with bar:
@@ -191,11 +179,6 @@ def lock(folder: Path | None) -> None:
     Examples:
       cds-service lock cards/liver
     """
-    from cds_service.knowledge.checking.lock import RENEW, check_lock, read_lock, write_lock
-    from cds_service.knowledge.reading.build import build_pack
-    from cds_service.knowledge.reading.folder import pack_folders, read_files
-    from cds_service.sourcefile.diagnostics import print_problems
-
     place, shown = _place(folder)
     for pack_folder in pack_folders(place):
         name = shown if pack_folder == place else f"{shown}/{pack_folder.name}"

@@ -4,16 +4,21 @@
 import json
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 import click
 
 from cds_service.cli.printable import printable
-
-if TYPE_CHECKING:
-    from cds_service.settings import Settings
-    from cds_service.trust.clients import Client, Registrations
+from cds_service.clock import system_clock
+from cds_service.settings import Settings, load_settings
+from cds_service.trust.claims import Limits, request_target
+from cds_service.trust.clients import Client, Registrations
+from cds_service.trust.keysets import KeySets
+from cds_service.trust.registry import Registry
+from cds_service.trust.tokens import MalformedToken, parse_jws
+from cds_service.trust.verify import Fault, Verifier
 
 
 @click.group()
@@ -39,9 +44,6 @@ def check(file: str | None, token: TextIO | None, url: str | None) -> None:
 
     Exit codes: 0 fine; 1 the token would be refused; 2 the file has problems.
     """
-    from cds_service.settings import load_settings
-    from cds_service.trust.registry import Registry
-
     settings = load_settings()
     path = Path(file) if file is not None else settings.clients
     if path is None:
@@ -55,7 +57,7 @@ def check(file: str | None, token: TextIO | None, url: str | None) -> None:
         sys.exit(1)
 
 
-def _described(client: "Client") -> Iterator[str]:
+def _described(client: Client) -> Iterator[str]:
     """The registration, one fact a line; what restricts nothing says so."""
     yield f"{client.id}"
     yield f"  issuer           {client.issuer}"
@@ -75,10 +77,8 @@ def _described(client: "Client") -> Iterator[str]:
     yield f"  patients see     {'cards' if client.patients_see_cards else 'no cards'}"
 
 
-def _explain(text: str, registered: "Registrations", settings: "Settings", url: str | None) -> bool:
+def _explain(text: str, registered: Registrations, settings: Settings, url: str | None) -> bool:
     """Print the token's contents and what is wrong with it; whether it would be accepted."""
-    from cds_service.trust.tokens import MalformedToken, parse_jws
-
     text = text.removeprefix("Bearer ").strip()
     try:
         token = parse_jws(text)
@@ -105,16 +105,9 @@ def _likely_url(audience: object, public_url: str | None) -> str:
 
 
 def _faults(
-    text: str, registered: "Registrations", settings: "Settings", url: str
+    text: str, registered: Registrations, settings: Settings, url: str
 ) -> Iterator[tuple[str, str]]:
     """The first check that fails; if it is one of the claims, all of those."""
-    from datetime import timedelta
-
-    from cds_service.clock import system_clock
-    from cds_service.trust.claims import Limits, request_target
-    from cds_service.trust.keysets import KeySets
-    from cds_service.trust.verify import Fault, Verifier
-
     development = settings.profile == "development"
     longest = timedelta(seconds=settings.token_max_seconds)
     limits = Limits(longest=longest, development=development)

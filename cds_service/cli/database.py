@@ -5,6 +5,10 @@ import sys
 
 import click
 
+from cds_service.settings import database_url, load_settings
+from cds_service.store.engine import upgrade_database
+from cds_service.store.schema import HEAD, migration_sql
+
 
 @click.group()
 def database() -> None:
@@ -28,10 +32,6 @@ def upgrade(sql: str | None) -> None:
       cds-service database upgrade
       cds-service database upgrade --sql postgresql > upgrade.sql
     """
-    from cds_service.settings import database_url, load_settings
-    from cds_service.store.engine import upgrade_database
-    from cds_service.store.schema import HEAD, migration_sql
-
     if sql is not None:
         migration_sql(sql, sys.stdout)
         return

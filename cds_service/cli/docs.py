@@ -6,6 +6,11 @@ from pathlib import Path
 
 import click
 
+from cds_service.catalogue.markdown import documents, is_ours
+from cds_service.catalogue.rules import Catalogue
+from cds_service.service import load_knowledge
+from cds_service.settings import load_settings
+
 
 @click.command()
 @click.argument("folder", default="docs/rules", type=click.Path(file_okay=False, path_type=Path))
@@ -21,11 +26,6 @@ def docs(folder: Path, check: bool) -> None:
       cds-service docs
       cds-service docs --check
     """
-    from cds_service.catalogue.markdown import documents, is_ours
-    from cds_service.catalogue.rules import Catalogue
-    from cds_service.service import load_knowledge
-    from cds_service.settings import load_settings
-
     right = documents(Catalogue(load_knowledge(load_settings())))
     found = {
         path.name: text

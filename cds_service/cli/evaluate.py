@@ -4,15 +4,19 @@
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO
+from datetime import datetime
+from typing import Any, BinaryIO
 
 import click
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from cds_service.intake.patient_input import PatientInput
-    from cds_service.service import Knowledge
+from cds_service.cli.card_text import cards_as_text
+from cds_service.clock import system_clock
+from cds_service.hooks.response import EXPLANATION_EXTENSION, write_response
+from cds_service.intake.patient_input import PatientInput
+from cds_service.sandbox.diagnostics import faults
+from cds_service.service import Knowledge, answer_input, load_knowledge
+from cds_service.settings import load_settings, no_color
+from cds_service.sources.file import inputs_from_document, read_resources
 
 _VALUE_WIDTH = 18
 
@@ -39,12 +43,6 @@ def evaluate(
 
     Exit codes: 0 evaluated; 1 the file cannot be read, or --strict found something.
     """
-    from cds_service.clock import system_clock
-    from cds_service.sandbox.diagnostics import faults
-    from cds_service.service import load_knowledge
-    from cds_service.settings import load_settings, no_color
-    from cds_service.sources.file import inputs_from_document, read_resources
-
     data = file.read()
     document = read_resources(data)
     knowledge = load_knowledge(load_settings())
@@ -69,7 +67,7 @@ def evaluate(
         sys.exit(1)
 
 
-def _service(knowledge: "Knowledge", service_id: str | None) -> str:
+def _service(knowledge: Knowledge, service_id: str | None) -> str:
     if service_id is None:
         return next(iter(knowledge.services))
     if service_id not in knowledge.services:
@@ -81,12 +79,9 @@ def _service(knowledge: "Knowledge", service_id: str | None) -> str:
 
 
 def _answer(
-    knowledge: "Knowledge", service: str, given: "PatientInput", now: "datetime", *, explained: bool
+    knowledge: Knowledge, service: str, given: PatientInput, now: datetime, *, explained: bool
 ) -> dict[str, Any]:
     """The cards for one patient as JSON-able data, with the explanation if asked for."""
-    from cds_service.hooks.response import EXPLANATION_EXTENSION, write_response
-    from cds_service.service import answer_input
-
     hook = next(iter(knowledge.services[service]))
     answer = answer_input(knowledge, given, service, hook, now)
     response = json.loads(write_response(answer.response))
@@ -102,8 +97,6 @@ def _answer(
 
 def _as_text(answer: Mapping[str, Any], *, explained: bool) -> Iterator[str]:
     """The results used, the cards, and with `explained` every decision, line by line."""
-    from cds_service.demo import cards_as_text
-
     explanation = answer["explanation"]
     yield click.style(f"{answer['patient'] or 'Patient'} - {answer['service']}", bold=True)
     for result in _results(explanation):

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cds-service explain NAME`: one rule in words with its evidence and versions, or a pack."""
 
+import json
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NoReturn
+from difflib import get_close_matches
+from typing import NoReturn
 
 import click
 
-if TYPE_CHECKING:
-    from cds_service.knowledge.model.pack import Change, Pack
+from cds_service.knowledge.model.pack import Change, Pack
+from cds_service.knowledge.site.overlay import load_packs_at
+from cds_service.knowledge.words import pack_in_words, rule_in_words
+from cds_service.settings import cards_folder, load_settings
 
 
 @click.command()
@@ -25,12 +29,6 @@ def explain(name: str | None, as_json: bool) -> None:
       cds-service explain alt-very-low
       cds-service explain liver
     """
-    import json
-
-    from cds_service.knowledge.site.overlay import load_packs_at
-    from cds_service.knowledge.words import pack_in_words, rule_in_words
-    from cds_service.settings import cards_folder, load_settings
-
     settings = load_settings()
     packs = load_packs_at(cards_folder(settings), settings.site_file)
     if name is None:
@@ -53,8 +51,7 @@ def explain(name: str | None, as_json: bool) -> None:
         click.echo(words)
 
 
-def _list(packs: Iterable["Pack"], *, as_json: bool) -> None:
-    import json
+def _list(packs: Iterable[Pack], *, as_json: bool) -> None:
 
     listed = [
         {"id": one.id, "version": one.version, "indicator": one.indicator, "title": one.title}
@@ -69,7 +66,6 @@ def _list(packs: Iterable["Pack"], *, as_json: bool) -> None:
 
 
 def _unknown(name: str, known: Iterable[str]) -> NoReturn:
-    from difflib import get_close_matches
 
     near = get_close_matches(name, list(known), n=1)
     hint = f"; did you mean '{near[0]}'?" if near else ""

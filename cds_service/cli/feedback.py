@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cds-service feedback`: what clinicians did with the cards of each rule."""
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from datetime import timedelta
 
 import click
+import msgspec
 
-if TYPE_CHECKING:
-    from cds_service.store.report import Report, RuleFeedback
+from cds_service.cli.card_text import Style
+from cds_service.clock import system_clock
+from cds_service.knowledge.site.overlay import load_packs_at
+from cds_service.settings import cards_folder, database_url, load_settings, no_color
+from cds_service.store import open_store
+from cds_service.store.report import Report, RuleFeedback, report
 
 _WIDTH = 40
 _PARTS = (("accepted", "█", "green"), ("overridden", "▒", "yellow"), ("unanswered", "·", None))
-Style = Callable[..., str]
 
 
 @click.group(invoke_without_command=True)
@@ -30,12 +34,6 @@ def feedback(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    import msgspec
-
-    from cds_service.knowledge.site.overlay import load_packs_at
-    from cds_service.settings import cards_folder, database_url, load_settings, no_color
-    from cds_service.store import open_store
-    from cds_service.store.report import report
 
     settings = load_settings()
     packs = load_packs_at(cards_folder(settings), settings.site_file)
@@ -66,12 +64,6 @@ def purge(days: int | None) -> None:
       cds-service feedback purge
       cds-service feedback purge --days 30
     """
-    from datetime import timedelta
-
-    from cds_service.clock import system_clock
-    from cds_service.settings import database_url, load_settings
-    from cds_service.store import open_store
-
     settings = load_settings()
     kept = settings.feedback_days if days is None else days
     store = open_store(database_url(settings))
@@ -82,7 +74,7 @@ def purge(days: int | None) -> None:
     click.echo(f"Removed {removed} rows older than {kept} days.")
 
 
-def _as_text(found: "Report", style: Style) -> Iterator[str]:
+def _as_text(found: Report, style: Style) -> Iterator[str]:
     if not found.rules:
         yield "No card has been shown yet."
     for one in found.rules:
@@ -102,7 +94,7 @@ def _words(name: str) -> str:
     return "without feedback" if name == "unanswered" else name
 
 
-def _bar(one: "RuleFeedback", style: Style) -> str:
+def _bar(one: RuleFeedback, style: Style) -> str:
     """The three counts as parts of one bar; the widths always add up to the whole."""
     drawn, before = "", 0
     for name, sign, colour in _PARTS:

@@ -5,12 +5,14 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from cds_service.smart.signing_keys import SigningKey, SigningKeys
+from cds_service.clock import system_clock
+from cds_service.settings import load_settings
+from cds_service.smart.key_rotation import Needed, add_key, retire_key
+from cds_service.smart.signing_keys import ALGORITHMS, SigningKey, SigningKeys, read_signing_keys
 
 
 @click.group()
@@ -49,10 +51,6 @@ def new(algorithm: str, signs_from: str | None, as_json: bool) -> None:
 
     Exit codes: 0 made; 2 the file has problems.
     """
-    from cds_service.clock import system_clock
-    from cds_service.smart.key_rotation import add_key
-    from cds_service.smart.signing_keys import ALGORITHMS, read_signing_keys
-
     now = system_clock()
     chosen = next(one for one in ALGORITHMS if one == algorithm)
     key = add_key(_path(), chosen, now, _time(signs_from, now))
@@ -81,9 +79,6 @@ def list_(as_json: bool) -> None:
 
     Exit codes: 0 fine; 2 the file has problems.
     """
-    from cds_service.clock import system_clock
-    from cds_service.smart.signing_keys import read_signing_keys
-
     now, found = system_clock(), read_signing_keys(_path())
     rows = [_described(one, found, now) for one in found.keys]
     if as_json:
@@ -106,9 +101,6 @@ def retire(kid: str, anyway: bool) -> None:
 
     Exit codes: 0 retired; 1 no other key signs in its place; 2 there is no such key.
     """
-    from cds_service.clock import system_clock
-    from cds_service.smart.key_rotation import Needed, retire_key
-
     try:
         retire_key(_path(), kid, system_clock(), anyway=anyway)
     except KeyError:
@@ -122,7 +114,6 @@ def retire(kid: str, anyway: bool) -> None:
 
 
 def _path() -> Path:
-    from cds_service.settings import load_settings
 
     path = load_settings().signing_keys
     if path is None:

@@ -3,12 +3,16 @@
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from cds_service.knowledge.model.pack import Pack
+from cds_service.hooks.discovery import entry_of
+from cds_service.knowledge.model.pack import Pack
+from cds_service.knowledge.site.overlay import load_packs_at
+from cds_service.prefetch_keys import OBSERVATIONS
+from cds_service.render.profiles import EPIC_CODES
+from cds_service.settings import cards_folder, load_settings
 
 # Hooks that Epic can call; the others are of no use to its analysts.
 _OF_EPIC = ("patient-view", "order-select", "order-sign")
@@ -24,7 +28,7 @@ entry in `prefetch keys` of the client (CDS_PREFETCH_KEYS without clients)."""
 @click.command("prefetch-sheet")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def prefetch_sheet(as_json: bool) -> None:
-    """Print the prefetch queries of each service, for EHRs that do not read discovery.
+    """Print the prefetch queries of each service, for EHRs without discovery.
 
     The sheet is for those who set the service up in an EHR such as Epic: addresses, keys, queries,
     and the order codes of the site that suggestions need there.
@@ -34,9 +38,6 @@ def prefetch_sheet(as_json: bool) -> None:
       cds-service prefetch-sheet > sheet.md
       cds-service prefetch-sheet --json
     """
-    from cds_service.knowledge.site.overlay import load_packs_at
-    from cds_service.settings import cards_folder, load_settings
-
     settings = load_settings()
     base = (settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
     packs = load_packs_at(cards_folder(settings), settings.site_file)
@@ -53,11 +54,8 @@ def prefetch_sheet(as_json: bool) -> None:
         click.echo("\n".join(_lines(found, orders)))
 
 
-def sheets(pack: "Pack", base: str, *, by_category: bool) -> Iterator[dict[str, Any]]:
+def sheets(pack: Pack, base: str, *, by_category: bool) -> Iterator[dict[str, Any]]:
     """What is to be typed in for each service of the pack."""
-    from cds_service.hooks.discovery import entry_of
-    from cds_service.prefetch_keys import OBSERVATIONS
-
     for service in pack.services:
         entry = entry_of(service, pack, by_category=by_category)
         yield {
@@ -72,10 +70,8 @@ def sheets(pack: "Pack", base: str, *, by_category: bool) -> Iterator[dict[str, 
         }
 
 
-def order_codes(pack: "Pack") -> Iterator[dict[str, Any]]:
+def order_codes(pack: Pack) -> Iterator[dict[str, Any]]:
     """Every order that a card may suggest, with the code by which this site places it."""
-    from cds_service.render.profiles import EPIC_CODES
-
     for order in pack.orders.values():
         code = order.site_code
         yield {

@@ -3,23 +3,24 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import click
 
+from cds_service.cli.card_text import Style, cards_as_text
 from cds_service.cli.printable import printable, printable_in
-
-if TYPE_CHECKING:
-    from cds_service.fhir_client.client import Access, FhirClient
-    from cds_service.sandbox.patient_search import People, Person
-    from cds_service.sandbox.runner import Tried, Trier
-    from cds_service.settings import Settings
+from cds_service.clock import Deadline
+from cds_service.errors import CdsServiceError, RequestError
+from cds_service.fhir_client.client import Access, FhirClient
+from cds_service.sandbox.fetch import open_access
+from cds_service.sandbox.patient_search import People, Person, find_people, is_id
+from cds_service.sandbox.runner import Tried, Trier, open_trier, servers_for
+from cds_service.settings import Settings, load_settings, no_color
 
 _MOST = 1000
 _INDICATORS = ("critical", "warning", "info")
 _SUMMARY_WIDTH = 60
-Style = Callable[..., str]
 
 
 @click.command()
@@ -58,9 +59,6 @@ def sandbox(
     Exit codes: 0 answered, 1 no such patient or one without an answer, 2 wrong use, 3 a server
     failed.
     """
-    from cds_service.sandbox.runner import open_trier
-    from cds_service.settings import load_settings, no_color
-
     if sum(one is not None for one in (patient, search, count)) != 1:
         raise click.UsageError("name the patients by one of --patient, --search and --all")
     settings = load_settings()
@@ -83,10 +81,7 @@ def sandbox(
         sys.exit(1)
 
 
-def _fhir(settings: "Settings", base: str, count: int) -> "tuple[Access, FhirClient]":
-    from cds_service.fhir_client.client import FhirClient
-    from cds_service.sandbox.fetch import open_access
-    from cds_service.sandbox.runner import servers_for
+def _fhir(settings: Settings, base: str, count: int) -> tuple[Access, FhirClient]:
 
     client = FhirClient(
         most_bytes=settings.max_body_bytes,
@@ -97,19 +92,15 @@ def _fhir(settings: "Settings", base: str, count: int) -> "tuple[Access, FhirCli
 
 
 def _people(
-    client: "FhirClient",
-    access: "Access",
-    settings: "Settings",
+    client: FhirClient,
+    access: Access,
+    settings: Settings,
     *,
     patient: str | None,
     search: str | None,
     count: int | None,
-) -> "People":
+) -> People:
     """Whose cards to show; raises an error that says why there is nobody."""
-    from cds_service.clock import Deadline
-    from cds_service.errors import RequestError
-    from cds_service.sandbox.patient_search import People, Person, find_people, is_id
-
     if patient is not None:
         if not is_id(patient):
             raise click.BadParameter("expected the id of a patient", param_hint="--patient")
@@ -122,14 +113,13 @@ def _people(
     return found
 
 
-def _refuse_failure(found: "People") -> None:
-    from cds_service.errors import CdsServiceError
+def _refuse_failure(found: People) -> None:
 
     if found.failure:
         raise CdsServiceError(f"The FHIR server gave no list of patients: {found.failure}.")
 
 
-def _tried(trier: "Trier", people: "Sequence[Person]", *, shows_progress: bool) -> "list[Tried]":
+def _tried(trier: Trier, people: Sequence[Person], *, shows_progress: bool) -> list[Tried]:
     if not shows_progress:
         return [trier.patient(one.id, one.name) for one in people]
     found = []
@@ -139,7 +129,7 @@ def _tried(trier: "Trier", people: "Sequence[Person]", *, shows_progress: bool) 
     return found
 
 
-def _list(found: "People", *, as_json: bool, colour: bool | None) -> None:
+def _list(found: People, *, as_json: bool, colour: bool | None) -> None:
     """Everyone who was found; nobody is picked."""
     people = found.people
     if as_json:
@@ -159,10 +149,8 @@ def _list(found: "People", *, as_json: bool, colour: bool | None) -> None:
     click.echo(f"{said}; choose one with --patient ID.", err=True)
 
 
-def _cards(one: "Tried", style: Style) -> Iterator[str]:
+def _cards(one: Tried, style: Style) -> Iterator[str]:
     """The cards of one patient, and what could not be had for them."""
-    from cds_service.demo import cards_as_text
-
     name = f" {printable(one.name)}" if one.name else ""
     yield style(f"Patient/{one.patient}{name} - {one.service}", bold=True)
     for query in one.queries:
@@ -175,7 +163,7 @@ def _cards(one: "Tried", style: Style) -> Iterator[str]:
     yield from cards_as_text(printable_in(one.cards), style)
 
 
-def _table(tried: "Sequence[Tried]", style: Style) -> Iterator[str]:
+def _table(tried: Sequence[Tried], style: Style) -> Iterator[str]:
     """A line for each patient, and the cards of all."""
     width = max([7, *(len(one.patient) for one in tried)])
     head = f"{'patient':<{width}}  {'critical':>8}  {'warning':>7}  {'info':>4}  first card"

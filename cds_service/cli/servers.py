@@ -4,16 +4,22 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from cds_service.cli.printable import printable
-
-if TYPE_CHECKING:
-    from cds_service.fhir_client.servers import Server
-    from cds_service.settings import Settings
-    from cds_service.smart.token_cache import Tokens
+from cds_service.clock import Deadline, system_clock
+from cds_service.fhir.references import base_url
+from cds_service.fhir_client.failures import REASONS, Failed, NoOwnToken
+from cds_service.fhir_client.references import MOST
+from cds_service.fhir_client.servers import Server
+from cds_service.fhir_client.servers_file import load_servers
+from cds_service.service import load_knowledge
+from cds_service.settings import Settings, load_settings
+from cds_service.smart.scopes import missing
+from cds_service.smart.signing_keys import open_keys
+from cds_service.smart.token_cache import Tokens, own_tokens
 
 _PATIENCE = 10.0  # seconds for one server
 
@@ -40,10 +46,6 @@ def check(file: str | None, base: str | None, as_json: bool) -> None:
 
     Exit codes: 0 fine; 1 a server gave no token; 2 the file has problems.
     """
-    from cds_service.fhir.references import base_url
-    from cds_service.fhir_client.servers_file import load_servers
-    from cds_service.settings import load_settings
-
     settings = load_settings()
     path = Path(file) if file is not None else settings.fhir_servers
     if path is None:
@@ -63,16 +65,13 @@ def check(file: str | None, base: str | None, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _tokens(settings: "Settings") -> "Tokens | None":
-    from cds_service.clock import system_clock
-    from cds_service.smart.signing_keys import open_keys
-    from cds_service.smart.token_cache import own_tokens
+def _tokens(settings: Settings) -> Tokens | None:
 
     keys = open_keys(settings.signing_keys)
     return None if keys is None else own_tokens(keys, system_clock)
 
 
-def _row(server: "Server", tokens: "Tokens | None", settings: "Settings") -> dict[str, Any]:
+def _row(server: Server, tokens: Tokens | None, settings: Settings) -> dict[str, Any]:
     """What the file says of a server, and what came of asking for a token."""
     row: dict[str, Any] = {
         "base": server.base,
@@ -89,10 +88,7 @@ def _row(server: "Server", tokens: "Tokens | None", settings: "Settings") -> dic
     return row | _asked(server, tokens, settings)
 
 
-def _asked(server: "Server", tokens: "Tokens | None", settings: "Settings") -> dict[str, Any]:
-    from cds_service.clock import Deadline
-    from cds_service.fhir_client.failures import REASONS, Failed, NoOwnToken
-    from cds_service.smart.scopes import missing
+def _asked(server: Server, tokens: Tokens | None, settings: Settings) -> dict[str, Any]:
 
     if tokens is None:
         return {"failed": REASONS["no-keys"]}
@@ -111,11 +107,8 @@ def _asked(server: "Server", tokens: "Tokens | None", settings: "Settings") -> d
     }
 
 
-def _queries(settings: "Settings") -> tuple[str, ...]:
+def _queries(settings: Settings) -> tuple[str, ...]:
     """Everything that hook calls may ask for, over all services."""
-    from cds_service.fhir_client.references import MOST
-    from cds_service.service import load_knowledge
-
     served = load_knowledge(settings).services.values()
     found = {q for hooks in served for one in hooks.values() for q in one.prefetch.values()}
     return (*sorted(found), *MOST)

@@ -5,12 +5,12 @@ import dataclasses
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 import click
+from pydantic import SecretStr
 
-if TYPE_CHECKING:
-    from cds_service.settings import Settings
+from cds_service.settings import FOREIGN_PREFIX, PREFIX, Settings, load_settings
 
 _TYPES: Final = {  # pydantic tells folders from files only in the middle of an annotation
     r"path_type='dir'": "folder",
@@ -32,8 +32,6 @@ def settings(as_json: bool, as_page: bool) -> None:
       CDS_SITE_TIME_ZONE=Europe/Vienna cds-service settings --json
       cds-service settings --page > docs/reference/settings.md
     """
-    from cds_service.settings import load_settings
-
     if as_page:
         click.echo(settings_page(), nl=False)
         return
@@ -61,10 +59,8 @@ class SettingDescription:
     source: Literal["environment", "default"]
 
 
-def describe(settings: "Settings") -> tuple[SettingDescription, ...]:
+def describe(settings: Settings) -> tuple[SettingDescription, ...]:
     """Every setting with its present value and where that came from; secrets are starred."""
-    from cds_service.settings import PREFIX, Settings
-
     return tuple(
         SettingDescription(
             name=name,
@@ -81,8 +77,6 @@ def describe(settings: "Settings") -> tuple[SettingDescription, ...]:
 
 def settings_page() -> str:
     """`docs/reference/settings.md`: every setting with its default."""
-    from cds_service.settings import FOREIGN_PREFIX, PREFIX, Settings
-
     rows = [
         f"| `{each.variable}` | {each.type} | {each.default} | {each.meaning} |"
         for each in describe(Settings())
@@ -117,8 +111,6 @@ def _type_in_words(annotation: object) -> str:
 
 
 def _value_in_words(value: object) -> str:
-    from pydantic import SecretStr
-
     if value is None:
         return "unset"
     if isinstance(value, SecretStr):

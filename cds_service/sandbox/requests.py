@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Final
 from uuid import uuid4
 
-from cds_service.demo import demo_request
 from cds_service.errors import CdsServiceError, UnknownPage
 from cds_service.fhir_client.templates import tokens_of
 from cds_service.hooks.contexts import OTHERWISE_REQUIRED, REQUIRED_CONTEXT
@@ -21,6 +20,7 @@ from cds_service.sandbox.raw_json import Json, decoded, encoded
 from cds_service.sandbox.services import Offer
 from cds_service.sandbox.uploads import Subject
 from cds_service.service import Answer, Knowledge, Options, answer_hook
+from cds_service.trials.examples import example_request
 
 USER: Final = "Practitioner/sandbox"
 _ENCOUNTER: Final = "sandbox"
@@ -51,7 +51,7 @@ def tokens_for(hook: str, patient_id: str) -> dict[str, str]:
 def request_of_example(pack: Pack, example: Example, offer: Offer, now: datetime) -> bytes:
     """The hook request of an example, as a call that was never made before."""
     service = replace(pack.services[0], hook=offer.hook)
-    request: Json = decoded(demo_request(pack, example, service, now))
+    request: Json = decoded(example_request(pack, example, service, now))
     return encoded({**request, "hookInstance": str(uuid4())})
 
 

@@ -9,13 +9,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 import requests
 
+from cds_service.cli import COMMANDS, cli
 from tests.knowledge.letters import changed, replaced
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["serve", "demo", "evaluate", "check", "lock", "explain", "settings"]
+WITH_EXAMPLES = ["serve", "demo", "evaluate", "check", "lock", "explain", "settings"]
 
 
 def run(
@@ -38,12 +40,33 @@ def founding_request() -> str:
     return run("demo", "--request").stdout
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", WITH_EXAMPLES)
 def test_help_shows_examples_first(command: str) -> None:
     shown = run(command, "--help")
 
     assert shown.returncode == 0
     assert f"cds-service {command}" in shown.stdout.split("Options:")[0].split("Examples:")[1]
+
+
+def test_the_list_of_commands_has_the_first_sentence_of_each() -> None:
+    context = click.Context(cli)
+    commands = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
+    sentences = {
+        name: command.get_short_help_str(limit=200) for name, command in commands.items() if command
+    }
+
+    assert sentences == COMMANDS
+
+
+def test_the_list_of_commands_imports_none() -> None:
+    program = "import sys; from cds_service.cli import cli; "
+    program += "cli.main(['--help'], standalone_mode=False); print('flask' in sys.modules)"
+
+    shown = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+
+    assert shown.stdout.splitlines()[-1] == "False"
 
 
 def test_an_unknown_command_is_wrong_use() -> None:

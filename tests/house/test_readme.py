@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from cds_service.cli.card_text import cards_as_text
 from cds_service.clock import system_clock
-from cds_service.demo import cards_as_text, demo_request
 from cds_service.service import load_knowledge
 from cds_service.settings import Settings
+from cds_service.trials.examples import example_request
 from cds_service.web import create_app
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ def test_the_card_in_the_readme_is_the_card_of_the_demonstration() -> None:
     knowledge = load_knowledge(Settings())
     pack = knowledge.packs[0]
     service = pack.services[0]
-    body = demo_request(pack, pack.examples[0], service, system_clock())
+    body = example_request(pack, pack.examples[0], service, system_clock())
     client = create_app(Settings(), knowledge=knowledge).test_client()
     response = client.post(
         f"/cds-services/{service.id}", data=body, content_type="application/json"

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import requests
 
+from cds_service.cli.demo import wait_until_ready
 from cds_service.clock import system_clock
-from cds_service.demo import wait_until_ready
 from cds_service.settings import environment_with
 from tests.conformance.server import heard, post, status, stop, waiting
 from tests.trust.signing import SERVICE, es384, registration, seconds, write_clients

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cds-service demo`: a real server, a real hook request for a synthetic patient, its cards.
+
+The patient is an example of a pack, written as a case is, with dates relative to now.
+"""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+
+import click
+import requests
+
+from cds_service.cli.card_text import cards_as_text
+from cds_service.clock import system_clock
+from cds_service.knowledge.model.pack import Service
+from cds_service.knowledge.site.overlay import load_packs_at
+from cds_service.settings import cards_folder, environment_with, load_settings, no_color
+from cds_service.trials.examples import example_request
+
+
+class ServerDied(RuntimeError):
+    """The server stopped before it answered."""
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+@click.option("--example", "example_id", help="Which example [default: the first].")
+@click.option("--request", "request_only", is_flag=True, help="Print the hook request and stop.")
+@click.option("--once", is_flag=True, help="Stop after showing the cards.")
+def demo(port: int, example_id: str | None, request_only: bool, once: bool) -> None:
+    """Start the service, send it one synthetic patient and show the cards.
+
+    The request is a real CDS Hooks patient-view call with FHIR resources, dated yesterday. The
+    server keeps running afterwards until Ctrl-C.
+
+    \b
+    Examples:
+      cds-service demo
+      cds-service demo --request > request.json
+    """
+    settings = load_settings()
+    packs = load_packs_at(cards_folder(settings), settings.site_file)
+    examples = [(pack, one) for pack in packs for one in pack.examples]
+    chosen = [pair for pair in examples if example_id in {None, pair[1].id}]
+    if not chosen:
+        known = ", ".join(one.id for _, one in examples)
+        raise click.BadParameter(
+            f"there is no such example; known: {known}", param_hint="--example"
+        )
+    pack, example = chosen[0]
+    service = pack.services[0]
+    body = example_request(pack, example, service, system_clock())
+    if request_only:
+        click.echo(body)
+        return
+    colour = False if no_color() else None  # None: click looks whether this is a terminal
+    free = _free_port(port)
+    base = f"http://127.0.0.1:{free}"
+    server = start_server(free)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped too
+    try:
+        wait_until_ready(base, server)
+        click.echo(f"\n{click.style(example.title, bold=True)}\n", color=colour)
+        for line in cards_as_text(call(base, service, body)["cards"], click.style):
+            click.echo(line, color=colour)
+        started_as = sys.argv[0] if sys.argv[0].endswith("cds-service") else "cds-service"
+        click.echo(f"Serving at {base} (Ctrl-C stops). Open the sandbox in a browser, or try:")
+        click.echo(f"  {base}/sandbox")
+        click.echo(f"  curl {base}/cds-services")
+        click.echo(
+            f"  {started_as} demo --request | curl --json @- {base}/cds-services/{service.id}"
+        )
+        if not once:
+            server.wait()
+    except ServerDied as error:
+        click.echo(f"cds-service: {error}", err=True)
+        sys.exit(3)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _free_port(wanted: int) -> int:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start_server(port: int) -> "subprocess.Popen[bytes]":
+    """A server of its own process on loopback, which keeps nothing when it stops."""
+    command = [sys.executable, "-m", "cds_service", "serve", "--port", str(port)]
+    environment = environment_with(
+        {
+            "CDS_PROFILE": "development",  # so that the sandbox is there
+            "CDS_LOG_LEVEL": "warning",
+            "CDS_DATABASE_URL": "sqlite://",
+        }
+    )
+    return subprocess.Popen(command, env=environment)  # noqa: S603 - our own program
+
+
+def wait_until_ready(base: str, server: "subprocess.Popen[bytes]", seconds: float = 30) -> None:
+    """Return when the server answers; raises `ServerDied` if it stops or never does."""
+    for _ in range(int(seconds * 10)):
+        if server.poll() is not None:
+            break
+        try:
+            if requests.get(f"{base}/ready", timeout=2).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    raise ServerDied("the server did not start")
+
+
+def call(base: str, service: Service, body: bytes) -> dict[str, Any]:
+    """The response of the service to a hook request."""
+    response = requests.post(
+        f"{base}/cds-services/{service.id}",
+        data=body,
+        headers={"Content-Type": "application/json"},
+        timeout=30,
+    )
+    response.raise_for_status()
+    answer: dict[str, Any] = response.json()
+    return answer

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The example patients of a pack as hook requests."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from cds_service.knowledge.model.pack import Example, Pack, Service
+from cds_service.trials.synthetic_request import request_of
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def example_request(pack: Pack, example: Example, service: Service, now: datetime) -> bytes:
+    """The hook request for an example of the pack, as JSON, with dates relative to `now`."""
+    given: Any = example.given
+    return _encoder.encode(request_of(given, pack, now, service.hook))
