@@ -6,14 +6,14 @@ A request is `{"service", "now", "body"}`, its answer `{"status", "body"}`; both
 """
 
 import json
-import logging
 import lzma
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import structlog
+from structlog.testing import capture_logs
 
 from cds_service.service import load_knowledge
 from cds_service.settings import Settings
@@ -37,17 +37,13 @@ class Service:
     def answer(self, request: Json) -> Json:
         """The status and the body of the answer, exactly as sent."""
         self._now = datetime.fromisoformat(request["now"])
-        response = self._client.post(
-            f"/cds-services/{request['service']}",
-            data=request["body"].encode("utf-8", "surrogatepass"),
-            content_type="application/json",
-        )
+        with capture_logs():  # a line for every request would bury what a test reports
+            response = self._client.post(
+                f"/cds-services/{request['service']}",
+                data=request["body"].encode("utf-8", "surrogatepass"),
+                content_type="application/json",
+            )
         return {"status": response.status_code, "body": response.text}
-
-
-def quiet() -> None:
-    """Turns the log off, which would have a line for every request."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 def read(kind: str, chunk: int) -> list[Json]:
@@ -71,16 +67,13 @@ def first_difference(kept: Json, now: Json) -> str:
     """The first place at which two answers differ, with what stands there in both."""
     if kept["status"] != now["status"]:
         return f"status: {kept['status']} recorded, {now['status']} now"
-    bodies = []
-    for answer in (kept, now):
-        try:
-            bodies.append(json.loads(answer["body"]))
-        except ValueError:
-            return f"body: {_short(kept['body'])} recorded, {_short(now['body'])} now"
-    where, old, new = next(
-        _differences(bodies[0], bodies[1], "$"), ("the order or the spelling of the text", "", "")
-    )
-    return f"{where}: {_short(old)} recorded, {_short(new)} now" if old != new else where
+    try:
+        places = list(_differences(json.loads(kept["body"]), json.loads(now["body"]), "$"))
+    except ValueError:
+        places = []
+    # Without a place it is the order of members, the spelling of the text, or no JSON.
+    where, old, new = (places or [("the text itself", kept["body"], now["body"])])[0]
+    return "{}: {} recorded, {} now".format(where, *_excerpts(old, new))
 
 
 _ABSENT = "(absent)"
@@ -98,9 +91,16 @@ def _differences(old: Any, new: Any, where: str) -> Iterator[tuple[str, Any, Any
         yield where, old, new
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 300 else f"{text[:200]} ... {text[-80:]}"
+def _excerpts(*values: Any) -> list[str]:
+    """Both values as JSON, long ones from a little before the character at which they part."""
+    texts = [json.dumps(value, ensure_ascii=False) for value in values]
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(*texts, strict=False))
+    start = max(0, len(list(same)) - 60)
+    before = "..." if start else ""
+    return [
+        before + text[start : start + 160] + ("..." if len(text) > start + 160 else "")
+        for text in texts
+    ]
 
 
 def _path(kind: str, chunk: int) -> Path:

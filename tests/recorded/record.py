@@ -20,7 +20,6 @@ from tests.recorded.kept import (
     Json,
     Service,
     first_difference,
-    quiet,
     read,
     reasons,
     rules_with_cards,
@@ -34,7 +33,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Record the answers of the service anew.")
     parser.add_argument("--answers-only", action="store_true", help="keep the recorded requests")
     keep_requests = parser.parse_args().answers_only
-    quiet()
     requests = _all("requests") if keep_requests else generate()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as state:
         os.environ["XDG_STATE_HOME"] = state  # never the user's own database

@@ -50,3 +50,19 @@ def test_every_active_rule_has_a_card_in_the_recorded_answers() -> None:
     rules = {rule for answer in answers for rule in rules_with_cards(answer)}
 
     assert set(read_words().active_rules) - rules == set()
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ('{"a": [1, 3]}', "$.a[1]: 2 recorded, 3 now"),
+        ('{"a": [1]}', '$.a[1]: 2 recorded, "(absent)" now'),
+        ('{"a": [1, 2], "b": true}', '$.b: "(absent)" recorded, true now'),
+        ('{"a":[1, 2]}', 'the text itself: "{\\"a\\": [1, 2]}" recorded, "{\\"a\\":[1, 2]}" now'),
+        ("", 'the text itself: "{\\"a\\": [1, 2]}" recorded, "" now'),
+    ],
+)
+def test_a_difference_is_named_by_its_place_and_both_values(now: str, expected: str) -> None:
+    kept = {"status": 200, "body": '{"a": [1, 2]}'}
+
+    assert first_difference(kept, {"status": 200, "body": now}) == expected
