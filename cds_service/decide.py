@@ -17,6 +17,7 @@ from cds_service.labs.frames import Chooser, Frame, by_marker, mark_hemolysed
 from cds_service.labs.patient import person_on
 from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
 from cds_service.labs.reasons import PackReason
+from cds_service.labs.set_aside_reasons import SetAsideReason
 from cds_service.rules.answer import (
     CompiledRule,
     Decision,
@@ -36,7 +37,8 @@ from cds_service.rules.reasons import (
 )
 
 ORDER_HOOKS = frozenset(("order-select", "order-sign"))  # their context brings draft orders
-PENDING = "status:preliminary"  # as if a result not final yet had been set aside for it
+# As if a result that is not final yet had been set aside for it.
+PENDING: SetAsideReason = "status:preliminary"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from cds_service.knowledge.model.conditions import Compare, FactIs, MeasureCompa
 from cds_service.knowledge.model.pack import PATIENT, Pack, Reason, Rule
 from cds_service.labs.patient_record import LabResult, Patient, PatientRecord, Recorded, SetAside
 from cds_service.labs.reasons import PackReason
+from cds_service.labs.set_aside_reasons import SetAsideReason
 from cds_service.rules.answer import Decision, Proposal, Withheld
 from cds_service.rules.reasons import (
     ConditionNotMet,
@@ -50,7 +51,9 @@ def changed_rule(name: str, **more: object) -> Pack:
     return with_rule(replace(letters().rules[name], **more))  # type: ignore[arg-type]
 
 
-def set_aside(marker: str, days: float | None = 1, reason: str = "unit-missing") -> SetAside:
+def set_aside(
+    marker: str, days: float | None = 1, reason: SetAsideReason = "unit-missing"
+) -> SetAside:
     time = None if days is None else NOW - timedelta(days=days)
     return SetAside(reason=reason, marker=marker, code="", reference="", time=time)
 

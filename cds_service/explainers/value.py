@@ -137,8 +137,9 @@ def _value(marker: Marker, frame: Frame) -> Value:
 
 
 def _not_used(outcome: Outcome, marker: Marker) -> str:
-    found = (one.reason for one in outcome.record.set_aside if one.marker == marker.id)
-    return next(found, "not used").replace("-", " ").replace(":", ": ")
+    reasons = (item.reason for item in outcome.record.set_aside if item.marker == marker.id)
+    reason = next(reasons, None)
+    return "not used" if reason is None else reason_text(reason)
 
 
 def _others(question: Question, frames: list[Frame]) -> Iterator[Other]:

@@ -14,6 +14,7 @@ from fractions import Fraction
 from cds_service.amounts import Interval
 from cds_service.intake.results import Read
 from cds_service.labs.patient_record import LabResult, ResultStatus, SetAside
+from cds_service.labs.set_aside_reasons import SetAsideReason
 
 _RANK: dict[ResultStatus, int] = {"preliminary": 0, "final": 1, "amended": 2, "corrected": 2}
 
@@ -65,7 +66,7 @@ def _height(value: Interval) -> tuple[bool, Fraction, bool, Fraction]:
     )
 
 
-def _set_aside(one: LabResult, reason: str) -> SetAside:
+def _set_aside(one: LabResult, reason: SetAsideReason) -> SetAside:
     return SetAside(
         reason=reason,
         marker=one.marker,

@@ -12,6 +12,7 @@ from cds_service.knowledge.model.code_systems import (
     loinc_is_well_formed,
 )
 from cds_service.knowledge.model.pack import MarkerCode, Pack
+from cds_service.labs.set_aside_reasons import SetAsideReason
 
 # Other ways in which the four systems are named, in lower case and without a last slash.
 _OTHER_NAMES = {
@@ -30,8 +31,8 @@ _OTHER_NAMES = {
     "urn:oid:2.16.840.1.113883.6.90": ICD_10_CM,
 }
 _STANDARD = {LOINC, SNOMED}
-_UNCLAIMED = "code-not-in-pack"
-_CONFLICT = "code-conflict"
+_UNCLAIMED: SetAsideReason = "code-not-in-pack"
+_CONFLICT: SetAsideReason = "code-conflict"
 
 
 class Claimed(NamedTuple):
@@ -81,9 +82,9 @@ class Claims:
     def __init__(self, pack: Pack, *, names_fallback: bool) -> None:
         self._pack = pack
         self._names_fallback = names_fallback
-        self._known: dict[tuple[str | Coding | None, ...], Claimed | str] = {}
+        self._known: dict[tuple[str | Coding | None, ...], Claimed | SetAsideReason] = {}
 
-    def of(self, concept: CodeableConcept | None) -> Claimed | str:
+    def of(self, concept: CodeableConcept | None) -> Claimed | SetAsideReason:
         """The claim, or the reason why there is none."""
         if concept is None:
             return _UNCLAIMED
@@ -93,7 +94,7 @@ class Claims:
             known = self._known[key] = self._decided(concept)
         return known
 
-    def _decided(self, concept: CodeableConcept) -> Claimed | str:
+    def _decided(self, concept: CodeableConcept) -> Claimed | SetAsideReason:
         codings = many(concept.coding)
         claims = [hit for coding in codings if (hit := _claim(coding, self._pack))]
         if claims:
@@ -122,7 +123,7 @@ def _claim(coding: Coding, pack: Pack) -> tuple[str, MarkerCode] | None:
     return hit or pack.marker_codes.get((system_of(coding) or LOINC, coding.code.strip()))
 
 
-def _one_of(claims: list[tuple[str, MarkerCode]]) -> Claimed | str:
+def _one_of(claims: list[tuple[str, MarkerCode]]) -> Claimed | SetAsideReason:
     if len({marker for marker, _ in claims}) > 1:
         return _CONFLICT
     marker, first = claims[0]

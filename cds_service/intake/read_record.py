@@ -43,6 +43,7 @@ from cds_service.labs.patient_record import (
     Recorded,
     SetAside,
 )
+from cds_service.labs.set_aside_reasons import SetAsideReason
 from cds_service.prefetch_keys import Kind
 
 Charted = MedicationRequest | MedicationStatement | Condition | ServiceRequest
@@ -226,13 +227,13 @@ class _Reader:
     def _usable(self, resources: Iterable[ChartedT]) -> list[ChartedT]:
         return [one for one in resources if self._not_usable(one) is None]
 
-    def _not_usable(self, resource: Charted) -> str | None:
+    def _not_usable(self, resource: Charted) -> SetAsideReason | None:
         reason = self._not_ours(self.subjects.owner(resource.subject))
         if reason is None and was_sent(resource.modifier_extension):
             return "modifier-extension"
         return reason
 
-    def _not_ours(self, owner: Owner) -> str | None:
+    def _not_ours(self, owner: Owner) -> SetAsideReason | None:
         if owner == "another":
             return "other-patient"
         return "no-subject" if owner == "unnamed" and self.others_seen else None

@@ -13,18 +13,25 @@ from cds_service.fhir.elements import many, was_sent
 from cds_service.fhir.resources import DiagnosticReport, Measured, Observation
 from cds_service.intake.hemolysis import is_hemolysed
 from cds_service.intake.marker_lookup import Claimed, Claims, first_code, pairs_of
+from cds_service.intake.not_usable import NotUsable
 from cds_service.intake.ranges import limits_of
-from cds_service.intake.reasons import STATUSES, NotUsable
 from cds_service.intake.resource_index import Shelves
 from cds_service.intake.times import Moment, Times, sent_time
 from cds_service.intake.units import unit_of
 from cds_service.intake.values import Value, value_of
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.labs.patient_record import LabResult, ResultStatus, Sent, SetAside
+from cds_service.labs.set_aside_reasons import SetAsideReason
 
 Panel: TypeAlias = Observation | DiagnosticReport
 
 _USABLE: Mapping[str | None, ResultStatus] = {status: status for status in get_args(ResultStatus)}
+_NOT_USABLE: Mapping[str, SetAsideReason] = {
+    "registered": "status:registered",
+    "cancelled": "status:cancelled",
+    "entered-in-error": "status:entered-in-error",
+    "unknown": "status:unknown",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +139,7 @@ def _status(observation: Observation) -> ResultStatus:
         return status
     if not observation.status:
         raise NotUsable("status:missing")
-    known = observation.status in STATUSES
-    raise NotUsable(f"status:{observation.status}" if known else "status:invalid")
+    raise NotUsable(_NOT_USABLE.get(observation.status, "status:invalid"))
 
 
 def _moment(sheet: Sheet, desk: Desk) -> tuple[Moment, bool]:
@@ -171,7 +177,7 @@ def _interpretation(measured: Measured) -> str | None:
     return None
 
 
-def _set_aside(reason: str, sheet: Sheet, so_far: _SoFar) -> SetAside:
+def _set_aside(reason: SetAsideReason, sheet: Sheet, so_far: _SoFar) -> SetAside:
     sent = _sent(so_far.value) if so_far.value else None
     return SetAside(
         reason=reason,

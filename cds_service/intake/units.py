@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
-from cds_service.intake.reasons import NotUsable
+from cds_service.intake.not_usable import NotUsable
 from cds_service.knowledge.model.pack import Marker
 
 _ONE = Fraction(1)

@@ -16,7 +16,7 @@ from msgspec import Raw
 from cds_service.amounts import Comparator
 from cds_service.fhir.elements import NOTHING, Quantity, was_sent
 from cds_service.fhir.resources import Measured
-from cds_service.intake.reasons import NotUsable
+from cds_service.intake.not_usable import NotUsable
 
 _LONGEST = 40  # characters of a number: no analyser prints more, and Fraction stays quick
 _LONGEST_TEXT = 80

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from cds_service.amounts import Comparator, Interval
 from cds_service.knowledge.model.pack import Priority
+from cds_service.labs.set_aside_reasons import SetAsideReason
 
 Precision: TypeAlias = Literal["instant", "day", "month", "year"]
 ResultStatus: TypeAlias = Literal["preliminary", "final", "amended", "corrected"]
@@ -65,11 +66,10 @@ class LabResult:
 class SetAside:
     """Something that was sent and not used, and why.
 
-    `reason` is one of the words of `docs/reference/reasons.md`; `marker` is empty if none was
-    recognised. `time` is `None` when unknown.
+    `marker` is empty if none was recognised, `time` is `None` when unknown.
     """
 
-    reason: str
+    reason: SetAsideReason
     marker: str
     code: str
     reference: str

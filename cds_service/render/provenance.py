@@ -106,8 +106,8 @@ class Basis:
     def _set_aside(self, item: SetAside) -> str:
         words = words_of_set_aside(item, self.pack.markers.get(item.marker))
         when = day_of(item.time, self.zone) if item.time else "date not known"
-        value = escaped(words.value)
-        return f"**{escaped(words.title)} {value}**, {escaped(when)}; {in_words(item.reason)}"
+        value, reason = escaped(words.value), escaped(reason_text(item.reason))
+        return f"**{escaped(words.title)} {value}**, {escaped(when)}; {reason}"
 
     def _computed(self, frame: Frame) -> Iterator[str]:
         shown: list[str] = []
@@ -176,11 +176,6 @@ def compile_basis(rule: Rule, pack: Pack, zone: tzinfo) -> Basis:
         ),
         last=tuple(_last(rule, pack)),
     )
-
-
-def in_words(word: str) -> str:
-    """A reason such as `unit-missing` as words."""
-    return escaped(word.replace("-", " ").replace(":", ": ").replace("  ", " "))
 
 
 def _last(rule: Rule, pack: Pack) -> Iterator[str]:

@@ -6,11 +6,12 @@ from dataclasses import asdict
 from typing import TypeAlias
 
 from cds_service.labs.reasons import MeasureReason, PackReason
+from cds_service.labs.set_aside_reasons import SetAsideReason
 from cds_service.rules.reasons import DisabledBySite, NoCardReason, WithheldReason
 
 AnyReason: TypeAlias = NoCardReason | WithheldReason | MeasureReason | DisabledBySite
 
-# By the kind of a reason; a placeholder is a field of the reason.
+# By the kind of a reason, or the reason of something set aside; a placeholder is a field of it.
 _ENGLISH: Mapping[str, str] = {
     "condition-not-met": "its condition is not met",
     "replaced-by": "another card takes its place",
@@ -24,11 +25,34 @@ _ENGLISH: Mapping[str, str] = {
     "result-since-index": "there is a newer result",
     "hemolyzed-specimen": "hemolyzed specimen",
     "not-applicable:comparator": "an input is a range, such as <5",
+    "code-not-in-pack": "code not in pack",
+    "code-conflict": "code conflict",
+    "other-patient": "other patient",
+    "no-subject": "no subject",
+    "invalid-resource": "invalid resource",
+    "modifier-extension": "modifier extension",
+    "status:registered": "status: registered",
+    "status:preliminary": "status: preliminary",
+    "status:cancelled": "status: cancelled",
+    "status:entered-in-error": "status: entered in error",
+    "status:unknown": "status: unknown",
+    "status:missing": "status: missing",
+    "status:invalid": "status: invalid",
+    "no-time": "no time",
+    "future-dated": "future dated",
+    "no-value": "no value",
+    "unparseable": "unparseable",
+    "unit-missing": "unit missing",
+    "unit-unknown": "unit unknown",
+    "unit-conflict": "unit conflict",
+    "implausible": "implausible",
+    "superseded": "superseded",
+    "conflicting-duplicates": "conflicting duplicates",
 }
 _TEXTS: Mapping[str, Mapping[str, str]] = {"en": _ENGLISH}
 
 
-def reason_text(reason: AnyReason, language: str = "en") -> str:
+def reason_text(reason: AnyReason | SetAsideReason, language: str = "en") -> str:
     """The reason as plain text, not escaped, without a full stop; in English if it must be.
 
     A pack's own word is written with blanks for its hyphens.
@@ -38,5 +62,5 @@ def reason_text(reason: AnyReason, language: str = "en") -> str:
     """
     if isinstance(reason, PackReason):
         return reason.word.replace("-", " ").replace(":", ": ").replace("  ", " ")
-    text = _TEXTS.get(language, _ENGLISH)[reason.kind]
-    return text.format(**asdict(reason))
+    texts = _TEXTS.get(language, _ENGLISH)
+    return texts[reason] if isinstance(reason, str) else texts[reason.kind].format(**asdict(reason))

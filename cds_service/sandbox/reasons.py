@@ -13,8 +13,8 @@ from typing import Literal, TypeAlias, get_args
 from cds_service.decide import Outcome
 from cds_service.explanation.clauses import capital, leaf_text, title_of
 from cds_service.explanation.view import Named, View
-from cds_service.intake.reasons import REASONS
 from cds_service.knowledge.model.pack import Indicator, Pack
+from cds_service.labs.set_aside_reasons import MEANINGS
 from cds_service.render.reason_text import reason_text
 from cds_service.render.values import Window, day_of, moment_of, outside, value_of
 from cds_service.rules.answer import Decision
@@ -145,7 +145,7 @@ def _on(decision: Decision, pack: Pack, zone: tzinfo) -> str:
     item = decision.frame.set_aside
     if item is not None:
         named = pack.markers[item.marker].title if item.marker in pack.markers else "a result"
-        return f"{named}, set aside because {_said(item.reason)}"
+        return f"{named}, set aside because {reason_text(item.reason)}"
     result = decision.frame.index_result
     if result is None or result.marker not in pack.markers:
         return ""
@@ -188,7 +188,7 @@ def _asides(outcome: Outcome, zone: tzinfo) -> Iterator[Aside]:
             sent=f"{outside(item.number)} {outside(item.unit)}".strip(),
             at=day_of(item.time, zone) if item.time else "",
             reason=item.reason,
-            meaning=REASONS.get(item.reason, ""),
+            meaning=MEANINGS[item.reason],
             times=counted[key],
         )
 
@@ -197,7 +197,3 @@ def _because(reason: WithheldReason, pack: Pack) -> str:
     """Why an order is not offered; the card that offers it instead is named by its title."""
     text = reason_text(reason)
     return f"{text}: {pack.rules[reason.rule].title}" if isinstance(reason, Offered) else text
-
-
-def _said(word: str) -> str:
-    return word.replace("-", " ").replace(":", ": ")

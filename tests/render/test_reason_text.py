@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 
 from cds_service.labs.reasons import PackReason
+from cds_service.labs.set_aside_reasons import SetAsideReason
 from cds_service.render.reason_text import AnyReason, reason_text
 from cds_service.rules.reasons import AlreadyOrdered, NoEligible, Offered, Replaced
 
@@ -22,17 +23,24 @@ def test_every_kind_of_reason_has_words(kind: type[AnyReason]) -> None:
     assert "{" not in text
 
 
+@pytest.mark.parametrize("reason", get_args(SetAsideReason))
+def test_every_reason_to_set_aside_has_words(reason: SetAsideReason) -> None:
+    assert reason_text(reason)
+
+
 @pytest.mark.parametrize(
     ("reason", "text"),
     [
         (PackReason("known-cirrhosis"), "known cirrhosis"),
         (PackReason("not-used:for-now"), "not used: for now"),
         (AlreadyOrdered(), "already ordered"),
+        ("unit-missing", "unit missing"),
+        ("status:entered-in-error", "status: entered in error"),
         (Offered("alt-severe"), "offered on another card"),
         (NoEligible("alt"), "no recent result of alt that can be used"),
     ],
 )
-def test_a_reason_reads_as_text(reason: AnyReason, text: str) -> None:
+def test_a_reason_reads_as_text(reason: AnyReason | SetAsideReason, text: str) -> None:
     assert reason_text(reason) == text
 
 

@@ -1,10 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
 """Why something that was sent is not used: a closed list of words, safe to log and to count.
 
-`docs/reference/reasons.md` prints this table; a test holds the two together.
+`docs/reference/reasons.md` prints the table of meanings; a test holds the two together.
 """
 
-REASONS = {
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+SetAsideReason: TypeAlias = Literal[
+    "code-not-in-pack",
+    "code-conflict",
+    "other-patient",
+    "no-subject",
+    "invalid-resource",
+    "modifier-extension",
+    "status:registered",
+    "status:preliminary",
+    "status:cancelled",
+    "status:entered-in-error",
+    "status:unknown",
+    "status:missing",
+    "status:invalid",
+    "no-time",
+    "future-dated",
+    "no-value",
+    "unparseable",
+    "unit-missing",
+    "unit-unknown",
+    "unit-conflict",
+    "implausible",
+    "superseded",
+    "conflicting-duplicates",
+]
+
+MEANINGS: Mapping[SetAsideReason, str] = {
     "code-not-in-pack": "No marker of the pack claims its code. Normal: most results of a chart.",
     "code-conflict": "Its codes, or its names, belong to different markers.",
     "other-patient": "Its subject is another patient. It is never used.",
@@ -12,6 +41,7 @@ REASONS = {
     "invalid-resource": "It is not what FHIR R4 allows in an element that is read.",
     "modifier-extension": "It carries a modifier extension, which may negate what it says.",
     "status:registered": "Not resulted yet.",
+    "status:preliminary": "Not final yet. The result is used; only rules call it set aside.",
     "status:cancelled": "The test was not done.",
     "status:entered-in-error": "Withdrawn.",
     "status:unknown": "The sender does not know whether it is final.",
@@ -28,13 +58,3 @@ REASONS = {
     "superseded": "A corrected, amended or final result of the same marker and time replaces it.",
     "conflicting-duplicates": "A higher result of the same marker, time and specimen is used.",
 }
-
-STATUSES = {"registered", "cancelled", "entered-in-error", "unknown"}
-
-
-class NotUsable(Exception):
-    """A result must be set aside; `reason` is a word of `REASONS`."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason

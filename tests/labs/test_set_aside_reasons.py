@@ -3,8 +3,9 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
-from cds_service.intake.reasons import REASONS
+from cds_service.labs.set_aside_reasons import MEANINGS, SetAsideReason
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "reasons.md"
 
@@ -12,7 +13,11 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "reasons.md"
 def test_the_page_explains_every_reason() -> None:
     rows = re.findall(r"^\| `([^`]+)` \| (.+?) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 
-    assert dict(rows) == REASONS
+    assert dict(rows) == MEANINGS
+
+
+def test_every_reason_has_a_meaning() -> None:
+    assert tuple(MEANINGS) == get_args(SetAsideReason)
 
 
 def test_every_reason_that_is_raised_is_explained() -> None:
@@ -20,4 +25,4 @@ def test_every_reason_that_is_raised_is_explained() -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in source.glob("*.py"))
     raised = set(re.findall(r'(?:NotUsable\(|reason=|return )"([a-z]+(?:[-:][a-z-]+)+)"', text))
 
-    assert raised <= set(REASONS)
+    assert raised <= set(MEANINGS)
