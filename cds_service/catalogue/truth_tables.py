@@ -17,7 +17,8 @@ from cds_service.knowledge.reading.folder import PackFiles
 from cds_service.rules.answer import Decision
 from cds_service.sourcefile.document import Data
 from cds_service.trials.cases import CaseChange
-from cds_service.trials.expectations import complaints, decision_on, in_words
+from cds_service.trials.expectations import complaints, decision_on
+from cds_service.trials.rule_expectations import proposal_text
 from cds_service.trials.run import Trial, outcome_of, read_trials
 
 
@@ -73,7 +74,7 @@ def _row(trial: Trial, program: Program) -> Row:
         answer=decision.answer,
         indicator=decision.indicator if decision.shown else "",
         because=_because(decision),
-        orders=tuple(in_words(one) for one in decision.orders),
+        orders=tuple(proposal_text(proposal) for proposal in decision.orders),
         as_expected=not list(complaints(trial.case, program, outcome)),
     )
 

@@ -15,26 +15,22 @@ from cds_service.knowledge.model.conditions import LimitKind
 from cds_service.knowledge.model.pack import Grade, Marker
 from cds_service.labs.frames import Chooser, Frame, Reading
 from cds_service.labs.patient_record import LabResult
-from cds_service.rules.answer import Decision, Proposal, is_answered, is_ordered
+from cds_service.rules.answer import Decision, is_answered, is_ordered
 from cds_service.rules.evaluate import limit_in
 from cds_service.rules.grades import grade_of, is_doubtful
 from cds_service.rules.measures import with_measures
-from cds_service.sourcefile.document import Data
 from cds_service.trials.cases import Case
+from cds_service.trials.rule_expectations import (
+    WordError,
+    complaint_about,
+    read_rule_expectation,
+)
 
 _AMOUNT = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?)(?: (\S+))?")
 _LIMIT = re.compile(r"(upper|lower|screening) limit ([0-9]+(?:\.[0-9]+)?)(?: (\S+))? from (\S+)")
 _NO_LIMIT = re.compile(r"no (upper|lower|screening) limit")
-_ORDER = re.compile(
-    r"(\S+) ([0-9]+)-([0-9]+) days(?: (routine|urgent|asap|stat))?"
-    r"(?: (not recommended|recommended))?"
-)
 _ORDER_WORDS = "already ordered, not ordered, answered, not answered, proposed as CODE"
 _KNOWN = {True: "yes", False: "no", None: "not known"}
-
-
-class WordError(ValueError):
-    """An expectation that has no meaning here; the message says what to write."""
 
 
 def complaints(case: Case, program: Program, outcome: Outcome) -> Iterator[str]:
@@ -43,7 +39,8 @@ def complaints(case: Case, program: Program, outcome: Outcome) -> Iterator[str]:
     for word, value in case.expect:
         match folder:
             case "rules":
-                found = _of_rule(case.about, word, value, outcome)
+                expected = read_rule_expectation(word, value)
+                found = complaint_about(decision_on(outcome, case.about), expected)
             case "markers":
                 found = _of_marker(case, word, program, outcome)
             case "measures":
@@ -69,91 +66,6 @@ def decision_on(outcome: Outcome, rule: str) -> Decision:
         message = f"no rule '{rule}' was asked"
         raise WordError(message)
     return found[0]
-
-
-def _of_rule(rule: str, word: str, value: Data, outcome: Outcome) -> str | None:
-    decision = decision_on(outcome, rule)
-    if isinstance(value, str) and value:
-        word = f"{word} {value}" if word.endswith("because") else f"{word}: {value}"
-    head, _, rest = word.partition(" ")
-    if word.startswith(("card", "no card", "not enough data")):
-        return _answer(decision, word)
-    if word == "orders" or head == "orders":
-        return _orders(decision, value if isinstance(value, list) else rest)
-    if word.startswith("orders:"):
-        return _orders(decision, word.removeprefix("orders:").strip())
-    if head == "withheld":
-        return _withheld(decision, value, rest)
-    if head.rstrip(":") == "says" or word == "says":
-        wanted = value if isinstance(value, list) else [rest]
-        if not any(wanted):
-            message = "write: says WORD"
-            raise WordError(message)
-        lacking = [one for one in wanted if one not in decision.says]
-        return f"does not say {', '.join(map(str, lacking))}" if lacking else None
-    if word.startswith("does not say "):
-        said = word.removeprefix("does not say ")
-        return f"says {said}" if said in decision.says else None
-    if word == "preliminary":
-        return None if decision.preliminary else "is not marked preliminary"
-    message = f"cannot read the expectation '{word}'"
-    raise WordError(message)
-
-
-def _answer(decision: Decision, word: str) -> str | None:
-    """`card`, `card: warning`, `no card because WORD`, `no card: WORD`, `not enough data`."""
-    match = re.fullmatch(
-        r"(card|no card|not enough data)(?:(?::| because| for) ?([a-z0-9:.-]+))?", word
-    )
-    if match is None:
-        message = f"cannot read the expectation '{word}'"
-        raise WordError(message)
-    if decision.answer != match[1]:
-        why = f" ({decision.because.code})" if decision.because else ""
-        return f"{decision.rule.id}: expected {match[1]}, got {decision.answer}{why}"
-    because = decision.because.code if decision.because else None
-    detail = decision.indicator if match[1] == "card" else because
-    if match[2] and detail != match[2]:
-        return f"{decision.rule.id}: expected {word}, got {match[1]} ({detail})"
-    return None
-
-
-def in_words(one: Proposal) -> str:
-    """A proposal as cases write it."""
-    opinion = {True: " recommended", False: " not recommended", None: ""}[one.recommended]
-    priority = "" if one.priority == "routine" else f" {one.priority}"
-    return f"{one.order} {one.first_day}-{one.last_day} days{priority}{opinion}"
-
-
-def _orders(decision: Decision, wanted: list[Data] | str) -> str | None:
-    listed = wanted if isinstance(wanted, list) else [part.strip() for part in wanted.split(";")]
-    expected = sorted(" ".join(str(one).split()) for one in listed if one and one != "none")
-    for one in expected:
-        if not _ORDER.fullmatch(one):
-            message = f"cannot read the order '{one}': ORDER A-B days [PRIORITY] [recommended]"
-            raise WordError(message)
-    expected = [one.replace(" routine", "") for one in expected]
-    found = sorted(in_words(one) for one in decision.orders)
-    if found != sorted(expected):
-        return f"orders: expected {'; '.join(expected) or 'none'}, got {'; '.join(found) or 'none'}"
-    return None
-
-
-def _withheld(decision: Decision, value: Data, rest: str) -> str | None:
-    pairs = (
-        list(value.items())
-        if isinstance(value, dict)
-        else [tuple(part.strip().split(" because ")) for part in rest.split(";")]
-    )
-    found = {one.order: one.because.code for one in decision.withheld}
-    for pair in pairs or [()]:
-        if len(pair) != 2:
-            message = "write: withheld ORDER because WORD"
-            raise WordError(message)
-        order, because = pair
-        if found.get(order) != because:
-            return f"{order}: expected withheld because {because}, got {found.get(order)}"
-    return None
 
 
 def _of_marker(case: Case, word: str, program: Program, outcome: Outcome) -> str | None:
@@ -305,4 +217,4 @@ def _of_order(order_id: str, word: str, program: Program, outcome: Outcome) -> s
 def _of_pack(word: str, outcome: Outcome) -> str | None:
     """`RULE card`, `RULE no card because WORD`, `RULE orders A; B`."""
     rule, _, rest = word.partition(" ")
-    return _of_rule(rule, rest, "", outcome)
+    return complaint_about(decision_on(outcome, rule), read_rule_expectation(rest, ""))
