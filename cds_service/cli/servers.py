@@ -11,15 +11,16 @@ import click
 from cds_service.cli.printable import printable
 from cds_service.clock import Deadline, system_clock
 from cds_service.fhir.references import base_url
-from cds_service.fhir_client.failures import REASONS, Failed, NoOwnToken
+from cds_service.fhir_client.failures import QueryError
 from cds_service.fhir_client.references import MOST
 from cds_service.fhir_client.servers import Server
 from cds_service.fhir_client.servers_file import load_servers
 from cds_service.service import load_knowledge
 from cds_service.settings import Settings, load_settings
+from cds_service.smart.failures import TOKEN_FAILURES, TokenError
 from cds_service.smart.scopes import missing
 from cds_service.smart.signing_keys import open_keys
-from cds_service.smart.token_cache import Tokens, own_tokens
+from cds_service.smart.token_cache import TokenCache, open_token_cache
 
 _PATIENCE = 10.0  # seconds for one server
 
@@ -65,18 +66,18 @@ def check(file: str | None, base: str | None, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _tokens(settings: Settings) -> Tokens | None:
+def _tokens(settings: Settings) -> TokenCache | None:
 
     keys = open_keys(settings.signing_keys)
-    return None if keys is None else own_tokens(keys, system_clock)
+    return None if keys is None else open_token_cache(keys, system_clock)
 
 
-def _row(server: Server, tokens: Tokens | None, settings: Settings) -> dict[str, Any]:
+def _row(server: Server, tokens: TokenCache | None, settings: Settings) -> dict[str, Any]:
     """What the file says of a server, and what came of asking for a token."""
     row: dict[str, Any] = {
         "base": server.base,
         "anonymous": server.anonymous,
-        "privateNetwork": server.reach.private,
+        "privateNetwork": server.policy.private,
     }
     if server.client_id is None:
         return row
@@ -88,21 +89,21 @@ def _row(server: Server, tokens: Tokens | None, settings: Settings) -> dict[str,
     return row | _asked(server, tokens, settings)
 
 
-def _asked(server: Server, tokens: Tokens | None, settings: Settings) -> dict[str, Any]:
+def _asked(server: Server, tokens: TokenCache | None, settings: Settings) -> dict[str, Any]:
 
     if tokens is None:
-        return {"failed": REASONS["no-keys"]}
+        return {"failed": TOKEN_FAILURES["no-keys"]}
     bearer = tokens.bearer(server, _queries(settings))
     try:
-        grant = tokens.grant(server, bearer.types, Deadline(_PATIENCE))
-    except NoOwnToken as error:
-        return {"failed": error.said}
-    except Failed as error:
+        token = tokens.token(server, bearer.types, Deadline(_PATIENCE))
+    except TokenError as error:
+        return {"failed": error.text}
+    except QueryError as error:
         return {"failed": str(error)}
-    without = sorted(missing(grant.asked, grant.scopes))
+    without = sorted(missing(token.asked, token.scopes))
     return {
-        "token": f"for {int(grant.life.total_seconds())} seconds",
-        "granted": sorted(grant.scopes),
+        "token": f"for {int(token.life.total_seconds())} seconds",
+        "granted": sorted(token.scopes),
         **({"notGranted": without} if without else {}),
     }
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking FHIR servers: for what a hook call did not bring, and for whoever acts as a CDS Client."""
+"""Queries to FHIR servers: for data that a hook request lacks, and for the sandbox."""

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Searches and reads on a FHIR server: every page of an answer, or a word for why not.
+"""Searches and reads on a FHIR server: all pages of the result, or a code for why not.
 
-Only reads are sent, so each may be sent again: a few times, later each time, and only while there
-is time. A token goes to the server it is for and nowhere else; a next page is asked for only there
-(SMART App Launch 2.2, "Backend Services": tokens are not forwarded to other servers).
+Only GET requests are sent, so each may be repeated: a few times, with growing pauses, before the
+deadline. A token is sent to the server it is for and to no other; the next page of a search is
+requested only there (SMART App Launch 2.2, "Backend Services": tokens are not forwarded).
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from random import uniform
 from threading import Lock
 from time import sleep
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 from urllib.parse import parse_qsl, urljoin
 
 from msgspec import DecodeError
@@ -26,84 +26,84 @@ from cds_service.fhir.decode import Unreadable, read_loosely
 from cds_service.fhir.depth import is_deeper
 from cds_service.fhir.references import is_inside
 from cds_service.fhir.resources import Bundle, OperationOutcome, Resource
-from cds_service.fhir_client.failures import Failed, of_status
+from cds_service.fhir_client.failures import QueryError, QueryFailure, error_of_status
 from cds_service.fhir_client.servers import Server
 from cds_service.log import log_crash
-from cds_service.outgoing.address_policy import Closed, Reach
+from cds_service.outgoing.address_policy import AddressNotAllowed, AddressPolicy
 from cds_service.outgoing.transport import (
-    Answer,
-    Call,
-    Hopeless,
-    TooLate,
-    TooLong,
+    DeadlineExceeded,
+    HttpRequest,
+    HttpResponse,
+    PermanentTransportError,
+    ResponseTooLarge,
     Transport,
-    Unanswered,
+    TransportError,
 )
 
+_K = TypeVar("_K", bound=Hashable)
+
 TRIES: Final = 3
-_FIRST_WAIT: Final = 0.1  # seconds; twice as long before the next
-_AGAIN: Final = frozenset((429, 502, 503, 504))
+_FIRST_WAIT: Final = 0.1  # seconds, before the second attempt; doubled before the third
+_TRANSIENT: Final = frozenset((429, 502, 503, 504))
 _MOST_LEVELS: Final = 64
 _PARALLEL: Final = 64  # a server that hangs must not keep the others waiting
 # Whose data are asked for: a server that does not read these may send those of others.
 _WHOSE: Final = frozenset(("patient", "subject", "_id"))
-
-
-_GRACE: Final = 0.1  # seconds for what was cut off in time to say so
+_GRACE: Final = 0.1  # seconds for a request that was cut off at the deadline to report that
 
 
 class Bearer(Protocol):
-    """Where the access token for a server comes from."""
+    """The source of access tokens for a server."""
 
     def token(self, deadline: Deadline) -> str | None:
-        """The token to send, `None` to send none; raises `Failed` if there is none to be had."""
+        """The token to send, or `None` to send none; raises `QueryError` without a valid one."""
 
     def renewed(self, refused: str, deadline: Deadline) -> str | None:
-        """Another token in place of one that the server refused, if there can be another."""
+        """A replacement for a token that the server refused, or `None`; raises `QueryError`."""
 
     def lacks(self, kind: str, deadline: Deadline) -> bool:
-        """Whether the token is known not to be for this type of resource; raises `Failed`."""
+        """Whether the token is known not to cover this resource type; raises `QueryError`."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoToken:
-    """The server is open."""
+    """The server requires no token."""
 
     def token(self, deadline: Deadline) -> None:
         """None is sent."""
 
     def renewed(self, refused: str, deadline: Deadline) -> None:
-        """There is no other."""
+        """There is no replacement."""
 
     def lacks(self, kind: str, deadline: Deadline) -> bool:  # noqa: ARG002 - its scopes are not ours to read
-        """Not that we know: a scope is any text (CDS Hooks 2.0.1, "Passing the Access Token")."""
+        """Not known: a scope may be any text (CDS Hooks 2.0.1, "Passing the Access Token")."""
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class GivenToken:
-    """The token that came with a call; it ends when its time is over and is never renewed."""
+    """The token that came with a hook call; valid for its `life`, and never renewed."""
 
     value: str = field(repr=False)
     life: Deadline
 
     def token(self, deadline: Deadline) -> str | None:  # noqa: ARG002 - it is there already
-        """The token while it is valid; raises `Failed` after that."""
+        """The token while it is valid; raises `QueryError` (`token-over`) after that."""
         if self.life.expired:
-            raise Failed("token-over")
+            raise QueryError("token-over")
         return self.value
 
     def renewed(self, refused: str, deadline: Deadline) -> None:
-        """There is no other."""
+        """There is no replacement."""
 
     def lacks(self, kind: str, deadline: Deadline) -> bool:  # noqa: ARG002 - its scopes are not ours to read
-        """Not that we know: a scope is any text (CDS Hooks 2.0.1, "Passing the Access Token")."""
+        """Not known: a scope may be any text (CDS Hooks 2.0.1, "Passing the Access Token")."""
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A server with the right to ask it."""
+    """A server, and the token that requests to it carry."""
 
     server: Server
     bearer: Bearer
@@ -111,7 +111,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """One resource that the server sent: a page of a search, or what was read."""
+    """One resource that the server sent: a page of a search, or the resource read."""
 
     body: bytes = field(repr=False)
     resource: Resource = field(repr=False)
@@ -119,94 +119,94 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What a query gave: its pages, and the word of `FAILURES` if they are not all.
+class QueryResult:
+    """The pages of a query, and why they are not all; without a failure they are complete.
 
-    `ignored` names the parameters that the server did not use.
+    `ignored` names the search parameters that the server did not use.
     """
 
     pages: tuple[Page, ...] = ()
-    failure: str | None = None
+    failure: QueryFailure | None = None
     ignored: frozenset[str] = frozenset()
 
 
 class FhirClient:
-    """Asks FHIR servers; for all threads of a process. Connections are kept and used again."""
+    """Sends queries to FHIR servers. Thread-safe; connections are kept and reused."""
 
     def __init__(self, *, most_bytes: int, most_pages: int, patience: float | None = None) -> None:
-        """Read no more than `most_bytes` and `most_pages` of the answer to a query."""
+        """Read at most `most_bytes` and `most_pages` for one query."""
         self._patience = patience
         self._most_bytes = most_bytes
         self._most_pages = most_pages
-        self._transports: dict[Reach, Transport] = {}
+        self._transports: dict[AddressPolicy, Transport] = {}
         self._lock = Lock()
         self._threads = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="fhir")
 
-    def ask(self, access: Access, query: str, deadline: Deadline) -> Found:
-        """The answer to a relative query, such as `Patient/1` or `Observation?patient=1`."""
+    def ask(self, access: Access, query: str, deadline: Deadline) -> QueryResult:
+        """The result of a relative query, such as `Patient/1` or `Observation?patient=1`."""
         url = f"{access.server.base}/{query.replace('|', '%7C')}"
         if not is_inside(url, access.server.base):  # such as `Patient/../../admin`
-            return Found(failure="not-allowed")
+            return QueryResult(failure="not-allowed")
         try:
             # A server may leave out what the token is not for, as if there were nothing.
             if access.bearer.lacks(re.split(r"[/?]", query, maxsplit=1)[0], deadline):
-                return Found(failure="forbidden")
-        except Failed as failed:
-            return Found(failure=failed.word)
+                return QueryResult(failure="forbidden")
+        except QueryError as error:
+            return QueryResult(failure=error.code)
         return self._collected(access, url, deadline, asked=_parameters(query))
 
-    def more(self, access: Access, next_page: str, deadline: Deadline) -> Found:
-        """The pages from a `next` link on, which came with the first page of a search."""
+    def more(self, access: Access, next_page: str, deadline: Deadline) -> QueryResult:
+        """The pages of a search from a `next` link on."""
         url = _next_url(f"{access.server.base}/", next_page, access.server.base)
         if url is None:
-            return Found(failure="foreign-page")
+            return QueryResult(failure="foreign-page")
         return self._collected(access, url, deadline)
 
-    def at_once(
-        self, jobs: Mapping[str, Callable[[], Found]], deadline: Deadline
-    ) -> dict[str, Found]:
-        """What several independent questions give, by their keys, asked at the same time.
+    def in_parallel(
+        self, jobs: Mapping[_K, Callable[[], QueryResult]], deadline: Deadline
+    ) -> dict[_K, QueryResult]:
+        """The results of several independent queries, by their keys, run in parallel.
 
-        What is not there when the time is over is late, whatever it waits for: no socket watches
-        over a name server.
+        A job that is not done at the deadline is `late`, whatever it waits for: a lookup of a name
+        has no timeout of its own.
         """
         waiting = {key: self._threads.submit(job) for key, job in jobs.items()}
         wait(waiting.values(), timeout=max(deadline.remaining(), 0) + _GRACE)
-        return {key: _ended(one) for key, one in waiting.items()}
+        return {key: _ended(job) for key, job in waiting.items()}
 
-    def _transport(self, reach: Reach) -> Transport:
-        """The transport within this reach, with its pool of connections."""
+    def _transport(self, policy: AddressPolicy) -> Transport:
+        """The transport of this policy, with its pool of connections."""
         with self._lock:
-            if reach not in self._transports:
-                self._transports[reach] = Transport(reach, self._patience)
-            return self._transports[reach]
+            if policy not in self._transports:
+                self._transports[policy] = Transport(policy, self._patience)
+            return self._transports[policy]
 
     def _collected(
         self, access: Access, url: str, deadline: Deadline, *, asked: frozenset[str] = frozenset()
-    ) -> Found:
+    ) -> QueryResult:
         pages: list[Page] = []
         failure = None
         try:
             for page in self._pages(access, url, deadline, asked):
                 pages.append(page)  # noqa: PERF402 - what came before a failure is kept
-        except Failed as error:
-            failure = error.word
+        except QueryError as error:
+            failure = error.code
         ignored = _ignored(pages[0].resource, asked) if pages else frozenset[str]()
-        return Found(pages=tuple(pages), failure=failure, ignored=ignored)
+        return QueryResult(pages=tuple(pages), failure=failure, ignored=ignored)
 
     def _pages(
         self, access: Access, url: str, deadline: Deadline, asked: frozenset[str]
     ) -> Iterator[Page]:
-        """Each page; raises `Failed` where the next one cannot be had."""
+        """Each page; raises `QueryError` where the next one is not available."""
         seen: set[str] = set()
         room = self._most_bytes
         while True:
             page = self._page(access, url, deadline, room)
             room -= len(page.body)
             if asked and not isinstance(page.resource, Bundle):
-                raise Failed("not-fhir")
+                raise QueryError("not-fhir")
             if not seen and not _ignored(page.resource, asked).isdisjoint(_WHOSE):
-                raise Failed("ignored")
+                raise QueryError("ignored")
             yield page
             seen.add(url)
             next_page = next_of(page.resource) if isinstance(page.resource, Bundle) else None
@@ -214,90 +214,89 @@ class FhirClient:
                 return
             following = _next_url(url, next_page, access.server.base)
             if following is None:
-                raise Failed("foreign-page")
+                raise QueryError("foreign-page")
             if following in seen or len(seen) >= self._most_pages:
-                raise Failed("too-many-pages")
+                raise QueryError("too-many-pages")
             url = following
 
     def _page(self, access: Access, url: str, deadline: Deadline, room: int) -> Page:
-        answer = self._answer(access, url, deadline, room)
-        if failed := of_status(answer.status):
-            raise failed
-        body = answer.body.removeprefix(b"\xef\xbb\xbf")  # some servers put it before JSON
+        response = self._response(access, url, deadline, room)
+        if error := error_of_status(response.status):
+            raise error
+        body = response.body.removeprefix(b"\xef\xbb\xbf")  # some servers put it before JSON
         try:
             body.decode()  # what is kept for later is not looked at now
             if is_deeper(body, _MOST_LEVELS):
-                raise Failed("not-fhir")
+                raise QueryError("not-fhir")
             resource, unreadable = read_loosely(body, "$")
         except (UnicodeDecodeError, DecodeError, RecursionError):
-            raise Failed("not-fhir") from None
+            raise QueryError("not-fhir") from None
         if isinstance(resource, OperationOutcome):
-            raise Failed("outcome")
+            raise QueryError("outcome")
         if resource is None:
-            raise Failed("not-fhir")
+            raise QueryError("not-fhir")
         return Page(body=body, resource=resource, unreadable=unreadable)
 
-    def _answer(self, access: Access, url: str, deadline: Deadline, room: int) -> Answer:
-        """The answer to one request, sent again where that may help and there is time."""
-        again: str | None = None  # a token in place of one that was refused
-        renewed = False
-        pause = _FIRST_WAIT
-        for remaining in reversed(range(TRIES)):
-            token = again or access.bearer.token(deadline)  # its time may be over by now
-            try:
-                answer = self._once(access, url, token, deadline, room)
-            except Unanswered:
-                if not remaining:
-                    raise Failed("unreachable") from None
-                answer = None
-            if answer is not None and answer.status == 401 and token and not renewed:
-                renewed = True
-                if (again := access.bearer.renewed(token, deadline)) is not None:
-                    continue
-            if answer is not None and (answer.status not in _AGAIN or not remaining):
-                return answer
-            # Queries that failed together do not come again together.
-            asked = max(pause * uniform(0.5, 1.5), _retry_after(answer))  # noqa: S311
-            if asked >= deadline.remaining():
-                raise (of_status(answer.status) if answer else None) or Failed("late")
-            sleep(asked)
-            pause *= 2
-        raise Failed("unauthorized")
+    def _response(self, access: Access, url: str, deadline: Deadline, room: int) -> HttpResponse:
+        """The response to one request, of whatever status; raises `QueryError`.
 
-    def _once(
+        A broken connection and a status of `_TRANSIENT` are tried again, up to `TRIES` in all, and
+        a token that is refused is renewed once.
+        """
+        replacement: str | None = None  # of a token that was refused
+        is_renewed = False
+        response = None
+        for attempt in range(TRIES):
+            token = replacement or access.bearer.token(deadline)  # it may have expired by now
+            response = self._sent(access, url, token, deadline, room)
+            if response is None or response.status in _TRANSIENT:
+                if attempt + 1 < TRIES:
+                    _wait(attempt, response, deadline)
+            elif response.status == 401 and token and not is_renewed:
+                is_renewed = True
+                replacement = access.bearer.renewed(token, deadline)
+                if replacement is None:
+                    return response
+            else:
+                return response
+        raise _error_of(response) or QueryError("unreachable")
+
+    def _sent(
         self, access: Access, url: str, token: str | None, deadline: Deadline, room: int
-    ) -> Answer:
-        """One request; raises `Unanswered` if the connection broke, `Failed` for the rest."""
+    ) -> HttpResponse | None:
+        """One request: its response, `None` if the connection broke; raises `QueryError`."""
         headers = {"Accept": "application/fhir+json"}
         if token is not None and access.server.may_see_token:
             headers["Authorization"] = f"Bearer {token}"
-        call = Call(url=url, headers=headers, most_bytes=room)
+        request = HttpRequest(url=url, headers=headers, most_bytes=room)
         try:
-            return self._transport(access.server.reach).send(call, deadline)
-        except Closed:
-            raise Failed("not-allowed") from None
-        except TooLate:
-            raise Failed("late") from None
-        except TooLong:
-            raise Failed("too-long") from None
-        except Hopeless:
-            raise Failed("unreachable") from None
+            return self._transport(access.server.policy).send(request, deadline)
+        except AddressNotAllowed:
+            raise QueryError("not-allowed") from None
+        except DeadlineExceeded:
+            raise QueryError("late") from None
+        except ResponseTooLarge:
+            raise QueryError("too-long") from None
+        except PermanentTransportError:
+            raise QueryError("unreachable") from None
+        except TransportError:
+            return None
 
 
-def _ended(job: "Future[Found]") -> Found:
-    """What the job gave; a failure if it gave nothing in time, or broke."""
+def _ended(job: "Future[QueryResult]") -> QueryResult:
+    """The result of a job; a failure if it is not done, or raised an error."""
     if not job.done():
         job.cancel()
-        return Found(failure="late")
+        return QueryResult(failure="late")
     error = job.exception()
-    if error is not None:  # nobody foresaw it; the rest of the call goes on
+    if error is not None:  # a fault of ours in one query does not cost the others
         log_crash(error)
-        return Found(failure="not-fhir")
+        return QueryResult(failure="not-fhir")
     return job.result()
 
 
 def _next_url(url: str, link: str, base: str) -> str | None:
-    """The address of a link on the page at the URL, if it is on the same server."""
+    """The URL of a link on the page at `url`, or `None` if it does not lie below the base."""
     try:
         joined = urljoin(url, link)
     except ValueError:
@@ -328,12 +327,26 @@ def _ignored(page: Resource, asked: frozenset[str]) -> frozenset[str]:
     return asked - used
 
 
-def _retry_after(answer: Answer | None) -> float:
+def _wait(attempt: int, response: HttpResponse | None, deadline: Deadline) -> None:
+    """Pause before the next attempt; raises `QueryError` if that would last to the deadline."""
+    # With a random share, queries that failed together are not repeated at the same time.
+    backoff = _FIRST_WAIT * 2**attempt * uniform(0.5, 1.5)  # noqa: S311
+    seconds = max(backoff, _retry_after(response))
+    if seconds >= deadline.remaining():
+        raise _error_of(response) or QueryError("late")
+    sleep(seconds)
+
+
+def _error_of(response: HttpResponse | None) -> QueryError | None:
+    return None if response is None else error_of_status(response.status)
+
+
+def _retry_after(response: HttpResponse | None) -> float:
     """How long the server asks to wait, in seconds (RFC 9110, section 10.2.3)."""
-    said = None if answer is None else answer.headers.get("Retry-After")
-    if said is None:
+    header = None if response is None else response.headers.get("Retry-After")
+    if header is None:
         return 0.0
     try:
-        return float(Retry().parse_retry_after(said))
+        return float(Retry().parse_retry_after(header))
     except (InvalidHeader, ValueError, OverflowError):
         return 0.0

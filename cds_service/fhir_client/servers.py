@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which FHIR servers may be asked, and how.
+"""Which FHIR servers may be queried, and how.
 
 In production only servers that are listed: in the file of CDS_FHIR_SERVERS, or with a registered
 client, for its own calls. In development any server.
@@ -11,24 +11,24 @@ from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from cds_service.fhir.references import base_url
-from cds_service.outgoing.address_policy import Reach, is_this_machine
+from cds_service.outgoing.address_policy import AddressPolicy, is_this_machine
 from cds_service.trust.clients import Client
 
 SigningAlgorithm: TypeAlias = Literal["ES384", "RS384"]
 
-ANYWHERE: Final = Reach(private=True, loopback=True, http=True)
+ANYWHERE: Final = AddressPolicy(private=True, loopback=True, http=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A FHIR server that may be asked; `base` is as `base_url` gives it.
+    """A FHIR server that may be queried; `base` is in the normal form of `base_url`.
 
-    An `anonymous` one answers without a token. With a `client_id` the service can have a token of
-    its own (SMART Backend Services), for `scopes`, or for what the queries need if there are none.
+    An `anonymous` one requires no token. With a `client_id` the service can have a token of its own
+    (SMART Backend Services), for `scopes`, or without any for what the queries need.
     """
 
     base: str
-    reach: Reach = field(default_factory=Reach)
+    policy: AddressPolicy = field(default_factory=AddressPolicy)
     anonymous: bool = False
     client_id: str | None = None
     algorithm: SigningAlgorithm = "ES384"
@@ -54,7 +54,7 @@ class Servers:
         if base in self.listed:
             return self.listed[base]
         if self.development:
-            return Server(base=base, reach=ANYWHERE, anonymous=True)
+            return Server(base=base, policy=ANYWHERE, anonymous=True)
         return None
 
     def for_call(self, url: str, client: Client | None) -> Server | None:
@@ -69,5 +69,5 @@ class Servers:
         if base not in client.fhir_servers:
             return None
         return self.listed.get(base) or Server(
-            base=base, reach=Reach(private=client.private_network)
+            base=base, policy=AddressPolicy(private=client.private_network)
         )

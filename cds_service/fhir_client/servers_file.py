@@ -14,7 +14,7 @@ from cds_service.errors import SettingsError
 from cds_service.fhir.references import base_url
 from cds_service.fhir_client.servers import Server, Servers, SigningAlgorithm
 from cds_service.knowledge.reading.schemas import Shape, Text, YesNo
-from cds_service.outgoing.address_policy import Reach, why_not
+from cds_service.outgoing.address_policy import AddressPolicy, url_problem
 from cds_service.sourcefile.diagnostics import Problem, in_words
 from cds_service.sourcefile.document import Document, Where
 from cds_service.sourcefile.schema import read_shape_file
@@ -23,7 +23,7 @@ from cds_service.sourcefile.schema import read_shape_file
 CODES = {
     "R201": "two servers have the same base",
     "R202": "a base URL cannot be used",
-    "R203": "something is said of a token of the service, and there is no client id",
+    "R203": "settings for a token of the service stand without a client id",
 }
 _BASE = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.IGNORECASE)
 _OF_CLIENT_ID = ("algorithm", "scopes", "own_access_for_hooks")
@@ -52,10 +52,10 @@ def load_servers(path: Path | None, *, development: bool) -> Servers:
     """The servers of the file, none without one; raises `SettingsError` with every problem."""
     if path is None:
         return Servers(development=development)
-    found, problems = read_servers(path, development=development)
-    if found is None:
+    servers, problems = read_servers(path, development=development)
+    if servers is None:
         raise SettingsError([f"CDS_FHIR_SERVERS: {line}" for line in in_words(problems)])
-    return found
+    return servers
 
 
 def read_servers(path: Path, *, development: bool) -> tuple[Servers | None, list[Problem]]:
@@ -65,19 +65,20 @@ def read_servers(path: Path, *, development: bool) -> tuple[Servers | None, list
         return None, problems
     shape, document = read
     listed: dict[str, Server] = {}
-    for n, one in enumerate(shape.servers):
-        server = _server(one, development=development)
-        problems += _problems(one, server, document, ("servers", n), listed)
+    for n, entry in enumerate(shape.servers):
+        server = _server(entry, development=development)
+        problems += _problems(entry, server, document, ("servers", n), listed)
         listed[server.base] = server
-    found_all = Servers(listed=listed, development=development)
-    return (None if problems else found_all), problems
+    return (None if problems else Servers(listed=listed, development=development)), problems
 
 
 def _server(shape: ServerShape, *, development: bool) -> Server:
     here = shape.this_machine == "yes" or development
     return Server(
         base=base_url(shape.base),
-        reach=Reach(private=shape.private_network == "yes", loopback=here, http=development),
+        policy=AddressPolicy(
+            private=shape.private_network == "yes", loopback=here, http=development
+        ),
         anonymous=shape.anonymous == "yes",
         client_id=shape.client_id,
         algorithm=shape.algorithm,
@@ -96,9 +97,9 @@ def _problems(
 
     if not _BASE.fullmatch(shape.base):
         problem("R202", "base", "this is no base URL of a FHIR server", "write https://host/path")
-    elif said := why_not(server.base, server.reach):
+    elif problem_of_url := url_problem(server.base, server.policy):
         remedy = "allow it with 'private network: yes' or 'this machine: yes', or write https"
-        problem("R202", "base", f"this server cannot be called: {said}", remedy)
+        problem("R202", "base", f"this server cannot be called: {problem_of_url}", remedy)
     if server.base in before:
         problem("R201", "base", "this server stands in the file already")
     if shape.client_id is None:

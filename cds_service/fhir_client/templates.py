@@ -25,8 +25,8 @@ def _encoded(name: str, value: str) -> str:
 
 def tokens_of(context: Mapping[str, object]) -> dict[str, str]:
     """The tokens that a hook's context gives: its texts, and the id of the user by its type."""
-    found = {f"context.{name}": value for name, value in context.items() if isinstance(value, str)}
-    kind, _, identity = found.get("context.userId", "").rpartition("/")
+    tokens = {f"context.{name}": value for name, value in context.items() if isinstance(value, str)}
+    kind, _, identity = tokens.get("context.userId", "").rpartition("/")
     if kind in {"Practitioner", "PractitionerRole", "Patient", "RelatedPerson"} and identity:
-        found[f"user{kind}Id"] = identity
-    return found
+        tokens[f"user{kind}Id"] = identity
+    return tokens

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls that leave this machine: where they may go, and how much a server may answer, how slowly.
+"""Requests to other servers: which addresses are allowed, how long and how large an answer may be.
 
-The one way out. Everything that asks another server (for keys, for FHIR data, for a token) goes
-through `transport.Transport`, within what `reach.Reach` allows.
+Every request of the service to another server (for keys, FHIR data or a token) goes through
+`transport.Transport`, to addresses that its `address_policy.AddressPolicy` allows.
 """

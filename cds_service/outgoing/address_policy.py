@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a call may go: a URL as it is written, then every address that its name stands for.
+"""Which addresses a request may go to: the URL is checked, then every address of its host name.
 
-https only, but for what a `Reach` allows. The name is resolved once and the connection goes to an
-address that was checked, so that no answer of a name server can lead inside (SSRF, DNS rebinding).
+Only https, unless an `AddressPolicy` allows more. The name is resolved once and the connection goes
+to an address that was checked, so that no DNS response can lead into the network of the service
+(SSRF, DNS rebinding).
 """
 
 from dataclasses import dataclass
@@ -13,29 +14,33 @@ from urllib.parse import urlsplit
 
 _Address: TypeAlias = IPv4Address | IPv6Address
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
-_UNICAST = IPv6Network("2000::/3")  # RFC 4291: what else there is, is not the open network
+_UNICAST = IPv6Network("2000::/3")  # RFC 4291: global unicast addresses
 _OWN = IPv6Network("fc00::/7")  # RFC 4193
-# What clouds tell their machines, credentials among it; some lie in private ranges.
+# Metadata services of clouds, which hand out credentials; some are in private ranges.
 _METADATA = frozenset(
     map(ip_address, ("100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254"))
 )
 
 
-class Closed(Exception):
-    """A server may not be called, or cannot be found; says why, for the administrator."""
+class AddressNotAllowed(Exception):
+    """A server may not be called, or its name has no address; the text is for administrators."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
-    """Where a call may go: to public addresses by https, and to what is named here."""
+class AddressPolicy:
+    """Where a request may go: always to public addresses by https, and to what is set here."""
 
-    private: bool = False  # the site's own network
+    private: bool = False  # private networks: the site's own
     loopback: bool = False  # this machine, also by http
-    http: bool = False  # without TLS, to any address that is open
+    http: bool = False  # without TLS, to every address that is allowed
 
 
-def why_not(url: str, reach: Reach) -> str | None:
-    """What is wrong with a URL to call, as it is written, or `None`."""
+def url_problem(url: str, policy: AddressPolicy) -> str | None:
+    """Why a URL may not be called, by its text alone, or `None`.
+
+    >>> url_problem("http://fhir.example.org/r4", AddressPolicy())
+    'it must begin with https://'
+    """
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -45,25 +50,27 @@ def why_not(url: str, reach: Reach) -> str | None:
         return "it is no URL"  # readers of URLs differ over where a backslash ends the host
     if parts.username is not None or parts.fragment:
         return "it must have no user and no fragment"
-    plain = parts.scheme == "http" and (reach.http or (reach.loopback and is_this_machine(url)))
+    plain = parts.scheme == "http" and (policy.http or (policy.loopback and is_this_machine(url)))
     if parts.scheme != "https" and not plain:
         return "it must begin with https://"
     if host == "localhost":
-        return None if reach.loopback else "it leads to this machine"
+        return None if policy.loopback else "it leads to this machine"
     address = _literal(host)
-    return None if address is None else _why_closed(address, reach)
+    return None if address is None else _problem(address, policy)
 
 
-def addresses_of(host: str, port: int, reach: Reach) -> list[str]:
-    """Every address of the name, if all of them are open; raises `Closed`."""
+def addresses_of(host: str, port: int, policy: AddressPolicy) -> list[str]:
+    """Every address of the name; raises `AddressNotAllowed` if any of them is not allowed."""
     try:
-        found = getaddrinfo(host, port, type=SOCK_STREAM)
+        entries = getaddrinfo(host, port, type=SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise Closed("the name has no address") from None
-    addresses = list(dict.fromkeys(ip_address(str(one[4][0]).partition("%")[0]) for one in found))
+        raise AddressNotAllowed("the name has no address") from None
+    addresses = list(
+        dict.fromkeys(ip_address(str(entry[4][0]).partition("%")[0]) for entry in entries)
+    )
     for address in addresses:
-        if why := _why_closed(address, reach):
-            raise Closed(why)
+        if problem := _problem(address, policy):
+            raise AddressNotAllowed(problem)
     return [str(address) for address in addresses]
 
 
@@ -77,17 +84,17 @@ def is_this_machine(url: str) -> bool:
     return host == "localhost" or (address is not None and address.is_loopback)
 
 
-def _why_closed(address: _Address, reach: Reach) -> str | None:
-    """Why nothing at this address is called, or `None`."""
+def _problem(address: _Address, policy: AddressPolicy) -> str | None:
+    """Why this address may not be called, or `None`."""
     if isinstance(address, IPv6Address):
-        # An address of the older kind in a newer coat is judged by what is inside.
+        # An IPv4 address embedded in an IPv6 address is judged as the IPv4 address.
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
         if address in _NAT64:
             inner = IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
-            return _why_closed(inner, reach)
+            return _problem(inner, policy)
     if address.is_loopback:
-        return None if reach.loopback else "it leads to this machine"
+        return None if policy.loopback else "it leads to this machine"
     if (
         address.is_link_local
         or address.is_multicast
@@ -97,7 +104,7 @@ def _why_closed(address: _Address, reach: Reach) -> str | None:
         or (isinstance(address, IPv6Address) and address not in _UNICAST and address not in _OWN)
     ):
         return "it leads to an address that no server has"
-    if not address.is_global and not reach.private:
+    if not address.is_global and not policy.private:
         return "it leads to a private network, and there is no 'private network: yes'"
     return None
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One request to another server: the whole answer in time, or a reason why not.
+"""One request to another server: the whole response before a deadline, or the reason why not.
 
-A `requests` session with a pool of connections. No redirect is followed, no proxy, cookie or
-password of the environment is used, and however slowly a server answers, it is cut off when the
-time is over: the timeouts of a socket count each step anew, so a watch shuts the socket down.
+A `requests` session with a connection pool. Redirects are not followed; proxies, cookies and
+passwords of the environment are not used. A slow response is cut off at the deadline: the timeouts
+of a socket start anew with each step, so a timer shuts the socket down.
 """
 
 import socket
@@ -23,46 +23,51 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from cds_service.clock import Deadline
-from cds_service.outgoing.address_policy import Closed, Reach, addresses_of, why_not
+from cds_service.outgoing.address_policy import (
+    AddressNotAllowed,
+    AddressPolicy,
+    addresses_of,
+    url_problem,
+)
 
-PATIENCE: Final = 2.0  # seconds for a connection to come about
+PATIENCE: Final = 2.0  # seconds for a connection to be established
 _POOL: Final = 16  # connections to one server that are kept open
 _PIECE: Final = 64 * 1024
 
 
-class Unanswered(Exception):
-    """There is no whole answer; says why, and nothing that was received or sent."""
+class TransportError(Exception):
+    """There is no whole response; the text holds nothing that was received or sent."""
 
 
-class TooLate(Unanswered):
-    """The time was over before the whole answer was there."""
+class DeadlineExceeded(TransportError):
+    """The deadline passed before the whole response arrived."""
 
 
-class Hopeless(Unanswered):
-    """It would be no different another time: a certificate, or something that cannot be sent."""
+class PermanentTransportError(TransportError):
+    """Repeating the request cannot help: a certificate is refused, or it cannot be sent."""
 
 
-class TooLong(Unanswered):
-    """The answer is longer than is read."""
+class ResponseTooLarge(TransportError):
+    """The response is longer than the request allows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """What to ask. `form` makes it a POST.
+class HttpRequest:
+    """A GET request, or a POST of a `form`.
 
-    The answer is read up to `most_bytes`, counted unpacked; without `packed` it must not be packed.
+    At most `most_bytes` of the response are read, counted after decompression.
     """
 
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     most_bytes: int
     form: Mapping[str, str] | None = field(default=None, repr=False)
-    packed: bool = True
+    allow_compression: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A whole answer of whatever status; names of headers ignore case."""
+class HttpResponse:
+    """A whole response of any status; header names are case-insensitive."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -70,77 +75,79 @@ class Answer:
 
 
 class _Session(requests.Session):
-    """A session that does not even look where a redirect leads: that would read its whole body."""
+    """A session that ignores redirects: resolving one would read the whole body."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Nowhere."""
+        """No redirect is followed."""
 
 
 class Transport:
-    """A session within a reach; for all threads of a process.
+    """Sends requests to the addresses of a policy. Thread-safe.
 
-    `patience` is how many seconds a connection may take to come about, if not the usual ones.
+    `patience` limits the seconds for a connection to be established, `PATIENCE` by default.
     """
 
-    def __init__(self, reach: Reach, patience: float | None = None) -> None:
-        self._reach = reach
+    def __init__(self, policy: AddressPolicy, patience: float | None = None) -> None:
+        self._policy = policy
         self._patience = patience
         self._session = _Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = _Adapter(reach)
+        adapter = _Adapter(policy)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter)
 
-    def send(self, call: Call, deadline: Deadline) -> Answer:
-        """The answer; raises `Closed` if the URL may not be called, and `Unanswered`.
+    def send(self, request: HttpRequest, deadline: Deadline) -> HttpResponse:
+        """The response; raises `AddressNotAllowed` and `TransportError`.
 
-        The deadline is for all of it: the connection, the request and the answer.
+        The deadline covers the connection, the request and the whole response.
         """
-        if said := why_not(call.url, self._reach):
-            raise Closed(said)
+        if problem := url_problem(request.url, self._policy):
+            raise AddressNotAllowed(problem)
         seconds = deadline.remaining()
         if seconds <= 0:
-            raise TooLate("there was no time left")
+            raise DeadlineExceeded("there was no time left")
         patience = min(seconds, self._patience or PATIENCE)
         with _Watch(seconds) as watch:
             try:
-                answer = self._sent(call, (patience, seconds))
+                response = self._sent(request, (patience, seconds))
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 if watch.is_over.is_set() or deadline.expired:  # a socket may have noticed it first
-                    raise TooLate("the answer took too long") from None
+                    raise DeadlineExceeded("the answer took too long") from None
                 raise _reason_of(error) from None
         if watch.is_over.is_set():  # what came until then could look like all there is
-            raise TooLate("the answer took too long")
-        return answer
+            raise DeadlineExceeded("the answer took too long")
+        return response
 
-    def _sent(self, call: Call, timeout: tuple[float, float]) -> Answer:
-        unpacked = {} if call.packed else {"Accept-Encoding": "identity"}
+    def _sent(self, request: HttpRequest, timeout: tuple[float, float]) -> HttpResponse:
+        identity = {} if request.allow_compression else {"Accept-Encoding": "identity"}
         with self._session.request(
-            "GET" if call.form is None else "POST",
-            call.url,
-            data=call.form,
-            headers={**call.headers, **unpacked},
+            "GET" if request.form is None else "POST",
+            request.url,
+            data=request.form,
+            headers={**request.headers, **identity},
             timeout=timeout,
             allow_redirects=False,
             stream=True,
         ) as response:
             coding = response.headers.get("Content-Encoding", "identity")
-            if not call.packed and coding.lower() != "identity":
-                raise Unanswered("the answer was compressed")
+            if not request.allow_compression and coding.lower() != "identity":
+                raise TransportError("the answer was compressed")
             body = bytearray()
             for piece in response.iter_content(_PIECE):
                 body += piece
-                if len(body) > call.most_bytes:
-                    raise TooLong(f"the answer was longer than {call.most_bytes} bytes")
-            return Answer(status=response.status_code, headers=response.headers, body=bytes(body))
+                if len(body) > request.most_bytes:
+                    raise ResponseTooLarge(f"the answer was longer than {request.most_bytes} bytes")
+            return HttpResponse(
+                status=response.status_code, headers=response.headers, body=bytes(body)
+            )
 
 
 class _Watch:
-    """Shuts down the connection of this thread's request when the time is over.
+    """Shuts down the connection of this thread's request at the deadline.
 
-    It holds a handle of its own on the connection, so that it can act from another thread at any
-    time, also in the middle of a TLS handshake, when the first handle changes hands.
+    It holds a duplicate of the file descriptor, so that it can act from its own thread at any time,
+    even during a TLS handshake, when the first handle is replaced.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -154,7 +161,7 @@ class _Watch:
         try:
             self._timer.start()
         except RuntimeError:  # the system gives no more threads
-            raise Unanswered("there was no thread to watch over the answer") from None
+            raise TransportError("there was no thread to watch over the answer") from None
         _WATCH.current = self
         return self
 
@@ -169,7 +176,7 @@ class _Watch:
         self._let_go()
 
     def over(self, connection: socket.socket) -> None:
-        """Watch over this connection from now on."""
+        """Shut down this connection at the deadline, and no longer the one before."""
         self._let_go()
         with self._lock:
             self._handle = socket.fromfd(connection.fileno(), connection.family, connection.type)
@@ -197,15 +204,15 @@ _WATCH = _Current()
 
 
 class _Watched(HTTPConnection):
-    """A connection to an address that was checked, under the watch of whoever uses it."""
+    """A connection to a vetted address, aborted when its request's deadline passes."""
 
-    reach: Reach
+    policy: AddressPolicy
 
     def _new_conn(self) -> socket.socket:
         # The one method that urllib3 has for this; tests hold that the checked address is called.
         try:
-            addresses = addresses_of(self.host, self.port, self.reach)
-        except Closed as error:
+            addresses = addresses_of(self.host, self.port, self.policy)
+        except AddressNotAllowed as error:
             raise NewConnectionError(self, str(error)) from error
         patience = self.timeout if isinstance(self.timeout, int | float) else PATIENCE
         made = _connected(addresses, self.port, patience)
@@ -230,7 +237,7 @@ def _watched(connection: socket.socket) -> None:
 
 
 def _connected(addresses: list[str], port: int, patience: float) -> socket.socket:
-    """A connection to the first address that takes it; all of them share the patience."""
+    """A connection to the first address that accepts it; all of them share `patience` seconds."""
     error = OSError()
     deadline = Deadline(patience)
     for n, address in enumerate(addresses):
@@ -245,10 +252,10 @@ def _connected(addresses: list[str], port: int, patience: float) -> socket.socke
 
 
 class _Adapter(HTTPAdapter):
-    """Makes connections of ours; trusts the certificates that this machine and certifi trust."""
+    """Makes vetted connections; trusts the certificate authorities of this machine and certifi."""
 
-    def __init__(self, reach: Reach) -> None:
-        self._reach = reach
+    def __init__(self, policy: AddressPolicy) -> None:
+        self._policy = policy
         super().__init__(pool_maxsize=_POOL)
 
     def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
@@ -258,10 +265,10 @@ class _Adapter(HTTPAdapter):
         super().init_poolmanager(*arguments, **named)
 
         class Plain(_Watched):
-            reach = self._reach
+            policy = self._policy
 
         class Safe(_Watched, HTTPSConnection):
-            reach = self._reach
+            policy = self._policy
 
         class PlainPool(HTTPConnectionPool):
             ConnectionCls = Plain
@@ -272,19 +279,19 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SafePool}
 
 
-def _reason_of(error: Exception) -> Unanswered | Closed:
-    """What went wrong, by the kind of error: its text may hold the URL, and so a patient."""
-    found: BaseException | None = error
+def _reason_of(error: Exception) -> TransportError | AddressNotAllowed:
+    """The reason by the type of the error: its text may hold the URL, and so a patient id."""
+    cause: BaseException | None = error
     seen: list[BaseException] = []
-    while found is not None and found not in seen:
-        if isinstance(found, Closed | Unanswered):
-            return found
-        seen.append(found)
-        inner = found.args[0] if found.args and isinstance(found.args[0], BaseException) else None
-        reason = getattr(found, "reason", None)
-        found = (
-            reason if isinstance(reason, BaseException) else inner or found.__cause__
-        ) or found.__context__
-    hopeless = any(isinstance(one, ssl.SSLCertVerificationError | ValueError) for one in seen)
-    kind = Hopeless if hopeless else Unanswered
+    while cause is not None and cause not in seen:
+        if isinstance(cause, AddressNotAllowed | TransportError):
+            return cause
+        seen.append(cause)
+        inner = cause.args[0] if cause.args and isinstance(cause.args[0], BaseException) else None
+        reason = getattr(cause, "reason", None)
+        cause = (
+            reason if isinstance(reason, BaseException) else inner or cause.__cause__
+        ) or cause.__context__
+    is_permanent = any(isinstance(item, ssl.SSLCertVerificationError | ValueError) for item in seen)
+    kind = PermanentTransportError if is_permanent else TransportError
     return kind(f"the connection failed ({type(seen[-1]).__name__})")

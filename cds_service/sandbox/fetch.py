@@ -16,12 +16,12 @@ from cds_service.clock import Deadline
 from cds_service.errors import Forbidden, PayloadTooLarge, RequestError
 from cds_service.fhir.bundles import fetched, next_of
 from cds_service.fhir.resources import Bundle, Entry
-from cds_service.fhir_client.client import Access, FhirClient, Found, NoToken
-from cds_service.fhir_client.failures import FAILURES
+from cds_service.fhir_client.client import Access, FhirClient, NoToken, QueryResult
+from cds_service.fhir_client.failures import QUERY_FAILURES
 from cds_service.fhir_client.references import MOST, is_named, unresolved
 from cds_service.fhir_client.servers import Servers
 from cds_service.fhir_client.templates import expanded
-from cds_service.outgoing.address_policy import why_not
+from cds_service.outgoing.address_policy import url_problem
 from cds_service.sandbox.raw_json import Json, decoded, items, resource_in
 
 _MOST_BUNDLES: Final = 16
@@ -32,7 +32,7 @@ _UNFILLED: Final = "the template holds a token that this hook does not give"
 class Query:
     """One query that was asked of the server, and how it ended.
 
-    `failure` is a word of `FAILURES`, and `because` what it means.
+    `failure` is a word of `QUERY_FAILURES`, and `because` what it means.
     """
 
     key: str
@@ -86,12 +86,12 @@ def open_access(servers: Servers, base: str) -> Access:
             "This FHIR server may not be asked from here. The administrator can list it in "
             "CDS_FHIR_SERVERS with 'anonymous: yes'."
         )
-    if said := why_not(base, server.reach):
+    if said := url_problem(base, server.policy):
         raise RequestError(f"Expected the base URL of a FHIR server; {said}.")
     return Access(server=server, bearer=NoToken())
 
 
-def _referred(found: Iterable[Found], base: str) -> list[str]:
+def _referred(found: Iterable[QueryResult], base: str) -> list[str]:
     """`Type/id` of the medicines and specimens that are only referred to."""
     entries: list[Entry] = []
     for page in (page for one in found for page in one.pages):
@@ -102,7 +102,7 @@ def _referred(found: Iterable[Found], base: str) -> list[str]:
 
 
 def _with_included(
-    prefetch: dict[str, Json], read: Mapping[str, Found], base: str
+    prefetch: dict[str, Json], read: Mapping[str, QueryResult], base: str
 ) -> dict[str, Json]:
     """The prefetch with what was read, as entries of its first Bundle."""
     included = [
@@ -120,15 +120,15 @@ def _with_included(
 
 def ask_all(
     client: FhirClient, access: Access, queries: Mapping[str, str], deadline: Deadline
-) -> dict[str, Found]:
+) -> dict[str, QueryResult]:
     """The answers to the queries, by their keys, asked at the same time."""
-    return client.at_once(
+    return client.in_parallel(
         {key: partial(client.ask, access, query, deadline) for key, query in queries.items()},
         deadline,
     )
 
 
-def joined(found: Found) -> Json:
+def joined(found: QueryResult) -> Json:
     """Everything that came, as one resource.
 
     If pages are missing it keeps the link to the next one, so that the service sees a part.
@@ -144,7 +144,7 @@ def joined(found: Found) -> Json:
     return {**whole, "entry": entries} if entries else whole
 
 
-def resources_in(found: Found) -> list[Json]:
+def resources_in(found: QueryResult) -> list[Json]:
     """The resources that came, in their order."""
     whole = joined(found) if found.pages else {}
     if whole.get("resourceType") != "Bundle":
@@ -159,7 +159,7 @@ def url_of(base: str, query: str) -> str:
     return f"{base}/{quote(query, safe='/?&=,:%$._~+-')}"
 
 
-def told(key: str, query: str, found: Found | None, base: str) -> Query:
+def told(key: str, query: str, found: QueryResult | None, base: str) -> Query:
     """How the query ended; without an answer it was not asked."""
     if found is None:
         return Query(key=key, query=query, failure="not-asked", because=_UNFILLED)
@@ -171,6 +171,6 @@ def told(key: str, query: str, found: Found | None, base: str) -> Query:
         resources=len(resources_in(found)),
         pages=len(found.pages),
         failure=failure,
-        because=FAILURES[failure] if failure else "",
+        because=QUERY_FAILURES[failure] if failure else "",
         ignored=tuple(sorted(found.ignored)),
     )

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import quote
 
 from cds_service.clock import Deadline
-from cds_service.fhir_client.client import Access, FhirClient, Found
+from cds_service.fhir_client.client import Access, FhirClient, QueryResult
 from cds_service.sandbox.fetch import Query, ask_all, resources_in, told
 from cds_service.sandbox.raw_json import Json, items
 
@@ -109,5 +109,5 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _without_rest(found: Found) -> Found:
+def _without_rest(found: QueryResult) -> QueryResult:
     return replace(found, failure=None) if found.failure == _PAGES_LEFT else found

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""By what right a server is asked for a hook call: the token that it brought, ours, or none.
+"""Which access token the queries of a hook call carry: the call's, the service's own, or none.
 
 A token that comes with a call is limited to what its user may see (CDS Hooks 2.0.1, "FHIR Resource
 Access"). The service's own sees more, so it never stands in for it: it serves calls without a
@@ -13,17 +13,17 @@ from cds_service.clock import Deadline
 from cds_service.fhir_client.client import Access, GivenToken, NoToken
 from cds_service.fhir_client.servers import Server
 from cds_service.hooks.request import Authorization
-from cds_service.smart.token_cache import Tokens
+from cds_service.smart.token_cache import TokenCache
 
 
-def access_for_call(
+def authorize_call(
     server: Server,
     authorization: Authorization | None,
     deadline: Deadline,
-    tokens: Tokens | None,
+    tokens: TokenCache | None,
     queries: Iterable[str],
 ) -> Access | None:
-    """The right to ask these queries for a call, or `None` if there is none.
+    """The server with the token for a call's queries, or `None` if it may not be queried.
 
     The period of `deadline` begins when the call was received, and so does the life of its token.
     `tokens` is `None` where the service has no signing keys.
@@ -37,5 +37,5 @@ def access_for_call(
 
 
 def _has_own(server: Server) -> bool:
-    """Whether the service asks this server with its own token where a call brought none."""
+    """Whether calls without a token are served with the service's own."""
     return server.own_access_for_hooks and server.client_id is not None and server.may_see_token

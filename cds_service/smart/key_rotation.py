@@ -28,7 +28,7 @@ from cds_service.smart.signing_keys import (
     read_signing_keys,
 )
 
-# Many times as long as a server is told to keep the public keys (`KEPT`).
+# Many times as long as a server may keep the public keys (`KEPT`).
 PUBLISHED_FIRST: Final = timedelta(hours=24)
 _RSA_BITS: Final = 3072
 
@@ -42,7 +42,7 @@ def add_key(
 ) -> SigningKey:
     """A new key, which is in the file when this returns; the file is made if there is none.
 
-    Unless it is said, the key signs from a day on, or at once if no other key of its algorithm
+    By default the key signs from a day on, or at once if no other key of its algorithm
     signs now. Raises `SettingsError` if the file is there and wrong.
     """
     with _alone(path):
@@ -65,13 +65,15 @@ def retire_key(path: Path, kid: str, now: datetime, *, anyway: bool = False) -> 
     """
     with _alone(path):
         before = read_signing_keys(path)
-        key = next((one for one in before.keys if one.kid == kid), None)
+        key = next((entry for entry in before.keys if entry.kid == kid), None)
         if key is None:
             raise KeyError(kid)
-        after = SigningKeys(tuple(one for one in before.keys if one is not key))
+        after = SigningKeys(tuple(entry for entry in before.keys if entry is not key))
         if key.signs_from <= now and after.signing(key.algorithm, now) is None and not anyway:
             raise Needed(f"no other key signs with {key.algorithm} now")
-        kept = [one for one in read_entries(path) if isinstance(one, dict) and one["kid"] != kid]
+        kept = [
+            entry for entry in read_entries(path) if isinstance(entry, dict) and entry["kid"] != kid
+        ]
         _write(path, kept)
         return key
 
@@ -108,7 +110,10 @@ def _write(path: Path, entries: list[Any]) -> None:
 
 
 def _give_to_owner(file: int, target: Path) -> None:
-    """Leave the file to whoever has the old one, or its folder: the service reads it, not root."""
+    """Keep the owner of the old file (or its directory) when running as root.
+
+    Otherwise the service could no longer read it.
+    """
     if os.geteuid() == 0:
         owner = (target if target.exists() else target.parent).stat()
         os.fchown(file, owner.st_uid, owner.st_gid)

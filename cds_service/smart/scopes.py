@@ -23,7 +23,7 @@ def types_of(queries: Iterable[str]) -> frozenset[str]:
 def scopes_for(types: Iterable[str], style: Style) -> tuple[str, ...]:
     """The scopes to read and search these types and nothing more."""
     letters = "read" if style == "v1" else "rs"
-    return tuple(f"system/{one}.{letters}" for one in sorted(types))
+    return tuple(f"system/{kind}.{letters}" for kind in sorted(types))
 
 
 def missing(asked: Iterable[str], granted: Iterable[str]) -> frozenset[str]:
@@ -37,12 +37,14 @@ def missing(asked: Iterable[str], granted: Iterable[str]) -> frozenset[str]:
     for scope in granted:
         if match := _SCOPE.fullmatch(scope):
             may.setdefault(match[1], set()).update(_LETTERS.get(match[2], match[2]))
-    return frozenset(one for one in asked if one not in granted and not _is_covered(one, may))
+    return frozenset(
+        scope for scope in asked if scope not in granted and not _is_covered(scope, may)
+    )
 
 
 def _is_covered(scope: str, may: dict[str, set[str]]) -> bool:
     match = _SCOPE.fullmatch(scope.partition("?")[0])
     if match is None:
         return False
-    found = may.get(match[1], set()) | may.get("*", set())
-    return found >= set(_LETTERS.get(match[2], match[2]))
+    letters = may.get(match[1], set()) | may.get("*", set())
+    return letters >= set(_LETTERS.get(match[2], match[2]))

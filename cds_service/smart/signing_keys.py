@@ -27,7 +27,7 @@ from cds_service.trust.jwk import MOST_KEYS, Key, UnusableKey, read_key
 
 ALGORITHMS: Final[tuple[SigningAlgorithm, ...]] = get_args(SigningAlgorithm)
 VARIABLE: Final = "CDS_SIGNING_KEYS"
-KEPT: Final = timedelta(hours=1)  # how long others are told to keep the public keys
+KEPT: Final = timedelta(hours=1)  # how long others may keep the public keys
 
 State: TypeAlias = Literal["signs", "waits", "replaced"]
 Entry: TypeAlias = dict[str, object]
@@ -64,8 +64,8 @@ class SigningKeys:
 
     def signing(self, algorithm: SigningAlgorithm, now: datetime) -> SigningKey | None:
         """The key that signs now: the newest of this algorithm whose time has come."""
-        begun = [one for one in self.keys if one.algorithm == algorithm and one.signs_from <= now]
-        return max(reversed(begun), key=lambda one: one.signs_from, default=None)
+        begun = [key for key in self.keys if key.algorithm == algorithm and key.signs_from <= now]
+        return max(reversed(begun), key=lambda key: key.signs_from, default=None)
 
     def state(self, key: SigningKey, now: datetime) -> State:
         """What a key is for at this time; a replaced one can be retired."""
@@ -75,7 +75,7 @@ class SigningKeys:
 
     def published(self) -> dict[str, Any]:
         """The public JSON Web Key Set."""
-        return {"keys": [dict(one.public) for one in self.keys]}
+        return {"keys": [dict(key.public) for key in self.keys]}
 
 
 class KeyFile(WatchedFile[SigningKeys]):
@@ -125,10 +125,10 @@ def read_entries(path: Path) -> list[object]:
     if len(text) > _MOST_BYTES:
         raise _wrong(f"the file is longer than {_MOST_BYTES} bytes")
     try:
-        found = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError):
         raise _wrong("the file is not JSON") from None
-    entries = found.get("keys") if isinstance(found, dict) else None
+    entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise _wrong("the file is no JSON Web Key Set: an object with the member keys")
     if len(entries) > MOST_KEYS:
@@ -175,12 +175,12 @@ def _time(written: object) -> datetime:
     if written is None:
         return _ALWAYS
     try:
-        found = datetime.fromisoformat(written) if isinstance(written, str) else None
+        time = datetime.fromisoformat(written) if isinstance(written, str) else None
     except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
+        time = None
+    if time is None or time.tzinfo is None:
         raise UnusableKey("signs_from must be a time with its zone, as 2026-11-25T12:00:00Z")
-    return found
+    return time
 
 
 def _twice(keys: list[SigningKey]) -> Iterator[str]:
@@ -195,5 +195,5 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and value.isascii()
 
 
-def _wrong(said: str) -> SettingsError:
-    return SettingsError([f"{VARIABLE}: {said}"])
+def _wrong(problem: str) -> SettingsError:
+    return SettingsError([f"{VARIABLE}: {problem}"])

@@ -1,143 +1,146 @@
 # SPDX-License-Identifier: Apache-2.0
 """The service's own access tokens, kept while they are valid: one request for all threads.
 
-A token is asked for again a little before its time is over, and once when a server refuses it.
-Whoever needs one while another thread asks for it waits for that answer, no longer than there is
-time; whoever still has a valid one does not wait.
+A token is requested again shortly before it expires, and once when a server refuses it. Only one
+thread refreshes a token. Threads without a valid token block until it arrives or their deadline
+passes; threads that still hold a valid token continue with it.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final, TypeAlias
 
 from cds_service.clock import Clock, Deadline
-from cds_service.fhir_client.failures import Failed, NoOwnToken
+from cds_service.fhir_client.failures import QueryError
 from cds_service.fhir_client.servers import Server
 from cds_service.outgoing.transport import Transport
+from cds_service.smart.failures import TokenError
 from cds_service.smart.scopes import missing, scopes_for, types_of
 from cds_service.smart.signing_keys import KeyFile
-from cds_service.smart.token_service import Configuration, Grant, TokenService
+from cds_service.smart.token_service import AccessToken, Configuration, TokenService
 
-AFTER_FAILURE: Final = timedelta(seconds=5)  # before a token service that refused is asked again
+AFTER_FAILURE: Final = timedelta(seconds=5)  # before the next request after a refusal
 CONFIGURATION_LIFE: Final = timedelta(hours=1)
-_FAIR: Final = 1.0  # seconds in which a token service should answer
+_FAIR: Final = 1.0  # seconds in which an authorization server should answer
 _LONGEST_WAIT: Final = 600.0  # seconds
 
 _Types: TypeAlias = frozenset[str]
 
 
 @dataclass(slots=True)
-class _Place:
-    """What is known of one server and one set of scopes; `lock` is held by whoever asks."""
+class _Slot:
+    """The state of one server and one set of scopes; the thread that refreshes holds `lock`."""
 
-    grant: Grant | None = None
-    failure: NoOwnToken | None = None
+    token: AccessToken | None = None
+    failure: TokenError | None = None
     next_try: datetime | None = None
     lock: Lock = field(default_factory=Lock)
 
 
-class Tokens:
-    """Every token of the service; for all threads of a process."""
+class TokenCache:
+    """All access tokens of the service. Thread-safe."""
 
     def __init__(self, service: TokenService) -> None:
         self._service = service
-        self._places: dict[tuple[Server, _Types], _Place] = {}
+        self._slots: dict[tuple[Server, _Types], _Slot] = {}
         self._configurations: dict[Server, tuple[Configuration, datetime]] = {}
         self._lock = Lock()
 
     def bearer(self, server: Server, queries: Iterable[str]) -> "BackendToken":
         """The tokens of a server with a `client_id`, for these queries.
 
-        Calls that name the same types of resources share a token.
+        Calls that name the same resource types share a token.
         """
         return BackendToken(server, frozenset() if server.scopes else types_of(queries), self)
 
-    def grant(self, server: Server, types: _Types, deadline: Deadline) -> Grant:
-        """A valid token for these types; raises `Failed`."""
-        place = self._place(server, types)
-        before, now = place.grant, self._service.clock()
+    def token(self, server: Server, types: _Types, deadline: Deadline) -> AccessToken:
+        """A valid token for these resource types; raises `QueryError`."""
+        slot = self._slot(server, types)
+        before, now = slot.token, self._service.clock()
         if before is not None and before.is_fresh(now):
             return before
         is_usable = before is not None and before.is_valid(now)
         try:
-            return self._next(place, before, (server, types), deadline, waits=not is_usable)
-        except Failed:
+            return self._next(slot, before, (server, types), deadline, waits=not is_usable)
+        except QueryError:
             if before is not None and is_usable:
                 return before
             raise
 
     def renewed(
         self, server: Server, types: _Types, refused: str, deadline: Deadline
-    ) -> Grant | None:
-        """A token other than the one that was refused, if there is one; raises `Failed`."""
-        place = self._place(server, types)
-        grant = place.grant
-        if grant is None or grant.token == refused:
-            grant = self._next(place, grant, (server, types), deadline, waits=True)
-        return None if grant.token == refused else grant
+    ) -> AccessToken | None:
+        """A token other than the refused one, or `None`; raises `QueryError`."""
+        slot = self._slot(server, types)
+        token = slot.token
+        if token is None or token.value == refused:
+            token = self._next(slot, token, (server, types), deadline, waits=True)
+        return None if token.value == refused else token
 
-    def _place(self, server: Server, types: _Types) -> _Place:
+    def _slot(self, server: Server, types: _Types) -> _Slot:
         with self._lock:
-            return self._places.setdefault((server, types), _Place())
+            return self._slots.setdefault((server, types), _Slot())
 
     def _next(
         self,
-        place: _Place,
-        before: Grant | None,
+        slot: _Slot,
+        before: AccessToken | None,
         of: tuple[Server, _Types],
         deadline: Deadline,
         *,
         waits: bool,
-    ) -> Grant:
-        """The token after `before`, asked for by one thread; raises `Failed`."""
+    ) -> AccessToken:
+        """The token after `before`, requested by one thread only; raises `QueryError`."""
         patience = min(max(deadline.remaining(), 0.0), _LONGEST_WAIT) if waits else 0.0
-        if not place.lock.acquire(timeout=patience):
-            raise Failed("late")
+        if not slot.lock.acquire(timeout=patience):
+            raise QueryError("late")
         try:
-            if place.grant is not None and place.grant is not before:
-                return place.grant
-            return self._new(place, of, deadline)
+            if slot.token is not None and slot.token is not before:
+                return slot.token
+            return self._new(slot, of, deadline)
         finally:
-            place.lock.release()
+            slot.lock.release()
 
-    def _new(self, place: _Place, of: tuple[Server, _Types], deadline: Deadline) -> Grant:
-        """A new token, unless there was none a moment ago; raises `Failed`."""
+    def _new(self, slot: _Slot, of: tuple[Server, _Types], deadline: Deadline) -> AccessToken:
+        """A new token, unless a request failed a moment ago; raises `QueryError`."""
         now, patience = self._service.clock(), deadline.remaining()
-        if place.failure is not None and place.next_try is not None and now < place.next_try:
-            raise NoOwnToken(place.failure.reason, place.failure.word)
+        if slot.failure is not None and slot.next_try is not None and now < slot.next_try:
+            raise TokenError(slot.failure.reason, slot.failure.code)
         try:
-            place.grant = self._asked(*of, deadline)
-        except NoOwnToken as error:
-            place.failure, place.next_try = error, now + AFTER_FAILURE
+            slot.token = self._asked(*of, deadline)
+        except TokenError as error:
+            slot.failure, slot.next_try = error, now + AFTER_FAILURE
             raise
-        except Failed as error:
-            # One that hangs is not to cost every call its time; one that had no time is no proof.
+        except QueryError as error:
+            # A server that hangs must not use up the time of every call; a request that had hardly
+            # any time proves nothing.
             if patience >= _FAIR:
-                place.failure = NoOwnToken("unanswered", error.word)
-                place.next_try = self._service.clock() + AFTER_FAILURE
+                slot.failure = TokenError("unanswered", error.code)
+                slot.next_try = self._service.clock() + AFTER_FAILURE
             raise
-        place.failure = None
-        return place.grant
+        slot.failure = None
+        return slot.token
 
-    def _asked(self, server: Server, types: _Types, deadline: Deadline) -> Grant:
-        """A new token; what the server says of its token service is asked when that is not known.
+    def _asked(self, server: Server, types: _Types, deadline: Deadline) -> AccessToken:
+        """A new token from the server's token endpoint; raises `QueryError`.
 
-        It is asked again after a failure, as that may be because something moved.
+        The SMART configuration is cached, and dropped after a failure: the endpoint may have moved.
         """
         now = self._service.clock()
-        found, until = self._configurations.get(server, (None, now))
-        if found is None or now >= until:
-            found, until = self._service.configuration(server, deadline), now + CONFIGURATION_LIFE
+        configuration, until = self._configurations.get(server, (None, now))
+        if configuration is None or now >= until:
+            configuration = self._service.configuration(server, deadline)
+            until = now + CONFIGURATION_LIFE
         try:
-            grant = self._service.grant(server, types, found, deadline)
-        except Failed:
+            token = self._service.request_token(server, types, configuration, deadline)
+        except QueryError:
             self._configurations.pop(server, None)
             raise
-        known = Configuration(token_endpoint=found.token_endpoint, style=grant.style)
-        self._configurations[server] = (known, until)
-        return grant
+        # The server may have refused the style that its configuration names.
+        self._configurations[server] = (replace(configuration, style=token.style), until)
+        return token
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,36 +149,36 @@ class BackendToken:
 
     server: Server
     types: frozenset[str]
-    tokens: Tokens
+    tokens: TokenCache
 
     def token(self, deadline: Deadline) -> str:
-        """A valid token; raises `Failed`."""
+        """A valid token; raises `QueryError`."""
         self._refuse_clear()
-        return self.tokens.grant(self.server, self.types, deadline).token
+        return self.tokens.token(self.server, self.types, deadline).value
 
     def renewed(self, refused: str, deadline: Deadline) -> str | None:
-        """Another token in place of one that the server refused; raises `Failed`."""
+        """A replacement for a token that the server refused; raises `QueryError`."""
         self._refuse_clear()
-        grant = self.tokens.renewed(self.server, self.types, refused, deadline)
-        return None if grant is None else grant.token
+        token = self.tokens.renewed(self.server, self.types, refused, deadline)
+        return None if token is None else token.value
 
     def lacks(self, kind: str, deadline: Deadline) -> bool:
-        """Whether the server granted no scope for this type of resource; raises `Failed`."""
-        if self.server.scopes:  # the site's own words
+        """Whether the server granted no scope for this resource type; raises `QueryError`."""
+        if self.server.scopes:  # the site chose the scopes
             return False
         self._refuse_clear()
-        grant = self.tokens.grant(self.server, self.types, deadline)
-        return bool(missing(scopes_for([kind], grant.style), grant.scopes))
+        token = self.tokens.token(self.server, self.types, deadline)
+        return bool(missing(scopes_for([kind], token.style), token.scopes))
 
     def _refuse_clear(self) -> None:
         if not self.server.may_see_token:
-            raise NoOwnToken("in-the-clear", "not-allowed")
+            raise TokenError("in-the-clear", "not-allowed")
 
 
-def own_tokens(keys: KeyFile, clock: Clock) -> Tokens:
-    """The tokens that these keys can get.
+def open_token_cache(keys: KeyFile, clock: Clock) -> TokenCache:
+    """The cache of tokens that are requested with these keys.
 
-    Each request has a transport of its own: a kept connection may have ended by then, and an
+    Each request has a transport of its own: a kept connection may be closed by then, and an
     assertion is not sent twice.
     """
-    return Tokens(TokenService(keys=keys.current, transport=Transport, clock=clock))
+    return TokenCache(TokenService(keys=keys.current, transport=Transport, clock=clock))

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Final, Protocol
 
 from cds_service.clock import Deadline
-from cds_service.outgoing.address_policy import Closed, Reach
+from cds_service.outgoing.address_policy import AddressNotAllowed, AddressPolicy
 
 MOST_BYTES: Final = 256 * 1024  # a key is about one kilobyte
 MOST_SECONDS: Final = 5.0
@@ -27,19 +27,23 @@ class Fetched:
 class Fetch(Protocol):
     """How a document is had: `fetch`, or something else in a test."""
 
-    def __call__(self, url: str, reach: Reach) -> Fetched:
+    def __call__(self, url: str, policy: AddressPolicy) -> Fetched:
         """The document at the URL; raises `FetchError`."""
 
 
-def fetch(url: str, reach: Reach) -> Fetched:
+def fetch(url: str, policy: AddressPolicy) -> Fetched:
     """The document at the URL; raises `FetchError`."""
-    from cds_service.outgoing.transport import Call, Transport, Unanswered  # it imports requests
+    from cds_service.outgoing.transport import (
+        HttpRequest,
+        Transport,
+        TransportError,
+    )  # it imports requests
 
     headers = {"Accept": "application/json", "Connection": "close"}
-    call = Call(url=url, headers=headers, most_bytes=MOST_BYTES, packed=False)
+    call = HttpRequest(url=url, headers=headers, most_bytes=MOST_BYTES, allow_compression=False)
     try:
-        answer = Transport(reach).send(call, Deadline(MOST_SECONDS))
-    except (Closed, Unanswered) as error:
+        answer = Transport(policy).send(call, Deadline(MOST_SECONDS))
+    except (AddressNotAllowed, TransportError) as error:
         raise FetchError(str(error)) from None
     if answer.status != HTTPStatus.OK:  # a redirect as well: it is not followed
         raise FetchError(f"the answer was {answer.status}, not 200")

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final
 
-from cds_service.outgoing.address_policy import Reach
+from cds_service.outgoing.address_policy import AddressPolicy
 from cds_service.trust.fetch import Fetch, FetchError, fetch
 from cds_service.trust.jwk import Key, UnusableKey, read_key_set
 
@@ -83,15 +83,15 @@ class KeySets:
             return place.known
         try:
             if place.known is before:
-                reach = Reach(private=private, loopback=self._development)
-                place.known = self._fetched(before, url, reach, now)
+                policy = AddressPolicy(private=private, loopback=self._development)
+                place.known = self._fetched(before, url, policy, now)
             return place.known
         finally:
             place.lock.release()
 
-    def _fetched(self, before: _Known, url: str, reach: Reach, now: datetime) -> _Known:
+    def _fetched(self, before: _Known, url: str, policy: AddressPolicy, now: datetime) -> _Known:
         try:
-            found = self._fetch(url, reach)
+            found = self._fetch(url, policy)
             keys = read_key_set(found.body)
         except (FetchError, UnusableKey) as error:
             return _Known(before.by_kid, before.fresh_until, now + AFTER_FAILURE, str(error))

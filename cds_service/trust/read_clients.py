@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from cds_service.fhir.references import base_url
 from cds_service.knowledge.reading.schemas import Shape, Text, YesNo
-from cds_service.outgoing.address_policy import Reach, why_not
+from cds_service.outgoing.address_policy import AddressPolicy, url_problem
 from cds_service.prefetch_keys import PrefetchKey
 from cds_service.settings import OutputProfile
 from cds_service.sourcefile.diagnostics import Mark, Problem
@@ -104,7 +104,7 @@ class _Reader:
     def client(self, shape: ClientShape, at: Where) -> Client:
         private = shape.private_network == "yes"
         self._sources(shape, at)
-        self._urls(shape, Reach(private=private, loopback=self.development), at)
+        self._urls(shape, AddressPolicy(private=private, loopback=self.development), at)
         self._algorithms(shape.algorithms, (*at, "algorithms"))
         self._servers(shape.fhir_servers, (*at, "fhir servers"))
         self._origins(shape.origins, (*at, "origins"))
@@ -137,14 +137,14 @@ class _Reader:
             message = f"the client '{shape.id}' has no keys"
             self._problem("R102", at, message, "write keys, a jwks url, or the jku it may name")
 
-    def _urls(self, shape: ClientShape, reach: Reach, at: Where) -> None:
+    def _urls(self, shape: ClientShape, policy: AddressPolicy, at: Where) -> None:
         places: list[tuple[str, Where]] = [
             (url, (*at, "jku", n)) for n, url in enumerate(shape.jku)
         ]
         if shape.jwks_url is not None:
             places.append((shape.jwks_url, (*at, "jwks url")))
         for url, where in places:
-            if said := why_not(url, reach):
+            if said := url_problem(url, policy):
                 self._problem("R105", where, f"keys cannot be fetched from here: {said}")
             elif is_sandbox(url) and not self.development:
                 self._everybodys(where)

@@ -16,9 +16,9 @@ from cds_service.fhir_client.servers_file import load_servers
 from cds_service.hooks.request import HookRequest
 from cds_service.metrics import Metrics
 from cds_service.settings import Settings, prefetch_keys
-from cds_service.smart.access import access_for_call
+from cds_service.smart.access import authorize_call
 from cds_service.smart.signing_keys import KeyFile
-from cds_service.smart.token_cache import Tokens, own_tokens
+from cds_service.smart.token_cache import TokenCache, open_token_cache
 from cds_service.web.access.clients import keys_of_caller
 
 # The rest of the time is for judging and for the answer.
@@ -31,7 +31,7 @@ class Fetching:
 
     servers: Servers
     completer: Completer
-    tokens: Tokens | None
+    tokens: TokenCache | None
     metrics: Metrics
     keys: Mapping[str, str]
 
@@ -68,7 +68,7 @@ class Fetching:
             return None
         # What is only referred to is read as well; a token has to be for all of it.
         queries = (*templates.values(), *MOST)
-        return access_for_call(server, request.authorization, deadline, self.tokens, queries)
+        return authorize_call(server, request.authorization, deadline, self.tokens, queries)
 
 
 def make_fetching(
@@ -82,7 +82,7 @@ def make_fetching(
         completer=Completer(
             client=client, max_depth=settings.max_depth, max_entries=settings.max_entries
         ),
-        tokens=None if keys is None else own_tokens(keys, clock),
+        tokens=None if keys is None else open_token_cache(keys, clock),
         metrics=metrics,
         keys=prefetch_keys(settings),
     )

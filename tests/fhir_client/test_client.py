@@ -11,11 +11,16 @@ from threading import Event
 import pytest
 
 from cds_service.clock import Deadline
-from cds_service.fhir_client.client import Access, FhirClient, Found, GivenToken, NoToken
-from cds_service.fhir_client.failures import FAILURES, Failed, of_status
+from cds_service.fhir_client.client import Access, FhirClient, GivenToken, NoToken, QueryResult
+from cds_service.fhir_client.failures import (
+    QUERY_FAILURES,
+    QueryError,
+    QueryFailure,
+    error_of_status,
+)
 from cds_service.fhir_client.servers import ANYWHERE, Server
-from cds_service.outgoing.address_policy import Reach
-from cds_service.outgoing.transport import Call
+from cds_service.outgoing.address_policy import AddressPolicy
+from cds_service.outgoing.transport import HttpRequest
 from tests.fhir_client.faulty import Asked, Faulty, Json, Reply, faulty, in_turn, searchset
 
 QUERY = "Observation?patient=1&code=http://loinc.org|1742-6&_sort=-date&_count=200"
@@ -38,8 +43,8 @@ def _server() -> Iterator[Faulty]:
         yield state
 
 
-def access(base: str, token: str | None = TOKEN, reach: Reach = ANYWHERE) -> Access:
-    server = Server(base=base, reach=reach)
+def access(base: str, token: str | None = TOKEN, policy: AddressPolicy = ANYWHERE) -> Access:
+    server = Server(base=base, policy=policy)
     return Access(server, NoToken() if token is None else GivenToken(token, Deadline(300)))
 
 
@@ -50,12 +55,12 @@ def ask(
     *,
     most_pages: int = 10,
     to: Access | None = None,
-) -> Found:
+) -> QueryResult:
     client = FhirClient(most_bytes=MOST_BYTES, most_pages=most_pages)
     return client.ask(to or access(server.base), query, deadline or Deadline(20))
 
 
-def ids(found: Found) -> list[str]:
+def ids(found: QueryResult) -> list[str]:
     return [
         entry["resource"]["id"]
         for page in found.pages
@@ -88,7 +93,7 @@ def test_an_answer_may_be_packed(server: Faulty) -> None:
 def test_what_grows_over_the_limit_when_unpacked_is_not_read(server: Faulty) -> None:
     server.answers["Observation"] = Reply(b" " * (MOST_BYTES + 1), packed=True)
 
-    assert ask(server) == Found(failure="too-long")
+    assert ask(server) == QueryResult(failure="too-long")
 
 
 @pytest.mark.parametrize("absolute", [True, False])
@@ -202,7 +207,7 @@ def test_a_redirect_is_not_followed(server: Faulty, status: int) -> None:
             status=status, headers={"Location": f"{trap.base}/Observation"}
         )
 
-        assert ask(server) == Found(failure="redirected")
+        assert ask(server) == QueryResult(failure="redirected")
         assert trap.asked == []
 
 
@@ -224,11 +229,11 @@ def test_a_redirect_is_not_followed(server: Faulty, status: int) -> None:
     ],
 )
 def test_each_status_has_its_word_and_what_may_pass_is_tried_again(
-    server: Faulty, status: int, word: str, times: int
+    server: Faulty, status: int, word: QueryFailure, times: int
 ) -> None:
     server.answers["Observation"] = Reply(OUTCOME, status=status)
 
-    assert ask(server) == Found(failure=word)
+    assert ask(server) == QueryResult(failure=word)
     assert len(server.asked) == times
 
 
@@ -248,7 +253,7 @@ def test_a_server_that_asks_for_more_time_than_is_left_is_not_waited_for(
     wait = "3600" if form == "seconds" else format_datetime(at, usegmt=True)
     server.answers["Observation"] = Reply(status=429, headers={"Retry-After": wait})
 
-    assert ask(server) == Found(failure="busy")
+    assert ask(server) == QueryResult(failure="busy")
     assert len(server.asked) == 1
 
 
@@ -256,7 +261,7 @@ def test_a_server_that_asks_for_more_time_than_is_left_is_not_waited_for(
 def test_an_odd_retry_after_does_no_harm(server: Faulty, wait: str) -> None:
     server.answers["Observation"] = Reply(status=429, headers={"Retry-After": wait})
 
-    assert ask(server) == Found(failure="busy")
+    assert ask(server) == QueryResult(failure="busy")
 
 
 @pytest.mark.parametrize(
@@ -267,18 +272,18 @@ def test_an_odd_retry_after_does_no_harm(server: Faulty, wait: str) -> None:
 def test_a_slow_server_is_cut_off_when_the_time_is_over(server: Faulty, reply: Reply) -> None:
     server.answers["Observation"] = reply
 
-    assert ask(server, deadline=Deadline(0.3)) == Found(failure="late")
+    assert ask(server, deadline=Deadline(0.3)) == QueryResult(failure="late")
 
 
 def test_without_time_nothing_is_asked(server: Faulty) -> None:
-    assert ask(server, deadline=Deadline(0)) == Found(failure="late")
+    assert ask(server, deadline=Deadline(0)) == QueryResult(failure="late")
     assert server.asked == []
 
 
 def test_a_body_that_breaks_off_is_no_answer(server: Faulty) -> None:
     server.answers["Observation"] = Reply(searchset(result(1)), cut=True)
 
-    assert ask(server) == Found(failure="unreachable")
+    assert ask(server) == QueryResult(failure="unreachable")
     assert len(server.asked) == 3
 
 
@@ -286,7 +291,7 @@ def test_nobody_there_is_unreachable() -> None:
     with faulty() as gone:
         pass
 
-    assert ask(gone) == Found(failure="unreachable")
+    assert ask(gone) == QueryResult(failure="unreachable")
 
 
 @pytest.mark.parametrize(
@@ -306,11 +311,11 @@ def test_nobody_there_is_unreachable() -> None:
     ],
 )
 def test_what_is_no_bundle_is_no_answer_to_a_search(
-    server: Faulty, body: bytes | Json, word: str
+    server: Faulty, body: bytes | Json, word: QueryFailure
 ) -> None:
     server.answers["Observation"] = Reply(body)
 
-    assert ask(server) == Found(failure=word)
+    assert ask(server) == QueryResult(failure=word)
 
 
 def test_a_read_gives_the_resource(server: Faulty) -> None:
@@ -333,14 +338,14 @@ def test_what_is_not_utf_8_is_no_answer_wherever_it_stands(server: Faulty, membe
     body = json.dumps(searchset({**result(1), member: "micro"})).encode()
     server.answers["Observation"] = Reply(body.replace(b"micro", b"\xb5"))
 
-    assert ask(server) == Found(failure="not-fhir")
+    assert ask(server) == QueryResult(failure="not-fhir")
 
 
 def test_json_without_end_of_levels_is_no_answer(server: Faulty) -> None:
     deep = b'{"resourceType": "Bundle", "x": ' + b"[" * 90 + b"]" * 90 + b"}"
     server.answers["Observation"] = Reply(deep)
 
-    assert ask(server) == Found(failure="not-fhir")
+    assert ask(server) == QueryResult(failure="not-fhir")
 
 
 def test_a_redirect_is_not_read(server: Faulty) -> None:
@@ -355,11 +360,11 @@ def test_ch_fa_004_a_token_is_not_sent_again_after_its_time(server: Faulty) -> N
     server.answers["Observation"] = Reply(status=503)
     elapsed = iter([0.0, 1000.0])
     ending = Access(
-        Server(base=server.base, reach=ANYWHERE),
+        Server(base=server.base, policy=ANYWHERE),
         GivenToken(TOKEN, Deadline(1, lambda: next(elapsed))),
     )
 
-    assert ask(server, to=ending) == Found(failure="token-over")
+    assert ask(server, to=ending) == QueryResult(failure="token-over")
     assert len(server.asked) == 1
 
 
@@ -367,15 +372,15 @@ def test_one_question_that_never_ends_does_not_keep_the_others(server: Faulty) -
     server.answers["Observation"] = Reply(searchset(result(1)))
     client, never = FhirClient(most_bytes=MOST_BYTES, most_pages=1), Event()
 
-    def stuck() -> Found:
+    def stuck() -> QueryResult:
         never.wait(60)
-        return Found()
+        return QueryResult()
 
-    def broken() -> Found:
+    def broken() -> QueryResult:
         raise ZeroDivisionError
 
     deadline = Deadline(5)
-    found = client.at_once(
+    found = client.in_parallel(
         {"a": stuck, "b": broken, "c": lambda: client.ask(access(server.base), QUERY, deadline)},
         deadline,
     )
@@ -421,9 +426,9 @@ def test_ch_fa_008_the_self_link_says_what_was_ignored(
 
 
 def test_a_token_is_not_used_after_its_time(server: Faulty) -> None:
-    over = Access(Server(base=server.base, reach=ANYWHERE), GivenToken(TOKEN, Deadline(0)))
+    over = Access(Server(base=server.base, policy=ANYWHERE), GivenToken(TOKEN, Deadline(0)))
 
-    assert ask(server, to=over) == Found(failure="token-over")
+    assert ask(server, to=over) == QueryResult(failure="token-over")
     assert server.asked == []
 
 
@@ -431,7 +436,7 @@ def test_a_token_whose_time_ends_between_pages_is_not_used_again(server: Faulty)
     server.answers["Observation"] = Reply(searchset(result(1), following="Observation?page=2"))
     elapsed = iter([0.0, 1000.0])
     ending = Access(
-        Server(base=server.base, reach=ANYWHERE),
+        Server(base=server.base, policy=ANYWHERE),
         GivenToken(TOKEN, Deadline(1, lambda: next(elapsed))),
     )
 
@@ -455,7 +460,9 @@ def test_ch_req_007_no_token_goes_over_plain_http_to_another_machine(
 
 
 def test_a_server_that_may_not_be_called_is_not(server: Faulty) -> None:
-    assert ask(server, to=access(server.base, reach=Reach())) == Found(failure="not-allowed")
+    assert ask(server, to=access(server.base, policy=AddressPolicy())) == QueryResult(
+        failure="not-allowed"
+    )
     assert server.asked == []
 
 
@@ -494,7 +501,7 @@ def test_nothing_of_the_environment_is_sent(
 
 
 def test_the_token_shows_nowhere() -> None:
-    sent = Call(url="https://x/Patient/1", headers={"Authorization": TOKEN}, most_bytes=1)
+    sent = HttpRequest(url="https://x/Patient/1", headers={"Authorization": TOKEN}, most_bytes=1)
 
     assert TOKEN not in repr(access("http://127.0.0.1/fhir")) + repr(sent)
     assert "Patient" not in repr(sent)
@@ -502,11 +509,11 @@ def test_the_token_shows_nowhere() -> None:
 
 @pytest.mark.parametrize("status", range(200, 600))
 def test_every_status_is_a_success_or_a_word(status: int) -> None:
-    failed = of_status(status)
+    failed = error_of_status(status)
 
     assert (failed is None) == (status == 200)
-    assert failed is None or failed.word in FAILURES
+    assert failed is None or failed.code in QUERY_FAILURES
 
 
 def test_a_failure_says_its_word_for_people() -> None:
-    assert str(Failed("late")) == FAILURES["late"]
+    assert str(QueryError("late")) == QUERY_FAILURES["late"]

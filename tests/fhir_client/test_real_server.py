@@ -12,12 +12,12 @@ import requests
 
 from cds_service.clock import Deadline, system_clock
 from cds_service.fhir_client.client import Access, FhirClient, NoToken
-from cds_service.fhir_client.failures import NoOwnToken
 from cds_service.fhir_client.servers import ANYWHERE, Server, SigningAlgorithm
 from cds_service.settings import Settings
+from cds_service.smart.failures import TokenError
 from cds_service.smart.key_rotation import add_key
 from cds_service.smart.signing_keys import ALGORITHMS, KeyFile
-from cds_service.smart.token_cache import own_tokens
+from cds_service.smart.token_cache import open_token_cache
 from cds_service.web import create_app
 from tests.fhir_server.sekmet import put, running
 from tests.web.calls import (
@@ -74,11 +74,11 @@ def test_bs_003_a_token_signed_for_is_given_and_opens_what_it_is_for(
     protected: str, keys: Path, algorithm: Any
 ) -> None:
     server = Server(
-        base=protected, reach=ANYWHERE, client_id=f"lab-{algorithm}", algorithm=algorithm
+        base=protected, policy=ANYWHERE, client_id=f"lab-{algorithm}", algorithm=algorithm
     )
     http = fhir_client()
     queries = (f"Patient/{PATIENT}", f"Observation?patient={PATIENT}")
-    bearer = own_tokens(KeyFile(keys), system_clock).bearer(server, queries)
+    bearer = open_token_cache(KeyFile(keys), system_clock).bearer(server, queries)
 
     found = [http.ask(Access(server, bearer), one, Deadline(30)) for one in queries]
 
@@ -89,7 +89,7 @@ def test_bs_003_a_token_signed_for_is_given_and_opens_what_it_is_for(
 
 
 def test_without_a_token_it_lets_nobody_in(protected: str) -> None:
-    server = Server(base=protected, reach=ANYWHERE)
+    server = Server(base=protected, policy=ANYWHERE)
 
     found = fhir_client().ask(Access(server, NoToken()), f"Patient/{PATIENT}", Deadline(30))
 
@@ -99,10 +99,10 @@ def test_without_a_token_it_lets_nobody_in(protected: str) -> None:
 def test_a_key_that_is_not_registered_gets_no_token(protected: str, tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     add_key(path, "ES384", system_clock())
-    server = Server(base=protected, reach=ANYWHERE, client_id="lab-ES384")
-    bearer = own_tokens(KeyFile(path), system_clock).bearer(server, ("Patient/1",))
+    server = Server(base=protected, policy=ANYWHERE, client_id="lab-ES384")
+    bearer = open_token_cache(KeyFile(path), system_clock).bearer(server, ("Patient/1",))
 
-    with pytest.raises(NoOwnToken) as caught:
+    with pytest.raises(TokenError) as caught:
         bearer.token(Deadline(30))
     assert caught.value.reason == "invalid_client"
 
@@ -176,7 +176,7 @@ def test_hundreds_of_results_come_in_pages() -> None:
             for n in range(450)
         ]
         put(base, many)
-        server = Server(base=base, reach=ANYWHERE)
+        server = Server(base=base, policy=ANYWHERE)
         query = f"Observation?patient={PATIENT}&_sort=-date&_count=200"
 
         found = fhir_client().ask(Access(server, NoToken()), query, Deadline(60))

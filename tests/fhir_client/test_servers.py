@@ -17,7 +17,7 @@ from cds_service.fhir_client.servers_file import (
     load_servers,
     read_servers,
 )
-from cds_service.outgoing.address_policy import Reach
+from cds_service.outgoing.address_policy import AddressPolicy
 from cds_service.trust.clients import Client
 from tests.house.source import ROOT
 
@@ -49,7 +49,7 @@ def test_a_server_is_read_whole(tmp_path: Path) -> None:
         listed={
             BASE: Server(
                 base=BASE,
-                reach=Reach(private=True),
+                policy=AddressPolicy(private=True),
                 anonymous=True,
                 client_id="lab-cds",
                 algorithm="RS384",
@@ -129,7 +129,7 @@ def test_in_production_only_what_is_listed_may_be_asked() -> None:
 def test_in_development_any_server_may_be_asked() -> None:
     found = Servers(development=True).for_call("http://10.0.0.1/fhir", None)
 
-    assert found == Server(base="http://10.0.0.1/fhir", reach=ANYWHERE, anonymous=True)
+    assert found == Server(base="http://10.0.0.1/fhir", policy=ANYWHERE, anonymous=True)
 
 
 def test_ch_fa_006_a_client_has_only_its_own_servers_asked() -> None:
@@ -140,12 +140,12 @@ def test_ch_fa_006_a_client_has_only_its_own_servers_asked() -> None:
     assert servers.for_call(other, replace(CLIENT, fhir_servers=frozenset())) is None
     assert servers.for_call(f"{BASE}/", CLIENT) == Server(base=BASE)
     assert servers.for_call(BASE, replace(CLIENT, private_network=True)) == Server(
-        base=BASE, reach=Reach(private=True)
+        base=BASE, policy=AddressPolicy(private=True)
     )
 
 
 def test_what_the_file_says_counts_for_a_server_of_a_client_too() -> None:
-    listed = Server(base=BASE, anonymous=True, reach=Reach(private=True))
+    listed = Server(base=BASE, anonymous=True, policy=AddressPolicy(private=True))
 
     assert Servers(listed={BASE: listed}).for_call(BASE, CLIENT) is listed
 

@@ -16,15 +16,16 @@ from click.testing import CliRunner, Result
 from cds_service.cli import cli
 from cds_service.clock import Deadline
 from cds_service.fhir_client.client import Access, FhirClient, GivenToken, NoToken
-from cds_service.fhir_client.failures import REASONS, Failed, NoOwnToken
+from cds_service.fhir_client.failures import QueryError
 from cds_service.fhir_client.servers import ANYWHERE, Server
 from cds_service.hooks.request import Authorization
-from cds_service.outgoing.address_policy import Reach
-from cds_service.smart.access import access_for_call
+from cds_service.outgoing.address_policy import AddressPolicy
+from cds_service.smart.access import authorize_call
+from cds_service.smart.failures import TOKEN_FAILURES, TokenError
 from cds_service.smart.key_rotation import add_key
 from cds_service.smart.scopes import missing, scopes_for, types_of
 from cds_service.smart.signing_keys import KeyFile
-from cds_service.smart.token_cache import BackendToken, Tokens, own_tokens
+from cds_service.smart.token_cache import BackendToken, TokenCache, open_token_cache
 from tests.fhir_client.faulty import Asked, Faulty, Reply, faulty, in_turn, searchset
 
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
@@ -71,12 +72,12 @@ def _keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFile:
     return KeyFile(path)
 
 
-def tokens_of(keys: KeyFile, clock: Callable[[], datetime] = lambda: NOW) -> Tokens:
-    return own_tokens(keys, clock)
+def tokens_of(keys: KeyFile, clock: Callable[[], datetime] = lambda: NOW) -> TokenCache:
+    return open_token_cache(keys, clock)
 
 
 def described(server: Faulty, **more: Any) -> Server:
-    return Server(base=server.base, reach=ANYWHERE, client_id="lab-cds", **more)
+    return Server(base=server.base, policy=ANYWHERE, client_id="lab-cds", **more)
 
 
 def bearer(server: Faulty, keys: KeyFile, **more: Any) -> BackendToken:
@@ -84,9 +85,9 @@ def bearer(server: Faulty, keys: KeyFile, **more: Any) -> BackendToken:
 
 
 def reason(call: Callable[[], object]) -> tuple[str, str]:
-    with pytest.raises(NoOwnToken) as caught:
+    with pytest.raises(TokenError) as caught:
         call()
-    return caught.value.reason, caught.value.word
+    return caught.value.reason, caught.value.code
 
 
 @pytest.mark.parametrize("algorithm", ["ES384", "RS384"])
@@ -332,11 +333,11 @@ def test_bs_011_what_is_no_token_has_its_reason_and_shows_nothing(
     reply, said = TOKENS[name]
     server.answers["token"] = reply
 
-    with pytest.raises(NoOwnToken) as caught:
+    with pytest.raises(TokenError) as caught:
         bearer(server, keys).token(Deadline(20))
 
-    assert (caught.value.reason, caught.value.word) == (said, "no-own-token")
-    assert "canary" not in str(caught.value) + caught.value.said
+    assert (caught.value.reason, caught.value.code) == (said, "no-own-token")
+    assert "canary" not in str(caught.value) + caught.value.text
 
 
 @pytest.mark.parametrize("kind", ["Bearer", "BEARER", "bearer"])
@@ -349,9 +350,9 @@ def test_bs_011_the_type_of_a_token_ignores_case(server: Faulty, keys: KeyFile, 
 def test_a_token_server_that_hangs_is_late(server: Faulty, keys: KeyFile) -> None:
     server.answers["token"] = Reply(granted("token"), hang=True)
 
-    with pytest.raises(Failed) as caught:
+    with pytest.raises(QueryError) as caught:
         bearer(server, keys).token(Deadline(0.3))
-    assert caught.value.word == "late"
+    assert caught.value.code == "late"
 
 
 def test_a_server_that_refused_is_not_asked_again_at_once(server: Faulty, keys: KeyFile) -> None:
@@ -373,13 +374,13 @@ def test_a_token_server_that_hangs_does_not_cost_every_call_its_time(
     server.answers["token"] = Reply(granted("token"), hang=True)
     elapsed = iter([0.0] * 3)  # the first steps have time; then there is hardly any
 
-    with pytest.raises(Failed) as caught:
+    with pytest.raises(QueryError) as caught:
         own.token(Deadline(20, lambda: next(elapsed, 19_700.0)))
-    assert caught.value.word == "late"
+    assert caught.value.code == "late"
 
-    with pytest.raises(NoOwnToken) as caught_again:
+    with pytest.raises(TokenError) as caught_again:
         own.token(Deadline(20))
-    assert caught_again.value.word == "late"
+    assert caught_again.value.code == "late"
     assert server.paths().count("token") == 1
 
 
@@ -393,9 +394,9 @@ def test_without_a_key_that_signs_nothing_is_asked(server: Faulty, tmp_path: Pat
 
 def test_the_token_shows_nowhere(server: Faulty, keys: KeyFile) -> None:
     tokens = tokens_of(keys)
-    grant = tokens.grant(described(server), types_of(QUERIES), Deadline(20))
+    token = tokens.token(described(server), types_of(QUERIES), Deadline(20))
 
-    assert grant.token not in repr(grant)
+    assert token.value not in repr(token)
 
 
 # BS-012: whose token a call is answered with
@@ -407,9 +408,9 @@ OPEN = Server(base="https://fhir.example/r4", client_id="lab-cds")
 
 
 def access(
-    server: Server, authorization: Authorization | None, tokens: Tokens | None
+    server: Server, authorization: Authorization | None, tokens: TokenCache | None
 ) -> Access | None:
-    return access_for_call(server, authorization, Deadline(20), tokens, QUERIES)
+    return authorize_call(server, authorization, Deadline(20), tokens, QUERIES)
 
 
 def test_bs_012_a_call_with_a_token_is_answered_with_that_token(keys: KeyFile) -> None:
@@ -444,7 +445,7 @@ def test_bs_012_our_own_token_is_never_sent_where_it_may_not(server: Server, key
 
 
 def test_a_token_in_the_clear_is_refused_even_if_it_is_asked_for(keys: KeyFile) -> None:
-    server = replace(OPEN, base="http://fhir.example/r4", reach=Reach(http=True))
+    server = replace(OPEN, base="http://fhir.example/r4", policy=AddressPolicy(http=True))
 
     own = tokens_of(keys).bearer(server, QUERIES)
 
@@ -494,12 +495,12 @@ def test_the_command_says_why_there_is_no_token(
     result = check(server, own_keys, tmp_path)
 
     assert result.exit_code == 1
-    assert REASONS["invalid_client"] in result.output
+    assert TOKEN_FAILURES["invalid_client"] in result.output
     assert "canary" not in result.output
 
 
 def test_the_command_says_that_keys_are_missing(server: Faulty, tmp_path: Path) -> None:
     result = check(server, None, tmp_path, "--server", server.base)
 
-    assert (result.exit_code, REASONS["no-keys"] in result.output) == (1, True)
+    assert (result.exit_code, TOKEN_FAILURES["no-keys"] in result.output) == (1, True)
     assert server.asked == []

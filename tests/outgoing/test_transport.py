@@ -11,16 +11,22 @@ from threading import Thread
 import pytest
 
 from cds_service.clock import Deadline
-from cds_service.outgoing.address_policy import Closed, Reach
-from cds_service.outgoing.transport import Call, Hopeless, TooLate, Transport, Unanswered
+from cds_service.outgoing.address_policy import AddressNotAllowed, AddressPolicy
+from cds_service.outgoing.transport import (
+    DeadlineExceeded,
+    HttpRequest,
+    PermanentTransportError,
+    Transport,
+    TransportError,
+)
 from tests.conformance.test_tls import make_certificate
 
-HERE = Reach(loopback=True)
+HERE = AddressPolicy(loopback=True)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-def call(port: int, scheme: str = "https") -> Call:
-    return Call(url=f"{scheme}://127.0.0.1:{port}/x", headers={}, most_bytes=1000)
+def call(port: int, scheme: str = "https") -> HttpRequest:
+    return HttpRequest(url=f"{scheme}://127.0.0.1:{port}/x", headers={}, most_bytes=1000)
 
 
 class Tls:
@@ -82,7 +88,7 @@ def test_a_server_that_says_nothing_on_a_used_connection_is_cut_off(server: Tls)
     transport = Transport(HERE)
     transport.send(call(server.port), Deadline(20))
 
-    with pytest.raises(TooLate):
+    with pytest.raises(DeadlineExceeded):
         transport.send(call(server.port), Deadline(0.3))
 
     server.answers = [OK]
@@ -92,7 +98,7 @@ def test_a_server_that_says_nothing_on_a_used_connection_is_cut_off(server: Tls)
 def test_a_handshake_without_end_is_cut_off(server: Tls) -> None:
     with (
         create_server(("127.0.0.1", 0)) as silent,  # takes connections and never speaks
-        pytest.raises(TooLate),
+        pytest.raises(DeadlineExceeded),
     ):
         Transport(HERE).send(call(silent.getsockname()[1]), Deadline(0.3))
 
@@ -103,23 +109,23 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
     monkeypatch.delenv("SSL_CERT_FILE")
     server.answers = [OK]
 
-    with pytest.raises(Hopeless, match="SSL"):
+    with pytest.raises(PermanentTransportError, match="SSL"):
         Transport(HERE).send(call(server.port), Deadline(20))
 
 
 def test_a_certificate_for_another_name_is_refused(server: Tls) -> None:
     server.answers = [OK]
-    other = Call(url=f"https://localhost:{server.port}/x", headers={}, most_bytes=1000)
+    other = HttpRequest(url=f"https://localhost:{server.port}/x", headers={}, most_bytes=1000)
 
-    with pytest.raises(Hopeless, match="SSL"):
+    with pytest.raises(PermanentTransportError, match="SSL"):
         Transport(HERE).send(other, Deadline(20))
 
 
 def test_what_is_closed_is_said_before_anything_is_sent(server: Tls) -> None:
-    with pytest.raises(Closed, match="this machine"):
-        Transport(Reach()).send(call(server.port), Deadline(20))
-    with pytest.raises(Closed, match="https"):
-        Transport(Reach(private=True)).send(call(server.port, "http"), Deadline(20))
+    with pytest.raises(AddressNotAllowed, match="this machine"):
+        Transport(AddressPolicy()).send(call(server.port), Deadline(20))
+    with pytest.raises(AddressNotAllowed, match="https"):
+        Transport(AddressPolicy(private=True)).send(call(server.port, "http"), Deadline(20))
     assert server.connections == 0
 
 
@@ -127,18 +133,18 @@ def test_the_reason_names_no_address(server: Tls) -> None:
     with create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
 
-    with pytest.raises(Unanswered) as caught:
+    with pytest.raises(TransportError) as caught:
         Transport(HERE).send(call(port), Deadline(20))
     assert str(caught.value) == "the connection failed (ConnectionRefusedError)"
 
 
 def test_what_cannot_be_sent_is_hopeless(server: Tls) -> None:
-    odd = Call(
+    odd = HttpRequest(
         url=f"https://127.0.0.1:{server.port}/x",
         headers={"Authorization": "Bearer a\nb"},
         most_bytes=1000,
     )
 
-    with pytest.raises(Hopeless) as caught:
+    with pytest.raises(PermanentTransportError) as caught:
         Transport(HERE).send(odd, Deadline(20))
     assert "Bearer" not in str(caught.value)

@@ -15,7 +15,7 @@ import pytest
 
 from cds_service.outgoing import address_policy as reaching
 from cds_service.outgoing import transport
-from cds_service.outgoing.address_policy import Reach, why_not
+from cds_service.outgoing.address_policy import AddressPolicy, url_problem
 from cds_service.trust import fetch as fetching
 from cds_service.trust.fetch import MOST_BYTES, Fetched, FetchError, fetch
 from cds_service.trust.jwk import UnusableKey, read_key, read_key_set
@@ -24,7 +24,7 @@ from tests.trust.signing import Signer, Site, es384, refused, registration, rs38
 from tests.trust.trap import Trap, key_set, trap
 from tests.web.calls import NOW
 
-HERE = Reach(loopback=True)
+HERE = AddressPolicy(loopback=True)
 
 
 PATIENCE = 60.0  # seconds, on a machine that is busy with other things
@@ -267,8 +267,8 @@ CLOSED = [
 @pytest.mark.parametrize("url", CLOSED)
 def test_ch_jwt_010_addresses_that_production_never_asks(url: str) -> None:
     with pytest.raises(FetchError):
-        fetch(url, Reach())
-    assert why_not(url, Reach()) is not None
+        fetch(url, AddressPolicy())
+    assert url_problem(url, AddressPolicy()) is not None
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_ch_jwt_010_a_name_that_leads_inside_is_not_followed(
     monkeypatch.setattr("socket.create_connection", lambda *to, **__: tried.append(to))
 
     with pytest.raises(FetchError):
-        fetch("https://keys.example.org/", Reach())
+        fetch("https://keys.example.org/", AddressPolicy())
     assert tried == []
 
 
@@ -303,25 +303,27 @@ def test_ch_jwt_010_the_connection_goes_to_the_address_that_was_checked(
     monkeypatch.setattr("socket.create_connection", connect)
 
     with pytest.raises(FetchError, match="ConnectionRefusedError"):
-        fetch("https://keys.example.org/", Reach())
+        fetch("https://keys.example.org/", AddressPolicy())
     assert tried == [("93.184.215.14", 443)]
 
 
 def test_a_site_may_have_its_keys_in_its_own_network() -> None:
-    assert why_not("https://10.0.0.1/jwks", Reach(private=True)) is None
-    assert why_not("https://127.0.0.1/jwks", Reach(private=True)) is not None
-    assert why_not("https://[fd12::1]/jwks", Reach(private=True)) is None
+    assert url_problem("https://10.0.0.1/jwks", AddressPolicy(private=True)) is None
+    assert url_problem("https://127.0.0.1/jwks", AddressPolicy(private=True)) is not None
+    assert url_problem("https://[fd12::1]/jwks", AddressPolicy(private=True)) is None
     for address in ("169.254.169.254", "100.100.100.200", "192.0.0.192", "240.0.0.1"):
-        assert why_not(f"https://{address}/jwks", Reach(private=True)) is not None
-    assert why_not("https://[fd00:ec2::254]/jwks", Reach(private=True)) is not None
-    assert why_not("https://keys.example.org/jwks", Reach()) is None
+        assert url_problem(f"https://{address}/jwks", AddressPolicy(private=True)) is not None
+    assert url_problem("https://[fd00:ec2::254]/jwks", AddressPolicy(private=True)) is not None
+    assert url_problem("https://keys.example.org/jwks", AddressPolicy()) is None
 
 
 def test_plain_http_is_for_this_machine_in_development_only() -> None:
-    assert why_not("http://127.0.0.1:1/jwks", HERE) is None
-    assert why_not("http://localhost:1/jwks", HERE) is None
-    assert why_not("http://10.0.0.1/jwks", Reach(private=True, loopback=True)) is not None
-    assert why_not("http://keys.example.org/jwks", HERE) is not None
+    assert url_problem("http://127.0.0.1:1/jwks", HERE) is None
+    assert url_problem("http://localhost:1/jwks", HERE) is None
+    assert (
+        url_problem("http://10.0.0.1/jwks", AddressPolicy(private=True, loopback=True)) is not None
+    )
+    assert url_problem("http://keys.example.org/jwks", HERE) is not None
 
 
 # How long keys are kept
@@ -355,7 +357,7 @@ def test_ch_jwt_013_keys_are_kept_as_long_as_was_said_within_bounds(
 def test_many_threads_fetch_once() -> None:
     asked: list[str] = []
 
-    def slow(url: str, reach: Reach) -> Fetched:
+    def slow(url: str, policy: AddressPolicy) -> Fetched:
         asked.append(url)
         sleep(0.1)  # so that the others come meanwhile; whoever comes later finds the keys
         return Fetched(body=key_set(es384().jwk), cache_control="")
@@ -373,7 +375,7 @@ def test_many_threads_fetch_once() -> None:
 def test_who_has_keys_does_not_wait_for_a_new_set() -> None:
     begun, go, calls = Event(), Event(), list[str]()
 
-    def slow_the_second_time(url: str, reach: Reach) -> Fetched:
+    def slow_the_second_time(url: str, policy: AddressPolicy) -> Fetched:
         calls.append(url)
         if len(calls) > 1:
             begun.set()
