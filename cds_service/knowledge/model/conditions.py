@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tree that a rule's phrases become.
 
-`knowledge.phrases` builds it from text, `rules.evaluate` compiles it for one patient at a time,
-and `in_words` turns it back into a sentence that a clinician can check.
+`knowledge.reading.phrases` builds it from text, `rules.evaluate` compiles it for one patient at a
+time, and `in_words` turns it back into a sentence that a clinician can check.
 A condition is true, false or not known (`None`); missing data never reads as "no".
 """
 

@@ -2,7 +2,7 @@
 """The phrases of the language: for each, how it is written, when it is true, what it becomes.
 
 `KINDS` holds the phrases by the kind of subject that they follow, `BOUNDS` what a result may be
-compared with. `knowledge.phrases` reads by these tables and by nothing else, and
+compared with. `knowledge.reading.phrases` reads by these tables and by nothing else, and
 `docs/reference/language.md` prints them.
 """
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Phrases to conditions: `alt: below 5 U/L` -> `Compare(...)`.
 
-The phrases are the tables of `knowledge.grammar`; the whole language is in
+The phrases are the tables of `knowledge.reading.grammar`; the whole language is in
 `docs/reference/language.md`. A phrase is read against a vocabulary, so that an unknown marker,
 word or unit is a problem with a place, never a condition that is false.
 """

@@ -2,10 +2,12 @@
 """The shape of each kind of knowledge file, before anything in it is understood.
 
 pydantic reports every wrong key and value of a file at once, each with its path; `shape_problems`
-turns those into problems with lines. Conditions stay plain data here: `knowledge.phrases` reads
-them. Field names are the keys of the files with underscores for blanks.
+turns those into problems with lines. Conditions stay plain data here:
+`knowledge.reading.phrases` reads them. Field names are the keys of the files with underscores for
+blanks.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -25,15 +27,38 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=_key)
 
 
-ConditionData: TypeAlias = Any  # list, mapping or nested; read by `Phrases.condition`
-Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
-Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a value is, in words for the reference."""
+
+    form: str
+
+
+# Read by `Phrases.condition`: a list, a mapping, or nested.
+ConditionData: TypeAlias = Annotated[Any, Written("a condition")]
+ReasonData: TypeAlias = Annotated[dict[str, Any], Written("a condition with `because: word`")]
+GradeData: TypeAlias = Annotated[dict[str, Any], Written("`id`, `title` and a condition")]
+SilentData: TypeAlias = Annotated[Any, Written("`deceased`, or a condition with `because: word`")]
+CalledData: TypeAlias = Annotated[
+    dict[str, Any],
+    Written("`at least NUMBER: word`, `above NUMBER: word` or `otherwise: word`"),
+]
+GivenData: TypeAlias = Annotated[dict[str, Any], Written("a patient as in a case")]
+Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"), Written("an id")]
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True), Written("text")]
 YesNo = Literal["yes", "no"]
-WholeNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}$")]
-Version = Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
-Day = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
-Https = Annotated[str, StringConstraints(pattern=r"^https://[^\s<>\"]+$")]
+WholeNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}$"), Written("a whole number")]
+Version = Annotated[
+    str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$"), Written("a version")
+]
+Day = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"), Written("a date")]
+Https = Annotated[
+    str, StringConstraints(pattern=r"^https://[^\s<>\"]+$"), Written("an https address")
+]
 OneOrMore = Annotated[list[Id], BeforeValidator(_as_list)]
+Window = Annotated[Text, Written("for example `0 and 14 days`")]
+Range = Annotated[Text, Written("for example `0 to 50000 U/L`")]
+Amount = Annotated[Text, Written("for example `40 U/L`")]
 
 
 class EvidenceShape(Shape):
@@ -49,9 +74,11 @@ class CaseShape(Shape):
     """One worked example; `given` and `expect` are read by the case runner."""
 
     case: Text
-    given: dict[str, Any] = Field(default_factory=dict)
-    expect: Any
-    but: list[dict[str, Any]] = Field(default_factory=list)
+    given: GivenData = Field(default_factory=dict)
+    expect: Annotated[Any, Written("what must be so: below")]
+    but: list[Annotated[dict[str, Any], Written("`subject: value -> what must be so`")]] = Field(
+        default_factory=list
+    )
 
 
 class CodeShape(Shape):
@@ -67,16 +94,16 @@ class CodeShape(Shape):
 class FactorShape(Shape):
     """A factor in its long form."""
 
-    times: Text | None = None
-    divided_by: Text | None = None
+    times: Annotated[Text, Written("a number")] | None = None
+    divided_by: Annotated[Text, Written("a number")] | None = None
 
 
 class LimitShape(Shape):
     """One line of a limit policy."""
 
     when: ConditionData = None
-    use: Text | None = None
-    lab_limit: Text | None = None
+    use: Amount | None = None
+    lab_limit: Annotated[Text, Written("`10 to 100 U/L` or `any`")] | None = None
     named: Text
 
 
@@ -84,8 +111,8 @@ class NearShape(Shape):
     """When a coarse unit makes a boundary doubtful."""
 
     sent_in: Text
-    within: Text
-    of: list[Text]
+    within: Amount
+    of: list[Annotated[Text, Written("`5 U/L` or `2 x upper limit`")]]
 
 
 class MarkerShape(Shape):
@@ -94,21 +121,23 @@ class MarkerShape(Shape):
     id: Id
     title: Text
     name: Text
-    unit: Text
+    unit: Annotated[Text, Written("a unit, or `none`")]
     codes: list[CodeShape]
     names: list[Text] = Field(default_factory=list)
-    units: dict[str, str | FactorShape] = Field(default_factory=dict)
+    units: dict[str, Annotated[str, Written("a number")] | FactorShape] = Field(
+        default_factory=dict
+    )
     spellings: dict[str, list[Text]] = Field(default_factory=dict)
     missing_unit: Literal["accepted"] | None = None
-    plausible: Text
-    pairs: Text
+    plausible: Range
+    pairs: Annotated[Text, Written("`within 72 hours of the index` or `within 90 days before now`")]
     hemolysed_specimen: Literal["used", "not used"] = "used"
     shows_hemolysis: Literal["above upper limit"] | None = None
     upper_limit: list[LimitShape] = Field(default_factory=list)
     lower_limit: list[LimitShape] = Field(default_factory=list)
     screening_limit: list[LimitShape] = Field(default_factory=list)
-    bands: list[dict[str, Any]] = Field(default_factory=list)
-    grades: list[dict[str, Any]] = Field(default_factory=list)
+    bands: list[GradeData] = Field(default_factory=list)
+    grades: list[GradeData] = Field(default_factory=list)
     doubtful_near_a_boundary: NearShape | None = None
     evidence: list[EvidenceShape]
     cases: list[CaseShape]
@@ -120,10 +149,10 @@ class MeasureShape(Shape):
     id: Id
     title: Text
     about: Id
-    formula: Text
+    formula: Annotated[Text, Written("a formula")]
     decimals: WholeNumber
-    not_computed: list[dict[str, Any]] = Field(default_factory=list)
-    called: list[dict[str, Any]] = Field(default_factory=list)
+    not_computed: list[ReasonData] = Field(default_factory=list)
+    called: list[CalledData] = Field(default_factory=list)
     evidence: list[EvidenceShape]
     cases: list[CaseShape]
 
@@ -188,11 +217,11 @@ class SuggestionShape(Shape):
     """One order of a card."""
 
     order: Id
-    between: Text
+    between: Window
     priority: Literal["routine", "urgent", "asap", "stat"] = "routine"
-    recommended: ConditionData = None
+    recommended: Annotated[Any, Written("a condition, `always` or `never`")] = None
     when: ConditionData = None
-    unless: list[dict[str, Any]] = Field(default_factory=list)
+    unless: list[ReasonData] = Field(default_factory=list)
 
 
 class UrgencyShape(Shape):
@@ -209,14 +238,17 @@ class RuleShape(Shape):
     version: Version
     status: Literal["draft", "active", "retired"]
     title: Text
-    about: Annotated[list[Text], BeforeValidator(_as_list)]
+    about: Annotated[
+        list[Annotated[Text, Written("a marker, `patient` or `set-aside results`")]],
+        BeforeValidator(_as_list),
+    ]
     hooks: list[Id]
     indicator: Literal["info", "warning", "critical"]
     time_critical: Literal["yes"] | None = None
     more_urgent: list[UrgencyShape] = Field(default_factory=list)
     when: ConditionData
     on_order_hooks: ConditionData = None
-    unless: list[dict[str, Any]] = Field(default_factory=list)
+    unless: list[ReasonData] = Field(default_factory=list)
     suggest: list[SuggestionShape] = Field(default_factory=list)
     also_say: dict[Id, ConditionData] = Field(default_factory=dict)
     evidence: list[EvidenceShape]
@@ -239,10 +271,12 @@ class ScopeShape(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    silent_for: list[Any] = Field(alias="silent for")
-    index: Text = Field(alias="index no older than")
-    future: Text = Field(alias="results in the future")
-    orders: Text = Field(alias="open orders count for")
+    silent_for: list[SilentData] = Field(alias="silent for")
+    index: Annotated[Text, Written("for example `90 days`")] = Field(alias="index no older than")
+    future: Annotated[Text, Written("for example `set aside after 24 hours`")] = Field(
+        alias="results in the future"
+    )
+    orders: Annotated[Text, Written("for example `30 days`")] = Field(alias="open orders count for")
     preliminary: Literal["critical cards only, no orders"] = Field(alias="preliminary results")
     duplicates: Literal["use the higher"] = Field(alias="same time, different values")
 
@@ -268,7 +302,7 @@ class ExampleShape(Shape):
 
     id: Id
     title: Text
-    given: dict[str, Any]
+    given: GivenData
 
 
 class PackShape(Shape):
