@@ -75,24 +75,35 @@ def same_words(where: Where, was: str, now: str) -> bool:
 
 
 def in_words(data: Data, where: Where) -> str:
-    """The words of a place: names where they mean it alone, else `line 2`."""
+    """The words of a place, which `find` reads back as this place alone.
+
+    A key stands for itself and an entry of a list for its name, for the key that follows, or for
+    its line: `suggest / liver-panel / between`, `when / alt`, `bands / line 2 / alt`.
+    """
     words: list[str] = []
     for n, key in enumerate(where):
         if isinstance(key, str):
             words.append(key)
-            continue
-        entry = inside(data, where[: n + 1])
-        names = [entry[by] for by in _NAMED_BY if by in entry] if isinstance(entry, dict) else []
-        here = [one for one in names if find(data, _joined(words, one)) == [where[: n + 1]]]
-        if here:
-            words.append(str(here[0]))
-        elif find(data, _joined(words, *where[n + 1 : n + 2])) != [where[: n + 2]]:
-            words.append(f"line {key + 1}")
-    return _joined(words)
+        else:
+            following = where[n + 1] if n + 1 < len(where) else None
+            words.extend(_words_of_entry(inside(data, where[:n]), key, following))
+    return SLASH.join(words)
 
 
-def _joined(words: list[str], *more: object) -> str:
-    return SLASH.join((*words, *map(str, more)))
+def _words_of_entry(entries: Data, index: int, following: str | int | None) -> Iterator[str]:
+    """The word for an entry of a list; nothing if the key that follows means no other entry."""
+    for name in _names(inside(entries, (index,))):
+        if list(_steps(entries, name)) == [(index,)]:
+            yield name
+            return
+    if not isinstance(following, str) or list(_steps(entries, following)) != [(index, following)]:
+        yield f"line {index + 1}"
+
+
+def _names(entry: Data) -> list[str]:
+    """What an entry can be called, best first; a name that reads as two steps is none."""
+    values = [entry.get(by) for by in _NAMED_BY] if isinstance(entry, dict) else []
+    return [value for value in values if isinstance(value, str) and SLASH not in value]
 
 
 def _steps(data: Data, word: str) -> Iterator[Where]:
