@@ -44,6 +44,7 @@ from cds_service.sourcefile.document import Document
 from cds_service.sourcefile.schema import read_shape
 
 NOBODY_YET = "nobody yet"  # `approved by:` of a pack that no clinician has approved
+_NO_WORDS = Vocabulary(markers={}, measures=frozenset(), facts=frozenset(), orders=frozenset())
 ModelT = TypeVar("ModelT", bound=BaseModel)
 ShapeT = TypeVar("ShapeT", bound=RuleShape | MarkerShape | MeasureShape | FactShape | OrderShape)
 ReadT = TypeVar("ReadT")
@@ -123,61 +124,157 @@ def link_pack(
     """The same without the checks between files, which take the longest."""
     if any(name not in files.documents for name in SINGLE):
         return None, list(files.problems)
-    builder = _Builder(files, cache)
-    pack = builder.build()
-    return pack, [*files.problems, *builder.problems]
+    reader = _FileReader(files, cache)
+    units = reader.units()
+    shapes = reader.shapes()
+    vocabulary = reader.vocabulary(shapes, units)
+    pack = _Linker(reader, units, shapes, vocabulary).pack()
+    return pack, [*files.problems, *reader.problems]
 
 
-class _Builder:
-    """Reads every document against the same vocabulary and collects the problems."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shapes:
+    """What the files of each folder hold, by path; the phrases in them are not read yet."""
 
-    def __init__(self, files: PackFiles, cache: PackCache | None) -> None:
-        self.files = files
-        self.cache = cache
-        self.problems: list[Problem] = []
-        self.unreadable = {one.mark.file for one in files.problems if one.code == "K101"}
-        empty = Vocabulary(markers={}, measures=frozenset(), facts=frozenset(), orders=frozenset())
-        unit_reader = Phrases(files.documents["units.yaml"], empty)
-        self.units = read_units(files.documents["units.yaml"], unit_reader)
-        self.problems.extend(unit_reader.problems)
-        self.marker_shapes = dict(self._shapes("markers", MarkerShape))
-        self.measure_shapes = dict(self._shapes("measures", MeasureShape))
-        self.fact_shapes = dict(self._shapes("facts", FactShape))
-        self.order_shapes = dict(self._shapes("orders", OrderShape))
-        self.rule_shapes = dict(self._shapes("rules", RuleShape))
-        self.vocabulary = Vocabulary(
-            markers=dict(self._words(empty)),
-            measures=self._ids("measures", self.measure_shapes),
-            facts=self._ids("facts", self.fact_shapes),
-            orders=self._ids("orders", self.order_shapes),
+    markers: Mapping[str, MarkerShape]
+    measures: Mapping[str, MeasureShape]
+    facts: Mapping[str, FactShape]
+    orders: Mapping[str, OrderShape]
+    rules: Mapping[str, RuleShape]
+
+
+@dataclass(frozen=True, slots=True)
+class _FileReader:
+    """Reads the files of a pack one by one, or takes from the cache what was read of them."""
+
+    files: PackFiles
+    cache: PackCache | None
+    problems: list[Problem] = field(default_factory=list)
+
+    def units(self) -> dict[str, str]:
+        """Every spelling of a unit with the unit that it stands for."""
+        reader = self.phrases("units.yaml", _NO_WORDS)
+        units = read_units(reader.document, reader)
+        self.problems.extend(reader.problems)
+        return units
+
+    def shapes(self) -> _Shapes:
+        """Every file of the folders that has the form of its kind."""
+        return _Shapes(
+            markers=dict(self._shapes("markers", MarkerShape)),
+            measures=dict(self._shapes("measures", MeasureShape)),
+            facts=dict(self._shapes("facts", FactShape)),
+            orders=dict(self._shapes("orders", OrderShape)),
+            rules=dict(self._shapes("rules", RuleShape)),
         )
-        if cache is not None and cache.vocabulary is None:
-            cache.vocabulary = self.vocabulary
-        self.same_words = cache is not None and cache.vocabulary == self.vocabulary
 
-    def build(self) -> Pack | None:
-        source_reader = self._reader("sources.yaml")
+    def vocabulary(self, shapes: _Shapes, units: Mapping[str, str]) -> Vocabulary:
+        """The names that phrases may use."""
+        vocabulary = Vocabulary(
+            markers=dict(self._words(shapes.markers, units)),
+            measures=self.ids("measures", shapes.measures),
+            facts=self.ids("facts", shapes.facts),
+            orders=self.ids("orders", shapes.orders),
+        )
+        if self.cache is not None and self.cache.vocabulary is None:
+            self.cache.vocabulary = vocabulary
+        return vocabulary
+
+    def ids(self, folder: str, shapes: Mapping[str, ShapeT]) -> frozenset[str]:
+        """The ids of a folder; a file that cannot be read is still there to be spoken of."""
+        stems = (path.split("/")[1].removesuffix(".yaml") for path, _ in self.files.of(folder))
+        return frozenset((*stems, *(shape.id for shape in shapes.values())))
+
+    def shape(self, kind: type[ModelT], document: Document) -> ModelT | None:
+        """The document as a shape; `None` after its problems were noted."""
+        if any(
+            one.code == "K101" and one.mark.file == document.file for one in self.files.problems
+        ):
+            return None  # it is no YAML, and that was noted
+        shape, problems = read_shape(kind, document.data, document)
+        self.problems.extend(problems)
+        return shape
+
+    def phrases(self, path: str, words: Vocabulary) -> Phrases:
+        """A reader of the phrases of a file."""
+        return Phrases(self.files.documents[path], words)
+
+    def once(
+        self, path: str, step: str, make: Callable[[], ReadT], words: Vocabulary = _NO_WORDS
+    ) -> ReadT:
+        """What `make` reads, from the cache if nothing changed that the step reads."""
+        cache = self.cache
+        if cache is None or not self._unchanged(path, step, cache, words):
+            return make()
+        if (path, step) not in cache.read:
+            before = len(self.problems)
+            made = make()
+            cache.read[path, step] = (made, self.problems[before:])
+            return made
+        value, problems = cache.read[path, step]
+        self.problems.extend(problems)
+        return cast("ReadT", value)
+
+    def _shapes(self, folder: str, kind: type[ModelT]) -> Iterator[tuple[str, ModelT]]:
+        for path, document in self.files.of(folder):
+            shape = self.once(path, "shape", partial(self.shape, kind, document))
+            if shape is None:
+                continue
+            stem = path.removeprefix(f"{folder}/").removesuffix(".yaml")
+            if getattr(shape, "id", stem) != stem:
+                message = f"the file is named '{stem}'; its id is another"
+                mark = document.mark(("id",))
+                self.problems.append(Problem("K107", mark, message, "make the two agree"))
+            yield path, shape
+
+    def _words(
+        self, shapes: Mapping[str, MarkerShape], units: Mapping[str, str]
+    ) -> Iterator[tuple[str, MarkerWords]]:
+        for path, shape in shapes.items():
+            # problems of units are noted when the marker itself is read
+            read = partial(read_words, shape, self.phrases(path, _NO_WORDS), units)
+            yield shape.id, self.once(path, "words", read)
+
+    def _unchanged(self, path: str, step: str, cache: PackCache, words: Vocabulary) -> bool:
+        """Whether the file is the same, and what the step needs besides: units, or all words."""
+        documents = self.files.documents
+        if not cache.holds(path, documents[path]):
+            return False
+        if step == "words":
+            return cache.holds("units.yaml", documents["units.yaml"])
+        return step == "shape" or cache.vocabulary == words
+
+
+@dataclass(frozen=True, slots=True)
+class _Linker:
+    """Makes a pack of the shapes: reads every phrase against one vocabulary."""
+
+    reader: _FileReader
+    units: Mapping[str, str]
+    shapes: _Shapes
+    words: Vocabulary
+
+    def pack(self) -> Pack | None:
+        """The pack, or `None` if `pack.yaml` could not be read; problems are the reader's."""
+        reader, shapes = self.reader, self.shapes
+        source_reader = reader.phrases("sources.yaml", self.words)
         sources = read_sources(source_reader.document, source_reader)
-        self.problems.extend(source_reader.problems)
+        reader.problems.extend(source_reader.problems)
         cited = tuple(map(str, source_reader.document.data))  # even an entry with a problem
-        markers = self._read(self.marker_shapes, lambda s, r: read_marker(s, r, self.units))
-        measures = self._read(self.measure_shapes, read_measure)
-        facts = self._read(self.fact_shapes, read_fact)
-        orders = self._read(self.order_shapes, read_order)
+        markers = self._read(shapes.markers, lambda s, r: read_marker(s, r, self.units))
+        measures = self._read(shapes.measures, read_measure)
+        facts = self._read(shapes.facts, read_fact)
+        orders = self._read(shapes.orders, read_order)
         rules = self._read(
-            self.rule_shapes,
+            shapes.rules,
             lambda s, r: read_rule(s, r, self._texts(f"rules/{s.id}.yaml"), cited),
         )
-        self._orphans()
-        document = self.files.documents["pack.yaml"]
-        shape = self._read_shape(PackShape, document)
+        self._check_texts_have_rules()
+        shape = reader.shape(PackShape, reader.files.documents["pack.yaml"])
         if shape is None:
             return None
-        self._evidence(cited, shape)
-        reader = self._reader("pack.yaml")
-        every_rule = self._ids("rules", self.rule_shapes)
-        head: PackHead = read_pack_head(shape, reader, every_rule)
-        self.problems.extend(reader.problems)
+        self._check_evidence(cited, shape)
+        head = self._head(shape)
         return Pack(
             id=shape.id,
             version=shape.version,
@@ -204,67 +301,14 @@ class _Builder:
             marker_names={
                 name.casefold(): marker.id for marker in markers.values() for name in marker.names
             },
-            explainers=by_language(self.files.explainers),
+            explainers=by_language(reader.files.explainers),
         )
 
-    def _shapes(self, folder: str, kind: type[ModelT]) -> Iterator[tuple[str, ModelT]]:
-        for path, document in self.files.of(folder):
-            shape = self._once(path, "shape", partial(self._read_shape, kind, document))
-            if shape is None:
-                continue
-            stem = path.removeprefix(f"{folder}/").removesuffix(".yaml")
-            if getattr(shape, "id", stem) != stem:
-                message = f"the file is named '{stem}'; its id is another"
-                mark = document.mark(("id",))
-                self.problems.append(Problem("K107", mark, message, "make the two agree"))
-            yield path, shape
-
-    def _ids(self, folder: str, shapes: Mapping[str, ShapeT]) -> frozenset[str]:
-        """The ids of a folder; a file that cannot be read is still there to be spoken of."""
-        stems = (path.split("/")[1].removesuffix(".yaml") for path, _ in self.files.of(folder))
-        return frozenset((*stems, *(shape.id for shape in shapes.values())))
-
-    def _once(self, path: str, step: str, make: Callable[[], ReadT]) -> ReadT:
-        """What `make` reads, from the cache if nothing changed that the step reads."""
-        cache = self.cache
-        if cache is None or not self._unchanged(path, step, cache):
-            return make()
-        if (path, step) not in cache.read:
-            before = len(self.problems)
-            made = make()
-            cache.read[path, step] = (made, self.problems[before:])
-            return made
-        value, problems = cache.read[path, step]
-        self.problems.extend(problems)
-        return cast("ReadT", value)
-
-    def _unchanged(self, path: str, step: str, cache: PackCache) -> bool:
-        """Whether the file is the same, and what the step needs besides: units, or all words."""
-        documents = self.files.documents
-        if not cache.holds(path, documents[path]):
-            return False
-        if step == "words":
-            return cache.holds("units.yaml", documents["units.yaml"])
-        return step == "shape" or self.same_words
-
-    def _read_shape(self, kind: type[ModelT], document: Document) -> ModelT | None:
-        if document.file in self.unreadable:
-            return None
-        shape, problems = read_shape(kind, document.data, document)
-        self.problems.extend(problems)
-        return shape
-
-    def _reader(self, path: str) -> Phrases:
-        return Phrases(self.files.documents[path], self.vocabulary)
-
-    def _words(self, empty: Vocabulary) -> Iterator[tuple[str, MarkerWords]]:
-        for path, shape in self.marker_shapes.items():
-            # problems of units are noted when the marker itself is read
-            reader = Phrases(self.files.documents[path], empty)
-            yield (
-                shape.id,
-                self._once(path, "words", partial(read_words, shape, reader, self.units)),
-            )
+    def _head(self, shape: PackShape) -> PackHead:
+        phrases = self.reader.phrases("pack.yaml", self.words)
+        head = read_pack_head(shape, phrases, self.reader.ids("rules", self.shapes.rules))
+        self.reader.problems.extend(phrases.problems)
+        return head
 
     def _read(
         self, shapes: Mapping[str, ShapeT], read: Callable[[ShapeT, Phrases], NamedT | None]
@@ -272,7 +316,9 @@ class _Builder:
         """Each shape of a folder read against the vocabulary, by id."""
         result: dict[str, NamedT] = {}
         for path, shape in shapes.items():
-            made = self._once(path, "read", partial(self._read_one, path, shape, read))
+            made = self.reader.once(
+                path, "read", partial(self._read_one, path, shape, read), self.words
+            )
             if made is not None:
                 result[made.id] = made
         return result
@@ -280,37 +326,37 @@ class _Builder:
     def _read_one(
         self, path: str, shape: ShapeT, read: Callable[[ShapeT, Phrases], NamedT | None]
     ) -> NamedT | None:
-        reader = self._reader(path)
-        made = read(shape, reader)
-        self.problems.extend(reader.problems)
+        phrases = self.reader.phrases(path, self.words)
+        made = read(shape, phrases)
+        self.reader.problems.extend(phrases.problems)
         return made
 
-    def _orphans(self) -> None:
-        stems = {path.removesuffix(".yaml") for path in self.files.documents}
-        for name, text in self.files.texts.items():
+    def _check_texts_have_rules(self) -> None:
+        stems = {path.removesuffix(".yaml") for path in self.reader.files.documents}
+        for name, text in self.reader.files.texts.items():
             if name.split(".")[0] not in stems:
                 mark = Mark(text.file, 1, 1, text.lines[0])
-                self.problems.append(Problem("K305", mark, "belongs to no rule"))
+                self.reader.problems.append(Problem("K305", mark, "belongs to no rule"))
 
     def _texts(self, path: str) -> dict[str, CardText]:
         stem = path.removesuffix(".yaml")
         return {
             text.language: text
-            for name, text in self.files.texts.items()
+            for name, text in self.reader.files.texts.items()
             if name.split(".")[0] == stem
         }
 
-    def _evidence(self, sources: tuple[str, ...], pack: PackShape) -> None:
+    def _check_evidence(self, sources: tuple[str, ...], pack: PackShape) -> None:
         """Evidence of the files that are not rules must name real sources too."""
         shapes: list[tuple[str, MarkerShape | MeasureShape | FactShape | OrderShape | PackShape]]
         shapes = [
-            *self.marker_shapes.items(),
-            *self.measure_shapes.items(),
-            *self.fact_shapes.items(),
-            *self.order_shapes.items(),
+            *self.shapes.markers.items(),
+            *self.shapes.measures.items(),
+            *self.shapes.facts.items(),
+            *self.shapes.orders.items(),
             ("pack.yaml", pack),
         ]
         for path, shape in shapes:
-            reader = self._reader(path)
-            read_evidence(shape.evidence, reader, sources)
-            self.problems.extend(reader.problems)
+            phrases = self.reader.phrases(path, self.words)
+            read_evidence(shape.evidence, phrases, sources)
+            self.reader.problems.extend(phrases.problems)
