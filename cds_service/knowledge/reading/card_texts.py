@@ -46,6 +46,7 @@ _PART_NEEDS: dict[str, LimitKind] = {
     "screening_limit": "screening limit",
 }
 _RESULT_PARTS = frozenset(("title", "value", "unit"))
+_NOT_SURE = "is not sure to be there"
 SUMMARY_BELOW = 140  # CDS Hooks 2.0.1, "Card Attributes": summary under 140 characters
 
 _LOGIC = re.compile(r"{[%#]|{{[-+]|[-+]}}")
@@ -176,7 +177,9 @@ def _check_section(
         if trouble is not None:
             lines = body.split("\n")
             written = re.search(rf"{{{{\s*{placeholder}\b", lines[placeholder.line - 1])
-            yield _problem("K501", text, written[0] if written else "", *trouble)
+            what, remedy = trouble
+            message = f"'{{{{ {placeholder} }}}}' {what}"
+            yield _problem("K501", text, written[0] if written else "", message, remedy)
     if name == "summary" and len(_without_placeholders(body)) >= SUMMARY_BELOW:
         yield _problem("K502", text, body, "the summary has 140 characters or more")
 
@@ -188,49 +191,51 @@ def _without_placeholders(text: str) -> str:
 def _trouble(
     placeholder: Placeholder, when: Condition, rule: Rule, pack: Pack
 ) -> tuple[str, str] | None:
-    """What is wrong with a placeholder and what to write, or `None`."""
+    """What is wrong with a placeholder and what to write; `None` if it is sure to be there.
+
+    `when` is what is true whenever the text is shown.
+    """
     name, *parts = placeholder.path
-    written = f"'{{{{ {placeholder} }}}}'"
     if name == "result" and not rule.about:
-        return _unknown_part(written, parts, _RESULT_PARTS)
+        return _unknown_part(parts, _RESULT_PARTS)
     if name == "order":
         known = {suggestion.order for suggestion in rule.suggestions}
         fits = len(parts) == 2 and parts[0].replace("_", "-") in known and parts[1] == "window"
-        return None if fits else (f"{written} is not an order of this rule", "order.NAME.window")
+        return None if fits else ("is not an order of this rule", "order.NAME.window")
     if name in pack.facts:
         if parts != ["names"] or not _always(when, lambda leaf: leaf == FactIs(name, answer=True)):
-            return (f"{written} is not sure to be there", "use a fact that 'when' asks for, .names")
+            return (_NOT_SURE, "use a fact that 'when' asks for, .names")
         return None
     if name in pack.measures:
         sure = _always(when, lambda leaf: isinstance(leaf, MeasureCompare) and leaf.measure == name)
-        return None if sure and not parts else (f"{written} is not sure to be there", "")
+        return None if sure and not parts else (_NOT_SURE, "")
     if name == "trigger" or name in pack.markers:
-        return _marker_trouble(name, parts, written, when, rule, pack)
+        markers = _markers_shown(name, when, rule, pack)
+        return _unknown_part(parts, MARKER_PARTS) or _marker_trouble(markers, parts, when, pack)
     known_names = [*pack.markers, *pack.measures, *pack.facts, "trigger", "order", "result"]
-    return (f"{written} is nothing that a text can show", nearest(name, known_names))
+    return ("is nothing that a text can show", nearest(name, known_names))
+
+
+def _markers_shown(name: str, when: Condition, rule: Rule, pack: Pack) -> set[str]:
+    """The markers that a name can stand for; none if their result is not sure to be there."""
+    if name == "trigger":
+        return (_triggers(when) or set(rule.about)) & pack.markers.keys()
+    sure = rule.about == (name,) or _always(when, lambda leaf: _reads(leaf, name))
+    return {name} if sure else set()
 
 
 def _marker_trouble(
-    name: str, parts: list[str], written: str, when: Condition, rule: Rule, pack: Pack
+    markers: set[str], parts: list[str], when: Condition, pack: Pack
 ) -> tuple[str, str] | None:
-    unknown = _unknown_part(written, parts, MARKER_PARTS)
-    if unknown is not None:
-        return unknown
-    if name == "trigger":
-        names = (_triggers(when) or set(rule.about)) & pack.markers.keys()
-    elif _always(when, lambda leaf: _reads(leaf, name)) or rule.about == (name,):
-        names = {name}
-    else:
-        names = set()
-    if not names:
-        remedy = "only what 'when' asks for is sure to be there; or use 'also say'"
-        return (f"{written} is not sure to be there", remedy)
+    """What may be missing of a result: all of it, the limit or the previous test of the part."""
+    if not markers:
+        return (_NOT_SURE, "only what 'when' asks for is sure to be there; or use 'also say'")
     part = parts[0] if parts else ""
     kind = _PART_NEEDS.get(part)
-    if kind is not None and not _has_limit(names, kind, when, pack):
-        return (f"{written} may have no limit", f"compare it with its {kind} in 'when'")
-    if part.startswith("previous") and not _always(when, lambda x: _is_of_before(x, names, pack)):
-        return (f"{written} may have no previous test", "ask for the previous test in 'when'")
+    if kind is not None and not _has_limit(markers, kind, when, pack):
+        return ("may have no limit", f"compare it with its {kind} in 'when'")
+    if part.startswith("previous") and not _always(when, lambda x: _is_of_before(x, markers, pack)):
+        return ("may have no previous test", "ask for the previous test in 'when'")
     return None
 
 
@@ -285,10 +290,10 @@ def _is_of_before(leaf: Leaf, names: set[str], pack: Pack) -> bool:
             return False
 
 
-def _unknown_part(written: str, parts: list[str], known: frozenset[str]) -> tuple[str, str] | None:
+def _unknown_part(parts: list[str], known: frozenset[str]) -> tuple[str, str] | None:
     if len(parts) <= 1 and set(parts) <= known:
         return None
-    return (f"{written} is not a part of a value", "parts: " + ", ".join(sorted(known)))
+    return ("is not a part of a value", "parts: " + ", ".join(sorted(known)))
 
 
 def _problem(code: str, text: CardText, piece: str, message: str, remedy: str = "") -> Problem:
