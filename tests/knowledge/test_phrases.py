@@ -284,6 +284,27 @@ def test_what_cannot_be_meant_is_a_problem(data: Data, code: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("data", "remedy"),
+    [
+        ({"any marker": "unit-missing"}, "write: set aside because REASON"),
+        ({"age": "above 18 years"}, "write: below N years, or at least N years (or months)"),
+        ({"ratio": "at least 5 U/L"}, "write: below | at most | above | at least NUMBER"),
+        ({"on-gammazine": "yess"}, "did you mean 'yes'?"),
+        ({"alpha": "tseted before 1 to 9 days earlier"}, "did you mean 'tested'?"),
+        ({"alpha": "measured by Z"}, "measured METHOD (docs/reference/language.md)"),
+        ({"any of alpha, beta": "present"}, "a line for each marker under 'any:'"),
+        ({"any of alpha, beta": "above 1 and below 9 U/L"}, "with one line for each marker"),
+    ],
+)
+def test_a_phrase_that_cannot_be_read_says_what_to_write(data: Data, remedy: str) -> None:
+    reader = Phrases(Document("text.yaml", data, ()), VOCABULARY)
+    reader.condition(data, ())
+
+    (problem,) = reader.problems
+    assert problem.remedy.endswith(remedy)
+
+
+@pytest.mark.parametrize(
     "data",
     [
         {"alpha": "at least 5 U/L and at most 5 U/L"},

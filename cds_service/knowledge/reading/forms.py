@@ -47,7 +47,7 @@ class Word:
 WORDS: Final[Mapping[str, Word]] = {
     "RELATION": Word(f"({_RELATIONS})", "`below`, `at most`, `above` or `at least`"),
     "BOUND": Word(
-        rf"((?:(?! and (?:{_RELATIONS}) | at the previous test ).)+?)",
+        rf"((?:(?! and (?:{_RELATIONS}) ).)+?)",
         "what a result is compared with: the next table",
     ),
     "NUMBER": Word(rf"({NUMBER})", "an exact number: `5`, `0.20`, `1000`; never `1e3` or `1,000`"),

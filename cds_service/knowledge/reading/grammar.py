@@ -205,13 +205,8 @@ def _ordering(phrase: Phrase, what: str, without: str | None = None) -> Conditio
     return Ordering(what, without)
 
 
+# In this order: a bound of the last form would take in `at the previous test ...`.
 _COMPARISONS: Final[tuple[Form[Condition], ...]] = (
-    Form(
-        "RELATION BOUND [and RELATION BOUND]",
-        "the result stands so to the bound; one that came with `<` or `>` is a range of possible"
-        " values, and the answer is known only if all of them agree",
-        _compare,
-    ),
     Form(
         "RELATION BOUND [and RELATION BOUND] at the previous test within DAYS",
         "the previous test was at most so many days before the index and stands so to the bound;"
@@ -222,6 +217,12 @@ _COMPARISONS: Final[tuple[Form[Condition], ...]] = (
         "RELATION BOUND [and RELATION BOUND] at the previous test N to N days earlier",
         "the same, with the least and the greatest distance from the index",
         _compare_earlier,
+    ),
+    Form(
+        "RELATION BOUND [and RELATION BOUND]",
+        "the result stands so to the bound; one that came with `<` or `>` is a range of possible"
+        " values, and the answer is known only if all of them agree",
+        _compare,
     ),
 )
 _OF_ONE_MARKER: Final[tuple[Form[Condition], ...]] = (
@@ -263,7 +264,12 @@ PHRASE_HELP: Final = (
 )
 
 KINDS: Final[Mapping[str, Kind]] = {
-    SEVERAL_MARKERS: Kind("a marker, or `any of` several", _COMPARISONS, PHRASE_HELP),
+    SEVERAL_MARKERS: Kind(
+        "a marker, or `any of` several",
+        _COMPARISONS,
+        "write: below | at most | above | at least NUMBER UNIT, or ... [NUMBER x] upper limit;"
+        " for any other phrase a line for each marker under 'any:'",
+    ),
     ONE_MARKER: Kind("a marker", (*_COMPARISONS, *_OF_ONE_MARKER), PHRASE_HELP),
     A_MEASURE: Kind(
         "a measure",

@@ -92,9 +92,7 @@ class Phrases:
         phrase = Phrase(markers, text, self.vocabulary)
         condition = read_form(kind.forms, text, phrase)
         if condition is None and not phrase.problems:
-            hint = nearest(text.partition(" ")[0], kind.first_words())
-            remedy = f"{kind.remedy}; {hint}".rstrip("; ")
-            phrase.problem("K202", f"cannot read '{text}'", remedy)
+            phrase.problem("K202", f"cannot read '{text}'", _remedy(text, kind))
         for code, message, remedy in phrase.problems:
             self.problem(code, where, message, remedy)
         if isinstance(condition, AllOf):
@@ -133,6 +131,13 @@ class Phrases:
     def problem(self, code: str, where: Where, message: str, remedy: str = "") -> None:
         """Note a problem at the value at `where`."""
         self.problems.append(Problem(code, self.document.mark(where), message, remedy))
+
+
+def _remedy(text: str, kind: Kind) -> str:
+    """What to write, and the word that is meant if the phrase begins with none that can."""
+    first, known = text.partition(" ")[0], kind.first_words()
+    hint = "" if first in known else nearest(first, known)
+    return f"{kind.remedy}; {hint}".rstrip("; ")
 
 
 def _markers(subject: str) -> tuple[str, ...]:

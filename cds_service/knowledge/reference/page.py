@@ -105,7 +105,7 @@ def _phrase_table(forms: Iterable[Form[Any]], head: str = "phrase | true when") 
         "| --- | --- | --- | --- | --- | --- |",
     ]
     shown = examples()
-    for form in forms:
+    for form in sorted(forms, key=lambda form: len(form.form)):  # plain ones first
         written, meaning = f"`{form.form}`", form.meaning
         for example in shown[form.form]:
             cells = (written, meaning, _given(example.condition), _given(example.true))
