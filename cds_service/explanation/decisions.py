@@ -18,7 +18,7 @@ from cds_service.labs.facts import FactAnswer
 from cds_service.labs.frames import Frame, MeasureValue, Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient_record import LabResult, SetAside
-from cds_service.labs.reasons import Reason
+from cds_service.labs.reasons import CodedReason
 from cds_service.rules.answer import Decision
 from cds_service.rules.grades import grade_of, is_doubtful
 from cds_service.rules.reasons import DisabledBySite
@@ -79,7 +79,7 @@ def _decision(decision: Decision, pack: Pack) -> Tree:
     )
 
 
-def _code(reason: Reason | None) -> str | None:
+def _code(reason: CodedReason | None) -> str | None:
     return None if reason is None else reason.code
 
 

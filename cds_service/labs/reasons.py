@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 
-class Reason:
+class CodedReason:
     """A reason: its `kind`, by which its words are found, and its `code` for machines.
 
     The code is written into explanations, cases and counts, and never read back.
@@ -21,7 +21,7 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class PackReason(Reason):
+class PackReason(CodedReason):
     """The word that the pack gives for a condition, as in `unless: {..., because: WORD}`.
 
     >>> PackReason("known-cirrhosis").code
@@ -38,14 +38,14 @@ class PackReason(Reason):
 
 
 @dataclass(frozen=True, slots=True)
-class Hemolyzed(Reason):
+class Hemolyzed(CodedReason):
     """The specimen is hemolyzed, and the marker is not read from such a specimen."""
 
     kind = "hemolyzed-specimen"
 
 
 @dataclass(frozen=True, slots=True)
-class HasComparator(Reason):
+class HasComparator(CodedReason):
     """An input of the measure is a range such as `<5`, so there is no single value."""
 
     kind = "not-applicable:comparator"

@@ -7,18 +7,18 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from cds_service.labs.reasons import PackReason, Reason
+from cds_service.labs.reasons import CodedReason, PackReason
 
 
 @dataclass(frozen=True, slots=True)
-class ConditionNotMet(Reason):
+class ConditionNotMet(CodedReason):
     """`when` of the rule, or of the suggestion, does not hold."""
 
     kind = "condition-not-met"
 
 
 @dataclass(frozen=True, slots=True)
-class Replaced(Reason):
+class Replaced(CodedReason):
     """The card of another rule takes the place of this one.
 
     >>> Replaced("alt-over-1000").code
@@ -35,7 +35,7 @@ class Replaced(Reason):
 
 
 @dataclass(frozen=True, slots=True)
-class Offered(Reason):
+class Offered(CodedReason):
     """The card of another rule offers the order.
 
     >>> Offered("alt-severe").code
@@ -52,14 +52,14 @@ class Offered(Reason):
 
 
 @dataclass(frozen=True, slots=True)
-class Overridden(Reason):
+class Overridden(CodedReason):
     """A clinician overrode this card for the same patient and results."""
 
     kind = "overridden"
 
 
 @dataclass(frozen=True, slots=True)
-class NoEligible(Reason):
+class NoEligible(CodedReason):
     """The rule is about a marker of which there is no result that could be its index.
 
     >>> NoEligible("alt").code
@@ -76,35 +76,35 @@ class NoEligible(Reason):
 
 
 @dataclass(frozen=True, slots=True)
-class IndexPreliminary(Reason):
+class IndexPreliminary(CodedReason):
     """The only result that could be the index is preliminary, and the rule is not critical."""
 
     kind = "index-preliminary"
 
 
 @dataclass(frozen=True, slots=True)
-class Deceased(Reason):
+class Deceased(CodedReason):
     """The patient is deceased, and the pack is silent then."""
 
     kind = "deceased"
 
 
 @dataclass(frozen=True, slots=True)
-class DisabledBySite(Reason):
+class DisabledBySite(CodedReason):
     """The site switched the rule off; it is not evaluated."""
 
     kind = "switched off by the site"
 
 
 @dataclass(frozen=True, slots=True)
-class AlreadyOrdered(Reason):
+class AlreadyOrdered(CodedReason):
     """An open order already asks for it."""
 
     kind = "active-order-exists"
 
 
 @dataclass(frozen=True, slots=True)
-class ResultSinceIndex(Reason):
+class ResultSinceIndex(CodedReason):
     """Every marker that would answer the order has a result later than the index."""
 
     kind = "result-since-index"

@@ -3,7 +3,7 @@
 
 import pytest
 
-from cds_service.labs.reasons import HasComparator, Hemolyzed, PackReason, Reason
+from cds_service.labs.reasons import CodedReason, HasComparator, Hemolyzed, PackReason
 from cds_service.rules.reasons import (
     AlreadyOrdered,
     ConditionNotMet,
@@ -36,5 +36,5 @@ from cds_service.rules.reasons import (
         (ResultSinceIndex(), "result-since-index"),
     ],
 )
-def test_the_code_of_a_reason_never_changes(reason: Reason, code: str) -> None:
+def test_the_code_of_a_reason_never_changes(reason: CodedReason, code: str) -> None:
     assert reason.code == code
