@@ -67,6 +67,15 @@ def base_url(url: str) -> str:
     return f"{scheme}://{shown}{parts.path.rstrip('/')}"
 
 
+def is_base_url(url: str) -> bool:
+    """Whether the text is a plain base URL, which `base_url` brings into its normal form.
+
+    >>> is_base_url("https://ehr.example/r4"), is_base_url("https://user@ehr.example/r4")
+    (True, False)
+    """
+    return _split(url) is not None
+
+
 def server_of(url: str) -> str:
     """What identifies the server at a base URL, whether it is called by http or https.
 

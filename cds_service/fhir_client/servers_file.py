@@ -4,20 +4,18 @@
 YAML as strict as the knowledge files; `docs/how-to/connect-a-fhir-server.md` shows one.
 """
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from cds_service.errors import SettingsError
-from cds_service.fhir.references import base_url
+from cds_service.fhir.references import base_url, is_base_url
 from cds_service.fhir_client.servers import Server, Servers, SigningAlgorithm
 from cds_service.knowledge.reading.schemas import Shape, Text, YesNo
 from cds_service.outgoing.address_policy import AddressPolicy, url_problem
-from cds_service.sourcefile.diagnostics import Problem, in_words
+from cds_service.sourcefile.diagnostics import Problem
 from cds_service.sourcefile.document import Document, Where
-from cds_service.sourcefile.schema import read_shape_file
+from cds_service.sourcefile.schema import read_shape_file, settings_value
 
 # Codes of this file, after those of the file of clients (R1..).
 CODES = {
@@ -25,7 +23,6 @@ CODES = {
     "R202": "a base URL cannot be used",
     "R203": "settings for a token of the service stand without a client id",
 }
-_BASE = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.IGNORECASE)
 _OF_CLIENT_ID = ("algorithm", "scopes", "own_access_for_hooks")
 
 
@@ -52,10 +49,7 @@ def load_servers(path: Path | None, *, development: bool) -> Servers:
     """The servers of the file, none without one; raises `SettingsError` with every problem."""
     if path is None:
         return Servers(development=development)
-    servers, problems = read_servers(path, development=development)
-    if servers is None:
-        raise SettingsError([f"CDS_FHIR_SERVERS: {line}" for line in in_words(problems)])
-    return servers
+    return settings_value("CDS_FHIR_SERVERS", *read_servers(path, development=development))
 
 
 def read_servers(path: Path, *, development: bool) -> tuple[Servers | None, list[Problem]]:
@@ -95,7 +89,7 @@ def _problems(
     def problem(code: str, name: str, message: str, remedy: str = "") -> None:
         problems.append(Problem(code, document.mark((*at, name)), message, remedy))
 
-    if not _BASE.fullmatch(shape.base):
+    if not is_base_url(shape.base):
         problem("R202", "base", "this is no base URL of a FHIR server", "write https://host/path")
     elif problem_of_url := url_problem(server.base, server.policy):
         remedy = "allow it with 'private network: yes' or 'this machine: yes', or write https"

@@ -81,9 +81,11 @@ class SigningKeys:
 class KeyFile(WatchedFile[SigningKeys]):
     """The keys of a file, read again when it changes; a wrong new file leaves the old in force."""
 
-    def __init__(self, path: Path, told: Callable[[SigningKeys, int], None] | None = None) -> None:
+    def __init__(
+        self, path: Path, on_reload: Callable[[SigningKeys, int], None] | None = None
+    ) -> None:
         """Read the file and watch it, as `WatchedFile` does."""
-        super().__init__(path, read_signing_keys, told)
+        super().__init__(path, read_signing_keys, on_reload)
 
 
 def open_keys(path: Path | None, *, logged: bool = False) -> KeyFile | None:

@@ -7,9 +7,11 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 from pydantic import ValidationError as ShapeError
 
-from cds_service.sourcefile.diagnostics import Problem, nearest
+from cds_service.errors import SettingsError
+from cds_service.sourcefile.diagnostics import Problem, in_words, nearest
 from cds_service.sourcefile.document import Data, Document, Where, parse, read_text
 
+T = TypeVar("T")
 ShapeT = TypeVar("ShapeT", bound=BaseModel)
 
 
@@ -26,7 +28,7 @@ def read_shape(
 def read_shape_file(
     path: Path, shape: type[ShapeT]
 ) -> tuple[tuple[ShapeT, Document] | None, list[Problem]]:
-    """What a file of its own says, with the places in it, or every problem of its form."""
+    """The content of a file as `shape`, with its source locations, or every problem of its form."""
     text = read_text(path, path.name)
     if isinstance(text, Problem):
         return None, [text]
@@ -35,6 +37,13 @@ def read_shape_file(
         return None, problems
     found, more = read_shape(shape, document.data, document)
     return (None if found is None else (found, document)), [*problems, *more]
+
+
+def settings_value(variable: str, value: T | None, problems: list[Problem]) -> T:
+    """The value of a file that a setting names; raises `SettingsError` with every problem in it."""
+    if value is None:
+        raise SettingsError([f"{variable}: {line}" for line in in_words(problems)])
+    return value
 
 
 def _problem(error: Any, shape: type[BaseModel], document: Document, at: Where) -> Problem:

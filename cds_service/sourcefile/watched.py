@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file that is read again when it changes; what it said stays in force while it is wrong.
+"""A file that is read again when it changes; while it is wrong, the last good value stays in force.
 
-Whether it changed is asked of the file system at every use, which costs microseconds; so nothing
+The file system is asked at each use whether it changed, which costs microseconds; so nothing
 has to be started again.
 """
 
@@ -17,27 +17,30 @@ _Stamp: TypeAlias = tuple[int, ...] | None
 
 
 class WatchedFile(Generic[T]):
-    """What a file says. `is_current` is false while the newest file was refused."""
+    """The value read from a file. `is_current` is false while the newest file was refused."""
 
     def __init__(
-        self, path: Path, read: Callable[[Path], T], told: Callable[[T, int], None] | None = None
+        self,
+        path: Path,
+        read: Callable[[Path], T],
+        on_reload: Callable[[T, int], None] | None = None,
     ) -> None:
         """Read the file; raises what `read` raises, a `SettingsError` with every problem in it.
 
-        `told` is called with what is in force and the count of problems, now and after every
-        reading of the file.
+        `on_reload` is called with the value in force and the number of problems, now and each time
+        that the file was read again.
         """
         self._path = path
         self._read = read
-        self._told = told
+        self._on_reload = on_reload
         self._lock = Lock()
         self._stamp = _stamp(path)
         self._current = read(path)
         self.is_current = True
-        self._tell(0)
+        self._notify(0)
 
     def current(self) -> T:
-        """What is in force now."""
+        """The value in force; reads the file again if it has changed."""
         if _stamp(self._path) != self._stamp and self._lock.acquire(blocking=False):
             try:
                 self._read_again()
@@ -54,11 +57,11 @@ class WatchedFile(Generic[T]):
             problems = len(error.problems)
         self._stamp = stamp
         self.is_current = not problems
-        self._tell(problems)
+        self._notify(problems)
 
-    def _tell(self, problems: int) -> None:
-        if self._told is not None:
-            self._told(self._current, problems)
+    def _notify(self, problems: int) -> None:
+        if self._on_reload is not None:
+            self._on_reload(self._current, problems)
 
 
 def _stamp(path: Path) -> _Stamp:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from cds_service.fhir.references import base_url
+from cds_service.fhir.references import base_url, is_base_url
 from cds_service.knowledge.reading.schemas import Shape, Text, YesNo
 from cds_service.outgoing.address_policy import AddressPolicy, url_problem
 from cds_service.prefetch_keys import PrefetchKey
@@ -40,7 +40,6 @@ CODES = {
 
 # RFC 6454, section 6.2, as browsers send it: nothing after the port, and no default port.
 _ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
-_BASE = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.IGNORECASE)
 
 
 def _as_list(value: object) -> object:
@@ -157,7 +156,7 @@ class _Reader:
 
     def _servers(self, urls: list[str], at: Where) -> None:
         for n, url in enumerate(urls):
-            if not _BASE.fullmatch(url):
+            if not is_base_url(url):
                 self._problem("R105", (*at, n), "write the base URL of a FHIR server")
             elif not url.lower().startswith("https://") and not self.development:
                 self._problem("R105", (*at, n), "in production a FHIR server has https")

@@ -107,7 +107,7 @@ def make_gate(
     if settings.public_url is None:
         raise SettingsError(["CDS_PUBLIC_URL: clients sign for the address that they call; set it"])
 
-    def told(current: Registrations, problems: int) -> None:
+    def on_reload(current: Registrations, problems: int) -> None:
         log_clients(clients=len(current.clients), problems=problems)
         metrics.clients.set(len(current.clients))
         metrics.clients_current.set(0 if problems else 1)
@@ -115,7 +115,7 @@ def make_gate(
     development = settings.profile == "development"
     longest = timedelta(seconds=settings.token_max_seconds)
     return Gate(
-        registry=Registry(settings.clients, development=development, told=told),
+        registry=Registry(settings.clients, development=development, on_reload=on_reload),
         verifier=Verifier(
             keys=KeySets(development=development),
             replay=replay,
