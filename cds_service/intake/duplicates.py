@@ -1,29 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results of one marker at one time -> those that count.
+"""Results of one marker at one time -> those that count, by the order of `labs.ordering`.
 
-Equal ones count once. A corrected or amended result replaces a final one, and any of these a
-preliminary one. Of two that still differ in one specimen the higher is used, for missing a high
-value is the worse mistake.
+Equal results count once. A result of one specimen that contradicts the one in use is set aside as
+conflicting; one that only says the same more widely (`>200` beside 2350) is superseded by it.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
-from fractions import Fraction
 
-from cds_service.amounts import Interval
 from cds_service.intake.results import Read
-from cds_service.labs.patient_record import LabResult, ResultStatus, SetAside
+from cds_service.labs.ordering import precedence, status_rank
+from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.labs.set_aside_reasons import SetAsideReason
-
-_RANK: dict[ResultStatus, int] = {"preliminary": 0, "final": 1, "amended": 2, "corrected": 2}
 
 
 def settled(read: Iterable[Read]) -> tuple[tuple[LabResult, ...], tuple[SetAside, ...]]:
     """The results that count, in the order they came, and the others with their reason."""
     groups: defaultdict[tuple[str, datetime], list[Read]] = defaultdict(list)
-    for one in read:
-        groups[one.result.marker, one.result.time].append(one)
+    for entry in read:
+        groups[entry.result.marker, entry.result.time].append(entry)
     results: list[LabResult] = []
     aside: list[SetAside] = []
     for group in groups.values():
@@ -36,43 +32,38 @@ def settled(read: Iterable[Read]) -> tuple[tuple[LabResult, ...], tuple[SetAside
 
 def _by_specimen(group: list[Read]) -> list[list[LabResult]]:
     """The results of each specimen; those that name none belong to the first."""
-    named: dict[str, list[LabResult]] = {one.specimen: [] for one in group if one.specimen}
+    named: dict[str, list[LabResult]] = {entry.specimen: [] for entry in group if entry.specimen}
     first = next(iter(named), "")
-    for one in group:
-        named.setdefault(one.specimen or first, []).append(one.result)
+    for entry in group:
+        named.setdefault(entry.specimen or first, []).append(entry.result)
     return list(named.values())
 
 
 def _winner(same: list[LabResult], aside: list[SetAside]) -> LabResult:
-    rank = max(_RANK[one.status] for one in same)
-    best = [one for one in same if _RANK[one.status] == rank]
-    winner = max(best, key=lambda one: _height(one.value))  # of equals the first
-    for one in same:
-        if _RANK[one.status] < rank:
-            aside.append(_set_aside(one, "superseded"))
-        elif one.value != winner.value:
-            aside.append(_set_aside(one, "conflicting-duplicates"))
+    winner = max(same, key=precedence)  # of equals the first
+    for result in same:
+        reason = _reason_to_set_aside(result, winner)
+        if reason is not None:
+            aside.append(_set_aside(result, reason))
     return winner
 
 
-def _height(value: Interval) -> tuple[bool, Fraction, bool, Fraction]:
-    """Orders intervals by their upper, then their lower end; no upper end is the highest."""
-    zero = Fraction(0)
-    return (
-        value.high is None,
-        zero if value.high is None else value.high,
-        value.low is not None,
-        zero if value.low is None else value.low,
-    )
+def _reason_to_set_aside(result: LabResult, winner: LabResult) -> SetAsideReason | None:
+    """Why the result gives way to the winner of its specimen; `None` if both say the same."""
+    if status_rank(result) < status_rank(winner):
+        return "superseded"
+    if result.value == winner.value:
+        return None
+    return "superseded" if result.value.contains(winner.value) else "conflicting-duplicates"
 
 
-def _set_aside(one: LabResult, reason: SetAsideReason) -> SetAside:
+def _set_aside(result: LabResult, reason: SetAsideReason) -> SetAside:
     return SetAside(
         reason=reason,
-        marker=one.marker,
-        code=one.code,
-        reference=one.reference,
-        time=one.time,
-        number=f"{one.sent.comparator or ''}{one.sent.number}",
-        unit=one.sent.unit,
+        marker=result.marker,
+        code=result.code,
+        reference=result.reference,
+        time=result.time,
+        number=f"{result.sent.comparator or ''}{result.sent.number}",
+        unit=result.sent.unit,
     )

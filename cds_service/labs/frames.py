@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from fractions import Fraction
+from itertools import pairwise
 
 from cds_service.amounts import compare, exactly
 from cds_service.knowledge.model.pack import PATIENT, Marker, Pack
 from cds_service.labs.facts import FactAnswer
 from cds_service.labs.limits import Limit, limit_of
+from cds_service.labs.ordering import precedence, value_order
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.labs.reasons import Hemolyzed, MeasureReason
@@ -162,7 +164,9 @@ class Chooser:
             return newest
         # A date without a time does not say which came first: the higher counts.
         begins = _begins(newest, self.now.tzinfo)
-        return max((one for one in usable if one.time >= begins), key=_height)
+        return max(
+            (one for one in usable if one.time >= begins), key=lambda one: value_order(one.value)
+        )
 
     def _paired(
         self, marker: Marker, results: Iterable[LabResult], index_time: datetime
@@ -202,30 +206,18 @@ class Chooser:
 
 
 def by_marker(results: Iterable[LabResult]) -> dict[str, tuple[LabResult, ...]]:
-    """The results of each marker, oldest first; of one time the one that counts stands last.
-
-    That is a final one before a preliminary, a corrected one before a final, and then the higher.
-    """
+    """The results of each marker, oldest first; of one time the one that counts stands last."""
     groups: dict[str, list[LabResult]] = {}
     for result in results:
         groups.setdefault(result.marker, []).append(result)
-    return {
-        marker: tuple(sorted(group, key=lambda one: (one.time, _weight(one))))
-        for marker, group in groups.items()
-    }
+    return {marker: tuple(_oldest_first(group)) for marker, group in groups.items()}
 
 
-_STATUS_WEIGHT = {"preliminary": 0, "final": 1, "amended": 2, "corrected": 2}
-
-
-def _weight(result: LabResult) -> tuple[int, Fraction]:
-    return _STATUS_WEIGHT[result.status], _height(result)
-
-
-def _height(result: LabResult) -> Fraction:
-    """The value, or the end that a one-sided value has."""
-    value = result.value
-    return value.high if value.high is not None else value.low or Fraction(0)
+def _oldest_first(results: list[LabResult]) -> list[LabResult]:
+    ordered = sorted(results, key=lambda result: result.time)
+    if all(earlier.time < later.time for earlier, later in pairwise(ordered)):
+        return ordered  # hardly any times are equal, and the full key costs more
+    return sorted(results, key=lambda result: (result.time, precedence(result)))
 
 
 def _begins(result: LabResult, zone: tzinfo | None) -> datetime:

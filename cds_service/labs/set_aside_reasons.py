@@ -55,6 +55,11 @@ MEANINGS: Mapping[SetAsideReason, str] = {
     "unit-unknown": "The unit is not one of this marker. Units are never guessed from a number.",
     "unit-conflict": "The text and the code of the unit stand for different units.",
     "implausible": "The value lies outside what the marker can be.",
-    "superseded": "A corrected, amended or final result of the same marker and time replaces it.",
-    "conflicting-duplicates": "A higher result of the same marker, time and specimen is used.",
+    "superseded": (
+        "Another result of the same marker and time replaces it: a corrected, amended or final "
+        "one, or one that says the same more narrowly, such as 2350 beside `>200`."
+    ),
+    "conflicting-duplicates": (
+        "A higher result of the same marker, time and specimen is used, which contradicts it."
+    ),
 }

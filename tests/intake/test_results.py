@@ -290,14 +290,71 @@ def test_of_two_different_finals_the_higher_counts() -> None:
     ]
 
 
-def test_a_result_without_upper_end_is_the_highest() -> None:
+@pytest.mark.parametrize(
+    ("wider", "narrower"),
+    [
+        (quantity(200, comparator=">"), quantity(900)),
+        (quantity(30, comparator=">="), quantity(900)),
+        (quantity(30, comparator=">="), quantity(30)),
+        (quantity(30, comparator=">="), quantity(30, comparator=">")),
+        (quantity(200, comparator=">"), quantity(500, comparator=">")),
+        (quantity(5, comparator="<"), quantity(3)),
+        (quantity(5, comparator="<"), quantity(4, comparator="<=")),
+        (quantity(3, comparator=">", unit="ukat/L"), quantity(900)),
+    ],
+)
+def test_a_result_within_a_wider_one_is_used_without_a_conflict(
+    wider: Json, narrower: Json
+) -> None:
+    results = [
+        observation(id="w", valueQuantity=wider),
+        observation(id="n", valueQuantity=narrower),
+    ]
+
+    for order in (results, results[::-1]):
+        record = record_of(*order)
+
+        assert [one.reference for one in record.results] == ["Observation/n"]
+        assert [(one.reason, one.reference) for one in record.set_aside] == [
+            ("superseded", "Observation/w")
+        ]
+
+
+@pytest.mark.parametrize(
+    ("higher", "lower"),
+    [
+        (quantity(200, comparator=">"), quantity(150)),
+        (quantity(200, comparator=">"), quantity(200)),
+        (quantity(9), quantity(5, comparator="<")),
+        (quantity(100, comparator=">"), quantity(120, comparator="<")),
+    ],
+)
+def test_of_two_that_do_not_lie_within_each_other_the_higher_counts(
+    higher: Json, lower: Json
+) -> None:
+    results = [observation(id="h", valueQuantity=higher), observation(id="l", valueQuantity=lower)]
+
+    for order in (results, results[::-1]):
+        record = record_of(*order)
+
+        assert [one.reference for one in record.results] == ["Observation/h"]
+        assert [(one.reason, one.reference) for one in record.set_aside] == [
+            ("conflicting-duplicates", "Observation/l")
+        ]
+
+
+def test_of_three_what_contradicts_the_result_in_use_is_a_conflict() -> None:
     record = record_of(
-        observation(id="a", valueQuantity=quantity(900)),
+        observation(id="a", valueQuantity=quantity(150)),
         observation(id="b", valueQuantity=quantity(200, comparator=">")),
+        observation(id="c", valueQuantity=quantity(900)),
     )
 
-    assert [one.sent.comparator for one in record.results] == [">"]
-    assert [one.reason for one in record.set_aside] == ["conflicting-duplicates"]
+    assert [one.value for one in record.results] == [exactly(900)]
+    assert [(one.reason, one.reference) for one in record.set_aside] == [
+        ("conflicting-duplicates", "Observation/a"),
+        ("superseded", "Observation/b"),
+    ]
 
 
 def test_equal_duplicates_count_once() -> None:

@@ -107,3 +107,27 @@ def test_an_old_registered_result_is_not_pending(knowledge: Knowledge) -> None:
     old = alt("old", 60, status="registered", effectiveDateTime="2025-06-14T08:00:00Z")
 
     assert rules(knowledge, [old], []) == set()
+
+
+@pytest.mark.parametrize("wider", [(200, ">"), (30, ">=")])
+def test_a_diluted_result_is_used_beside_the_one_over_the_range_of_the_analyser(
+    knowledge: Knowledge, wider: tuple[float, str]
+) -> None:
+    number, comparator = wider
+    over_range = alt("over-range", number)
+    over_range["valueQuantity"]["comparator"] = comparator
+
+    for results in ([over_range, alt("diluted", 2350)], [alt("diluted", 2350), over_range]):
+        shown = rules(knowledge, results, [])
+
+        assert "alt-over-1000" in shown
+        assert "dq-conflicting-duplicates" not in shown
+
+
+def test_a_result_outside_the_range_of_another_of_its_time_is_a_conflict(
+    knowledge: Knowledge,
+) -> None:
+    over_range = alt("over-range", 200)
+    over_range["valueQuantity"]["comparator"] = ">"
+
+    assert "dq-conflicting-duplicates" in rules(knowledge, [alt("other", 150), over_range], [])

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which of several results of one marker and time counts: the only order of them that there is.
+
+First the status decides: a corrected or amended result replaces a final one, and any of these a
+preliminary one. Then the value: a result that lies within another says the same more narrowly and
+is used; of two that contradict each other the higher is used, for missing a high value is the
+worse mistake.
+"""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import TypeAlias
+
+from cds_service.amounts import Interval
+from cds_service.labs.patient_record import LabResult, ResultStatus
+
+ValueOrder: TypeAlias = tuple[bool, Fraction, bool, bool, Fraction, bool]
+
+_STATUS_RANK: Mapping[ResultStatus, int] = {
+    "preliminary": 0,
+    "final": 1,
+    "amended": 2,
+    "corrected": 2,
+}
+_ZERO = Fraction(0)
+
+
+def status_rank(result: LabResult) -> int:
+    """The rank of the result's status; a result of a higher rank replaces one of a lower."""
+    return _STATUS_RANK[result.status]
+
+
+def precedence(result: LabResult) -> tuple[int, ValueOrder]:
+    """The sort key of results of one time: the one that counts has the greatest."""
+    return status_rank(result), value_order(result.value)
+
+
+def value_order(value: Interval) -> ValueOrder:
+    """The sort key of values: by the lower end, then the narrower above the wider.
+
+    A value within another never has the lower lower end, and of two values of which neither lies
+    within the other the higher has the higher lower end. So one order serves both cases.
+
+    >>> from cds_service.amounts import compared, exactly
+    >>> over_range, diluted = compared(Fraction(200), ">"), exactly(2350)
+    >>> value_order(diluted) > value_order(over_range) > value_order(exactly(150))
+    True
+    >>> value_order(exactly(3)) > value_order(compared(Fraction(5), "<"))
+    True
+    """
+    return (
+        value.low is not None,
+        _ZERO if value.low is None else value.low,
+        value.low_open,
+        value.high is not None,
+        _ZERO if value.high is None else -value.high,
+        value.high_open,
+    )
