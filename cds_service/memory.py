@@ -29,7 +29,7 @@ from cds_service.clock import stopwatch
 from cds_service.decide import Evaluation, Outcome
 from cds_service.errors import StoreError
 from cds_service.fhir.references import base_url
-from cds_service.knowledge.model.dependencies import reads_of
+from cds_service.knowledge.model.dependencies import dependencies_of
 from cds_service.knowledge.model.pack import INDICATORS
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.log import log_crash
@@ -176,7 +176,7 @@ def _rests_on(decision: Decision, evaluation: Evaluation) -> Iterator[tuple[obje
     frame = decision.frame
     if frame.set_aside is not None:
         yield _named_set_aside(frame.set_aside)
-    read = {frame.index, *reads_of(decision.rule, evaluation.pack).markers}
+    read = {frame.index, *dependencies_of(decision.rule, evaluation.pack).markers}
     for marker in sorted(read & frame.readings.keys()):
         yield _named(frame.readings[marker].result)
 

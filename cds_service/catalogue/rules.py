@@ -20,7 +20,7 @@ from cds_service.explanation.view import (
 )
 from cds_service.knowledge.checking.lock import Versions, meaning_hash
 from cds_service.knowledge.model.conditions import Condition
-from cds_service.knowledge.model.dependencies import reads_of, sources_of
+from cds_service.knowledge.model.dependencies import dependencies_of, sources_of
 from cds_service.knowledge.model.pack import (
     PATIENT,
     CardText,
@@ -232,7 +232,7 @@ def entry_of(rule: Rule, pack: Pack) -> RuleEntry:
         indicator=rule.indicator,
         time_critical=rule.time_critical,
         about=tuple(one.title for one in _about(rule, pack)),
-        markers=reads_of(rule, pack).markers,
+        markers=dependencies_of(rule, pack).markers,
         hooks=rule.hooks,
         when=rule.when.in_words(),
         pack=pack.id,

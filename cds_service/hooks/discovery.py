@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from msgspec.json import Encoder
 
 from cds_service.hooks.response import Message
-from cds_service.knowledge.model.dependencies import needs_of
+from cds_service.knowledge.model.dependencies import all_dependencies
 from cds_service.knowledge.model.pack import Pack, Rule, Service
 from cds_service.knowledge.model.status import standing
 from cds_service.prefetch_keys import (
@@ -92,7 +92,7 @@ def prefetch_of(rules: Iterable[Rule], pack: Pack, *, by_category: bool) -> dict
     With `by_category` all laboratory results are asked for, for sites whose tests have local codes.
     """
     chosen = tuple(rules)
-    needs = needs_of(chosen, pack)
+    needs = all_dependencies(chosen, pack)
     facts = [pack.facts[name] for name in needs.facts]
     queries = {PATIENT: "Patient/{{context.patientId}}"}
     if by_category or needs.markers:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cds_service.amounts import Known
 from cds_service.knowledge.model.code_systems import ICD_10_CM, SNOMED
+from cds_service.knowledge.model.dependencies import fact_closure
 from cds_service.knowledge.model.pack import Fact, Pack
 from cds_service.labs.patient import any_known
 from cds_service.labs.patient_record import PatientRecord, Recorded
@@ -117,11 +118,11 @@ def facts_ordered(pack: Pack, finders: FactFinders, record: PatientRecord) -> fr
         for order in record.prescribing
         for fact, _ in finders.medicines.found(order, text_only_without_codes=False)
     }
-    return frozenset(fact.id for fact in pack.facts.values() if direct & _with_parts(fact, pack))
-
-
-def _with_parts(fact: Fact, pack: Pack) -> set[str]:
-    return {fact.id}.union(*(_with_parts(pack.facts[part], pack) for part in fact.any_of))
+    if not direct:
+        return frozenset()
+    return frozenset(
+        name for name in pack.facts if not direct.isdisjoint(fact_closure([name], pack))
+    )
 
 
 def _answer(

@@ -12,7 +12,12 @@ from datetime import tzinfo
 
 from cds_service.amounts import rounded
 from cds_service.knowledge.model.conditions import FactIs
-from cds_service.knowledge.model.dependencies import inputs_of, measures_about, reads_of, sources_of
+from cds_service.knowledge.model.dependencies import (
+    dependencies_of,
+    inputs_of,
+    measures_about,
+    sources_of,
+)
 from cds_service.knowledge.model.pack import Measure, Pack, Rule
 from cds_service.knowledge.reading.card_texts import escape_markdown as escaped
 from cds_service.knowledge.site.wording import code_in_words, value_in_words
@@ -162,7 +167,7 @@ class Basis:
 
 def compile_basis(rule: Rule, pack: Pack, zone: tzinfo) -> Basis:
     """The parts of the list that a rule always has."""
-    reads = reads_of(rule, pack)
+    reads = dependencies_of(rule, pack)
     measures = measures_about(rule, pack)
     others = (pack.measures[name] for name in reads.measures)
     return Basis(

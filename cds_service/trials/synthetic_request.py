@@ -16,6 +16,7 @@ from typing import TypeAlias
 from cds_service import prefetch_keys
 from cds_service.amounts import plain
 from cds_service.knowledge.model.code_systems import ICD_10_CM, LOINC, RXNORM, SNOMED
+from cds_service.knowledge.model.dependencies import fact_closure
 from cds_service.knowledge.model.pack import Fact, Marker, Pack
 from cds_service.labs.patient import MONTHS_A_YEAR
 from cds_service.sourcefile.document import Data
@@ -267,7 +268,7 @@ def _add_fact(fact: Fact, words: str, chart: _Chart) -> None:
         case "no":
             return
         case "not known":
-            parts = list(_with_parts(fact, chart.pack))
+            parts = [chart.pack.facts[name] for name in fact_closure([fact.id], chart.pack)]
             if any(part.medicines for part in parts):
                 chart.medicines = None
             if any(part.conditions or part.condition_names for part in parts):
@@ -288,12 +289,6 @@ def _make_true(fact: Fact, chart: _Chart) -> None:
         _keep(chart.conditions, _condition(fact.condition_names[0]))
     else:
         _make_true(chart.pack.facts[fact.any_of[0]], chart)
-
-
-def _with_parts(fact: Fact, pack: Pack) -> Iterator[Fact]:
-    yield fact
-    for part in fact.any_of:
-        yield from _with_parts(pack.facts[part], pack)
 
 
 def _observations(marker: Marker, words: str, chart: _Chart, count: int) -> Iterator[Json]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from cds_service.hooks.discovery import prefetch_of, rules_of, write_discovery
-from cds_service.knowledge.model.dependencies import needs_of
+from cds_service.knowledge.model.dependencies import all_dependencies
 from cds_service.knowledge.model.pack import Pack
 from tests.web.calls import empties, knowledge
 
@@ -60,7 +60,7 @@ def test_every_code_of_every_marker_that_counts_is_asked_for_newest_first() -> N
     assert asked is not None
     codes = {
         f"{code.system}|{code.code}"
-        for name in needs_of(RULES, PACK).markers
+        for name in all_dependencies(RULES, PACK).markers
         for code in PACK.markers[name].codes
     }
     assert set(asked[1].split(",")) == codes
@@ -68,7 +68,7 @@ def test_every_code_of_every_marker_that_counts_is_asked_for_newest_first() -> N
 
 
 def test_every_marker_that_a_rule_reads_is_among_them() -> None:
-    needed = needs_of(RULES, PACK)
+    needed = all_dependencies(RULES, PACK)
 
     for rule in RULES:
         assert set(rule.about) <= set(needed.markers)

@@ -9,7 +9,6 @@ import pytest
 from cds_service.amounts import Interval
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.model.conditions import AgeCompare, Compare, FactIs, TimesLimit
-from cds_service.knowledge.model.dependencies import Reads, needs_of, reads_of
 from cds_service.knowledge.model.pack import Near, Pairing, Reading, Replacement
 from cds_service.knowledge.reading.build import PackCache, build_pack, load_pack, load_packs
 from cds_service.knowledge.reading.folder import pack_folders
@@ -386,16 +385,3 @@ def test_building_again_with_one_file_changed_gives_what_a_fresh_reading_gives(
         assert (pack, places(found)) == (expected, places(problems))
 
     assert build_pack(files, cache) == (first, [])
-
-
-def test_what_a_rule_reads_is_known() -> None:
-    pack = letters()
-
-    assert reads_of(pack.rules["alpha-high"], pack) == Reads(
-        markers=("alpha", "beta"),
-        measures=(),
-        facts=("delta-disease", "on-gammazine", "any-risk"),
-    )
-    assert needs_of([pack.rules["alpha-very-high"]], pack) == Reads(
-        markers=("alpha", "beta"), measures=("alpha-beta-ratio",), facts=()
-    )

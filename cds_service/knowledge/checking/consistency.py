@@ -24,8 +24,8 @@ from cds_service.knowledge.model.conditions import (
     leaves,
     markers_of,
 )
-from cds_service.knowledge.model.dependencies import conditions_of
-from cds_service.knowledge.model.pack import Fact, Pack
+from cds_service.knowledge.model.dependencies import conditions_of, fact_closure
+from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.reading.card_texts import check_texts
 from cds_service.knowledge.reading.explainers import check_explainers
 from cds_service.knowledge.reading.history import check_history
@@ -127,20 +127,9 @@ def _ids(
 
 def _circles(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
     for fact in pack.facts.values():
-        if fact.id in _reached(fact, pack):
+        if fact.id in fact_closure(fact.any_of, pack):
             mark = documents[f"facts/{fact.id}.yaml"].mark(("any of",))
             yield Problem("K304", mark, f"'{fact.id}' leads back to itself")
-
-
-def _reached(fact: Fact, pack: Pack) -> set[str]:
-    seen: set[str] = set()
-    waiting = list(fact.any_of)
-    while waiting:
-        name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
-            waiting.extend(pack.facts[name].any_of)
-    return seen
 
 
 def subjects_of(conditions: Iterable[Condition]) -> set[str]:

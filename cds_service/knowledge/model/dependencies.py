@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a rule looks at: the markers, measures and facts of its conditions.
+"""What a rule depends on: the parts of markers, the measures and the facts that it reads.
 
-Prefetch is derived from this, and a card lists its inputs by it, so neither can drift from the
-rule. Everything is in the order of the rule's own file.
+This is the only closure over conditions. Prefetch asks for these markers, a card lists its inputs
+by them, and `labs.features` says which results they are. Everything is in the order of the rule's
+own file.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,57 +13,78 @@ from cds_service.knowledge.model.conditions import (
     Condition,
     FactIs,
     Leaf,
+    MarkerPart,
     MeasureCompare,
+    PartName,
     leaves,
-    markers_of,
+    parts_of,
 )
+from cds_service.knowledge.model.formulas import Part
 from cds_service.knowledge.model.pack import PATIENT, Measure, Pack, Rule, Source
 
 _AGE = "age"
+_PARTS: dict[Part, PartName] = {"value": "result", "limit": "upper limit", "previous": "previous"}
 
 
 @dataclass(frozen=True, slots=True)
-class Reads:
-    """Ids of what conditions look at, each once."""
+class Dependencies:
+    """Parts of markers, and the ids of measures and facts, each once."""
 
-    markers: tuple[str, ...]
+    parts: tuple[MarkerPart, ...]
     measures: tuple[str, ...]
     facts: tuple[str, ...]
 
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """The ids of the markers, each once."""
+        return tuple(dict.fromkeys(part.marker for part in self.parts))
 
-def reads_of(rule: Rule, pack: Pack) -> Reads:
-    """What the rule's own conditions look at, its index and the inputs of its measures included."""
-    return _reads(_leaves(conditions_of(rule)), rule.about, pack)
+
+def dependencies_of(rule: Rule, pack: Pack) -> Dependencies:
+    """What the rule's own conditions read, its index and the inputs of its measures included."""
+    return _dependencies(_leaves(conditions_of(rule)), rule.about, pack)
 
 
-def needs_of(rules: Iterable[Rule], pack: Pack) -> Reads:
+def all_dependencies(rules: Iterable[Rule], pack: Pack) -> Dependencies:
     """Everything that these rules, their cards and the pack's scope can draw on.
 
     A card shows each measure about its index, and an order counts as answered by later results,
     so those need their inputs as well; a fact needs the facts it is made of.
     """
-    markers: dict[str, None] = {}
+    parts: dict[MarkerPart, None] = {}
     measures: dict[str, None] = {}
     facts: dict[str, None] = {}
     for rule in rules:
-        own = reads_of(rule, pack)
+        own = dependencies_of(rule, pack)
         shown = [measure.id for measure in measures_about(rule, pack)]
         measures.update(dict.fromkeys((*own.measures, *shown)))
-        markers.update(dict.fromkeys(own.markers))
+        parts.update(dict.fromkeys((*own.parts, *answers_of(rule, pack))))
         facts.update(dict.fromkeys(own.facts))
-        for suggestion in rule.suggestions:
-            markers.update(dict.fromkeys(pack.orders[suggestion.order].answered_by))
     behind = [reason.when for reason in pack.scope.silent_when]
     for name in measures:
-        markers.update(dict.fromkeys(inputs_of(pack.measures[name])))
+        parts.update(dict.fromkeys(parts_of_measure(pack.measures[name])))
         behind.extend(reason.when for reason in pack.measures[name].not_computed)
-    if any(not pack.markers[name].used_if_hemolysed for name in markers):
-        shows = (one.id for one in pack.markers.values() if one.shows_hemolysis)
-        markers.update(dict.fromkeys(shows))
-    others = _reads(_leaves(behind), (), pack)
-    markers.update(dict.fromkeys(others.markers))
+    if any(not pack.markers[part.marker].used_if_hemolysed for part in parts):
+        for marker in pack.markers.values():
+            if marker.shows_hemolysis:
+                parts[MarkerPart(marker.id, "result")] = None
+                parts[MarkerPart(marker.id, "upper limit")] = None
+    others = _dependencies(_leaves(behind), (), pack)
+    parts.update(dict.fromkeys(others.parts))
     facts.update(dict.fromkeys(others.facts))
-    return Reads(tuple(markers), tuple(measures), tuple(_with_parts(facts, pack)))
+    return Dependencies(tuple(parts), tuple(measures), fact_closure(facts, pack))
+
+
+def fact_closure(facts: Iterable[str], pack: Pack) -> tuple[str, ...]:
+    """The facts and those that they are made of, nearest first, each once."""
+    known: dict[str, None] = {}
+    waiting = list(facts)
+    while waiting:
+        name = waiting.pop(0)
+        if name not in known:
+            known[name] = None
+            waiting.extend(pack.facts[name].any_of)
+    return tuple(known)
 
 
 def conditions_of(rule: Rule) -> Iterator[Condition]:
@@ -86,10 +108,26 @@ def measures_about(rule: Rule, pack: Pack) -> tuple[Measure, ...]:
     return tuple(measure for measure in pack.measures.values() if measure.about in rule.about)
 
 
+def answers_of(rule: Rule, pack: Pack) -> Iterator[MarkerPart]:
+    """The later results that would answer the rule's orders."""
+    for suggestion in rule.suggestions:
+        for marker in pack.orders[suggestion.order].answered_by:
+            yield MarkerPart(marker, "later")
+
+
+def parts_of_measure(measure: Measure) -> tuple[MarkerPart, ...]:
+    """What the measure's formula reads of markers, each once."""
+    parts: dict[MarkerPart, None] = {}
+    for item in measure.formula.inputs:
+        if item.marker != _AGE:
+            parts[MarkerPart(item.marker, "result")] = None
+            parts[MarkerPart(item.marker, _PARTS[item.part])] = None
+    return tuple(parts)
+
+
 def inputs_of(measure: Measure) -> tuple[str, ...]:
     """The markers that the measure is computed from, each once."""
-    names = (item.marker for item in measure.formula.inputs if item.marker != _AGE)
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys(part.marker for part in parts_of_measure(measure)))
 
 
 def sources_of(rule: Rule, pack: Pack) -> tuple[Source, ...]:
@@ -102,26 +140,15 @@ def _leaves(conditions: Iterable[Condition]) -> Iterator[Leaf]:
     return (leaf for condition in conditions for leaf in leaves(condition))
 
 
-def _reads(found: Iterable[Leaf], about: tuple[str, ...], pack: Pack) -> Reads:
-    markers: dict[str, None] = dict.fromkeys(name for name in about if name != PATIENT)
+def _dependencies(read: Iterable[Leaf], about: tuple[str, ...], pack: Pack) -> Dependencies:
+    parts = {MarkerPart(name, "result"): None for name in about if name != PATIENT}
     measures: dict[str, None] = {}
     facts: dict[str, None] = {}
-    for leaf in found:
-        markers.update(dict.fromkeys(markers_of(leaf)))
+    for leaf in read:
+        parts.update(dict.fromkeys(parts_of(leaf)))
         if isinstance(leaf, MeasureCompare):
             measures[leaf.measure] = None
-            markers.update(dict.fromkeys(inputs_of(pack.measures[leaf.measure])))
+            parts.update(dict.fromkeys(parts_of_measure(pack.measures[leaf.measure])))
         elif isinstance(leaf, FactIs):
             facts[leaf.fact] = None
-    return Reads(tuple(markers), tuple(measures), tuple(facts))
-
-
-def _with_parts(facts: Iterable[str], pack: Pack) -> dict[str, None]:
-    found: dict[str, None] = {}
-    waiting = list(facts)
-    while waiting:
-        name = waiting.pop(0)
-        if name not in found:
-            found[name] = None
-            waiting.extend(pack.facts[name].any_of)
-    return found
+    return Dependencies(tuple(parts), tuple(measures), tuple(facts))

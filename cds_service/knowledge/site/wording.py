@@ -8,13 +8,8 @@ or the pack in a part that the rule reads.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cds_service.knowledge.model.conditions import Compare, LimitKind, NoLimit, TimesLimit, leaves
-from cds_service.knowledge.model.dependencies import (
-    conditions_of,
-    inputs_of,
-    measures_about,
-    reads_of,
-)
+from cds_service.knowledge.model.conditions import LimitKind, leaves, parts_of
+from cds_service.knowledge.model.dependencies import dependencies_of, inputs_of, measures_about
 from cds_service.knowledge.model.pack import Order, Pack, Rule
 from cds_service.knowledge.model.site import SiteChanges, SiteValue
 
@@ -94,7 +89,11 @@ def _can_show(rule: Rule, pack: Pack, value: SiteValue) -> bool:
     if _reads_it(rule, pack, value):
         return True
     marker = value.file.removeprefix(MARKERS).removesuffix(".yaml")
-    return is_limit(value) and value.where[0] == _UPPER and marker in reads_of(rule, pack).markers
+    return (
+        is_limit(value)
+        and value.where[0] == _UPPER
+        and marker in dependencies_of(rule, pack).markers
+    )
 
 
 def _reads_it(rule: Rule, pack: Pack, value: SiteValue) -> bool:
@@ -105,7 +104,7 @@ def _reads_it(rule: Rule, pack: Pack, value: SiteValue) -> bool:
             return name == rule.id
         case "measures":
             about = (measure.id for measure in measures_about(rule, pack))
-            return name in (*reads_of(rule, pack).measures, *about)
+            return name in (*dependencies_of(rule, pack).measures, *about)
         case "markers":
             return _reads_marker(rule, pack, name, str(value.where[0]))
         case _:
@@ -113,27 +112,11 @@ def _reads_it(rule: Rule, pack: Pack, value: SiteValue) -> bool:
 
 
 def _reads_marker(rule: Rule, pack: Pack, marker: str, part: str) -> bool:
-    reads = reads_of(rule, pack)
+    read = dependencies_of(rule, pack)
     if part in _LIMITS:
-        return (marker, part) in set(_limits_read(rule, pack))
+        measures = (pack.measures[name] for name in read.measures)
+        withheld = (reason.when for measure in measures for reason in measure.not_computed)
+        behind = (each for when in withheld for leaf in leaves(when) for each in parts_of(leaf))
+        return any(each.marker == marker and each.part == part for each in (*read.parts, *behind))
     inputs = (name for one in measures_about(rule, pack) for name in inputs_of(one))
-    return part not in _DISPLAYED and marker in (*reads.markers, *inputs)
-
-
-def _limits_read(rule: Rule, pack: Pack) -> Iterator[tuple[str, str]]:
-    """Each marker with the kind of limit that the rule, or a measure it reads, compares with."""
-    measures = [pack.measures[name] for name in reads_of(rule, pack).measures]
-    behind = (reason.when for measure in measures for reason in measure.not_computed)
-    for condition in (*conditions_of(rule), *behind):
-        for leaf in leaves(condition):
-            match leaf:
-                case Compare(markers=markers, bound=TimesLimit(limit=kind)):
-                    yield from ((marker, kind) for marker in markers)
-                case NoLimit(marker=marker, limit=kind):
-                    yield marker, kind
-                case _:
-                    pass
-    for measure in measures:
-        for item in measure.formula.inputs:
-            if item.part == "limit":
-                yield item.marker, "upper limit"
+    return part not in _DISPLAYED and marker in (*read.markers, *inputs)
