@@ -13,6 +13,7 @@ from datetime import datetime
 from cds_service.knowledge.model.conditions import AllOf, Present
 from cds_service.knowledge.model.pack import INDICATORS, PATIENT, Pack
 from cds_service.labs.facts import FactFinders, fact_finders, facts_of, facts_ordered
+from cds_service.labs.features import PackFeatures, compile_features
 from cds_service.labs.frames import Chooser, Frame, by_marker, mark_hemolysed
 from cds_service.labs.patient import person_on
 from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
@@ -49,6 +50,7 @@ class Program:
     rules: Mapping[str, tuple[CompiledRule, ...]]  # by trigger: the hooks that rules name
     measures: tuple[CompiledMeasure, ...]
     finders: FactFinders
+    features: PackFeatures
     silent: tuple[tuple[Test, PackReason], ...]
 
 
@@ -82,6 +84,7 @@ def compile_pack(pack: Pack) -> Program:
         },
         measures=tuple(compile_measure(measure) for measure in pack.measures.values()),
         finders=fact_finders(pack),
+        features=compile_features(pack),
         silent=compiled_reasons(pack.scope.silent_when),
     )
 
@@ -162,6 +165,7 @@ def chooser_of(program: Program, record: PatientRecord, now: datetime) -> Choose
     person = person_on(record.patient, now.date())
     return Chooser(
         pack=pack,
+        features=program.features,
         now=now,
         person=person,
         facts=facts_of(pack, program.finders, record),
@@ -183,11 +187,12 @@ class _Frames:
         self.pack = program.pack
         self._measures = program.measures
         self._chooser = chooser
+        self._has_preliminary = chooser.has_preliminary
         self._made: dict[tuple[str, bool], Frame | None] = {}
 
     def get(self, marker: str, *, with_preliminary: bool) -> Frame | None:
         """The frame around the newest result of the marker."""
-        if marker == PATIENT or not self._chooser.has_preliminary:
+        if marker == PATIENT or not self._has_preliminary:
             with_preliminary = False  # the two frames are one
         key = (marker, with_preliminary)
         if key not in self._made:

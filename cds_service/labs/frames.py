@@ -1,24 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which results count: the index of a rule and the frame of results around it.
 
-This is the only place that chooses results. Rules, texts and orders read a frame; they never
-search. See `docs/reference/language.md`, "Frames".
+This is the only place that chooses results, by the nodes of `labs.features`. Rules, texts and
+orders read a frame; they never search. See `docs/reference/language.md`, "Frames".
 """
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from fractions import Fraction
 from itertools import pairwise
+from operator import attrgetter
 
 from cds_service.amounts import compare, exactly
-from cds_service.knowledge.model.pack import PATIENT, Marker, Pack
+from cds_service.knowledge.model.pack import PATIENT, Pack
 from cds_service.labs.facts import FactAnswer
+from cds_service.labs.features import Later, Latest, PackFeatures, Paired, Previous, Usable
 from cds_service.labs.limits import Limit, limit_of
 from cds_service.labs.ordering import precedence, value_order
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.labs.reasons import Hemolyzed, MeasureReason
+
+_time = attrgetter("time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,44 +75,47 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Chooser:
-    """The results of one patient by marker, oldest first, ready to be framed."""
+    """The results of one patient by marker, oldest first, ready to be framed by the features."""
 
     pack: Pack
+    features: PackFeatures
     now: datetime
     person: Person
     facts: Mapping[str, FactAnswer]
     ordering: frozenset[str]
     by_marker: Mapping[str, tuple[LabResult, ...]]
+    _usable: dict[int, Sequence[LabResult]] = field(default_factory=dict, compare=False)
     _paired_readings: dict[int, Reading] = field(default_factory=dict, compare=False)
 
     @property
     def has_preliminary(self) -> bool:
         """Whether any result is preliminary."""
         return any(
-            one.status == "preliminary" for results in self.by_marker.values() for one in results
+            result.status == "preliminary"
+            for results in self.by_marker.values()
+            for result in results
         )
 
     def frame(self, index_marker: str, *, with_preliminary: bool) -> Frame | None:
         """The frame around the newest result of this marker, or `None` if none is recent enough."""
-        index = self._index(index_marker, with_preliminary=with_preliminary)
+        features = self.features.of(with_preliminary=with_preliminary)
+        index = self._latest(features[index_marker].latest)
         if index is None:
             return None
         readings: dict[str, Reading] = {}
         not_used: dict[str, Hemolyzed] = {}
         later: set[str] = set()
-        for name, results in self.by_marker.items():
-            marker = self.pack.markers[name]
+        for name in self.by_marker:
+            nodes = features[name]
             if name == index_marker:
-                readings[name] = self._reading(marker, index, results)
+                readings[name] = self._reading(index, self._previous(nodes.previous, index))
                 continue
-            usable = [one for one in results if with_preliminary or one.status != "preliminary"]
-            intact = [one for one in usable if marker.used_if_hemolysed or not one.hemolysed]
-            if any(one.time > index.time for one in intact if one.status != "preliminary"):
+            if self._is_later(nodes.later, index):
                 later.add(name)
-            chosen = self._paired(marker, intact, index.time)
+            chosen = self._paired(nodes.paired, index.time)
             if chosen is not None:
-                readings[name] = self._paired_reading(marker, chosen)
-            elif self._paired(marker, usable, index.time) is not None:
+                readings[name] = self._paired_reading(chosen)
+            elif self._paired(nodes.paired_if_hemolysed, index.time) is not None:
                 not_used[name] = Hemolyzed()
         return Frame(
             index=index_marker,
@@ -122,17 +130,12 @@ class Chooser:
     def patient_frame(self) -> Frame:
         """The frame without an index: the newest results of markers that pair with now."""
         readings: dict[str, Reading] = {}
-        for name, results in self.by_marker.items():
-            marker = self.pack.markers[name]
-            usable = [
-                one
-                for one in results
-                if one.status != "preliminary" and (marker.used_if_hemolysed or not one.hemolysed)
-            ]
-            if marker.pairing.around == "now":
-                chosen = self._paired(marker, usable, self.now)
+        for name in self.by_marker:
+            paired = self.features.final[name].paired
+            if paired.around == "now":
+                chosen = self._paired(paired, self.now)
                 if chosen is not None:
-                    readings[name] = self._paired_reading(marker, chosen)
+                    readings[name] = self._paired_reading(chosen)
         return replace(self.bare_frame(None), index=PATIENT, readings=readings)
 
     def bare_frame(self, set_aside: SetAside | None) -> Frame:
@@ -149,60 +152,77 @@ class Chooser:
         """Whether a result of that time could still be an index."""
         return time is None or self.now - time <= timedelta(days=self.pack.scope.index_days)
 
-    def _index(self, marker: str, *, with_preliminary: bool) -> LabResult | None:
-        used_if_hemolysed = self.pack.markers[marker].used_if_hemolysed
-        usable = [
-            one
-            for one in self.by_marker.get(marker, ())
-            if (with_preliminary or one.status != "preliminary")
-            and (used_if_hemolysed or not one.hemolysed)
-        ]
-        if not usable or not self.is_recent(usable[-1].time):
+    def _results(self, usable: Usable) -> Sequence[LabResult]:
+        """The usable results, oldest first; most frames share them, so each list is made once."""
+        results = self._usable.get(id(usable))
+        if results is None:
+            results = self._usable[id(usable)] = [
+                result
+                for result in self.by_marker.get(usable.marker, ())
+                if result.status in usable.statuses and (usable.hemolysed or not result.hemolysed)
+            ]
+        return results
+
+    def _latest(self, node: Latest) -> LabResult | None:
+        results = self._results(node.of)
+        if not results or self.now - results[-1].time > timedelta(days=node.within_days):
             return None
-        newest = usable[-1]
+        newest = results[-1]
         if newest.precision == "instant":
             return newest
-        # A date without a time does not say which came first: the higher counts.
         begins = _begins(newest, self.now.tzinfo)
-        return max(
-            (one for one in usable if one.time >= begins), key=lambda one: value_order(one.value)
-        )
+        since = results[bisect_left(results, begins, key=_time) :]
+        return max(since, key=lambda result: value_order(result.value))
 
-    def _paired(
-        self, marker: Marker, results: Iterable[LabResult], index_time: datetime
-    ) -> LabResult | None:
-        """The result nearest to the index (of two equally near the later), or the newest."""
-        reach = timedelta(hours=marker.pairing.hours)
-        if marker.pairing.around == "now":
-            recent = [one for one in results if self.now - one.time <= reach]
-            return recent[-1] if recent else None
-        near = [one for one in results if abs(one.time - index_time) <= reach]
-        return min(reversed(near), key=lambda one: abs(one.time - index_time), default=None)
+    def _previous(self, node: Previous, index: LabResult) -> LabResult | None:
+        results = self._results(node.of)
+        earlier = bisect_left(results, index.time, key=_time)
+        return results[earlier - 1] if earlier else None
 
-    def _paired_reading(self, marker: Marker, result: LabResult) -> Reading:
+    def _is_later(self, node: Later, index: LabResult) -> bool:
+        results = self._results(node.of)
+        return bool(results) and results[-1].time > index.time
+
+    def _paired(self, node: Paired | None, index_time: datetime) -> LabResult | None:
+        if node is None:
+            return None
+        results = self._results(node.of)
+        if not results:
+            return None
+        reach = timedelta(hours=node.within_hours)
+        if node.around == "now":
+            return results[-1] if self.now - results[-1].time <= reach else None
+        nearest = _nearest(results, index_time)
+        return nearest if abs(nearest.time - index_time) <= reach else None
+
+    def _paired_reading(self, result: LabResult) -> Reading:
         """The reading beside an index; most frames share theirs, so each is made once."""
         known = self._paired_readings.get(id(result))
         if known is None:
-            known = self._paired_readings[id(result)] = self._reading(marker, result, ())
+            known = self._paired_readings[id(result)] = self._reading(result, None)
         return known
 
-    def _reading(
-        self, marker: Marker, result: LabResult, history: tuple[LabResult, ...]
-    ) -> Reading:
-        earlier = [
-            one
-            for one in history
-            if one.time < result.time
-            and one.status != "preliminary"
-            and (marker.used_if_hemolysed or not one.hemolysed)
-        ]
+    def _reading(self, result: LabResult, previous: LabResult | None) -> Reading:
+        marker = self.pack.markers[result.marker]
         return Reading(
             result=result,
             upper=limit_of(marker, "upper limit", result, self.person),
             lower=limit_of(marker, "lower limit", result, self.person),
             screening=limit_of(marker, "screening limit", result, self.person),
-            previous=earlier[-1] if earlier else None,
+            previous=previous,
         )
+
+
+def _nearest(results: Sequence[LabResult], time: datetime) -> LabResult:
+    """The result nearest to a time, of results oldest first; of two equally near the later."""
+    after = bisect_right(results, time, key=_time)
+    if after == len(results):
+        return results[-1]
+    following = results[bisect_right(results, results[after].time, lo=after, key=_time) - 1]
+    if after == 0:
+        return following
+    before = results[after - 1]
+    return before if time - before.time < following.time - time else following
 
 
 def by_marker(results: Iterable[LabResult]) -> dict[str, tuple[LabResult, ...]]:
@@ -214,7 +234,7 @@ def by_marker(results: Iterable[LabResult]) -> dict[str, tuple[LabResult, ...]]:
 
 
 def _oldest_first(results: list[LabResult]) -> list[LabResult]:
-    ordered = sorted(results, key=lambda result: result.time)
+    ordered = sorted(results, key=_time)
     if all(earlier.time < later.time for earlier, later in pairwise(ordered)):
         return ordered  # hardly any times are equal, and the full key costs more
     return sorted(results, key=lambda result: (result.time, precedence(result)))
