@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cds-service clients`: who is registered, and why a token is refused. For the administrator."""
+"""`cds-service clients`: the registered clients, and why a token is refused."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ import click
 from cds_service.cli.printable import printable
 from cds_service.clock import system_clock
 from cds_service.settings import Settings, load_settings
-from cds_service.trust.claims import Limits, request_target
+from cds_service.trust.claims import TokenLimits, request_target
 from cds_service.trust.clients import Client, Registrations
 from cds_service.trust.keysets import KeySets
 from cds_service.trust.registry import Registry
@@ -58,7 +58,7 @@ def check(file: str | None, token: TextIO | None, url: str | None) -> None:
 
 
 def _described(client: Client) -> Iterator[str]:
-    """The registration, one fact a line; what restricts nothing says so."""
+    """The lines of a registration; an empty list is shown as `any` or `none`."""
     yield f"{client.id}"
     yield f"  issuer           {client.issuer}"
     for key in client.keys:
@@ -110,7 +110,7 @@ def _faults(
     """The first check that fails; if it is one of the claims, all of those."""
     development = settings.profile == "development"
     longest = timedelta(seconds=settings.token_max_seconds)
-    limits = Limits(longest=longest, development=development)
+    limits = TokenLimits(longest=longest, development=development)
     verifier = Verifier(keys=KeySets(development=development), replay=None, limits=limits)
     verdict = verifier.verify(text, request_target(url), registered, system_clock())
     if isinstance(verdict, Fault):

@@ -52,20 +52,20 @@ def new(algorithm: str, signs_from: str | None, as_json: bool) -> None:
     Exit codes: 0 made; 2 the file has problems.
     """
     now = system_clock()
-    chosen = next(one for one in ALGORITHMS if one == algorithm)
-    key = add_key(_path(), chosen, now, _time(signs_from, now))
+    signing_algorithm = next(name for name in ALGORITHMS if name == algorithm)
+    key = add_key(_path(), signing_algorithm, now, _time(signs_from, now))
     if as_json:
         click.echo(json.dumps(dict(key.public)))
         return
     begins = f"{key.signs_from.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    said = {
+    descriptions = {
         "signs": "signs now",
         "waits": f"signs from {begins}",
         "replaced": "signs nothing: another key began later",
     }
-    found = read_signing_keys(_path())
-    state = next(found.state(one, now) for one in found.keys if one.kid == key.kid)
-    click.echo(f"{key.kid} {said[state]}; it is published at /jwks.json")
+    keys_of_file = read_signing_keys(_path())
+    state = next(keys_of_file.state(k, now) for k in keys_of_file.keys if k.kid == key.kid)
+    click.echo(f"{key.kid} {descriptions[state]}; it is published at /jwks.json")
 
 
 @keys.command("list")
@@ -79,8 +79,8 @@ def list_(as_json: bool) -> None:
 
     Exit codes: 0 fine; 2 the file has problems.
     """
-    now, found = system_clock(), read_signing_keys(_path())
-    rows = [_described(one, found, now) for one in found.keys]
+    now, keys_of_file = system_clock(), read_signing_keys(_path())
+    rows = [_described(key, keys_of_file, now) for key in keys_of_file.keys]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -125,14 +125,14 @@ def _time(written: str | None, now: datetime) -> datetime | None:
     if written in {None, "now"}:
         return None if written is None else now
     try:
-        found = datetime.fromisoformat(str(written))
+        time = datetime.fromisoformat(str(written))
     except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
+        time = None
+    if time is None or time.tzinfo is None:
         raise click.BadParameter(
             "write 'now', or a time with its zone: 2026-11-25T12:00:00Z", param_hint="--signs-from"
         )
-    return found
+    return time
 
 
 def _described(key: "SigningKey", among: "SigningKeys", now: datetime) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who calls: registered CDS Clients, and whether a token was signed by one of them.
+"""Registered CDS Clients, and the verification of the tokens that they sign.
 
-CDS Hooks 2.0.1, "Trusting CDS Clients". Verification is pure given the registrations, the keys,
-the time and a memory of the tokens that were used; `web` knows HTTP and asks here.
+CDS Hooks 2.0.1, "Trusting CDS Clients". The result depends only on the registrations, the keys,
+the time and the tokens used before; `web/access/clients.py` reads the HTTP header and calls
+`Verifier`.
 """

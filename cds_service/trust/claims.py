@@ -39,7 +39,7 @@ class Claims(Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class TokenLimits:
     """What time allows: `longest` from now to the end of a token."""
 
     longest: timedelta = timedelta(minutes=5)
@@ -65,7 +65,7 @@ def request_target(url: str) -> RequestTarget:
 
 
 def claim_faults(
-    claims: Claims, client: Client, target: RequestTarget, now: datetime, limits: Limits
+    claims: Claims, client: Client, target: RequestTarget, now: datetime, limits: TokenLimits
 ) -> Iterator[tuple[Reason, str]]:
     """Everything that keeps these claims from being accepted, in words for the administrator."""
     yield from _audience(claims.aud, client, target)
@@ -85,7 +85,7 @@ def _audience(
         yield "audience", f"aud must hold {wanted}, and holds {_listed(named)}"
 
 
-def _times(claims: Claims, now: float, limits: Limits) -> Iterator[tuple[Reason, str]]:
+def _times(claims: Claims, now: float, limits: TokenLimits) -> Iterator[tuple[Reason, str]]:
     skew = limits.skew.total_seconds()
     longest = limits.longest.total_seconds()
     ends, issued, begins = claims.exp, claims.iat, claims.nbf

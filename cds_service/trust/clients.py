@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is registered about a CDS Client."""
+"""A CDS Client as it is registered, and all of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,8 +56,8 @@ class Registrations:
     by_issuer: Mapping[str, Client] = field(init=False)
 
     def __post_init__(self) -> None:
-        found = {client.issuer: client for client in self.clients}
-        object.__setattr__(self, "by_issuer", found)
+        by_issuer = {client.issuer: client for client in self.clients}
+        object.__setattr__(self, "by_issuer", by_issuer)
 
     @cached_property
     def origins(self) -> frozenset[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Key sets over the network: from where the registrations say, and never more than a little."""
+"""Fetch a key set from a registered URL, within bounds of size and time."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,26 +13,29 @@ MOST_SECONDS: Final = 5.0
 
 
 class FetchError(Exception):
-    """A key set could not be had; says why, for the administrator."""
+    """A key set could not be fetched; the text says why, for the administrator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """A document and what was said about keeping it."""
+class JwksResponse:
+    """The body of a response, and its Cache-Control header (empty if it has none)."""
 
     body: bytes
     cache_control: str
 
 
 class Fetch(Protocol):
-    """How a document is had: `fetch`, or something else in a test."""
+    """How a key set is fetched: `fetch`, or a stand-in in a test."""
 
-    def __call__(self, url: str, policy: AddressPolicy) -> Fetched:
-        """The document at the URL; raises `FetchError`."""
+    def __call__(self, url: str, policy: AddressPolicy) -> JwksResponse:
+        """The response with status 200; raises `FetchError`."""
 
 
-def fetch(url: str, policy: AddressPolicy) -> Fetched:
-    """The document at the URL; raises `FetchError`."""
+def fetch(url: str, policy: AddressPolicy) -> JwksResponse:
+    """The response with status 200; raises `FetchError` for any other, and for none in time.
+
+    Redirects are not followed. The address is vetted by `policy` before a connection is made.
+    """
     from cds_service.outgoing.transport import (
         HttpRequest,
         Transport,
@@ -47,4 +50,4 @@ def fetch(url: str, policy: AddressPolicy) -> Fetched:
         raise FetchError(str(error)) from None
     if answer.status != HTTPStatus.OK:  # a redirect as well: it is not followed
         raise FetchError(f"the answer was {answer.status}, not 200")
-    return Fetched(body=answer.body, cache_control=answer.headers.get("Cache-Control", ""))
+    return JwksResponse(body=answer.body, cache_control=answer.headers.get("Cache-Control", ""))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keys behind a URL, kept as long as they may be and fetched again when a new one turns up.
+"""Key sets by URL: cached within bounds, and fetched again when a token names an unknown key.
 
-A key that is not in a set that is still fresh causes one fetch a minute at most, whoever asks: a
-client can change its keys at any time, and a stranger cannot make the service call out at will.
+An unknown key causes at most one fetch per minute and URL. So a client can change its keys at any
+time, and no flood of forged tokens makes the service send requests at will.
 """
 
 import re
@@ -29,12 +29,12 @@ _NOT_KEPT = re.compile(r"(?:^|,)\s*(?:no-store|no-cache)\s*(?:,|=|$)", re.IGNORE
 
 
 class KeysUnavailable(Exception):
-    """There are no keys, and none can be had at present; says why, for the administrator."""
+    """No keys are cached and none could be fetched; the text says why, for the administrator."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """A set as it was fetched, or the want of it."""
+class _State:
+    """The result of the last fetch, successful or not."""
 
     by_kid: Mapping[str, tuple[Key, ...]] = field(default_factory=dict)
     fresh_until: datetime | None = None
@@ -43,80 +43,84 @@ class _Known:
 
 
 @dataclass(slots=True)
-class _Place:
-    """What is known of one URL; `lock` is held by whoever fetches."""
+class _Slot:
+    """The cached set of one URL; a thread holds `lock` while it fetches."""
 
-    known: _Known = field(default_factory=_Known)
+    state: _State = field(default_factory=_State)
     lock: Lock = field(default_factory=Lock)
 
 
 class KeySets:
-    """Every key set that is fetched; for all threads of a process."""
+    """Every key set that is fetched, for all threads of a process."""
 
     def __init__(self, *, development: bool = False, fetch: Fetch = fetch) -> None:
         self._development = development
         self._fetch = fetch
-        self._places: dict[tuple[str, bool], _Place] = {}
+        self._slots: dict[tuple[str, bool], _Slot] = {}
         self._lock = Lock()
 
     def find(self, url: str, kid: str, now: datetime, *, private: bool) -> tuple[Key, ...]:
-        """The keys of this name in the set at the URL, which the caller found to be allowed.
+        """The keys named `kid` in the set at the URL, which must be a registered one.
 
-        Raises `KeysUnavailable`.
+        Empty if the set has none of this name; raises `KeysUnavailable` if there is no set.
         """
         with self._lock:
-            place = self._places.setdefault((url, private), _Place())
-        known = place.known
-        if kid in known.by_kid and _is_fresh(known, now):
-            return known.by_kid[kid]
-        if _may_try(known, now):
-            known = self._renewed(place, url, now, private=private)
-        if not _is_usable(known, now):
-            raise KeysUnavailable(known.why or "the keys were not fetched yet")
-        return known.by_kid.get(kid, ())
+            slot = self._slots.setdefault((url, private), _Slot())
+        state = slot.state
+        if kid in state.by_kid and _is_fresh(state, now):
+            return state.by_kid[kid]
+        if _may_try(state, now):
+            state = self._renewed(slot, url, now, private=private)
+        if not _is_usable(state, now):
+            raise KeysUnavailable(state.why or "the keys were not fetched yet")
+        return state.by_kid.get(kid, ())
 
-    def _renewed(self, place: _Place, url: str, now: datetime, *, private: bool) -> _Known:
-        """The set after one fetch by one thread; the others wait and see what it brought."""
-        before = place.known
-        # Who still has keys that count does not wait for those of another.
-        if not place.lock.acquire(blocking=not _is_usable(before, now)):
-            return place.known
+    def _renewed(self, slot: _Slot, url: str, now: datetime, *, private: bool) -> _State:
+        """The state after one thread has fetched the set; the others wait for its result."""
+        before = slot.state
+        # A thread that still has usable keys does not wait.
+        if not slot.lock.acquire(blocking=not _is_usable(before, now)):
+            return slot.state
         try:
-            if place.known is before:
+            if slot.state is before:
                 policy = AddressPolicy(private=private, loopback=self._development)
-                place.known = self._fetched(before, url, policy, now)
-            return place.known
+                slot.state = self._fetched(before, url, policy, now)
+            return slot.state
         finally:
-            place.lock.release()
+            slot.lock.release()
 
-    def _fetched(self, before: _Known, url: str, policy: AddressPolicy, now: datetime) -> _Known:
+    def _fetched(self, before: _State, url: str, policy: AddressPolicy, now: datetime) -> _State:
         try:
-            found = self._fetch(url, policy)
-            keys = read_key_set(found.body)
+            document = self._fetch(url, policy)
+            keys = read_key_set(document.body)
         except (FetchError, UnusableKey) as error:
-            return _Known(before.by_kid, before.fresh_until, now + AFTER_FAILURE, str(error))
+            return _State(before.by_kid, before.fresh_until, now + AFTER_FAILURE, str(error))
         by_kid: dict[str, tuple[Key, ...]] = {}
         for key in keys:
             by_kid[key.kid] = (*by_kid.get(key.kid, ()), key)
-        return _Known(by_kid, now + life_of(found.cache_control), now + BETWEEN_REFRESHES)
+        return _State(by_kid, now + life_of(document.cache_control), now + BETWEEN_REFRESHES)
 
 
 def life_of(cache_control: str) -> timedelta:
-    """How long a key set is fresh by its header, within the bounds above."""
+    """How long a key set is fresh by its Cache-Control header, within the bounds above.
+
+    >>> life_of("public, max-age=300")
+    datetime.timedelta(seconds=300)
+    """
     if _NOT_KEPT.search(cache_control):
         return LEAST_LIFE
-    found = _MAX_AGE.search(cache_control)
-    said = timedelta(seconds=int(found[1])) if found else USUAL_LIFE
-    return min(max(said, LEAST_LIFE), LONGEST_LIFE)
+    match = _MAX_AGE.search(cache_control)
+    life = timedelta(seconds=int(match[1])) if match else USUAL_LIFE
+    return min(max(life, LEAST_LIFE), LONGEST_LIFE)
 
 
-def _is_fresh(known: _Known, now: datetime) -> bool:
-    return known.fresh_until is not None and now < known.fresh_until
+def _is_fresh(state: _State, now: datetime) -> bool:
+    return state.fresh_until is not None and now < state.fresh_until
 
 
-def _is_usable(known: _Known, now: datetime) -> bool:
-    return known.fresh_until is not None and now < known.fresh_until + AFTER_LIFE
+def _is_usable(state: _State, now: datetime) -> bool:
+    return state.fresh_until is not None and now < state.fresh_until + AFTER_LIFE
 
 
-def _may_try(known: _Known, now: datetime) -> bool:
-    return known.next_try is None or now >= known.next_try
+def _may_try(state: _State, now: datetime) -> bool:
+    return state.next_try is None or now >= state.next_try

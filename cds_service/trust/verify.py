@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias
 
 from msgspec import ValidationError, convert
 
-from cds_service.trust.claims import Claims, Limits, Reason, RequestTarget, claim_faults
+from cds_service.trust.claims import Claims, Reason, RequestTarget, TokenLimits, claim_faults
 from cds_service.trust.clients import Client, Registrations
 from cds_service.trust.jwk import FITS, Key, read_key
 from cds_service.trust.keysets import KeysUnavailable
@@ -67,7 +67,7 @@ class Verifier:
 
     keys: FindKeys
     replay: ReplayStore | None
-    limits: Limits
+    limits: TokenLimits
 
     def verify(
         self, text: str, target: RequestTarget, registered: Registrations, now: datetime

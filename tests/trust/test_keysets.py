@@ -17,7 +17,7 @@ from cds_service.outgoing import address_policy as reaching
 from cds_service.outgoing import transport
 from cds_service.outgoing.address_policy import AddressPolicy, url_problem
 from cds_service.trust import fetch as fetching
-from cds_service.trust.fetch import MOST_BYTES, Fetched, FetchError, fetch
+from cds_service.trust.fetch import MOST_BYTES, FetchError, JwksResponse, fetch
 from cds_service.trust.jwk import UnusableKey, read_key, read_key_set
 from cds_service.trust.keysets import KeySets, KeysUnavailable, life_of
 from tests.trust.signing import Signer, Site, es384, refused, registration, rs384, site
@@ -357,10 +357,10 @@ def test_ch_jwt_013_keys_are_kept_as_long_as_was_said_within_bounds(
 def test_many_threads_fetch_once() -> None:
     asked: list[str] = []
 
-    def slow(url: str, policy: AddressPolicy) -> Fetched:
+    def slow(url: str, policy: AddressPolicy) -> JwksResponse:
         asked.append(url)
         sleep(0.1)  # so that the others come meanwhile; whoever comes later finds the keys
-        return Fetched(body=key_set(es384().jwk), cache_control="")
+        return JwksResponse(body=key_set(es384().jwk), cache_control="")
 
     sets = KeySets(fetch=slow)
     with ThreadPoolExecutor(16) as pool:
@@ -375,12 +375,12 @@ def test_many_threads_fetch_once() -> None:
 def test_who_has_keys_does_not_wait_for_a_new_set() -> None:
     begun, go, calls = Event(), Event(), list[str]()
 
-    def slow_the_second_time(url: str, policy: AddressPolicy) -> Fetched:
+    def slow_the_second_time(url: str, policy: AddressPolicy) -> JwksResponse:
         calls.append(url)
         if len(calls) > 1:
             begun.set()
             wait_for(go)
-        return Fetched(body=key_set(es384().jwk), cache_control="max-age=60")
+        return JwksResponse(body=key_set(es384().jwk), cache_control="max-age=60")
 
     sets = KeySets(fetch=slow_the_second_time)
     sets.find("https://k", "key-ec", NOW, private=False)
@@ -396,7 +396,7 @@ def test_who_has_keys_does_not_wait_for_a_new_set() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"x", b"[]", b"{}", b'{"keys": {}}', b"[" * 100_000])
 def test_what_is_no_key_set_gives_no_keys(body: bytes) -> None:
-    sets = KeySets(fetch=lambda *_: Fetched(body=body, cache_control=""))
+    sets = KeySets(fetch=lambda *_: JwksResponse(body=body, cache_control=""))
 
     with pytest.raises(KeysUnavailable):
         sets.find("https://k", "key-ec", NOW, private=False)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who calls, over HTTP: the Authorization header -> a registered client, or a bare 401.
+"""Authentication of HTTP requests: the Authorization header -> a registered client, or a bare 401.
 
-It is looked at before anything of the body is taken in. What is wrong with a token is counted and
-logged under a name of ours; the caller gets the same answer whatever it was.
+The header is verified before the body is read. Why a token is refused is counted and logged as a
+`Reason`; every refused caller gets the same response.
 """
 
 import re
@@ -18,7 +18,7 @@ from cds_service.hooks.request import HookRequest
 from cds_service.log import log_clients
 from cds_service.metrics import Metrics
 from cds_service.settings import OutputProfile, Settings
-from cds_service.trust.claims import Limits, request_target
+from cds_service.trust.claims import TokenLimits, request_target
 from cds_service.trust.clients import Client, Registrations
 from cds_service.trust.keysets import KeySets
 from cds_service.trust.registry import Registry
@@ -31,12 +31,12 @@ _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]+)", re.IGNORECASE)
 _NOBODY = "none"
 
 VERDICT = "cds_service.verdict"
-"""In the environ: what `Gate.look` said or raised, if somebody has asked it about the request."""
+"""Key in the environ: the verdict of `Gate.verify`, or the exception it raised, once it ran."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """Lets the calls of registered clients in."""
+    """Admits requests of registered clients."""
 
     registry: Registry
     verifier: Verifier
@@ -45,10 +45,10 @@ class Gate:
     open_discovery: bool
     metrics: Metrics
 
-    def look(self, request: Request) -> Accepted | Fault | None:
-        """What is to be said of the token of a request; `None` if it needs none.
+    def verify(self, request: Request) -> Accepted | Fault | None:
+        """The verdict on the token of a request; `None` if the request needs none.
 
-        A token is good for one look. Raises what the replay store raises.
+        Verifying uses the token up. Raises what the replay store raises.
         """
         if not self._is_guarded(request):
             return None
@@ -60,11 +60,11 @@ class Gate:
         return self.verifier.verify(match[1], target, self.registry.current(), self.clock())
 
     def admit(self, request: Request) -> None:
-        """Note in `g.client` whose call this is; raises `Unauthenticated`."""
+        """Set `g.client` to the client that sent the request; raises `Unauthenticated`."""
         known = request.environ.get(VERDICT)
         if isinstance(known, Exception):
             raise known
-        verdict = known if isinstance(known, Accepted | Fault) else self.look(request)
+        verdict = known if isinstance(known, Accepted | Fault) else self.verify(request)
         if verdict is None:
             return
         client = verdict.client
@@ -76,7 +76,7 @@ class Gate:
         g.client = client
 
     def _is_guarded(self, request: Request) -> bool:
-        """Whether a token is needed: always, but for what knows nothing of patients.
+        """Whether a token is needed: for everything but pages without patient data.
 
         A preflight never carries one (Fetch standard, "CORS-preflight fetch"), and an address that
         does not exist has nothing to guard.
@@ -89,7 +89,7 @@ class Gate:
 
 
 PUBLIC = frozenset({"catalogue", "feedback_page", "pages", "sandbox"})
-"""Blueprints for everyone who reaches them: no page shows what the service knows of a patient.
+"""Blueprints that need no token: none of their pages shows data the service has of a patient.
 
 The sandbox shows what is put into it, and what open FHIR servers show to everyone.
 """
@@ -98,7 +98,7 @@ The sandbox shows what is put into it, and what open FHIR servers show to everyo
 def make_gate(
     settings: Settings, clock: Clock, metrics: Metrics, replay: ReplayStore
 ) -> Gate | None:
-    """The gate to the service, or `None` in open mode.
+    """The gate of the service, or `None` in open mode.
 
     Raises `SettingsError` with every problem of the file of clients.
     """
@@ -107,7 +107,7 @@ def make_gate(
     if settings.public_url is None:
         raise SettingsError(["CDS_PUBLIC_URL: clients sign for the address that they call; set it"])
 
-    def on_reload(current: Registrations, problems: int) -> None:
+    def report(current: Registrations, problems: int) -> None:
         log_clients(clients=len(current.clients), problems=problems)
         metrics.clients.set(len(current.clients))
         metrics.clients_current.set(0 if problems else 1)
@@ -115,11 +115,11 @@ def make_gate(
     development = settings.profile == "development"
     longest = timedelta(seconds=settings.token_max_seconds)
     return Gate(
-        registry=Registry(settings.clients, development=development, on_reload=on_reload),
+        registry=Registry(settings.clients, development=development, on_reload=report),
         verifier=Verifier(
             keys=KeySets(development=development),
             replay=replay,
-            limits=Limits(longest=longest, development=development),
+            limits=TokenLimits(longest=longest, development=development),
         ),
         clock=clock,
         base_url=settings.public_url.rstrip("/"),
@@ -129,7 +129,7 @@ def make_gate(
 
 
 def issuer_of_caller() -> str:
-    """The issuer of the client whose call this is; empty in open mode."""
+    """The issuer of the calling client; empty in open mode."""
     client: Client | None = g.get("client")
     return "" if client is None else client.issuer
 

@@ -49,7 +49,7 @@ class Door:
         if self._gate is None:
             return why_refused(request) is not None
         try:
-            verdict = self._gate.look(request)
+            verdict = self._gate.verify(request)
         except Exception as error:  # noqa: BLE001 - it is raised again where it is answered
             environ[VERDICT] = error
             return True
