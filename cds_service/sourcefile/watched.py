@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file that is read again when it changes; while it is wrong, the last good value stays in force.
+"""A file that is read again when it changes; while a new version is invalid the old one counts.
 
-The file system is asked at each use whether it changed, which costs microseconds; so nothing
-has to be started again.
+Each use checks the file's metadata, which takes microseconds, so that the service needs no restart
+after a change.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _Stamp: TypeAlias = tuple[int, ...] | None
 
 
 class WatchedFile(Generic[T]):
-    """The value read from a file. `is_current` is false while the newest file was refused."""
+    """The value read from a file. `is_current` is false while its newest version is invalid."""
 
     def __init__(
         self,
@@ -27,8 +27,8 @@ class WatchedFile(Generic[T]):
     ) -> None:
         """Read the file; raises what `read` raises, a `SettingsError` with every problem in it.
 
-        `on_reload` is called with the value in force and the number of problems, now and each time
-        that the file was read again.
+        `on_reload` is called with the value that counts and the number of problems: now, and after
+        each further reading of the file.
         """
         self._path = path
         self._read = read
@@ -40,7 +40,7 @@ class WatchedFile(Generic[T]):
         self._notify(0)
 
     def current(self) -> T:
-        """The value in force; reads the file again if it has changed."""
+        """The value that counts now; reads the file again if it has changed."""
         if _stamp(self._path) != self._stamp and self._lock.acquire(blocking=False):
             try:
                 self._read_again()
@@ -49,7 +49,9 @@ class WatchedFile(Generic[T]):
         return self._current
 
     def _read_again(self) -> None:
-        stamp = _stamp(self._path)  # before the reading: what changes meanwhile is seen next time
+        stamp = _stamp(
+            self._path
+        )  # taken before reading, so that a change meanwhile is seen next time
         problems = 0
         try:
             self._current = self._read(self._path)
@@ -65,9 +67,9 @@ class WatchedFile(Generic[T]):
 
 
 def _stamp(path: Path) -> _Stamp:
-    """What changes when a file is written again."""
+    """Metadata that changes when a file is written again; `None` if there is no file."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
+    return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)

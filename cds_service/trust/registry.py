@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The registrations in force: a client can be added or shut out without a restart."""
+"""The registrations that count now: clients can be added and removed without a restart."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,11 +8,11 @@ from pathlib import Path
 from cds_service.sourcefile.schema import settings_value
 from cds_service.sourcefile.watched import WatchedFile
 from cds_service.trust.clients import Registrations
-from cds_service.trust.read_clients import read_registrations
+from cds_service.trust.clients_file import read_registrations
 
 
 class Registry(WatchedFile[Registrations]):
-    """The clients of a file."""
+    """The registered clients, read again when their file changes."""
 
     def __init__(
         self,

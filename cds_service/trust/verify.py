@@ -15,9 +15,9 @@ from msgspec import ValidationError, convert
 
 from cds_service.trust.claims import Claims, Reason, RequestTarget, TokenLimits, claim_faults
 from cds_service.trust.clients import Client, Registrations
+from cds_service.trust.compromised_keys import COMPROMISED_THUMBPRINTS
 from cds_service.trust.jwk import FITS, Key, read_key
 from cds_service.trust.keysets import KeysUnavailable
-from cds_service.trust.known import KNOWN_TO_ALL
 from cds_service.trust.replay import ReplayStore
 from cds_service.trust.tokens import MalformedToken, Token, parse_jws
 
@@ -104,7 +104,7 @@ class Verifier:
         (key,) = named
         if not key.fits(algorithm):
             raise _Refused("key-unfit", f"the key '{kid}' is none for {algorithm}")
-        if key.thumbprint in KNOWN_TO_ALL and not self.limits.development:
+        if key.thumbprint in COMPROMISED_THUMBPRINTS and not self.limits.development:
             raise _Refused("key-unfit", f"anyone can sign with the key '{kid}': it was published")
         return key
 

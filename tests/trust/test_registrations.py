@@ -12,7 +12,7 @@ import structlog
 
 from cds_service.errors import SettingsError
 from cds_service.log import configure_log
-from cds_service.trust.read_clients import CODES, read_registrations
+from cds_service.trust.clients_file import CODES, read_registrations
 from cds_service.trust.registry import Registry
 from tests.house.source import ROOT
 from tests.trust.signing import es384, registration, rs384, site, write_clients

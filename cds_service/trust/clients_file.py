@@ -25,8 +25,8 @@ from cds_service.trust.clients import (
     Client,
     Registrations,
 )
+from cds_service.trust.compromised_keys import COMPROMISED_THUMBPRINTS, is_sandbox
 from cds_service.trust.jwk import FITS, Key, UnusableKey, read_key
-from cds_service.trust.known import KNOWN_TO_ALL, is_sandbox
 
 # Codes of this file, after those of knowledge files (K...).
 CODES = {
@@ -35,7 +35,7 @@ CODES = {
     "R103": "a key cannot be used",
     "R104": "an algorithm is not known or not allowed",
     "R105": "a URL cannot be used",
-    "R106": "the client is one that anybody can pretend to be",
+    "R106": "the client signs with keys that are published",
 }
 
 # RFC 6454, section 6.2, as browsers send it: nothing after the port, and no default port.
@@ -54,7 +54,7 @@ class KeyShape(Shape, extra="allow"):
 
 
 class ClientShape(Shape):
-    """One client. The id is written to the log, so it has the form of the names there."""
+    """One client. Its id goes to the log, so it has the form of names there."""
 
     id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,47}$")]
     issuer: Text
@@ -81,13 +81,13 @@ class ClientsShape(Shape):
 def read_registrations(
     path: Path, *, development: bool
 ) -> tuple[Registrations | None, list[Problem]]:
-    """The clients of the file, or `None` with every problem in it."""
+    """The clients of the file, or `None`, and every problem in it."""
     read, problems = read_shape_file(path, ClientsShape)
     if read is None:
         return None, problems
     shape, document = read
     reader = _Reader(document, development=development)
-    clients = [reader.client(one, ("clients", n)) for n, one in enumerate(shape.clients)]
+    clients = [reader.client(client, ("clients", n)) for n, client in enumerate(shape.clients)]
     problems += [*reader.problems, *_twice(shape, document)]
     return (None if problems else Registrations(clients=tuple(clients))), problems
 
@@ -108,7 +108,7 @@ class _Reader:
         self._servers(shape.fhir_servers, (*at, "fhir servers"))
         self._origins(shape.origins, (*at, "origins"))
         if is_sandbox(shape.issuer) and not self.development:
-            self._everybodys((*at, "issuer"))
+            self._compromised((*at, "issuer"))
         if re.search(r"\d{4}", shape.id):  # the log drops what could be a number of a patient
             self._problem("K106", (*at, "id"), "an id has no four digits in a row")
         return Client(
@@ -143,10 +143,10 @@ class _Reader:
         if shape.jwks_url is not None:
             places.append((shape.jwks_url, (*at, "jwks url")))
         for url, where in places:
-            if said := url_problem(url, policy):
-                self._problem("R105", where, f"keys cannot be fetched from here: {said}")
+            if reason := url_problem(url, policy):
+                self._problem("R105", where, f"keys cannot be fetched from here: {reason}")
             elif is_sandbox(url) and not self.development:
-                self._everybodys(where)
+                self._compromised(where)
 
     def _algorithms(self, names: list[str], at: Where) -> None:
         for n, name in enumerate(names):
@@ -163,29 +163,29 @@ class _Reader:
 
     def _origins(self, origins: list[str], at: Where) -> None:
         for n, origin in enumerate(origins):
-            if said := why_no_origin(origin, development=self.development):
-                self._problem("R105", (*at, n), said)
+            if message := why_no_origin(origin, development=self.development):
+                self._problem("R105", (*at, n), message)
 
     def _keys(self, shape: ClientShape, at: Where) -> Iterator[Key]:
         seen: set[str] = set()
-        for n, one in enumerate(shape.keys):
+        for n, key_shape in enumerate(shape.keys):
             where = (*at, n)
             try:
-                key = read_key(one.model_extra or {})
+                key = read_key(key_shape.model_extra or {})
             except UnusableKey as error:
                 self._problem("R103", where, f"this key cannot be used: {error}")
                 continue
             if key.kid in seen:
                 self._problem("R103", where, "two keys of the client have the same kid")
-            if key.thumbprint in KNOWN_TO_ALL and not self.development:
-                self._everybodys(where)
+            if key.thumbprint in COMPROMISED_THUMBPRINTS and not self.development:
+                self._compromised(where)
             if not any(key.fits(name) for name in shape.algorithms):
                 remedy = "list an algorithm of this key, or leave the key out"
                 self._problem("R103", where, "the key is for none of the algorithms", remedy)
             seen.add(key.kid)
             yield key
 
-    def _everybodys(self, where: Where) -> None:
+    def _compromised(self, where: Where) -> None:
         message = "the keys of the public CDS Hooks Sandbox are published, so anyone can use them"
         self._problem("R106", where, message, "only CDS_PROFILE=development takes them")
 
@@ -207,11 +207,11 @@ def why_no_origin(origin: str, *, development: bool) -> str | None:
 
 
 def _twice(shape: ClientsShape, document: Document) -> Iterator[Problem]:
-    """Ids and issuers that stand twice: a token names its client by the issuer alone."""
+    """Repeated ids and issuers: a token names its client by the issuer alone."""
     for name in ("id", "issuer"):
         seen: dict[str, Mark] = {}
-        for n, one in enumerate(shape.clients):
-            value = getattr(one, name)
+        for n, client in enumerate(shape.clients):
+            value = getattr(client, name)
             mark = document.mark(("clients", n, name))
             if value in seen:
                 message = f"this {name} is also that of the client in line {seen[value].line}"
