@@ -12,9 +12,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from flask.testing import FlaskClient
-from jwt.algorithms import Algorithm, ECAlgorithm, RSAAlgorithm, get_default_algorithms
+from jwt.algorithms import Algorithm, get_default_algorithms
 from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
@@ -43,8 +43,8 @@ class Signer:
     @property
     def jwk(self) -> Json:
         """The public key."""
-        kind = RSAAlgorithm if isinstance(self.private, rsa.RSAPrivateKey) else ECAlgorithm
-        public: Json = kind.to_jwk(self.private.public_key(), as_dict=True)
+        method: Algorithm = get_default_algorithms()[self.algorithm]
+        public: Json = method.to_jwk(self.private.public_key(), as_dict=True)
         public.pop("key_ops", None)
         return {**public, "kid": self.kid, "use": "sig"}
 
@@ -62,6 +62,16 @@ def es384(kid: str = "key-ec") -> Signer:
 @cache
 def rs384(kid: str = "key-rsa", bits: int = 2048) -> Signer:
     return Signer(kid, "RS384", rsa.generate_private_key(65537, bits))
+
+
+def private_key_for(algorithm: str) -> Any:
+    """A new private key of the type and curve of the algorithm."""
+    if algorithm == "EdDSA":
+        return ed25519.Ed25519PrivateKey.generate()
+    curves = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521R1()}
+    if algorithm in curves:
+        return ec.generate_private_key(curves[algorithm])
+    return rsa.generate_private_key(65537, 2048)
 
 
 def seconds(offset: float = 0, now: datetime = NOW) -> int | float:

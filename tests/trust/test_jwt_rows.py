@@ -16,6 +16,7 @@ from fhir.resources.R4B.operationoutcome import OperationOutcome
 from cds_service.errors import SettingsError
 from cds_service.log import configure_log
 from cds_service.settings import Settings
+from cds_service.trust.jwk import FITS
 from cds_service.web import create_app
 from tests.trust.signing import (
     BASE,
@@ -28,6 +29,7 @@ from tests.trust.signing import (
     encoded,
     es384,
     part,
+    private_key_for,
     refused,
     registration,
     rs384,
@@ -206,6 +208,19 @@ def test_ch_jwt_005_other_algorithms_only_where_they_are_listed(
     refused(place, signer.token(), "algorithm")
     assert lists.call(signer.token()).status_code == 200
     refused(lists, rs384().token(), "algorithm")
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_ch_jwt_005_every_algorithm_verifies_its_own_signatures_alone(
+    tmp_path: Path, name: str
+) -> None:
+    signer, forger = (Signer("key", name, private_key_for(name)) for _ in range(2))
+    place = site(tmp_path, registration(keys=[signer.jwk], algorithms=[name]))
+
+    assert place.call(signer.token()).status_code == 200
+    refused(place, forger.token(), "signature")
+    for other in set(FITS) - {name}:
+        refused(place, signer.token({"alg": other}), "algorithm")
 
 
 # CH-JWT-006
