@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from cds_service.outgoing import address_policy as reaching
 from cds_service.trust.jwk import Key
+from cds_service.trust.tokens import LONGEST
 from tests.trust.signing import (
     ISSUER,
     SERVICE,
@@ -174,6 +175,18 @@ def test_a_member_that_stands_twice_is_refused(place: Site, header: str, claims:
 def test_a_huge_header_is_refused(place: Site) -> None:
     for size in (8_193, 100_000, 2_000_000):
         refused(place, "A" * size, "malformed")
+
+
+def test_a_good_token_that_is_too_long_is_refused(place: Site) -> None:
+    at_most = next(
+        token
+        for size in range(5_000, 6_200)
+        if len(token := es384().token(sub="x" * size)) > LONGEST - 3
+    )
+
+    assert len(at_most) <= LONGEST
+    assert place.call(at_most).status_code == 200
+    refused(place, es384().token(sub="x" * 6_200), "malformed")
 
 
 @pytest.mark.parametrize("segment", [0, 1, 2])
