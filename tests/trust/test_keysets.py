@@ -458,6 +458,16 @@ def test_a_short_rsa_key_is_none() -> None:
         read_key(rs384("short", 1024).jwk)
 
 
+def test_a_signature_counts_for_the_algorithm_that_is_asked_for_alone() -> None:
+    token = replace(rs384(), algorithm="PS384").token()
+    for_all, for_one = read_key(rs384().jwk), read_key({**rs384().jwk, "alg": "RS384"})
+
+    assert for_all.has_signed(token, "PS384")
+    assert not for_all.has_signed(token, "RS384")
+    assert not for_one.has_signed(token, "PS384")
+    assert not for_one.has_signed(token, "RS384")
+
+
 def test_a_key_shows_no_key() -> None:
     key = read_key(es384().jwk)
 
