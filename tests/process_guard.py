@@ -42,9 +42,12 @@ def marker_for(command: Command) -> str | None:
     >>> marker_for(["python", "-m", "cds_service", "serve", "--port", "8000"])
     'server'
     >>> marker_for(["python", "-c", "pass"])
+    >>> marker_for(["python", "-m", "cds_service", "serve", "--help"])
     """
     words = [command] if isinstance(command, str | bytes | os.PathLike) else list(command)
     program, *arguments = [os.fsdecode(word) for word in words]
+    if "--help" in arguments:
+        return None
     return next(
         (WORDS[word] for word in arguments if word in WORDS),
         PROGRAMS.get(Path(program).name),
