@@ -10,8 +10,8 @@ from cds_service.catalogue.rules import program_of
 from cds_service.decide import Outcome, chooser_of
 from cds_service.explainers.question import Question, request_for
 from cds_service.explanation.view import Named, View
-from cds_service.knowledge.model.conditions import markers_of
 from cds_service.knowledge.model.dependencies import inputs_of
+from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import Indicator, Marker, Measure, Pack, Priority
 from cds_service.labs.frames import Frame, MeasureValue
 from cds_service.render.card import Card

@@ -13,8 +13,8 @@ from cds_service.knowledge.model.conditions import (
     Condition,
     Leaf,
     TimesMarker,
-    markers_of,
 )
+from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import Pack, Reason
 
 

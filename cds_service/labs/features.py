@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from cds_service.knowledge.model.conditions import LimitKind, MarkerPart, leaves, parts_of
+from cds_service.knowledge.model.conditions import LimitKind, leaves
 from cds_service.knowledge.model.dependencies import (
     answers_of,
     dependencies_of,
     measures_about,
     parts_of_measure,
 )
+from cds_service.knowledge.model.marker_parts import MarkerPart, parts_of
 from cds_service.knowledge.model.pack import PATIENT, Marker, Measure, Pack, Rule, Scope
 from cds_service.labs.patient_record import ResultStatus
 

@@ -11,16 +11,13 @@ from cds_service.knowledge.model.conditions import (
     Compare,
     Earlier,
     Leaf,
-    MarkerPart,
     NoLimit,
     Number,
     OtherMethod,
-    PartName,
     Present,
     SexIs,
     TimesLimit,
     TimesMarker,
-    parts_of,
 )
 from cds_service.knowledge.model.dependencies import (
     Dependencies,
@@ -28,6 +25,7 @@ from cds_service.knowledge.model.dependencies import (
     dependencies_of,
     fact_closure,
 )
+from cds_service.knowledge.model.marker_parts import MarkerPart, PartName, parts_of
 from tests.knowledge.letters import letters
 
 TWO = Fraction(2)

@@ -14,7 +14,8 @@ from cds_service.amounts import Known
 from cds_service.decide import Program, chooser_of, compile_pack
 from cds_service.hooks.request import read_request
 from cds_service.intake.read_record import read_record
-from cds_service.knowledge.model.conditions import AllOf, AnyOf, Condition, leaves, markers_of
+from cds_service.knowledge.model.conditions import AllOf, AnyOf, Condition, leaves
+from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import PATIENT
 from cds_service.knowledge.reading.build import load_pack
 from cds_service.knowledge.reading.facts_orders_measures import read_fact, read_measure, read_order

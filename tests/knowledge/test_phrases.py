@@ -33,9 +33,9 @@ from cds_service.knowledge.model.conditions import (
     TimesLimit,
     TimesMarker,
     leaves,
-    markers_of,
 )
 from cds_service.knowledge.model.conditions import TestedBefore as Before  # pytest would collect it
+from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.reading.phrases import Phrases
 from cds_service.knowledge.reading.vocabulary import MarkerWords, Vocabulary
 from cds_service.sourcefile.document import Data, Document

@@ -22,9 +22,9 @@ from cds_service.knowledge.model.conditions import (
     SexIs,
     TestedBefore,
     leaves,
-    markers_of,
 )
 from cds_service.knowledge.model.dependencies import conditions_of, fact_closure
+from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.reading.card_texts import check_texts
 from cds_service.knowledge.reading.explainers import check_explainers

@@ -13,13 +13,11 @@ from cds_service.knowledge.model.conditions import (
     Condition,
     FactIs,
     Leaf,
-    MarkerPart,
     MeasureCompare,
-    PartName,
     leaves,
-    parts_of,
 )
 from cds_service.knowledge.model.formulas import Part
+from cds_service.knowledge.model.marker_parts import MarkerPart, PartName, parts_of
 from cds_service.knowledge.model.pack import PATIENT, Measure, Pack, Rule, Source
 
 _AGE = "age"

@@ -29,8 +29,8 @@ from cds_service.knowledge.model.conditions import (
     TestedBefore,
     TimesLimit,
     leaves,
-    markers_of,
 )
+from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import CardText, Pack, Rule
 from cds_service.sourcefile.diagnostics import Mark, Problem, nearest
 from cds_service.sourcefile.document import Document

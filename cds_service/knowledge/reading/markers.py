@@ -17,8 +17,8 @@ from cds_service.knowledge.model.conditions import (
     LimitKind,
     SexIs,
     leaves,
-    markers_of,
 )
+from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import (
     Grade,
     LimitChoice,

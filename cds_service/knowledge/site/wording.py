@@ -8,8 +8,9 @@ or the pack in a part that the rule reads.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cds_service.knowledge.model.conditions import LimitKind, leaves, parts_of
+from cds_service.knowledge.model.conditions import LimitKind, leaves
 from cds_service.knowledge.model.dependencies import dependencies_of, inputs_of, measures_about
+from cds_service.knowledge.model.marker_parts import parts_of
 from cds_service.knowledge.model.pack import Order, Pack, Rule
 from cds_service.knowledge.model.site import SiteChanges, SiteValue
 

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a condition reads of markers: their results, limits, previous and later tests."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from cds_service.knowledge.model.conditions import (
+    Compare,
+    IsExact,
+    Leaf,
+    MeasuredWith,
+    NoLimit,
+    OtherMethod,
+    Present,
+    TestedBefore,
+    TimesLimit,
+    TimesMarker,
+)
+
+PartName: TypeAlias = Literal[
+    "result", "previous", "upper limit", "lower limit", "screening limit", "later"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class MarkerPart:
+    """What is read of a marker in a frame.
+
+    Its `result` (the index or the one paired with it), the test `previous` to the index, a limit
+    of its result, or whether there is a result `later` than the index.
+    """
+
+    marker: str
+    part: PartName
+
+
+def parts_of(leaf: Leaf) -> tuple[MarkerPart, ...]:
+    """What a leaf reads of markers, in the order of its phrase.
+
+    >>> from fractions import Fraction
+    >>> twice = TimesLimit(Fraction(2), "upper limit")
+    >>> [part.part for part in parts_of(Compare(("alpha",), "above", twice))]
+    ['result', 'upper limit']
+    """
+    match leaf:
+        case Compare(markers=markers):
+            own = [MarkerPart(marker, part) for marker in markers for part in _compared(leaf)]
+            other = leaf.bound.marker if isinstance(leaf.bound, TimesMarker) else None
+            return (*own, MarkerPart(other, "result")) if other else tuple(own)
+        case Present(marker=marker, since_index=True):
+            return (MarkerPart(marker, "later"),)
+        case Present(marker=marker) | IsExact(marker=marker) | MeasuredWith(marker=marker):
+            return (MarkerPart(marker, "result"),)
+        case OtherMethod(marker=marker) | TestedBefore(marker=marker):
+            return (MarkerPart(marker, "result"), MarkerPart(marker, "previous"))
+        case NoLimit(marker=marker, limit=limit):
+            return (MarkerPart(marker, "result"), MarkerPart(marker, limit))
+        case _:
+            return ()
+
+
+def markers_of(leaf: Leaf) -> tuple[str, ...]:
+    """The markers whose results a leaf reads, each once."""
+    return tuple(dict.fromkeys(part.marker for part in parts_of(leaf)))
+
+
+def _compared(leaf: Compare) -> Iterator[PartName]:
+    """The parts of each of its own markers that a comparison reads."""
+    yield "result"
+    if leaf.earlier is not None:
+        yield "previous"
+    if isinstance(leaf.bound, TimesLimit):
+        yield leaf.bound.limit
