@@ -26,6 +26,7 @@ from cds_service.intake.patient_input import PatientInput
 from cds_service.intake.read_record import read_record
 from cds_service.intake.times import Times, sent_time
 from cds_service.knowledge.checking.lock import Lock, read_lock
+from cds_service.knowledge.model.messages import ENGLISH
 from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.reading.folder import PackFiles, pack_folders
 from cds_service.knowledge.site.overlay import load_library_at
@@ -116,6 +117,7 @@ def load_knowledge(settings: Settings) -> Knowledge:
         zone=ZoneInfo(settings.site_time_zone),
         names_fallback=settings.names_fallback,
         by_category=settings.lab_category_prefetch,
+        language=settings.language,
     )
     locks = (
         (pack.id, read_lock(at)) for (pack, _), at in zip(library, pack_folders(cards), strict=True)
@@ -133,11 +135,12 @@ def prepare(
     zone: tzinfo,
     names_fallback: bool = True,
     by_category: bool = False,
+    language: str = ENGLISH,
 ) -> Knowledge:
-    """The packs compiled, with the services that they offer."""
+    """The packs compiled, with the services that they offer; cards are in `language`."""
     services: dict[str, dict[str, Served]] = {}
     for pack in packs:
-        program, templates = compile_pack(pack), compile_cards(pack, zone)
+        program, templates = compile_pack(pack), compile_cards(pack, zone, language)
         for service in pack.services:
             prefetch = prefetch_of(rules_of(service, pack), pack, by_category=by_category)
             served = Served(program=program, templates=templates, prefetch=prefetch)
@@ -187,7 +190,7 @@ def answer_hook(
     overridden = memory.overridden(evaluation, call) if memory is not None else ()
     outcome = settle(evaluation, overridden)
     cards = render(served.templates, outcome, call, base_url=options.base_url)
-    cards = in_profile(cards, options.profile)
+    cards = in_profile(cards, options.profile, served.templates.messages)
     if memory is not None:
         memory.keep(cards, outcome, call)
     explained = _is_explained(request, options.explain)

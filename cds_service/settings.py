@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     site_time_zone: Annotated[str, AfterValidator(_zone)] = Field(
         "UTC", description="The IANA time zone of the site, for FHIR dates that name none."
     )
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")] = Field(
+        "en", description="The language of cards; what a pack does not have in it is in English."
+    )
     host: Annotated[str, StringConstraints(min_length=1)] = Field(
         "127.0.0.1", description="The address to listen on."
     )

@@ -319,7 +319,7 @@ def _suggestion(one: KnownSuggestion, pack: Pack) -> Suggestion:
         title=order.title,
         code=order.code.code,
         site_code=f"{order.site_code.code} of {order.site_code.system}" if order.site_code else "",
-        window=Window(one.first_day, one.last_day).window,
+        window=Window(one.first_day, one.last_day, pack.messages_in()).window,
         priority=one.priority,
         recommended=recommended,
         recommended_when=recommended_when,

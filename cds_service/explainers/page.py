@@ -117,7 +117,7 @@ def _page(
         unit=marker.unit,
         units=tuple(dict.fromkeys(marker.units.values())),
         plausible=_plausible(marker),
-        upper_limit=limit_in_words(upper, marker),
+        upper_limit=limit_in_words(upper, marker, pack),
         scale=scale_of(marker, frame, asked=asked),
         grades=tuple(grade_rows(marker.grades, marker, frame, asked=asked)),
         judged=judged,

@@ -131,7 +131,7 @@ def _windows(pack: Pack) -> Iterator[tuple[str, Mapping[str, str]]]:
         yield (
             rule.id,
             {
-                _name(one.order): Window(one.first_day, one.last_day).window
+                _name(one.order): Window(one.first_day, one.last_day, pack.messages_in()).window
                 for one in rule.suggestions
             },
         )

@@ -110,9 +110,9 @@ def judge(knowledge: Knowledge, question: Question, now: datetime) -> tuple[Judg
     frame = chooser.frame(marker.id, with_preliminary=False)
     frames = [*outcome.frames, *([frame] if frame else [])]
     judged = Judged(
-        value=_value(marker, frame) if frame and question.has_value else None,
+        value=_value(marker, frame, pack) if frame and question.has_value else None,
         not_used=_not_used(outcome, marker) if question.has_value and frame is None else "",
-        silent=reason_text(outcome.silent) if outcome.silent else "",
+        silent=reason_text(outcome.silent, pack.messages_in()) if outcome.silent else "",
         others=tuple(_others(question, frames)),
         cards=tuple(_fired(answer, pack)),
         measures=tuple(_measures(frames, question)),
@@ -121,17 +121,17 @@ def judge(knowledge: Knowledge, question: Question, now: datetime) -> tuple[Judg
     return judged, frame
 
 
-def _value(marker: Marker, frame: Frame) -> Value:
-    reading = frame.readings[marker.id]
+def _value(marker: Marker, frame: Frame, pack: Pack) -> Value:
+    reading, messages = frame.readings[marker.id], pack.messages_in()
     band, grade = grade_of(marker.bands, frame), grade_of(marker.grades, frame)
     return Value(
         sent=value_of(reading.result, marker),
-        converted=converted_value(reading.result, marker) or "",
+        converted=converted_value(reading.result, marker, messages) or "",
         band=Named(id=band.grade.id, title=band.grade.title) if band else None,
         band_at_least=band is not None and band.at_least,
         grade=Named(id=grade.grade.id, title=grade.grade.title) if grade else None,
         grade_at_least=grade is not None and grade.at_least,
-        multiple=multiple_of(reading.result.value, reading.upper) or "",
+        multiple=multiple_of(reading.result.value, reading.upper, messages) or "",
         near_boundary=is_doubtful(marker, reading),
     )
 
@@ -139,10 +139,11 @@ def _value(marker: Marker, frame: Frame) -> Value:
 def _not_used(outcome: Outcome, marker: Marker) -> str:
     reasons = (item.reason for item in outcome.record.set_aside if item.marker == marker.id)
     reason = next(reasons, None)
-    return "not used" if reason is None else reason_text(reason)
+    return "not used" if reason is None else reason_text(reason, outcome.pack.messages_in())
 
 
 def _others(question: Question, frames: list[Frame]) -> Iterator[Other]:
+    messages = question.pack.messages_in()
     for name in question.given:
         marker = question.pack.markers.get(name)
         reading = next((one.readings[name] for one in frames if name in one.readings), None)
@@ -152,7 +153,7 @@ def _others(question: Question, frames: list[Frame]) -> Iterator[Other]:
             marker=name,
             title=marker.title,
             sent=value_of(reading.result, marker),
-            multiple=multiple_of(reading.result.value, reading.upper) or "",
+            multiple=multiple_of(reading.result.value, reading.upper, messages) or "",
         )
 
 
@@ -174,7 +175,7 @@ def _card(decision: Decision, card: Card, pack: Pack) -> Fired:
                 id=one.order,
                 title=pack.orders[one.order].title,
                 code=pack.orders[one.order].code.code,
-                window=Window(one.first_day, one.last_day).window,
+                window=Window(one.first_day, one.last_day, pack.messages_in()).window,
                 priority=one.priority,
                 recommended=one.recommended,
                 instruction=pack.orders[one.order].instruction or "",
@@ -197,7 +198,7 @@ def _measures(frames: list[Frame], question: Question) -> Iterator[Computed]:
             called = value.called or ""
             yield Computed(id=name, title=measure.title, value=number, called=called)
         elif value.because and _is_asked(measure, question):
-            because = reason_text(value.because)
+            because = reason_text(value.because, question.pack.messages_in())
             yield Computed(id=name, title=measure.title, because=because)
 
 

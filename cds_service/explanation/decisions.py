@@ -19,6 +19,7 @@ from cds_service.labs.frames import Frame, MeasureValue, Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.labs.reasons import CodedReason
+from cds_service.render.reason_text import incomplete_text
 from cds_service.rules.answer import Decision
 from cds_service.rules.grades import grade_of, is_doubtful
 from cds_service.rules.reasons import DisabledBySite
@@ -44,7 +45,7 @@ def explain(outcome: Outcome) -> Tree:
         facts=[_fact(name, answer) for name, answer in _facts_of(outcome).items()],
         person=_person(outcome),
         setAside=[_set_aside(one) for one in record.set_aside],
-        incomplete=list(record.incomplete),
+        incomplete=[incomplete_text(part, pack.messages_in()) for part in record.incomplete],
     )
 
 
@@ -75,7 +76,9 @@ def _decision(decision: Decision, pack: Pack) -> Tree:
             for one in decision.orders
         ],
         withheld=[{"order": one.order, "because": one.because.code} for one in decision.withheld],
-        siteValues=[value_in_words(one, pack) for one in values_behind(decision, pack)],
+        siteValues=[
+            value_in_words(one, pack, pack.messages_in()) for one in values_behind(decision, pack)
+        ],
     )
 
 

@@ -92,7 +92,7 @@ def _newest(marker: Marker, chooser: Chooser, zone: tzinfo) -> Newest | None:
     frame = chooser.frame(marker.id, with_preliminary=True)
     if frame is None:
         return None
-    reading = frame.readings[marker.id]
+    reading, messages = frame.readings[marker.id], chooser.pack.messages_in()
     result = reading.result
     scale = scale_of(marker, frame, asked=True)
     return Newest(
@@ -101,12 +101,12 @@ def _newest(marker: Marker, chooser: Chooser, zone: tzinfo) -> Newest | None:
         sent=value_of(result, marker),
         at=moment_of(result, zone),
         unit=marker.unit,
-        converted=converted_value(result, marker) or "",
-        multiple=multiple_of(result.value, reading.upper) or "",
+        converted=converted_value(result, marker, messages) or "",
+        multiple=multiple_of(result.value, reading.upper, messages) or "",
         band=_graded(marker, frame, "bands"),
         grade=_graded(marker, frame, "grades"),
         notes=tuple(_notes(result)),
-        upper_limit=limit_in_words(reading.upper, marker),
+        upper_limit=limit_in_words(reading.upper, marker, chooser.pack),
         scale=scale,
         explained=marker.id in chooser.pack.explainers,
     )
@@ -146,8 +146,11 @@ def _point(result: LabResult, marker: Marker, chooser: Chooser, zone: tzinfo) ->
         return None
     beyond = 0 if value.exact is not None else 1 if value.high is None else -1
     limit = limit_of(marker, "upper limit", result, chooser.person)
-    said = f"{limit_amount(limit, marker)}, {limit_source(limit.named)}" if limit else ""
-    converted = converted_value(result, marker)
+    messages = chooser.pack.messages_in()
+    judged_by = (
+        f"{limit_amount(limit, marker)}, {limit_source(limit.named, messages)}" if limit else ""
+    )
+    converted = converted_value(result, marker, messages)
     sent = value_of(result, marker)
     return Point(
         moment=result.time.timestamp(),
@@ -156,6 +159,6 @@ def _point(result: LabResult, marker: Marker, chooser: Chooser, zone: tzinfo) ->
         value=float(drawn),
         towards=0 if value.low is not None and value.high is not None else beyond,
         limit=float(limit.amount) if limit else None,
-        limit_said=said,
+        limit_said=judged_by,
         note="; ".join(_notes(result)),
     )

@@ -13,7 +13,7 @@ from fractions import Fraction
 from cds_service.amounts import Interval, exactly, plain
 from cds_service.explanation.view import View
 from cds_service.knowledge.model.conditions import Compare, Number, TimesLimit, leaves
-from cds_service.knowledge.model.pack import Grade, Marker
+from cds_service.knowledge.model.pack import Grade, Marker, Pack
 from cds_service.labs.frames import Frame, Reading
 from cds_service.labs.limits import Limit as KnownLimit
 from cds_service.labs.limits import limit_of
@@ -127,11 +127,12 @@ def blank_frame(marker: Marker, person: Person = _NOBODY) -> Frame:
     )
 
 
-def limit_in_words(limit: KnownLimit | None, marker: Marker) -> Limit | None:
+def limit_in_words(limit: KnownLimit | None, marker: Marker, pack: Pack) -> Limit | None:
     """The limit as a page says it."""
     if limit is None:
         return None
-    return Limit(amount=limit_amount(limit, marker) or "", named=limit_source(limit.named))
+    source = limit_source(limit.named, pack.messages_in())
+    return Limit(amount=limit_amount(limit, marker) or "", named=source)
 
 
 def scale_of(marker: Marker, frame: Frame, *, asked: bool) -> Scale | None:

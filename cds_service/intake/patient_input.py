@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from cds_service.fhir.bundles import Fetched
 from cds_service.fhir.decode import Unreadable
 from cds_service.fhir.resources import Entry
+from cds_service.labs.patient_record import Incomplete, IncompletePart, Lack
 from cds_service.prefetch_keys import KINDS, Kind
 
-_WORDS: dict[str, str] = {
-    "Patient": "the patient's own data",
+_PARTS: dict[str, IncompletePart] = {
+    "Patient": "patient",
     "Observation": "laboratory results",
     "MedicationRequest": "medicines",
     "MedicationStatement": "medicines",
     "Condition": "conditions",
     "ServiceRequest": "open orders",
 }
+_UNKNOWN_PART: IncompletePart = "some data"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ class PatientInput:
     available: frozenset[Kind]
     drafts: tuple[Entry, ...] = ()
     selections: tuple[str, ...] | None = None
-    incomplete: tuple[str, ...] = ()
+    incomplete: tuple[Incomplete, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
     fhir_server: str | None = None
 
@@ -54,7 +56,7 @@ def input_from_answers(
     """The input that these answers make, each with the kinds that it is an answer about."""
     entries: list[Entry] = []
     available: set[Kind] = set()
-    notes: list[str] = []
+    notes: list[Incomplete] = []
     for answer, kinds in answers:
         entries.extend(answer.entries)
         notes.extend(_notes(kinds, answer))
@@ -79,20 +81,20 @@ def kinds_in(answer: Fetched) -> frozenset[Kind]:
     return frozenset(kind for kind in KINDS if kind in names)
 
 
-def _notes(kinds: Iterable[Kind], answer: Fetched) -> list[str]:
+def _notes(kinds: Iterable[Kind], answer: Fetched) -> list[Incomplete]:
     if answer.state == "failed":
-        lack = "could not be fetched"
+        lack: Lack = "not fetched"
     elif answer.partial:
-        lack = "only a part was sent"
+        lack = "only a part"
     else:
         return []
-    words = sorted({_WORDS[kind] for kind in kinds}) or ["some data"]
-    return [f"{subject}: {lack}" for subject in words]
+    parts = sorted({_PARTS[kind] for kind in kinds}) or [_UNKNOWN_PART]
+    return [Incomplete(part, lack) for part in parts]
 
 
-def _unread_notes(unreadable: Iterable[Unreadable]) -> list[str]:
+def _unread_notes(unreadable: Iterable[Unreadable]) -> list[Incomplete]:
     return [
-        f"{_WORDS[fault.resource_type]}: some could not be read"
+        Incomplete(_PARTS[fault.resource_type], "unreadable")
         for fault in unreadable
-        if fault.resource_type in _WORDS
+        if fault.resource_type in _PARTS
     ]

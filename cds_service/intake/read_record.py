@@ -37,6 +37,7 @@ from cds_service.intake.subjects import Owner, Subjects, find_subjects
 from cds_service.intake.times import Times
 from cds_service.knowledge.model.pack import Pack
 from cds_service.labs.patient_record import (
+    Incomplete,
     LabResult,
     OpenOrder,
     PatientRecord,
@@ -49,8 +50,8 @@ from cds_service.prefetch_keys import Kind
 Charted = MedicationRequest | MedicationStatement | Condition | ServiceRequest
 ChartedT = TypeVar("ChartedT", MedicationRequest, MedicationStatement, Condition, ServiceRequest)
 
-_DRAFTS_ONLY = "open orders: only those being made now were sent"
-_UNNAMED_MEDICINE = "medicines: one has neither code nor name"
+_DRAFTS_ONLY = Incomplete("open orders", "only those being made")
+_UNNAMED_MEDICINE = Incomplete("medicines", "unnamed")
 _OVER = {"entered-in-error", "cancelled", "revoked", "stopped", "completed"}
 
 
@@ -212,7 +213,7 @@ class _Reader:
 
     def incomplete(
         self, medicines: tuple[Recorded, ...] | None, orders: tuple[OpenOrder, ...] | None
-    ) -> tuple[str, ...]:
+    ) -> tuple[Incomplete, ...]:
         """What the card must say was missing."""
         notes = list(self.given.incomplete)
         if any(not (one.codes or one.texts) for one in medicines or ()):

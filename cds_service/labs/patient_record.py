@@ -110,11 +110,27 @@ class Patient:
     deceased: bool = False
 
 
+IncompletePart: TypeAlias = Literal[
+    "laboratory results", "medicines", "conditions", "open orders", "patient", "some data"
+]
+Lack: TypeAlias = Literal[
+    "not fetched", "only a part", "unreadable", "only those being made", "unnamed"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Incomplete:
+    """A part of the data about the patient that did not come whole, and what it lacks."""
+
+    part: IncompletePart
+    lack: Lack
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientRecord:
     """Everything about one patient that a decision may rest on.
 
-    `incomplete` names what was truncated or failed, in words for the card.
+    `incomplete` holds what was truncated or failed.
     """
 
     patient: Patient
@@ -125,4 +141,4 @@ class PatientRecord:
     orders: tuple[OpenOrder, ...] | None = None
     ordering: tuple[Recorded, ...] = ()  # tests being ordered now
     prescribing: tuple[Recorded, ...] = ()  # medicines being ordered now
-    incomplete: tuple[str, ...] = field(default=())
+    incomplete: tuple[Incomplete, ...] = field(default=())

@@ -8,12 +8,15 @@ fills the rest. No request compiles a template or builds a model.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from typing import cast
 from uuid import UUID, uuid5
 
 from cds_service.call_context import CallContext
 from cds_service.decide import Outcome
 from cds_service.knowledge.model.dependencies import sources_of
+from cds_service.knowledge.model.messages import ENGLISH, MessageKey, Messages
 from cds_service.knowledge.model.pack import Pack, Rule
+from cds_service.knowledge.model.translation import titled_in
 from cds_service.render.card import (
     CARD_EXTENSION,
     Action,
@@ -51,6 +54,7 @@ class CardTemplates:
     """The cards of a pack, ready to be filled."""
 
     pack: Pack
+    messages: Messages
     zone: tzinfo
     label: str
     override_reasons: tuple[Coding, ...]
@@ -71,11 +75,16 @@ class _Call:
 def compile_cards(
     pack: Pack,
     zone: tzinfo = UTC,
-    language: str = "en",
+    language: str = ENGLISH,
 ) -> CardTemplates:
-    """The templates of the pack's active rules and orders; dates are shown in `zone`."""
+    """The templates of the pack's active rules and orders; dates are shown in `zone`.
+
+    What the pack does not have in the language is in English.
+    """
+    pack, messages = titled_in(pack, language), pack.messages_in(language)
     return CardTemplates(
         pack=pack,
+        messages=messages,
         zone=zone,
         label=f"{pack.title}, {pack.publisher}",
         override_reasons=tuple(
@@ -86,7 +95,7 @@ def compile_cards(
             rule.id: CardTemplate(
                 rule=rule,
                 texts=compile_texts(rule, pack, zone, language),
-                basis=compile_basis(rule, pack, zone),
+                basis=compile_basis(rule, pack, zone, messages),
                 topic=_topic(rule, pack),
                 links=tuple(_links(rule, pack)),
             )
@@ -127,7 +136,7 @@ def _card(decision: Decision, call: _Call) -> Card:
         uuid=str(uuid),
         summary=summary,
         indicator=decision.indicator,
-        detail=_detail(decision, template, call.outcome),
+        detail=_detail(decision, template, call),
         source=CardSource(
             label=templates.label,
             url=f"{call.base_url}/rules/{rule.id}" if call.base_url else None,
@@ -145,13 +154,15 @@ def _pages(decision: Decision, call: _Call) -> Iterator[CardLink]:
     """The pages of this service on the rule and on what it is about; they hold no patient data."""
     if call.base_url is None:
         return
-    frame, pack = decision.frame, call.templates.pack
+    frame, pack, messages = decision.frame, call.templates.pack, call.templates.messages
     about = frame.set_aside.marker if frame.set_aside is not None else frame.index
     if about in pack.explainers:
         url = f"{call.base_url}/explain/{about}"
-        yield CardLink(label=f"What {pack.markers[about].title} is", url=url, type="absolute")
+        label = messages.text("card.explainer link", marker=pack.markers[about].title)
+        yield CardLink(label=label, url=url, type="absolute")
     url = f"{call.base_url}/rules/{decision.rule.id}"
-    yield CardLink(label=f"Rule: {decision.rule.title}", url=url, type="absolute")
+    label = messages.text("card.rule link", rule=call.templates.rules[decision.rule.id].rule.title)
+    yield CardLink(label=label, url=url, type="absolute")
 
 
 def _card_uuid(decision: Decision, call: _Call) -> UUID:
@@ -162,10 +173,11 @@ def _card_uuid(decision: Decision, call: _Call) -> UUID:
     return uuid5(_NAMESPACE, name)
 
 
-def _detail(decision: Decision, template: CardTemplate, outcome: Outcome) -> str:
-    lines = template.basis.lines(decision, outcome.record)
+def _detail(decision: Decision, template: CardTemplate, call: _Call) -> str:
+    heading = call.templates.messages.text("card.basis heading")
+    lines = template.basis.lines(decision, call.outcome.record)
     listed = "\n".join(f"- {line}" for line in lines)
-    return f"{fill_detail(template.texts, decision)}\n\n**What this rests on**\n\n{listed}"
+    return f"{fill_detail(template.texts, decision)}\n\n**{heading}**\n\n{listed}"
 
 
 def _suggestions(
@@ -181,7 +193,7 @@ def _suggestions(
     )
     for proposal in decision.orders:
         template = call.templates.orders[proposal.order]
-        label = f"{template.order.title} {_how_soon(proposal)}"
+        label = _label(proposal, template, call.templates.messages)
         yield CardSuggestion(
             label=label,
             uuid=str(uuid5(uuid, proposal.order)),
@@ -190,16 +202,21 @@ def _suggestions(
                 # One action each: Epic takes no more (conformance.md, Q-EP-10).
                 Action(
                     type="create",
-                    description=f"Order {label}",
+                    description=call.templates.messages.text("card.order", label=label),
                     resource=template.filled(proposal, filling),
                 ),
             ),
         )
 
 
-def _how_soon(proposal: Proposal) -> str:
-    window = Window(proposal.first_day, proposal.last_day).window
-    return window if proposal.priority == "routine" else f"{window} ({proposal.priority})"
+def _label(proposal: Proposal, template: OrderTemplate, messages: Messages) -> str:
+    """The order with its window and, if it is more than routine, its priority."""
+    order = template.order.title
+    window = Window(proposal.first_day, proposal.last_day, messages).window
+    if proposal.priority == "routine":
+        return messages.text("card.order label", order=order, window=window)
+    priority = messages.text(cast("MessageKey", f"priority.{proposal.priority}"))
+    return messages.text("card.order label urgent", order=order, window=window, priority=priority)
 
 
 def _extension(decision: Decision, pack: Pack) -> Extension:

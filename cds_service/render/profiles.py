@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from cds_service.knowledge.model.messages import Messages
 from cds_service.render.card import Card, CardSuggestion
 from cds_service.settings import OutputProfile
 
@@ -19,25 +20,27 @@ EPIC_CODES = "urn:com.epic.cdshooks.action.code.system."
 
 _CONTENT_TYPE = "com.epic.cdshooks.card.detail.content-type"
 _MARKDOWN = "text/markdown; variant=GitHub"
-_NO_CODE = "Not offered as an order, because this site has no code for it: "
 
 
-def in_profile(cards: tuple[Card, ...], profile: OutputProfile) -> tuple[Card, ...]:
+def in_profile(
+    cards: tuple[Card, ...], profile: OutputProfile, messages: Messages
+) -> tuple[Card, ...]:
     """The cards for a client of this profile."""
-    return cards if profile == "default" else tuple(map(_for_epic, cards))
+    return cards if profile == "default" else tuple(_for_epic(card, messages) for card in cards)
 
 
-def _for_epic(card: Card) -> Card:
+def _for_epic(card: Card, messages: Messages) -> Card:
     """The card with orders that Epic can place; the others are named in the text.
 
     Epic takes every detail of an order from its own record and finds that by the code alone, so a
     suggestion without one of its codes could be accepted and never become an order.
     """
     placed = tuple(map(_by_epic_code, filter(_has_epic_code, card.suggestions)))
-    left = [one.label for one in card.suggestions if not _has_epic_code(one)]
+    unplaced = (one.label for one in card.suggestions if not _has_epic_code(one))
+    lines = [f"- {messages.text('card.no site code', order=label)}" for label in unplaced]
     return replace(
         card,
-        detail="\n".join([card.detail, *(f"- {_NO_CODE}{label}" for label in left)]),
+        detail="\n".join([card.detail, *lines]),
         suggestions=placed,
         selection_behavior="any" if placed else None,
         extension={**(card.extension or {}), _CONTENT_TYPE: _MARKDOWN},

@@ -9,6 +9,7 @@ passes `escape_markdown`.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
+from typing import cast
 
 from cds_service.amounts import rounded
 from cds_service.knowledge.model.conditions import FactIs
@@ -18,12 +19,13 @@ from cds_service.knowledge.model.dependencies import (
     measures_about,
     sources_of,
 )
+from cds_service.knowledge.model.messages import MessageKey, Messages
 from cds_service.knowledge.model.pack import Measure, Pack, Rule
 from cds_service.knowledge.reading.card_texts import escape_markdown as escaped
 from cds_service.knowledge.site.wording import code_in_words, value_in_words
 from cds_service.labs.frames import Frame, MeasureValue, Reading
 from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
-from cds_service.render.reason_text import reason_text
+from cds_service.render.reason_text import incomplete_text, reason_text
 from cds_service.render.values import (
     converted_value,
     date_of,
@@ -40,15 +42,13 @@ from cds_service.rules.grades import is_doubtful
 from cds_service.rules.reasons import ConditionNotMet
 from cds_service.rules.site_values import values_behind
 
-_AGE = "age"
-_JUDGEMENT = "This supports clinical judgement and does not replace it."
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
     """What is the same on every card of a rule."""
 
     pack: Pack
+    messages: Messages
     zone: tzinfo
     markers: tuple[str, ...]
     measures: tuple[Measure, ...]
@@ -65,7 +65,7 @@ class Basis:
             *self._facts(frame),
             *self._not_known(decision, record),
             *self._withheld(decision),
-            *_warnings(decision, record),
+            *self._warnings(decision, record),
             *self._of_the_site(decision),
             *self.last,
         )
@@ -84,35 +84,46 @@ class Basis:
                 yield self._result(name, frame.readings[name])
             elif name in frame.not_used:
                 title = escaped(self.pack.markers[name].title)
-                yield f"**{title}** was not used: {escaped(reason_text(frame.not_used[name]))}"
+                reason = escaped(reason_text(frame.not_used[name], self.messages))
+                yield self.messages.text("result.not used", title=title, reason=reason)
 
     def _result(self, name: str, reading: Reading) -> str:
         marker, result, upper = self.pack.markers[name], reading.result, reading.upper
+        text = self.messages.text
         value = escaped(value_of(result, marker))
-        if converted := converted_value(result, marker):
-            value = f"{value} ({escaped(converted)})"
-        parts = [f"**{escaped(marker.title)} {value}**, {escaped(_when(result, self.zone))}"]
+        if converted := converted_value(result, marker, self.messages):
+            value = text("result.converted", value=value, converted=escaped(converted))
+        when = escaped(self._when(result))
+        parts = [text("result.shown", title=escaped(marker.title), value=value, when=when)]
         if upper is not None:
-            parts.append(_against(reading, limit_amount(upper, marker) or "", upper.named))
+            parts.append(self._against(reading, limit_amount(upper, marker) or "", upper.named))
         elif marker.limits.get("upper limit"):
-            parts.append("no upper limit known")
+            parts.append(text("result.no upper limit"))
         if name in self.names_method:
-            parts.append(f"method: {escaped(result.method or 'not named by its code')}")
+            method = escaped(result.method or text("result.method not named"))
+            parts.append(text("result.method", method=method))
         if result.hemolysed:
-            parts.append("hemolysed sample")
+            parts.append(text("result.hemolysed"))
         if is_doubtful(marker, reading):
-            parts.append("so near a boundary in this unit that its class is in doubt")
+            parts.append(text("result.near boundary"))
         if reading.previous is not None:
-            before = f"{value_of(reading.previous, marker)} on "
-            before += date_of(reading.previous, self.zone)
-            parts.append(f"previous test {escaped(before)}")
+            before = escaped(value_of(reading.previous, marker))
+            date = escaped(date_of(reading.previous, self.zone))
+            parts.append(text("result.previous", value=before, date=date))
         return "; ".join(parts)
 
     def _set_aside(self, item: SetAside) -> str:
-        words = words_of_set_aside(item, self.pack.markers.get(item.marker))
-        when = day_of(item.time, self.zone) if item.time else "date not known"
-        value, reason = escaped(words.value), escaped(reason_text(item.reason))
-        return f"**{escaped(words.title)} {value}**, {escaped(when)}; {reason}"
+        words = words_of_set_aside(item, self.pack.markers.get(item.marker), self.messages)
+        no_date = self.messages.text("result.date not known")
+        when = day_of(item.time, self.zone) if item.time else no_date
+        value = escaped(words.value)
+        return self.messages.text(
+            "result.set aside",
+            title=escaped(words.title),
+            value=value,
+            when=escaped(when),
+            reason=escaped(reason_text(item.reason, self.messages)),
+        )
 
     def _computed(self, frame: Frame) -> Iterator[str]:
         shown: list[str] = []
@@ -120,58 +131,102 @@ class Basis:
             found = frame.measures.get(measure.id)
             if found is None or found.value is None:
                 continue
-            called = f" ({escaped(found.called)})" if found.called else ""
-            value = rounded(found.value, measure.decimals)
-            shown.append(f"{escaped(measure.title)} {escaped(value)}{called}")
+            title, value = escaped(measure.title), escaped(rounded(found.value, measure.decimals))
+            if found.called:
+                name = escaped(found.called)
+                shown.append(
+                    self.messages.text("line.measure called", measure=title, value=value, name=name)
+                )
+            else:
+                shown.append(self.messages.text("line.measure", measure=title, value=value))
         if shown:
-            yield f"Computed: {'; '.join(shown)}"
+            yield self.messages.text("line.computed", measures="; ".join(shown))
 
     def _facts(self, frame: Frame) -> Iterator[str]:
         counted = [
-            f"{escaped(self.pack.facts[name].title)} ({escaped(', '.join(names))})"
+            self.messages.text(
+                "line.fact",
+                fact=escaped(self.pack.facts[name].title),
+                names=escaped(", ".join(names)),
+            )
             for name in self.facts
             if frame.facts[name].known is True and (names := frame.facts[name].names)
         ]
         if counted:
-            yield f"Medicines and conditions that count: {'; '.join(counted)}"
+            yield self.messages.text("line.facts", facts="; ".join(counted))
 
     def _not_known(self, decision: Decision, record: PatientRecord) -> Iterator[str]:
+        age = self.messages.text("line.age")
         names = [
-            self.pack.facts[leaf.fact].title if isinstance(leaf, FactIs) else _AGE
+            self.pack.facts[leaf.fact].title if isinstance(leaf, FactIs) else age
             for leaf in decision.unknown
         ]
-        if record.patient.born is None and _AGE not in names:
-            names.append(_AGE)
+        if record.patient.born is None and age not in names:
+            names.append(age)
         if record.patient.sex is None:
-            names.append("sex")
+            names.append(self.messages.text("line.sex"))
         if names:
-            yield f"Not known: {escaped('; '.join(names))}"
+            yield self.messages.text("line.not known", names=escaped("; ".join(names)))
 
     def _withheld(self, decision: Decision) -> Iterator[str]:
         told = [
-            f"{escaped(self.pack.orders[one.order].title)} ({escaped(reason_text(one.because))})"
+            self.messages.text(
+                "line.order not proposed",
+                order=escaped(self.pack.orders[one.order].title),
+                reason=escaped(reason_text(one.because, self.messages)),
+            )
             for one in decision.withheld
             if not isinstance(one.because, ConditionNotMet)
         ]
         if told:
-            yield f"Not proposed: {'; '.join(told)}"
+            yield self.messages.text("line.not proposed", orders="; ".join(told))
 
     def _of_the_site(self, decision: Decision) -> Iterator[str]:
         for value in values_behind(decision, self.pack):
-            yield f"**{escaped(value_in_words(value, self.pack))}**"
+            yield f"**{escaped(value_in_words(value, self.pack, self.messages))}**"
         for one in decision.orders:
             order = self.pack.orders[one.order]
             if order.site_code is not None:
-                yield escaped(code_in_words(order, self.pack))
+                yield escaped(code_in_words(order, self.pack, self.messages))
+
+    def _when(self, result: LabResult) -> str:
+        when = moment_of(result, self.zone)
+        if result.issued_only:
+            when = self.messages.text("result.issued", when=when)
+        if result.status == "final":
+            return when
+        status = self.messages.text(cast("MessageKey", f"status.{result.status}"))
+        return self.messages.text("result.not final", when=when, status=status)
+
+    def _against(self, reading: Reading, limit: str, named: str) -> str:
+        """The upper limit that a result is judged by, and how many times it the result is."""
+        source = escaped(limit_source(named, self.messages))
+        multiple = multiple_of(reading.result.value, reading.upper, self.messages)
+        if multiple is None:
+            return self.messages.text("result.limit", limit=escaped(limit), source=source)
+        return self.messages.text(
+            "result.multiple of limit",
+            multiple=escaped(multiple),
+            limit=escaped(limit),
+            source=source,
+        )
+
+    def _warnings(self, decision: Decision, record: PatientRecord) -> Iterator[str]:
+        if decision.preliminary:
+            yield self.messages.text("line.preliminary")
+        if record.incomplete:
+            parts = (escaped(incomplete_text(part, self.messages)) for part in record.incomplete)
+            yield self.messages.text("line.incomplete", parts="; ".join(dict.fromkeys(parts)))
 
 
-def compile_basis(rule: Rule, pack: Pack, zone: tzinfo) -> Basis:
+def compile_basis(rule: Rule, pack: Pack, zone: tzinfo, messages: Messages) -> Basis:
     """The parts of the list that a rule always has."""
     reads = dependencies_of(rule, pack)
     measures = measures_about(rule, pack)
     others = (pack.measures[name] for name in reads.measures)
     return Basis(
         pack=pack,
+        messages=messages,
         zone=zone,
         markers=reads.markers,
         measures=tuple({one.id: one for one in (*measures, *others)}.values()),
@@ -179,18 +234,25 @@ def compile_basis(rule: Rule, pack: Pack, zone: tzinfo) -> Basis:
         names_method=frozenset(
             marker.id for marker in pack.markers.values() if any(c.method for c in marker.codes)
         ),
-        last=tuple(_last(rule, pack)),
+        last=tuple(_last(rule, pack, messages)),
     )
 
 
-def _last(rule: Rule, pack: Pack) -> Iterator[str]:
-    named = f"Rule {rule.id} {rule.version}, {pack.title} {pack.version}"
-    yield escaped(named)
+def _last(rule: Rule, pack: Pack, messages: Messages) -> Iterator[str]:
+    yield escaped(
+        messages.text(
+            "card.rule",
+            rule=rule.id,
+            version=rule.version,
+            pack=pack.title,
+            pack_version=pack.version,
+        )
+    )
     sources = sources_of(rule, pack)
     if sources:
         shown = (_linked(source.title, source.url) for source in sources)
-        yield f"Sources: {'; '.join(shown)}"
-    yield _JUDGEMENT
+        yield messages.text("card.sources", sources="; ".join(shown))
+    yield messages.text("card.judgement")
 
 
 def _linked(title: str, url: str | None) -> str:
@@ -199,27 +261,5 @@ def _linked(title: str, url: str | None) -> str:
     return f"[{escaped(title)}]({url.replace('(', '%28').replace(')', '%29')})"
 
 
-def _when(result: LabResult, zone: tzinfo) -> str:
-    when = moment_of(result, zone)
-    if result.issued_only:
-        when += " (when it was issued)"
-    return when if result.status == "final" else f"{when}, {result.status}"
-
-
-def _against(reading: Reading, limit: str, named: str) -> str:
-    source = escaped(limit_source(named))
-    multiple = multiple_of(reading.result.value, reading.upper)
-    times = f"{escaped(multiple)} times " if multiple else ""
-    return f"{times}the upper limit of {escaped(limit)} ({source})"
-
-
 def _is_there(found: MeasureValue | None) -> bool:
     return found is not None and found.value is not None
-
-
-def _warnings(decision: Decision, record: PatientRecord) -> Iterator[str]:
-    if decision.preliminary:
-        yield "**Preliminary:** it rests on a result that is not final, so no order is proposed"
-    if record.incomplete:
-        told = "; ".join(dict.fromkeys(escaped(text) for text in record.incomplete))
-        yield f"**Incomplete data:** {told}"

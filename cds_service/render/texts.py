@@ -13,6 +13,7 @@ from typing import TypeAlias
 from jinja2 import Template
 
 from cds_service.amounts import rounded
+from cds_service.knowledge.model.messages import ENGLISH, Messages
 from cds_service.knowledge.model.pack import CardText, Measure, Pack, Rule
 from cds_service.knowledge.reading.card_texts import (
     SUMMARY_BELOW,
@@ -22,11 +23,11 @@ from cds_service.knowledge.reading.card_texts import (
 )
 from cds_service.labs.frames import Frame
 from cds_service.render.values import (
-    NOT_KNOWN,
     Names,
     ResultWords,
     Window,
     words_of,
+    words_of_nothing,
     words_of_set_aside,
 )
 from cds_service.rules.answer import Decision
@@ -61,15 +62,26 @@ class RuleTexts:
     also: Mapping[str, TextTemplate]
 
 
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What the placeholders of a rule's texts are filled from, besides the decision."""
+
+    rule: Rule
+    pack: Pack
+    zone: tzinfo
+    messages: Messages
+
+
 def compile_texts(rule: Rule, pack: Pack, zone: tzinfo, language: str) -> RuleTexts:
-    """The rule's texts; in another language if there is none in this one."""
-    text: CardText = rule.texts.get(language) or next(iter(rule.texts.values()))
+    """The rule's texts; in English, or in any language, if there is none in this one."""
+    texts = rule.texts
+    text: CardText = texts.get(language) or texts.get(ENGLISH) or next(iter(texts.values()))
+    setting = _Setting(rule, pack, zone, pack.messages_in(language))
     return RuleTexts(
-        summary=_compiled(compile_summary(text.summary), text.summary, rule, pack, zone),
-        detail=_compiled(compile_detail(text.detail), text.detail, rule, pack, zone),
+        summary=_compiled(compile_summary(text.summary), text.summary, setting),
+        detail=_compiled(compile_detail(text.detail), text.detail, setting),
         also={
-            word: _compiled(compile_detail(body), body, rule, pack, zone)
-            for word, body in text.also.items()
+            word: _compiled(compile_detail(body), body, setting) for word, body in text.also.items()
         },
     )
 
@@ -141,65 +153,58 @@ def _cut(text: str) -> str:
     return (" ".join(words).replace(_GLUE, " ") + _MORE)[: SUMMARY_BELOW - 1]
 
 
-def _compiled(
-    template: Template, source: str, rule: Rule, pack: Pack, zone: tzinfo
-) -> TextTemplate:
+def _compiled(template: Template, source: str, setting: _Setting) -> TextTemplate:
     names = {placeholder.path[0] for placeholder in placeholders(source)}
-    return TextTemplate(
-        template, {name.replace("-", "_"): _maker(name, rule, pack, zone) for name in names}
-    )
+    return TextTemplate(template, {name.replace("-", "_"): _maker(name, setting) for name in names})
 
 
-def _maker(name: str, rule: Rule, pack: Pack, zone: tzinfo) -> Maker:
+def _maker(name: str, setting: _Setting) -> Maker:
     """What makes the value of a placeholder; the pack's checks know the same names."""
-    if name == "result" and not rule.about:
-        return lambda decision: _set_aside(decision, pack)
+    pack, messages = setting.pack, setting.messages
+    if name == "result" and not setting.rule.about:
+        return lambda decision: _set_aside(decision, setting)
     if name == "order":
-        return _windows
+        return lambda decision: _windows(decision, messages)
     if name in pack.facts:
-        return lambda decision: Names(decision.frame.facts[name].names)
+        return lambda decision: Names(decision.frame.facts[name].names, messages)
     if name in pack.measures:
-        return lambda decision: measure_words(decision.frame, pack.measures[name])
+        return lambda decision: measure_words(decision.frame, pack.measures[name], messages)
     if name == "trigger":
-        return lambda decision: _result(decision.frame, decision.trigger or "", pack, zone)
-    return lambda decision: _result(decision.frame, name, pack, zone)
+        return lambda decision: _result(decision.frame, decision.trigger or "", setting)
+    return lambda decision: _result(decision.frame, name, setting)
 
 
-def measure_words(frame: Frame, measure: Measure) -> str:
+def measure_words(frame: Frame, measure: Measure, messages: Messages) -> str:
     """The value of a measure in this frame with its decimals, or that it is not known."""
     found = frame.measures.get(measure.id)
     if found is None or found.value is None:
-        return NOT_KNOWN
+        return messages.text("value.not known")
     return rounded(found.value, measure.decimals)
 
 
-def _result(frame: Frame, name: str, pack: Pack, zone: tzinfo) -> ResultWords:
+def _result(frame: Frame, name: str, setting: _Setting) -> ResultWords:
+    markers = setting.pack.markers
     reading = frame.readings.get(name)
     if reading is not None:
-        return words_of(reading, pack.markers[name], zone)
-    title = pack.markers[name].title if name in pack.markers else NOT_KNOWN
-    return ResultWords(
-        title=title, value=NOT_KNOWN, number=NOT_KNOWN, unit=NOT_KNOWN, date=NOT_KNOWN
-    )
+        return words_of(reading, markers[name], setting.zone, setting.messages)
+    return words_of_nothing(markers[name].title if name in markers else None, setting.messages)
 
 
-def _set_aside(decision: Decision, pack: Pack) -> ResultWords:
+def _set_aside(decision: Decision, setting: _Setting) -> ResultWords:
     item = decision.frame.set_aside
     if item is None:
-        return ResultWords(
-            title=NOT_KNOWN, value=NOT_KNOWN, number=NOT_KNOWN, unit=NOT_KNOWN, date=NOT_KNOWN
-        )
-    return words_of_set_aside(item, pack.markers.get(item.marker))
+        return words_of_nothing(None, setting.messages)
+    return words_of_set_aside(item, setting.pack.markers.get(item.marker), setting.messages)
 
 
-def _windows(decision: Decision) -> dict[str, Window]:
+def _windows(decision: Decision, messages: Messages) -> dict[str, Window]:
     """The window of each order: as offered, or as the rule has it if it is withheld."""
     windows = {
-        one.order.replace("-", "_"): Window(one.first_day, one.last_day)
+        one.order.replace("-", "_"): Window(one.first_day, one.last_day, messages)
         for one in decision.rule.suggestions
     }
     windows.update(
-        (one.order.replace("-", "_"), Window(one.first_day, one.last_day))
+        (one.order.replace("-", "_"), Window(one.first_day, one.last_day, messages))
         for one in decision.orders
     )
     return windows

@@ -8,17 +8,17 @@ markup. Times are shown in the time zone of the site.
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, tzinfo
 from fractions import Fraction
 
 from cds_service.amounts import Interval, plain, rounded
+from cds_service.knowledge.model.messages import Messages
 from cds_service.knowledge.model.pack import Marker
 from cds_service.labs.frames import Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient_record import LabResult, Precision, SetAside
 
-NOT_KNOWN = "not known"
 _MULTIPLE_DECIMALS = 2
 _LONGEST_OUTSIDE = 40
 _DAYS_A_WEEK = 7
@@ -41,12 +41,12 @@ class ResultWords:
     number: str
     unit: str
     date: str
-    multiple: str = NOT_KNOWN
-    limit: str = NOT_KNOWN
-    limit_from: str = NOT_KNOWN
-    screening_limit: str = NOT_KNOWN
-    previous: str = NOT_KNOWN
-    previous_date: str = NOT_KNOWN
+    multiple: str
+    limit: str
+    limit_from: str
+    screening_limit: str
+    previous: str
+    previous_date: str
 
     def __str__(self) -> str:
         """Return the value with its unit."""
@@ -58,6 +58,7 @@ class Names:
     """`{{ on_isoniazid.names }}`: the first `most` names and how many more there are."""
 
     every: tuple[str, ...]
+    messages: Messages
     most: int | None = None
 
     @property
@@ -66,12 +67,14 @@ class Names:
         shown = self.every if self.most is None else self.every[: self.most]
         left = len(self.every) - len(shown)
         if not self.every:
-            return NOT_KNOWN
+            return self.messages.text("value.not known")
+        if not shown:
+            return self.messages.text("value.only a count", count=left)
         if left:
-            return (
-                f"{', '.join(shown)} and {left} more" if shown else f"{left} medicines or problems"
-            )
-        return _listed(shown)
+            return self.messages.text("value.more names", first=", ".join(shown), count=left)
+        if len(shown) == 1:
+            return shown[0]
+        return self.messages.text("value.last of list", first=", ".join(shown[:-1]), last=shown[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +83,20 @@ class Window:
 
     first_day: int
     last_day: int
+    messages: Messages
 
     @property
     def window(self) -> str:
         """Return for example `within 5 days` or `in 2 to 12 weeks`."""
         first, last = self.first_day, self.last_day
         if first == 0:
-            return "within 24 hours" if last <= 1 else f"within {last} days"
-        unit = "days"
+            if last <= 1:
+                return self.messages.text("window.one day")
+            return self.messages.text("window.days", last=last)
         if first % _DAYS_A_WEEK == 0 and last % _DAYS_A_WEEK == 0:
-            first, last, unit = first // _DAYS_A_WEEK, last // _DAYS_A_WEEK, "weeks"
-        return f"in {first} to {last} {unit}"
+            first, last = first // _DAYS_A_WEEK, last // _DAYS_A_WEEK
+            return self.messages.text("window.from week", first=first, last=last)
+        return self.messages.text("window.from day", first=first, last=last)
 
 
 def outside(text: str) -> str:
@@ -102,35 +108,41 @@ def outside(text: str) -> str:
     return harmless if len(harmless) <= _LONGEST_OUTSIDE else harmless[:_LONGEST_OUTSIDE] + "…"
 
 
-def words_of(reading: Reading, marker: Marker, zone: tzinfo) -> ResultWords:
+def words_of(reading: Reading, marker: Marker, zone: tzinfo, messages: Messages) -> ResultWords:
     """What placeholders can say about a result."""
     result, upper, screening = reading.result, reading.upper, reading.screening
-    previous = reading.previous
+    previous, not_known = reading.previous, messages.text("value.not known")
     return ResultWords(
         title=marker.title,
         value=value_of(result, marker),
         number=_number(result),
         unit=_unit(result, marker),
         date=date_of(result, zone),
-        multiple=multiple_of(result.value, upper) or NOT_KNOWN,
-        limit=limit_amount(upper, marker) or NOT_KNOWN,
-        limit_from=limit_source(upper.named) if upper else NOT_KNOWN,
-        screening_limit=limit_amount(screening, marker) or NOT_KNOWN,
-        previous=value_of(previous, marker) if previous else NOT_KNOWN,
-        previous_date=date_of(previous, zone) if previous else NOT_KNOWN,
+        multiple=multiple_of(result.value, upper, messages) or not_known,
+        limit=limit_amount(upper, marker) or not_known,
+        limit_from=limit_source(upper.named, messages) if upper else not_known,
+        screening_limit=limit_amount(screening, marker) or not_known,
+        previous=value_of(previous, marker) if previous else not_known,
+        previous_date=date_of(previous, zone) if previous else not_known,
     )
 
 
-def words_of_set_aside(item: SetAside, marker: Marker | None) -> ResultWords:
+def words_of_set_aside(item: SetAside, marker: Marker | None, messages: Messages) -> ResultWords:
     """What `{{ result }}` can say about something that was not used."""
     number, unit = outside(item.number), outside(item.unit)
-    return ResultWords(
-        title=marker.title if marker else NOT_KNOWN,
-        value=" ".join(part for part in (number, unit) if part) or "no value",
-        number=number or "no value",
-        unit=unit or "none",
-        date=NOT_KNOWN,
+    return replace(
+        words_of_nothing(marker.title if marker else None, messages),
+        value=" ".join(part for part in (number, unit) if part) or messages.text("value.no value"),
+        number=number or messages.text("value.no value"),
+        unit=unit or messages.text("value.no unit"),
     )
+
+
+def words_of_nothing(title: str | None, messages: Messages) -> ResultWords:
+    """What placeholders say about a result that is not there."""
+    not_known = messages.text("value.not known")
+    words = {part.name: not_known for part in fields(ResultWords)}
+    return ResultWords(**{**words, "title": title or not_known})
 
 
 def value_of(result: LabResult, marker: Marker) -> str:
@@ -139,11 +151,11 @@ def value_of(result: LabResult, marker: Marker) -> str:
     return f"{_number(result)} {unit}" if unit else _number(result)
 
 
-def converted_value(result: LabResult, marker: Marker) -> str | None:
+def converted_value(result: LabResult, marker: Marker, messages: Messages) -> str | None:
     """The value in the marker's unit if it was sent in another one."""
     if not marker.unit or result.unit == marker.unit:
         return None
-    amount = bounds_of(result.value, plain)
+    amount = bounds_of(result.value, plain, messages)
     return f"{amount} {marker.unit}" if amount else None
 
 
@@ -172,16 +184,18 @@ def _at(time: datetime, zone: tzinfo) -> datetime:
         return time
 
 
-def multiple_of(value: Interval, limit: Limit | None) -> str | None:
+def multiple_of(value: Interval, limit: Limit | None, messages: Messages) -> str | None:
     """How many times the limit the value is; of a value with comparator, the bound it has."""
     if limit is None or limit.amount <= 0:
         return None
     return bounds_of(
-        value.times(1 / limit.amount), lambda amount: rounded(amount, _MULTIPLE_DECIMALS)
+        value.times(1 / limit.amount),
+        lambda amount: rounded(amount, _MULTIPLE_DECIMALS),
+        messages,
     )
 
 
-def bounds_of(value: Interval, shown: Callable[[Fraction], str]) -> str | None:
+def bounds_of(value: Interval, shown: Callable[[Fraction], str], messages: Messages) -> str | None:
     """An exact value, or the one end that an interval has with its comparator."""
     if value.exact is not None:
         return shown(value.exact)
@@ -190,7 +204,7 @@ def bounds_of(value: Interval, shown: Callable[[Fraction], str]) -> str | None:
     if value.high is not None and value.low is None:
         return ("<" if value.high_open else "<=") + shown(value.high)
     if value.low is not None and value.high is not None:
-        return f"{shown(value.low)} to {shown(value.high)}"
+        return messages.text("value.between", low=shown(value.low), high=shown(value.high))
     return None
 
 
@@ -199,16 +213,18 @@ def limit_amount(limit: Limit | None, marker: Marker) -> str | None:
     return None if limit is None else f"{plain(limit.amount)} {marker.unit}".strip()
 
 
-def limit_source(named: str) -> str:
+def limit_source(named: str, messages: Messages) -> str:
     """Where a limit came from, in words; the pack names it by letters, digits and hyphens."""
     first, _, rest = named.partition("-")
-    if first == "lab":
-        return "the laboratory's own limit"
-    if first == "fallback":
-        return "a general fallback, as no usable limit came with the result"
-    if first == "site":
-        return "a limit set by this site"
-    return f"{first.upper()} {rest.replace('-', ' ')}".strip()
+    match first:
+        case "lab":
+            return messages.text("limit.laboratory")
+        case "fallback":
+            return messages.text("limit.fallback")
+        case "site":
+            return messages.text("limit.site")
+        case _:
+            return f"{first.upper()} {rest.replace('-', ' ')}".strip()
 
 
 def _number(result: LabResult) -> str:
@@ -217,9 +233,3 @@ def _number(result: LabResult) -> str:
 
 def _unit(result: LabResult, marker: Marker) -> str:
     return outside(result.sent.unit) if marker.unit else ""
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    if len(names) == 1:
-        return names[0]
-    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -15,7 +15,7 @@ from cds_service.explanation.clauses import capital, leaf_text, title_of
 from cds_service.explanation.view import Named, View
 from cds_service.knowledge.model.pack import Indicator, Pack
 from cds_service.labs.set_aside_reasons import MEANINGS
-from cds_service.render.reason_text import reason_text
+from cds_service.render.reason_text import incomplete_text, reason_text
 from cds_service.render.values import Window, day_of, moment_of, outside, value_of
 from cds_service.rules.answer import Decision
 from cds_service.rules.reasons import ConditionNotMet, DisabledBySite, Offered, WithheldReason
@@ -92,14 +92,16 @@ def reasons_of(outcome: Outcome, zone: tzinfo) -> Reasons:
     off = pack.site.switched_off if pack.site else ()
     disabled = (_switched_off(line.rule, line.because, pack) for line in off)
     return Reasons(
-        silent=reason_text(outcome.silent) if outcome.silent else "",
+        silent=reason_text(outcome.silent, pack.messages_in()) if outcome.silent else "",
         shown=tuple(by_group["card"]),
         yielded=(*by_group["withheld"], *disabled),
         wanting=tuple(by_group["not enough data"]),
         others=tuple(by_group["condition not met"]),
         facts=tuple(_facts(outcome)),
         set_aside=tuple(_asides(outcome, zone)),
-        incomplete=outcome.record.incomplete,
+        incomplete=tuple(
+            incomplete_text(part, pack.messages_in()) for part in outcome.record.incomplete
+        ),
     )
 
 
@@ -110,7 +112,7 @@ def _group_of(decision: Decision) -> _Group:
 
 
 def _why(decision: Decision, pack: Pack, zone: tzinfo) -> Why:
-    by = decision.replaced_by
+    by, because = decision.replaced_by, decision.because
     return Why(
         rule=decision.rule.id,
         title=decision.rule.title,
@@ -118,14 +120,14 @@ def _why(decision: Decision, pack: Pack, zone: tzinfo) -> Why:
         answer=decision.answer,
         indicator=decision.indicator if decision.shown else None,
         on=_on(decision, pack, zone),
-        because=reason_text(decision.because) if decision.because and not by else "",
+        because=reason_text(because, pack.messages_in()) if because and not by else "",
         instead=Named(id=by, title=pack.rules[by].title) if by else None,
         missing=tuple(leaf_text(leaf, pack) for leaf in decision.missing),
         unknown=tuple(capital(title_of(leaf.subject, pack)) for leaf in decision.unknown),
         orders=tuple(
             Proposed(
                 title=pack.orders[one.order].title,
-                window=Window(one.first_day, one.last_day).window,
+                window=Window(one.first_day, one.last_day, pack.messages_in()).window,
                 priority=one.priority,
                 recommended=one.recommended is True,
             )
@@ -145,7 +147,7 @@ def _on(decision: Decision, pack: Pack, zone: tzinfo) -> str:
     item = decision.frame.set_aside
     if item is not None:
         named = pack.markers[item.marker].title if item.marker in pack.markers else "a result"
-        return f"{named}, set aside because {reason_text(item.reason)}"
+        return f"{named}, set aside because {reason_text(item.reason, pack.messages_in())}"
     result = decision.frame.index_result
     if result is None or result.marker not in pack.markers:
         return ""
@@ -160,7 +162,7 @@ def _switched_off(rule: str, because: str, pack: Pack) -> Why:
         title=known.title,
         version=known.version,
         answer="no card",
-        because=f"{reason_text(DisabledBySite())}: {because}",
+        because=f"{reason_text(DisabledBySite(), pack.messages_in())}: {because}",
     )
 
 
@@ -195,5 +197,5 @@ def _asides(outcome: Outcome, zone: tzinfo) -> Iterator[Aside]:
 
 def _because(reason: WithheldReason, pack: Pack) -> str:
     """Why an order is not offered; the card that offers it instead is named by its title."""
-    text = reason_text(reason)
+    text = reason_text(reason, pack.messages_in())
     return f"{text}: {pack.rules[reason.rule].title}" if isinstance(reason, Offered) else text

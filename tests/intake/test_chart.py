@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from cds_service.fhir.tags import PROPOSAL_CODE, PROPOSAL_SYSTEM
-from cds_service.labs.patient_record import Recorded
+from cds_service.labs.patient_record import Incomplete, Recorded
 from cds_service.prefetch_keys import Kind
 from tests.intake.packs import NOW, Json, coded, record_of
 
@@ -192,7 +192,7 @@ def test_a_medicine_without_code_or_name_makes_the_record_incomplete() -> None:
         medicationCodeableConcept=None, medicationReference={"reference": "Medication/elsewhere"}
     )
 
-    assert record_of(made).incomplete == ("medicines: one has neither code nor name",)
+    assert record_of(made).incomplete == (Incomplete("medicines", "unnamed"),)
 
 
 @pytest.mark.parametrize(

@@ -27,11 +27,12 @@ from tests.render.decisions import PACK, reading, result
 
 VIENNA = ZoneInfo("Europe/Vienna")
 ALT = PACK.markers["alt"]
+MESSAGES = PACK.messages_in("en")
 ENDS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
 def test_a_result_is_shown_as_it_was_sent() -> None:
-    words = words_of(reading(result("1.10", "IU/l")), ALT, UTC)
+    words = words_of(reading(result("1.10", "IU/l")), ALT, UTC, MESSAGES)
 
     assert str(words) == "1.10 IU/l"
     assert (words.number, words.unit, words.title) == ("1.10", "IU/l", "ALT")
@@ -41,18 +42,22 @@ def test_a_result_is_shown_as_it_was_sent() -> None:
 def test_a_comparator_stays_with_its_number() -> None:
     sent = Sent(number="3", unit="U/L", comparator="<")
 
-    words = words_of(reading(result(sent=sent, value=compared(Fraction(3), "<"))), ALT, UTC)
+    words = words_of(
+        reading(result(sent=sent, value=compared(Fraction(3), "<"))), ALT, UTC, MESSAGES
+    )
 
     assert (str(words), words.number) == ("<3 U/L", "<3")
     assert words.multiple == "<0.08"
 
 
 def test_a_pure_number_is_shown_without_whatever_stood_for_a_unit() -> None:
-    assert str(words_of(reading(result("1.8", "{INR}")), PACK.markers["inr"], UTC)) == "1.8"
+    assert (
+        str(words_of(reading(result("1.8", "{INR}")), PACK.markers["inr"], UTC, MESSAGES)) == "1.8"
+    )
 
 
 def test_what_is_not_there_is_not_known_and_never_an_error() -> None:
-    words = words_of(reading(limit=None), ALT, UTC)
+    words = words_of(reading(limit=None), ALT, UTC, MESSAGES)
 
     parts = (words.multiple, words.limit, words.limit_from, words.previous, words.screening_limit)
     assert parts == ("not known",) * 5
@@ -95,12 +100,15 @@ def test_times_at_the_ends_of_the_calendar_are_shown(time: datetime, zone: str) 
 def test_multiples_have_two_decimals_half_up(
     value: str, comparator: Comparator | None, shown: str
 ) -> None:
-    assert multiple_of(compared(Fraction(value), comparator), Limit(Fraction(40), "lab")) == shown
+    assert (
+        multiple_of(compared(Fraction(value), comparator), Limit(Fraction(40), "lab"), MESSAGES)
+        == shown
+    )
 
 
 def test_there_is_no_multiple_of_nothing() -> None:
-    assert multiple_of(exactly(1), None) is None
-    assert multiple_of(exactly(1), Limit(Fraction(0), "lab")) is None
+    assert multiple_of(exactly(1), None, MESSAGES) is None
+    assert multiple_of(exactly(1), Limit(Fraction(0), "lab"), MESSAGES) is None
 
 
 @pytest.mark.parametrize(
@@ -113,7 +121,7 @@ def test_there_is_no_multiple_of_nothing() -> None:
     ],
 )
 def test_where_a_limit_came_from_is_said_in_words(named: str, said: str) -> None:
-    assert limit_source(named) == said
+    assert limit_source(named, MESSAGES) == said
 
 
 @pytest.mark.parametrize(
@@ -129,7 +137,7 @@ def test_where_a_limit_came_from_is_said_in_words(named: str, said: str) -> None
     ],
 )
 def test_a_window_reads_like_speech(first: int, last: int, said: str) -> None:
-    assert Window(first, last).window == said
+    assert Window(first, last, MESSAGES).window == said
 
 
 @pytest.mark.parametrize(
@@ -146,7 +154,7 @@ def test_a_window_reads_like_speech(first: int, last: int, said: str) -> None:
 def test_a_list_of_names_can_be_shortened(
     names: tuple[str, ...], most: int | None, said: str
 ) -> None:
-    assert Names(names, most).names == said
+    assert Names(names, MESSAGES, most).names == said
 
 
 def test_a_value_that_was_not_used_is_shown_as_it_came() -> None:
@@ -155,14 +163,14 @@ def test_a_value_that_was_not_used_is_shown_as_it_came() -> None:
         number="15", unit="furlongs",
     )  # fmt: skip
 
-    words = words_of_set_aside(item, ALT)
+    words = words_of_set_aside(item, ALT, MESSAGES)
 
     assert (words.title, str(words), words.unit) == ("ALT", "15 furlongs", "furlongs")
 
 
 def test_a_value_without_number_and_unit_says_so() -> None:
     words = words_of_set_aside(
-        SetAside(reason="unit-missing", marker="alt", code="", reference=""), ALT
+        SetAside(reason="unit-missing", marker="alt", code="", reference=""), ALT, MESSAGES
     )
 
     assert (str(words), words.number, words.unit) == ("no value", "no value", "none")

@@ -8,9 +8,11 @@ import pytest
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.hooks.request import HookRequest, read_request
 from cds_service.labs.patient_record import PatientRecord
+from cds_service.render.reason_text import incomplete_text
 from cds_service.sources.file import input_from_document, read_resources
 from cds_service.sources.hook_request import input_from_request
 from tests.intake.packs import NOW, Json, bundle, coded, observation, read
+from tests.render.decisions import PACK
 
 PATIENT: Json = {"resourceType": "Patient", "id": "p1", "gender": "female"}
 ERROR: Json = {"resourceType": "OperationOutcome", "issue": [{"severity": "error"}]}
@@ -49,6 +51,11 @@ def record(prefetch: Json, **context: object) -> PatientRecord:
     return read(input_from_request(request(prefetch, **context)))
 
 
+def notes(found: PatientRecord) -> list[str]:
+    """What a card says did not come whole."""
+    return [incomplete_text(part, PACK.messages_in()) for part in found.incomplete]
+
+
 def test_a_whole_request_becomes_a_record() -> None:
     found = record(
         {
@@ -82,7 +89,7 @@ def test_a_key_decides_what_is_known(key: str, value: object, medicines: object)
 def test_one_of_two_questions_about_medicines_is_enough() -> None:
     found = record({"medicationRequests": None, "medicationStatements": ERROR})
 
-    assert (found.medicines, found.incomplete) == ((), ("medicines: could not be fetched",))
+    assert (found.medicines, notes(found)) == ((), ["medicines: could not be fetched"])
 
 
 def test_what_a_key_holds_counts_whatever_its_name() -> None:
@@ -126,7 +133,7 @@ def test_a_site_may_name_its_keys() -> None:
     ],
 )
 def test_what_is_missing_is_named_for_the_card(prefetch: Json, note: str) -> None:
-    assert record(prefetch).incomplete == (note,)
+    assert notes(record(prefetch)) == [note]
 
 
 def test_a_bad_resource_is_listed_and_the_good_ones_are_used() -> None:
@@ -184,7 +191,7 @@ def test_an_order_being_made_is_made_now() -> None:
 def test_orders_being_made_are_not_all_orders() -> None:
     found = record({}, draftOrders=bundle(draft()))
 
-    assert found.incomplete == ("open orders: only those being made now were sent",)
+    assert notes(found) == ["open orders: only those being made now were sent"]
 
 
 def test_a_file_may_be_a_hook_request() -> None:

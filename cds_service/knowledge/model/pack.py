@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 from cds_service.amounts import Interval
 from cds_service.knowledge.model.conditions import Condition, LimitKind
 from cds_service.knowledge.model.formulas import Formula
+from cds_service.knowledge.model.messages import ENGLISH, Messages, Titles
 from cds_service.knowledge.model.site import SiteChanges
 
 Indicator: TypeAlias = Literal["info", "warning", "critical"]
@@ -384,3 +385,9 @@ class Pack:
     approved_by: str | None = None  # the clinician who approved the rules
     history: tuple[Change, ...] = ()  # newest first
     site: SiteChanges | None = None
+    messages: Mapping[str, Messages] = field(default_factory=dict)  # by language
+    titles: Mapping[str, Titles] = field(default_factory=dict)  # by language
+
+    def messages_in(self, language: str = ENGLISH) -> Messages:
+        """The sentences that its cards share, in English where the language has none."""
+        return self.messages.get(language) or self.messages[ENGLISH]

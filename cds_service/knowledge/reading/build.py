@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.checking import consistency
+from cds_service.knowledge.model.messages import Titles
 from cds_service.knowledge.model.pack import CardText, Pack
 from cds_service.knowledge.reading.explainers import by_language
 from cds_service.knowledge.reading.facts_orders_measures import read_fact, read_measure, read_order
@@ -38,6 +39,7 @@ from cds_service.knowledge.reading.schemas import (
     PackShape,
     RuleShape,
 )
+from cds_service.knowledge.reading.titles import check_titles, read_titles
 from cds_service.knowledge.reading.vocabulary import MarkerWords, Vocabulary
 from cds_service.sourcefile.diagnostics import Mark, Problem
 from cds_service.sourcefile.document import Document
@@ -114,7 +116,10 @@ def build_pack(
     """The pack of these files with every problem found; no pack if one could not be made."""
     pack, problems = link_pack(files, cache)
     if pack is not None and not problems:
-        problems = consistency.check_pack(pack, files.documents)
+        problems = [
+            *consistency.check_pack(pack, files.documents),
+            *check_titles(pack, files.titles),
+        ]
     return pack, problems
 
 
@@ -302,6 +307,8 @@ class _Linker:
                 name.casefold(): marker.id for marker in markers.values() for name in marker.names
             },
             explainers=by_language(reader.files.explainers),
+            messages=reader.files.messages,
+            titles=self._titles(),
         )
 
     def _head(self, shape: PackShape) -> PackHead:
@@ -337,6 +344,13 @@ class _Linker:
             if name.split(".")[0] not in stems:
                 mark = Mark(text.file, 1, 1, text.lines[0])
                 self.reader.problems.append(Problem("K305", mark, "belongs to no rule"))
+
+    def _titles(self) -> dict[str, Titles]:
+        titles: dict[str, Titles] = {}
+        for language, document in self.reader.files.titles.items():
+            titles[language], problems = read_titles(document)
+            self.reader.problems.extend(problems)
+        return titles
 
     def _texts(self, path: str) -> dict[str, CardText]:
         stem = path.removesuffix(".yaml")

@@ -5,9 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cds_service.knowledge.model.messages import Messages
 from cds_service.knowledge.model.pack import CardText, Explainer
 from cds_service.knowledge.reading.explainers import read_explainer
+from cds_service.knowledge.reading.messages import is_messages_file, messages_for
 from cds_service.knowledge.reading.rules import read_card_text
+from cds_service.knowledge.reading.titles import language_of_titles
 from cds_service.sourcefile.diagnostics import Mark, Problem
 from cds_service.sourcefile.document import Data, Document, parse, read_text
 
@@ -26,6 +29,8 @@ class PackFiles:
     documents: Mapping[str, Document]
     texts: Mapping[str, CardText] = field(default_factory=dict)
     explainers: tuple[Explainer, ...] = ()
+    messages: Mapping[str, Messages] = field(default_factory=dict)  # by language
+    titles: Mapping[str, Document] = field(default_factory=dict)  # by language
     problems: tuple[Problem, ...] = ()
 
     def having(self, path: str, data: Data) -> "PackFiles":
@@ -52,12 +57,15 @@ def pack_folders(cards: Path) -> tuple[Path, ...]:
 def read_files(folder: Path, shown: str) -> PackFiles:
     """Every file of the folder as plain data; problems of form are kept with it."""
     documents: dict[str, Document] = {}
+    titles: dict[str, Document] = {}
     texts: dict[str, CardText] = {}
     explainers: list[Explainer] = []
     problems: list[Problem] = []
     for path in sorted(item for item in folder.rglob("*") if item.is_file()):
         inside = path.relative_to(folder).as_posix()
         if inside.split("/", maxsplit=1)[0] in _IGNORED or path.name.startswith("."):
+            continue
+        if is_messages_file(inside):
             continue
         where = f"{shown}/{inside}"
         if not _belongs(inside):
@@ -72,6 +80,9 @@ def read_files(folder: Path, shown: str) -> PackFiles:
         text = read_text(path, where)
         if isinstance(text, Problem):
             problems.append(text)
+        elif (language := language_of_titles(inside)) is not None:
+            titles[language], found = parse(text, where)
+            problems.extend(found)
         elif inside.startswith(f"{EXPLAIN}/"):
             explainer, found = read_explainer(text, where)
             problems.extend(found)
@@ -90,11 +101,15 @@ def read_files(folder: Path, shown: str) -> PackFiles:
         for name in SINGLE
         if name not in documents and not (folder / name).is_file()
     )
+    messages, faults = messages_for(folder, shown)
+    problems.extend(faults)
     return PackFiles(
         shown=shown,
         documents=documents,
         texts=texts,
         explainers=tuple(explainers),
+        messages=messages,
+        titles=titles,
         problems=tuple(problems),
     )
 
@@ -102,7 +117,7 @@ def read_files(folder: Path, shown: str) -> PackFiles:
 def _belongs(inside: str) -> bool:
     parts = inside.split("/")
     if len(parts) == 1:
-        return inside in SINGLE
+        return inside in SINGLE or language_of_titles(inside) is not None
     if len(parts) != 2:
         return False
     pieces = parts[1].split(".")

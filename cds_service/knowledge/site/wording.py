@@ -11,6 +11,7 @@ from dataclasses import replace
 from cds_service.knowledge.model.conditions import LimitKind, leaves
 from cds_service.knowledge.model.dependencies import dependencies_of, inputs_of, measures_about
 from cds_service.knowledge.model.marker_parts import parts_of
+from cds_service.knowledge.model.messages import ENGLISH, Messages
 from cds_service.knowledge.model.pack import Order, Pack, Rule
 from cds_service.knowledge.model.site import SiteChanges, SiteValue
 
@@ -47,25 +48,40 @@ def site_lines(rule: Rule, pack: Pack) -> tuple[str, ...]:
     return tuple(_lines(rule, pack))
 
 
-def value_in_words(value: SiteValue, pack: Pack) -> str:
+def value_in_words(value: SiteValue, pack: Pack, messages: Messages) -> str:
     """Return `Site value of ...: 5 and 20 days instead of 7 and 28 days (FILE, PLACE; why)`."""
-    why = " ".join(value.because.split())
-    place = f"{value.file}, {value.at}"
-    return f"Site value of {_site(pack)}: {value.now} instead of {value.was} ({place}; {why})"
+    return messages.text(
+        "site.value",
+        site=_site(pack),
+        now=value.now,
+        was=value.was,
+        file=value.file,
+        at=value.at,
+        why=" ".join(value.because.split()),
+    )
 
 
-def code_in_words(order: Order, pack: Pack) -> str:
+def code_in_words(order: Order, pack: Pack, messages: Messages) -> str:
     """Return `Site code of ... for ...: 4711 of https://... (NAME), before its LOINC code`."""
     code = order.site_code or order.code
-    told = f"{code.code} of {code.system} ({code.name}), before LOINC {order.code.code}"
-    return f"Site code of {_site(pack)} for {order.title}: {told}"
+    return messages.text(
+        "site.code",
+        site=_site(pack),
+        order=order.title,
+        code=code.code,
+        system=code.system,
+        name=code.name,
+        loinc=order.code.code,
+    )
 
 
-def off_in_words(rule: str, pack: Pack) -> str | None:
+def off_in_words(rule: str, pack: Pack, messages: Messages) -> str | None:
     """Return `Switched off by ...: why`, or `None` for a rule that is not."""
     lines = pack.site.switched_off if pack.site else ()
     why = next((line.because for line in lines if line.rule == rule), None)
-    return None if why is None else f"Switched off by {_site(pack)}: {' '.join(why.split())}"
+    if why is None:
+        return None
+    return messages.text("site.switched off", site=_site(pack), why=" ".join(why.split()))
 
 
 def is_limit(value: SiteValue) -> bool:
@@ -74,11 +90,12 @@ def is_limit(value: SiteValue) -> bool:
 
 
 def _lines(rule: Rule, pack: Pack) -> Iterator[str]:
-    if off := off_in_words(rule.id, pack):
+    messages = pack.messages_in(ENGLISH)
+    if off := off_in_words(rule.id, pack, messages):
         yield off
     values = pack.site.read.get(rule.id, ()) if pack.site else ()
-    yield from (value_in_words(value, pack) for value in values)
-    yield from (code_in_words(order, pack) for order in orders_of(rule, pack))
+    yield from (value_in_words(value, pack, messages) for value in values)
+    yield from (code_in_words(order, pack, messages) for order in orders_of(rule, pack))
 
 
 def _site(pack: Pack) -> str:

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pack in another language: its things with the titles that it has for them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from cds_service.knowledge.model.pack import Fact, Marker, Measure, Order, Pack, Rule
+
+TITLED = ("markers", "measures", "facts", "orders", "rules")
+TitledT = TypeVar("TitledT", Marker, Measure, Fact, Order, Rule)
+
+
+def titled_in(pack: Pack, language: str) -> Pack:
+    """The pack with its titles of this language; what has none keeps its own title."""
+    titles = pack.titles.get(language)
+    if titles is None:
+        return pack
+    return replace(
+        pack,
+        markers=_titled(pack.markers, titles.get("markers", {})),
+        measures=_titled(pack.measures, titles.get("measures", {})),
+        facts=_titled(pack.facts, titles.get("facts", {})),
+        orders=_titled(pack.orders, titles.get("orders", {})),
+        rules=_titled(pack.rules, titles.get("rules", {})),
+    )
+
+
+def _titled(things: Mapping[str, TitledT], titles: Mapping[str, str]) -> dict[str, TitledT]:
+    return {
+        name: replace(thing, title=titles.get(name, thing.title)) for name, thing in things.items()
+    }
