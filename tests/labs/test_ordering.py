@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which of several results of one time counts."""
 
-import doctest
 from fractions import Fraction
 
 import pytest
@@ -9,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.amounts import Interval, compared
-from cds_service.labs import ordering
 from cds_service.labs.ordering import precedence, status_rank, value_order
 from cds_service.labs.patient_record import ResultStatus
 from tests.labs.patients import result
@@ -61,7 +59,3 @@ def test_the_status_decides_before_the_value(status: ResultStatus, rank: int) ->
 
     assert status_rank(low) == rank
     assert max(low, high, key=precedence) == (high if status == "preliminary" else low)
-
-
-def test_the_examples_hold() -> None:
-    assert doctest.testmod(ordering) == (0, 4)
