@@ -46,7 +46,7 @@ def marker_for(command: Command) -> str | None:
     """
     words = [command] if isinstance(command, str | bytes | os.PathLike) else list(command)
     program, *arguments = [os.fsdecode(word) for word in words]
-    if "--help" in arguments:
+    if "--help" in arguments or "stop" in arguments:  # pg_ctl stops what a fixture has started
         return None
     return next(
         (WORDS[word] for word in arguments if word in WORDS),
