@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
-Known: TypeAlias = bool | None
+Ternary: TypeAlias = bool | None
 Relation: TypeAlias = Literal["below", "at most", "above", "at least"]
 Comparator: TypeAlias = Literal["<", "<=", ">", ">="]
 
@@ -66,7 +66,7 @@ def compared(value: Fraction, comparator: Comparator | None) -> Interval:
             return exactly(value)
 
 
-def compare(left: Interval, relation: Relation, right: Interval) -> Known:
+def compare(left: Interval, relation: Relation, right: Interval) -> Ternary:
     """Whether `left RELATION right` holds for all (`True`), none (`False`) or some pairs."""
     match relation:
         case "below":
@@ -94,7 +94,7 @@ def plain(value: Fraction) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _decide(surely: bool, surely_not: bool) -> Known:
+def _decide(surely: bool, surely_not: bool) -> Ternary:
     return True if surely else False if surely_not else None
 
 

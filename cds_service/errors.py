@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator
 
 
 class CdsServiceError(Exception):
-    """Anything this service refuses or fails to do, said in one sentence."""
+    """Anything this service refuses or fails to do, in one sentence."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -67,7 +67,7 @@ class TooSlow(RequestError):
 
 
 class Unauthenticated(CdsServiceError):
-    """The caller did not prove to be a registered client; it is never told why."""
+    """The caller did not prove to be a registered client; the answer never says why."""
 
 
 class Busy(CdsServiceError):

@@ -69,14 +69,14 @@ class CardMemory:
         subjects = {self._subject(one, evaluation, call): one for one in shown}
         asked = [subject for subject in subjects if subject is not None]
         try:
-            told = self.store.overridden(asked, since=evaluation.now - self._silence)
+            overridden = self.store.overridden(asked, since=evaluation.now - self._silence)
         except StoreError as error:
             self._since_failure = stopwatch()
             log_crash(error)
             return frozenset()
         return frozenset(
             subjects[subject].key
-            for subject, indicator in told.items()
+            for subject, indicator in overridden.items()
             if _rank(subjects[subject].indicator) <= _rank(indicator)
         )
 
@@ -132,8 +132,8 @@ class CardMemory:
         rule = decision.rule
         patient = (call.client, server, call.patient_id)
         about = (*patient, rule.id, rule.version, decision.preliminary)
-        told = (about, _stands_for(decision, evaluation), *_rests_on(decision, evaluation))
-        return hmac.digest(self._key, encode(told), "sha256")
+        subject = (about, _absorbed_rules(decision, evaluation), *_rests_on(decision, evaluation))
+        return hmac.digest(self._key, encode(subject), "sha256")
 
 
 def open_memory(settings: Settings, store: Store) -> CardMemory:
@@ -150,15 +150,15 @@ def open_memory(settings: Settings, store: Store) -> CardMemory:
 def with_hash_key(settings: Settings) -> Settings:
     """The settings, in open mode with a new key if none is set.
 
-    Whoever starts several processes asks once for all of them. Outside of open mode a key that
-    changes with every start would forget overrides without a word; there it has to be set.
+    Call this once in the parent process so that all workers share the key. Outside of open mode the
+    key has to be set: one that changes with every start would forget overrides unnoticed.
     """
     if settings.hash_key is not None or not is_open(settings):
         return settings
     return settings.model_copy(update={"hash_key": SecretStr(secrets.token_urlsafe(32))})
 
 
-def _stands_for(decision: Decision, evaluation: Evaluation) -> list[str]:
+def _absorbed_rules(decision: Decision, evaluation: Evaluation) -> list[str]:
     """The rules that the card replaced and that are at least as severe, at however many removes."""
     winners = {one.rule.id: one.replaced_by for one in evaluation.decisions if one.replaced_by}
     found = []

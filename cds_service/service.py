@@ -21,7 +21,7 @@ from cds_service.fhir.resources import Observation
 from cds_service.hooks.discovery import prefetch_of, rules_of, write_discovery
 from cds_service.hooks.request import HookRequest
 from cds_service.hooks.response import EXPLANATION_EXTENSION, REQUEST_EXTENSION, HookResponse
-from cds_service.intake.marker_lookup import Claims
+from cds_service.intake.marker_lookup import MarkerLookup
 from cds_service.intake.patient_input import PatientInput
 from cds_service.intake.read_record import read_record
 from cds_service.intake.times import Times, sent_time
@@ -167,8 +167,8 @@ def answer_hook(
     `MissingData` if there is nothing to judge by.
     """
     served = _served(knowledge, service_id, request.hook)
-    claims = Claims(served.program.pack, names_fallback=knowledge.names_fallback)
-    given = input_from_request(request, options.prefetch_keys, claims)
+    lookup = MarkerLookup(served.program.pack, names_fallback=knowledge.names_fallback)
+    given = input_from_request(request, options.prefetch_keys, lookup)
     if "Observation" not in given.available:
         raise MissingData(
             f"Laboratory results are needed: prefetch key '{OBSERVATIONS}' is absent or failed, "

@@ -80,7 +80,7 @@ def _long(secret: SecretStr) -> SecretStr:
 
 
 class Settings(BaseSettings):
-    """What the operator decides. Made directly it reads no environment: see `load_settings`."""
+    """Operator settings. `Settings()` ignores the environment; `load_settings` reads it."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from cds_service.catalogue.rules import Catalogue, Release, RulePage, Suggestion
+from cds_service.catalogue.rules import Catalogue, Release, RulePage, SuggestionView
 from cds_service.catalogue.truth_tables import Table
 from cds_service.explanation.clauses import Because, Clause
 
@@ -104,7 +104,7 @@ def _because(one: Because, depth: int, word: str = "") -> Iterator[str]:
     yield from lines
 
 
-def _suggestion(one: Suggestion) -> Iterator[str]:
+def _suggestion(one: SuggestionView) -> Iterator[str]:
     yield f"- **{one.title}** (LOINC {one.code}), {one.window}, {one.priority}"
     if one.when is not None:
         yield f"  - only when {_inline(one.when)}"

@@ -11,7 +11,7 @@ from cds_service.explanation.clauses import Because, Clause, clause_of, reasons_
 from cds_service.explanation.view import (
     TIME_CRITICAL,
     Cited,
-    Named,
+    NamedView,
     SiteLine,
     View,
     cited,
@@ -29,8 +29,8 @@ from cds_service.knowledge.model.pack import (
     Pack,
     Priority,
     Rule,
+    Suggestion,
 )
-from cds_service.knowledge.model.pack import Suggestion as KnownSuggestion
 from cds_service.knowledge.model.status import approval
 from cds_service.render.values import Window
 from cds_service.service import Knowledge
@@ -76,13 +76,13 @@ class RuleList(View, frozen=True, kw_only=True):
     rules: tuple[RuleEntry, ...]
     packs: tuple[PackEntry, ...]
     count: int
-    markers: tuple[Named, ...]
+    markers: tuple[NamedView, ...]
     approval: str = ""
-    time_critical: tuple[Named, ...]
+    time_critical: tuple[NamedView, ...]
     notices: tuple[str, ...]
 
 
-class Suggestion(View, frozen=True, kw_only=True):
+class SuggestionView(View, frozen=True, kw_only=True):
     """An order that the card can propose."""
 
     order: str
@@ -97,7 +97,7 @@ class Suggestion(View, frozen=True, kw_only=True):
     unless: tuple[Because, ...] = ()
 
 
-class Urgency(View, frozen=True, kw_only=True):
+class UrgencyView(View, frozen=True, kw_only=True):
     """A more urgent indicator under a condition."""
 
     indicator: Indicator
@@ -105,7 +105,7 @@ class Urgency(View, frozen=True, kw_only=True):
 
 
 class Also(View, frozen=True, kw_only=True):
-    """A part of the text that is said under a condition."""
+    """A part of the text that appears under a condition."""
 
     word: str
     when: Clause
@@ -121,7 +121,7 @@ class Text(View, frozen=True, kw_only=True):
     also: tuple[Also, ...] = ()
 
 
-class Basis(View, frozen=True, kw_only=True):
+class SourceSupport(View, frozen=True, kw_only=True):
     """What a source says and which parts of the rule stand on it."""
 
     backs: tuple[str, ...]
@@ -153,15 +153,15 @@ class RulePage(View, frozen=True, kw_only=True):
     pack: str
     approval: str
     time_critical: str = ""
-    about: tuple[Named, ...]
+    about: tuple[NamedView, ...]
     when: Clause
     on_order_hooks: Clause | None = None
     unless: tuple[Because, ...] = ()
-    urgencies: tuple[Urgency, ...] = ()
-    suggestions: tuple[Suggestion, ...] = ()
+    urgencies: tuple[UrgencyView, ...] = ()
+    suggestions: tuple[SuggestionView, ...] = ()
     texts: tuple[Text, ...]
     cases: tuple[Table, ...] = ()
-    evidence: tuple[Basis, ...]
+    evidence: tuple[SourceSupport, ...]
     sources: tuple[Cited, ...]
     replaces: tuple[Place, ...] = ()
     yields_to: tuple[Place, ...] = ()
@@ -197,14 +197,14 @@ class Catalogue:
             packs=tuple(_pack_entry(pack) for pack in packs),
             count=len(every),
             markers=tuple(
-                Named(id=one.id, title=one.title)
+                NamedView(id=one.id, title=one.title)
                 for pack in packs
                 for one in pack.markers.values()
                 if one.id in used
             ),
             approval=" ".join(dict.fromkeys(approval(pack) for pack in packs)),
             time_critical=tuple(
-                Named(id=one.id, title=one.title) for one in every if one.time_critical
+                NamedView(id=one.id, title=one.title) for one in every if one.time_critical
             ),
             notices=tuple(dict.fromkeys(notice for pack in packs for notice in pack.notices)),
         )
@@ -252,11 +252,11 @@ def _searched(entry: RuleEntry) -> str:
     return " ".join((entry.id, entry.title, entry.when, *entry.about)).casefold()
 
 
-def _about(rule: Rule, pack: Pack) -> tuple[Named, ...]:
+def _about(rule: Rule, pack: Pack) -> tuple[NamedView, ...]:
     if not rule.about:
-        return (Named(id="", title="results that were set aside"),)
+        return (NamedView(id="", title="results that were set aside"),)
     titles = ((one, "the patient" if one == PATIENT else title_of(one, pack)) for one in rule.about)
-    return tuple(Named(id="" if one == PATIENT else one, title=title) for one, title in titles)
+    return tuple(NamedView(id="" if one == PATIENT else one, title=title) for one, title in titles)
 
 
 def _page(rule: Rule, pack: Pack, knowledge: Knowledge) -> RulePage:
@@ -271,7 +271,7 @@ def _page(rule: Rule, pack: Pack, knowledge: Knowledge) -> RulePage:
         on_order_hooks=_maybe(rule.on_order_hooks, pack),
         unless=reasons_of(rule.unless, pack),
         urgencies=tuple(
-            Urgency(indicator=one.indicator, when=clause_of(one.when, pack))
+            UrgencyView(indicator=one.indicator, when=clause_of(one.when, pack))
             for one in rule.urgencies
         ),
         suggestions=tuple(_suggestion(one, pack) for one in rule.suggestions),
@@ -280,7 +280,7 @@ def _page(rule: Rule, pack: Pack, knowledge: Knowledge) -> RulePage:
         if files is not None and rule.status == "active"
         else (),
         evidence=tuple(
-            Basis(
+            SourceSupport(
                 backs=tuple(title_of(one, pack) for one in line.backs),
                 says=" ".join(line.says.split()),
                 source=cited(pack.sources[line.source]) if line.source else None,
@@ -307,14 +307,14 @@ def _maybe(condition: Condition | None, pack: Pack) -> Clause | None:
     return None if condition is None else clause_of(condition, pack)
 
 
-def _suggestion(one: KnownSuggestion, pack: Pack) -> Suggestion:
+def _suggestion(one: Suggestion, pack: Pack) -> SuggestionView:
     order = pack.orders[one.order]
     recommended, recommended_when = "", None
     if isinstance(one.recommended, bool):
         recommended = "always" if one.recommended else "never"
     elif one.recommended is not None:
         recommended_when = clause_of(one.recommended, pack)
-    return Suggestion(
+    return SuggestionView(
         order=order.id,
         title=order.title,
         code=order.code.code,

@@ -49,7 +49,7 @@ def check(
 ) -> None:
     """Check a folder of card packs and run every case in it.
 
-    All problems are told at once, each with file, line, column and what to write instead.
+    All problems are listed at once, each with file, line, column and what to write instead.
     FOLDER is a pack or a folder of packs; without it the configured packs are checked.
     With --nudge every number is moved one step, every comparison word swapped and every line
     dropped, one at a time; a change that no case notices is a problem.
@@ -68,29 +68,29 @@ def check(
         raise click.UsageError(f"no pack in {shown}: a pack is a folder with a pack.yaml")
     site = _site(site_file, given=folder is not None)
     problems: list[Problem] = []
-    told: list[str] = []
+    notes: list[str] = []
     known: list[str] = []
     for pack_folder in folders:
         name = shown if pack_folder == place else f"{shown}/{pack_folder.name}"
         files = read_files(pack_folder, name)
         found, summary = _check_pack(files, pack_folder, nudge=nudge, processes=processes)
         problems.extend(found)
-        told.append(f"{name}: {summary}")
+        notes.append(f"{name}: {summary}")
         known.append(_id_of(files))
         if site is not None and known[-1] == site.shape.pack and not found:
             found, more = _check_site(files, site)
             problems.extend(found)
-            told.extend(more)
+            notes.extend(more)
     if site is not None and site.shape.pack not in known:
         problems.append(no_such_pack(site, known))
-    _tell(problems, told, style)
+    _print(problems, notes, style)
 
 
-def _tell(problems: list[Problem], told: list[str], style: Format) -> None:
+def _print(problems: list[Problem], notes: list[str], style: Format) -> None:
     """Print everything; any problem ends the command with exit code 1."""
     if problems or style != "text":
         click.echo(print_problems(problems, style))
-    for line in told:
+    for line in notes:
         click.echo(line, err=True)
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
@@ -122,17 +122,17 @@ def _id_of(files: PackFiles) -> str:
 def _check_site(files: PackFiles, site: SiteFile) -> tuple[list[Problem], list[str]]:
     """The problems of a site file, and what it made of the cases of the pack."""
     report, shape = check_site(files, site), site.shape
-    told = [
+    notes = [
         f"changed by the site: {one.mark.file}:{one.mark.line}: {one.message}"
         for one in report.changed
     ]
-    told.append(
+    notes.append(
         f"{site.document.file}: {shape.site}: {len(shape.values)} values, "
         f"{len(shape.order_codes)} order codes, {len(shape.switched_off)} rules off, "
         f"{report.cases} cases, {report.tried} changes tried; of the pack's cases "
         f"{len(report.changed)} changed, {report.silent} of rules that are off"
     )
-    return list(report.problems), told
+    return list(report.problems), notes
 
 
 def _check_pack(
@@ -146,9 +146,9 @@ def _check_pack(
     trials, _ = read_trials(files, pack)
     summary = f"{len(pack.rules)} rules, {len(trials)} cases"
     if nudge and not problems:
-        report, said = _nudge(files, processes)
+        report, nudge_summary = _nudge(files, processes)
         problems.extend(report)
-        summary += f", {said}"
+        summary += f", {nudge_summary}"
     return problems, summary
 
 
@@ -162,8 +162,8 @@ def _nudge(files: PackFiles, processes: int | None) -> tuple[tuple[Problem, ...]
 
         report = nudge_pack(files, processes=processes or os.cpu_count() or 1, progress=progress)
     kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(report.kinds.items()))
-    said = f"{report.tried} changes tried ({kinds}), {len(report.problems)} unnoticed"
-    return report.problems, said
+    nudge_summary = f"{report.tried} changes tried ({kinds}), {len(report.problems)} unnoticed"
+    return report.problems, nudge_summary
 
 
 @click.command()

@@ -45,8 +45,8 @@ def explain(name: str | None, as_json: bool) -> None:
     else:
         _unknown(name, (*rules, *by_id))
     if as_json:
-        told = {"id": name, "version": version, "words": words, "history": _plain(history)}
-        click.echo(json.dumps(told, indent=2))
+        view = {"id": name, "version": version, "words": words, "history": _plain(history)}
+        click.echo(json.dumps(view, indent=2))
     else:
         click.echo(words)
 

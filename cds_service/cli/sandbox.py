@@ -14,8 +14,8 @@ from cds_service.clock import Deadline
 from cds_service.errors import CdsServiceError, RequestError
 from cds_service.fhir_client.client import Access, FhirClient
 from cds_service.sandbox.fetch import open_access
-from cds_service.sandbox.patient_search import People, Person, find_people, is_id
-from cds_service.sandbox.runner import Tried, Trier, open_trier, servers_for
+from cds_service.sandbox.patient_search import PatientMatch, PatientMatches, find_people, is_id
+from cds_service.sandbox.runner import PatientRun, SandboxRunner, open_trier, servers_for
 from cds_service.settings import Settings, load_settings, no_color
 
 _MOST = 1000
@@ -99,12 +99,12 @@ def _people(
     patient: str | None,
     search: str | None,
     count: int | None,
-) -> People:
+) -> PatientMatches:
     """Whose cards to show; raises an error that says why there is nobody."""
     if patient is not None:
         if not is_id(patient):
             raise click.BadParameter("expected the id of a patient", param_hint="--patient")
-        return People(people=(Person(id=patient, name=""),), more=False, queries=())
+        return PatientMatches(people=(PatientMatch(id=patient, name=""),), more=False, queries=())
     deadline = Deadline(settings.sandbox_seconds)
     found = find_people(client, access, search or "", deadline, most=count or 20)
     _refuse_failure(found)
@@ -113,13 +113,15 @@ def _people(
     return found
 
 
-def _refuse_failure(found: People) -> None:
+def _refuse_failure(found: PatientMatches) -> None:
 
     if found.failure:
         raise CdsServiceError(f"The FHIR server gave no list of patients: {found.failure}.")
 
 
-def _tried(trier: Trier, people: Sequence[Person], *, shows_progress: bool) -> list[Tried]:
+def _tried(
+    trier: SandboxRunner, people: Sequence[PatientMatch], *, shows_progress: bool
+) -> list[PatientRun]:
     if not shows_progress:
         return [trier.patient(one.id, one.name) for one in people]
     found = []
@@ -129,7 +131,7 @@ def _tried(trier: Trier, people: Sequence[Person], *, shows_progress: bool) -> l
     return found
 
 
-def _list(found: People, *, as_json: bool, colour: bool | None) -> None:
+def _list(found: PatientMatches, *, as_json: bool, colour: bool | None) -> None:
     """Everyone who was found; nobody is picked."""
     people = found.people
     if as_json:
@@ -145,11 +147,11 @@ def _list(found: People, *, as_json: bool, colour: bool | None) -> None:
         click.echo(printable(line), color=colour)
     if found.more:
         click.echo("There are more.", err=True)
-    said = "The server ignored the name" if found.ignores_name else "Several patients match"
-    click.echo(f"{said}; choose one with --patient ID.", err=True)
+    problem = "The server ignored the name" if found.ignores_name else "Several patients match"
+    click.echo(f"{problem}; choose one with --patient ID.", err=True)
 
 
-def _cards(one: Tried, style: Style) -> Iterator[str]:
+def _cards(one: PatientRun, style: Style) -> Iterator[str]:
     """The cards of one patient, and what could not be had for them."""
     name = f" {printable(one.name)}" if one.name else ""
     yield style(f"Patient/{one.patient}{name} - {one.service}", bold=True)
@@ -163,7 +165,7 @@ def _cards(one: Tried, style: Style) -> Iterator[str]:
     yield from cards_as_text(printable_in(one.cards), style)
 
 
-def _table(tried: Sequence[Tried], style: Style) -> Iterator[str]:
+def _table(tried: Sequence[PatientRun], style: Style) -> Iterator[str]:
     """A line for each patient, and the cards of all."""
     width = max([7, *(len(one.patient) for one in tried)])
     head = f"{'patient':<{width}}  {'critical':>8}  {'warning':>7}  {'info':>4}  first card"

@@ -17,7 +17,7 @@ from cds_service.web.access.open_mode import refuse_unsafe
 from cds_service.web.server.rsgi import Bridge
 
 _AT_THE_END = 30  # seconds for a worker to end what it does, before it is killed
-_CONNECTIONS_MORE = 1000  # those that wait between two requests, or are to be told 503
+_CONNECTIONS_MORE = 1000  # those that wait between two requests, or get a 503
 
 
 @click.command()
@@ -51,7 +51,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
 
 
 def _listen(settings: Settings, workers: int) -> None:
-    """Answer requests until the process is told to stop."""
+    """Answer requests until the process is stopped."""
     Granian(
         "cds_service",
         address=settings.host,

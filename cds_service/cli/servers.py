@@ -38,7 +38,7 @@ def check(file: str | None, base: str | None, as_json: bool) -> None:
     """Check the file of FHIR servers, and ask for a token where the service is registered.
 
     FILE is by default that of CDS_FHIR_SERVERS. A server with a client id is asked for its SMART
-    configuration and for a token; what fails is said in words. The token is thrown away.
+    configuration and for a token; what fails is named. The token is thrown away.
 
     \b
     Examples:
@@ -133,6 +133,6 @@ def _print(row: dict[str, Any]) -> None:
         if name not in row:
             continue
         value = row[name]
-        said = ("no", "yes")[value] if isinstance(value, bool) else value
-        text = " ".join(said) if isinstance(said, list) else str(said)
+        shown = ("no", "yes")[value] if isinstance(value, bool) else value
+        text = " ".join(shown) if isinstance(shown, list) else str(shown)
         click.echo(f"  {word:<21} {printable(text)}")

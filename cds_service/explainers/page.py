@@ -12,11 +12,11 @@ from cds_service.amounts import plain
 from cds_service.errors import UnknownPage
 from cds_service.explainers.prose import Filled, filled
 from cds_service.explainers.question import Question
-from cds_service.explainers.value import Judged, judge
+from cds_service.explainers.value import ValueAssessment, judge
 from cds_service.explanation.scale import (
     Band,
-    Limit,
-    Scale,
+    LimitView,
+    ScaleView,
     blank_frame,
     grade_rows,
     limit_in_words,
@@ -24,7 +24,7 @@ from cds_service.explanation.scale import (
 )
 from cds_service.explanation.view import (
     DISCLAIMER,
-    Named,
+    NamedView,
     SiteLine,
     View,
     pack_named,
@@ -42,18 +42,18 @@ _LANGUAGE = "en"
 class ExplainPage(View, frozen=True, kw_only=True):
     """Everything about a marker and, if one was asked about, its value."""
 
-    marker: Named
+    marker: NamedView
     name: str
     unit: str
     units: tuple[str, ...]
     plausible: str
-    upper_limit: Limit | None = None
-    scale: Scale | None = None
+    upper_limit: LimitView | None = None
+    scale: ScaleView | None = None
     grades: tuple[Band, ...] = ()
-    judged: Judged | None = None
+    judged: ValueAssessment | None = None
     text: Filled
-    rules: tuple[Named, ...]
-    markers: tuple[Named, ...]
+    rules: tuple[NamedView, ...]
+    markers: tuple[NamedView, ...]
     site: tuple[SiteLine, ...] = ()
     pack: str
     disclaimer: str = ""
@@ -67,10 +67,10 @@ class Explainers:
     knowledge: Knowledge
     _filled: dict[str, Filled] = field(default_factory=dict)
 
-    def markers(self) -> tuple[Named, ...]:
+    def markers(self) -> tuple[NamedView, ...]:
         """Every marker that has an explainer."""
         return tuple(
-            Named(id=name, title=pack.markers[name].title)
+            NamedView(id=name, title=pack.markers[name].title)
             for pack in self.knowledge.packs
             for name in pack.markers
             if name in pack.explainers
@@ -104,15 +104,15 @@ class Explainers:
 def _page(
     text: Filled,
     question: Question,
-    judged: Judged | None,
+    judged: ValueAssessment | None,
     frame: Frame,
-    markers: tuple[Named, ...],
+    markers: tuple[NamedView, ...],
 ) -> ExplainPage:
     marker, pack = question.marker, question.pack
     upper = frame.readings[marker.id].upper
     asked = judged is not None and judged.value is not None
     return ExplainPage(
-        marker=Named(id=marker.id, title=marker.title),
+        marker=NamedView(id=marker.id, title=marker.title),
         name=marker.name,
         unit=marker.unit,
         units=tuple(dict.fromkeys(marker.units.values())),
@@ -123,7 +123,7 @@ def _page(
         judged=judged,
         text=text,
         rules=tuple(
-            Named(id=rule.id, title=rule.title)
+            NamedView(id=rule.id, title=rule.title)
             for rule in pack.rules.values()
             if rule.status == "active" and marker.id in rule.about
         ),

@@ -28,7 +28,7 @@ class Prose(View, frozen=True, kw_only=True):
 
 
 class BandProse(View, frozen=True, kw_only=True):
-    """What is said about one band."""
+    """The text about one band."""
 
     id: str
     title: str

@@ -102,7 +102,7 @@ def parameters_of(marker: Marker, pack: Pack) -> Iterator[str]:
 
 
 def _asked(query: Iterable[tuple[str, str]], pack: Pack) -> dict[str, str]:
-    """The filled-in parameters, each once; an unknown one may be a typing error, so it is told."""
+    """The filled-in parameters, each once; an unknown one, perhaps a typing error, is refused."""
     markers = [name for one in pack.markers for name in (one, one + _OF_LIMIT)]
     known = {VALUE, UNIT, LIMIT, SEX, AGE, *markers}
     asked: dict[str, str] = {}
@@ -140,10 +140,10 @@ def _line(marker: Marker, value: str, unit: str, limit: str) -> str:
     if match[3] and unit:
         raise RequestError("Expected the unit once, behind the value or as 'unit'.")
     comparator = f"{_COMPARATORS[match[1]]} " if match[1] else ""
-    said = match[3] or unit or marker.unit
-    if said and not re.fullmatch(_UNIT, said):
+    unit_text = match[3] or unit or marker.unit
+    if unit_text and not re.fullmatch(_UNIT, unit_text):
         raise RequestError("Expected 'unit' to be one of the marker's units.")
-    words = f"{comparator}{match[2]} {said}".strip()
+    words = f"{comparator}{match[2]} {unit_text}".strip()
     if not limit:
         return words
     amount = _AMOUNT.fullmatch(_with_point(limit))

@@ -9,7 +9,7 @@ from cds_service.amounts import rounded
 from cds_service.catalogue.rules import program_of
 from cds_service.decide import Outcome, chooser_of
 from cds_service.explainers.question import Question, request_for
-from cds_service.explanation.view import Named, View
+from cds_service.explanation.view import NamedView, View
 from cds_service.knowledge.model.dependencies import inputs_of
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import Indicator, Marker, Measure, Pack, Priority
@@ -24,20 +24,20 @@ from cds_service.service import Answer, Knowledge, Options, answer_hook
 _ASKED_BY = "patient-view"
 
 
-class Value(View, frozen=True, kw_only=True):
+class ValueView(View, frozen=True, kw_only=True):
     """The value that was asked about, as it was read."""
 
     sent: str
     converted: str = ""
-    band: Named | None = None
+    band: NamedView | None = None
     band_at_least: bool = False
-    grade: Named | None = None
+    grade: NamedView | None = None
     grade_at_least: bool = False
     multiple: str = ""
     near_boundary: bool = False
 
 
-class Order(View, frozen=True, kw_only=True):
+class OrderView(View, frozen=True, kw_only=True):
     """What a card proposes."""
 
     id: str
@@ -49,7 +49,7 @@ class Order(View, frozen=True, kw_only=True):
     instruction: str = ""
 
 
-class Fired(View, frozen=True, kw_only=True):
+class CardView(View, frozen=True, kw_only=True):
     """A card that appears."""
 
     rule: str
@@ -57,7 +57,7 @@ class Fired(View, frozen=True, kw_only=True):
     indicator: Indicator
     time_critical: bool = False
     summary: str
-    orders: tuple[Order, ...] = ()
+    orders: tuple[OrderView, ...] = ()
 
 
 class Computed(View, frozen=True, kw_only=True):
@@ -79,7 +79,7 @@ class Other(View, frozen=True, kw_only=True):
     multiple: str = ""
 
 
-class Wanting(View, frozen=True, kw_only=True):
+class MissingMarker(View, frozen=True, kw_only=True):
     """A marker that would let more rules answer."""
 
     marker: str
@@ -87,19 +87,21 @@ class Wanting(View, frozen=True, kw_only=True):
     rules: int
 
 
-class Judged(View, frozen=True, kw_only=True):
+class ValueAssessment(View, frozen=True, kw_only=True):
     """What came of the call."""
 
-    value: Value | None = None
+    value: ValueView | None = None
     not_used: str = ""
     silent: str = ""
     others: tuple[Other, ...] = ()
-    cards: tuple[Fired, ...] = ()
+    cards: tuple[CardView, ...] = ()
     measures: tuple[Computed, ...] = ()
-    wanting: tuple[Wanting, ...] = ()
+    wanting: tuple[MissingMarker, ...] = ()
 
 
-def judge(knowledge: Knowledge, question: Question, now: datetime) -> tuple[Judged, Frame | None]:
+def judge(
+    knowledge: Knowledge, question: Question, now: datetime
+) -> tuple[ValueAssessment, Frame | None]:
     """What the rules say, and the frame around the value if it was used."""
     pack, marker = question.pack, question.marker
     service = next((one for one in pack.services if one.hook == _ASKED_BY), pack.services[0])
@@ -109,7 +111,7 @@ def judge(knowledge: Knowledge, question: Question, now: datetime) -> tuple[Judg
     chooser = chooser_of(program_of(knowledge, pack), outcome.record, outcome.now)
     frame = chooser.frame(marker.id, with_preliminary=False)
     frames = [*outcome.frames, *([frame] if frame else [])]
-    judged = Judged(
+    judged = ValueAssessment(
         value=_value(marker, frame, pack) if frame and question.has_value else None,
         not_used=_not_used(outcome, marker) if question.has_value and frame is None else "",
         silent=reason_text(outcome.silent, pack.messages_in()) if outcome.silent else "",
@@ -121,15 +123,15 @@ def judge(knowledge: Knowledge, question: Question, now: datetime) -> tuple[Judg
     return judged, frame
 
 
-def _value(marker: Marker, frame: Frame, pack: Pack) -> Value:
+def _value(marker: Marker, frame: Frame, pack: Pack) -> ValueView:
     reading, messages = frame.readings[marker.id], pack.messages_in()
     band, grade = grade_of(marker.bands, frame), grade_of(marker.grades, frame)
-    return Value(
+    return ValueView(
         sent=value_of(reading.result, marker),
         converted=converted_value(reading.result, marker, messages) or "",
-        band=Named(id=band.grade.id, title=band.grade.title) if band else None,
+        band=NamedView(id=band.grade.id, title=band.grade.title) if band else None,
         band_at_least=band is not None and band.at_least,
-        grade=Named(id=grade.grade.id, title=grade.grade.title) if grade else None,
+        grade=NamedView(id=grade.grade.id, title=grade.grade.title) if grade else None,
         grade_at_least=grade is not None and grade.at_least,
         multiple=multiple_of(reading.result.value, reading.upper, messages) or "",
         near_boundary=is_doubtful(marker, reading),
@@ -157,21 +159,21 @@ def _others(question: Question, frames: list[Frame]) -> Iterator[Other]:
         )
 
 
-def _fired(answer: Answer, pack: Pack) -> Iterator[Fired]:
+def _fired(answer: Answer, pack: Pack) -> Iterator[CardView]:
     shown = [one for one in answer.outcome.decisions if one.shown]
     for decision, card in zip(shown, answer.response.cards, strict=True):
         yield _card(decision, card, pack)
 
 
-def _card(decision: Decision, card: Card, pack: Pack) -> Fired:
-    return Fired(
+def _card(decision: Decision, card: Card, pack: Pack) -> CardView:
+    return CardView(
         rule=decision.rule.id,
         title=decision.rule.title,
         indicator=card.indicator,
         time_critical=decision.rule.time_critical,
         summary=card.summary,
         orders=tuple(
-            Order(
+            OrderView(
                 id=one.order,
                 title=pack.orders[one.order].title,
                 code=pack.orders[one.order].code.code,
@@ -207,7 +209,7 @@ def _is_asked(measure: Measure, question: Question) -> bool:
     return not earlier and question.given.keys() >= set(inputs_of(measure))
 
 
-def _wanting(outcome: Outcome, question: Question) -> Iterator[Wanting]:
+def _wanting(outcome: Outcome, question: Question) -> Iterator[MissingMarker]:
     """Markers that were not given and that open rules ask for, the most wanted first."""
     counted: Counter[str] = Counter()
     for decision in outcome.decisions:
@@ -215,4 +217,4 @@ def _wanting(outcome: Outcome, question: Question) -> Iterator[Wanting]:
             markers = {marker for leaf in decision.missing for marker in markers_of(leaf)}
             counted.update(sorted(markers - question.given.keys()))
     for name, times in counted.most_common():
-        yield Wanting(marker=name, title=question.pack.markers[name].title, rules=times)
+        yield MissingMarker(marker=name, title=question.pack.markers[name].title, rules=times)

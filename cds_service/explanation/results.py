@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import tzinfo
 
 from cds_service.decide import Outcome, Program, chooser_of
-from cds_service.explanation.scale import Limit, Scale, limit_in_words, scale_of
+from cds_service.explanation.scale import LimitView, ScaleView, limit_in_words, scale_of
 from cds_service.explanation.view import View
 from cds_service.knowledge.model.pack import Marker
 from cds_service.labs.frames import Chooser, Frame
@@ -37,8 +37,8 @@ class Newest(View, frozen=True, kw_only=True):
     band: str = ""
     grade: str = ""
     notes: tuple[str, ...] = ()
-    upper_limit: Limit | None = None
-    scale: Scale | None = None
+    upper_limit: LimitView | None = None
+    scale: ScaleView | None = None
     explained: bool = False  # there is an explainer to read
 
 

@@ -15,8 +15,7 @@ from cds_service.explanation.view import View
 from cds_service.knowledge.model.conditions import Compare, Number, TimesLimit, leaves
 from cds_service.knowledge.model.pack import Grade, Marker, Pack
 from cds_service.labs.frames import Frame, Reading
-from cds_service.labs.limits import Limit as KnownLimit
-from cds_service.labs.limits import limit_of
+from cds_service.labs.limits import Limit, limit_of
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, Sent
 from cds_service.render.values import limit_amount, limit_source
@@ -65,7 +64,7 @@ class Band(View, frozen=True, kw_only=True):
     current: bool = False
 
 
-class Scale(View, frozen=True, kw_only=True):
+class ScaleView(View, frozen=True, kw_only=True):
     """The bands from low to high, and where the value lies on them, from 0 to 1."""
 
     bands: tuple[Band, ...]
@@ -75,7 +74,7 @@ class Scale(View, frozen=True, kw_only=True):
     open_above: bool = False
 
 
-class Limit(View, frozen=True, kw_only=True):
+class LimitView(View, frozen=True, kw_only=True):
     """The upper limit that the value is judged by."""
 
     amount: str
@@ -127,21 +126,21 @@ def blank_frame(marker: Marker, person: Person = _NOBODY) -> Frame:
     )
 
 
-def limit_in_words(limit: KnownLimit | None, marker: Marker, pack: Pack) -> Limit | None:
+def limit_in_words(limit: Limit | None, marker: Marker, pack: Pack) -> LimitView | None:
     """The limit as a page says it."""
     if limit is None:
         return None
     source = limit_source(limit.named, pack.messages_in())
-    return Limit(amount=limit_amount(limit, marker) or "", named=source)
+    return LimitView(amount=limit_amount(limit, marker) or "", named=source)
 
 
-def scale_of(marker: Marker, frame: Frame, *, asked: bool) -> Scale | None:
+def scale_of(marker: Marker, frame: Frame, *, asked: bool) -> ScaleView | None:
     """The bands of the marker, if it has any, with the value of the frame if it was asked for."""
     row = stretches(marker.bands, marker, frame)
     if not row:
         return None
     place = where_is(frame.readings[marker.id].result.value, row) if asked else None
-    return Scale(
+    return ScaleView(
         bands=tuple(grade_rows(marker.bands, marker, frame, asked=asked)),
         edges=tuple(plain(one.high) for one in row if one.high is not None),
         place=float(place[0]) if place else None,

@@ -23,7 +23,7 @@ class View(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True
     """A part of a page; in JSON a member that has its default is not written."""
 
 
-class Named(View, frozen=True, kw_only=True):
+class NamedView(View, frozen=True, kw_only=True):
     """Something with an id and a title."""
 
     id: str

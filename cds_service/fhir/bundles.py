@@ -19,7 +19,7 @@ State = Literal["found", "nothing", "failed"]
 class Fetched:
     """The answer to one question: what was found, and whether that is all there is.
 
-    `faulty` says that an error was told of beside what was found; `total` is how many matches the
+    `faulty` says that an error came beside what was found; `total` is how many matches the
     server says there are (0 if it does not say), `matches` how many came. `tail` says that of a
     part only the end is missing, if it is in order.
     """
@@ -144,7 +144,7 @@ def _total(bundle: Bundle) -> int:
 
 
 def _matches(bundle: Bundle) -> int:
-    # Bundle.total counts matches only, not what was included with them or said about them.
+    # Bundle.total counts matches only, not included resources or outcomes.
     return sum(
         1
         for entry in many(bundle.entry)

@@ -2,7 +2,7 @@
 """JSON of one resource -> the resource, with what could not be read set aside.
 
 A Bundle is read entry by entry, so that one bad resource does not cost the good ones. This is the
-second pass: whoever calls it has tried to decode the whole at once and failed.
+second pass: the caller has tried to decode the whole at once and failed.
 """
 
 from dataclasses import dataclass
@@ -57,13 +57,13 @@ _WORDS = {
 
 def explained(error: ValidationError, where: str) -> tuple[str, str]:
     """The path of the fault and what was expected there; nothing that was received."""
-    said, _, inside = str(error).partition(" - at ")
+    message, _, inside = str(error).partition(" - at ")
     path = where + inside.strip("`").removeprefix("$")
-    if said.startswith("Expected `"):
-        kinds = said.removeprefix("Expected `").partition("`")[0].split(" | ")
+    if message.startswith("Expected `"):
+        kinds = message.removeprefix("Expected `").partition("`")[0].split(" | ")
         return path, "expected " + " or ".join(_WORDS.get(kind, "null") for kind in kinds)
-    if said.startswith("Object missing required field `"):
-        name = said.removeprefix("Object missing required field `").rstrip("`")
+    if message.startswith("Object missing required field `"):
+        name = message.removeprefix("Object missing required field `").rstrip("`")
         return f"{path}.{name}", "expected, but missing"
     return path, "expected a value that FHIR R4 and CDS Hooks allow here"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How deep JSON is nested, told without decoding it.
+"""How deep JSON is nested, found without decoding it.
 
 Nothing here goes down into the levels: each step is a pass over the bytes, and a body made to be
 slow or to take memory costs no more than a few passes.
@@ -17,7 +17,7 @@ _PIECE = 65536
 def is_deeper(text: bytes, most: int) -> bool:
     """Whether objects and arrays are nested in more than `most` levels.
 
-    What is no JSON may be either; whoever decodes it will say so.
+    The result is undefined for invalid JSON; the decoder reports that.
     """
     if text.count(b"{") + text.count(b"[") <= most:
         return False

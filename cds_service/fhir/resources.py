@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """FHIR resources, as far as they are read; every other type is an empty structure.
 
-A resource is told by its `resourceType`, which need not come first. What is not listed is not
+A resource is recognised by its `resourceType`, which need not come first. What is not listed is not
 decoded, so an odd element that nobody needs can break nothing.
 """
 
@@ -27,14 +27,14 @@ from cds_service.fhir.resource_types import RESOURCE_TYPES
 _TAG = "resourceType"
 
 
-class Named(Element, frozen=True):
+class ResourceBase(Element, frozen=True):
     """What all resources share."""
 
     id: str | None = None
     meta: Meta | None = None
 
 
-class Measured(Named, frozen=True):
+class Measured(ResourceBase, frozen=True):
     """`value[x]` and what belongs to it, the same in an Observation and in its components.
 
     What only a result of the pack needs is kept `Raw` and read later by `fhir.later`: most results
@@ -80,7 +80,7 @@ class Observation(Measured, frozen=True, tag_field=_TAG, tag="Observation"):
     contained: Many["Resource"] = None
 
 
-class DiagnosticReport(Named, frozen=True, tag_field=_TAG, tag="DiagnosticReport"):
+class DiagnosticReport(ResourceBase, frozen=True, tag_field=_TAG, tag="DiagnosticReport"):
     """A report; read only for the time and the subject that its results leave out."""
 
     status: str | None = None
@@ -92,13 +92,13 @@ class DiagnosticReport(Named, frozen=True, tag_field=_TAG, tag="DiagnosticReport
     contained: Many["Resource"] = None
 
 
-class Specimen(Named, frozen=True, tag_field=_TAG, tag="Specimen"):
+class Specimen(ResourceBase, frozen=True, tag_field=_TAG, tag="Specimen"):
     """What was measured."""
 
     condition: Raw = NOTHING
 
 
-class Patient(Named, frozen=True, tag_field=_TAG, tag="Patient"):
+class Patient(ResourceBase, frozen=True, tag_field=_TAG, tag="Patient"):
     """Who the results are about."""
 
     birth_date: str | None = None
@@ -113,14 +113,14 @@ class Ingredient(Element, frozen=True):
     item_codeable_concept: CodeableConcept | None = None
 
 
-class Medication(Named, frozen=True, tag_field=_TAG, tag="Medication"):
+class Medication(ResourceBase, frozen=True, tag_field=_TAG, tag="Medication"):
     """A product, referred to by requests and statements."""
 
     code: CodeableConcept | None = None
     ingredient: Many[Ingredient] = None
 
 
-class _Prescribed(Named, frozen=True):
+class _Prescribed(ResourceBase, frozen=True):
     status: str | None = None
     subject: Reference | None = None
     medication_codeable_concept: CodeableConcept | None = None
@@ -137,10 +137,10 @@ class MedicationRequest(_Prescribed, frozen=True, tag_field=_TAG, tag="Medicatio
 
 
 class MedicationStatement(_Prescribed, frozen=True, tag_field=_TAG, tag="MedicationStatement"):
-    """What a patient is said to take."""
+    """A medicine that a patient is reported to take."""
 
 
-class Condition(Named, frozen=True, tag_field=_TAG, tag="Condition"):
+class Condition(ResourceBase, frozen=True, tag_field=_TAG, tag="Condition"):
     """A problem or diagnosis; the two statuses were plain codes before R4."""
 
     clinical_status: CodeableConcept | str | None = None
@@ -151,7 +151,7 @@ class Condition(Named, frozen=True, tag_field=_TAG, tag="Condition"):
     modifier_extension: Raw = NOTHING
 
 
-class ServiceRequest(Named, frozen=True, tag_field=_TAG, tag="ServiceRequest"):
+class ServiceRequest(ResourceBase, frozen=True, tag_field=_TAG, tag="ServiceRequest"):
     """An order."""
 
     status: str | None = None
@@ -170,7 +170,7 @@ class Issue(Element, frozen=True):
     severity: str | None = None
 
 
-class OperationOutcome(Named, frozen=True, tag_field=_TAG, tag="OperationOutcome"):
+class OperationOutcome(ResourceBase, frozen=True, tag_field=_TAG, tag="OperationOutcome"):
     """What a server says instead of, or beside, what was asked for."""
 
     issue: Many[Issue] = None
@@ -197,7 +197,7 @@ class Entry(Element, frozen=True):
     response: Response | None = None
 
 
-class Bundle(Named, frozen=True, tag_field=_TAG, tag="Bundle"):
+class Bundle(ResourceBase, frozen=True, tag_field=_TAG, tag="Bundle"):
     """Resources sent together."""
 
     type: str | None = None

@@ -16,7 +16,7 @@ from cds_service.fhir.resources import (
 )
 from cds_service.fhir_client.client import QueryResult
 from cds_service.fhir_client.failures import QueryFailure
-from cds_service.intake.resource_index import Shelves
+from cds_service.intake.resource_index import ResourceIndex
 
 ReadKind: TypeAlias = Literal["Medication", "Specimen"]
 
@@ -29,7 +29,7 @@ KEYS: Final[Mapping[ReadKind, str]] = {"Medication": "medications", "Specimen": 
 def unresolved(entries: Iterable[Entry], base: str) -> dict[ReadKind, list[str]]:
     """`Type/id` of the references to this server that the entries do not contain, by type."""
     listed = list(entries)
-    shelves = Shelves(listed)
+    shelves = ResourceIndex(listed)
     names: dict[ReadKind, dict[str, None]] = {kind: {} for kind in MOST}
     for entry in listed:
         resource = entry.resource

@@ -12,7 +12,7 @@ from msgspec.json import Encoder
 from cds_service.hooks.response import Message
 from cds_service.knowledge.model.dependencies import all_dependencies
 from cds_service.knowledge.model.pack import Pack, Rule, Service
-from cds_service.knowledge.model.status import standing
+from cds_service.knowledge.model.status import status_summary
 from cds_service.prefetch_keys import (
     CONDITIONS,
     MEDICATION_REQUESTS,
@@ -25,7 +25,7 @@ from cds_service.prefetch_keys import (
 _OF_PATIENT = "patient={{context.patientId}}"
 _LABORATORY = "http://terminology.hl7.org/CodeSystem/observation-category|laboratory"
 # The newest results come first, so that a client that stops early leaves out old ones only; what
-# was left out is said on the card.
+# was left out is named on the card.
 _NEWEST = "_sort=-date&_count=200"
 _ALL = "_count=200"
 _WITHOUT_ACCESS = (
@@ -73,7 +73,7 @@ def entry_of(service: Service, pack: Pack, *, by_category: bool) -> ServiceEntry
         description=service.description,
         id=service.id,
         prefetch=prefetch_of(rules_of(service, pack), pack, by_category=by_category),
-        usage_requirements=f"{pack.usage} {standing(pack)} {_WITHOUT_ACCESS}",
+        usage_requirements=f"{pack.usage} {status_summary(pack)} {_WITHOUT_ACCESS}",
     )
 
 

@@ -15,7 +15,7 @@ from cds_service.fhir.resources import (
 )
 from cds_service.fhir.tags import is_own_proposal
 from cds_service.intake.marker_lookup import pairs_of, texts_of
-from cds_service.intake.resource_index import Shelves
+from cds_service.intake.resource_index import ResourceIndex
 from cds_service.intake.times import Times
 from cds_service.knowledge.model.pack import PRIORITIES, Priority
 from cds_service.labs.patient_record import OpenOrder, Recorded
@@ -32,7 +32,7 @@ _DENIED = {"refuted", "entered-in-error"}
 _PRIORITIES: dict[str | None, Priority] = {priority: priority for priority in PRIORITIES}
 
 
-def medicine_in_force(resource: Prescribed, shelves: Shelves) -> Recorded | None:
+def medicine_in_force(resource: Prescribed, index: ResourceIndex) -> Recorded | None:
     """The medicine that the patient is on, or `None` if this does not put them on one."""
     if resource.status != "active":
         return None
@@ -40,13 +40,13 @@ def medicine_in_force(resource: Prescribed, shelves: Shelves) -> Recorded | None
         resource.intent not in _ORDERED or resource.do_not_perform
     ):
         return None
-    return medicine_of(resource, shelves)
+    return medicine_of(resource, index)
 
 
-def medicine_of(resource: Prescribed, shelves: Shelves) -> Recorded:
+def medicine_of(resource: Prescribed, index: ResourceIndex) -> Recorded:
     """The codes and names of a medicine, its product's and its ingredients'."""
     concepts: list[CodeableConcept | None] = [resource.medication_codeable_concept]
-    product = shelves.referred(resource.medication_reference, resource.contained)
+    product = index.referred(resource.medication_reference, resource.contained)
     if isinstance(product, Medication):
         concepts.append(product.code)
         concepts.extend(one.item_codeable_concept for one in many(product.ingredient))
@@ -60,7 +60,7 @@ def medicine_of(resource: Prescribed, shelves: Shelves) -> Recorded:
 
 
 def condition_in_force(resource: Condition, now: datetime, times: Times) -> Recorded | None:
-    """The condition, or `None` if it is over, refuted or not said."""
+    """The condition, or `None` if it is over, refuted or without a code."""
     clinical = _words(resource.clinical_status)
     if clinical and not clinical & _IN_FORCE:
         return None

@@ -9,15 +9,15 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
-from cds_service.intake.results import Read
+from cds_service.intake.results import ParsedResult
 from cds_service.labs.ordering import precedence, status_rank
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.labs.set_aside_reasons import SetAsideReason
 
 
-def settled(read: Iterable[Read]) -> tuple[tuple[LabResult, ...], tuple[SetAside, ...]]:
+def settled(read: Iterable[ParsedResult]) -> tuple[tuple[LabResult, ...], tuple[SetAside, ...]]:
     """The results that count, in the order they came, and the others with their reason."""
-    groups: defaultdict[tuple[str, datetime], list[Read]] = defaultdict(list)
+    groups: defaultdict[tuple[str, datetime], list[ParsedResult]] = defaultdict(list)
     for entry in read:
         groups[entry.result.marker, entry.result.time].append(entry)
     results: list[LabResult] = []
@@ -30,7 +30,7 @@ def settled(read: Iterable[Read]) -> tuple[tuple[LabResult, ...], tuple[SetAside
     return tuple(results), tuple(aside)
 
 
-def _by_specimen(group: list[Read]) -> list[list[LabResult]]:
+def _by_specimen(group: list[ParsedResult]) -> list[list[LabResult]]:
     """The results of each specimen; those that name none belong to the first."""
     named: dict[str, list[LabResult]] = {entry.specimen: [] for entry in group if entry.specimen}
     first = next(iter(named), "")

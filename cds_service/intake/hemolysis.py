@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the specimen of a result is said to be hemolysed.
+"""Whether the specimen of a result is reported as hemolysed.
 
 Read from the specimen's condition, the interpretation and the notes. A text that denies it, or
 that only warns what hemolysis may do, does not say it.
@@ -12,7 +12,7 @@ from cds_service.fhir.deferred import concepts_in, notes_in
 from cds_service.fhir.elements import CodeableConcept
 from cds_service.fhir.resources import Measured, Observation, Specimen
 from cds_service.intake.marker_lookup import pairs_of, texts_of
-from cds_service.intake.resource_index import Shelves
+from cds_service.intake.resource_index import ResourceIndex
 
 _CODE = "HEM"  # HL7 v2 table 0493, specimen condition: hemolyzed
 _WORD = re.compile(r"ha?emoly[sz]\w*")
@@ -29,9 +29,9 @@ _DENIED_AFTER = re.compile(
 )
 
 
-def is_hemolysed(result: Observation, measured: Measured, shelves: Shelves) -> bool:
+def is_hemolysed(result: Observation, measured: Measured, index: ResourceIndex) -> bool:
     """Whether anything sent with the result says so."""
-    return any(_says_so(concept) for concept in _concepts(result, measured, shelves)) or any(
+    return any(_says_so(concept) for concept in _concepts(result, measured, index)) or any(
         text_says_so(note.text or "") for note in notes_in(result.note)
     )
 
@@ -51,12 +51,12 @@ def text_says_so(text: str) -> bool:
 
 
 def _concepts(
-    result: Observation, measured: Measured, shelves: Shelves
+    result: Observation, measured: Measured, index: ResourceIndex
 ) -> Iterator[CodeableConcept]:
     yield from concepts_in(measured.interpretation)
     if measured is not result:
         yield from concepts_in(result.interpretation)
-    specimen = shelves.referred(result.specimen, result.contained)
+    specimen = index.referred(result.specimen, result.contained)
     if isinstance(specimen, Specimen):
         yield from concepts_in(specimen.condition)
 

@@ -35,7 +35,7 @@ _UNCLAIMED: SetAsideReason = "code-not-in-pack"
 _CONFLICT: SetAsideReason = "code-conflict"
 
 
-class Claimed(NamedTuple):
+class MarkerMatch(NamedTuple):
     """The marker that a result belongs to, and the code and method that say so."""
 
     marker: str
@@ -72,7 +72,7 @@ def texts_of(*concepts: CodeableConcept | None) -> tuple[str, ...]:
     return tuple(found)
 
 
-class Claims:
+class MarkerLookup:
     """Finds the marker that claims a result, for each code of a request once.
 
     Names are a fallback: they count only if asked for and if no code of LOINC or SNOMED CT says
@@ -82,9 +82,9 @@ class Claims:
     def __init__(self, pack: Pack, *, names_fallback: bool) -> None:
         self._pack = pack
         self._names_fallback = names_fallback
-        self._known: dict[tuple[str | Coding | None, ...], Claimed | SetAsideReason] = {}
+        self._known: dict[tuple[str | Coding | None, ...], MarkerMatch | SetAsideReason] = {}
 
-    def of(self, concept: CodeableConcept | None) -> Claimed | SetAsideReason:
+    def of(self, concept: CodeableConcept | None) -> MarkerMatch | SetAsideReason:
         """The claim, or the reason why there is none."""
         if concept is None:
             return _UNCLAIMED
@@ -94,18 +94,18 @@ class Claims:
             known = self._known[key] = self._decided(concept)
         return known
 
-    def _decided(self, concept: CodeableConcept) -> Claimed | SetAsideReason:
+    def _decided(self, concept: CodeableConcept) -> MarkerMatch | SetAsideReason:
         codings = many(concept.coding)
-        claims = [hit for coding in codings if (hit := _claim(coding, self._pack))]
-        if claims:
-            return _one_of(claims)
+        matches = [hit for coding in codings if (hit := _claim(coding, self._pack))]
+        if matches:
+            return _one_of(matches)
         if not self._names_fallback or any(_is_standard(coding) for coding in codings):
             return _UNCLAIMED
         names = self._pack.marker_names
         markers = {names[name] for text in texts_of(concept) if (name := _folded(text)) in names}
         if len(markers) > 1:
             return _CONFLICT
-        return next((Claimed(marker, "", None) for marker in markers), _UNCLAIMED)
+        return next((MarkerMatch(marker, "", None) for marker in markers), _UNCLAIMED)
 
 
 def first_code(concept: CodeableConcept | None) -> str:
@@ -119,19 +119,19 @@ def _claim(coding: Coding, pack: Pack) -> tuple[str, MarkerCode] | None:
     if coding.code is None:
         return None
     hit = pack.marker_codes.get((coding.system or LOINC, coding.code))
-    # A code without system can only be told by its form, and no local code has LOINC's.
+    # A code without system can only be recognised by its form, and no local code has LOINC's.
     return hit or pack.marker_codes.get((system_of(coding) or LOINC, coding.code.strip()))
 
 
-def _one_of(claims: list[tuple[str, MarkerCode]]) -> Claimed | SetAsideReason:
-    if len({marker for marker, _ in claims}) > 1:
+def _one_of(matches: list[tuple[str, MarkerCode]]) -> MarkerMatch | SetAsideReason:
+    if len({marker for marker, _ in matches}) > 1:
         return _CONFLICT
-    marker, first = claims[0]
-    naming = [code for _, code in claims if code.method]
+    marker, first = matches[0]
+    naming = [code for _, code in matches if code.method]
     methods = {code.method for code in naming}
     if len(methods) != 1:  # none named, or two that contradict each other
-        return Claimed(marker, first.code, None)
-    return Claimed(marker, naming[0].code, naming[0].method)
+        return MarkerMatch(marker, first.code, None)
+    return MarkerMatch(marker, naming[0].code, naming[0].method)
 
 
 def _is_standard(coding: Coding) -> bool:

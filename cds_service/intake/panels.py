@@ -11,26 +11,26 @@ from msgspec.structs import replace
 
 from cds_service.fhir.elements import Reference, many
 from cds_service.fhir.resources import DiagnosticReport, Observation, inside
-from cds_service.intake.resource_index import Shelves, local_name
-from cds_service.intake.results import Panel, Sheet
+from cds_service.intake.resource_index import ResourceIndex, local_name
+from cds_service.intake.results import Panel, SourceObservation
 
 
-def sheets_of(shelves: Shelves) -> list[Sheet]:
+def observations_with_panels(index: ResourceIndex) -> list[SourceObservation]:
     """Every Observation with its panel, in the order they came."""
-    sent = shelves.entries(Observation)
-    reports = shelves.all_of(DiagnosticReport)
+    sent = index.entries(Observation)
+    reports = index.all_of(DiagnosticReport)
     panels = _panels([resource for _, resource in sent], reports)
-    sheets: list[Sheet] = []
+    sources: list[SourceObservation] = []
     for full_url, observation in sent:
         reference = f"Observation/{observation.id}" if observation.id else ""
         panel = (panels.get(reference) or panels.get(full_url or "")) if panels else None
-        sheets.append(Sheet(observation=observation, reference=reference, panel=panel))
+        sources.append(SourceObservation(observation=observation, reference=reference, panel=panel))
         if observation.contained:
-            sheets.extend(_contained(observation, reference))
+            sources.extend(_contained(observation, reference))
     for report in reports:
         if report.contained:
-            sheets.extend(_contained(report, f"DiagnosticReport/{report.id}" if report.id else ""))
-    return sheets
+            sources.extend(_contained(report, f"DiagnosticReport/{report.id}" if report.id else ""))
+    return sources
 
 
 def _panels(observations: list[Observation], reports: list[DiagnosticReport]) -> dict[str, Panel]:
@@ -50,11 +50,11 @@ def _register(panel: Panel, members: object, panels: dict[str, Panel]) -> None:
             panels[local_name(member.reference)] = panel
 
 
-def _contained(panel: Panel, reference: str) -> Iterator[Sheet]:
+def _contained(panel: Panel, reference: str) -> Iterator[SourceObservation]:
     for one in inside(panel.contained):
         if isinstance(one, Observation):
             completed = replace(
                 one, subject=one.subject or panel.subject, status=one.status or panel.status
             )
             place = f"{reference}#{(one.id or '').lstrip('#')}" if reference else ""
-            yield Sheet(observation=completed, reference=place, panel=panel)
+            yield SourceObservation(observation=completed, reference=place, panel=panel)

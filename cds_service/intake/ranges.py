@@ -2,7 +2,7 @@
 """`Observation.referenceRange` -> the laboratory's ranges in the marker's unit.
 
 All ranges of healthy people are kept; which of them fits the patient is for `labs` to say. A range
-for a group that is not told by sex or age (pregnancy, a population) is left out: nothing here
+for a group that is not defined by sex or age (pregnancy, a population) is left out: nothing here
 knows who belongs to it. So is one whose unit the marker does not know.
 """
 
@@ -15,7 +15,7 @@ from typing import Literal
 from cds_service.fhir.elements import CodeableConcept, Quantity, ReferenceRange, many, was_sent
 from cds_service.intake.marker_lookup import pairs_of, texts_of
 from cds_service.intake.units import factor_of
-from cds_service.intake.values import Number, number_from, number_in
+from cds_service.intake.values import SentNumber, number_from, number_in
 from cds_service.knowledge.model.pack import Marker
 from cds_service.labs.patient_record import ReferenceRange as Limits
 
@@ -122,7 +122,7 @@ def _text_factor(unit: str | None, marker: Marker, factor: Fraction) -> Fraction
     return own
 
 
-def _scaled(number: Number | None, factor: Fraction) -> Fraction | None:
+def _scaled(number: SentNumber | None, factor: Fraction) -> Fraction | None:
     if number is None:
         return None
     return number.value if factor == 1 else number.value * factor

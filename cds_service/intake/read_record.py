@@ -27,12 +27,17 @@ from cds_service.intake.chart import (
     open_order,
 )
 from cds_service.intake.duplicates import settled
-from cds_service.intake.marker_lookup import Claims, first_code, pairs_of, texts_of
-from cds_service.intake.panels import sheets_of
+from cds_service.intake.marker_lookup import MarkerLookup, first_code, pairs_of, texts_of
+from cds_service.intake.panels import observations_with_panels
 from cds_service.intake.patient_input import PatientInput
 from cds_service.intake.person import person_of
-from cds_service.intake.resource_index import Shelves, local_name
-from cds_service.intake.results import Desk, Read, Sheet, read_sheet
+from cds_service.intake.resource_index import ResourceIndex, local_name
+from cds_service.intake.results import (
+    ParsedResult,
+    ReadContext,
+    SourceObservation,
+    read_observation,
+)
 from cds_service.intake.subjects import Owner, Subjects, find_subjects
 from cds_service.intake.times import Times
 from cds_service.knowledge.model.pack import Pack
@@ -67,7 +72,7 @@ def read_record(
     results, of_results = reader.results()
     medicines = reader.medicines()
     orders = reader.orders()
-    patients = reader.shelves.all_of(Patient)
+    patients = reader.index.all_of(Patient)
     today = now.astimezone(zone).date()
     return PatientRecord(
         patient=person_of(next(iter(patients), None), reader.subjects.patient_id, today),
@@ -87,10 +92,10 @@ class _Reader:
     """The input of one patient, sorted, with everything needed to read it."""
 
     given: PatientInput
-    desk: Desk
-    shelves: Shelves
-    drafts: Shelves
-    sheets: list[Sheet]
+    context: ReadContext
+    index: ResourceIndex
+    drafts: ResourceIndex
+    sources: list[SourceObservation]
     subjects: Subjects
     others_seen: bool
 
@@ -99,50 +104,50 @@ class _Reader:
         cls, pack: Pack, given: PatientInput, *, now: datetime, zone: tzinfo, names_fallback: bool
     ) -> "_Reader":
         """The sorted input; raises `RequestError` if it is not about one patient."""
-        shelves, drafts = Shelves(given.entries), Shelves(given.drafts)
-        sheets = sheets_of(shelves)
-        charted = [*_charted(shelves), *_charted(drafts)]
-        references = [sheet.observation.subject for sheet in sheets]
+        index, drafts = ResourceIndex(given.entries), ResourceIndex(given.drafts)
+        sources = observations_with_panels(index)
+        charted = [*_charted(index), *_charted(drafts)]
+        references = [source.observation.subject for source in sources]
         references.extend(one.subject for one in charted)
         subjects = find_subjects(
-            [*shelves.entries(Patient), *drafts.entries(Patient)],
+            [*index.entries(Patient), *drafts.entries(Patient)],
             references,
             given.patient_id,
             given.fhir_server,
         )
         owners = [subjects.owner(reference) for reference in references]
-        _check_results(owners[: len(sheets)])
-        desk = Desk(
+        _check_results(owners[: len(sources)])
+        context = ReadContext(
             pack=pack,
             times=Times(now, zone),
             latest=now + timedelta(hours=pack.scope.future_hours),
-            shelves=shelves,
-            claims=Claims(pack, names_fallback=names_fallback),
+            index=index,
+            lookup=MarkerLookup(pack, names_fallback=names_fallback),
         )
         return cls(
             given=given,
-            desk=desk,
-            shelves=shelves,
+            context=context,
+            index=index,
             drafts=drafts,
-            sheets=sheets,
+            sources=sources,
             subjects=subjects,
             others_seen="another" in owners,
         )
 
     def results(self) -> tuple[tuple[LabResult, ...], tuple[SetAside, ...]]:
         """The results that count, and those set aside."""
-        read: list[Read] = []
+        read: list[ParsedResult] = []
         aside: list[SetAside] = []
-        for sheet in self.sheets:
-            reason = self._not_ours(self.subjects.owner(sheet.observation.subject))
+        for source in self.sources:
+            reason = self._not_ours(self.subjects.owner(source.observation.subject))
             if reason:
-                code = first_code(sheet.observation.code)
+                code = first_code(source.observation.code)
                 aside.append(
-                    SetAside(reason=reason, marker="", code=code, reference=sheet.reference)
+                    SetAside(reason=reason, marker="", code=code, reference=source.reference)
                 )
                 continue
-            for one in read_sheet(sheet, self.desk):
-                if isinstance(one, Read):
+            for one in read_observation(source, self.context):
+                if isinstance(one, ParsedResult):
                     read.append(one)
                 else:
                     aside.append(one)
@@ -154,18 +159,18 @@ class _Reader:
         if not self._has("MedicationRequest", "MedicationStatement"):
             return None
         sent: list[Prescribed] = [
-            *self._usable(self.shelves.all_of(MedicationRequest)),
-            *self._usable(self.shelves.all_of(MedicationStatement)),
+            *self._usable(self.index.all_of(MedicationRequest)),
+            *self._usable(self.index.all_of(MedicationStatement)),
         ]
-        read = (medicine_in_force(one, self.shelves) for one in sent)
+        read = (medicine_in_force(one, self.index) for one in sent)
         return tuple(one for one in read if one is not None)
 
     def conditions(self) -> tuple[Recorded, ...] | None:
         """The conditions in force, or `None` if nothing is known of them."""
         if not self._has("Condition"):
             return None
-        now, times = self.desk.times.now, self.desk.times
-        sent = self._usable(self.shelves.all_of(Condition))
+        now, times = self.context.times.now, self.context.times
+        sent = self._usable(self.index.all_of(Condition))
         read = (condition_in_force(one, now, times) for one in sent)
         return tuple(one for one in read if one is not None)
 
@@ -174,8 +179,8 @@ class _Reader:
 
         An order being made now that carries no time is made now.
         """
-        times = self.desk.times
-        placed = self._usable(self.shelves.all_of(ServiceRequest))
+        times = self.context.times
+        placed = self._usable(self.index.all_of(ServiceRequest))
         drafted = self._usable(self.drafts.all_of(ServiceRequest))
         read = [
             *(open_order(one, times, None) for one in placed),
@@ -204,7 +209,7 @@ class _Reader:
 
     def set_aside(self) -> Iterator[SetAside]:
         """What was sent beside results and is not used because of whose or what it is."""
-        for one in (*_charted(self.shelves), *_charted(self.drafts)):
+        for one in (*_charted(self.index), *_charted(self.drafts)):
             reason = self._not_usable(one)
             if reason:
                 code = "" if isinstance(one, Prescribed) else first_code(one.code)
@@ -252,12 +257,12 @@ class _Reader:
         return names is None or not names.isdisjoint(own)
 
 
-def _charted(shelves: Shelves) -> list[Charted]:
+def _charted(index: ResourceIndex) -> list[Charted]:
     return [
-        *shelves.all_of(MedicationRequest),
-        *shelves.all_of(MedicationStatement),
-        *shelves.all_of(Condition),
-        *shelves.all_of(ServiceRequest),
+        *index.all_of(MedicationRequest),
+        *index.all_of(MedicationStatement),
+        *index.all_of(Condition),
+        *index.all_of(ServiceRequest),
     ]
 
 

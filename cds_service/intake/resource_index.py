@@ -40,7 +40,7 @@ _STATUS_RANK = {"entered-in-error": 4, "cancelled": 3, "corrected": 2, "amended"
 Kept = TypeVar("Kept")
 
 
-class Shelves:
+class ResourceIndex:
     """The resources of one request by type, and what references among them point to."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:

@@ -12,13 +12,13 @@ from cds_service.fhir.deferred import concepts_in, ranges_in
 from cds_service.fhir.elements import many, was_sent
 from cds_service.fhir.resources import DiagnosticReport, Measured, Observation
 from cds_service.intake.hemolysis import is_hemolysed
-from cds_service.intake.marker_lookup import Claimed, Claims, first_code, pairs_of
+from cds_service.intake.marker_lookup import MarkerLookup, MarkerMatch, first_code, pairs_of
 from cds_service.intake.not_usable import NotUsable
 from cds_service.intake.ranges import limits_of
-from cds_service.intake.resource_index import Shelves
+from cds_service.intake.resource_index import ResourceIndex
 from cds_service.intake.times import Moment, Times, sent_time
 from cds_service.intake.units import unit_of
-from cds_service.intake.values import Value, value_of
+from cds_service.intake.values import ReadQuantity, value_of
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.labs.patient_record import LabResult, ResultStatus, Sent, SetAside
 from cds_service.labs.set_aside_reasons import SetAsideReason
@@ -35,17 +35,17 @@ _NOT_USABLE: Mapping[str, SetAsideReason] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class ReadContext:
     """What is needed to read any result of one request."""
 
     pack: Pack
     times: Times
     latest: datetime  # the last moment that is not set aside as in the future
-    shelves: Shelves
-    claims: Claims
+    index: ResourceIndex
+    lookup: MarkerLookup
 
 
-class Sheet(NamedTuple):
+class SourceObservation(NamedTuple):
     """One Observation to read: where it is, and the panel or report that supplies what it lacks."""
 
     observation: Observation
@@ -53,7 +53,7 @@ class Sheet(NamedTuple):
     panel: Panel | None = None
 
 
-class Read(NamedTuple):
+class ParsedResult(NamedTuple):
     """A result, and the specimen that it was measured in (empty if none was named)."""
 
     result: LabResult
@@ -61,53 +61,59 @@ class Read(NamedTuple):
 
 
 @dataclass(slots=True)
-class _SoFar:
+class PartialResult:
     """What is known of a result when it must be set aside."""
 
-    claimed: Claimed
+    match: MarkerMatch
     time: datetime | None = None
-    value: Value | None = field(default=None)
+    value: ReadQuantity | None = field(default=None)
 
 
-def read_sheet(sheet: Sheet, desk: Desk) -> Iterator[Read | SetAside]:
+def read_observation(
+    source: SourceObservation, context: ReadContext
+) -> Iterator[ParsedResult | SetAside]:
     """The results of an Observation: its own, and one for each component."""
-    observation = sheet.observation
-    yield from _read_one(sheet, observation, desk)
+    observation = source.observation
+    yield from _read_one(source, observation, context)
     if observation.component is not None:
         for component in many(observation.component):
-            yield from _read_one(sheet, component, desk)
+            yield from _read_one(source, component, context)
 
 
-def _read_one(sheet: Sheet, measured: Measured, desk: Desk) -> Iterator[Read | SetAside]:
-    claimed = desk.claims.of(measured.code)
-    if isinstance(claimed, str):
+def _read_one(
+    source: SourceObservation, measured: Measured, context: ReadContext
+) -> Iterator[ParsedResult | SetAside]:
+    match = context.lookup.of(measured.code)
+    if isinstance(match, str):
         code = first_code(measured.code)
-        yield SetAside(reason=claimed, marker="", code=code, reference=sheet.reference)
+        yield SetAside(reason=match, marker="", code=code, reference=source.reference)
         return
-    so_far = _SoFar(claimed)
+    partial = PartialResult(match)
     try:
-        yield _result(sheet, measured, desk, so_far)
+        yield _result(source, measured, context, partial)
     except NotUsable as fault:
-        is_panel = measured is sheet.observation and _is_panel(sheet)
+        is_panel = measured is source.observation and _is_panel(source)
         if not (is_panel and fault.reason == "no-value"):
-            yield _set_aside(fault.reason, sheet, so_far)
+            yield _set_aside(fault.reason, source, partial)
 
 
-def _is_panel(sheet: Sheet) -> bool:
-    return bool(many(sheet.observation.component) or many(sheet.observation.has_member))
+def _is_panel(source: SourceObservation) -> bool:
+    return bool(many(source.observation.component) or many(source.observation.has_member))
 
 
-def _result(sheet: Sheet, measured: Measured, desk: Desk, so_far: _SoFar) -> Read:
-    observation, claimed = sheet.observation, so_far.claimed
-    marker = desk.pack.markers[claimed.marker]
+def _result(
+    source: SourceObservation, measured: Measured, context: ReadContext, partial: PartialResult
+) -> ParsedResult:
+    observation, match = source.observation, partial.match
+    marker = context.pack.markers[match.marker]
     if was_sent(observation.modifier_extension) or was_sent(measured.modifier_extension):
         raise NotUsable("modifier-extension")
     with suppress(NotUsable):  # a result that does not count for another reason has its time too
-        so_far.time = _moment(sheet, desk)[0].time
+        partial.time = _moment(source, context)[0].time
     status = _status(observation)
-    moment, issued_only = _moment(sheet, desk)
-    value = so_far.value = value_of(measured, desk.pack.units)
-    unit = unit_of(marker, value.unit, value.code, desk.pack.units)
+    moment, issued_only = _moment(source, context)
+    value = partial.value = value_of(measured, context.pack.units)
+    unit = unit_of(marker, value.unit, value.code, context.pack.units)
     amount = compared(value.number.value, value.comparator)
     if unit.factor != 1:  # most are: multiplying fractions costs a gcd
         amount = amount.times(unit.factor)
@@ -116,21 +122,21 @@ def _result(sheet: Sheet, measured: Measured, desk: Desk, so_far: _SoFar) -> Rea
     specimen = observation.specimen.reference if observation.specimen else None
     result = LabResult(
         marker=marker.id,
-        code=claimed.code,
-        method=claimed.method,
+        code=match.code,
+        method=match.method,
         value=amount,
         sent=_sent(value),
         unit=unit.name,
         time=moment.time,
         precision=moment.precision,
         status=status,
-        reference=sheet.reference,
+        reference=source.reference,
         ranges=limits_of(ranges_in(measured.reference_range), marker, unit.factor),
-        hemolysed=is_hemolysed(observation, measured, desk.shelves),
+        hemolysed=is_hemolysed(observation, measured, context.index),
         issued_only=issued_only,
         interpretation=_interpretation(measured),
     )
-    return Read(result, specimen or "")
+    return ParsedResult(result, specimen or "")
 
 
 def _status(observation: Observation) -> ResultStatus:
@@ -142,12 +148,12 @@ def _status(observation: Observation) -> ResultStatus:
     raise NotUsable(_NOT_USABLE.get(observation.status, "status:invalid"))
 
 
-def _moment(sheet: Sheet, desk: Desk) -> tuple[Moment, bool]:
-    sent = sent_time(sheet.observation, sheet.panel, desk.times)
-    moment = desk.times.moment(sent.text) if sent else None
+def _moment(source: SourceObservation, context: ReadContext) -> tuple[Moment, bool]:
+    sent = sent_time(source.observation, source.panel, context.times)
+    moment = context.times.moment(sent.text) if sent else None
     if sent is None or moment is None:
         raise NotUsable("no-time")
-    if moment.begins > desk.latest:
+    if moment.begins > context.latest:
         raise NotUsable("future-dated")
     return moment, sent.issued_only
 
@@ -160,7 +166,7 @@ def _is_plausible(amount: Interval, marker: Marker) -> bool:
     return compare(amount, "below", marker.plausible) is not True  # such as <0
 
 
-def _sent(value: Value) -> Sent:
+def _sent(value: ReadQuantity) -> Sent:
     return Sent(
         number=value.number.text,
         unit=(value.unit or value.code or "").strip(),
@@ -177,14 +183,16 @@ def _interpretation(measured: Measured) -> str | None:
     return None
 
 
-def _set_aside(reason: SetAsideReason, sheet: Sheet, so_far: _SoFar) -> SetAside:
-    sent = _sent(so_far.value) if so_far.value else None
+def _set_aside(
+    reason: SetAsideReason, source: SourceObservation, partial: PartialResult
+) -> SetAside:
+    sent = _sent(partial.value) if partial.value else None
     return SetAside(
         reason=reason,
-        marker=so_far.claimed.marker,
-        code=so_far.claimed.code,
-        reference=sheet.reference,
-        time=so_far.time,
+        marker=partial.match.marker,
+        code=partial.match.code,
+        reference=source.reference,
+        time=partial.time,
         number=(f"{sent.comparator or ''}{sent.number}") if sent else "",
         unit=sent.unit if sent else "",
     )

@@ -18,7 +18,7 @@ _LAST_TIME = time(23, 59, 59)
 
 
 class Moment(NamedTuple):
-    """A time, how exactly it was said, and the first moment that it can mean."""
+    """A time, how exact it is, and the first moment that it can mean."""
 
     time: datetime
     precision: Precision

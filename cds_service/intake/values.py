@@ -36,49 +36,49 @@ _TEXT = re.compile(r"([<>]=?|[≤≥])?\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*(.*)")
 _NO_UNIT = re.compile(r"[0-9.,:'’*^+<>=~–—-]|[eE][+-]?[0-9]")
 
 
-class Number(NamedTuple):
+class SentNumber(NamedTuple):
     """A number and the text to show for it: 1.10 keeps its zero, 1e2 becomes 100."""
 
     value: Fraction
     text: str
 
 
-class Value(NamedTuple):
+class ReadQuantity(NamedTuple):
     """A number as sent; `unit` and `code` are the text and the code of its unit."""
 
-    number: Number
+    number: SentNumber
     comparator: Comparator | None
     unit: str | None = None
     code: str | None = None
 
 
-def number_in(raw: Raw) -> Number | None:
+def number_in(raw: Raw) -> SentNumber | None:
     """The number, or `None` if there is none: a string is not a number, 1e400 is not either."""
     data = bytes(raw)
     if data.isdigit() and len(data) <= _LONGEST:
-        return Number(Fraction(int(data)), data.decode())
+        return SentNumber(Fraction(int(data)), data.decode())
     if len(data) > _LONGEST or data[:1] not in b"-0123456789":
         return None
     return number_from(data.decode())
 
 
-def number_from(text: str) -> Number | None:
+def number_from(text: str) -> SentNumber | None:
     """The number that a JSON number or plain decimal text is."""
     if len(text) > _LONGEST:
         return None
     whole, point, part = text.partition(".")
     if point and part.isdigit():
-        return Number(Fraction(int(whole + part), 10 ** len(part)), text)
+        return SentNumber(Fraction(int(whole + part), 10 ** len(part)), text)
     try:
         exact = Decimal(text)
     except InvalidOperation:
         return None
     if not exact.is_finite() or abs(exact.adjusted()) > _FARTHEST:
         return None
-    return Number(Fraction(exact), f"{exact:f}")
+    return SentNumber(Fraction(exact), f"{exact:f}")
 
 
-def value_of(measured: Measured, spellings: Mapping[str, str]) -> Value:
+def value_of(measured: Measured, spellings: Mapping[str, str]) -> ReadQuantity:
     """The value of a result; raises `NotUsable`. `spellings` are the units known to the pack."""
     if was_sent(measured.data_absent_reason):  # with or without a value (obs-6): not to be used
         raise NotUsable("no-value")
@@ -110,24 +110,24 @@ def _has_other_value(measured: Measured) -> bool:
     )
 
 
-def _from_quantity(quantity: Quantity) -> Value:
+def _from_quantity(quantity: Quantity) -> ReadQuantity:
     if not was_sent(quantity.value):
         raise NotUsable("no-value")
     number = number_in(quantity.value)
     if number is None or quantity.comparator not in _COMPARATORS:
         raise NotUsable("unparseable")
     comparator = _COMPARATORS[quantity.comparator]
-    return Value(number, comparator, quantity.unit, quantity.code)
+    return ReadQuantity(number, comparator, quantity.unit, quantity.code)
 
 
-def _from_integer(raw: Raw) -> Value:
+def _from_integer(raw: Raw) -> ReadQuantity:
     number = number_in(raw)
     if number is None or number.value.denominator != 1:
         raise NotUsable("unparseable")
-    return Value(number, None)
+    return ReadQuantity(number, None)
 
 
-def _from_text(text: str, spellings: Mapping[str, str]) -> Value:
+def _from_text(text: str, spellings: Mapping[str, str]) -> ReadQuantity:
     match = _TEXT.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
     number = number_from(match[2].removeprefix("+")) if match else None
     if match is None or number is None:
@@ -136,4 +136,4 @@ def _from_text(text: str, spellings: Mapping[str, str]) -> Value:
     known = "".join(unit.split()) in spellings and not unit.isdigit()
     if unit and not known and _NO_UNIT.match(unit):
         raise NotUsable("unparseable")
-    return Value(number, _COMPARATORS[match[1]], unit or None)
+    return ReadQuantity(number, _COMPARATORS[match[1]], unit or None)

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Facts about the patient from active medicines and conditions: yes, no or not known.
 
-A fact is yes if any record says so. It is no only if everything that could have said yes was
-asked for and says nothing; a list that was never available leaves it not known.
+A fact is yes if any record says so. It is no only if everything that could have made it yes was
+asked for and does not; a list that was never available leaves it not known.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cds_service.amounts import Known
+from cds_service.amounts import Ternary
 from cds_service.knowledge.model.code_systems import ICD_10_CM, SNOMED
 from cds_service.knowledge.model.dependencies import fact_closure
 from cds_service.knowledge.model.pack import Fact, Pack
@@ -27,7 +27,7 @@ _DENIED = re.compile(
 class FactAnswer:
     """Whether the fact is so, and the names of what made it yes."""
 
-    known: Known
+    known: Ternary
     names: tuple[str, ...] = ()
 
 
@@ -135,7 +135,7 @@ def _answer(
     if fact.id in answers:
         return answers[fact.id]
     own = names.get(fact.id, set())
-    known: list[Known] = []
+    known: list[Ternary] = []
     if fact.medicines:
         known.append(None if record.medicines is None else False)
     if fact.conditions or fact.condition_names:

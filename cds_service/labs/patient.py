@@ -8,7 +8,7 @@ condition on age not known, which silences nothing.
 from dataclasses import dataclass
 from datetime import date
 
-from cds_service.amounts import Known
+from cds_service.amounts import Ternary
 from cds_service.knowledge.model.conditions import AgeCompare, AllOf, AnyOf, Condition, Sex, SexIs
 from cds_service.labs.patient_record import Patient
 
@@ -47,7 +47,7 @@ def completed_months(born: date, today: date) -> int:
     return months if today.day >= born.day else months - 1
 
 
-def age_is(condition: AgeCompare, person: Person) -> Known:
+def age_is(condition: AgeCompare, person: Person) -> Ternary:
     """Whether the age stands so."""
     if person.months is None:
         return None
@@ -59,7 +59,7 @@ def age_is(condition: AgeCompare, person: Person) -> Known:
     return None
 
 
-def meets(condition: Condition | None, person: Person) -> Known:
+def meets(condition: Condition | None, person: Person) -> Ternary:
     """Whether the person meets a condition on age and sex; `None` as condition is always met."""
     match condition:
         case None:
@@ -77,14 +77,14 @@ def meets(condition: Condition | None, person: Person) -> Known:
             raise TypeError(message)
 
 
-def all_known(answers: list[Known]) -> Known:
+def all_known(answers: list[Ternary]) -> Ternary:
     """Kleene's `and`."""
     if False in answers:
         return False
     return None if None in answers else True
 
 
-def any_known(answers: list[Known]) -> Known:
+def any_known(answers: list[Ternary]) -> Ternary:
     """Kleene's `or`."""
     if True in answers:
         return True

@@ -47,8 +47,8 @@ class OrderTemplate:
     def filled(self, proposal: Proposal, filling: Filling) -> dict[str, Any]:
         """The ServiceRequest of one patient.
 
-        `authoredOn` is a day: a call that is repeated gives the same bytes, and whoever places
-        the order writes the time of its own.
+        `authoredOn` is a day: a call that is repeated gives the same bytes, and the system
+        that places the order writes its own time.
         """
         first, last = (
             (filling.today + timedelta(days=day)).isoformat()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a card rests on, as the Markdown list under its text.
 
-Whoever reads a card can judge it without trusting it: every result with its time, its limit and
+A reader can judge a card without trusting it: every result with its time, its limit and
 where that came from, what was computed, what made a fact so, and what was not known. Every value
 passes `escape_markdown`.
 """
@@ -34,8 +34,8 @@ from cds_service.render.values import (
     limit_source,
     moment_of,
     multiple_of,
+    set_aside_text,
     value_of,
-    words_of_set_aside,
 )
 from cds_service.rules.answer import Decision
 from cds_service.rules.grades import is_doubtful
@@ -113,7 +113,7 @@ class Basis:
         return "; ".join(parts)
 
     def _set_aside(self, item: SetAside) -> str:
-        words = words_of_set_aside(item, self.pack.markers.get(item.marker), self.messages)
+        words = set_aside_text(item, self.pack.markers.get(item.marker), self.messages)
         no_date = self.messages.text("result.date not known")
         when = day_of(item.time, self.zone) if item.time else no_date
         value = escaped(words.value)
@@ -169,7 +169,7 @@ class Basis:
             yield self.messages.text("line.not known", names=escaped("; ".join(names)))
 
     def _withheld(self, decision: Decision) -> Iterator[str]:
-        told = [
+        orders = [
             self.messages.text(
                 "line.order not proposed",
                 order=escaped(self.pack.orders[one.order].title),
@@ -178,8 +178,8 @@ class Basis:
             for one in decision.withheld
             if not isinstance(one.because, ConditionNotMet)
         ]
-        if told:
-            yield self.messages.text("line.not proposed", orders="; ".join(told))
+        if orders:
+            yield self.messages.text("line.not proposed", orders="; ".join(orders))
 
     def _of_the_site(self, decision: Decision) -> Iterator[str]:
         for value in values_behind(decision, self.pack):

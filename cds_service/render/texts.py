@@ -24,15 +24,15 @@ from cds_service.knowledge.reading.card_texts import (
 from cds_service.labs.frames import Frame
 from cds_service.render.values import (
     Names,
-    ResultWords,
+    ResultText,
     Window,
-    words_of,
-    words_of_nothing,
-    words_of_set_aside,
+    absent_result_text,
+    result_text,
+    set_aside_text,
 )
 from cds_service.rules.answer import Decision
 
-Value: TypeAlias = str | ResultWords | Names | dict[str, Window]
+Value: TypeAlias = str | ResultText | Names | dict[str, Window]
 Maker: TypeAlias = Callable[[Decision], Value]
 
 # Stands for a blank inside a value while a summary is cut. It is a private character, so no text
@@ -134,12 +134,12 @@ def _glued(values: Mapping[str, Value]) -> dict[str, Value]:
     for name, value in values.items():
         if isinstance(value, str):
             glued[name] = value.replace(" ", _GLUE)
-        elif isinstance(value, ResultWords):
+        elif isinstance(value, ResultText):
             parts = {
                 field.name: getattr(value, field.name).replace(" ", _GLUE)
                 for field in fields(value)
             }
-            glued[name] = ResultWords(**parts)
+            glued[name] = ResultText(**parts)
         else:
             glued[name] = value
     return glued
@@ -182,19 +182,19 @@ def measure_words(frame: Frame, measure: Measure, messages: Messages) -> str:
     return rounded(found.value, measure.decimals)
 
 
-def _result(frame: Frame, name: str, setting: _Setting) -> ResultWords:
+def _result(frame: Frame, name: str, setting: _Setting) -> ResultText:
     markers = setting.pack.markers
     reading = frame.readings.get(name)
     if reading is not None:
-        return words_of(reading, markers[name], setting.zone, setting.messages)
-    return words_of_nothing(markers[name].title if name in markers else None, setting.messages)
+        return result_text(reading, markers[name], setting.zone, setting.messages)
+    return absent_result_text(markers[name].title if name in markers else None, setting.messages)
 
 
-def _set_aside(decision: Decision, setting: _Setting) -> ResultWords:
+def _set_aside(decision: Decision, setting: _Setting) -> ResultText:
     item = decision.frame.set_aside
     if item is None:
-        return words_of_nothing(None, setting.messages)
-    return words_of_set_aside(item, setting.pack.markers.get(item.marker), setting.messages)
+        return absent_result_text(None, setting.messages)
+    return set_aside_text(item, setting.pack.markers.get(item.marker), setting.messages)
 
 
 def _windows(decision: Decision, messages: Messages) -> dict[str, Window]:

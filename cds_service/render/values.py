@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Values in words, for placeholders and for the list of results under a card.
 
-What came from outside passes `outside`; it is shown as it was sent, yet can never look like
+What came from outside passes `sanitize`; it is shown as it was sent, yet can never look like
 markup. Times are shown in the time zone of the site.
 """
 
@@ -33,7 +33,7 @@ _DATES: dict[Precision, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResultWords:
+class ResultText:
     """The parts of `{{ alt }}` and `{{ trigger }}`; a part that is not there is "not known"."""
 
     title: str
@@ -99,7 +99,7 @@ class Window:
         return self.messages.text("window.from day", first=first, last=last)
 
 
-def outside(text: str) -> str:
+def sanitize(text: str) -> str:
     """A text from outside on one line, printable, short, and with no tag in it."""
     line = " ".join(text.split())
     if not (line.isascii() and line.isprintable()):
@@ -108,11 +108,11 @@ def outside(text: str) -> str:
     return harmless if len(harmless) <= _LONGEST_OUTSIDE else harmless[:_LONGEST_OUTSIDE] + "…"
 
 
-def words_of(reading: Reading, marker: Marker, zone: tzinfo, messages: Messages) -> ResultWords:
+def result_text(reading: Reading, marker: Marker, zone: tzinfo, messages: Messages) -> ResultText:
     """What placeholders can say about a result."""
     result, upper, screening = reading.result, reading.upper, reading.screening
     previous, not_known = reading.previous, messages.text("value.not known")
-    return ResultWords(
+    return ResultText(
         title=marker.title,
         value=value_of(result, marker),
         number=_number(result),
@@ -127,22 +127,22 @@ def words_of(reading: Reading, marker: Marker, zone: tzinfo, messages: Messages)
     )
 
 
-def words_of_set_aside(item: SetAside, marker: Marker | None, messages: Messages) -> ResultWords:
+def set_aside_text(item: SetAside, marker: Marker | None, messages: Messages) -> ResultText:
     """What `{{ result }}` can say about something that was not used."""
-    number, unit = outside(item.number), outside(item.unit)
+    number, unit = sanitize(item.number), sanitize(item.unit)
     return replace(
-        words_of_nothing(marker.title if marker else None, messages),
+        absent_result_text(marker.title if marker else None, messages),
         value=" ".join(part for part in (number, unit) if part) or messages.text("value.no value"),
         number=number or messages.text("value.no value"),
         unit=unit or messages.text("value.no unit"),
     )
 
 
-def words_of_nothing(title: str | None, messages: Messages) -> ResultWords:
+def absent_result_text(title: str | None, messages: Messages) -> ResultText:
     """What placeholders say about a result that is not there."""
     not_known = messages.text("value.not known")
-    words = {part.name: not_known for part in fields(ResultWords)}
-    return ResultWords(**{**words, "title": title or not_known})
+    words = {part.name: not_known for part in fields(ResultText)}
+    return ResultText(**{**words, "title": title or not_known})
 
 
 def value_of(result: LabResult, marker: Marker) -> str:
@@ -228,8 +228,8 @@ def limit_source(named: str, messages: Messages) -> str:
 
 
 def _number(result: LabResult) -> str:
-    return (result.sent.comparator or "") + outside(result.sent.number)
+    return (result.sent.comparator or "") + sanitize(result.sent.number)
 
 
 def _unit(result: LabResult, marker: Marker) -> str:
-    return outside(result.sent.unit) if marker.unit else ""
+    return sanitize(result.sent.unit) if marker.unit else ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from cds_service.amounts import Known
+from cds_service.amounts import Ternary
 from cds_service.knowledge.model.conditions import (
     AgeCompare,
     Condition,
@@ -241,7 +241,7 @@ def _orders(
     return tuple(proposals), tuple(withheld)
 
 
-def _recommended(opinion: Callable[[Frame], Known] | bool | None, frame: Frame) -> bool | None:
+def _recommended(opinion: Callable[[Frame], Ternary] | bool | None, frame: Frame) -> bool | None:
     if opinion is None or isinstance(opinion, bool):
         return opinion
     return opinion(frame) is True

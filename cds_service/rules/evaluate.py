@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import cache
 from typing import TypeAlias
 
-from cds_service.amounts import Interval, Known, compare, exactly
+from cds_service.amounts import Interval, Ternary, compare, exactly
 from cds_service.knowledge.model.conditions import (
     AgeCompare,
     AllOf,
@@ -40,7 +40,7 @@ from cds_service.labs.limits import Limit
 from cds_service.labs.patient import age_is
 from cds_service.labs.reasons import PackReason
 
-Test: TypeAlias = Callable[[Frame], Known]
+Test: TypeAlias = Callable[[Frame], Ternary]
 
 
 @cache
@@ -83,8 +83,8 @@ def met_by(condition: Condition, frame: Frame) -> str | None:
 
 
 def _all_of(tests: tuple[Test, ...]) -> Test:
-    def test(frame: Frame) -> Known:
-        answer: Known = True
+    def test(frame: Frame) -> Ternary:
+        answer: Ternary = True
         for part in tests:
             known = part(frame)
             if known is False:
@@ -97,8 +97,8 @@ def _all_of(tests: tuple[Test, ...]) -> Test:
 
 
 def _any_of(tests: tuple[Test, ...]) -> Test:
-    def test(frame: Frame) -> Known:
-        answer: Known = False
+    def test(frame: Frame) -> Ternary:
+        answer: Ternary = False
         for part in tests:
             known = part(frame)
             if known is True:
@@ -115,7 +115,7 @@ def _compare(condition: Compare, marker: str) -> Test:
     relation, earlier = condition.relation, condition.earlier
     bound = _bound(condition)
 
-    def test(frame: Frame) -> Known:
+    def test(frame: Frame) -> Ternary:
         reading = frame.readings.get(marker)
         if reading is None:
             return None
@@ -213,21 +213,21 @@ def _of_reading(condition: Condition) -> Test:
             raise TypeError(message)
 
 
-def _reading_test(marker: str, answer: Callable[[Reading], Known]) -> Test:
-    def test(frame: Frame) -> Known:
+def _reading_test(marker: str, answer: Callable[[Reading], Ternary]) -> Test:
+    def test(frame: Frame) -> Ternary:
         reading = frame.readings.get(marker)
         return None if reading is None else answer(reading)
 
     return test
 
 
-def _other_method(reading: Reading, method: str) -> Known:
+def _other_method(reading: Reading, method: str) -> Ternary:
     if reading.previous is None:
         return None
     return (reading.result.method == method) != (reading.previous.method == method)
 
 
-def _fact(frame: Frame, fact: str, *, wanted: bool) -> Known:
+def _fact(frame: Frame, fact: str, *, wanted: bool) -> Ternary:
     known = frame.facts[fact].known
     return None if known is None else known is wanted
 
@@ -236,7 +236,7 @@ def _measure(condition: MeasureCompare) -> Test:
     measure, relation = condition.measure, condition.relation
     bound = exactly(condition.bound.amount)
 
-    def test(frame: Frame) -> Known:
+    def test(frame: Frame) -> Ternary:
         found = frame.measures.get(measure)
         if found is None or found.value is None:
             return None

@@ -74,7 +74,7 @@ def gather(
     ]
     return Gathered(
         prefetch=_with_included(prefetch, read, access.server.base),
-        queries=tuple(told(*query, access.server.base) for query in queries),
+        queries=tuple(query_report(*query, access.server.base) for query in queries),
     )
 
 
@@ -86,8 +86,8 @@ def open_access(servers: Servers, base: str) -> Access:
             "This FHIR server may not be asked from here. The administrator can list it in "
             "CDS_FHIR_SERVERS with 'anonymous: yes'."
         )
-    if said := url_problem(base, server.policy):
-        raise RequestError(f"Expected the base URL of a FHIR server; {said}.")
+    if problem := url_problem(base, server.policy):
+        raise RequestError(f"Expected the base URL of a FHIR server; {problem}.")
     return Access(server=server, bearer=NoToken())
 
 
@@ -159,7 +159,7 @@ def url_of(base: str, query: str) -> str:
     return f"{base}/{quote(query, safe='/?&=,:%$._~+-')}"
 
 
-def told(key: str, query: str, found: QueryResult | None, base: str) -> Query:
+def query_report(key: str, query: str, found: QueryResult | None, base: str) -> Query:
     """How the query ended; without an answer it was not asked."""
     if found is None:
         return Query(key=key, query=query, failure="not-asked", because=_UNFILLED)

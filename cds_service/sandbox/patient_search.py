@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from cds_service.clock import Deadline
 from cds_service.fhir_client.client import Access, FhirClient, QueryResult
-from cds_service.sandbox.fetch import Query, ask_all, resources_in, told
+from cds_service.sandbox.fetch import Query, ask_all, query_report, resources_in
 from cds_service.sandbox.raw_json import Json, items
 
 MOST: Final = 20
@@ -19,7 +19,7 @@ _BY_NAME: Final = "by name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class PatientMatch:
     """One patient, as a list shows them."""
 
     id: str
@@ -29,10 +29,10 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class People:
+class PatientMatches:
     """Who was found, whether there are more, and how each query ended."""
 
-    people: tuple[Person, ...]
+    people: tuple[PatientMatch, ...]
     more: bool
     queries: tuple[Query, ...]
 
@@ -50,7 +50,7 @@ class People:
 
 def find_people(
     client: FhirClient, access: Access, text: str, deadline: Deadline, most: int = MOST
-) -> People:
+) -> PatientMatches:
     """The patients whose name begins so, or whose id it is; without a text the first ones.
 
     `client` should read one page of a search and no more, unless many are wanted.
@@ -67,19 +67,20 @@ def find_people(
         if (person := person_of(resource)) is not None
     }
     queries = tuple(
-        told(key, asked[key], _without_rest(one), access.server.base) for key, one in found.items()
+        query_report(key, asked[key], _without_rest(one), access.server.base)
+        for key, one in found.items()
     )
     people = tuple(listed.values())
     more = len(people) > most or found[_BY_NAME].failure == _PAGES_LEFT
-    return People(people=people[:most], more=more, queries=queries)
+    return PatientMatches(people=people[:most], more=more, queries=queries)
 
 
-def person_of(resource: Json) -> Person | None:
+def person_of(resource: Json) -> PatientMatch | None:
     """The patient that the resource is, if it is one with an id."""
     identity = resource.get("id")
     if resource.get("resourceType") != "Patient" or not isinstance(identity, str):
         return None
-    return Person(
+    return PatientMatch(
         id=identity,
         name=_name_in(resource) or "no name",
         born=_text(resource.get("birthDate")),

@@ -12,11 +12,11 @@ from typing import Literal, TypeAlias, get_args
 
 from cds_service.decide import Outcome
 from cds_service.explanation.clauses import capital, leaf_text, title_of
-from cds_service.explanation.view import Named, View
+from cds_service.explanation.view import NamedView, View
 from cds_service.knowledge.model.pack import Indicator, Pack
 from cds_service.labs.set_aside_reasons import MEANINGS
 from cds_service.render.reason_text import incomplete_text, reason_text
-from cds_service.render.values import Window, day_of, moment_of, outside, value_of
+from cds_service.render.values import Window, day_of, moment_of, sanitize, value_of
 from cds_service.rules.answer import Decision
 from cds_service.rules.reasons import ConditionNotMet, DisabledBySite, Offered, WithheldReason
 
@@ -44,14 +44,14 @@ class Why(View, frozen=True, kw_only=True):
     indicator: Indicator | None = None
     on: str = ""  # the result that it is about
     because: str = ""
-    instead: Named | None = None  # the rule whose card took its place
+    instead: NamedView | None = None  # the rule whose card took its place
     missing: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     orders: tuple[Proposed, ...] = ()
     withheld: tuple[Proposed, ...] = ()
 
 
-class Fact(View, frozen=True, kw_only=True):
+class FactView(View, frozen=True, kw_only=True):
     """Something about the patient that rules ask for."""
 
     title: str
@@ -78,7 +78,7 @@ class Reasons(View, frozen=True, kw_only=True):
     yielded: tuple[Why, ...] = ()
     wanting: tuple[Why, ...] = ()
     others: tuple[Why, ...] = ()
-    facts: tuple[Fact, ...] = ()
+    facts: tuple[FactView, ...] = ()
     set_aside: tuple[Aside, ...] = ()
     incomplete: tuple[str, ...] = ()
 
@@ -121,7 +121,7 @@ def _why(decision: Decision, pack: Pack, zone: tzinfo) -> Why:
         indicator=decision.indicator if decision.shown else None,
         on=_on(decision, pack, zone),
         because=reason_text(because, pack.messages_in()) if because and not by else "",
-        instead=Named(id=by, title=pack.rules[by].title) if by else None,
+        instead=NamedView(id=by, title=pack.rules[by].title) if by else None,
         missing=tuple(leaf_text(leaf, pack) for leaf in decision.missing),
         unknown=tuple(capital(title_of(leaf.subject, pack)) for leaf in decision.unknown),
         orders=tuple(
@@ -166,12 +166,12 @@ def _switched_off(rule: str, because: str, pack: Pack) -> Why:
     )
 
 
-def _facts(outcome: Outcome) -> Iterator[Fact]:
-    """Facts that are so; and what is not known of them, which is said once for all."""
+def _facts(outcome: Outcome) -> Iterator[FactView]:
+    """Facts that are so, and those that are not known."""
     frame = next((one.frame for one in outcome.decisions), None)
     for name, answer in frame.facts.items() if frame is not None else ():
         if answer.known is not False:
-            yield Fact(
+            yield FactView(
                 title=outcome.pack.facts[name].title,
                 known=_KNOWN[answer.known],
                 names=answer.names,
@@ -186,8 +186,8 @@ def _asides(outcome: Outcome, zone: tzinfo) -> Iterator[Aside]:
     ).items():
         marker = outcome.pack.markers.get(item.marker)
         yield Aside(
-            name=marker.title if marker else outside(item.code) or "a resource",
-            sent=f"{outside(item.number)} {outside(item.unit)}".strip(),
+            name=marker.title if marker else sanitize(item.code) or "a resource",
+            sent=f"{sanitize(item.number)} {sanitize(item.unit)}".strip(),
             at=day_of(item.time, zone) if item.time else "",
             reason=item.reason,
             meaning=MEANINGS[item.reason],

@@ -17,8 +17,8 @@ from cds_service.hooks.request import read_request
 from cds_service.hooks.response import HookResponse, write_response
 from cds_service.knowledge.model.pack import Example, Pack
 from cds_service.sandbox.raw_json import Json, decoded, encoded
-from cds_service.sandbox.services import Offer
-from cds_service.sandbox.uploads import Subject
+from cds_service.sandbox.services import ServiceOffer
+from cds_service.sandbox.uploads import UploadedPatient
 from cds_service.service import Answer, Knowledge, Options, answer_hook
 from cds_service.trials.examples import example_request
 
@@ -28,8 +28,8 @@ _RESULTS: Final = "Observation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Called:
-    """What a call came to: an answer with its JSON, or the error that the caller is told."""
+class CallResult:
+    """What a call came to: an answer with its JSON, or the error that the caller gets."""
 
     answer: Answer | None = None
     response: bytes = b""
@@ -48,7 +48,7 @@ def tokens_for(hook: str, patient_id: str) -> dict[str, str]:
     return tokens_of(context_of(hook, patient_id))
 
 
-def request_of_example(pack: Pack, example: Example, offer: Offer, now: datetime) -> bytes:
+def request_of_example(pack: Pack, example: Example, offer: ServiceOffer, now: datetime) -> bytes:
     """The hook request of an example, as a call that was never made before."""
     service = replace(pack.services[0], hook=offer.hook)
     request: Json = decoded(example_request(pack, example, service, now))
@@ -56,7 +56,11 @@ def request_of_example(pack: Pack, example: Example, offer: Offer, now: datetime
 
 
 def request_of_prefetch(
-    offer: Offer, patient_id: str, prefetch: Mapping[str, Json], *, fhir_server: str | None = None
+    offer: ServiceOffer,
+    patient_id: str,
+    prefetch: Mapping[str, Json],
+    *,
+    fhir_server: str | None = None,
 ) -> bytes:
     """The hook request with this prefetch; drafts among it are the orders being made."""
     drafts: list[Json] = []
@@ -66,7 +70,7 @@ def request_of_prefetch(
     return _request(offer, patient_id, prefetch, drafts, fhir_server)
 
 
-def request_of_subject(offer: Offer, subject: Subject) -> bytes:
+def request_of_subject(offer: ServiceOffer, subject: UploadedPatient) -> bytes:
     """The hook request with the resources of a file, under the keys that ask for their types.
 
     A key whose type does not occur is absent: that it was not in the file says nothing.
@@ -105,17 +109,17 @@ def answered(
     *,
     max_depth: int,
     max_entries: int,
-) -> Called:
+) -> CallResult:
     """The answer to a request, read and answered on the way of every call."""
     try:
         options.deadline.check()
         request = read_request(body, max_depth=max_depth, max_entries=max_entries)
         if request.is_of_patient:  # cards are for clinicians, as in a real call
-            return Called(response=write_response(HookResponse(cards=())))
+            return CallResult(response=write_response(HookResponse(cards=())))
         answer = answer_hook(knowledge, request, service_id, now, options)
     except CdsServiceError as error:
-        return Called(error=error)
-    return Called(answer=answer, response=write_response(answer.response))
+        return CallResult(error=error)
+    return CallResult(answer=answer, response=write_response(answer.response))
 
 
 def find_example(knowledge: Knowledge, example_id: str) -> tuple[Pack, Example]:
@@ -128,7 +132,7 @@ def find_example(knowledge: Knowledge, example_id: str) -> tuple[Pack, Example]:
 
 
 def _request(
-    offer: Offer,
+    offer: ServiceOffer,
     patient_id: str,
     prefetch: Mapping[str, Json],
     drafts: list[Json],
@@ -176,7 +180,7 @@ def _is_draft(entry: object) -> bool:
     return isinstance(resource, dict) and resource.get("status") == "draft"
 
 
-def _besides(entries: list[Json], offer: Offer) -> list[Json]:
+def _besides(entries: list[Json], offer: ServiceOffer) -> list[Json]:
     """What no key asks for and others may refer to."""
     asked = {_asked_kind(template) for template in offer.prefetch.values()}
     return [one for one in entries if _kind(one) not in asked]
@@ -189,7 +193,7 @@ def _is_known_by_url(entry: Json) -> bool:
     )
 
 
-def _takes_drafts(offer: Offer) -> bool:
+def _takes_drafts(offer: ServiceOffer) -> bool:
     return "draftOrders" in REQUIRED_CONTEXT.get(offer.hook, OTHERWISE_REQUIRED)
 
 

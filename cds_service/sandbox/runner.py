@@ -17,7 +17,7 @@ from cds_service.fhir_client.servers import Servers
 from cds_service.fhir_client.servers_file import load_servers
 from cds_service.sandbox.fetch import Query, gather
 from cds_service.sandbox.requests import answered, request_of_prefetch, tokens_for
-from cds_service.sandbox.services import Offer, chosen, offers_of
+from cds_service.sandbox.services import ServiceOffer, chosen, offers_of
 from cds_service.service import load_knowledge, options_of
 from cds_service.settings import Settings
 
@@ -26,8 +26,8 @@ _OK: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
-    """What came of one patient; `refused` is what the service said in place of cards."""
+class PatientRun:
+    """What came of one patient; `refused` is the error in place of cards."""
 
     patient: str
     name: str
@@ -38,38 +38,38 @@ class Tried:
 
     def as_json(self) -> dict[str, Any]:
         """The same for programs."""
-        told = [
+        reports = [
             {"key": one.key, "query": one.query, "resources": one.resources, "failure": one.failure}
             for one in self.queries
         ]
         shown: dict[str, Any] = {"patient": f"Patient/{self.patient}", "service": self.service}
-        shown |= {"queries": told, "cards": self.cards}
+        shown |= {"queries": reports, "cards": self.cards}
         return {**shown, "refused": self.refused} if self.refused else shown
 
 
 class Caller(Protocol):
     """A call of a service: a request to the response, or to what it says instead."""
 
-    def __call__(self, offer: Offer, body: bytes) -> tuple[dict[str, Any], str]:
+    def __call__(self, offer: ServiceOffer, body: bytes) -> tuple[dict[str, Any], str]:
         """The response and nothing, or nothing and the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trier:
+class SandboxRunner:
     """Tries patients of one server with one service."""
 
     client: FhirClient
     access: Access
-    offer: Offer
+    offer: ServiceOffer
     call: Caller
     seconds: int
 
-    def any_patient(self, patient_id: str, name: str) -> Tried:
-        """The cards for one of many: what goes wrong with one is told and costs no other."""
+    def any_patient(self, patient_id: str, name: str) -> PatientRun:
+        """The cards for one of many: a failure is reported and costs no other patient."""
         try:
             return self.patient(patient_id, name)
         except CdsServiceError as error:
-            return Tried(
+            return PatientRun(
                 patient=patient_id,
                 name=name,
                 service=self.offer.id,
@@ -78,7 +78,7 @@ class Trier:
                 refused=str(error),
             )
 
-    def patient(self, patient_id: str, name: str = "") -> Tried:
+    def patient(self, patient_id: str, name: str = "") -> PatientRun:
         """The cards for one patient; raises an error if the server gave nothing at all."""
         tokens = tokens_for(self.offer.hook, patient_id)
         deadline = Deadline(self.seconds)
@@ -87,7 +87,7 @@ class Trier:
         base = self.access.server.base
         body = request_of_prefetch(self.offer, patient_id, found.prefetch, fhir_server=base)
         response, refused = self.call(self.offer, body)
-        return Tried(
+        return PatientRun(
             patient=patient_id,
             name=name,
             service=self.offer.id,
@@ -113,10 +113,10 @@ def open_trier(
     *,
     url: str | None,
     service_id: str | None,
-) -> Trier:
+) -> SandboxRunner:
     """The trier with a service at the URL, or of this machine; raises `UnknownService`."""
     discovery, call = _remote(url.rstrip("/")) if url is not None else _local(settings)
-    return Trier(
+    return SandboxRunner(
         client=client,
         access=access,
         offer=chosen(offers_of(discovery), service_id),
@@ -128,7 +128,7 @@ def open_trier(
 def _local(settings: Settings) -> tuple[bytes, Caller]:
     knowledge = load_knowledge(settings)
 
-    def call(offer: Offer, body: bytes) -> tuple[dict[str, Any], str]:
+    def call(offer: ServiceOffer, body: bytes) -> tuple[dict[str, Any], str]:
         called = answered(
             knowledge,
             offer.id,
@@ -148,7 +148,7 @@ def _local(settings: Settings) -> tuple[bytes, Caller]:
 def _remote(url: str) -> tuple[bytes, Caller]:
     """A service by HTTP; raises `CdsServiceError` if it does not answer.
 
-    No redirect is followed: the request holds what the FHIR server said of a patient.
+    No redirect is followed: the request holds data of a patient from the FHIR server.
     """
     session = requests.Session()
     session.trust_env = False
@@ -167,7 +167,7 @@ def _remote(url: str) -> tuple[bytes, Caller]:
         except (requests.RequestException, ValueError):
             raise CdsServiceError("The service at --url does not answer.") from None
 
-    def call(offer: Offer, body: bytes) -> tuple[dict[str, Any], str]:
+    def call(offer: ServiceOffer, body: bytes) -> tuple[dict[str, Any], str]:
         answer = send("POST", f"/cds-services/{offer.id}", body)
         if answer.status_code != _OK:
             return {}, f"status {answer.status_code}{_diagnostics(answer)}"
@@ -207,10 +207,10 @@ def _object(answer: requests.Response) -> dict[str, Any]:
 def _diagnostics(answer: requests.Response) -> str:
     """What an OperationOutcome says."""
     try:
-        said = answer.json()["issue"][0]["diagnostics"]
+        diagnostics = answer.json()["issue"][0]["diagnostics"]
     except (ValueError, KeyError, IndexError, TypeError):
         return ""
-    return f": {said}" if isinstance(said, str) else ""
+    return f": {diagnostics}" if isinstance(diagnostics, str) else ""
 
 
 def _refuse_nothing(queries: tuple[Query, ...]) -> None:

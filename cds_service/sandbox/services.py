@@ -9,7 +9,7 @@ from cds_service.sandbox.raw_json import decoded, items
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class ServiceOffer:
     """One service: the hook that it answers, and the queries whose answers it wants by key."""
 
     id: str
@@ -18,14 +18,14 @@ class Offer:
     prefetch: Mapping[str, str] = field(default_factory=dict)
 
 
-def offers_of(discovery: bytes) -> tuple[Offer, ...]:
+def offers_of(discovery: bytes) -> tuple[ServiceOffer, ...]:
     """Every service in the answer to `GET /cds-services`; raises `RequestError` for another."""
     answer = decoded(discovery)
     if not isinstance(answer, dict) or not isinstance(answer.get("services"), list):
         raise RequestError("Expected a list of services, as GET /cds-services gives it.")
     found = (one for one in items(answer["services"]) if isinstance(one, dict))
     return tuple(
-        Offer(
+        ServiceOffer(
             id=str(one["id"]),
             hook=str(one["hook"]),
             title=str(one.get("title") or one["id"]),
@@ -36,7 +36,7 @@ def offers_of(discovery: bytes) -> tuple[Offer, ...]:
     )
 
 
-def chosen(offers: tuple[Offer, ...], service_id: str | None) -> Offer:
+def chosen(offers: tuple[ServiceOffer, ...], service_id: str | None) -> ServiceOffer:
     """The service of this id, or the first; raises `UnknownService`."""
     for one in offers:
         if service_id in {None, "", one.id}:
@@ -45,7 +45,7 @@ def chosen(offers: tuple[Offer, ...], service_id: str | None) -> Offer:
     raise UnknownService(f"There is no service of this id; there are: {known}.")
 
 
-def answering(offers: tuple[Offer, ...], hook: str, preferred: Offer) -> Offer:
+def answering(offers: tuple[ServiceOffer, ...], hook: str, preferred: ServiceOffer) -> ServiceOffer:
     """The service for a request that names its hook: the preferred one if it answers it."""
     if preferred.hook == hook:
         return preferred

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from cds_service.fhir.references import parts_of, plain_id
 from cds_service.sandbox.raw_json import Json, decoded, items, resource_in
-from cds_service.sources.file import Document, read_resources
+from cds_service.sources.file import ResourceDocument, read_resources
 
 NOBODY = "unknown"  # the id of the patient where the text names none
 _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class UploadedPatient:
     """One patient of the text, and the entries about them."""
 
     id: str
@@ -25,30 +25,30 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paper:
+class Upload:
     """What the text is: a hook request as it stands, or resources of patients."""
 
     request: bytes | None = None
     hook: str = ""
-    subjects: tuple[Subject, ...] = ()
+    subjects: tuple[UploadedPatient, ...] = ()
 
-    def subject(self, patient_id: str) -> Subject | None:
+    def subject(self, patient_id: str) -> UploadedPatient | None:
         """The patient of this id; without an id the only one."""
         if len(self.subjects) == 1 and not patient_id:
             return self.subjects[0]
         return next((one for one in self.subjects if one.id == patient_id), None)
 
 
-def read_paper(data: bytes, *, max_depth: int, max_entries: int) -> Paper:
+def read_paper(data: bytes, *, max_depth: int, max_entries: int) -> Upload:
     """What the bytes hold; raises `RequestError` if nothing of FHIR or CDS Hooks."""
     data = data.removeprefix(_BOM)
     document = read_resources(data, max_depth=max_depth, max_entries=max_entries)
     if document.request is not None:
-        return Paper(request=data, hook=document.request.hook)
-    return Paper(subjects=tuple(_by_patient(list(_entries(data, document)))))
+        return Upload(request=data, hook=document.request.hook)
+    return Upload(subjects=tuple(_by_patient(list(_entries(data, document)))))
 
 
-def _entries(data: bytes, document: Document) -> Iterator[Json]:
+def _entries(data: bytes, document: ResourceDocument) -> Iterator[Json]:
     lines = [line for line in data.splitlines() if line.strip()]
     for value in map(decoded, lines if document.kind == "ndjson" else [data]):
         yield from _flat({"resource": value})
@@ -68,7 +68,7 @@ def _flat(entry: Json) -> Iterator[Json]:
             yield from _flat(inner)
 
 
-def _by_patient(entries: list[Json]) -> Iterator[Subject]:
+def _by_patient(entries: list[Json]) -> Iterator[UploadedPatient]:
     """Each patient in the order of their first entry; what names nobody goes to every one."""
     names = _names(entries)
     groups: dict[str, list[Json]] = {}
@@ -80,7 +80,7 @@ def _by_patient(entries: list[Json]) -> Iterator[Subject]:
         else:
             groups.setdefault(names.get(owner, owner), []).append(entry)
     for owner, own in (groups or {NOBODY: []}).items():
-        yield Subject(id=owner, entries=(*own, *shared))
+        yield UploadedPatient(id=owner, entries=(*own, *shared))
 
 
 def _names(entries: list[Json]) -> dict[str, str]:

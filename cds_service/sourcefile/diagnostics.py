@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with a knowledge file, told to the person who wrote it.
+"""What is wrong with a knowledge file, for the person who wrote it.
 
 A problem has a place, the line itself, what is wrong, what to write instead and a stable code.
 `CODES` is the list of all codes; each has a wrong example in `tests/knowledge/bad/`.

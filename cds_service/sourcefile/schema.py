@@ -33,7 +33,7 @@ def read_shape_file(
     if isinstance(text, Problem):
         return None, [text]
     document, problems = parse(text, path.name)
-    if problems and not document.data:  # it is no YAML: nothing more can be said of it
+    if problems and not document.data:  # it is no YAML: nothing more can be checked
         return None, problems
     found, more = read_shape(shape, document.data, document)
     return (None if found is None else (found, document)), [*problems, *more]

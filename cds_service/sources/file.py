@@ -26,7 +26,7 @@ MAX_ENTRIES = 1_000_000  # the owner of a file may read a large one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class ResourceDocument:
     """What a file holds; `request` is there for a hook request, else `found` holds resources."""
 
     kind: Literal["request", "bundle", "resource", "ndjson"]
@@ -45,7 +45,7 @@ _HEAD: Decoder[_Head] = Decoder(_Head)
 
 def read_resources(
     data: bytes, *, max_depth: int = MAX_DEPTH, max_entries: int = MAX_ENTRIES
-) -> Document:
+) -> ResourceDocument:
     """What the bytes hold; raises `RequestError` if it is none of the four."""
     data = data.removeprefix(b"\xef\xbb\xbf")  # editors of some systems put it before a file
     check_text(data)
@@ -62,7 +62,7 @@ def read_resources(
     return document
 
 
-def input_from_document(document: Document) -> PatientInput:
+def input_from_document(document: ResourceDocument) -> PatientInput:
     """The input of a document of any kind."""
     if document.request is not None:
         return input_from_request(document.request)
@@ -77,7 +77,7 @@ def _input_from_resources(
     )
 
 
-def _read(data: bytes, max_depth: int, max_entries: int) -> Document:
+def _read(data: bytes, max_depth: int, max_entries: int) -> ResourceDocument:
     try:
         head = _HEAD.decode(data)
     except ValidationError:
@@ -89,17 +89,17 @@ def _read(data: bytes, max_depth: int, max_entries: int) -> Document:
         return _ndjson(lines, max_depth)
     if head.hook is not NOTHING and head.resourceType is NOTHING:
         request = read_request(data, max_depth=max_depth, max_entries=max_entries)
-        return Document(kind="request", request=request)
+        return ResourceDocument(kind="request", request=request)
     resource, unreadable = read_loosely(data, "$")
     if resource is None and not unreadable:
         raise RequestError("Expected a resource of FHIR R4.", "$.resourceType")
     found = fetched(resource, max_depth)
     is_bundle = bytes(head.resourceType) == b'"Bundle"'
     kind: Literal["bundle", "resource"] = "bundle" if is_bundle else "resource"
-    return Document(kind=kind, found=found, unreadable=unreadable)
+    return ResourceDocument(kind=kind, found=found, unreadable=unreadable)
 
 
-def _ndjson(lines: list[bytes], max_depth: int) -> Document:
+def _ndjson(lines: list[bytes], max_depth: int) -> ResourceDocument:
     """One resource a line; empty lines do not count as lines in paths."""
     entries: list[Entry] = []
     unreadable: list[Unreadable] = []
@@ -112,10 +112,10 @@ def _ndjson(lines: list[bytes], max_depth: int) -> Document:
         partial = partial or one.partial
     state: Literal["found", "nothing"] = "found" if entries else "nothing"
     found = Fetched(state=state, entries=tuple(entries), partial=partial)
-    return Document(kind="ndjson", found=found, unreadable=tuple(unreadable))
+    return ResourceDocument(kind="ndjson", found=found, unreadable=tuple(unreadable))
 
 
-def inputs_from_document(document: Document) -> tuple[PatientInput, ...]:
+def inputs_from_document(document: ResourceDocument) -> tuple[PatientInput, ...]:
     """The input of each patient in the document, in the order of their first resource.
 
     What names no patient (a Medication, a Specimen) goes to every one of them.

@@ -7,13 +7,13 @@ from cds_service.fhir.bundles import Fetched
 from cds_service.fhir.elements import many
 from cds_service.fhir.resources import DiagnosticReport, Observation
 from cds_service.hooks.request import HookRequest
-from cds_service.intake.marker_lookup import Claims
+from cds_service.intake.marker_lookup import MarkerLookup
 from cds_service.intake.patient_input import PatientInput, input_from_answers, kinds_in
 from cds_service.prefetch_keys import Kind, kinds_of_key
 
 
 def input_from_request(
-    request: HookRequest, keys: Mapping[str, str] | None = None, claims: Claims | None = None
+    request: HookRequest, keys: Mapping[str, str] | None = None, lookup: MarkerLookup | None = None
 ) -> PatientInput:
     """The input of a hook request.
 
@@ -25,7 +25,7 @@ def input_from_request(
     """
     return input_from_answers(
         [
-            (answer, _kinds_that_count(key, answer, keys, claims))
+            (answer, _kinds_that_count(key, answer, keys, lookup))
             for key, answer in request.prefetch.items()
         ],
         patient_id=request.patient_id,
@@ -50,10 +50,10 @@ def kinds_sent(request: HookRequest, keys: Mapping[str, str] | None = None) -> f
 
 
 def _kinds_that_count(
-    key: str, answer: Fetched, keys: Mapping[str, str] | None, claims: Claims | None
+    key: str, answer: Fetched, keys: Mapping[str, str] | None, lookup: MarkerLookup | None
 ) -> frozenset[Kind]:
     kinds = _kinds_of(key, answer, keys)
-    if claims and not kinds_of_key(_ours(key, keys)) and not _has_claimed(answer, claims):
+    if lookup and not kinds_of_key(_ours(key, keys)) and not _has_claimed(answer, lookup):
         return kinds - {"Observation"}
     return kinds
 
@@ -70,11 +70,11 @@ def _ours(key: str, keys: Mapping[str, str] | None) -> str:
     return keys.get(key, key) if keys else key
 
 
-def _has_claimed(answer: Fetched, claims: Claims) -> bool:
+def _has_claimed(answer: Fetched, lookup: MarkerLookup) -> bool:
     """Whether a result among them is one of the pack, itself or as a part of a panel."""
     results = (one.resource for one in answer.entries if isinstance(one.resource, Observation))
     return any(
-        not isinstance(claims.of(part.code), str)
+        not isinstance(lookup.of(part.code), str)
         for result in results
         for part in (result, *many(result.component))
     )

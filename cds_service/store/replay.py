@@ -20,7 +20,7 @@ class StoreReplay:
         """Whether this token was not used before; from now on it was.
 
         Of several calls with the same token exactly one gets `True`. Raises `StoreError` if that
-        cannot be told: the call is then refused.
+        cannot be known: the call is then refused.
         """
         text = f"{len(issuer)}:{issuer}{token_id}"
         name = sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -19,7 +19,7 @@ NO_REASON = "no reason given"
 _KEY = (cards_shown.c.pack, cards_shown.c.rule, cards_shown.c.version)
 
 
-class Reason(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class OverrideCount(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A reason for overriding, and for how many cards it was given."""
 
     display: str
@@ -38,7 +38,7 @@ class RuleFeedback(Struct, frozen=True, kw_only=True, omit_defaults=True):
     accepted: int
     overridden: int
     unanswered: int
-    reasons: tuple[Reason, ...] = ()
+    reasons: tuple[OverrideCount, ...] = ()
 
 
 class Report(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -90,7 +90,7 @@ def _same_card(answered: Subquery) -> ColumnElement[bool]:
 
 def _reasons(
     connection: Connection, answered: Subquery, packs: Mapping[str, Pack]
-) -> Mapping[tuple[str, str, str], tuple[Reason, ...]]:
+) -> Mapping[tuple[str, str, str], tuple[OverrideCount, ...]]:
     """The reasons of each rule and version, the most frequent first."""
     name = func.coalesce(feedback.c.reason_code, feedback.c.reason_display, "")
     cards = func.count(feedback.c.card.distinct())
@@ -105,12 +105,12 @@ def _reasons(
         .group_by(*_KEY, name)
         .order_by(*_KEY, cards.desc(), name)
     )
-    found: dict[tuple[str, str, str], list[Reason]] = {}
+    found: dict[tuple[str, str, str], list[OverrideCount]] = {}
     for pack, rule, version, code, display, count in rows:
         offered = packs[pack].override_reasons if pack in packs else ()
         ours = {one.code: one.display for one in offered}
-        said = ours.get(code) or display or code or NO_REASON
-        reason = Reason(display=said, code=code, cards=count)
+        text = ours.get(code) or display or code or NO_REASON
+        reason = OverrideCount(display=text, code=code, cards=count)
         found.setdefault((pack, rule, version), []).append(reason)
     return {key: tuple(reasons) for key, reasons in found.items()}
 
@@ -118,7 +118,7 @@ def _reasons(
 def _rule(
     row: Row[str, str, str, int, int, int],
     packs: Mapping[str, Pack],
-    reasons: Mapping[tuple[str, str, str], tuple[Reason, ...]],
+    reasons: Mapping[tuple[str, str, str], tuple[OverrideCount, ...]],
 ) -> RuleFeedback:
     pack, rule, version, shown, accepted, answered = row
     described = packs[pack].rules.get(rule) if pack in packs else None

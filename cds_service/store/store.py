@@ -86,7 +86,7 @@ class Store:
         """Keep cards that were sent; the same card again changes nothing.
 
         A uuid that comes for a second subject (a client that repeats its hookInstance for another
-        patient) silences neither: which of the two was overridden could not be told.
+        patient) silences neither: nothing tells which of the two was overridden.
         """
         rows = [asdict(card) for card in cards]
         if not rows:

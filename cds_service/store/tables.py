@@ -24,7 +24,7 @@ from sqlalchemy import (
 metadata = MetaData()
 
 
-class Moment(TypeDecorator[datetime]):
+class UtcDateTime(TypeDecorator[datetime]):
     """An instant: aware in Python, UTC in the database, whatever zone either lives in."""
 
     impl = DateTime(timezone=True)
@@ -56,7 +56,7 @@ cards_shown = Table(
     Column("service", Text, nullable=False),
     Column("hook", Text, nullable=False),
     Column("indicator", Text, nullable=False),
-    Column("shown", Moment, nullable=False),
+    Column("shown", UtcDateTime, nullable=False),
     Column("subject", LargeBinary(32)),
     Index("cards_shown_subject", "subject"),
     Index("cards_shown_shown", "shown"),
@@ -73,9 +73,9 @@ feedback = Table(
     Column("client", Text, nullable=False),
     Column("card", Text, nullable=False),
     Column("outcome", Text, nullable=False),
-    Column("happened", Moment, nullable=False),
+    Column("happened", UtcDateTime, nullable=False),
     Column("service", Text, nullable=False),
-    Column("received", Moment, nullable=False),
+    Column("received", UtcDateTime, nullable=False),
     Column("suggestions", JSON(none_as_null=True)),
     Column("reason_code", Text),
     Column("reason_system", Text),
@@ -90,6 +90,6 @@ tokens_used = Table(
     "tokens_used",
     metadata,
     Column("name", LargeBinary(32), primary_key=True),
-    Column("until", Moment, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
     Index("tokens_used_until", "until"),
 )

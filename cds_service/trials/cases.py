@@ -74,7 +74,7 @@ def _case(
     document: Document, path: str, about: str, data: Data, where: Where
 ) -> Iterator[Case | Problem]:
     if not isinstance(data, dict):
-        return  # the shape check has said so
+        return  # the shape check reports that
     given = data.get("given", {})
     title = str(data.get("case", ""))
     if not isinstance(given, dict):

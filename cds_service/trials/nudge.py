@@ -103,7 +103,7 @@ def _try(nudge: Nudge) -> bool:
 def nudge_pack(
     files: PackFiles, *, processes: int, progress: Callable[[int, int], None]
 ) -> NudgeReport:
-    """Try every nudge; `progress` is told (done, of how many)."""
+    """Try every nudge; `progress` is called with (done, total)."""
     nudges = list(nudges_of(files))
     problems: list[Problem] = []
     answers = _answers(files, nudges, processes)

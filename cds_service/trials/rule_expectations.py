@@ -60,10 +60,10 @@ class ExpectedWithheld:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedSentences:
-    """The card says all of these sentences or, if `said` is false, the one of them not."""
+    """The card says all of these sentences or, if `expected` is false, the one of them not."""
 
     words: tuple[str, ...]
-    said: bool
+    expected: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def read_rule_expectation(word: str, value: Data) -> RuleExpectation:
     >>> read_rule_expectation("card", "warning")
     ExpectedAnswer(answer='card', detail='warning', written='card: warning')
     >>> read_rule_expectation("says", ["low-alp", "gilbert"])
-    ExpectedSentences(words=('low-alp', 'gilbert'), said=True)
+    ExpectedSentences(words=('low-alp', 'gilbert'), expected=True)
     """
     if isinstance(value, str) and value:
         word = f"{word} {value}" if word.endswith("because") else f"{word}: {value}"
@@ -96,9 +96,9 @@ def read_rule_expectation(word: str, value: Data) -> RuleExpectation:
         words = value if isinstance(value, list) else [match[1]]
         if not any(words):
             raise WordError("write: says WORD")
-        return ExpectedSentences(tuple(map(str, words)), said=True)
+        return ExpectedSentences(tuple(map(str, words)), expected=True)
     if match := _SAYS_NOT.fullmatch(word):
-        return ExpectedSentences((match[1],), said=False)
+        return ExpectedSentences((match[1],), expected=False)
     if word == "preliminary":
         return ExpectedPreliminary()
     raise WordError(f"cannot read the expectation '{word}'")
@@ -134,7 +134,7 @@ def complaint_about(decision: Decision, expected: RuleExpectation) -> str | None
             return _other_orders(decision, wanted)
         case ExpectedWithheld(orders=pairs):
             return _not_withheld(decision, pairs)
-        case ExpectedSentences(words=words, said=True):
+        case ExpectedSentences(words=words, expected=True):
             lacking = ", ".join(word for word in words if word not in decision.says)
             return f"does not say {lacking}" if lacking else None
         case ExpectedSentences(words=words):

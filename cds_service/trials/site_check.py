@@ -99,7 +99,7 @@ def _unguarded(
 
 
 def _codes_unguarded(site: SiteFile, pack: Pack, trials: list[Trial]) -> Iterator[Problem]:
-    """A code of the site's own must be told from one that means nothing."""
+    """A code of the site's own must differ from one that means nothing."""
     for name, order in pack.orders.items():
         code = order.site_code
         if code is None:

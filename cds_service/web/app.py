@@ -38,11 +38,11 @@ from cds_service.web.outcomes import (
     prove_outcomes,
     refusal,
 )
-from cds_service.web.request_log import Entry, close
+from cds_service.web.request_log import LogEntry, close
 from cds_service.web.routes import feedback, hooks, operations
 from cds_service.web.routes import knowledge as knowledge_routes
 from cds_service.web.server.bodies import refuse_unread
-from cds_service.web.server.precheck import Door
+from cds_service.web.server.precheck import HeaderPrecheck
 from cds_service.web.server.rsgi import ELAPSED
 
 _HEADERS = {
@@ -72,7 +72,7 @@ def create_app(
     refuse_unsafe(settings)
     if knowledge is None:
         knowledge = load_knowledge(settings)
-        _tell(knowledge)
+        _log_knowledge(knowledge)
     prove_outcomes()
     app = Flask("cds_service", static_folder=None)
     if hops := settings.trusted_proxies:
@@ -103,13 +103,13 @@ def create_app(
         app.register_blueprint(sandbox.blueprint(settings, knowledge, clock, metrics, memory))
     gate = make_gate(settings, clock, metrics, StoreReplay(store) if replay is None else replay)
     app.register_blueprint(operations.blueprint(knowledge, metrics, gate, keys))
-    app.extensions["door"] = Door(app, gate, knowledge.services)
+    app.extensions["door"] = HeaderPrecheck(app, gate, knowledge.services)
     _around(app, metrics, gate, frozenset(settings.development_origins.split()))
     _errors(app)
     return app
 
 
-def _tell(knowledge: Knowledge) -> None:
+def _log_knowledge(knowledge: Knowledge) -> None:
     """Log what is served: how many rules, and that nobody has approved them if so it is."""
     for pack in knowledge.packs:
         log_start(
@@ -133,11 +133,11 @@ def _around(
 
     @app.before_request
     def begin() -> Response | None:
-        g.entry = Entry(elapsed=request.environ.get(ELAPSED) or stopwatch())
+        g.entry = LogEntry(elapsed=request.environ.get(ELAPSED) or stopwatch())
         if gate is not None:
             gate.admit(request)
-        elif (said := why_refused(request)) is not None:
-            return refusal(FORBIDDEN, said)
+        elif (problem := why_refused(request)) is not None:
+            return refusal(FORBIDDEN, problem)
         refuse_unread(request)
         return None
 

@@ -64,7 +64,7 @@ _ISSUE: dict[int, str] = {
     500: "exception",
     503: "transient",
 }
-_SAID: dict[int, str] = {
+_MESSAGES: dict[int, str] = {
     400: "This is no HTTP request that can be read.",
     404: "There is nothing at this address; GET /cds-services lists the services.",
     405: "This address does not take this method; the header Allow lists those it takes.",
@@ -81,12 +81,12 @@ CRASH = 500
 _ENCODER = Encoder()
 
 
-def outcome(status: int, said: str) -> dict[str, Any]:
-    """An OperationOutcome with one issue; `said` is ours and holds nothing that was received."""
+def outcome(status: int, message: str) -> dict[str, Any]:
+    """An OperationOutcome with one issue; `message` is ours and holds nothing that was received."""
     issue = {
         "severity": "fatal" if status >= CRASH else "error",
         "code": _ISSUE.get(status, "processing"),
-        "diagnostics": said,
+        "diagnostics": message,
     }
     return {"resourceType": "OperationOutcome", "issue": [issue]}
 
@@ -120,21 +120,21 @@ def answer_to(error: CdsServiceError) -> Response:
 def _unavailable(error: CdsServiceError) -> Response:
     # RFC 9110, section 10.2.3: how long to wait; calls pass quickly, a database may take longer
     busy = isinstance(error, Busy)
-    response = refusal(UNAVAILABLE, str(error) if busy else _SAID[UNAVAILABLE])
+    response = refusal(UNAVAILABLE, str(error) if busy else _MESSAGES[UNAVAILABLE])
     response.headers["Retry-After"] = _RETRY_BUSY if busy else _RETRY_SECONDS
     return response
 
 
-def said_to(error: CdsServiceError) -> str:
+def message_for(error: CdsServiceError) -> str:
     """What the response to an error of ours says."""
-    return _SAID[CRASH] if STATUS[type(error)] >= CRASH else str(error)
+    return _MESSAGES[CRASH] if STATUS[type(error)] >= CRASH else str(error)
 
 
 def answer_to_http(error: HTTPException) -> Response:
     """The response to an error of the web framework, in our own words."""
     status = error.code or CRASH
-    said = _SAID.get(status) or f"The request was refused: {HTTPStatus(status).phrase}."
-    response = refusal(status, said)
+    message = _MESSAGES.get(status) or f"The request was refused: {HTTPStatus(status).phrase}."
+    response = refusal(status, message)
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response
@@ -142,12 +142,12 @@ def answer_to_http(error: HTTPException) -> Response:
 
 def crashed() -> Response:
     """The response to an error that nobody foresaw: nothing about what happened."""
-    return refusal(CRASH, _SAID[CRASH])
+    return refusal(CRASH, _MESSAGES[CRASH])
 
 
-def refusal(status: int, said: str) -> Response:
+def refusal(status: int, message: str) -> Response:
     """A response that is no success."""
-    return json_response(outcome(status, said), status)
+    return json_response(outcome(status, message), status)
 
 
 def json_response(body: Mapping[str, Any] | bytes, status: int = HTTPStatus.OK) -> Response:

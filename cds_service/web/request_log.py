@@ -17,7 +17,7 @@ _NONE = "none"
 
 
 @dataclass(slots=True)
-class Entry:
+class LogEntry:
     """What is known about the request so far; one object a request."""
 
     elapsed: Stopwatch
@@ -44,7 +44,7 @@ class Entry:
         }
 
 
-def close(entry: Entry, status: int, metrics: Metrics) -> None:
+def close(entry: LogEntry, status: int, metrics: Metrics) -> None:
     """Log the request and count it."""
     milliseconds = round(entry.elapsed(), 2)
     outcome = entry.outcome or ("answered" if status < 400 else "refused")

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from cds_service.amounts import Known
+from cds_service.amounts import Ternary
 from cds_service.decide import Program, chooser_of, compile_pack
 from cds_service.hooks.request import read_request
 from cds_service.intake.read_record import read_record
@@ -19,7 +19,7 @@ from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import PATIENT
 from cds_service.knowledge.reading.build import load_pack
 from cds_service.knowledge.reading.facts_orders_measures import read_fact, read_measure, read_order
-from cds_service.knowledge.reading.forms import Form
+from cds_service.knowledge.reading.forms import PhraseForm
 from cds_service.knowledge.reading.grammar import BOUNDS, KINDS
 from cds_service.knowledge.reading.markers import read_marker
 from cds_service.knowledge.reading.pack_file import read_pack_head
@@ -36,7 +36,7 @@ from cds_service.knowledge.reading.schemas import (
 from cds_service.knowledge.reading.vocabulary import MarkerWords, Vocabulary
 from cds_service.knowledge.reference.page import (
     FILE_SHAPES,
-    Example,
+    PhraseExample,
     examples,
     keys_of,
     language_page,
@@ -52,7 +52,7 @@ from tests.house.source import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "language.md"
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
-ROWS: list[Form[Any]] = [*BOUNDS, *(form for kind in KINDS.values() for form in kind.forms)]
+ROWS: list[PhraseForm[Any]] = [*BOUNDS, *(form for kind in KINDS.values() for form in kind.forms)]
 SAMPLES = ("pack", "marker", "measure", "fact", "order", "rule", "case")
 FOR_MARKERS = ("code / system", "code / code", "code / method")  # keys of a code, not of an order's
 _TEMPLATE = ROOT / "cds_service" / "knowledge" / "reference" / "language.md"
@@ -108,7 +108,7 @@ def frame_of(given: Mapping[str, Any], about: str) -> Frame:
     return with_measures(frame, program().measures)
 
 
-def about_of(example: Example, condition: Condition) -> str:
+def about_of(example: PhraseExample, condition: Condition) -> str:
     """The marker whose frame the example looks at."""
     markers = [marker for leaf in leaves(condition) for marker in markers_of(leaf)]
     measures = [
@@ -119,7 +119,7 @@ def about_of(example: Example, condition: Condition) -> str:
     return next(iter(filter(None, (example.about, *markers, *measures))), PATIENT)
 
 
-def answers(example: Example) -> Iterator[tuple[Known, Mapping[str, Any]]]:
+def answers(example: PhraseExample) -> Iterator[tuple[Ternary, Mapping[str, Any]]]:
     yield True, example.true
     if example.false is not None:
         yield False, example.false
@@ -146,7 +146,7 @@ def test_an_example_has_the_form_that_it_shows(form: str) -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example.condition))
-def test_an_example_is_answered_as_the_page_shows(example: Example) -> None:
+def test_an_example_is_answered_as_the_page_shows(example: PhraseExample) -> None:
     condition = read(example.condition)
     about = about_of(example, condition)
     shown = list(answers(example))
@@ -157,7 +157,7 @@ def test_an_example_is_answered_as_the_page_shows(example: Example) -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example.condition))
-def test_an_example_is_read_again_from_its_own_words(example: Example) -> None:
+def test_an_example_is_read_again_from_its_own_words(example: PhraseExample) -> None:
     condition = read(example.condition)
     parts = condition.parts if isinstance(condition, AllOf | AnyOf) else (condition,)
     ((subject, phrase),) = example.condition.items()

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from cds_service.amounts import Known
+from cds_service.amounts import Ternary
 from cds_service.knowledge.model.code_systems import ICD_10_CM, RXNORM, SNOMED
 from cds_service.knowledge.model.pack import Code, CodeMatch, Fact, Medicine, Pack
 from cds_service.labs.facts import FactAnswer, fact_finders, facts_of, facts_ordered
@@ -19,7 +19,7 @@ def answers(of: PatientRecord, pack: Pack | None = None) -> dict[str, FactAnswer
     return facts_of(pack, fact_finders(pack), of)
 
 
-def known(of: PatientRecord, fact: str) -> Known:
+def known(of: PatientRecord, fact: str) -> Ternary:
     return answers(of)[fact].known
 
 
@@ -111,7 +111,7 @@ def test_a_code_that_is_no_tree_stands_for_itself() -> None:
     ],
 )
 def test_not_known_is_not_no(
-    of: PatientRecord, gammazine: Known, delta: Known, either: Known
+    of: PatientRecord, gammazine: Ternary, delta: Ternary, either: Ternary
 ) -> None:
     found = answers(of)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.amounts import Known
+from cds_service.amounts import Ternary
 from cds_service.knowledge.model.conditions import (
     AgeCompare,
     AllOf,
@@ -100,7 +100,7 @@ def test_a_partial_birth_date_is_a_range_of_ages(
     ],
 )
 def test_an_age_that_may_be_either_is_not_known(
-    months: tuple[int, int] | None, child: Known, adult: Known
+    months: tuple[int, int] | None, child: Ternary, adult: Ternary
 ) -> None:
     person = Person(months, "male")
 
@@ -120,7 +120,7 @@ def test_an_age_that_may_be_either_is_not_known(
         (AnyOf((CHILD, SexIs(("female",)))), None),
     ],
 )
-def test_a_limit_may_ask_for_age_and_sex(condition: Condition | None, expected: Known) -> None:
+def test_a_limit_may_ask_for_age_and_sex(condition: Condition | None, expected: Ternary) -> None:
     assert meets(condition, Person(None, "male")) is expected
 
 
@@ -130,7 +130,7 @@ def test_a_limit_may_ask_for_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("answers", list(product((True, False, None), repeat=3)))
-def test_kleenes_and_and_or(answers: tuple[Known, ...]) -> None:
+def test_kleenes_and_and_or(answers: tuple[Ternary, ...]) -> None:
     in_order = {False: 0, None: 1, True: 2}
 
     assert all_known(list(answers)) is min(answers, key=in_order.__getitem__)

@@ -19,9 +19,9 @@ from cds_service.render.values import (
     limit_source,
     moment_of,
     multiple_of,
-    outside,
-    words_of,
-    words_of_set_aside,
+    result_text,
+    sanitize,
+    set_aside_text,
 )
 from tests.render.decisions import PACK, reading, result
 
@@ -32,7 +32,7 @@ ENDS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
 def test_a_result_is_shown_as_it_was_sent() -> None:
-    words = words_of(reading(result("1.10", "IU/l")), ALT, UTC, MESSAGES)
+    words = result_text(reading(result("1.10", "IU/l")), ALT, UTC, MESSAGES)
 
     assert str(words) == "1.10 IU/l"
     assert (words.number, words.unit, words.title) == ("1.10", "IU/l", "ALT")
@@ -42,7 +42,7 @@ def test_a_result_is_shown_as_it_was_sent() -> None:
 def test_a_comparator_stays_with_its_number() -> None:
     sent = Sent(number="3", unit="U/L", comparator="<")
 
-    words = words_of(
+    words = result_text(
         reading(result(sent=sent, value=compared(Fraction(3), "<"))), ALT, UTC, MESSAGES
     )
 
@@ -52,12 +52,13 @@ def test_a_comparator_stays_with_its_number() -> None:
 
 def test_a_pure_number_is_shown_without_whatever_stood_for_a_unit() -> None:
     assert (
-        str(words_of(reading(result("1.8", "{INR}")), PACK.markers["inr"], UTC, MESSAGES)) == "1.8"
+        str(result_text(reading(result("1.8", "{INR}")), PACK.markers["inr"], UTC, MESSAGES))
+        == "1.8"
     )
 
 
 def test_what_is_not_there_is_not_known_and_never_an_error() -> None:
-    words = words_of(reading(limit=None), ALT, UTC, MESSAGES)
+    words = result_text(reading(limit=None), ALT, UTC, MESSAGES)
 
     parts = (words.multiple, words.limit, words.limit_from, words.previous, words.screening_limit)
     assert parts == ("not known",) * 5
@@ -163,13 +164,13 @@ def test_a_value_that_was_not_used_is_shown_as_it_came() -> None:
         number="15", unit="furlongs",
     )  # fmt: skip
 
-    words = words_of_set_aside(item, ALT, MESSAGES)
+    words = set_aside_text(item, ALT, MESSAGES)
 
     assert (words.title, str(words), words.unit) == ("ALT", "15 furlongs", "furlongs")
 
 
 def test_a_value_without_number_and_unit_says_so() -> None:
-    words = words_of_set_aside(
+    words = set_aside_text(
         SetAside(reason="unit-missing", marker="alt", code="", reference=""), ALT, MESSAGES
     )
 
@@ -190,12 +191,12 @@ def test_a_value_without_number_and_unit_says_so() -> None:
     ],
 )
 def test_a_text_from_outside_is_one_short_printable_line(text: str, safe: str) -> None:
-    assert outside(text) == safe
+    assert sanitize(text) == safe
 
 
 @given(st.text())
 def test_no_text_from_outside_opens_a_tag_or_a_line(text: str) -> None:
-    safe = outside(text)
+    safe = sanitize(text)
 
     assert len(safe) <= 41
     assert not any(f"<{sign}" in safe for sign in "abzAZ/!?")

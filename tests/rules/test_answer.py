@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from cds_service.amounts import Known
+from cds_service.amounts import Ternary
 from cds_service.knowledge.model.code_systems import LOINC
 from cds_service.knowledge.model.conditions import AllOf, Compare, Condition, FactIs, Number, SexIs
 from cds_service.knowledge.model.pack import (
@@ -74,7 +74,7 @@ def suggestion(order: str = "beta-test", /, **more: object) -> Suggestion:
     return replace(plain, **more)  # type: ignore[arg-type]
 
 
-def frame(gammazine: Known = False) -> Frame:
+def frame(gammazine: Ternary = False) -> Frame:
     found = framed(INDEX)
     return replace(found, facts={**found.facts, "on-gammazine": FactAnswer(gammazine)})
 
@@ -117,7 +117,7 @@ def test_not_enough_data_names_the_conditions_that_are_open() -> None:
     [(True, "no card", PackReason("known")), (False, "card", None), (None, "card", None)],
 )
 def test_only_what_is_known_silences(
-    gammazine: Known, expected: str, because: PackReason | None
+    gammazine: Ternary, expected: str, because: PackReason | None
 ) -> None:
     found = decided(rule(unless=(Reason(when=FACT, because="known"),)), frame(gammazine))
 
@@ -151,7 +151,7 @@ def test_the_first_reason_that_holds_is_given_to_every_order() -> None:
     ],
 )
 def test_a_card_is_as_urgent_as_its_most_urgent_condition(
-    own: Indicator, gammazine: Known, expected: str
+    own: Indicator, gammazine: Ternary, expected: str
 ) -> None:
     urgencies = (
         Urgency(indicator="critical", when=FACT),
@@ -189,7 +189,7 @@ def test_the_trigger_is_the_marker_that_met_the_comparison_or_the_index() -> Non
     ],
 )
 def test_an_order_is_recommended_only_on_what_is_known(
-    recommended: Condition | bool | None, gammazine: Known, expected: bool | None
+    recommended: Condition | bool | None, gammazine: Ternary, expected: bool | None
 ) -> None:
     one = suggestion(recommended=recommended, first_day=3, priority="urgent")
 
@@ -213,7 +213,7 @@ def test_an_order_is_recommended_only_on_what_is_known(
     ],
 )
 def test_an_order_may_have_conditions_of_its_own(
-    more: dict[str, object], gammazine: Known, because: WithheldReason | None
+    more: dict[str, object], gammazine: Ternary, because: WithheldReason | None
 ) -> None:
     found = decided(rule(suggestions=(suggestion(**more),)), frame(gammazine))
 

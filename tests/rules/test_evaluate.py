@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from cds_service.amounts import Known
+from cds_service.amounts import Ternary
 from cds_service.knowledge.model.conditions import (
     AgeCompare,
     AllOf,
@@ -44,7 +44,7 @@ BETA = result("3", "beta", limits=("4", None))
 FIVE = Number(Fraction(5), "5")
 
 
-def known(condition: Condition, frame: Frame) -> Known:
+def known(condition: Condition, frame: Frame) -> Ternary:
     return compiled(condition)(frame)
 
 
@@ -100,7 +100,7 @@ def bare() -> Frame:
         (MeasureCompare("alpha-beta-ratio", "above", FIVE), None),
     ],
 )
-def test_a_leaf_of_a_frame(condition: Condition, expected: Known) -> None:
+def test_a_leaf_of_a_frame(condition: Condition, expected: Ternary) -> None:
     assert known(condition, framed(INDEX, BETA)) is expected
 
 
@@ -119,7 +119,7 @@ def test_a_leaf_of_a_frame(condition: Condition, expected: Known) -> None:
     ],
 )
 def test_a_range_is_true_false_or_not_known(
-    comparator: str, condition: Condition, expected: Known
+    comparator: str, condition: Condition, expected: Ternary
 ) -> None:
     found = framed(result("30", comparator=comparator, limits=(None, "20")))  # type: ignore[arg-type]
 
@@ -152,7 +152,7 @@ def history(*others: LabResult) -> Frame:
     ],
 )
 def test_the_previous_test_counts_inside_its_window(
-    days: float | None, condition: Condition, expected: Known
+    days: float | None, condition: Condition, expected: Ternary
 ) -> None:
     others = [] if days is None else [result("7", ago=DAY + timedelta(days=days))]
 
@@ -193,7 +193,7 @@ def test_another_method_than_before_needs_a_previous_test() -> None:
     [(True, True, False, False), (False, False, True, True), (None, None, None, True)],
 )
 def test_a_fact_is_yes_no_or_not_known(
-    answer: Known, yes: Known, no: Known, anything_but_yes: Known
+    answer: Ternary, yes: Ternary, no: Ternary, anything_but_yes: Ternary
 ) -> None:
     frame = replace(bare(), facts={"it": FactAnswer(answer)})
 
@@ -208,7 +208,7 @@ def test_a_fact_is_yes_no_or_not_known(
     + [(MeasureValue(value=Fraction(5)), False), (MeasureValue(value=Fraction(51, 10)), True)],
 )
 def test_a_measure_without_a_value_is_not_known(
-    value: MeasureValue | None, expected: Known
+    value: MeasureValue | None, expected: Ternary
 ) -> None:
     frame = replace(bare(), measures={} if value is None else {"ratio": value})
 
@@ -265,7 +265,7 @@ YES, NO, UNKNOWN = SexIs(("unknown",)), SexIs(("male",)), Compare(("gamma",), "a
     ],
 )
 def test_missing_data_never_reads_as_no(
-    parts: tuple[Condition, ...], everything: Known, anything: Known
+    parts: tuple[Condition, ...], everything: Ternary, anything: Ternary
 ) -> None:
     assert known(AllOf(parts), bare()) is everything
     assert known(AnyOf(parts), bare()) is anything

@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 from cds_service.knowledge.checking.lock import lock_of
-from cds_service.knowledge.model.status import standing
+from cds_service.knowledge.model.status import status_summary
 from cds_service.knowledge.reading.build import load_packs
 from cds_service.knowledge.site.overlay import load_packs_at
 from cds_service.knowledge.words import rule_in_words
@@ -109,7 +109,7 @@ def test_an_approval_is_told(tmp_path: Path) -> None:
 
     (pack,) = load_packs(tmp_path)
 
-    assert standing(pack).startswith("Approved by Dr. Example, 2027-01-02. Rules that are on")
+    assert status_summary(pack).startswith("Approved by Dr. Example, 2027-01-02. Rules that are on")
 
 
 @pytest.mark.parametrize(("path", "off"), [(None, 0), (EXAMPLE, 1)])

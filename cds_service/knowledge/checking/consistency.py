@@ -2,7 +2,7 @@
 """Checks across the files of a pack: codes, names, circles, evidence, texts.
 
 One function a check, each with its problem code; every one of them runs, so that all problems
-are told at once.
+are listed at once.
 """
 
 from collections import Counter

@@ -160,8 +160,8 @@ def _untold(
     name: str, history: tuple[Change, ...], versions: Mapping[str, object], mark: Mark
 ) -> Iterator[Problem]:
     """Versions that were locked, and of which the history no longer tells."""
-    told = {line.version for line in history}
-    return (missing(name, version, mark) for version in versions if version not in told)
+    described = {line.version for line in history}
+    return (missing(name, version, mark) for version in versions if version not in described)
 
 
 def _lock(data: Any) -> Lock:

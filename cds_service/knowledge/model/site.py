@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a site changed in a pack, kept with it so that a reader is told wherever it matters.
+"""What a site changed in a pack, kept with it so that every page and card can name it.
 
 The values themselves stand in the pack as if they had been written there; this is the record.
 """

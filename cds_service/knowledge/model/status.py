@@ -28,8 +28,8 @@ def approval(pack: Pack) -> str:
     return NOT_APPROVED if pack.approved_by is None else f"Approved by {pack.approved_by}."
 
 
-def standing(pack: Pack) -> str:
-    """All of it in a few sentences, for whoever connects to the service."""
+def status_summary(pack: Pack) -> str:
+    """Approval, time-critical rules and site changes, for discovery's `usageRequirements`."""
     return " ".join(_sentences(pack))
 
 

@@ -52,7 +52,7 @@ ShapeT = TypeVar("ShapeT", bound=RuleShape | MarkerShape | MeasureShape | FactSh
 ReadT = TypeVar("ReadT")
 
 
-class Named(Protocol):
+class HasId(Protocol):
     """Anything of a pack that has an id."""
 
     @property
@@ -60,7 +60,7 @@ class Named(Protocol):
         """The name by which other files speak of it."""
 
 
-NamedT = TypeVar("NamedT", bound=Named)
+NamedT = TypeVar("NamedT", bound=HasId)
 
 
 def load_pack(folder: Path, shown: str | None = None) -> Pack:

@@ -147,7 +147,7 @@ def _whole(explainer: Explainer, marker: Marker) -> Iterator[Problem]:
         for place in places:
             if place not in headings:
                 mark = _mark(explainer.file, explainer.lines, f"{statement}:")
-                message = f"'{statement}' is said to stand under '{place}', which is not there"
+                message = f"'{statement}' should be under '{place}', which is not there"
                 yield Problem("K301", mark, message, nearest(place, headings))
 
 

@@ -70,7 +70,7 @@ WORDS: Final[Mapping[str, Word]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Form(Generic[ResultT]):
+class PhraseForm(Generic[ResultT]):
     """One way to write a phrase or a bound.
 
     `build` makes what it stands for out of the phrase and the texts of the words in capitals. It
@@ -91,7 +91,7 @@ class Kind:
     """A kind of subject: its phrases, and the help for a phrase that is none of them."""
 
     about: str
-    forms: tuple[Form[Condition], ...]
+    forms: tuple[PhraseForm[Condition], ...]
     remedy: str
 
     def first_words(self) -> list[str]:
@@ -102,7 +102,7 @@ class Kind:
 
 
 def read_form(
-    forms: Iterable[Form[ResultT]], text: str, phrase: Phrase, *more: object
+    forms: Iterable[PhraseForm[ResultT]], text: str, phrase: Phrase, *more: object
 ) -> ResultT | None:
     """What the first form that fits makes of the text; `None` if none fits or one noted a problem.
 

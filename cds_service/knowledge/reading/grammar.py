@@ -35,7 +35,7 @@ from cds_service.knowledge.model.conditions import (
     TimesLimit,
     TimesMarker,
 )
-from cds_service.knowledge.reading.forms import Form, Kind, Phrase, read_form
+from cds_service.knowledge.reading.forms import Kind, Phrase, PhraseForm, read_form
 from cds_service.sourcefile.diagnostics import nearest
 
 _MONTHS_A_YEAR = 12
@@ -87,20 +87,20 @@ def _times_marker(
     return TimesMarker(Fraction(factor or 1), other)
 
 
-_AMOUNT: Final[Form[Bound]] = Form(
+_AMOUNT: Final[PhraseForm[Bound]] = PhraseForm(
     "NUMBER [UNIT]",
     "a fixed amount; a marker with a unit needs one, and of two bounds the first may take the unit"
     " of the second",
     _number,
 )
-BOUNDS: Final[tuple[Form[Bound], ...]] = (
-    Form(
+BOUNDS: Final[tuple[PhraseForm[Bound], ...]] = (
+    PhraseForm(
         "[FACTOR x] LIMIT",
         "the limit that the marker's file finds for that very result, or a multiple of it",
         _times_limit,
     ),
     _AMOUNT,
-    Form(
+    PhraseForm(
         "[FACTOR x] MARKER",
         "the result of another marker of the frame, or a multiple of it; both have the same unit",
         _times_marker,
@@ -206,57 +206,57 @@ def _ordering(phrase: Phrase, what: str, without: str | None = None) -> Conditio
 
 
 # In this order: a bound of the last form would take in `at the previous test ...`.
-_COMPARISONS: Final[tuple[Form[Condition], ...]] = (
-    Form(
+_COMPARISONS: Final[tuple[PhraseForm[Condition], ...]] = (
+    PhraseForm(
         "RELATION BOUND [and RELATION BOUND] at the previous test within DAYS",
         "the previous test was at most so many days before the index and stands so to the bound;"
         " a limit is that of the index",
         _compare_within,
     ),
-    Form(
+    PhraseForm(
         "RELATION BOUND [and RELATION BOUND] at the previous test N to N days earlier",
         "the same, with the least and the greatest distance from the index",
         _compare_earlier,
     ),
-    Form(
+    PhraseForm(
         "RELATION BOUND [and RELATION BOUND]",
         "the result stands so to the bound; one that came with `<` or `>` is a range of possible"
         " values, and the answer is known only if all of them agree",
         _compare,
     ),
 )
-_OF_ONE_MARKER: Final[tuple[Form[Condition], ...]] = (
-    Form(
+_OF_ONE_MARKER: Final[tuple[PhraseForm[Condition], ...]] = (
+    PhraseForm(
         "present",
         "a usable result lies in the marker's window around the index",
         lambda phrase: Present(phrase.subject[0]),
     ),
-    Form(
+    PhraseForm(
         "present since the index",
         "there is a usable result strictly later than the index",
         lambda phrase: Present(phrase.subject[0], since_index=True),
     ),
-    Form(
+    PhraseForm(
         "an exact value",
         "the result has no comparator such as `<`",
         lambda phrase: IsExact(phrase.subject[0]),
     ),
-    Form(
+    PhraseForm(
         "tested before N to N days earlier",
         "the previous test was that many days before the index",
         _tested_before,
     ),
-    Form(
+    PhraseForm(
         "has no LIMIT",
         "the result is there, but no such limit could be found for it",
         lambda phrase, kind: NoLimit(phrase.subject[0], kind),
     ),
-    Form(
+    PhraseForm(
         "measured METHOD unlike the previous test",
         "one of the result and the previous test was measured so, the other was not",
         _other_method,
     ),
-    Form("measured METHOD", "the code of the result names this method", _measured),
+    PhraseForm("measured METHOD", "the code of the result names this method", _measured),
 )
 PHRASE_HELP: Final = (
     "write: below | at most | above | at least NUMBER UNIT, or ... [NUMBER x] upper limit, "
@@ -274,7 +274,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     A_MEASURE: Kind(
         "a measure",
         (
-            Form(
+            PhraseForm(
                 "RELATION NUMBER [and RELATION NUMBER]",
                 "the measure could be computed and stands so to the number",
                 _measure,
@@ -285,13 +285,15 @@ KINDS: Final[Mapping[str, Kind]] = {
     A_FACT: Kind(
         "a fact",
         (
-            Form("yes", "known to be so", lambda phrase: FactIs(phrase.subject[0], answer=True)),
-            Form(
+            PhraseForm(
+                "yes", "known to be so", lambda phrase: FactIs(phrase.subject[0], answer=True)
+            ),
+            PhraseForm(
                 "no",
                 "known not to be so: the list was asked for and nothing in it says so",
                 lambda phrase: FactIs(phrase.subject[0], answer=False),
             ),
-            Form(
+            PhraseForm(
                 "no or not known",
                 "anything but known to be so",
                 lambda phrase: FactIs(phrase.subject[0], answer=False, or_unknown=True),
@@ -302,12 +304,12 @@ KINDS: Final[Mapping[str, Kind]] = {
     "age": Kind(
         "`age`",
         (
-            Form(
+            PhraseForm(
                 "below AGE",
                 "so many years or months are not yet completed on the day of the evaluation",
                 lambda _phrase, age: _age("below", age),
             ),
-            Form(
+            PhraseForm(
                 "at least AGE",
                 "so many years or months are completed on the day of the evaluation",
                 lambda _phrase, age: _age("at least", age),
@@ -317,13 +319,17 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "sex": Kind(
         "`sex`",
-        (Form("SEXES", "it is one of these; `unknown` means missing, other or unknown", _sex),),
+        (
+            PhraseForm(
+                "SEXES", "it is one of these; `unknown` means missing, other or unknown", _sex
+            ),
+        ),
         "write: male, female, unknown, or several joined by 'or'",
     ),
     "any marker": Kind(
         "`any marker`",
         (
-            Form(
+            PhraseForm(
                 "set aside because REASON",
                 "the result that the rule is about was set aside for this reason"
                 " (in rules `about: set-aside results`)",
@@ -335,12 +341,12 @@ KINDS: Final[Mapping[str, Kind]] = {
     "ordering": Kind(
         "`ordering`",
         (
-            Form(
+            PhraseForm(
                 "NAME",
                 "a medicine of the fact, or an equivalent of the order, is being ordered now",
                 _ordering,
             ),
-            Form(
+            PhraseForm(
                 "NAME without NAME",
                 "the first is being ordered now and the second is not",
                 _ordering,

@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from cds_service.knowledge.reading import schemas
-from cds_service.knowledge.reading.forms import WORDS, Form
+from cds_service.knowledge.reading.forms import WORDS, PhraseForm
 from cds_service.knowledge.reading.grammar import BOUNDS, KINDS, ONE_MARKER, SEVERAL_MARKERS
 from cds_service.sourcefile.document import Data, parse
 
@@ -45,7 +45,7 @@ _SHARED: Mapping[type[BaseModel], str] = {
 }
 
 
-class Example(
+class PhraseExample(
     Struct, frozen=True, forbid_unknown_fields=True, rename=lambda name: name.replace("_", " ")
 ):
     """A condition, and for each answer the patient of whom it is so, given as in a case."""
@@ -57,7 +57,7 @@ class Example(
     not_known: dict[str, Any] | None = None
 
 
-def examples() -> dict[str, tuple[Example, ...]]:
+def examples() -> dict[str, tuple[PhraseExample, ...]]:
     """The examples by the form that they show; raises `ValueError` if the file is not right."""
     document, problems = parse(_text("examples.yaml"), "examples.yaml")
     if problems or not isinstance(document.data, dict):
@@ -65,9 +65,9 @@ def examples() -> dict[str, tuple[Example, ...]]:
     return {form: tuple(_examples(data)) for form, data in document.data.items()}
 
 
-def _examples(data: Data) -> Iterator[Example]:
+def _examples(data: Data) -> Iterator[PhraseExample]:
     for item in data if isinstance(data, list) else []:
-        yield convert(item, Example)
+        yield convert(item, PhraseExample)
 
 
 def language_page() -> str:
@@ -99,7 +99,7 @@ def _words() -> Iterator[str]:
         yield f"| {name} | {word.meaning} |"
 
 
-def _phrase_table(forms: Iterable[Form[Any]], head: str = "phrase | true when") -> str:
+def _phrase_table(forms: Iterable[PhraseForm[Any]], head: str = "phrase | true when") -> str:
     lines = [
         f"| {head} | example | true of | false of | not known of |",
         "| --- | --- | --- | --- | --- | --- |",

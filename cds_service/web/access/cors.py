@@ -22,7 +22,7 @@ def allow_origin(
 ) -> None:
     """Tell the browser that the page may read this answer, if its origin is one of these.
 
-    An error is told as well, or the page would not see what is wrong.
+    Errors have the header too, or the page could not see what is wrong.
     """
     if request.path != _PATH and not request.path.startswith(f"{_PATH}/"):
         return

@@ -3,7 +3,7 @@
 
 /** Tell what happened where assistive technology listens. */
 const tell = (form, text) => {
-  form.closest(".card").querySelector(".told").textContent = text;
+  form.closest(".card").querySelector(".feedback-status").textContent = text;
 };
 
 /** The feedback of CDS Hooks that a form and the button that was pressed stand for. */
@@ -17,8 +17,8 @@ const feedbackOf = (form, button) => {
   const reason = code ? { reason: { code, system } } : {};
   const comment = fields.get("comment").trim();
   const why = comment ? { ...reason, userComment: comment } : reason;
-  const told = Object.keys(why).length ? { overrideReason: why } : {};
-  return { ...item, outcome: "overridden", ...told };
+  const override = Object.keys(why).length ? { overrideReason: why } : {};
+  return { ...item, outcome: "overridden", ...override };
 };
 
 const sendFeedback = async (form, button) => {

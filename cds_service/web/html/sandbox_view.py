@@ -12,8 +12,8 @@ from cds_service.explanation.results import results_of
 from cds_service.sandbox.diagnostics import faults
 from cds_service.sandbox.raw_json import Json, decoded, encoded, pretty
 from cds_service.sandbox.reasons import reasons_of
-from cds_service.sandbox.requests import Called
-from cds_service.sandbox.services import Offer
+from cds_service.sandbox.requests import CallResult
+from cds_service.sandbox.services import ServiceOffer
 from cds_service.service import Knowledge
 from cds_service.web.html.forms import Form
 
@@ -23,7 +23,13 @@ _HERE: Final = "REQUEST"  # no line of JSON in lines is this word alone
 
 
 def shown(
-    knowledge: Knowledge, called: Called, body: bytes, offer: Offer, *, url: str, told: bytes
+    knowledge: Knowledge,
+    called: CallResult,
+    body: bytes,
+    offer: ServiceOffer,
+    *,
+    url: str,
+    response: bytes,
 ) -> dict[str, object]:
     """The values of the page: results, cards, reasons, faults, and both messages."""
     found = _faults(body)
@@ -36,7 +42,7 @@ def shown(
             "reasons": reasons_of(outcome, knowledge.zone),
             "pack": outcome.pack,
         }
-    cards: list[Json] = decoded(told).get("cards", [])
+    cards: list[Json] = decoded(response).get("cards", [])
     return {
         "results": None,
         "reasons": None,
@@ -45,7 +51,7 @@ def shown(
         "faults": None if found is None else found[:_MOST_FAULTS],
         "more_faults": found is not None and len(found) > _MOST_FAULTS,
         "request": request,
-        "response": _box(told),
+        "response": _box(response),
         "curl": request and f"curl --json @- {quote(url)} <<'{_HERE}'\n{request}\n{_HERE}",
         "feedback_url": f"/cds-services/{offer.id}/feedback",
     }

@@ -6,7 +6,7 @@ Every band is drawn equally wide, so that a narrow one can be read; the drawing 
 
 from dataclasses import dataclass
 
-from cds_service.explanation.scale import Scale
+from cds_service.explanation.scale import ScaleView
 
 _WIDE = 720
 _EDGE = 12
@@ -54,7 +54,7 @@ class Drawing:
     pointer: Pointer | None
 
 
-def lying(scale: Scale) -> Drawing:
+def lying(scale: ScaleView) -> Drawing:
     """The scale from left to right."""
     each = (_WIDE - 2 * _EDGE) / len(scale.bands)
     return Drawing(
@@ -79,7 +79,7 @@ def lying(scale: Scale) -> Drawing:
     )
 
 
-def standing(scale: Scale) -> Drawing:
+def standing(scale: ScaleView) -> Drawing:
     """The scale from bottom to top."""
     count = len(scale.bands)
     height = count * _STEP
@@ -93,7 +93,7 @@ def standing(scale: Scale) -> Drawing:
     return Drawing(320, height + 2 * _EDGE, boxes, (), pointer)
 
 
-def _pointer(scale: Scale, start: float, length: float) -> Pointer | None:
+def _pointer(scale: ScaleView, start: float, length: float) -> Pointer | None:
     if scale.place is None:
         return None
     anchor = "start" if scale.place < 0.12 else "end" if scale.place > 0.88 else "middle"

@@ -57,7 +57,7 @@ def keeper(
     """A function that keeps the feedback of a body about a service and counts its items."""
 
     def keep(service_id: str, body: Callable[[], bytes]) -> int:
-        if service_id not in knowledge.services:  # said before a byte of the body is read
+        if service_id not in knowledge.services:  # refused before a byte of the body is read
             raise UnknownService("There is no service with this id; GET /cds-services lists them.")
         g.entry.service = service_id
         items = read_feedback(
@@ -65,7 +65,7 @@ def keeper(
             most_items=settings.max_feedback_items,
             longest_comment=settings.max_comment_length,
         )
-        memory.flush()  # so that the cards of this process are known, whoever is quick
+        memory.flush()  # so that the cards of this process are known, however quick the feedback
         new = memory.store.add_feedback(
             items, client=issuer_of_caller(), service=service_id, now=clock()
         )

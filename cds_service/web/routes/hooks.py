@@ -53,7 +53,7 @@ def blueprint(
     @routes.post("/cds-services/<service_id>")
     def call(service_id: str) -> Response:
         by_hook = knowledge.services.get(service_id)
-        if by_hook is None:  # said before a byte of the body is read
+        if by_hook is None:  # refused before a byte of the body is read
             raise UnknownService("There is no service with this id; GET /cds-services lists them.")
         g.entry.service = service_id
         deadline = Deadline(settings.deadline_ms / 1000, g.entry.elapsed)

@@ -13,7 +13,7 @@ from cds_service.explainers.question import question_of
 from cds_service.knowledge.model.pack import INDICATORS
 from cds_service.service import Knowledge
 from cds_service.web.html.rendering import FORMAT, HTML, STYLE, either, page, wanted
-from cds_service.web.outcomes import answer_to, said_to
+from cds_service.web.outcomes import answer_to, message_for
 
 _FILTERS = ("q", "indicator", "marker")
 _LONGEST_QUERY = 2000  # characters; a question about every marker is shorter
@@ -97,4 +97,4 @@ def _refused(error: CdsServiceError) -> Response:
         as_page = True
     if not as_page:
         return response
-    return page("refused.html", {"said": said_to(error)}, response.status_code)
+    return page("refused.html", {"message": message_for(error)}, response.status_code)

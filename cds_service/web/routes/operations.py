@@ -28,15 +28,15 @@ def blueprint(
     @routes.get("/ready")
     def ready() -> Response:
         packs = [{"id": pack.id, "version": pack.version} for pack in knowledge.packs]
-        said: dict[str, Any] = {"status": "ready", "packs": packs}
+        body: dict[str, Any] = {"status": "ready", "packs": packs}
         # What was read before stays in force while a file is wrong: ready, and someone has to look.
         if gate is not None:
             gate.registry.current()
-            said["clients"] = _state(is_current=gate.registry.is_current)
+            body["clients"] = _state(is_current=gate.registry.is_current)
         if keys is not None:
             keys.current()
-            said["signing_keys"] = _state(is_current=keys.is_current)
-        return json_response(said)
+            body["signing_keys"] = _state(is_current=keys.is_current)
+        return json_response(body)
 
     @routes.get("/metrics")
     def counts() -> Response:
@@ -44,7 +44,7 @@ def blueprint(
 
     @routes.get("/jwks.json")
     def public_keys() -> Response:
-        # Without keys an empty set: a server that asks is told that none counts.
+        # Without keys an empty set: a server that asks learns that none is valid.
         current = SigningKeys() if keys is None else keys.current()
         response = json_response(current.published())
         response.headers["Cache-Control"] = f"public, max-age={int(KEPT.total_seconds())}"

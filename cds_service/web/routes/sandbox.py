@@ -24,10 +24,10 @@ from cds_service.fhir_client.servers_file import load_servers
 from cds_service.memory import CardMemory
 from cds_service.metrics import Metrics
 from cds_service.sandbox.fetch import Query, gather, open_access
-from cds_service.sandbox.patient_search import People, find_people, is_id
+from cds_service.sandbox.patient_search import PatientMatches, find_people, is_id
 from cds_service.sandbox.public_servers import public_servers
 from cds_service.sandbox.requests import (
-    Called,
+    CallResult,
     answered,
     find_example,
     request_of_example,
@@ -35,14 +35,14 @@ from cds_service.sandbox.requests import (
     request_of_subject,
     tokens_for,
 )
-from cds_service.sandbox.services import Offer, answering, chosen, offers_of
-from cds_service.sandbox.uploads import Paper, Subject, read_paper
+from cds_service.sandbox.services import ServiceOffer, answering, chosen, offers_of
+from cds_service.sandbox.uploads import Upload, UploadedPatient, read_paper
 from cds_service.service import Knowledge, options_of
 from cds_service.settings import Settings, is_open
 from cds_service.web.html.forms import Form, read_form, refuse_cross_site
 from cds_service.web.html.rendering import SCRIPTED, page
 from cds_service.web.html.sandbox_view import feedback_of, shown
-from cds_service.web.outcomes import answer_to, said_to
+from cds_service.web.outcomes import answer_to, message_for
 from cds_service.web.request_log import count
 from cds_service.web.routes.feedback import keeper
 
@@ -53,17 +53,17 @@ _ASSET_LIFE: Final = "max-age=300, must-revalidate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Submission:
     """The request to send, for which service, and where it came from."""
 
-    offer: Offer
+    offer: ServiceOffer
     body: bytes
     title: str
     queries: tuple[Query, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class SandboxContext:
     """What every address of the sandbox works with."""
 
     settings: Settings
@@ -75,7 +75,7 @@ class Bench:
     lister: FhirClient  # reads one page of a list
     metrics: Metrics
     turns: BoundedSemaphore  # the hooks keep threads of their own
-    offers: tuple[Offer, ...]
+    offers: tuple[ServiceOffer, ...]
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -87,7 +87,7 @@ class Bench:
         finally:
             self.turns.release()
 
-    def read(self, form: Form) -> Paper:
+    def read(self, form: Form) -> Upload:
         """What was pasted, or is in the file that was chosen."""
         file = form.files.get("file")
         data = file or form.field("text").encode()
@@ -98,31 +98,33 @@ class Bench:
         limits = self.settings
         return read_paper(data, max_depth=limits.max_depth, max_entries=limits.max_entries)
 
-    def people(self, form: Form) -> People:
+    def people(self, form: Form) -> PatientMatches:
         """The patients of the server that the form looks for."""
         deadline = Deadline(self.settings.sandbox_seconds)
         access = open_access(self.servers, form.field("server"))
         return find_people(self.lister, access, form.field("search"), deadline)
 
-    def of_example(self, form: Form, now: datetime) -> Case:
+    def of_example(self, form: Form, now: datetime) -> Submission:
         """The case of a bundled patient."""
         offer = chosen(self.offers, form.field("service"))
         pack, example = find_example(self.knowledge, form.field("example"))
         body = request_of_example(pack, example, offer, now)
-        return Case(offer=offer, body=body, title=example.title)
+        return Submission(offer=offer, body=body, title=example.title)
 
-    def of_paper(self, form: Form, paper: Paper, subject: Subject | None) -> Case:
+    def of_paper(self, form: Form, paper: Upload, subject: UploadedPatient | None) -> Submission:
         """The case of a hook request as it stands, or of one patient of a text."""
         offer = chosen(self.offers, form.field("service"))
         if paper.request is not None:
             fitting = answering(self.offers, paper.hook, offer)
-            return Case(offer=fitting, body=paper.request, title="The hook request that was given")
+            return Submission(
+                offer=fitting, body=paper.request, title="The hook request that was given"
+            )
         if subject is None:
             raise RequestError("Expected one of the patients of the text.")
         body = request_of_subject(offer, subject)
-        return Case(offer=offer, body=body, title=f"Patient {subject.id} of the text")
+        return Submission(offer=offer, body=body, title=f"Patient {subject.id} of the text")
 
-    def of_server(self, form: Form) -> Case:
+    def of_server(self, form: Form) -> Submission:
         """The case of a patient on a FHIR server."""
         offer = chosen(self.offers, form.field("service"))
         patient = form.field("patient")
@@ -135,9 +137,9 @@ class Bench:
         base = access.server.base
         body = request_of_prefetch(offer, patient, found.prefetch, fhir_server=base)
         title = f"Patient {patient} of {base}"
-        return Case(offer=offer, body=body, title=title, queries=found.queries)
+        return Submission(offer=offer, body=body, title=title, queries=found.queries)
 
-    def call(self, case: Case, base_url: str) -> tuple[Called, float]:
+    def call(self, case: Submission, base_url: str) -> tuple[CallResult, float]:
         """The answer to the request, and how long it took in milliseconds."""
         deadline = Deadline(self.settings.deadline_ms / 1000)
         called = answered(
@@ -199,16 +201,16 @@ def blueprint(
     @routes.errorhandler(CdsServiceError)
     def refused(error: CdsServiceError) -> Response:
         g.entry.problem = type(error).__name__
-        told = answer_to(error)
-        response = _start(bench, wrong=said_to(error), status=told.status_code)
-        if "Retry-After" in told.headers:
-            response.headers["Retry-After"] = told.headers["Retry-After"]
+        answer = answer_to(error)
+        response = _start(bench, wrong=message_for(error), status=answer.status_code)
+        if "Retry-After" in answer.headers:
+            response.headers["Retry-After"] = answer.headers["Retry-After"]
         return response
 
     return routes
 
 
-def _answer(bench: Bench, form: Form, now: datetime) -> Response:
+def _answer(bench: SandboxContext, form: Form, now: datetime) -> Response:
     """The cards for what the form stands for, or the patients of a text to choose from."""
     way = form.field("way")
     if way == "server":
@@ -228,16 +230,16 @@ def _bench(
     clock: Clock,
     metrics: Metrics,
     memory: CardMemory,
-) -> Bench:
+) -> SandboxContext:
     development = settings.profile == "development"
     servers = load_servers(settings.fhir_servers, development=development)
     most, patience = settings.max_body_bytes, settings.sandbox_seconds
-    return Bench(
+    return SandboxContext(
         settings=settings,
         knowledge=knowledge,
         clock=clock,
         memory=memory if is_open(settings) else None,
-        # Whoever reaches a service with clients could have it ask any server in its network.
+        # Anyone who reaches a service with clients could have it ask any server in its network.
         servers=replace(servers, development=development and is_open(settings)),
         client=FhirClient(most_bytes=most, most_pages=settings.fhir_max_pages, patience=patience),
         lister=FhirClient(most_bytes=most, most_pages=1, patience=patience),
@@ -272,10 +274,10 @@ def _form(settings: Settings) -> Form:
 
 
 def _start(
-    bench: Bench,
+    bench: SandboxContext,
     *,
-    people: People | None = None,
-    paper: Paper | None = None,
+    people: PatientMatches | None = None,
+    paper: Upload | None = None,
     wrong: str = "",
     status: int = 200,
 ) -> Response:
@@ -295,7 +297,7 @@ def _start(
     return _page("sandbox.html", values, status)
 
 
-def _cards(bench: Bench, case: Case) -> Response:
+def _cards(bench: SandboxContext, case: Submission) -> Response:
     """What the service answers, and everything around it."""
     base_url = (bench.settings.public_url or request.host_url).rstrip("/")
     called, milliseconds = bench.call(case, base_url)
@@ -304,18 +306,18 @@ def _cards(bench: Bench, case: Case) -> Response:
         g.entry.tell(called.answer.outcome)
         if bench.memory is not None:
             count(called.answer.outcome, bench.metrics)
-    told = answer_to(called.error) if called.error is not None else None
+    refused = answer_to(called.error) if called.error is not None else None
     values = shown(
         bench.knowledge,
         called,
         case.body,
         case.offer,
         url=f"{base_url}/cds-services/{case.offer.id}",
-        told=told.get_data() if told else called.response,
+        response=refused.get_data() if refused else called.response,
     )
     values |= {
-        "status": told.status_code if told else 200,
-        "refused": said_to(called.error) if called.error is not None else "",
+        "status": refused.status_code if refused else 200,
+        "refused": message_for(called.error) if called.error is not None else "",
         "title": case.title,
         "offer": case.offer,
         "queries": case.queries,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the head of a request tells is refused before a byte of its body is taken in.
+"""Reject requests on their headers alone, before reading the body.
 
-The door only says so; the application refuses, and so it is logged, counted and told to browsers
-like any other refusal. A token is good for one call: whoever looked at it leaves what came of that
+The precheck only names the refusal; the application answers it, so that it is logged, counted and
+shown to browsers like any other. A token is good for one call: the precheck leaves what came of it
 in the environ, where no header can put anything, and the application does not look again.
 """
 
@@ -19,7 +19,7 @@ from cds_service.web.server.bodies import check_type
 from cds_service.web.server.rsgi import Environ
 
 
-class Door:
+class HeaderPrecheck:
     """Looks at the heads of requests to an application."""
 
     def __init__(self, app: Flask, gate: Gate | None, services: Collection[str]) -> None:

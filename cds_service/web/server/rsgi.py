@@ -5,7 +5,7 @@ granian hands requests over one by one (RSGI). Before a body is taken in, the do
 the head of the request is enough to refuse it. The body is awaited here, on the event loop, where
 a slow client holds a connection and a few bytes but no thread; then the WSGI application runs in
 one of a few threads. A refusal is the application's to write, so that it is logged, counted and
-told to browsers like any other: it finds the reason in the environ under `REFUSED`, or in the head.
+shown to browsers like any other: the reason is in the environ under `REFUSED`, or in the headers.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ Headers: TypeAlias = list[tuple[str, str]]
 Wsgi: TypeAlias = Callable[[Environ, Any], Iterable[bytes]]
 
 
-class Scope(Protocol):
+class RsgiScope(Protocol):
     """What granian says about a request."""
 
     method: str
@@ -53,7 +53,7 @@ class Channel(Protocol):
         """Send the answer."""
 
 
-class Door(Protocol):
+class RequestPrecheck(Protocol):
     """Who looks at the head of a request."""
 
     waits: bool
@@ -89,7 +89,7 @@ class _Body:
 class Bridge:
     """The application behind its limits; one in each process."""
 
-    def __init__(self, application: Wsgi, settings: Settings, door: Door) -> None:
+    def __init__(self, application: Wsgi, settings: Settings, door: RequestPrecheck) -> None:
         self._application = application
         self._door = door
         self._settings = settings
@@ -97,7 +97,7 @@ class Bridge:
         self._requests = 0
         self._held = 0  # bytes of all bodies that were not answered yet
 
-    async def __call__(self, scope: Scope, channel: Channel) -> None:
+    async def __call__(self, scope: RsgiScope, channel: Channel) -> None:
         """Answer one request."""
         environ = environ_of(scope)
         environ[ELAPSED] = stopwatch()
@@ -115,7 +115,7 @@ class Bridge:
             self._held -= body.length
         if body.left:
             # RFC 9112, section 9.6: nothing else can come after a body that is not read. Unless it
-            # is told so, a client sends its next request to a connection that is about to end.
+            # learns it, a client sends its next request to a connection that is about to end.
             answer.headers.append(("Connection", "close"))
         channel.response_bytes(answer.status, answer.headers, answer.body)
 
@@ -171,7 +171,7 @@ class Bridge:
         return answer
 
 
-def environ_of(scope: Scope) -> Environ:
+def environ_of(scope: RsgiScope) -> Environ:
     """The WSGI environ of a request without its body (PEP 3333)."""
     host, _, port = scope.server.rpartition(":")
     environ: Environ = {
