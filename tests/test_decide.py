@@ -25,7 +25,7 @@ from cds_service.rules.reasons import (
     Replaced,
     SilenceReason,
 )
-from tests.knowledge.letters import letters
+from tests.knowledge.fixture_pack import letters
 from tests.labs.patients import ADULT, NOW, hours, named, record, result
 
 HOOK = "patient-view"

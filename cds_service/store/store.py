@@ -51,7 +51,7 @@ class ShownCard:
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class NewFeedback:
     """An event that was not known before, and the rule whose card it is about, if that is known."""
 
     rule: str | None
@@ -104,7 +104,7 @@ class Store:
 
     def add_feedback(
         self, items: Sequence[Feedback], *, client: str, service: str, now: datetime
-    ) -> tuple[Noted, ...]:
+    ) -> tuple[NewFeedback, ...]:
         """The events among these that are new; when this returns, all of them are on the disk.
 
         The same event of a client, which is its card, outcome and time, is kept once.
@@ -120,7 +120,7 @@ class Store:
                 rows,
             ).all()
             known = _rules_of(connection, client, {card for card, _ in added})
-        return tuple(Noted(known.get(card), outcome) for card, outcome in added)
+        return tuple(NewFeedback(known.get(card), outcome) for card, outcome in added)
 
     def overridden(
         self, subjects: Iterable[bytes], *, since: datetime

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from cds_service.catalogue.truth_tables import truth_tables
-from tests.knowledge.letters import LETTERS, changed, letters_files, letters_program
+from tests.knowledge.fixture_pack import LETTERS, changed, letters_files, letters_program
 from tests.trials.letter_cases import RULE
 
 ANOTHER = """\

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from cds_service.cli import COMMANDS, cli
-from tests.knowledge.letters import changed, replaced
+from tests.knowledge.fixture_pack import changed, replaced
 
 ROOT = Path(__file__).parents[2]
 WITH_EXAMPLES = ["serve", "demo", "evaluate", "check", "lock", "explain", "settings"]

@@ -6,7 +6,7 @@ The public CDS Hooks Sandbox and Epic are not here; what they send is (conforman
 
 from typing import Any
 
-from tests.web.calls import ALT, PATIENT, Json, observation, patient
+from tests.web.http_fixtures import ALT, PATIENT, Json, observation, patient
 
 BASE = "https://ehr.example/interconnect-instance-oauth/api/FHIR/R4"
 LONG_ID = "e" + "x.Y-9" * 18 + "3"  # 92 characters; FHIR allows 64

@@ -15,7 +15,7 @@ from cds_service.web import create_app
 from tests.conformance.shapes import ORDER_SELECT, ORDER_SIGN
 from tests.house.source import ROOT
 from tests.vignettes.convert import now_of, request_of
-from tests.web.calls import (
+from tests.web.http_fixtures import (
     ALT,
     LOINC,
     NAME,

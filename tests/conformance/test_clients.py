@@ -25,7 +25,7 @@ from tests.conformance.shapes import (
     sandbox_select,
     sandbox_view,
 )
-from tests.web.calls import (
+from tests.web.http_fixtures import (
     ALT,
     NOW,
     PATIENT,

@@ -16,7 +16,7 @@ from cds_service.log import configure_log
 from cds_service.settings import Settings
 from cds_service.web.server.rsgi import ELAPSED
 from tests.fhir_client.faulty import Asked, Faulty, Reply, faulty, searchset
-from tests.web.calls import (
+from tests.web.http_fixtures import (
     ALT,
     LOINC,
     PATIENT,

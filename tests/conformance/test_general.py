@@ -22,7 +22,7 @@ from cds_service.settings import Settings
 from cds_service.web import create_app
 from cds_service.web.outcomes import STATUS
 from tests.conformance.shapes import epic_page, epic_result, epic_view
-from tests.web.calls import (
+from tests.web.http_fixtures import (
     ALT,
     INSTANCE,
     NOW,

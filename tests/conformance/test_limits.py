@@ -26,8 +26,8 @@ from tests.conformance.server import (
     status,
     waiting,
 )
-from tests.web.bridged import Channel, bridge_of, scope_of
-from tests.web.calls import ALT, app, call, client, founding, observation
+from tests.web.http_fixtures import ALT, app, call, client, founding, observation
+from tests.web.rsgi_client import Channel, bridge_of, scope_of
 
 pytestmark = pytest.mark.server
 

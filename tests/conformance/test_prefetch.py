@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.web.calls import (
+from tests.web.http_fixtures import (
     ALT,
     LOINC,
     PATIENT,

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conformance.shapes import epic_nothing, epic_view
 from tests.trust.signing import URL, Site, es384, registration, site
-from tests.web.calls import SERVICE, Json, founding
+from tests.web.http_fixtures import SERVICE, Json, founding
 
 EVENT = {"card": "c", "outcome": "overridden", "outcomeTimestamp": "2026-06-15T09:00:00Z"}
 

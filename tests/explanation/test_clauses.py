@@ -15,7 +15,7 @@ from cds_service.knowledge.model.conditions import (
     SexIs,
     TimesMarker,
 )
-from tests.knowledge.letters import letters
+from tests.knowledge.fixture_pack import letters
 
 SEVEN = Number(Fraction(7), "7 U/L")
 PACK = letters()

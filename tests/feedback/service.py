@@ -14,7 +14,7 @@ from cds_service.settings import Settings
 from cds_service.store import Store, open_store
 from cds_service.store.tables import cards_shown, feedback
 from cds_service.web import create_app
-from tests.web.calls import INSTANCE, NOW, SERVICE, Json, founding, knowledge
+from tests.web.http_fixtures import INSTANCE, NOW, SERVICE, Json, founding, knowledge
 
 KEY = "a key of tests, long enough to be one"
 FEEDBACK = f"{SERVICE}/feedback"

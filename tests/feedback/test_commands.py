@@ -13,7 +13,7 @@ from cds_service.clock import system_clock
 from cds_service.errors import StoreError
 from tests.feedback.service import Clinic, clinic, item
 from tests.store.postgres import Postgres
-from tests.web.calls import NAME
+from tests.web.http_fixtures import NAME
 
 
 @pytest.fixture(name="place")

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from cds_service.errors import StoreError
 from cds_service.log import configure_log
 from tests.feedback.service import FEEDBACK, Clinic, clinic, item
-from tests.web.calls import NAME, NOW, PATIENT, knowledge
+from tests.web.http_fixtures import NAME, NOW, PATIENT, knowledge
 
 CARD = "4e0a3a1e-3283-4575-ab82-028d55fe2719"
 

@@ -6,16 +6,16 @@ A short run; `pytest tests/feedback/test_kill.py --kill-posts 10000` is the long
 
 import pytest
 
-from tests.feedback import killing
+from tests.feedback import killed_server
 
 pytestmark = pytest.mark.server
 
 
 def test_nothing_that_was_acknowledged_is_lost(database: str, pytestconfig: pytest.Config) -> None:
     posts: int = pytestconfig.getoption("--kill-posts")
-    outcome = killing.run(database, posts, kills=max(2, posts // 400), seed=posts)
+    outcome = killed_server.run(database, posts, kills=max(2, posts // 400), seed=posts)
 
-    kept = killing.kept(database)
+    kept = killed_server.kept(database)
 
     print(
         f"{database.partition(':')[0]}: {len(outcome.acknowledged)} acknowledged, "

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from cds_service.settings import Settings, shows_feedback
 from tests.feedback.service import Clinic, clinic, item
 from tests.trust.signing import registration, site
-from tests.web.calls import NAME
+from tests.web.http_fixtures import NAME
 
 
 @pytest.fixture(name="place")

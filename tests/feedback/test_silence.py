@@ -14,7 +14,7 @@ from cds_service.store import open_store
 from cds_service.web import create_app
 from tests.feedback.service import FEEDBACK, Clinic, clinic, item, rule_of
 from tests.trust.signing import ISSUER, URL, es384, registration, rs384, site
-from tests.web.calls import (
+from tests.web.http_fixtures import (
     ALT,
     BILIRUBIN,
     NOW,

@@ -15,7 +15,7 @@ from cds_service.errors import SettingsError
 from cds_service.smart.key_rotation import add_key, retire_key
 from cds_service.smart.signing_keys import ALGORITHMS, read_signing_keys
 from cds_service.trust.jwk import read_key
-from tests.web.calls import NOW
+from tests.web.http_fixtures import NOW
 
 Json = dict[str, Any]
 MEMBERS = {"ES384": ["alg", "crv", "kid", "kty", "use", "x", "y"]}

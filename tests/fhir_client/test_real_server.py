@@ -20,7 +20,7 @@ from cds_service.smart.signing_keys import ALGORITHMS, KeyFile
 from cds_service.smart.token_cache import open_token_cache
 from cds_service.web import create_app
 from tests.fhir_server.sekmet import put, running
-from tests.web.calls import (
+from tests.web.http_fixtures import (
     ALT,
     PATIENT,
     SERVICE,

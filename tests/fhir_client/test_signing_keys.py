@@ -26,7 +26,7 @@ from cds_service.smart.signing_keys import (
     SigningKeys,
     read_signing_keys,
 )
-from tests.web.calls import client
+from tests.web.http_fixtures import client
 
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
 PRIVATE = {"d", "p", "q", "dp", "dq", "qi"}

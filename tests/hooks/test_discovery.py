@@ -10,7 +10,7 @@ import pytest
 from cds_service.hooks.discovery import prefetch_of, rules_of, write_discovery
 from cds_service.knowledge.model.dependencies import all_dependencies
 from cds_service.knowledge.model.pack import Pack
-from tests.web.calls import empties, knowledge
+from tests.web.http_fixtures import empties, knowledge
 
 (PACK,) = (pack for pack in knowledge().packs if pack.id == "liver")
 SERVICE = PACK.services[0]

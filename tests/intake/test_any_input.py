@@ -13,7 +13,7 @@ from cds_service.errors import RequestError
 from cds_service.labs.patient_record import PatientRecord
 from cds_service.labs.set_aside_reasons import MEANINGS
 from cds_service.sources.file import input_from_document, read_resources
-from tests.intake.packs import NOW, Json, bundle, coded, observation, read, result_of
+from tests.intake.intake_fixtures import NOW, Json, bundle, coded, observation, read, result_of
 
 ODD = st.recursive(
     st.none()

@@ -8,7 +8,7 @@ import pytest
 from cds_service.fhir.tags import PROPOSAL_CODE, PROPOSAL_SYSTEM
 from cds_service.labs.patient_record import Incomplete, Recorded
 from cds_service.prefetch_keys import Kind
-from tests.intake.packs import NOW, Json, coded, record_of
+from tests.intake.intake_fixtures import NOW, Json, coded, record_of
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 SNOMED = "http://snomed.info/sct"

@@ -3,7 +3,7 @@
 
 import pytest
 
-from tests.intake.packs import Json, observation, record_of, result_of
+from tests.intake.intake_fixtures import Json, observation, record_of, result_of
 
 V2 = "http://terminology.hl7.org/CodeSystem/v2-0493"
 

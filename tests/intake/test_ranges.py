@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from cds_service.labs.patient_record import ReferenceRange
-from tests.intake.packs import Json, observation, quantity, result_of
+from tests.intake.intake_fixtures import Json, observation, quantity, result_of
 
 SNOMED = "http://snomed.info/sct"
 V3 = "http://terminology.hl7.org/CodeSystem/v3-AdministrativeGender"

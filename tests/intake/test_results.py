@@ -4,7 +4,7 @@
 import pytest
 
 from cds_service.amounts import exactly
-from tests.intake.packs import (
+from tests.intake.intake_fixtures import (
     DAY,
     LOCAL,
     LOINC,

@@ -9,7 +9,7 @@ import pytest
 from cds_service.errors import RequestError
 from cds_service.intake.read_record import read_record
 from cds_service.labs.patient_record import PatientRecord
-from tests.intake.packs import NOW, PACK, Json, input_of, observation, record_of
+from tests.intake.intake_fixtures import NOW, PACK, Json, input_of, observation, record_of
 
 SERVER = "https://fhir.example/r4"
 UUID = "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea"

@@ -6,7 +6,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.intake.packs import DAY, Json, aside_of, coded, observation, record_of, result_of
+from tests.intake.intake_fixtures import (
+    DAY,
+    Json,
+    aside_of,
+    coded,
+    observation,
+    record_of,
+    result_of,
+)
 
 VIENNA = ZoneInfo("Europe/Vienna")
 AUCKLAND = ZoneInfo("Pacific/Auckland")

@@ -4,7 +4,7 @@
 import pytest
 
 from cds_service.amounts import exactly
-from tests.intake.packs import Json, aside_of, coded, observation, result_of
+from tests.intake.intake_fixtures import Json, aside_of, coded, observation, result_of
 
 
 def sent(text: str | None = None, code: str | None = None, value: float = 2) -> Json:

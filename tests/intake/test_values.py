@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from cds_service.amounts import Interval, exactly
-from tests.intake.packs import Json, aside_of, coded, observation, quantity, result_of
+from tests.intake.intake_fixtures import Json, aside_of, coded, observation, quantity, result_of
 
 
 def text(value: str) -> Json:

@@ -9,7 +9,7 @@ from cds_service.knowledge.reading.build import build_pack
 from cds_service.sourcefile.diagnostics import CODES, Problem
 from cds_service.trials.nudge import nudge_pack
 from cds_service.trials.run import check_cases
-from tests.knowledge.letters import changed, letters_files, places, problems_of
+from tests.knowledge.fixture_pack import changed, letters_files, places, problems_of
 
 BAD = Path(__file__).parent / "bad"
 EXPECTED = "expected.txt"

@@ -25,7 +25,7 @@ from cds_service.knowledge.model.dependencies import (
     fact_closure,
 )
 from cds_service.knowledge.model.marker_parts import MarkerPart, PartName, parts_of
-from tests.knowledge.letters import letters
+from tests.knowledge.fixture_pack import letters
 
 TWO = Fraction(2)
 EARLIER = Earlier(1, 90)

@@ -16,7 +16,15 @@ from cds_service.knowledge.checking.lock import (
     write_lock,
 )
 from cds_service.knowledge.reading.build import load_pack
-from tests.knowledge.letters import LETTERS, SHOWN, changed, letters, places, problems_of, replaced
+from tests.knowledge.fixture_pack import (
+    LETTERS,
+    SHOWN,
+    changed,
+    letters,
+    places,
+    problems_of,
+    replaced,
+)
 
 RULE, TEXT, PACK = "rules/alpha-high.yaml", "rules/alpha-high.en.md", "pack.yaml"
 FIRST = "  - {version: 1.0.0, date: 2026-11-24, change: First version.}\n"

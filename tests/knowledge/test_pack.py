@@ -12,7 +12,7 @@ from cds_service.knowledge.model.conditions import AgeCompare, Compare, FactIs, 
 from cds_service.knowledge.model.pack import Near, Pairing, Reading, Replacement
 from cds_service.knowledge.reading.build import PackCache, build_pack, load_pack, load_packs
 from cds_service.knowledge.reading.folder import pack_folders
-from tests.knowledge.letters import (
+from tests.knowledge.fixture_pack import (
     LETTERS,
     changed,
     letters,

@@ -10,7 +10,7 @@ import pytest
 
 from cds_service.sourcefile.diagnostics import CODES, Mark, Problem, nearest, print_problems
 from tests.house.source import PACKAGE, ROOT
-from tests.knowledge.letters import changed, problems_of, replaced
+from tests.knowledge.fixture_pack import changed, problems_of, replaced
 
 WRONG_SHAPE = replaced(
     "rules/alpha-high.yaml",

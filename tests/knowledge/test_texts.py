@@ -16,7 +16,7 @@ from cds_service.knowledge.reading.card_texts import (
     escape_markdown,
     placeholders,
 )
-from tests.knowledge.letters import changed, places, problems_of, replaced
+from tests.knowledge.fixture_pack import changed, places, problems_of, replaced
 
 WHEN = "  - alpha: above upper limit\n"
 LIMIT = "the limit is {{ alpha.limit }}."

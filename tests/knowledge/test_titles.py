@@ -7,7 +7,7 @@ import pytest
 
 from cds_service.knowledge.model.translation import titled_in
 from cds_service.knowledge.reading.build import build_pack
-from tests.knowledge.letters import changed, letters_files
+from tests.knowledge.fixture_pack import changed, letters_files
 
 
 def problems_of(folder: Path, text: str) -> list[tuple[str, int]]:

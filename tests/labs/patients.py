@@ -19,7 +19,7 @@ from cds_service.labs.patient_record import (
     ResultStatus,
     Sent,
 )
-from tests.knowledge.letters import letters
+from tests.knowledge.fixture_pack import letters
 
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
 YESTERDAY = timedelta(days=1)

@@ -10,7 +10,7 @@ from cds_service.knowledge.model.code_systems import ICD_10_CM, RXNORM, SNOMED
 from cds_service.knowledge.model.pack import Code, CodeMatch, Fact, Medicine, Pack
 from cds_service.labs.facts import FactAnswer, fact_finders, facts_of, facts_ordered
 from cds_service.labs.patient_record import PatientRecord, Recorded
-from tests.knowledge.letters import letters
+from tests.knowledge.fixture_pack import letters
 from tests.labs.patients import coded, named, record
 
 

@@ -44,7 +44,7 @@ from cds_service.labs.features import (
 from cds_service.labs.patient_record import LabResult, ResultStatus
 from cds_service.labs.reasons import Hemolyzed
 from cds_service.rules.answer import Decision
-from tests.knowledge.letters import letters
+from tests.knowledge.fixture_pack import letters
 from tests.labs.patients import ALPHA, BETA, NOW, chooser, record, result, with_marker
 
 Chart = Sequence[LabResult]

@@ -10,7 +10,7 @@ from cds_service.knowledge.model.pack import Pack, Pairing
 from cds_service.labs.frames import by_marker
 from cds_service.labs.patient_record import LabResult
 from cds_service.labs.reasons import Hemolyzed
-from tests.knowledge.letters import letters
+from tests.knowledge.fixture_pack import letters
 from tests.labs.patients import (
     ALPHA,
     BETA,

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Browser, Page
 
 from tests.web.browsing import NEEDS_BROWSER, WIDTHS, chromium, served
-from tests.web.calls import app
+from tests.web.http_fixtures import app
 
 PAGES = (
     "/",
@@ -85,7 +85,7 @@ def test_the_form_asks_for_another_value(page: Page, base: str) -> None:
 def test_the_scale_lies_on_a_desk_and_stands_on_a_phone(page: Page, base: str) -> None:
     page.goto(f"{base}/explain/alt/1")
 
-    shown = [page.locator(name).is_visible() for name in ("svg.lying", "svg.standing")]
+    shown = [page.locator(name).is_visible() for name in ("svg.horizontal", "svg.vertical")]
     viewport = page.viewport_size
     assert viewport is not None
     assert shown == ([False, True] if viewport["width"] < 640 else [True, False])

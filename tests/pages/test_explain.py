@@ -14,7 +14,7 @@ from markupsafe import escape
 
 from cds_service.explanation.scale import blank_frame, stretches
 from cds_service.knowledge.reading.explainers import heading_of
-from tests.web.calls import client, founding, knowledge
+from tests.web.http_fixtures import client, founding, knowledge
 
 PACK = knowledge().packs[0]
 EVERY = sorted(PACK.explainers)
@@ -223,7 +223,7 @@ def test_the_drawing_has_words_and_marks_one_band_otherwise_than_by_colour(
 ) -> None:
     page = http.get("/explain/alt/1").text
 
-    assert page.count("<svg") == 2  # lying and standing; one is shown
+    assert page.count("<svg") == 2  # horizontal and vertical; one is shown
     assert "Very low: below 5 U/L (the value lies here)." in page
     assert "this value" in page
 

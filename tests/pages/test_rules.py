@@ -12,7 +12,7 @@ from markupsafe import escape
 from cds_service.cli.docs import docs
 from cds_service.knowledge.model.status import NOT_APPROVED
 from tests.house.source import ROOT
-from tests.web.calls import client, knowledge
+from tests.web.http_fixtures import client, knowledge
 
 PACK = knowledge().packs[0]
 TIME_CRITICAL = {

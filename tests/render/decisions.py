@@ -14,7 +14,7 @@ from cds_service.labs.limits import Limit
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, Patient, PatientRecord, Sent
 from cds_service.rules.answer import Decision
-from tests.web.calls import NOW, knowledge
+from tests.web.http_fixtures import NOW, knowledge
 
 (PACK,) = (pack for pack in knowledge().packs if pack.id == "liver")
 

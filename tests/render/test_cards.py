@@ -17,7 +17,7 @@ from cds_service.render.texts import fits_summary
 from cds_service.settings import Settings
 from cds_service.web import create_app
 from tests.vignettes.convert import now_of, request_of
-from tests.web.calls import (
+from tests.web.http_fixtures import (
     ALP,
     ALT,
     AST,

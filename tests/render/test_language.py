@@ -14,7 +14,7 @@ from cds_service.service import load_knowledge
 from cds_service.settings import Settings
 from cds_service.web import create_app
 from tests.house.source import ROOT
-from tests.web.calls import ALT, NOW, SERVICE, call, founding, observation
+from tests.web.http_fixtures import ALT, NOW, SERVICE, call, founding, observation
 
 GERMAN = ROOT / "tests" / "data" / "german"
 ENGLISH = (ROOT / "cards" / "messages.en.yaml").read_text(encoding="utf-8")

@@ -37,7 +37,7 @@ from cds_service.rules.reasons import (
     ResultSinceIndex,
     WithheldReason,
 )
-from tests.knowledge.letters import letters
+from tests.knowledge.fixture_pack import letters
 from tests.labs.patients import NOW, framed, hours, record, result
 
 MALE, FEMALE = SexIs(("male",)), SexIs(("female",))

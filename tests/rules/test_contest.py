@@ -10,7 +10,7 @@ from cds_service.rules import contest
 from cds_service.rules.answer import Decision, Proposal, Withheld
 from cds_service.rules.contest import apply_precedence, deduplicate_orders, join
 from cds_service.rules.reasons import AlreadyOrdered, Offered, Overridden, Replaced
-from tests.knowledge.letters import letters
+from tests.knowledge.fixture_pack import letters
 from tests.labs.patients import framed, result
 
 RULE: Rule = letters().rules["alpha-high"]

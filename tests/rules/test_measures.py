@@ -14,7 +14,7 @@ from cds_service.labs.frames import MeasureValue
 from cds_service.labs.patient_record import LabResult, Patient
 from cds_service.labs.reasons import HasComparator, Hemolyzed, PackReason
 from cds_service.rules.measures import compile_measure, with_measures
-from tests.knowledge.letters import letters
+from tests.knowledge.fixture_pack import letters
 from tests.labs.patients import chooser, framed, hours, record, result
 
 RATIO = letters().measures["alpha-beta-ratio"]

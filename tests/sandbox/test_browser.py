@@ -16,9 +16,9 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from cds_service.settings import Settings
 from cds_service.store import open_store
 from cds_service.web import create_app
-from tests.sandbox.double import history, running
+from tests.sandbox.fake_fhir_server import history, running
 from tests.web.browsing import NEEDS_BROWSER, WIDTHS, chromium, served
-from tests.web.calls import ALT, NOW, PATIENT, bundle, knowledge, observation, patient
+from tests.web.http_fixtures import ALT, NOW, PATIENT, bundle, knowledge, observation, patient
 
 HOSTILE = (
     "\"'><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"

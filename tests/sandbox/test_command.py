@@ -12,9 +12,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from cds_service.cli import EXIT_CODES, cli
 from cds_service.errors import CdsServiceError
-from tests.sandbox.double import Double, outcome, running
+from tests.sandbox.fake_fhir_server import Double, outcome, running
 from tests.web.browsing import served
-from tests.web.calls import ALT, PATIENT, app, bundle, observation, patient
+from tests.web.http_fixtures import ALT, PATIENT, app, bundle, observation, patient
 
 
 @pytest.fixture(name="server")

@@ -18,9 +18,9 @@ from cds_service.log import configure_log
 from cds_service.settings import Settings
 from cds_service.store import open_store
 from cds_service.web import create_app
-from tests.sandbox.double import Double, history, outcome, running
+from tests.sandbox.fake_fhir_server import Double, history, outcome, running
 from tests.trust.signing import site
-from tests.web.calls import (
+from tests.web.http_fixtures import (
     ALT,
     AST,
     NAME,

@@ -14,7 +14,7 @@ from cds_service.web import create_app
 from tests.fhir_server.sekmet import put, running
 from tests.sandbox.test_command import shown
 from tests.sandbox.test_page import CARDS, heading, in_box
-from tests.web.calls import ALT, AST, PATIENT, knowledge, medicine, observation, patient
+from tests.web.http_fixtures import ALT, AST, PATIENT, knowledge, medicine, observation, patient
 
 pytestmark = pytest.mark.server
 

@@ -11,7 +11,7 @@ from cds_service.explanation.decisions import explain
 from cds_service.hooks.request import read_request
 from cds_service.service import answer_hook
 from tests.vignettes.convert import now_of, request_of
-from tests.web.calls import (
+from tests.web.http_fixtures import (
     ALP,
     ALT,
     AST,

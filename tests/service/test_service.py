@@ -11,7 +11,7 @@ from cds_service.hooks.request import HookRequest, read_request
 from cds_service.service import Answer, Options, answer_hook, answer_input
 from cds_service.settings import ExplainMode
 from cds_service.sources.file import inputs_from_document, read_resources
-from tests.web.calls import (
+from tests.web.http_fixtures import (
     ALT,
     NOW,
     Json,

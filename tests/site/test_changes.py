@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fhir.resources.R4B.servicerequest import ServiceRequest
 
-from tests.site.sites import (
+from tests.site.site_fixtures import (
     EXAMPLE,
     answer_at,
     card_of,
@@ -18,7 +18,7 @@ from tests.site.sites import (
     site_file,
     value,
 )
-from tests.web.calls import (
+from tests.web.http_fixtures import (
     ALP,
     ALT,
     AST,

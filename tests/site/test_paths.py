@@ -5,7 +5,7 @@ import pytest
 
 from cds_service.knowledge.site.paths import find, in_words
 from cds_service.sourcefile.document import Data, Where
-from tests.knowledge.letters import letters_files
+from tests.knowledge.fixture_pack import letters_files
 
 DOCUMENTS = letters_files().documents
 

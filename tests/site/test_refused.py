@@ -9,8 +9,8 @@ from cds_service.errors import KnowledgeError
 from cds_service.knowledge.site.file import read_site
 from cds_service.knowledge.site.overlay import load_packs_at
 from cds_service.sourcefile.diagnostics import CODES, Problem
-from tests.knowledge.letters import LETTERS, places
-from tests.site.sites import problems_at, site_file, value
+from tests.knowledge.fixture_pack import LETTERS, places
+from tests.site.site_fixtures import problems_at, site_file, value
 
 BAD = Path(__file__).parent / "bad"
 EXAMPLES = sorted(path.name for path in BAD.iterdir())

@@ -21,8 +21,8 @@ from cds_service.knowledge.site.overlay import load_packs_at
 from cds_service.knowledge.words import rule_in_words
 from cds_service.log import configure_log
 from cds_service.web import create_app
-from tests.site.sites import EXAMPLE, client_at, problems_at, settings_at, site_file, value
-from tests.web.calls import LOINC
+from tests.site.site_fixtures import EXAMPLE, client_at, problems_at, settings_at, site_file, value
+from tests.web.http_fixtures import LOINC
 
 ROOT = Path(__file__).parents[2]
 CARDS = ROOT / "cards"

@@ -11,7 +11,7 @@ from cds_service.labs.patient_record import PatientRecord
 from cds_service.render.reason_text import incomplete_text
 from cds_service.sources.file import input_from_document, read_resources
 from cds_service.sources.hook_request import input_from_request
-from tests.intake.packs import NOW, Json, bundle, coded, observation, read
+from tests.intake.intake_fixtures import NOW, Json, bundle, coded, observation, read
 from tests.render.decisions import PACK
 
 PATIENT: Json = {"resourceType": "Patient", "id": "p1", "gender": "female"}

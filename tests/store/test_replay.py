@@ -10,7 +10,7 @@ import pytest
 from cds_service.errors import StoreError
 from cds_service.store import Store, open_store
 from cds_service.store.replay import StoreReplay
-from tests.store.rows import CLIENT, NOW
+from tests.store.store_fixtures import CLIENT, NOW
 
 SOON = NOW + timedelta(minutes=5)
 

@@ -22,7 +22,7 @@ from cds_service.store.engine import upgrade_database
 from cds_service.store.schema import HEAD, MIGRATIONS, migration_sql
 from cds_service.store.tables import metadata
 from tests.store.postgres import Postgres
-from tests.store.rows import CLIENT, NOW, SERVICE, overridden, shown
+from tests.store.store_fixtures import CLIENT, NOW, SERVICE, overridden, shown
 
 
 def test_migrations_end_where_this_version_begins() -> None:

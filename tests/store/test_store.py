@@ -11,10 +11,19 @@ from sqlalchemy import select
 from cds_service.errors import StoreError
 from cds_service.store import Store, open_store
 from cds_service.store.report import NO_REASON, report
-from cds_service.store.store import Feedback, Noted
+from cds_service.store.store import Feedback, NewFeedback
 from cds_service.store.tables import cards_shown, feedback
-from tests.store.rows import CLIENT, NOW, SERVICE, accepted, ago, overridden, shown, subject
-from tests.web.calls import knowledge
+from tests.store.store_fixtures import (
+    CLIENT,
+    NOW,
+    SERVICE,
+    accepted,
+    ago,
+    overridden,
+    shown,
+    subject,
+)
+from tests.web.http_fixtures import knowledge
 
 
 @pytest.fixture(name="store")
@@ -26,7 +35,7 @@ def _store(database: str) -> Iterator[Store]:
 
 def add(
     store: Store, *items: Feedback, client: str = CLIENT, now: datetime = NOW
-) -> tuple[Noted, ...]:
+) -> tuple[NewFeedback, ...]:
     return store.add_feedback(items, client=client, service=SERVICE, now=now)
 
 
@@ -83,8 +92,8 @@ def test_two_clients_may_name_a_card_alike(store: Store) -> None:
 
     mine, theirs = add(store, overridden()), add(store, overridden(), client="https://other")
 
-    assert mine == (Noted("alt-very-low", "overridden"),)
-    assert theirs == (Noted(None, "overridden"),)
+    assert mine == (NewFeedback("alt-very-low", "overridden"),)
+    assert theirs == (NewFeedback(None, "overridden"),)
     assert len(kept(store)) == 2
 
 

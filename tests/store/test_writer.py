@@ -13,7 +13,7 @@ from cds_service.errors import StoreError
 from cds_service.store import open_store
 from cds_service.store.store import ShownCard
 from cds_service.store.writer import CardWriter
-from tests.store.rows import shown
+from tests.store.store_fixtures import shown
 
 
 def test_adding_does_not_wait_and_flushing_does() -> None:
@@ -84,7 +84,7 @@ PROGRAM = """
 import sys
 from cds_service.store import open_store
 from cds_service.store.writer import CardWriter
-from tests.store.rows import shown
+from tests.store.store_fixtures import shown
 writer = CardWriter(open_store(sys.argv[1]).add_cards)
 for n in range(200):
     writer.add([shown(str(n))])

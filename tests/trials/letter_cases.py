@@ -5,7 +5,7 @@ from cds_service.sourcefile.diagnostics import Problem
 from cds_service.sourcefile.document import parse
 from cds_service.trials.cases import Case, cases_of
 from cds_service.trials.run import failures, trials_of
-from tests.knowledge.letters import letters, letters_program
+from tests.knowledge.fixture_pack import letters, letters_program
 
 RULE, ALPHA, BETA = "rules/alpha-high.yaml", "markers/alpha.yaml", "markers/beta.yaml"
 

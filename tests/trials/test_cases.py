@@ -8,7 +8,7 @@ import pytest
 from cds_service.knowledge.reading.build import build_pack
 from cds_service.trials.cases import read_cases
 from cds_service.trials.run import check_cases
-from tests.knowledge.letters import changed, letters, letters_files, places, replaced
+from tests.knowledge.fixture_pack import changed, letters, letters_files, places, replaced
 from tests.trials.letter_cases import RULE, read
 
 

@@ -12,7 +12,7 @@ from cds_service.sourcefile.document import Data, parse
 from cds_service.trials.nudge import NudgeReport, nudge_pack
 from cds_service.trials.nudges import Nudge, nudges_of
 from cds_service.trials.run import check_cases
-from tests.knowledge.letters import LETTERS, changed, letters_files, places, replaced
+from tests.knowledge.fixture_pack import LETTERS, changed, letters_files, places, replaced
 
 pytestmark = pytest.mark.slow
 

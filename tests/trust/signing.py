@@ -21,7 +21,7 @@ from werkzeug.test import TestResponse
 from cds_service.settings import Settings
 from cds_service.trust.replay import ReplayStore
 from cds_service.web import create_app
-from tests.web.calls import NOW, founding, knowledge
+from tests.web.http_fixtures import NOW, founding, knowledge
 
 Json = dict[str, Any]
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cds_service.outgoing import address_policy as reaching
 from cds_service.trust.jwk import Key
 from cds_service.trust.tokens import LONGEST
+from tests.trust.address_trap import Trap, trap
 from tests.trust.signing import (
     ISSUER,
     SERVICE,
@@ -30,8 +31,7 @@ from tests.trust.signing import (
     signed_text,
     site,
 )
-from tests.trust.trap import Trap, trap
-from tests.web.calls import founding
+from tests.web.http_fixtures import founding
 
 
 @pytest.fixture(name="place", scope="module")

@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 from cds_service.cli import cli
 from cds_service.clock import system_clock
 from cds_service.errors import SettingsError
+from tests.trust.address_trap import Trap, trap
 from tests.trust.signing import BASE, URL, es384, registration, rs384, seconds, write_clients
-from tests.trust.trap import Trap, trap
 
 
 @pytest.fixture(name="file")

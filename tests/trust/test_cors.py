@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from cds_service.errors import SettingsError
 from cds_service.settings import Settings
 from tests.trust.signing import BASE, SERVICE, Site, es384, registration, site
-from tests.web.calls import app, client, founding
+from tests.web.http_fixtures import app, client, founding
 
 ORIGIN = "https://ehr.example.org"
 SANDBOX = "https://sandbox.cds-hooks.org"

@@ -39,7 +39,7 @@ from tests.trust.signing import (
     signed_text,
     site,
 )
-from tests.web.calls import NAME, NOW, founding
+from tests.web.http_fixtures import NAME, NOW, founding
 
 OTHER_SERVICE = BASE + "/cds-services/another"
 

@@ -20,9 +20,9 @@ from cds_service.trust import fetch as fetching
 from cds_service.trust.fetch import MOST_BYTES, FetchError, JwksResponse, fetch
 from cds_service.trust.jwk import UnusableKey, read_key, read_key_set
 from cds_service.trust.keysets import KeySets, KeysUnavailable, life_of
+from tests.trust.address_trap import Trap, key_set, trap
 from tests.trust.signing import Signer, Site, es384, refused, registration, rs384, site
-from tests.trust.trap import Trap, key_set, trap
-from tests.web.calls import NOW
+from tests.web.http_fixtures import NOW
 
 HERE = AddressPolicy(loopback=True)
 

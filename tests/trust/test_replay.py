@@ -16,7 +16,7 @@ from cds_service.store.replay import StoreReplay
 from cds_service.store.tables import tokens_used
 from cds_service.trust.replay import ReplayStore
 from tests.trust.signing import Site, es384, refused, settings_for, site
-from tests.web.calls import NOW
+from tests.web.http_fixtures import NOW
 
 UNTIL = NOW + timedelta(seconds=360)
 

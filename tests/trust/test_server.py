@@ -18,7 +18,7 @@ from cds_service.clock import system_clock
 from cds_service.settings import environment_with
 from tests.conformance.server import heard, post, status, stop, waiting
 from tests.trust.signing import SERVICE, es384, registration, seconds, write_clients
-from tests.web.calls import call, observation
+from tests.web.http_fixtures import call, observation
 
 pytestmark = pytest.mark.server
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.trust.signing import SERVICE, es384, registration, site
-from tests.web.calls import client, founding
+from tests.web.http_fixtures import client, founding
 
 PATIENTS = [
     "Patient/999888777",

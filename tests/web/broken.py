@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tests.web.calls import (
+from tests.web.http_fixtures import (
     ALP,
     ALT,
     AST,

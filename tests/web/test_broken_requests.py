@@ -11,7 +11,7 @@ import structlog
 
 from cds_service.log import configure_log
 from tests.web.broken import broken_call
-from tests.web.calls import NAME, PATIENT, client, empties
+from tests.web.http_fixtures import NAME, PATIENT, client, empties
 
 CALLS = 10_000
 PARTS = 4  # so that several processes can share them

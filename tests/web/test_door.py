@@ -15,8 +15,8 @@ from cds_service.settings import Settings
 from cds_service.web.access.clients import VERDICT
 from cds_service.web.server.rsgi import Bridge, environ_of
 from tests.trust.signing import Site, es384, registration, settings_for, site, write_clients
-from tests.web.bridged import Channel, Scope, bridge_of, scope_of, sent
-from tests.web.calls import SERVICE, app, founding
+from tests.web.http_fixtures import SERVICE, app, founding
+from tests.web.rsgi_client import Channel, Scope, bridge_of, scope_of, sent
 
 BODY = json.dumps(founding()).encode()
 ORIGIN = "https://ehr.example.org"

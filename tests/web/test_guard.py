@@ -8,7 +8,7 @@ import pytest
 from cds_service.errors import SettingsError
 from cds_service.settings import Settings, explain_mode, is_loopback, is_open
 from cds_service.web import create_app
-from tests.web.calls import SERVICE, client, founding, knowledge
+from tests.web.http_fixtures import SERVICE, client, founding, knowledge
 
 
 @pytest.mark.parametrize(

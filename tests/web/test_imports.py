@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from tests.house.source import ROOT
-from tests.web.calls import SERVICE, founding
+from tests.web.http_fixtures import SERVICE, founding
 
 PROGRAM = """
 import json, sys

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from cds_service.log import configure_log
-from tests.web.calls import NAME, NOW, PATIENT, SERVICE, app, client, founding
+from tests.web.http_fixtures import NAME, NOW, PATIENT, SERVICE, app, client, founding
 
 
 @pytest.fixture(name="log")

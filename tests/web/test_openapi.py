@@ -16,7 +16,7 @@ from cds_service import __version__
 from cds_service.settings import Settings
 from cds_service.web.outcomes import STATUS
 from tests.house.source import ROOT
-from tests.web.calls import app
+from tests.web.http_fixtures import app
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from cds_service.web.routes import operations as pages
-from tests.web.calls import PATIENT, SERVICE, bundle, client, empties, founding, knowledge
+from tests.web.http_fixtures import PATIENT, SERVICE, bundle, client, empties, founding, knowledge
 
 
 @pytest.fixture(name="http", scope="module")

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from cds_service.errors import CdsServiceError, every_error
 from cds_service.settings import Settings
 from cds_service.web.outcomes import STATUS
-from tests.web.calls import (
+from tests.web.http_fixtures import (
     ALT,
     NAME,
     PATIENT,

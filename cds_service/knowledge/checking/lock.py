@@ -123,7 +123,7 @@ def check_lock(files: PackFiles, pack: Pack, lock: Lock | None) -> list[Problem]
 
 def _of_pack(pack: Pack, lock: Lock, mark: Mark) -> Iterator[Problem]:
     locked = lock.pack.get(pack.version)
-    yield from _standing("the pack", pack.version, lock.pack, mark)
+    yield from _check_current_version("the pack", pack.version, lock.pack, mark)
     yield from _untold("the pack", pack.history, lock.pack, mark)
     if locked is not None:
         right = lock_of(pack).pack[pack.version]
@@ -135,7 +135,7 @@ def _of_pack(pack: Pack, lock: Lock, mark: Mark) -> Iterator[Problem]:
 
 def _of_rule(rule: Rule, versions: Versions, mark: Mark) -> Iterator[Problem]:
     name, locked = f"the rule '{rule.id}'", versions.get(rule.version)
-    yield from _standing(name, rule.version, versions, mark)
+    yield from _check_current_version(name, rule.version, versions, mark)
     yield from _untold(name, rule.history, versions, mark)
     if locked is None or (rule.status == "draft" and locked.startswith(_DRAFT)):
         return
@@ -143,7 +143,7 @@ def _of_rule(rule: Rule, versions: Versions, mark: Mark) -> Iterator[Problem]:
         yield Problem("K701", mark, f"{name} means something else than before", RAISE)
 
 
-def _standing(
+def _check_current_version(
     name: str, version: str, versions: Mapping[str, object], mark: Mark
 ) -> Iterator[Problem]:
     """The version is in the lock, and it is the highest one there."""

@@ -19,7 +19,7 @@ from msgspec.json import Encoder
 
 from cds_service import __version__
 from cds_service.errors import RequestError
-from cds_service.web.html.scale_chart import lying, standing
+from cds_service.web.html.scale_chart import horizontal, vertical
 from cds_service.web.html.trend_chart import chart
 from cds_service.web.outcomes import json_response
 
@@ -83,7 +83,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters.update(markdown=markdown, inline=inline, capital=capital, runs=runs)
-    found.globals.update(lying=lying, standing=standing, chart=chart, version=__version__)
+    found.globals.update(horizontal=horizontal, vertical=vertical, chart=chart, version=__version__)
     return found
 
 

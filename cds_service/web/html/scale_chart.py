@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The drawn scale of bands as boxes and labels: lying for wide screens, standing for narrow ones.
+"""The drawn scale of bands as boxes and labels: horizontal for wide screens, vertical for narrow.
 
 Every band is drawn equally wide, so that a narrow one can be read; the drawing says so.
 """
@@ -10,7 +10,7 @@ from cds_service.explanation.scale import ScaleView
 
 _WIDE = 720
 _EDGE = 12
-_STEP = 52  # height of a band on the standing scale
+_STEP = 52  # height of a band on the vertical scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Drawing:
     pointer: Pointer | None
 
 
-def lying(scale: ScaleView) -> Drawing:
+def horizontal(scale: ScaleView) -> Drawing:
     """The scale from left to right."""
     each = (_WIDE - 2 * _EDGE) / len(scale.bands)
     return Drawing(
@@ -79,7 +79,7 @@ def lying(scale: ScaleView) -> Drawing:
     )
 
 
-def standing(scale: ScaleView) -> Drawing:
+def vertical(scale: ScaleView) -> Drawing:
     """The scale from bottom to top."""
     count = len(scale.bands)
     height = count * _STEP

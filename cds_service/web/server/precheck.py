@@ -36,7 +36,7 @@ class HeaderPrecheck:
             self._find(request)
         except HTTPException:  # no such address, or not by this method
             return True
-        return self._is_stranger(request, environ) or self._is_in_vain(request)
+        return self._is_unauthenticated(request, environ) or self._is_unservable(request)
 
     def _find(self, request: Request) -> None:
         """Note the route of the request, as Flask does."""
@@ -45,7 +45,7 @@ class HeaderPrecheck:
             request.url_rule, found = adapter.match(return_rule=True)
             request.view_args = dict(found)
 
-    def _is_stranger(self, request: Request, environ: Environ) -> bool:
+    def _is_unauthenticated(self, request: Request, environ: Environ) -> bool:
         if self._gate is None:
             return why_refused(request) is not None
         try:
@@ -56,7 +56,7 @@ class HeaderPrecheck:
         environ[VERDICT] = verdict
         return isinstance(verdict, Fault)
 
-    def _is_in_vain(self, request: Request) -> bool:
+    def _is_unservable(self, request: Request) -> bool:
         service = (request.view_args or {}).get("service_id")
         if service is None:
             return False

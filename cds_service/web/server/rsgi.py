@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the server to the application: a request reaches it whole and in time, or as a refusal.
 
-granian hands requests over one by one (RSGI). Before a body is taken in, the door looks whether
+granian hands requests over one by one (RSGI). Before a body is read, the precheck looks whether
 the head of the request is enough to refuse it. The body is awaited here, on the event loop, where
 a slow client holds a connection and a few bytes but no thread; then the WSGI application runs in
 one of a few threads. A refusal is the application's to write, so that it is logged, counted and

@@ -97,7 +97,7 @@ def running() -> Iterator[Double]:
 
 def history() -> list[Json]:
     """A patient with three results of ALT, the newest of yesterday by the tests' clock."""
-    from tests.web.calls import ALT, observation, patient
+    from tests.web.http_fixtures import ALT, observation, patient
 
     times = ("2026-02-01T08:00:00Z", "2026-04-01T08:00:00Z", "2026-06-14T08:00:00Z")
     results = [

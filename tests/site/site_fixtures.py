@@ -14,8 +14,8 @@ from cds_service.settings import Settings
 from cds_service.sourcefile.diagnostics import Problem
 from cds_service.trials.site_check import check_site
 from cds_service.web import create_app
-from tests.knowledge.letters import letters_files
-from tests.web.calls import NOW, SERVICE, Json, explained
+from tests.knowledge.fixture_pack import letters_files
+from tests.web.http_fixtures import NOW, SERVICE, Json, explained
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "how-to" / "site-values.example.yaml"
 HEAD = "pack: {pack}\nsite: General Hospital\nreviewed: 2026-11-24\n"

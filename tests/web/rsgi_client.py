@@ -11,7 +11,7 @@ from flask import Flask
 
 from cds_service.settings import Settings
 from cds_service.web.server.rsgi import Bridge
-from tests.web.calls import SERVICE
+from tests.web.http_fixtures import SERVICE
 
 
 @dataclass
