@@ -113,7 +113,7 @@ def evaluate(program: Program, record: PatientRecord, now: datetime, trigger: st
     silent = _silent_because(program, record, bare)
     if silent is not None:
         decisions = [
-            Decision(rule=one.rule, answer="no card", frame=bare, because=silent) for one in rules
+            Decision(rule=rule.rule, answer="no card", frame=bare, because=silent) for rule in rules
         ]
         return Evaluation(
             pack=program.pack,
@@ -124,11 +124,11 @@ def evaluate(program: Program, record: PatientRecord, now: datetime, trigger: st
             silent=silent,
         )
     frames = _Frames(program, chooser)
-    decisions = [_about_results(one, frames, record, now) for one in rules if one.rule.about]
+    decisions = [_about_results(rule, frames, record, now) for rule in rules if rule.rule.about]
     decisions = apply_precedence(decisions, program.pack.precedence)
-    for one in rules:
-        if not one.rule.about:
-            decisions.extend(_about_set_aside(one, chooser, record, now))
+    for rule in rules:
+        if not rule.rule.about:
+            decisions.extend(_about_set_aside(rule, chooser, record, now))
     return Evaluation(
         pack=program.pack,
         record=record,
@@ -213,12 +213,12 @@ class _Frames:
 
 
 def _about_results(
-    one: CompiledRule, frames: _Frames, record: PatientRecord, now: datetime
+    rule: CompiledRule, frames: _Frames, record: PatientRecord, now: datetime
 ) -> Decision:
     """The first card of the frames that the rule may read, else the most telling other answer."""
     found: list[Decision] = []
-    for frame, with_preliminary in _readable(one, frames):
-        decision = answer(one, frame, record, now, frames.pack.scope.order_days)
+    for frame, with_preliminary in _readable(rule, frames):
+        decision = answer(rule, frame, record, now, frames.pack.scope.order_days)
         if decision.shown:
             return _as_preliminary(decision) if with_preliminary else decision
         found.append(decision)
@@ -226,18 +226,18 @@ def _about_results(
         # What one index leaves open, a plain "no" of another does not settle.
         open_first = sorted(found, key=lambda d: d.answer != "not enough data")
         return next((d for d in found if d.answer == "no card" and d.withheld), open_first[0])
-    return _without_frame(one, frames)
+    return _without_frame(rule, frames)
 
 
-def _readable(one: CompiledRule, frames: _Frames) -> Iterator[tuple[Frame, bool]]:
+def _readable(rule: CompiledRule, frames: _Frames) -> Iterator[tuple[Frame, bool]]:
     """The frames that a rule may read, those of final results first.
 
     A critical rule may also rest on preliminary results: that frame is tried when the first gave
     no card. Of several markers a later one is the index only if its result is newer.
     """
-    for with_preliminary in (False, True) if one.rule.indicator == "critical" else (False,):
+    for with_preliminary in (False, True) if rule.rule.indicator == "critical" else (False,):
         newest: datetime | None = None
-        for marker in one.rule.about:
+        for marker in rule.rule.about:
             frame = frames.get(marker, with_preliminary=with_preliminary)
             if frame is None:
                 continue
@@ -248,13 +248,13 @@ def _readable(one: CompiledRule, frames: _Frames) -> Iterator[tuple[Frame, bool]
             yield frame, with_preliminary
 
 
-def _without_frame(one: CompiledRule, frames: _Frames) -> Decision:
-    marker = one.rule.about[0]
+def _without_frame(rule: CompiledRule, frames: _Frames) -> Decision:
+    marker = rule.rule.about[0]
     frame = frames.get(marker, with_preliminary=True)
     if frame is not None:
-        return Decision(rule=one.rule, answer="no card", frame=frame, because=IndexPreliminary())
+        return Decision(rule=rule.rule, answer="no card", frame=frame, because=IndexPreliminary())
     return Decision(
-        rule=one.rule,
+        rule=rule.rule,
         answer="not enough data",
         frame=frames.empty(),
         because=NoEligible(marker),
@@ -268,20 +268,20 @@ def _as_preliminary(decision: Decision) -> Decision:
 
 
 def _about_set_aside(
-    one: CompiledRule, chooser: Chooser, record: PatientRecord, now: datetime
+    rule: CompiledRule, chooser: Chooser, record: PatientRecord, now: datetime
 ) -> Iterator[Decision]:
     """One card a marker that has a recent result set aside for the rule's reason."""
     seen: set[str] = set()
     for item in (*record.set_aside, *_pending(record)):
         if not item.marker or item.marker in seen or not chooser.is_recent(item.time):
             continue
-        decision = _of_set_aside(one, item, chooser, record, now)
+        decision = _of_set_aside(rule, item, chooser, record, now)
         if decision.shown:
             seen.add(item.marker)
             yield decision
     if not seen:
         yield Decision(
-            rule=one.rule,
+            rule=rule.rule,
             answer="no card",
             frame=chooser.bare_frame(None),
             because=ConditionNotMet(),
@@ -310,7 +310,7 @@ def _settled(result: LabResult, record: PatientRecord) -> bool:
 
 
 def _of_set_aside(
-    one: CompiledRule, item: SetAside, chooser: Chooser, record: PatientRecord, now: datetime
+    rule: CompiledRule, item: SetAside, chooser: Chooser, record: PatientRecord, now: datetime
 ) -> Decision:
     frame = chooser.bare_frame(item)
-    return answer(one, frame, record, now, chooser.pack.scope.order_days)
+    return answer(rule, frame, record, now, chooser.pack.scope.order_days)

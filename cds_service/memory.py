@@ -63,7 +63,7 @@ class CardMemory:
 
         Nothing if the store does not answer, and for a while after that.
         """
-        shown = [one for one in evaluation.decisions if one.shown]
+        shown = [decision for decision in evaluation.decisions if decision.shown]
         if self._key is None or not shown or self._is_paused():
             return frozenset()
         subjects = {self._subject(one, evaluation, call): one for one in shown}

@@ -268,7 +268,7 @@ def _refuse_false_silence(request: HookRequest, evaluation: Evaluation, zone: tz
     A card says itself what was incomplete. Without a card that would go unseen, unless the part
     that was sent, newest first, reaches back past every result that could still be an index.
     """
-    if evaluation.silent or any(one.shown for one in evaluation.decisions):
+    if evaluation.silent or any(decision.shown for decision in evaluation.decisions):
         return
     if any(one.resource_type == "Observation" for one in request.unreadable):
         raise MissingData(
@@ -298,16 +298,16 @@ def _has_results(found: Fetched) -> bool:
 
 def _lacks_old_ones(found: Fetched, times: Times) -> bool:
     """Whether the part is proved to be in order, newest first, and lacks its end alone."""
-    results = [one.resource for one in found.entries if isinstance(one.resource, Observation)]
-    sent = [sent_time(one, None, times) for one in results]
-    moments = [times.moment(one.text) if one else None for one in sent]
-    known = [one.time for one in moments if one is not None]
+    results = [entry.resource for entry in found.entries if isinstance(entry.resource, Observation)]
+    sent = [sent_time(result, None, times) for result in results]
+    moments = [times.moment(resource.text) if resource else None for resource in sent]
+    known = [moment.time for moment in moments if moment is not None]
     falls = all(newer >= older for newer, older in pairwise(known))
     return found.tail and len(known) == len(results) and falls and len(set(known)) > 1
 
 
 def _reaches_back(evaluation: Evaluation) -> bool:
     oldest_index = evaluation.now - timedelta(days=evaluation.pack.scope.index_days)
-    times = [one.time for one in evaluation.record.results]
-    times.extend(one.time for one in evaluation.record.set_aside if one.time is not None)
+    times = [result.time for result in evaluation.record.results]
+    times.extend(item.time for item in evaluation.record.set_aside if item.time is not None)
     return any(time < oldest_index for time in times)

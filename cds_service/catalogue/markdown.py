@@ -40,9 +40,10 @@ def _index(catalogue: Catalogue) -> Iterator[str]:
     yield ""
     yield "| rule | indicator | a card appears when |"
     yield "| --- | --- | --- |"
-    for one in view.rules:
-        flag = ", time-critical" if one.time_critical else ""
-        yield f"| [{_cell(one.title)}]({one.id}.md) | {one.indicator}{flag} | {_cell(one.when)} |"
+    for rule in view.rules:
+        flag = ", time-critical" if rule.time_critical else ""
+        link = f"[{_cell(rule.title)}]({rule.id}.md)"
+        yield f"| {link} | {rule.indicator}{flag} | {_cell(rule.when)} |"
     for pack in view.packs:
         yield from ("", f"## Versions of the pack: {pack.title}", "", *_history(pack.history))
 
@@ -59,8 +60,8 @@ def _rule(page: RulePage) -> Iterator[str]:
     yield from _conditions(page)
     if page.suggestions:
         yield from ("", "## It can propose", "")
-        for one in page.suggestions:
-            yield from _suggestion(one)
+        for suggestion in page.suggestions:
+            yield from _suggestion(suggestion)
     for text in page.texts:
         yield from ("", f"## What the card says ({text.language})", "", f"> **{text.summary}**")
         yield from (">", *(f"> {line}".rstrip() for line in text.detail.split("\n")))
@@ -80,48 +81,49 @@ def _conditions(page: RulePage) -> Iterator[str]:
         yield from ("", "and, where orders are being made,", "", *_clause(page.on_order_hooks, 0))
     if page.unless:
         yield from ("", "unless", "")
-        for one in page.unless:
-            yield from _because(one, 0)
+        for reason in page.unless:
+            yield from _because(reason, 0)
     for urgency in page.urgencies:
         yield from ("", f"It is {urgency.indicator} when", "", *_clause(urgency.when, 0))
 
 
-def _clause(one: Clause, depth: int, after: str = "") -> Iterator[str]:
+def _clause(clause: Clause, depth: int, after: str = "") -> Iterator[str]:
     indent = "  " * depth
-    if one.kind == "is":
-        yield f"{indent}- {one.subject} **{one.phrase}**{after}"
+    if clause.kind == "is":
+        yield f"{indent}- {clause.subject} **{clause.phrase}**{after}"
         return
-    words = "all of these" if one.kind == "all" else "at least one of these"
+    words = "all of these" if clause.kind == "all" else "at least one of these"
     yield f"{indent}- {words}{after}"
-    for part in one.parts:
+    for part in clause.parts:
         yield from _clause(part, depth + 1)
 
 
-def _because(one: Because, depth: int, word: str = "") -> Iterator[str]:
-    lines = list(_clause(one.when, depth, f" (`{one.because}`)"))
+def _because(because: Because, depth: int, word: str = "") -> Iterator[str]:
+    lines = list(_clause(because.when, depth, f" (`{because.because}`)"))
     if word:
         lines[0] = lines[0].replace("- ", f"- {word} ", 1)
     yield from lines
 
 
-def _suggestion(one: SuggestionView) -> Iterator[str]:
-    yield f"- **{one.title}** (LOINC {one.code}), {one.window}, {one.priority}"
-    if one.when is not None:
-        yield f"  - only when {_inline(one.when)}"
-    if one.recommended:
-        yield f"  - recommended: {one.recommended}"
-    if one.recommended_when is not None:
-        yield f"  - recommended when {_inline(one.recommended_when)}"
-    for why in one.unless:
+def _suggestion(suggestion: SuggestionView) -> Iterator[str]:
+    how_soon = f"{suggestion.window}, {suggestion.priority}"
+    yield f"- **{suggestion.title}** (LOINC {suggestion.code}), {how_soon}"
+    if suggestion.when is not None:
+        yield f"  - only when {_inline(suggestion.when)}"
+    if suggestion.recommended:
+        yield f"  - recommended: {suggestion.recommended}"
+    if suggestion.recommended_when is not None:
+        yield f"  - recommended when {_inline(suggestion.recommended_when)}"
+    for why in suggestion.unless:
         yield f"  - unless {_inline(why.when)} (`{why.because}`)"
 
 
-def _inline(one: Clause) -> str:
-    if one.kind == "is":
-        return f"{one.subject} **{one.phrase}**"
-    word = " and " if one.kind == "all" else " or "
+def _inline(clause: Clause) -> str:
+    if clause.kind == "is":
+        return f"{clause.subject} **{clause.phrase}**"
+    word = " and " if clause.kind == "all" else " or "
     return word.join(
-        f"({_inline(part)})" if part.kind != "is" else _inline(part) for part in one.parts
+        f"({_inline(part)})" if part.kind != "is" else _inline(part) for part in clause.parts
     )
 
 
@@ -139,13 +141,13 @@ def _table(table: Table) -> Iterator[str]:
 
 def _rest(page: RulePage) -> Iterator[str]:
     yield from ("", "## What it stands on", "")
-    for one in page.evidence:
-        if one.source is None:
+    for line in page.evidence:
+        if line.source is None:
             who = "decision of this pack"
         else:
-            source = one.source
+            source = line.source
             who = f"[{source.title}]({source.url})" if source.url else source.title
-        yield f"- {', '.join(one.backs)}: {one.says} ({who})"
+        yield f"- {', '.join(line.backs)}: {line.says} ({who})"
     if page.yields_to or page.replaces:
         yield from ("", "## Among other cards", "")
     for place in page.yields_to:
@@ -162,8 +164,8 @@ def _rest(page: RulePage) -> Iterator[str]:
 
 def _history(history: tuple[Release, ...]) -> Iterator[str]:
     yield from ("| version | date | what changed |", "| --- | --- | --- |")
-    for one in history:
-        yield f"| {one.version} | {one.date} | {_cell(one.change)} |"
+    for change in history:
+        yield f"| {change.version} | {change.date} | {_cell(change.change)} |"
 
 
 def _cell(text: str) -> str:

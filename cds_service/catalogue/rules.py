@@ -184,14 +184,14 @@ class Catalogue:
         every = [entry_of(rule, pack) for rule, pack in self._rules()]
         wanted = text.casefold().split()
         found = [
-            one
-            for one in every
-            if (not indicator or one.indicator == indicator)
-            and (not marker or marker in one.markers)
-            and all(word in _searched(one) for word in wanted)
+            item
+            for item in every
+            if (not indicator or item.indicator == indicator)
+            and (not marker or marker in item.markers)
+            and all(word in _searched(item) for word in wanted)
         ]
         packs = self.knowledge.packs
-        used = {name for one in every for name in one.markers}
+        used = {name for item in every for name in item.markers}
         return RuleList(
             rules=tuple(found),
             packs=tuple(_pack_entry(pack) for pack in packs),
@@ -204,7 +204,7 @@ class Catalogue:
             ),
             approval=" ".join(dict.fromkeys(approval(pack) for pack in packs)),
             time_critical=tuple(
-                NamedView(id=one.id, title=one.title) for one in every if one.time_critical
+                NamedView(id=item.id, title=item.title) for item in every if item.time_critical
             ),
             notices=tuple(dict.fromkeys(notice for pack in packs for notice in pack.notices)),
         )
@@ -212,7 +212,7 @@ class Catalogue:
     def page(self, rule_id: str) -> RulePage:
         """The page of a rule; raises `UnknownPage`."""
         if rule_id not in self._pages:
-            found = next((one for one in self._rules() if one[0].id == rule_id), None)
+            found = next((rule for rule in self._rules() if rule[0].id == rule_id), None)
             if found is None:
                 raise UnknownPage("There is no rule with this id; GET /rules lists them.")
             self._pages[rule_id] = _page(*found, self.knowledge)
@@ -271,17 +271,17 @@ def _page(rule: Rule, pack: Pack, knowledge: Knowledge) -> RulePage:
         on_order_hooks=_maybe(rule.on_order_hooks, pack),
         unless=reasons_of(rule.unless, pack),
         urgencies=tuple(
-            UrgencyView(indicator=one.indicator, when=clause_of(one.when, pack))
-            for one in rule.urgencies
+            UrgencyView(indicator=urgency.indicator, when=clause_of(urgency.when, pack))
+            for urgency in rule.urgencies
         ),
-        suggestions=tuple(_suggestion(one, pack) for one in rule.suggestions),
+        suggestions=tuple(_suggestion(suggestion, pack) for suggestion in rule.suggestions),
         texts=tuple(_text(text, rule, pack) for text in rule.texts.values()),
         cases=truth_tables(rule.id, files, program_of(knowledge, pack))
         if files is not None and rule.status == "active"
         else (),
         evidence=tuple(
             SourceSupport(
-                backs=tuple(title_of(one, pack) for one in line.backs),
+                backs=tuple(title_of(back, pack) for back in line.backs),
                 says=" ".join(line.says.split()),
                 source=cited(pack.sources[line.source]) if line.source else None,
             )
@@ -307,24 +307,24 @@ def _maybe(condition: Condition | None, pack: Pack) -> Clause | None:
     return None if condition is None else clause_of(condition, pack)
 
 
-def _suggestion(one: Suggestion, pack: Pack) -> SuggestionView:
-    order = pack.orders[one.order]
+def _suggestion(suggestion: Suggestion, pack: Pack) -> SuggestionView:
+    order = pack.orders[suggestion.order]
     recommended, recommended_when = "", None
-    if isinstance(one.recommended, bool):
-        recommended = "always" if one.recommended else "never"
-    elif one.recommended is not None:
-        recommended_when = clause_of(one.recommended, pack)
+    if isinstance(suggestion.recommended, bool):
+        recommended = "always" if suggestion.recommended else "never"
+    elif suggestion.recommended is not None:
+        recommended_when = clause_of(suggestion.recommended, pack)
     return SuggestionView(
         order=order.id,
         title=order.title,
         code=order.code.code,
         site_code=f"{order.site_code.code} of {order.site_code.system}" if order.site_code else "",
-        window=Window(one.first_day, one.last_day, pack.messages_in()).window,
-        priority=one.priority,
+        window=Window(suggestion.first_day, suggestion.last_day, pack.messages_in()).window,
+        priority=suggestion.priority,
         recommended=recommended,
         recommended_when=recommended_when,
-        when=_maybe(one.when, pack),
-        unless=reasons_of(one.unless, pack),
+        when=_maybe(suggestion.when, pack),
+        unless=reasons_of(suggestion.unless, pack),
     )
 
 
@@ -379,10 +379,10 @@ def _pack_entry(pack: Pack) -> PackEntry:
 def _releases(history: Iterable[Change], locked: Versions) -> tuple[Release, ...]:
     return tuple(
         Release(
-            version=one.version,
-            date=one.date,
-            change=one.change,
-            meaning=locked.get(one.version, ""),
+            version=change.version,
+            date=change.date,
+            change=change.change,
+            meaning=locked.get(change.version, ""),
         )
-        for one in history
+        for change in history
     )

@@ -58,8 +58,8 @@ def evaluate(
         click.echo(json.dumps({"patients": answers, **checked}, indent=2, default=str))
     else:
         colour = False if no_color() else None
-        for one in answers:
-            for line in _as_text(one, explained=explained):
+        for answer in answers:
+            for line in _as_text(answer, explained=explained):
                 click.echo(line, color=colour)
         for line in invalid:
             click.echo(f"not valid FHIR: {line}", color=colour)

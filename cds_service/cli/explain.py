@@ -54,9 +54,9 @@ def explain(name: str | None, as_json: bool) -> None:
 def _list(packs: Iterable[Pack], *, as_json: bool) -> None:
 
     listed = [
-        {"id": one.id, "version": one.version, "indicator": one.indicator, "title": one.title}
+        {"id": rule.id, "version": rule.version, "indicator": rule.indicator, "title": rule.title}
         for pack in packs
-        for one in pack.rules.values()
+        for rule in pack.rules.values()
     ]
     if as_json:
         click.echo(json.dumps(listed, indent=2))
@@ -74,4 +74,7 @@ def _unknown(name: str, known: Iterable[str]) -> NoReturn:
 
 
 def _plain(history: Iterable["Change"]) -> list[dict[str, str]]:
-    return [{"version": one.version, "date": one.date, "change": one.change} for one in history]
+    return [
+        {"version": change.version, "date": change.date, "change": change.change}
+        for change in history
+    ]

@@ -77,13 +77,13 @@ def purge(days: int | None) -> None:
 def _as_text(found: Report, style: Style) -> Iterator[str]:
     if not found.rules:
         yield "No card has been shown yet."
-    for one in found.rules:
-        yield f"{style(one.title, bold=True)}  {one.rule} {one.version}, {one.shown} shown"
-        yield f"  {_bar(one, style)}"
-        parts = (f"{getattr(one, name)} {_words(name)}" for name, _, _ in _PARTS)
+    for rule in found.rules:
+        yield f"{style(rule.title, bold=True)}  {rule.rule} {rule.version}, {rule.shown} shown"
+        yield f"  {_bar(rule, style)}"
+        parts = (f"{getattr(rule, name)} {_words(name)}" for name, _, _ in _PARTS)
         yield "  " + ", ".join(parts)
-        for reason in one.reasons:
-            share = "▒" * max(1, round(10 * reason.cards / max(1, one.overridden)))
+        for reason in rule.reasons:
+            share = "▒" * max(1, round(10 * reason.cards / max(1, rule.overridden)))
             yield f"    {reason.cards:>6}  {share:<10}  {reason.display}"
         yield ""
     if found.unknown_cards:
@@ -94,12 +94,12 @@ def _words(name: str) -> str:
     return "without feedback" if name == "unanswered" else name
 
 
-def _bar(one: RuleFeedback, style: Style) -> str:
+def _bar(row: RuleFeedback, style: Style) -> str:
     """The three counts as parts of one bar; the widths always add up to the whole."""
     drawn, before = "", 0
     for name, sign, colour in _PARTS:
-        after = before + getattr(one, name)
-        width = round(_WIDTH * after / one.shown) - round(_WIDTH * before / one.shown)
+        after = before + getattr(row, name)
+        width = round(_WIDTH * after / row.shown) - round(_WIDTH * before / row.shown)
         drawn += style(sign * width, fg=colour)
         before = after
     return drawn

@@ -46,7 +46,7 @@ def prefetch_sheet(as_json: bool) -> None:
         for pack in packs
         for one in sheets(pack, base, by_category=settings.lab_category_prefetch)
     ]
-    orders = [one for pack in packs for one in order_codes(pack)]
+    orders = [code for pack in packs for code in order_codes(pack)]
     if as_json:
         sheet = {"services": found, "orders": orders}
         click.echo(json.dumps(sheet, indent=2, ensure_ascii=False))

@@ -123,7 +123,7 @@ def _tried(
     trier: SandboxRunner, people: Sequence[PatientMatch], *, shows_progress: bool
 ) -> list[PatientRun]:
     if not shows_progress:
-        return [trier.patient(one.id, one.name) for one in people]
+        return [trier.patient(person.id, person.name) for person in people]
     found = []
     with click.progressbar(people, label="Patients", file=sys.stderr, show_pos=True) as bar:
         for one in bar:
@@ -136,14 +136,14 @@ def _list(found: PatientMatches, *, as_json: bool, colour: bool | None) -> None:
     people = found.people
     if as_json:
         listed = [
-            {"id": one.id, "name": one.name, "birthDate": one.born, "gender": one.sex}
-            for one in people
+            {"id": person.id, "name": person.name, "birthDate": person.born, "gender": person.sex}
+            for person in people
         ]
         click.echo(json.dumps({"matches": listed}, indent=2))
         return
-    width = max(len(one.id) for one in people)
-    for one in people:
-        line = f"{one.id:<{width}}  {one.born:<10}  {one.sex:<7}  {one.name}"
+    width = max(len(person.id) for person in people)
+    for person in people:
+        line = f"{person.id:<{width}}  {person.born:<10}  {person.sex:<7}  {person.name}"
         click.echo(printable(line), color=colour)
     if found.more:
         click.echo("There are more.", err=True)
@@ -151,18 +151,18 @@ def _list(found: PatientMatches, *, as_json: bool, colour: bool | None) -> None:
     click.echo(f"{problem}; choose one with --patient ID.", err=True)
 
 
-def _cards(one: PatientRun, style: Style) -> Iterator[str]:
+def _cards(run: PatientRun, style: Style) -> Iterator[str]:
     """The cards of one patient, and what could not be had for them."""
-    name = f" {printable(one.name)}" if one.name else ""
-    yield style(f"Patient/{one.patient}{name} - {one.service}", bold=True)
-    for query in one.queries:
+    name = f" {printable(run.name)}" if run.name else ""
+    yield style(f"Patient/{run.patient}{name} - {run.service}", bold=True)
+    for query in run.queries:
         if query.failure:
             yield f"  {query.key}: {query.because} ({query.failure})"
     yield ""
-    if one.refused:
-        yield f"The service refused the call: {printable(one.refused)}"
+    if run.refused:
+        yield f"The service refused the call: {printable(run.refused)}"
         return
-    yield from cards_as_text(printable_in(one.cards), style)
+    yield from cards_as_text(printable_in(run.cards), style)
 
 
 def _table(tried: Sequence[PatientRun], style: Style) -> Iterator[str]:

@@ -111,7 +111,7 @@ def _asked(server: Server, tokens: TokenCache | None, settings: Settings) -> dic
 def _queries(settings: Settings) -> tuple[str, ...]:
     """Everything that hook calls may ask for, over all services."""
     served = load_knowledge(settings).services.values()
-    found = {q for hooks in served for one in hooks.values() for q in one.prefetch.values()}
+    found = {q for hooks in served for hook in hooks.values() for q in hook.prefetch.values()}
     return (*sorted(found), *MOST)
 
 

@@ -81,7 +81,7 @@ class Explainers:
         for pack in self.knowledge.packs:
             if marker_id in pack.explainers:
                 return pack.markers[marker_id], pack
-        known = ", ".join(one.id for one in self.markers())
+        known = ", ".join(marker.id for marker in self.markers())
         raise UnknownPage(f"There is no explainer of this name; there are: {known}.")
 
     def page(self, question: Question, now: datetime) -> ExplainPage:

@@ -59,7 +59,7 @@ def filled(explainer: Explainer, marker: Marker, pack: Pack) -> Filled:
     by_kind: dict[str, list[Section]] = {}
     for section in explainer.sections:
         by_kind.setdefault(section.kind, []).append(section)
-    cites = dict.fromkeys(one for section in explainer.sections for one in section.sources)
+    cites = dict.fromkeys(source for section in explainer.sections for source in section.sources)
     scale = [_prose(one, "", words) for one in by_kind.get("the scale", [])]
     return Filled(
         title=explainer.title,
@@ -131,8 +131,10 @@ def _windows(pack: Pack) -> Iterator[tuple[str, Mapping[str, str]]]:
         yield (
             rule.id,
             {
-                _name(one.order): Window(one.first_day, one.last_day, pack.messages_in()).window
-                for one in rule.suggestions
+                _name(suggestion.order): Window(
+                    suggestion.first_day, suggestion.last_day, pack.messages_in()
+                ).window
+                for suggestion in rule.suggestions
             },
         )
 

@@ -103,7 +103,7 @@ def parameters_of(marker: Marker, pack: Pack) -> Iterator[str]:
 
 def _asked(query: Iterable[tuple[str, str]], pack: Pack) -> dict[str, str]:
     """The filled-in parameters, each once; an unknown one, perhaps a typing error, is refused."""
-    markers = [name for one in pack.markers for name in (one, one + _OF_LIMIT)]
+    markers = [name for marker in pack.markers for name in (marker, marker + _OF_LIMIT)]
     known = {VALUE, UNIT, LIMIT, SEX, AGE, *markers}
     asked: dict[str, str] = {}
     for name, value in query:

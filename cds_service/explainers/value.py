@@ -148,7 +148,7 @@ def _others(question: Question, frames: list[Frame]) -> Iterator[Other]:
     messages = question.pack.messages_in()
     for name in question.given:
         marker = question.pack.markers.get(name)
-        reading = next((one.readings[name] for one in frames if name in one.readings), None)
+        reading = next((frame.readings[name] for frame in frames if name in frame.readings), None)
         if marker is None or reading is None or name == question.marker.id:
             continue
         yield Other(
@@ -174,15 +174,15 @@ def _card(decision: Decision, card: Card, pack: Pack) -> CardView:
         summary=card.summary,
         orders=tuple(
             OrderView(
-                id=one.order,
-                title=pack.orders[one.order].title,
-                code=pack.orders[one.order].code.code,
-                window=Window(one.first_day, one.last_day, pack.messages_in()).window,
-                priority=one.priority,
-                recommended=one.recommended,
-                instruction=pack.orders[one.order].instruction or "",
+                id=order.order,
+                title=pack.orders[order.order].title,
+                code=pack.orders[order.order].code.code,
+                window=Window(order.first_day, order.last_day, pack.messages_in()).window,
+                priority=order.priority,
+                recommended=order.recommended,
+                instruction=pack.orders[order.order].instruction or "",
             )
-            for one in decision.orders
+            for order in decision.orders
         ),
     )
 

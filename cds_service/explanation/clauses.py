@@ -49,7 +49,9 @@ def clause_of(condition: Condition, pack: Pack) -> Clause:
 
 def reasons_of(reasons: tuple[Reason, ...], pack: Pack) -> tuple[Because, ...]:
     """Each reason with its condition as words."""
-    return tuple(Because(because=one.because, when=clause_of(one.when, pack)) for one in reasons)
+    return tuple(
+        Because(because=reason.because, when=clause_of(reason.when, pack)) for reason in reasons
+    )
 
 
 def title_of(name: str, pack: Pack) -> str:

@@ -40,11 +40,14 @@ def explain(outcome: Outcome) -> Tree:
         evaluated=outcome.now.isoformat(),
         silent=_code(outcome.silent),
         site=_site(pack),
-        rules=[*(_decision(one, pack) for one in outcome.decisions), *_switched_off(pack)],
-        frames=[_frame(one, pack) for one in outcome.frames],
+        rules=[
+            *(_decision(decision, pack) for decision in outcome.decisions),
+            *_switched_off(pack),
+        ],
+        frames=[_frame(frame, pack) for frame in outcome.frames],
         facts=[_fact(name, answer) for name, answer in _facts_of(outcome).items()],
         person=_person(outcome),
-        setAside=[_set_aside(one) for one in record.set_aside],
+        setAside=[_set_aside(item) for item in record.set_aside],
         incomplete=[incomplete_text(part, pack.messages_in()) for part in record.incomplete],
     )
 
@@ -67,15 +70,17 @@ def _decision(decision: Decision, pack: Pack) -> Tree:
         says=list(decision.says),
         orders=[
             _kept(
-                order=one.order,
-                code=pack.orders[one.order].code.code,
-                withinDays=[one.first_day, one.last_day],
-                priority=one.priority,
-                recommended=one.recommended,
+                order=order.order,
+                code=pack.orders[order.order].code.code,
+                withinDays=[order.first_day, order.last_day],
+                priority=order.priority,
+                recommended=order.recommended,
             )
-            for one in decision.orders
+            for order in decision.orders
         ],
-        withheld=[{"order": one.order, "because": one.because.code} for one in decision.withheld],
+        withheld=[
+            {"order": order.order, "because": order.because.code} for order in decision.withheld
+        ],
         siteValues=[
             value_in_words(one, pack, pack.messages_in()) for one in values_behind(decision, pack)
         ],
@@ -104,10 +109,16 @@ def _site(pack: Pack) -> Tree | None:
         name=changes.site,
         reviewed=changes.reviewed,
         values=[
-            _kept(file=one.file, at=one.at, value=one.now, insteadOf=one.was, because=one.because)
-            for one in changes.values
+            _kept(
+                file=value.file,
+                at=value.at,
+                value=value.now,
+                insteadOf=value.was,
+                because=value.because,
+            )
+            for value in changes.values
         ],
-        switchedOff=[_kept(rule=one.rule, because=one.because) for one in changes.switched_off],
+        switchedOff=[_kept(rule=line.rule, because=line.because) for line in changes.switched_off],
         orderCodes=[
             _kept(order=name, system=code.system, code=code.code)
             for name in changes.orders
@@ -182,7 +193,7 @@ def _measure(name: str, found: MeasureValue, pack: Pack) -> Tree:
 
 def _facts_of(outcome: Outcome) -> Mapping[str, FactAnswer]:
     """The facts are the same in every frame; a silent outcome has only the bare one."""
-    frames: Iterator[Frame] = (one.frame for one in outcome.decisions)
+    frames: Iterator[Frame] = (decision.frame for decision in outcome.decisions)
     first = next(iter(outcome.frames), None) or next(frames, None)
     return first.facts if first is not None else {}
 
@@ -192,7 +203,7 @@ def _fact(name: str, answer: FactAnswer) -> Tree:
 
 
 def _person(outcome: Outcome) -> Tree:
-    frame = next((one.frame for one in outcome.decisions), None)
+    frame = next((decision.frame for decision in outcome.decisions), None)
     if frame is None:
         return {}
     months = frame.person.months

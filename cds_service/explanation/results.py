@@ -76,14 +76,14 @@ def results_of(outcome: Outcome, program: Program, zone: tzinfo) -> Results:
     """The results of an outcome; every value and limit is the one that was decided by."""
     chooser = chooser_of(program, outcome.record, outcome.now)
     markers = [one for name, one in program.pack.markers.items() if name in chooser.by_marker]
-    newest = {one.id: _newest(one, chooser, zone) for one in markers}
+    newest = {marker.id: _newest(marker, chooser, zone) for marker in markers}
     return Results(
         newest=tuple(one for one in newest.values() if one is not None),
-        older=tuple(one.title for one in markers if newest[one.id] is None),
+        older=tuple(marker.title for marker in markers if newest[marker.id] is None),
         trends=tuple(
-            _trend(one, chooser, zone)
-            for one in markers
-            if len(chooser.by_marker[one.id]) >= _LEAST
+            _trend(marker, chooser, zone)
+            for marker in markers
+            if len(chooser.by_marker[marker.id]) >= _LEAST
         ),
     )
 
@@ -135,7 +135,7 @@ def _trend(marker: Marker, chooser: Chooser, zone: tzinfo) -> Trend:
         marker=marker.id,
         title=marker.title,
         unit=marker.unit,
-        points=tuple(one for one in points if one is not None),
+        points=tuple(point for point in points if point is not None),
     )
 
 

@@ -154,25 +154,25 @@ def grade_rows(
 ) -> Iterator[Band]:
     """A row for each stretch of the grades; with `asked` the one of the value is current."""
     found = grade_of(grades, frame) if asked else None
-    for one in stretches(grades, marker, frame):
+    for stretch in stretches(grades, marker, frame):
         yield Band(
-            id=one.grade.id,
-            title=one.grade.title,
-            range=one.words(marker.unit),
-            of_limit=_of_limit(one, marker, frame),
-            current=found is not None and found.grade.title == one.grade.title,
+            id=stretch.grade.id,
+            title=stretch.grade.title,
+            range=stretch.words(marker.unit),
+            of_limit=_of_limit(stretch, marker, frame),
+            current=found is not None and found.grade.title == stretch.grade.title,
         )
 
 
-def _of_limit(one: Stretch, marker: Marker, frame: Frame) -> str:
+def _of_limit(stretch: Stretch, marker: Marker, frame: Frame) -> str:
     """The stretch in multiples of the upper limit, if that is how its grade is worded."""
     upper = frame.readings[marker.id].upper
-    bounds = (leaf.bound for leaf in leaves(one.grade.when) if isinstance(leaf, Compare))
+    bounds = (leaf.bound for leaf in leaves(stretch.grade.when) if isinstance(leaf, Compare))
     if upper is None or upper.amount <= 0 or not any(isinstance(b, TimesLimit) for b in bounds):
         return ""
-    if one.high is not None:
-        return f"up to {plain(one.high / upper.amount)} ×"
-    return f"above {plain(one.low / upper.amount)} ×" if one.low is not None else ""
+    if stretch.high is not None:
+        return f"up to {plain(stretch.high / upper.amount)} ×"
+    return f"above {plain(stretch.low / upper.amount)} ×" if stretch.low is not None else ""
 
 
 def where_is(value: Interval, row: tuple[Stretch, ...]) -> tuple[Fraction, bool, bool] | None:

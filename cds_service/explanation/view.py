@@ -55,19 +55,19 @@ def site_lines(pack: Pack, values: Iterable[SiteValue]) -> tuple[SiteLine, ...]:
     return tuple(
         SiteLine(
             site=site,
-            file=one.file,
-            at=one.at,
-            was=one.was,
-            now=one.now,
-            because=one.because,
+            file=value.file,
+            at=value.at,
+            was=value.was,
+            now=value.now,
+            because=value.because,
         )
-        for one in values
+        for value in values
     )
 
 
 def values_in(file: str, pack: Pack) -> tuple[SiteValue, ...]:
     """The values that the site changed in one file of the pack."""
-    return tuple(one for one in pack.site.values if one.file == file) if pack.site else ()
+    return tuple(value for value in pack.site.values if value.file == file) if pack.site else ()
 
 
 def cited(source: Source) -> Cited:

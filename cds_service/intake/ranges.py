@@ -48,28 +48,28 @@ def limits_of(
 ) -> tuple[Limits, ...]:
     """The usable ranges; `factor` is that of the value's unit, for limits without a unit."""
     found: list[Limits] = []
-    for one in ranges:
+    for range_ in ranges:
         try:
-            found.append(_limits(one, marker, factor))
+            found.append(_limits(range_, marker, factor))
         except _LeftOut:
             continue
     return tuple(found)
 
 
-def _limits(one: ReferenceRange, marker: Marker, factor: Fraction) -> Limits:
-    if was_sent(one.modifier_extension) or not _is_normal(one.type):
+def _limits(range_: ReferenceRange, marker: Marker, factor: Fraction) -> Limits:
+    if was_sent(range_.modifier_extension) or not _is_normal(range_.type):
         raise _LeftOut
-    low = _amount(one.low, marker, factor)
-    high = _amount(one.high, marker, factor)
+    low = _amount(range_.low, marker, factor)
+    high = _amount(range_.high, marker, factor)
     if low is None and high is None:
-        low, high = _from_text(one.text or "", marker, factor)
+        low, high = _from_text(range_.text or "", marker, factor)
     if (low is None and high is None) or (low is not None and high is not None and low > high):
         raise _LeftOut
-    age_from, age_below = _ages(one)
+    age_from, age_below = _ages(range_)
     return Limits(
         low=low,
         high=high,
-        sex=_sex(many(one.applies_to)),
+        sex=_sex(many(range_.applies_to)),
         age_from=age_from,
         age_below=age_below,
     )
@@ -139,11 +139,11 @@ def _sex(groups: Iterable[CodeableConcept]) -> Literal["male", "female"] | None:
     return sexes.pop() if len(sexes) == 1 else None
 
 
-def _ages(one: ReferenceRange) -> tuple[int | None, int | None]:
+def _ages(range_: ReferenceRange) -> tuple[int | None, int | None]:
     """The ages in completed months, from and below; FHIR's upper end includes the whole unit."""
-    if one.age is None:
+    if range_.age is None:
         return None, None
-    start, end = _months(one.age.low, end=False), _months(one.age.high, end=True)
+    start, end = _months(range_.age.low, end=False), _months(range_.age.high, end=True)
     age_from = None if start is None else round(start)
     age_below = None if end is None else max(ceil(end - Fraction(1, 2)), (age_from or 0) + 1)
     return age_from, age_below

@@ -108,7 +108,7 @@ class _Reader:
         sources = observations_with_panels(index)
         charted = [*_charted(index), *_charted(drafts)]
         references = [source.observation.subject for source in sources]
-        references.extend(one.subject for one in charted)
+        references.extend(resource.subject for resource in charted)
         subjects = find_subjects(
             [*index.entries(Patient), *drafts.entries(Patient)],
             references,
@@ -162,7 +162,7 @@ class _Reader:
             *self._usable(self.index.all_of(MedicationRequest)),
             *self._usable(self.index.all_of(MedicationStatement)),
         ]
-        read = (medicine_in_force(one, self.index) for one in sent)
+        read = (medicine_in_force(resource, self.index) for resource in sent)
         return tuple(one for one in read if one is not None)
 
     def conditions(self) -> tuple[Recorded, ...] | None:
@@ -171,7 +171,7 @@ class _Reader:
             return None
         now, times = self.context.times.now, self.context.times
         sent = self._usable(self.index.all_of(Condition))
-        read = (condition_in_force(one, now, times) for one in sent)
+        read = (condition_in_force(resource, now, times) for resource in sent)
         return tuple(one for one in read if one is not None)
 
     def orders(self) -> tuple[OpenOrder, ...] | None:
@@ -183,8 +183,8 @@ class _Reader:
         placed = self._usable(self.index.all_of(ServiceRequest))
         drafted = self._usable(self.drafts.all_of(ServiceRequest))
         read = [
-            *(open_order(one, times, None) for one in placed),
-            *(open_order(one, times, times.now) for one in drafted),
+            *(open_order(order, times, None) for order in placed),
+            *(open_order(order, times, times.now) for order in drafted),
         ]
         found = {one.reference or str(place): one for place, one in enumerate(read) if one}
         return tuple(found.values()) if found or self._has("ServiceRequest") else None
@@ -221,7 +221,7 @@ class _Reader:
     ) -> tuple[Incomplete, ...]:
         """What the card must say was missing."""
         notes = list(self.given.incomplete)
-        if any(not (one.codes or one.texts) for one in medicines or ()):
+        if any(not (medicine.codes or medicine.texts) for medicine in medicines or ()):
             notes.append(_UNNAMED_MEDICINE)
         if orders is not None and not self._has("ServiceRequest"):
             notes.append(_DRAFTS_ONLY)
@@ -231,7 +231,7 @@ class _Reader:
         return not self.given.available.isdisjoint(kinds)
 
     def _usable(self, resources: Iterable[ChartedT]) -> list[ChartedT]:
-        return [one for one in resources if self._not_usable(one) is None]
+        return [resource for resource in resources if self._not_usable(resource) is None]
 
     def _not_usable(self, resource: Charted) -> SetAsideReason | None:
         reason = self._not_ours(self.subjects.owner(resource.subject))

@@ -70,7 +70,11 @@ def find_subjects(
             )
         return Subjects(patient_id, urls, fhir_server)
     if not ids and not urls:
-        ids = {_local(one.reference) for one in references if one and _names(one.reference)}
+        ids = {
+            _local(reference.reference)
+            for reference in references
+            if reference and _names(reference.reference)
+        }
     if len(ids) > 1:
         raise RequestError("Expected resources of one patient; these are of several.")
     found = next(iter(ids), None) or (parts_of(urls[0]).id if urls else "")

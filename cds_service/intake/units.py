@@ -32,8 +32,12 @@ def unit_of(marker: Marker, text: str | None, code: str | None, known: Mapping[s
         if marker.unit_may_be_missing:
             return Unit(marker.unit, _ONE)
         raise NotUsable("unit-missing")
-    units = {unit for one in spellings if (unit := marker.units.get(one) or known.get(one))}
-    mine = [one for one in spellings if one in marker.units]
+    units = {
+        unit
+        for spelling in spellings
+        if (unit := marker.units.get(spelling) or known.get(spelling))
+    }
+    mine = [spelling for spelling in spellings if spelling in marker.units]
     if len(units) > 1 and not _same_size(marker, spellings, mine):
         raise NotUsable("unit-conflict")
     if not mine:

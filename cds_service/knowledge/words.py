@@ -66,7 +66,7 @@ def pack_in_words(pack: Pack) -> str:
 
 def history_in_words(history: Iterable[Change]) -> Iterator[str]:
     """A line for each version, newest first."""
-    return (f"{_INDENT}- {one.version}, {one.date}: {one.change}" for one in history)
+    return (f"{_INDENT}- {change.version}, {change.date}: {change.change}" for change in history)
 
 
 def _suggestion(suggestion: Suggestion, pack: Pack) -> Iterator[str]:

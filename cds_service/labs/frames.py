@@ -271,4 +271,4 @@ def mark_hemolysed(
     }
     if not times:
         return every
-    return tuple(replace(one, hemolysed=True) if one.time in times else one for one in every)
+    return tuple(replace(item, hemolysed=True) if item.time in times else item for item in every)

@@ -50,7 +50,11 @@ def _amount(
 
 def lab_limit(kind: LimitKind, result: LabResult, person: Person) -> Fraction | None:
     """The limit that the laboratory printed for a person of this age and sex, if it is one."""
-    fitting = [one for one in result.ranges if _fits(one, person) and _end(one, kind) is not None]
+    fitting = [
+        range_
+        for range_ in result.ranges
+        if _fits(range_, person) and _end(range_, kind) is not None
+    ]
     if not fitting:
         return None
     most = max(_detail(one) for one in fitting)
@@ -58,25 +62,27 @@ def lab_limit(kind: LimitKind, result: LabResult, person: Person) -> Fraction | 
     return ends.pop() if len(ends) == 1 else None  # two that differ: neither is believed
 
 
-def _end(one: ReferenceRange, kind: LimitKind) -> Fraction | None:
+def _end(range_: ReferenceRange, kind: LimitKind) -> Fraction | None:
     if kind == "lower limit":
-        return one.low
-    return one.high if one.high is not None and one.high > 0 else None  # 0 is no upper limit
+        return range_.low
+    return (
+        range_.high if range_.high is not None and range_.high > 0 else None
+    )  # 0 is no upper limit
 
 
-def _detail(one: ReferenceRange) -> int:
+def _detail(range_: ReferenceRange) -> int:
     """How much the range says about whom it is for."""
-    return (one.sex is not None) + (one.age_from is not None or one.age_below is not None)
+    return (range_.sex is not None) + (range_.age_from is not None or range_.age_below is not None)
 
 
-def _fits(one: ReferenceRange, person: Person) -> bool:
-    if one.sex is not None and one.sex != person.sex:
+def _fits(range_: ReferenceRange, person: Person) -> bool:
+    if range_.sex is not None and range_.sex != person.sex:
         return False
-    if one.age_from is None and one.age_below is None:
+    if range_.age_from is None and range_.age_below is None:
         return True
     if person.months is None:
         return False
     least, most = person.months
-    old_enough = one.age_from is None or least >= one.age_from
-    young_enough = one.age_below is None or most < one.age_below
+    old_enough = range_.age_from is None or least >= range_.age_from
+    young_enough = range_.age_below is None or most < range_.age_below
     return old_enough and young_enough

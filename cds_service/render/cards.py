@@ -88,8 +88,8 @@ def compile_cards(
         zone=zone,
         label=f"{pack.title}, {pack.publisher}",
         override_reasons=tuple(
-            Coding(code=one.code, system=f"{pack.url}/override-reasons", display=one.display)
-            for one in pack.override_reasons
+            Coding(code=reason.code, system=f"{pack.url}/override-reasons", display=reason.display)
+            for reason in pack.override_reasons
         ),
         rules={
             rule.id: CardTemplate(

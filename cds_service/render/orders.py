@@ -81,7 +81,7 @@ def compile_order(order: Order) -> OrderTemplate:
         "meta": {"tag": [{"system": PROPOSAL_SYSTEM, "code": PROPOSAL_CODE}]},
         "status": "draft",
         "intent": "proposal",
-        "code": {"coding": [_coding(one) for one in codes], "text": order.text},
+        "code": {"coding": [_coding(code) for code in codes], "text": order.text},
         **_SLOTS,
     }
     if order.note is not None:

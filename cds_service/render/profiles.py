@@ -36,7 +36,9 @@ def _for_epic(card: Card, messages: Messages) -> Card:
     suggestion without one of its codes could be accepted and never become an order.
     """
     placed = tuple(map(_by_epic_code, filter(_has_epic_code, card.suggestions)))
-    unplaced = (one.label for one in card.suggestions if not _has_epic_code(one))
+    unplaced = (
+        suggestion.label for suggestion in card.suggestions if not _has_epic_code(suggestion)
+    )
     lines = [f"- {messages.text('card.no site code', order=label)}" for label in unplaced]
     return replace(
         card,
@@ -52,7 +54,7 @@ def _has_epic_code(suggestion: CardSuggestion) -> bool:
 
 
 def _by_epic_code(suggestion: CardSuggestion) -> CardSuggestion:
-    actions = (replace(one, resource=_recoded(one.resource)) for one in suggestion.actions)
+    actions = (replace(action, resource=_recoded(action.resource)) for action in suggestion.actions)
     return replace(suggestion, actions=tuple(actions))
 
 
@@ -63,4 +65,4 @@ def _recoded(resource: Mapping[str, Any]) -> dict[str, Any]:
 
 def _epic_codings(resource: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
     codings: Iterable[Mapping[str, str]] = resource["code"]["coding"]
-    return (one for one in codings if one["system"].startswith(EPIC_CODES))
+    return (coding for coding in codings if coding["system"].startswith(EPIC_CODES))

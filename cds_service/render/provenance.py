@@ -172,11 +172,11 @@ class Basis:
         orders = [
             self.messages.text(
                 "line.order not proposed",
-                order=escaped(self.pack.orders[one.order].title),
-                reason=escaped(reason_text(one.because, self.messages)),
+                order=escaped(self.pack.orders[order.order].title),
+                reason=escaped(reason_text(order.because, self.messages)),
             )
-            for one in decision.withheld
-            if not isinstance(one.because, ConditionNotMet)
+            for order in decision.withheld
+            if not isinstance(order.because, ConditionNotMet)
         ]
         if orders:
             yield self.messages.text("line.not proposed", orders="; ".join(orders))

@@ -200,11 +200,13 @@ def _set_aside(decision: Decision, setting: _Setting) -> ResultText:
 def _windows(decision: Decision, messages: Messages) -> dict[str, Window]:
     """The window of each order: as offered, or as the rule has it if it is withheld."""
     windows = {
-        one.order.replace("-", "_"): Window(one.first_day, one.last_day, messages)
-        for one in decision.rule.suggestions
+        suggestion.order.replace("-", "_"): Window(
+            suggestion.first_day, suggestion.last_day, messages
+        )
+        for suggestion in decision.rule.suggestions
     }
     windows.update(
-        (one.order.replace("-", "_"), Window(one.first_day, one.last_day, messages))
-        for one in decision.orders
+        (order.order.replace("-", "_"), Window(order.first_day, order.last_day, messages))
+        for order in decision.orders
     )
     return windows

@@ -140,21 +140,21 @@ def compile_rule(rule: Rule, pack: Pack) -> CompiledRule:
         when=compiled(rule.when),
         leaves=tuple((compiled(leaf), leaf) for leaf in leaves(rule.when)),
         unless=compiled_reasons(rule.unless),
-        urgencies=tuple((compiled(one.when), one.indicator) for one in rule.urgencies),
+        urgencies=tuple((compiled(urgency.when), urgency.indicator) for urgency in rule.urgencies),
         also=tuple((compiled(when), word) for word, when in rule.also_say.items()),
         suggestions=tuple(
             CompiledSuggestion(
-                suggestion=one,
-                order=pack.orders[one.order],
-                when=None if one.when is None else compiled(one.when),
-                unless=compiled_reasons(one.unless),
+                suggestion=suggestion,
+                order=pack.orders[suggestion.order],
+                when=None if suggestion.when is None else compiled(suggestion.when),
+                unless=compiled_reasons(suggestion.unless),
                 recommended=(
-                    one.recommended
-                    if one.recommended is None or isinstance(one.recommended, bool)
-                    else compiled(one.recommended)
+                    suggestion.recommended
+                    if suggestion.recommended is None or isinstance(suggestion.recommended, bool)
+                    else compiled(suggestion.recommended)
                 ),
             )
-            for one in rule.suggestions
+            for suggestion in rule.suggestions
         ),
         side_facts=tuple(_side_facts(rule)),
     )
@@ -191,7 +191,7 @@ def answer(
         return Decision(rule=rule, answer="no card", frame=frame, because=ConditionNotMet())
     because = first_reason(compiled_rule.unless, frame)
     if because is not None:
-        withheld = tuple(Withheld(one.order, because) for one in rule.suggestions)
+        withheld = tuple(Withheld(suggestion.order, because) for suggestion in rule.suggestions)
         return Decision(
             rule=rule, answer="no card", frame=frame, because=because, withheld=withheld
         )
@@ -224,18 +224,18 @@ def _orders(
 ) -> tuple[tuple[Proposal, ...], tuple[Withheld, ...]]:
     proposals: list[Proposal] = []
     withheld: list[Withheld] = []
-    for one in compiled_rule.suggestions:
-        because = _withheld_because(one, frame, record, now, order_days)
+    for suggestion in compiled_rule.suggestions:
+        because = _withheld_because(suggestion, frame, record, now, order_days)
         if because is not None:
-            withheld.append(Withheld(one.order.id, because))
+            withheld.append(Withheld(suggestion.order.id, because))
             continue
         proposals.append(
             Proposal(
-                order=one.order.id,
-                first_day=one.suggestion.first_day,
-                last_day=one.suggestion.last_day,
-                priority=one.suggestion.priority,
-                recommended=_recommended(one.recommended, frame),
+                order=suggestion.order.id,
+                first_day=suggestion.suggestion.first_day,
+                last_day=suggestion.suggestion.last_day,
+                priority=suggestion.suggestion.priority,
+                recommended=_recommended(suggestion.recommended, frame),
             )
         )
     return tuple(proposals), tuple(withheld)
@@ -248,22 +248,22 @@ def _recommended(opinion: Callable[[Frame], Ternary] | bool | None, frame: Frame
 
 
 def _withheld_because(
-    one: CompiledSuggestion,
+    suggestion: CompiledSuggestion,
     frame: Frame,
     record: PatientRecord,
     now: datetime,
     order_days: int,
 ) -> WithheldReason | None:
-    if one.when is not None and one.when(frame) is not True:
+    if suggestion.when is not None and suggestion.when(frame) is not True:
         return ConditionNotMet()
-    reason = first_reason(one.unless, frame)
+    reason = first_reason(suggestion.unless, frame)
     if reason is not None:
         return reason
-    if is_answered(one.order, frame):
+    if is_answered(suggestion.order, frame):
         return ResultSinceIndex()
     index = frame.index_result
     since = index.time if index else None
-    if is_ordered(one.order, one.suggestion.priority, since, record, now, order_days):
+    if is_ordered(suggestion.order, suggestion.suggestion.priority, since, record, now, order_days):
         return AlreadyOrdered()
     return None
 

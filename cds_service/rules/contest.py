@@ -35,7 +35,7 @@ def _apply(statement: Replacement, current: dict[str, Decision]) -> None:
             answer="no card",
             because=because,
             orders=(),
-            withheld=(*loser.withheld, *(Withheld(one.order, because) for one in loser.orders)),
+            withheld=(*loser.withheld, *(Withheld(order.order, because) for order in loser.orders)),
         )
 
 
@@ -63,8 +63,8 @@ def _absorb(winner: Decision, loser: Decision, *, orders_join: bool) -> Decision
     """The winner with the higher indicator of the two and, if orders join, with both orders."""
     indicator = max(winner.indicator, loser.indicator, key=INDICATORS.index)
     orders = join(winner.orders, loser.orders) if orders_join else winner.orders
-    offered = {one.order for one in orders}
-    withheld = tuple(one for one in winner.withheld if one.order not in offered)
+    offered = {order.order for order in orders}
+    withheld = tuple(order for order in winner.withheld if order.order not in offered)
     return replace(winner, indicator=indicator, orders=orders, withheld=withheld)
 
 
@@ -96,12 +96,15 @@ def suppress_overridden(
     After precedence: what an overridden card replaces stays replaced, or its answer would bring up
     the next best card. Before orders are shared out: a silent card keeps none from another.
     """
-    return [_suppressed(one) if one.shown and one.key in overridden else one for one in decisions]
+    return [
+        _suppressed(decision) if decision.shown and decision.key in overridden else decision
+        for decision in decisions
+    ]
 
 
 def _suppressed(decision: Decision) -> Decision:
     because = Overridden()
-    withheld = (*decision.withheld, *(Withheld(one.order, because) for one in decision.orders))
+    withheld = (*decision.withheld, *(Withheld(order.order, because) for order in decision.orders))
     return replace(decision, answer="no card", because=because, orders=(), withheld=withheld)
 
 
@@ -113,13 +116,13 @@ def deduplicate_orders(decisions: Sequence[Decision], orders: dict[str, Order]) 
     """
     keeper: dict[tuple[str, str], tuple[tuple[int, int, int], Decision]] = {}
     for decision in decisions:
-        for one in decision.orders:
+        for order in decision.orders:
             rank = (
                 -INDICATORS.index(decision.indicator),
-                one.last_day,
-                -PRIORITIES.index(one.priority),
+                order.last_day,
+                -PRIORITIES.index(order.priority),
             )
-            code = _code(orders[one.order])
+            code = _code(orders[order.order])
             if code not in keeper or rank < keeper[code][0]:
                 keeper[code] = (rank, decision)
     return [_keeping(decision, orders, keeper) for decision in decisions]
@@ -132,12 +135,12 @@ def _keeping(
 ) -> Decision:
     kept: list[Proposal] = []
     withheld = list(decision.withheld)
-    for one in decision.orders:
-        owner = keeper[_code(orders[one.order])][1]
+    for order in decision.orders:
+        owner = keeper[_code(orders[order.order])][1]
         if owner is decision:
-            kept.append(one)
+            kept.append(order)
         else:
-            withheld.append(Withheld(one.order, Offered(owner.rule.id)))
+            withheld.append(Withheld(order.order, Offered(owner.rule.id)))
     if len(kept) == len(decision.orders):
         return decision
     return replace(decision, orders=tuple(kept), withheld=tuple(withheld))

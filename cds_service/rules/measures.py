@@ -28,7 +28,9 @@ def compile_measure(measure: Measure) -> CompiledMeasure:
     """The measure ready to be computed."""
     return CompiledMeasure(
         measure=measure,
-        needed=frozenset(one.marker for one in measure.formula.inputs if one.marker != _AGE),
+        needed=frozenset(
+            input_.marker for input_ in measure.formula.inputs if input_.marker != _AGE
+        ),
         not_computed=compiled_reasons(measure.not_computed),
     )
 
@@ -36,7 +38,9 @@ def compile_measure(measure: Measure) -> CompiledMeasure:
 def with_measures(frame: Frame, measures: Iterable[CompiledMeasure]) -> Frame:
     """The frame with every measure that is about its index."""
     values = {
-        one.measure.id: _value(one, frame) for one in measures if one.measure.about == frame.index
+        measure.measure.id: _value(measure, frame)
+        for measure in measures
+        if measure.measure.about == frame.index
     }
     return replace(frame, measures=values)
 

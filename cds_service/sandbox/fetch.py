@@ -149,8 +149,8 @@ def resources_in(found: QueryResult) -> list[Json]:
     whole = joined(found) if found.pages else {}
     if whole.get("resourceType") != "Bundle":
         return [whole] if whole else []
-    entries = (one for one in items(whole.get("entry")) if isinstance(one, dict))
-    held = (resource_in(one.get("resource")) for one in entries)
+    entries = (item for item in items(whole.get("entry")) if isinstance(item, dict))
+    held = (resource_in(entry.get("resource")) for entry in entries)
     return [one for one in held if one is not None]
 
 

@@ -39,12 +39,12 @@ class PatientMatches:
     @property
     def ignores_name(self) -> bool:
         """Whether the server did not read the name, so that these are any patients."""
-        return any("name" in one.ignored for one in self.queries)
+        return any("name" in query.ignored for query in self.queries)
 
     @property
     def failure(self) -> str:
         """Why nobody can be shown, if that is because the server gave no answer."""
-        failed = [one.because for one in self.queries if one.failure and one.key != _BY_ID]
+        failed = [query.because for query in self.queries if query.failure and query.key != _BY_ID]
         return failed[0] if failed and not self.people else ""
 
 
@@ -95,12 +95,12 @@ def is_id(text: str) -> bool:
 
 def _name_in(resource: Json) -> str:
     """The usual or official name, else the first."""
-    names = [one for one in items(resource.get("name")) if isinstance(one, dict)]
+    names = [item for item in items(resource.get("name")) if isinstance(item, dict)]
     ranks = {"usual": 0, "official": 1}
     names.sort(key=lambda one: ranks.get(str(one.get("use")), 2))
-    for one in names:
-        given = " ".join(_text(part) for part in items(one.get("given")))
-        written = _text(one.get("text")) or f"{given} {_text(one.get('family'))}".strip()
+    for name in names:
+        given = " ".join(_text(part) for part in items(name.get("given")))
+        written = _text(name.get("text")) or f"{given} {_text(name.get('family'))}".strip()
         if written:
             return written
     return ""

@@ -126,16 +126,16 @@ def _why(decision: Decision, pack: Pack, zone: tzinfo) -> Why:
         unknown=tuple(capital(title_of(leaf.subject, pack)) for leaf in decision.unknown),
         orders=tuple(
             Proposed(
-                title=pack.orders[one.order].title,
-                window=Window(one.first_day, one.last_day, pack.messages_in()).window,
-                priority=one.priority,
-                recommended=one.recommended is True,
+                title=pack.orders[order.order].title,
+                window=Window(order.first_day, order.last_day, pack.messages_in()).window,
+                priority=order.priority,
+                recommended=order.recommended is True,
             )
-            for one in decision.orders
+            for order in decision.orders
         ),
         withheld=tuple(
-            Proposed(title=pack.orders[one.order].title, because=_because(one.because, pack))
-            for one in decision.withheld
+            Proposed(title=pack.orders[order.order].title, because=_because(order.because, pack))
+            for order in decision.withheld
         )
         if decision.shown
         else (),
@@ -168,7 +168,7 @@ def _switched_off(rule: str, because: str, pack: Pack) -> Why:
 
 def _facts(outcome: Outcome) -> Iterator[FactView]:
     """Facts that are so, and those that are not known."""
-    frame = next((one.frame for one in outcome.decisions), None)
+    frame = next((decision.frame for decision in outcome.decisions), None)
     for name, answer in frame.facts.items() if frame is not None else ():
         if answer.known is not False:
             yield FactView(

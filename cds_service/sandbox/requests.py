@@ -65,7 +65,9 @@ def request_of_prefetch(
     """The hook request with this prefetch; drafts among it are the orders being made."""
     drafts: list[Json] = []
     if _takes_drafts(offer):
-        drafts = [one for value in prefetch.values() for one in _entries(value) if _is_draft(one)]
+        drafts = [
+            entry for value in prefetch.values() for entry in _entries(value) if _is_draft(entry)
+        ]
         prefetch = {key: _without_drafts(value) for key, value in prefetch.items()}
     return _request(offer, patient_id, prefetch, drafts, fhir_server)
 
@@ -85,7 +87,7 @@ def request_of_subject(offer: ServiceOffer, subject: UploadedPatient) -> bytes:
             # Only an entry keeps the address by which others may refer to it.
             whole = "?" in template or _is_known_by_url(own[0])
             prefetch[key] = bundle_of(own) if whole else own[0]["resource"]
-    included = [{**one, "search": {"mode": "include"}} for one in _besides(given, offer)]
+    included = [{**beside, "search": {"mode": "include"}} for beside in _besides(given, offer)]
     results = next((key for key, one in offer.prefetch.items() if _asked_kind(one) == _RESULTS), "")
     if included and results:
         found = _entries(prefetch.get(results, {}))
@@ -125,9 +127,9 @@ def answered(
 def find_example(knowledge: Knowledge, example_id: str) -> tuple[Pack, Example]:
     """The example and its pack; raises `UnknownPage`."""
     for pack in knowledge.packs:
-        for one in pack.examples:
-            if one.id == example_id:
-                return pack, one
+        for example in pack.examples:
+            if example.id == example_id:
+                return pack, example
     raise UnknownPage("There is no example of this id.")
 
 
@@ -144,7 +146,8 @@ def _request(
         context["draftOrders"] = bundle_of(drafts)
     if "selections" in asked:
         context["selections"] = [
-            f"{one['resource']['resourceType']}/{one['resource'].get('id', '')}" for one in drafts
+            f"{draft['resource']['resourceType']}/{draft['resource'].get('id', '')}"
+            for draft in drafts
         ]
     server = {"fhirServer": fhir_server} if fhir_server else {}
     return encoded(
@@ -163,7 +166,9 @@ def _entries(value: Json) -> list[Json]:
     found = value.get("entry") if value.get("resourceType") == "Bundle" else None
     entries = found if isinstance(found, list) else []
     return [
-        one for one in entries if isinstance(one, dict) and isinstance(one.get("resource"), dict)
+        entry
+        for entry in entries
+        if isinstance(entry, dict) and isinstance(entry.get("resource"), dict)
     ]
 
 
@@ -183,7 +188,7 @@ def _is_draft(entry: object) -> bool:
 def _besides(entries: list[Json], offer: ServiceOffer) -> list[Json]:
     """What no key asks for and others may refer to."""
     asked = {_asked_kind(template) for template in offer.prefetch.values()}
-    return [one for one in entries if _kind(one) not in asked]
+    return [entry for entry in entries if _kind(entry) not in asked]
 
 
 def _is_known_by_url(entry: Json) -> bool:

@@ -39,8 +39,13 @@ class PatientRun:
     def as_json(self) -> dict[str, Any]:
         """The same for programs."""
         reports = [
-            {"key": one.key, "query": one.query, "resources": one.resources, "failure": one.failure}
-            for one in self.queries
+            {
+                "key": query.key,
+                "query": query.query,
+                "resources": query.resources,
+                "failure": query.failure,
+            }
+            for query in self.queries
         ]
         shown: dict[str, Any] = {"patient": f"Patient/{self.patient}", "service": self.service}
         shown |= {"queries": reports, "cards": self.cards}
@@ -184,11 +189,11 @@ def _response(answer: requests.Response) -> dict[str, Any]:
     found = _object(answer)
     cards = found.get("cards")
     if not isinstance(cards, list) or not all(
-        isinstance(one, dict)
-        and isinstance(one.get("summary"), str)
-        and isinstance(one.get("indicator"), str)
-        and isinstance(one.get("suggestions", []), list)
-        for one in cards
+        isinstance(card, dict)
+        and isinstance(card.get("summary"), str)
+        and isinstance(card.get("indicator"), str)
+        and isinstance(card.get("suggestions", []), list)
+        for card in cards
     ):
         raise CdsServiceError("The service answered with something else than CDS Hooks cards.")
     return found
@@ -215,8 +220,8 @@ def _diagnostics(answer: requests.Response) -> str:
 
 def _refuse_nothing(queries: tuple[Query, ...]) -> None:
     """Raise if the patient is not there, or the server answered nothing that was asked."""
-    patient = next((one for one in queries if one.query.startswith("Patient/")), None)
+    patient = next((query for query in queries if query.query.startswith("Patient/")), None)
     if patient is not None and patient.failure == "not-found":
         raise RequestError("The FHIR server has no such patient.")
-    if queries and all(one.failure for one in queries):
+    if queries and all(query.failure for query in queries):
         raise CdsServiceError(f"The FHIR server gave nothing: {queries[0].because}.")

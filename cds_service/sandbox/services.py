@@ -23,7 +23,7 @@ def offers_of(discovery: bytes) -> tuple[ServiceOffer, ...]:
     answer = decoded(discovery)
     if not isinstance(answer, dict) or not isinstance(answer.get("services"), list):
         raise RequestError("Expected a list of services, as GET /cds-services gives it.")
-    found = (one for one in items(answer["services"]) if isinstance(one, dict))
+    found = (item for item in items(answer["services"]) if isinstance(item, dict))
     return tuple(
         ServiceOffer(
             id=str(one["id"]),
@@ -38,10 +38,10 @@ def offers_of(discovery: bytes) -> tuple[ServiceOffer, ...]:
 
 def chosen(offers: tuple[ServiceOffer, ...], service_id: str | None) -> ServiceOffer:
     """The service of this id, or the first; raises `UnknownService`."""
-    for one in offers:
-        if service_id in {None, "", one.id}:
-            return one
-    known = ", ".join(one.id for one in offers) or "none"
+    for offer in offers:
+        if service_id in {None, "", offer.id}:
+            return offer
+    known = ", ".join(offer.id for offer in offers) or "none"
     raise UnknownService(f"There is no service of this id; there are: {known}.")
 
 
@@ -49,7 +49,7 @@ def answering(offers: tuple[ServiceOffer, ...], hook: str, preferred: ServiceOff
     """The service for a request that names its hook: the preferred one if it answers it."""
     if preferred.hook == hook:
         return preferred
-    return next((one for one in offers if one.hook == hook), preferred)
+    return next((offer for offer in offers if offer.hook == hook), preferred)
 
 
 def _texts(value: object) -> dict[str, str]:

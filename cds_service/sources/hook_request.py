@@ -72,7 +72,9 @@ def _ours(key: str, keys: Mapping[str, str] | None) -> str:
 
 def _has_claimed(answer: Fetched, lookup: MarkerLookup) -> bool:
     """Whether a result among them is one of the pack, itself or as a part of a panel."""
-    results = (one.resource for one in answer.entries if isinstance(one.resource, Observation))
+    results = (
+        entry.resource for entry in answer.entries if isinstance(entry.resource, Observation)
+    )
     return any(
         not isinstance(lookup.of(part.code), str)
         for result in results

@@ -61,7 +61,7 @@ def _chooser(program: Program, outcome: Outcome) -> Chooser:
 
 def decision_on(outcome: Outcome, rule: str) -> Decision:
     """The decision of a rule; of several about set-aside results the shown one."""
-    found = [one for one in outcome.decisions if one.rule.id == rule]
+    found = [decision for decision in outcome.decisions if decision.rule.id == rule]
     if not found:
         message = f"no rule '{rule}' was asked"
         raise WordError(message)
@@ -70,9 +70,9 @@ def decision_on(outcome: Outcome, rule: str) -> Decision:
 
 def _of_marker(case: Case, word: str, program: Program, outcome: Outcome) -> str | None:
     marker = program.pack.markers[case.about]
-    results = [one for one in outcome.record.results if one.marker == marker.id]
+    results = [result for result in outcome.record.results if result.marker == marker.id]
     if match := re.fullmatch(r"set aside because (\S+)", word):
-        reasons = {one.reason for one in outcome.record.set_aside}
+        reasons = {item.reason for item in outcome.record.set_aside}
         return None if match[1] in reasons else f"set aside: {sorted(reasons) or 'nothing'}"
     if word in {"paired", "not paired"}:
         return _paired(case, marker, word, program, outcome)

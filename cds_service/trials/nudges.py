@@ -80,9 +80,9 @@ def nudges_of(files: PackFiles) -> Iterator[Nudge]:
             continue
         data = files.documents[path].data
         changes = [*_Walk(path, units).changes(data, ()), *_other_codes(path, files)]
-        for one in changes:
-            changed = _with(data, one.where, one.to)
-            yield Nudge(one.kind, path, one.where, one.words, changed, one.piece)
+        for change in changes:
+            changed = _with(data, change.where, change.to)
+            yield Nudge(change.kind, path, change.where, change.words, changed, change.piece)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +120,10 @@ class _Walk:
             yield _Change("word", where, f"'{text}' as another reason", _ANOTHER_REASON)
         elif key in _UNIT_KEYS:
             others = (unit for unit in spoken_of if unit != text)
-            yield from (_Change("unit", where, f"'{text}' as '{one}'", one) for one in others)
+            yield from (_Change("unit", where, f"'{text}' as '{other}'", other) for other in others)
         else:
             steps = formula_steps(text) if key == "formula" else text_steps(text, spoken_of)
-            yield from (_Change(one.kind, where, one.words, one.text) for one in steps)
+            yield from (_Change(step.kind, where, step.words, step.text) for step in steps)
 
     def _of_name(self, value: Data, where: Where) -> _Changes:
         """A medicine counts by its name too; elsewhere names are for people."""
@@ -153,7 +153,7 @@ def _entries(value: Data, where: Where) -> _Changes:
 def _of_key(key: str, data: dict[str, Data], where: Where) -> _Changes:
     """Keys that are phrases: `at least 5: word` of a measure, `any of alt, ast: phrase`."""
     if _BOUND.fullmatch(key):
-        changed = [(one.kind, one.words, one.text) for one in text_steps(key)]
+        changed = [(step.kind, step.words, step.text) for step in text_steps(key)]
     elif key.startswith(_SEVERAL):
         names = key.removeprefix(_SEVERAL).split(", ")
         changed = [

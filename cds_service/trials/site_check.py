@@ -61,7 +61,7 @@ def _of_the_pack(files: PackFiles, pack: Pack) -> tuple[list[Trial], int]:
     """The cases of the pack without those of rules that are off, and the number of those."""
     trials, _ = read_trials(files, pack)
     off = {f"rules/{line.rule}.yaml" for line in pack.site.switched_off} if pack.site else set()
-    asked = [one for one in trials if one.case.path not in off]
+    asked = [trial for trial in trials if trial.case.path not in off]
     return asked, len(trials) - len(asked)
 
 

@@ -88,7 +88,7 @@ def request_of(given: Mapping[str, Data], pack: Pack, now: datetime, hook: str) 
     context: Json = {"patientId": PATIENT, "userId": "Practitioner/case"}
     if hook in {"order-select", "order-sign"}:
         context["draftOrders"] = _bundle(chart.drafts)
-        context["selections"] = [f"{one['resourceType']}/{one['id']}" for one in chart.drafts]
+        context["selections"] = [f"{draft['resourceType']}/{draft['id']}" for draft in chart.drafts]
     elif hook.startswith("encounter-"):
         context["encounterId"] = "case"
     return {

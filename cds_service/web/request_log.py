@@ -31,13 +31,15 @@ class LogEntry:
 
     def tell(self, outcome: Outcome) -> None:
         """Note what came of a hook call."""
-        shown = sum(one.shown for one in outcome.decisions)
+        shown = sum(decision.shown for decision in outcome.decisions)
         self.outcome = "cards" if shown else "no-cards"
         self.facts |= {
             "results": len(outcome.record.results),
             "set_aside": len(outcome.record.set_aside),
             "rules_true": shown,
-            "rules_unknown": sum(one.answer == "not enough data" for one in outcome.decisions),
+            "rules_unknown": sum(
+                decision.answer == "not enough data" for decision in outcome.decisions
+            ),
             "cards": shown,
             "pack": outcome.pack.id,
             "pack_version": outcome.pack.version,
@@ -71,8 +73,8 @@ def count(outcome: Outcome, metrics: Metrics) -> None:
         if decision.shown:
             metrics.cards.labels(decision.rule.id, decision.indicator).inc()
     known = (
-        (one.marker if one.marker in outcome.pack.markers else _NONE, one.reason)
-        for one in outcome.record.set_aside
+        (item.marker if item.marker in outcome.pack.markers else _NONE, item.reason)
+        for item in outcome.record.set_aside
     )
     for labels, times in Counter(known).items():
         metrics.results_set_aside.labels(*labels).inc(times)

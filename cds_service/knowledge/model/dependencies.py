@@ -92,12 +92,12 @@ def conditions_of(rule: Rule) -> Iterator[Condition]:
         yield rule.on_order_hooks
     yield from (reason.when for reason in rule.unless)
     yield from (urgency.when for urgency in rule.urgencies)
-    for one in rule.suggestions:
-        yield from (reason.when for reason in one.unless)
-        if one.when is not None:
-            yield one.when
-        if one.recommended is not None and not isinstance(one.recommended, bool):
-            yield one.recommended
+    for suggestion in rule.suggestions:
+        yield from (reason.when for reason in suggestion.unless)
+        if suggestion.when is not None:
+            yield suggestion.when
+        if suggestion.recommended is not None and not isinstance(suggestion.recommended, bool):
+            yield suggestion.recommended
     yield from rule.also_say.values()
 
 
@@ -130,7 +130,7 @@ def inputs_of(measure: Measure) -> tuple[str, ...]:
 
 def sources_of(rule: Rule, pack: Pack) -> tuple[Source, ...]:
     """What the rule's evidence cites, each once, in the order of its file."""
-    named = dict.fromkeys(one.source for one in rule.evidence if one.source is not None)
+    named = dict.fromkeys(line.source for line in rule.evidence if line.source is not None)
     return tuple(pack.sources[name] for name in named)
 
 

@@ -193,7 +193,8 @@ class _FileReader:
     def shape(self, kind: type[ModelT], document: Document) -> ModelT | None:
         """The document as a shape; `None` after its problems were noted."""
         if any(
-            one.code == "K101" and one.mark.file == document.file for one in self.files.problems
+            problem.code == "K101" and problem.mark.file == document.file
+            for problem in self.files.problems
         ):
             return None  # it is no YAML, and that was noted
         shape, problems = read_shape(kind, document.data, document)

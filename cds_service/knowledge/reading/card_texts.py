@@ -272,7 +272,10 @@ def _has_limit(names: set[str], kind: LimitKind, when: Condition, pack: Pack) ->
         return isinstance(bound, TimesLimit) and bound.limit == kind
 
     policies = [pack.markers[name].limits[kind] for name in names]
-    always = all(one and one[-1].amount is not None and one[-1].applies is None for one in policies)
+    always = all(
+        policy and policy[-1].amount is not None and policy[-1].applies is None
+        for policy in policies
+    )
     return always or _always(when, compares)
 
 

@@ -65,8 +65,8 @@ def read_explainer(text: str, shown: str) -> tuple[Explainer | None, list[Proble
 def by_language(explainers: Iterable[Explainer]) -> dict[str, dict[str, Explainer]]:
     """The explainers by marker, then by language."""
     found: dict[str, dict[str, Explainer]] = {}
-    for one in explainers:
-        found.setdefault(one.marker, {})[one.language] = one
+    for explainer in explainers:
+        found.setdefault(explainer.marker, {})[explainer.language] = explainer
     return found
 
 
@@ -224,7 +224,7 @@ def amounts_of(marker: Marker) -> frozenset[Fraction]:
         for leaf in leaves(band.when)
         if isinstance(leaf, Compare) and isinstance(leaf.bound, Number)
     }
-    stated = (one.amount for choices in marker.limits.values() for one in choices)
+    stated = (choice.amount for choices in marker.limits.values() for choice in choices)
     return frozenset((*found, *(amount for amount in stated if amount is not None)))
 
 
@@ -241,9 +241,9 @@ def names_in_explainers(marker: Marker, pack: Pack) -> frozenset[str]:
         if choice.amount is not None
     )
     windows = (
-        f"window.{_name(rule.id)}.{_name(one.order)}"
+        f"window.{_name(rule.id)}.{_name(suggestion.order)}"
         for rule in pack.rules.values()
-        for one in rule.suggestions
+        for suggestion in rule.suggestions
     )
     return frozenset((*bands, *limits, *windows))
 

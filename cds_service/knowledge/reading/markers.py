@@ -168,7 +168,7 @@ def _limit(shape: LimitShape, where: Where, reader: Phrases, marker: str) -> Lim
     applies: Condition | None = None
     if shape.when is not None:
         applies = reader.condition(shape.when, (*where, "when"))
-        if applies and not all(isinstance(one, AgeCompare | SexIs) for one in leaves(applies)):
+        if applies and not all(isinstance(leaf, AgeCompare | SexIs) for leaf in leaves(applies)):
             message = "a limit depends on age and sex only"
             reader.problem("K201", (*where, "when"), message)
     if (shape.use is None) == (shape.lab_limit is None):

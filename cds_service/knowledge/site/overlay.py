@@ -265,7 +265,7 @@ def _owner(code: Code, pack: Pack, codes: Mapping[str, Code]) -> str | None:
     """What a code stands for already: an order of the site, an order or a marker of the pack."""
     pair = (code.system, code.code)
     taken = {(one.system, one.code): name for name, one in codes.items()}
-    taken |= {(one.code.system, one.code.code): one.id for one in pack.orders.values()}
+    taken |= {(order.code.system, order.code.code): order.id for order in pack.orders.values()}
     return taken.get(pair)
 
 

@@ -27,11 +27,11 @@ def with_readers(pack: Pack, changes: SiteChanges) -> SiteChanges:
     return replace(
         changes,
         read={
-            rule.id: tuple(one for one in changes.values if _reads_it(rule, pack, one))
+            rule.id: tuple(value for value in changes.values if _reads_it(rule, pack, value))
             for rule in pack.rules.values()
         },
         shown={
-            rule.id: tuple(one for one in changes.values if _can_show(rule, pack, one))
+            rule.id: tuple(value for value in changes.values if _can_show(rule, pack, value))
             for rule in pack.rules.values()
         },
     )
@@ -39,7 +39,7 @@ def with_readers(pack: Pack, changes: SiteChanges) -> SiteChanges:
 
 def orders_of(rule: Rule, pack: Pack) -> tuple[Order, ...]:
     """The orders of the rule that have a code of the site's own."""
-    orders = (pack.orders[one.order] for one in rule.suggestions)
+    orders = (pack.orders[suggestion.order] for suggestion in rule.suggestions)
     return tuple(order for order in orders if order.site_code is not None)
 
 

@@ -47,7 +47,7 @@ def shown(
         "results": None,
         "reasons": None,
         **values,
-        "cards": [_card(one) for one in cards],
+        "cards": [_card(card) for card in cards],
         "faults": None if found is None else found[:_MOST_FAULTS],
         "more_faults": found is not None and len(found) > _MOST_FAULTS,
         "request": request,

@@ -55,7 +55,7 @@ class Chart:
 def chart(trend: Trend) -> Chart:
     """The trend from left to right, from nothing at the bottom to its highest at the top."""
     points = trend.points
-    highest = max(max(one.value, one.limit or 0) for one in points)
+    highest = max(max(point.value, point.limit or 0) for point in points)
     step = _step(highest)
     top = step * (int(highest / step) + 1)
     floor = _HEIGHT - _BOTTOM
@@ -92,7 +92,9 @@ def _across(points: tuple[Point, ...]) -> list[float]:
     width = _WIDTH - _LEFT - _RIGHT - 20
     if end <= begin:
         return [round(_LEFT + 10 + width / 2, 1)] * len(points)
-    return [round(_LEFT + 10 + width * (one.moment - begin) / (end - begin), 1) for one in points]
+    return [
+        round(_LEFT + 10 + width * (point.moment - begin) / (end - begin), 1) for point in points
+    ]
 
 
 def _step(highest: float) -> float:
