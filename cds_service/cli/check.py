@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from cds_service.knowledge.checking.lock import RENEW, check_lock, read_lock, write_lock
+from cds_service.knowledge.checking.shared_ids import check_shared_ids
+from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.reading.build import build_pack
 from cds_service.knowledge.reading.folder import PackFiles, pack_folders, read_files
 from cds_service.knowledge.site.file import SiteFile, no_such_pack, read_site
@@ -70,10 +72,12 @@ def check(
     problems: list[Problem] = []
     notes: list[str] = []
     known: list[str] = []
+    library: list[tuple[Pack, PackFiles]] = []
     for pack_folder in folders:
         name = shown if pack_folder == place else f"{shown}/{pack_folder.name}"
         files = read_files(pack_folder, name)
-        found, summary = _check_pack(files, pack_folder, nudge=nudge, processes=processes)
+        pack, found, summary = _check_pack(files, pack_folder, nudge=nudge, processes=processes)
+        library.extend([(pack, files)] if pack is not None else [])
         problems.extend(found)
         notes.append(f"{name}: {summary}")
         known.append(_id_of(files))
@@ -81,6 +85,7 @@ def check(
             found, more = _check_site(files, site)
             problems.extend(found)
             notes.extend(more)
+    problems.extend(check_shared_ids(library))
     if site is not None and site.shape.pack not in known:
         problems.append(no_such_pack(site, known))
     _print(problems, notes, style)
@@ -137,11 +142,11 @@ def _check_site(files: PackFiles, site: SiteFile) -> tuple[list[Problem], list[s
 
 def _check_pack(
     files: PackFiles, folder: Path, *, nudge: bool, processes: int | None
-) -> tuple[list[Problem], str]:
-
+) -> tuple[Pack | None, list[Problem], str]:
+    """The pack if one could be made, its problems, and what was tried."""
     pack, problems = build_pack(files)
     if pack is None or problems:
-        return problems, "not checked further; mend these first"
+        return pack, problems, "not checked further; mend these first"
     problems = [*check_cases(files, pack), *check_lock(files, pack, read_lock(folder))]
     trials, _ = read_trials(files, pack)
     summary = f"{len(pack.rules)} rules, {len(trials)} cases"
@@ -149,7 +154,7 @@ def _check_pack(
         report, nudge_summary = _nudge(files, processes)
         problems.extend(report)
         summary += f", {nudge_summary}"
-    return problems, summary
+    return pack, problems, summary
 
 
 def _nudge(files: PackFiles, processes: int | None) -> tuple[tuple[Problem, ...], str]:

@@ -340,16 +340,6 @@ def test_no_pack_at_all_is_a_problem(tmp_path: Path, name: str) -> None:
     assert [getattr(one, "code", "") for one in refused.value.problems] == ["K108"]
 
 
-def test_two_packs_cannot_offer_the_same_service(tmp_path: Path) -> None:
-    changed(tmp_path, {}).rename(tmp_path / "one")
-    changed(tmp_path, {}).rename(tmp_path / "two")
-
-    with pytest.raises(KnowledgeError) as refused:
-        load_packs(tmp_path)
-
-    assert [getattr(one, "code", "") for one in refused.value.problems] == ["K302"]
-
-
 def test_the_problems_of_every_pack_are_told_together(tmp_path: Path) -> None:
     for name in ("one", "two"):
         change = replaced(RULE, ("about: alpha", "about: gamma"))

@@ -5,22 +5,18 @@ One function a check, each with its problem code; every one of them runs, so tha
 are listed at once.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from cds_service.knowledge.checking.never_in_frame import check_frames
 from cds_service.knowledge.model.code_systems import is_well_formed
 from cds_service.knowledge.model.conditions import (
     AgeCompare,
-    Compare,
     Condition,
-    Earlier,
     FactIs,
     MeasureCompare,
     Ordering,
-    OtherMethod,
     SetAsideBecause,
     SexIs,
-    TestedBefore,
     leaves,
 )
 from cds_service.knowledge.model.dependencies import conditions_of, fact_closure
@@ -29,7 +25,7 @@ from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.reading.card_texts import check_texts
 from cds_service.knowledge.reading.explainers import check_explainers
 from cds_service.knowledge.reading.history import check_history
-from cds_service.sourcefile.diagnostics import Mark, Problem
+from cds_service.sourcefile.diagnostics import Problem
 from cds_service.sourcefile.document import Document, Where
 
 _RESERVED = frozenset(
@@ -46,20 +42,10 @@ def check_pack(pack: Pack, documents: Mapping[str, Document]) -> list[Problem]:
         *_circles(pack, documents),
         *_evidence(pack, documents),
         *_hooks(pack, documents),
-        *_previous(pack, documents),
+        *check_frames(pack, documents),
         *_texts(pack, documents),
         *_histories(pack, documents),
         *check_explainers(pack),
-    ]
-
-
-def services_of_several(packs: Sequence[Pack], shown: str) -> list[Problem]:
-    """Two packs may not offer a service of the same id."""
-    counted = Counter(service.id for pack in packs for service in pack.services)
-    return [
-        Problem("K302", Mark(shown, 1, 1), f"two services have the id '{service}'")
-        for service, times in counted.items()
-        if times > 1
     ]
 
 
@@ -178,23 +164,6 @@ def _hooks(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
                 mark = documents[f"rules/{rule.id}.yaml"].mark(("hooks", n))
                 remedy = "services are listed in pack.yaml"
                 yield Problem("K301", mark, f"no service answers the hook '{hook}'", remedy)
-
-
-def _previous(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
-    """Only the marker that a rule is about has a previous test in its frame."""
-    for rule in pack.rules.values():
-        for leaf in {leaf for when in conditions_of(rule) for leaf in leaves(when)}:
-            match leaf:
-                case Compare(markers=markers, earlier=Earlier()):
-                    others = set(markers) - set(rule.about)
-                case TestedBefore(marker=marker) | OtherMethod(marker=marker):
-                    others = {marker} - set(rule.about)
-                case _:
-                    continue
-            for other in sorted(others):
-                mark = documents[f"rules/{rule.id}.yaml"].mark(("about",))
-                message = f"the previous test of {other} is never known: the rule is not about it"
-                yield Problem("K205", mark, message)
 
 
 def _histories(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:

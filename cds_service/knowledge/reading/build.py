@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.checking import consistency
+from cds_service.knowledge.checking.shared_ids import check_shared_ids
 from cds_service.knowledge.model.messages import Titles
 from cds_service.knowledge.model.pack import CardText, Pack
 from cds_service.knowledge.reading.explainers import by_language
@@ -90,8 +91,7 @@ def load_library(cards: Path, shown: str | None = None) -> tuple[tuple[Pack, Pac
     if not library and not problems:
         place = Mark(shown or str(cards), 1, 1)
         problems.append(Problem("K108", place, "holds no pack", "a pack has a pack.yaml"))
-    packs = [pack for pack, _ in library]
-    problems.extend(consistency.services_of_several(packs, shown or str(cards)))
+    problems.extend(check_shared_ids(library))
     if problems:
         raise KnowledgeError(tuple(problems))
     return tuple(library)
