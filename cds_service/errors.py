@@ -75,7 +75,14 @@ class Busy(CdsServiceError):
 
 
 class MissingData(CdsServiceError):
-    """FHIR data that the service needs were neither sent nor could be fetched."""
+    """FHIR data that the service needs were neither sent nor could be fetched, or read.
+
+    `where` is the JSON path of what could not be read.
+    """
+
+    def __init__(self, message: str, where: str | None = None) -> None:
+        super().__init__(message)
+        self.where = where
 
 
 class KnowledgeError(CdsServiceError):

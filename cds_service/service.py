@@ -17,6 +17,7 @@ from cds_service.decide import Evaluation, Outcome, Program, compile_pack, evalu
 from cds_service.errors import MissingData, RequestError, UnknownService
 from cds_service.explanation.decisions import explain
 from cds_service.fhir.bundles import Fetched
+from cds_service.fhir.decode import Unreadable
 from cds_service.fhir.resources import Observation
 from cds_service.hooks.discovery import prefetch_of, rules_of, write_discovery
 from cds_service.hooks.request import HookRequest
@@ -36,7 +37,7 @@ from cds_service.render.card import Card
 from cds_service.render.profiles import in_profile
 from cds_service.rules.answer import DecisionKey
 from cds_service.settings import ExplainMode, OutputProfile, Settings, cards_folder, prefetch_keys
-from cds_service.sources.hook_request import input_from_request, kinds_sent
+from cds_service.sources.hook_request import input_from_request, kinds_sent, malformed_results
 
 _NOBODY = "unknown"  # the id in a proposal for a file that names no patient
 
@@ -170,9 +171,11 @@ def answer_hook(
     lookup = MarkerLookup(served.program.pack, names_fallback=knowledge.names_fallback)
     given = input_from_request(request, options.prefetch_keys, lookup)
     if "Observation" not in given.available:
+        fault = malformed_results(request, options.prefetch_keys)
         raise MissingData(
-            f"Laboratory results are needed: prefetch key '{OBSERVATIONS}' is absent or failed, "
-            f"and {_why_not_fetched(request, options.prefetch_keys)}."
+            f"Laboratory results are needed: prefetch key '{OBSERVATIONS}' {_why_not_sent(fault)}, "
+            f"and {_why_not_fetched(request, options.prefetch_keys)}.",
+            None if fault is None else fault.where,
         )
     evaluation = _evaluated(knowledge, served, given, request.hook, now, options.deadline)
     options.deadline.check()
@@ -270,9 +273,12 @@ def _refuse_false_silence(request: HookRequest, evaluation: Evaluation, zone: tz
     """
     if evaluation.silent or any(decision.shown for decision in evaluation.decisions):
         return
-    if any(one.resource_type == "Observation" for one in request.unreadable):
+    lost = next((one for one in request.unreadable if one.resource_type == "Observation"), None)
+    if lost is not None:
         raise MissingData(
-            "A laboratory result could not be read, and nothing can be concluded without it."
+            f"A laboratory result could not be read at {lost.where} ({lost.expected}), and nothing "
+            "can be concluded without it.",
+            lost.where,
         )
     parts = [one for one in request.prefetch.values() if one.partial and _has_results(one)]
     times = Times(evaluation.now, zone)
@@ -281,6 +287,13 @@ def _refuse_false_silence(request: HookRequest, evaluation: Evaluation, zone: tz
             f"Only a part of the laboratory results came for prefetch key '{OBSERVATIONS}', and it "
             "is too short, or in no order, to conclude anything from."
         )
+
+
+def _why_not_sent(fault: Unreadable | None) -> str:
+    """What is wrong with the key of the results: its place and what belongs there, no value."""
+    if fault is None:
+        return "is absent or failed"
+    return f"could not be read at {fault.where} ({fault.expected})"
 
 
 def _why_not_fetched(request: HookRequest, keys: Mapping[str, str]) -> str:

@@ -46,9 +46,10 @@ class Authorization:
 class HookRequest:
     """One call of a hook, checked. `prefetch` holds the keys that were asked for only.
 
-    A key with a value that is no resource is not among them: it counts as not sent. `unreadable`
-    lists what was set aside. `fetched` holds what the service asked the FHIR server for itself, by
-    key of discovery: "whole", or a word of `fhir_client.failures`.
+    A key with a value that is no resource is not among them: it counts as not sent, and `malformed`
+    holds the first fault of its value. `unreadable` lists all that was set aside. `fetched` holds
+    what the service asked the FHIR server for itself, by key of discovery: "whole", or a word of
+    `fhir_client.failures`.
     """
 
     hook: str
@@ -63,6 +64,7 @@ class HookRequest:
     prefetch: Mapping[str, Fetched] = field(default_factory=dict)
     extension: Mapping[str, object] = field(default_factory=dict)
     unreadable: tuple[Unreadable, ...] = ()
+    malformed: Mapping[str, Unreadable] = field(default_factory=dict)
     fetched: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -132,6 +134,7 @@ class _Parts:
     context: _Context
     prefetch: Mapping[str, Resource | None]
     unreadable: tuple[Unreadable, ...] = ()
+    malformed: Mapping[str, Unreadable] = field(default_factory=dict)
 
 
 _BODY: Decoder[_Body] = Decoder(_Body)
@@ -178,13 +181,17 @@ def _decoded_loosely(body: bytes) -> _Parts:
         raise RequestError(f"This is not as CDS Hooks has it: {expected}.", where) from None
     prefetch: dict[str, Resource | None] = {}
     unreadable: list[Unreadable] = []
+    malformed: dict[str, Unreadable] = {}
     for place, (key, raw) in enumerate((loose.prefetch or {}).items()):
         # A key is the client's text: it is shown only if it is a plain name.
-        shown = f".{key}" if _PLAIN_KEY.fullmatch(key) else f"[{place}]"
-        value, faults = read_loosely(raw, f"$.prefetch{shown}")
+        where = f"$.prefetch.{key}" if _PLAIN_KEY.fullmatch(key) else f"$.prefetch[{place}]"
+        value, faults = read_loosely(raw, where)
         unreadable.extend(faults)
         if value is not None or bytes(raw) == b"null":
             prefetch[key] = value
+        else:  # without a fault it wraps null, or is of a type that FHIR R4 does not have
+            nothing_read = Unreadable(where=where, expected="expected a FHIR resource")
+            malformed[key] = faults[0] if faults else nothing_read
     drafts, faults = read_loosely(loose.context.draft_orders, "$.context.draftOrders")
     context = _Context(
         user_id=loose.context.user_id,
@@ -193,8 +200,13 @@ def _decoded_loosely(body: bytes) -> _Parts:
         selections=loose.context.selections,
         draft_orders=drafts,
     )
-    found = (*unreadable, *faults)
-    return _Parts(head=loose, context=context, prefetch=prefetch, unreadable=found)
+    return _Parts(
+        head=loose,
+        context=context,
+        prefetch=prefetch,
+        unreadable=(*unreadable, *faults),
+        malformed=malformed,
+    )
 
 
 def _checked(parts: _Parts, max_depth: int, max_entries: int) -> HookRequest:
@@ -219,6 +231,7 @@ def _checked(parts: _Parts, max_depth: int, max_entries: int) -> HookRequest:
         prefetch=prefetch,
         extension=_extension(head.extension),
         unreadable=parts.unreadable,
+        malformed=parts.malformed,
     )
 
 

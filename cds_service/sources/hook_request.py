@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 
 from cds_service.fhir.bundles import Fetched
+from cds_service.fhir.decode import Unreadable
 from cds_service.fhir.elements import many
 from cds_service.fhir.resources import DiagnosticReport, Observation
 from cds_service.hooks.request import HookRequest
@@ -47,6 +48,19 @@ def kinds_sent(request: HookRequest, keys: Mapping[str, str] | None = None) -> f
         kinds = _kinds_of(key, answer, keys)
         sent |= kinds if kinds_of_key(_ours(key, keys)) else kinds - {"Observation"}
     return frozenset(sent)
+
+
+def malformed_results(
+    request: HookRequest, keys: Mapping[str, str] | None = None
+) -> Unreadable | None:
+    """The fault of a key that was sent for laboratory results and holds no resource, if one was.
+
+    A name that nobody knows may have been for them.
+    """
+    for key, fault in request.malformed.items():
+        if kinds_of_key(_ours(key, keys)) in (frozenset(), frozenset({"Observation"})):
+            return fault
+    return None
 
 
 def _kinds_that_count(

@@ -138,6 +138,46 @@ def test_without_laboratory_results_it_is_412_and_names_the_key(
     assert "'observations'" in found["diagnostics"]
 
 
+@pytest.mark.parametrize(
+    ("key", "sent", "where"),
+    [
+        ("observations", "123", "$.prefetch.observations (expected a FHIR resource)"),
+        ("observations", {}, "$.prefetch.observations.resourceType (expected, but missing)"),
+        ("observations", {"resource": None}, "$.prefetch.observations (expected a FHIR resource)"),
+        ("observations", {"resourceType": "Bundel"}, "$.prefetch.observations (expected a FHIR "),
+        ("observations", {"resourceType": "Bundle", "entry": 5}, "$.prefetch.observations.entry ("),
+        ("labs", {"resourceType": "Bundle", "entry": "x"}, "$.prefetch.labs.entry (expected an "),
+        ("chemistry", {"resourceType": "Bundle", "entry": "x"}, "$.prefetch.chemistry.entry ("),
+        (NAME + " 1", "x", "$.prefetch[5] ("),
+    ],
+)
+def test_a_key_that_cannot_be_read_is_412_with_its_place(
+    http: FlaskClient, key: str, sent: object, where: str
+) -> None:
+    body = call(**{key: sent})
+    if key != "observations":
+        del body["prefetch"]["observations"]
+
+    told = issue(send(http, body), 412)["diagnostics"]
+
+    assert f"could not be read at {where}" in told
+    assert "not asked for again" not in told
+
+
+def test_a_key_for_something_else_that_cannot_be_read_is_not_named(http: FlaskClient) -> None:
+    body = without(call(conditions="x"), "prefetch", "observations")
+
+    assert "is absent or failed" in issue(send(http, body), 412)["diagnostics"]
+
+
+def test_a_result_that_cannot_be_read_is_412_with_its_place(http: FlaskClient) -> None:
+    bad = observation(ALT, 1, status=[NAME])
+
+    told = issue(send(http, call(observation(ALT, 30), bad)), 412)["diagnostics"]
+
+    assert "at $.prefetch.observations.entry[1].resource.status (expected a string" in told
+
+
 @pytest.mark.parametrize("results", [None, bundle(), {"resourceType": "Bundle", "total": 0}])
 def test_results_that_were_asked_for_and_are_none_give_no_cards(
     http: FlaskClient, results: object
