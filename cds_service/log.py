@@ -24,6 +24,8 @@ from cds_service.errors import every_error
 NAME: Final = re.compile(r"(?!.*\d{4})[a-z][a-z0-9_-]{0,47}")
 VERSION: Final = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}")
 PROBLEM: Final = re.compile(r"[A-Z]\d{3}|[A-Z][A-Za-z]{0,40}(Error|Exception|Exit|Interrupt)")
+# A JSON path: names of members and places in arrays, no value.
+PATH: Final = re.compile(r"\$(\.[A-Za-z_]{1,40}|\[(\d{1,5}|\.{3})\]){0,16}")
 
 FIELDS: Final[Mapping[str, type | re.Pattern[str]]] = {
     "service": NAME,
@@ -39,6 +41,7 @@ FIELDS: Final[Mapping[str, type | re.Pattern[str]]] = {
     "pack": NAME,
     "pack_version": VERSION,
     "problem": PROBLEM,
+    "where": PATH,
     "client": NAME,
     "refused": NAME,
     "feedback": int,

@@ -155,7 +155,7 @@ def _around(
 def _errors(app: Flask) -> None:
     @app.errorhandler(CdsServiceError)
     def ours(error: CdsServiceError) -> Response:
-        g.entry.problem = type(error).__name__
+        g.entry.fail(error)
         return answer_to(error)
 
     @app.errorhandler(HTTPException)

@@ -5,15 +5,19 @@ Services, hooks, rules and markers are written only after they were found among 
 know. `log.py` decides again what may pass.
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 
 from cds_service.clock import Stopwatch
 from cds_service.decide import Outcome
+from cds_service.errors import CdsServiceError
 from cds_service.log import log_request
 from cds_service.metrics import Metrics
+from cds_service.prefetch_keys import kinds_of_key
 
 _NONE = "none"
+_OF_A_KEY = re.compile(r"\$\.prefetch\.([^.\[]+)")
 
 
 @dataclass(slots=True)
@@ -25,6 +29,7 @@ class LogEntry:
     hook: str | None = None
     outcome: str | None = None
     problem: str | None = None
+    where: str | None = None
     client: str | None = None  # the id of its registration, also if its token was refused
     refused: str | None = None
     facts: dict[str, int | str] = field(default_factory=dict)
@@ -45,6 +50,18 @@ class LogEntry:
             "pack_version": outcome.pack.version,
         }
 
+    def fail(self, error: CdsServiceError) -> None:
+        """Note why the request is refused, and the JSON path that the client is told."""
+        self.problem = type(error).__name__
+        where: str | None = getattr(error, "where", None)
+        if where is not None:
+            self.where = _OF_A_KEY.sub(_known, where)
+
+
+def _known(match: re.Match[str]) -> str:
+    """The path of a prefetch key: a name that nobody knows is the client's own text."""
+    return match[0] if kinds_of_key(match[1]) else "$.prefetch[...]"
+
 
 def close(entry: LogEntry, status: int, metrics: Metrics) -> None:
     """Log the request and count it."""
@@ -57,6 +74,7 @@ def close(entry: LogEntry, status: int, metrics: Metrics) -> None:
         status=status,
         ms=milliseconds,
         problem=entry.problem,
+        where=entry.where,
         client=entry.client,
         refused=entry.refused,
         **entry.facts,

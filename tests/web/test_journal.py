@@ -10,7 +10,20 @@ import pytest
 import structlog
 
 from cds_service.log import configure_log
-from tests.web.http_fixtures import NAME, NOW, PATIENT, SERVICE, app, client, founding
+from tests.web.http_fixtures import (
+    ALT,
+    NAME,
+    NOW,
+    PATIENT,
+    SERVICE,
+    app,
+    bundle,
+    call,
+    client,
+    founding,
+    observation,
+    without,
+)
 
 
 @pytest.fixture(name="log")
@@ -65,6 +78,46 @@ def test_names_that_nobody_knows_are_not_logged(log: StringIO) -> None:
 
     assert NAME.lower() not in log.getvalue()
     assert [line["problem"] for line in lines(log)] == ["UnknownService", "RequestError"]
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (without(founding(), "context", "patientId"), "$.context.patientId"),
+        ({**founding(), "hook": NAME}, "$.hook"),
+        ({**founding(), "hookInstance": NAME}, "$.hookInstance"),
+        ({**founding(), "fhirServer": NAME}, "$.fhirServer"),
+        ({**founding(), "prefetch": [NAME]}, "$.prefetch"),
+        (call(observations=NAME), "$.prefetch.observations"),
+        (
+            call(observations={"resourceType": "Bundle", "entry": NAME}),
+            "$.prefetch.observations.entry",
+        ),
+        (
+            call(observation(ALT, 30), observation(ALT, 1, status=[NAME])),
+            "$.prefetch.observations.entry[1].resource.status",
+        ),
+    ],
+)
+def test_the_place_that_the_client_is_told_is_in_the_line(
+    log: StringIO, body: dict[str, Any], where: str
+) -> None:
+    response = client().post(SERVICE, json=body)
+
+    (line,) = lines(log)
+    assert (line["where"], response.status_code >= 400) == (where, True)
+    assert where in response.text
+    assert "dropped" not in line
+
+
+def test_a_key_that_nobody_knows_is_not_in_the_place(log: StringIO) -> None:
+    bad = bundle(observation(ALT, 1, status=[NAME]), observation(ALT, 30))
+    body = call(**{NAME: bad})
+
+    assert f"$.prefetch.{NAME}.entry[0]" in client().post(SERVICE, json=body).text
+    (line,) = lines(log)
+    assert line["where"] == "$.prefetch[...].entry[0].resource.status"
+    assert NAME not in log.getvalue()
 
 
 def test_a_failure_is_logged_with_its_place_and_without_its_words(log: StringIO) -> None:
