@@ -9,10 +9,12 @@ Two questions are asked of a URL, and they have different answers:
   with a token may go: there the scheme counts, and what is unusual is equal to nothing.
 """
 
+import re
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 _PORTS: Final = {"http": 80, "https": 443}
+_ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")  # FHIR R4, "id"
 
 
 class Parts(NamedTuple):
@@ -43,6 +45,23 @@ def parts_of(reference: str) -> Parts:
 def plain_id(text: str) -> str:
     """A patient id without the `Patient/` that some clients put before it."""
     return text.strip().removeprefix("Patient/")
+
+
+def is_id(text: str) -> bool:
+    """Whether the text is an id as FHIR R4 has it; EHRs send others too."""
+    return _ID.fullmatch(text) is not None
+
+
+def relative_reference(kind: str, text: str | None) -> str | None:
+    """`Type/id` of a resource, by its id or by a reference of this form; `None` for no FHIR id.
+
+    A contained resource has no address of its own: the reference is to the one that contains it.
+
+    >>> relative_reference("Observation", "Observation/panel#alt")
+    'Observation/panel'
+    """
+    identity = (text or "").strip().removeprefix(f"{kind}/").partition("#")[0]
+    return f"{kind}/{identity}" if is_id(identity) else None
 
 
 def base_url(url: str) -> str:

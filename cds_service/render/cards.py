@@ -13,6 +13,7 @@ from uuid import UUID, uuid5
 
 from cds_service.call_context import CallContext
 from cds_service.decide import Outcome
+from cds_service.fhir.references import relative_reference
 from cds_service.knowledge.model.dependencies import sources_of
 from cds_service.knowledge.model.messages import ENGLISH, MessageKey, Messages
 from cds_service.knowledge.model.pack import Pack, Rule
@@ -185,9 +186,9 @@ def _suggestions(
 ) -> Iterator[CardSuggestion]:
     index, encounter = decision.frame.index_result, call.context.encounter_id
     filling = Filling(
-        patient=f"Patient/{call.context.patient_id}",
-        encounter=f"Encounter/{encounter.removeprefix('Encounter/')}" if encounter else None,
-        reason=(index.reference or None) if index else None,
+        patient=call.context.patient_id,
+        encounter=relative_reference("Encounter", encounter),
+        reason=relative_reference("Observation", index.reference) if index else None,
         because=summary,
         today=call.outcome.now.astimezone(call.templates.zone).date(),
     )

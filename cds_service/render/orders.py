@@ -6,15 +6,17 @@ that what goes out has the right elements in the right shape; per request only t
 filled, as validation would cost more than the whole answer (docs/performance.md).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Final
 
 from cds_service.fhir.tags import PROPOSAL_CODE, PROPOSAL_SYSTEM
 from cds_service.knowledge.model.pack import Code, Order
 from cds_service.rules.answer import Proposal
 
+_LETTERS_OF_IDS: Final = re.compile(r"[A-Za-z0-9.-]+")
 _SLOTS = {
     "priority": "routine",
     "subject": {"reference": "Patient/example"},
@@ -28,7 +30,10 @@ _SLOTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filling:
-    """What one request puts into a proposal. References are `Type/id`; `today` is the site's."""
+    """What one request puts into a proposal: the patient's id, references as `Type/id`.
+
+    `today` is the day of the site.
+    """
 
     patient: str
     encounter: str | None
@@ -56,7 +61,7 @@ class OrderTemplate:
         )
         slots: dict[str, Any] = {
             "priority": proposal.priority,
-            "subject": {"reference": filling.patient},
+            "subject": _subject(filling.patient),
             "encounter": {"reference": filling.encounter} if filling.encounter else None,
             "occurrencePeriod": {"start": first, "end": last},
             "authoredOn": filling.today.isoformat(),
@@ -90,6 +95,17 @@ def compile_order(order: Order) -> OrderTemplate:
         resource["patientInstruction"] = order.instruction
     proved = ServiceRequest.model_validate(resource)
     return OrderTemplate(order, proved.model_dump(mode="json"))
+
+
+def _subject(patient_id: str) -> dict[str, Any]:
+    """The patient, whom a ServiceRequest has to have.
+
+    An EHR whose ids are longer than FHIR allows needs its own back. Other texts make no reference
+    that FHIR allows, so the patient is named by an identifier (FHIR R4, "Logical references").
+    """
+    if _LETTERS_OF_IDS.fullmatch(patient_id):
+        return {"reference": f"Patient/{patient_id}"}
+    return {"type": "Patient", "identifier": {"value": patient_id}}
 
 
 def _coding(code: Code) -> dict[str, str]:

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The patients of a FHIR server: found by a name or an id, or just the first ones."""
 
-import re
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote
 
 from cds_service.clock import Deadline
+from cds_service.fhir.references import is_id as fhir_id
 from cds_service.fhir_client.client import Access, FhirClient, QueryResult
 from cds_service.sandbox.fetch import Query, ask_all, query_report, resources_in
 from cds_service.sandbox.raw_json import Json, items
 
 MOST: Final = 20
-_ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")  # FHIR R4, "id"
 _PAGES_LEFT: Final = "too-many-pages"  # of a list of people the first page is enough
 _BY_ID: Final = "by id"
 _BY_NAME: Final = "by name"
@@ -90,7 +89,7 @@ def person_of(resource: Json) -> PatientMatch | None:
 
 def is_id(text: str) -> bool:
     """Whether the text can be an id; dots alone would lead elsewhere on the server."""
-    return _ID.fullmatch(text) is not None and bool(text.strip("."))
+    return fhir_id(text) and bool(text.strip("."))
 
 
 def _name_in(resource: Json) -> str:

@@ -3,7 +3,15 @@
 
 import pytest
 
-from cds_service.fhir.references import Parts, base_url, is_inside, parts_of, plain_id, server_of
+from cds_service.fhir.references import (
+    Parts,
+    base_url,
+    is_inside,
+    parts_of,
+    plain_id,
+    relative_reference,
+    server_of,
+)
 
 BASE = "https://ehr.example.org/fhir"
 
@@ -200,3 +208,29 @@ def test_only_what_lies_below_the_base_is_inside(url: str, inside: bool) -> None
 )
 def test_an_address_of_ipv6_is_compared_as_a_host(url: str, inside: bool) -> None:
     assert is_inside(url, "http://[::1]:8080/fhir") is inside
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("e1", "Encounter/e1"),
+        (" e1 ", "Encounter/e1"),
+        ("Encounter/e1", "Encounter/e1"),
+        ("Encounter/e1#inside", "Encounter/e1"),
+        ("e" * 64, f"Encounter/{'e' * 64}"),
+        ("e" * 65, None),
+        ("e 1", None),
+        ("e_1", None),
+        ("e/1", None),
+        ("e\n", "Encounter/e"),
+        ("é1", None),
+        ("Patient/e1", None),
+        ("https://ehr.example/r4/Encounter/e1", None),
+        ("urn:uuid:d1577c69-dfbe-44ad-ba6d-3e05e953b2ea", None),
+        ("#inside", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_only_an_id_of_fhir_makes_a_reference(text: str | None, reference: str | None) -> None:
+    assert relative_reference("Encounter", text) == reference

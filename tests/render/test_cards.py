@@ -247,6 +247,52 @@ def test_a_result_without_an_id_is_no_reason_that_can_be_pointed_to() -> None:
     assert "encounter" not in resource
 
 
+@pytest.mark.parametrize("identity", ["a b", "a/b", "ä1", "a_1", "a" * 65, "urn:oid:1.2", "|"])
+def test_what_is_no_id_of_fhir_is_in_no_reference(identity: str, validator: Validator) -> None:
+    body = call(observation(ALT, 1, id=identity))
+    body["context"]["encounterId"] = identity
+
+    resources = resources_in({"cards": [card_of(body)]})
+
+    assert len(resources) > 1
+    for resource in resources:
+        assert ("reasonReference" in resource, "encounter" in resource) == (False, False)
+        assert [str(issue) for issue in validator.validate_resource(resource).issues] == []
+
+
+def test_a_contained_result_is_pointed_to_by_the_resource_that_holds_it(
+    validator: Validator,
+) -> None:
+    panel = observation("24323-8", 0, id="panel", hasMember=[{"reference": "#alt"}])
+    del panel["valueQuantity"]
+    panel["contained"] = [observation(ALT, 1, id="alt")]
+
+    for resource in resources_in({"cards": [card_of(call(panel))]}):
+        assert resource["reasonReference"] == [{"reference": "Observation/panel"}]
+        assert [str(issue) for issue in validator.validate_resource(resource).issues] == []
+
+
+@pytest.mark.parametrize(
+    ("identity", "subject"),
+    [
+        ("e" * 92, {"reference": "Patient/" + "e" * 92}),
+        ("a_1", {"type": "Patient", "identifier": {"value": "a_1"}}),
+        ("ä 1", {"type": "Patient", "identifier": {"value": "ä 1"}}),
+    ],
+)
+def test_a_patient_whose_id_fhir_does_not_allow_is_named_all_the_same(
+    identity: str, subject: Json, validator: Validator
+) -> None:
+    result = observation(ALT, 1, subject={"reference": f"Patient/{identity}"})
+    body = call(result, patient={"resourceType": "Patient", "id": identity, "gender": "male"})
+    body["context"]["patientId"] = identity
+
+    for resource in resources_in({"cards": [card_of(body)]}):
+        assert resource["subject"] == subject
+        if "identifier" in subject:
+            assert [str(issue) for issue in validator.validate_resource(resource).issues] == []
+
+
 def test_our_own_proposals_never_count_as_ordered() -> None:
     own = [
         {**resource, "status": "active", "intent": "order"}
