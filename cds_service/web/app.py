@@ -42,6 +42,7 @@ from cds_service.web.request_log import LogEntry, close
 from cds_service.web.routes import feedback, hooks, operations
 from cds_service.web.routes import knowledge as knowledge_routes
 from cds_service.web.server.bodies import refuse_unread
+from cds_service.web.server.host import check_host
 from cds_service.web.server.precheck import HeaderPrecheck
 from cds_service.web.server.rsgi import ELAPSED
 
@@ -134,6 +135,7 @@ def _around(
     @app.before_request
     def begin() -> Response | None:
         g.entry = LogEntry(elapsed=request.environ.get(ELAPSED) or stopwatch())
+        check_host(request.environ)  # before a token is looked at, which is good for one call
         if gate is not None:
             gate.admit(request)
         elif (problem := why_refused(request)) is not None:

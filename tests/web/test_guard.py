@@ -4,11 +4,12 @@
 import json
 
 import pytest
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from cds_service.errors import SettingsError
 from cds_service.settings import Settings, explain_mode, is_loopback, is_open
 from cds_service.web import create_app
-from tests.web.http_fixtures import SERVICE, client, founding, knowledge
+from tests.web.http_fixtures import SERVICE, app, client, founding, knowledge
 
 
 @pytest.mark.parametrize(
@@ -63,10 +64,37 @@ def test_a_request_that_came_through_a_proxy_is_refused(header: str, address: st
 
 
 @pytest.mark.parametrize(
-    "host", ["cds.example", "127.0.0.1.cds.example:8000", "192.168.0.2", "[::2]", "", "[", "a@b"]
+    "host", ["cds.example", "127.0.0.1.cds.example:8000", "192.168.0.2", "[::2]", "a_b"]
 )
 def test_a_request_for_another_host_is_refused(host: str) -> None:
     assert client().get("/cds-services", headers={"Host": host}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "", " ", "[", "[::1", "[::g]", "[127.0.0.1]", "::1", "a@127.0.0.1", "127.0.0.1@a",
+        "localhost,a", "localhost, localhost", "localhost:x", "localhost:65536", "localhost:+80",
+        "localhost/a", "localhost?a", "localhost#a", "local host", "localhost\\a", "%6cocalhost",
+        "löcalhost", "http://localhost",
+    ],
+)  # fmt: skip
+def test_a_host_that_is_none_is_400(host: str) -> None:
+    response = client().get("/cds-services", environ_overrides={"HTTP_HOST": host})
+
+    assert response.status_code == 400
+    assert "Expected one Host header" in response.text
+
+
+@pytest.mark.parametrize(("version", "status"), [("HTTP/1.0", 200), ("HTTP/1.1", 400)])
+def test_only_http_1_0_may_name_no_host(version: str, status: int) -> None:
+    environ = EnvironBuilder("/cds-services").get_environ()
+    del environ["HTTP_HOST"]
+    environ |= {"SERVER_PROTOCOL": version, "REMOTE_ADDR": "127.0.0.1"}
+
+    _, answered, _ = run_wsgi_app(app(), environ)
+
+    assert answered.startswith(f"{status} ")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "localhost:1", "[::1]:8000"])

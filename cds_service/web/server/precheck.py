@@ -11,11 +11,12 @@ from collections.abc import Collection
 from flask import Flask, Request
 from werkzeug.exceptions import HTTPException
 
-from cds_service.errors import CdsServiceError
+from cds_service.errors import CdsServiceError, RequestError
 from cds_service.trust.verify import Fault
 from cds_service.web.access.clients import VERDICT, Gate
 from cds_service.web.access.open_mode import why_refused
 from cds_service.web.server.bodies import check_type
+from cds_service.web.server.host import check_host
 from cds_service.web.server.rsgi import Environ
 
 
@@ -33,8 +34,9 @@ class HeaderPrecheck:
         """Whether the application will refuse the request whatever its body is."""
         request = self._app.request_class(environ)
         try:
+            check_host(environ)
             self._find(request)
-        except HTTPException:  # no such address, or not by this method
+        except (RequestError, HTTPException):  # no such address, or not by this method
             return True
         return self._is_unauthenticated(request, environ) or self._is_unservable(request)
 

@@ -14,14 +14,17 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from cds_service.clock import stopwatch
 from cds_service.settings import Settings
+from cds_service.web.server.host import is_host
 
 REFUSED = "cds_service.refused"
 ELAPSED = "cds_service.elapsed"
 """In the environ: a function that gives the milliseconds since the headers were read."""
+
+_VERSIONS: Final = {"1": "1.0"}
 
 Refusal: TypeAlias = Literal["overloaded", "too-slow", "too-long"]
 Environ: TypeAlias = dict[str, Any]
@@ -182,7 +185,8 @@ def environ_of(scope: RsgiScope) -> Environ:
         "QUERY_STRING": scope.query_string,
         "SERVER_NAME": host,
         "SERVER_PORT": port,
-        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        # granian calls HTTP/1.0 "1"
+        "SERVER_PROTOCOL": f"HTTP/{_VERSIONS.get(scope.http_version, scope.http_version)}",
         "REMOTE_ADDR": scope.client.rpartition(":")[0].removeprefix("[").removesuffix("]"),
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope.scheme,
@@ -200,6 +204,7 @@ def environ_of(scope: RsgiScope) -> Environ:
             key = f"HTTP_{key}"
         # RFC 9110, section 5.3: a header that comes twice is one list
         environ[key] = f"{environ[key]},{value}" if key in environ else value
-    if scope.authority:  # RFC 9112, section 3.2.2: the address in the request line wins
+    # RFC 9112, section 3.2.2: the address in the request line wins, but beside a proper Host only.
+    if scope.authority and is_host(environ.get("HTTP_HOST", "")):
         environ["HTTP_HOST"] = scope.authority
     return environ
