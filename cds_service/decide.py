@@ -175,7 +175,7 @@ def chooser_of(program: Program, record: PatientRecord, now: datetime) -> Choose
 
 
 def _silent_because(program: Program, record: PatientRecord, frame: Frame) -> SilenceReason | None:
-    if program.pack.scope.silent_if_deceased and record.patient.deceased:
+    if program.pack.scope.silent_if_deceased and record.patient.deceased is True:
         return Deceased()
     return first_reason(program.silent, frame)
 

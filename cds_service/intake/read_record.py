@@ -73,9 +73,9 @@ def read_record(
     medicines = reader.medicines()
     orders = reader.orders()
     patients = reader.index.all_of(Patient)
-    today = now.astimezone(zone).date()
+    times = reader.context.times
     return PatientRecord(
-        patient=person_of(next(iter(patients), None), reader.subjects.patient_id, today),
+        patient=person_of(next(iter(patients), None), reader.subjects.patient_id, times),
         results=results,
         set_aside=(*of_results, *reader.set_aside(), *_unread(given)),
         medicines=medicines,

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
-from cds_service.amounts import Comparator, Interval
+from cds_service.amounts import Comparator, Interval, Ternary
 from cds_service.knowledge.model.pack import Priority
 from cds_service.labs.set_aside_reasons import SetAsideReason
 
@@ -102,12 +102,15 @@ class OpenOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
-    """Who the results are about; a partial birth date is the range of days it can mean."""
+    """Who the results are about; a partial birth date is the range of days it can mean.
+
+    Whether they have died is not known (`None`) where a date of death was sent that is none.
+    """
 
     reference: str
     born: tuple[date, date] | None = None
     sex: Literal["male", "female"] | None = None
-    deceased: bool = False
+    deceased: Ternary = False
 
 
 IncompletePart: TypeAlias = Literal[

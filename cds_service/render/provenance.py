@@ -165,6 +165,8 @@ class Basis:
             names.append(age)
         if record.patient.sex is None:
             names.append(self.messages.text("line.sex"))
+        if record.patient.deceased is None:
+            names.append(self.messages.text("line.deceased"))
         if names:
             yield self.messages.text("line.not known", names=escaped("; ".join(names)))
 

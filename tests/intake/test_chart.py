@@ -72,7 +72,19 @@ def order(**other: object) -> Json:
         ("2026-06-16", None),
         ("1976-13", None),
         ("unknown", None),
-        ("1976-05-03T08:00:00Z", None),
+        ("1976-05-03T00:00:00", (date(1976, 5, 3), date(1976, 5, 3))),
+        ("1976-05-03T08:00:00", (date(1976, 5, 3), date(1976, 5, 3))),
+        ("1976-05-03T00:00:00Z", (date(1976, 5, 3), date(1976, 5, 3))),
+        ("1976-05-03T00:00:00.000+05:30", (date(1976, 5, 3), date(1976, 5, 3))),
+        ("1976-05-03 00:00:00", (date(1976, 5, 3), date(1976, 5, 3))),
+        (" 1976-05-03 ", (date(1976, 5, 3), date(1976, 5, 3))),
+        # midnight of another clock, written in UTC: either of the two days
+        ("1976-05-02T22:30:00-05:00", (date(1976, 5, 2), date(1976, 5, 3))),
+        ("2026-06-16T00:00:00Z", None),
+        ("1976-05-03T", None),
+        ("1976-05-03Tmorning", None),
+        ("1976-05-32T00:00:00", None),
+        ("", None),
         (None, None),
     ],
 )
@@ -97,9 +109,17 @@ def test_gender_tells_the_sex_only_where_it_does(gender: str | None, sex: str | 
         ({"deceasedBoolean": False}, False),
         ({"deceasedBoolean": True}, True),
         ({"deceasedDateTime": "2026-01"}, True),
+        ({"deceasedDateTime": "2026-06-15"}, True),
+        ({"deceasedDateTime": "2026-06-15T08:00:00Z"}, True),
+        ({"deceasedDateTime": ""}, False),
+        ({"deceasedDateTime": "2026-06-16"}, None),
+        ({"deceasedDateTime": "2126-06-15T08:00:00Z"}, None),
+        ({"deceasedDateTime": "no"}, None),
+        ({"deceasedDateTime": "no", "deceasedBoolean": True}, True),
+        ({"deceasedDateTime": "no", "deceasedBoolean": False}, None),
     ],
 )
-def test_who_has_died_is_known(other: Json, deceased: bool) -> None:
+def test_who_has_died_is_known(other: Json, deceased: bool | None) -> None:
     record = record_of(patient(**other))
 
     assert (record.patient.deceased, record.patient.reference) == (deceased, "Patient/p1")

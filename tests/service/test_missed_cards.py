@@ -21,11 +21,14 @@ def _knowledge() -> Knowledge:
     return load_knowledge(SETTINGS)
 
 
-def rules(knowledge: Knowledge, results: list[Json], conditions: list[Json]) -> set[str]:
-    """The rules whose cards come back for these resources of a man of 50."""
-    patient = {"ageYears": 50, "sex": "male"}
-    vignette = {"inputs": {"patient": patient, "observations": [], "now": NOW}}
+def cards(
+    knowledge: Knowledge, results: list[Json], conditions: list[Json], **patient: Any
+) -> list[Json]:
+    """The cards that come back for these resources of a man of 50, or of who else it is."""
+    about = {"ageYears": 50, "sex": "male"}
+    vignette = {"inputs": {"patient": about, "observations": [], "now": NOW}}
     body = request_of(vignette)
+    body["prefetch"]["patient"].update(patient)
     for key, resources in (("observations", results), ("conditions", conditions)):
         if resources:
             body["prefetch"][key]["entry"] = [{"resource": one} for one in resources]
@@ -33,8 +36,16 @@ def rules(knowledge: Knowledge, results: list[Json], conditions: list[Json]) -> 
     app = create_app(SETTINGS, clock=lambda: now_of(vignette), knowledge=knowledge)
     answer = app.test_client().post("/cds-services/liver-patient-view", json=body)
     assert answer.status_code == 200, answer.text
-    cards = json.loads(answer.text)["cards"]
-    return {card["extension"]["org.cds-service.card"]["rule"] for card in cards}
+    found: list[Json] = json.loads(answer.text)["cards"]
+    return found
+
+
+def rules(
+    knowledge: Knowledge, results: list[Json], conditions: list[Json], **patient: Any
+) -> set[str]:
+    """The rules whose cards come back."""
+    found = cards(knowledge, results, conditions, **patient)
+    return {card["extension"]["org.cds-service.card"]["rule"] for card in found}
 
 
 def observation(name: str, code: str, value: float, unit: str, **more: Any) -> Json:
@@ -131,3 +142,17 @@ def test_a_result_outside_the_range_of_another_of_its_time_is_a_conflict(
     over_range["valueQuantity"]["comparator"] = ">"
 
     assert "dq-conflicting-duplicates" in rules(knowledge, [alt("other", 150), over_range], [])
+
+
+@pytest.mark.parametrize("died", ["not yet", "2126-01-01", "2026-07-01T00:00:00Z"])
+def test_a_date_of_death_that_is_none_silences_nothing(knowledge: Knowledge, died: str) -> None:
+    (card,) = cards(knowledge, [alt("a", 1500)], [], deceasedDateTime=died)
+
+    assert card["indicator"] == "critical"
+    assert "Not known: whether the patient is alive" in card["detail"]
+
+
+def test_a_child_with_a_time_in_the_birth_date_is_judged_as_a_child(knowledge: Knowledge) -> None:
+    (card,) = cards(knowledge, [alt("a", 35)], [], birthDate="2018-02-03T00:00:00")
+
+    assert "26 U/L" in card["detail"]

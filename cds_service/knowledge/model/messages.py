@@ -55,6 +55,7 @@ MessageKey: TypeAlias = Literal[
     "line.not known",
     "line.age",
     "line.sex",
+    "line.deceased",
     "line.not proposed",
     "line.order not proposed",
     "line.preliminary",
