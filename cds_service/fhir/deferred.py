@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Elements that are decoded only when somebody asks: ranges, interpretations and notes.
+"""Elements that are decoded only when somebody asks: ranges, interpretations, notes, identifiers.
 
 One that cannot be read counts as not sent, for none of them carries the value itself.
 """
@@ -13,6 +13,7 @@ from cds_service.fhir.elements import (
     NOTHING,
     Annotation,
     CodeableConcept,
+    Identifier,
     Item,
     Many,
     ReferenceRange,
@@ -21,6 +22,7 @@ from cds_service.fhir.elements import (
 
 _RANGES: Decoder[Many[ReferenceRange]] = Decoder(list[ReferenceRange] | ReferenceRange | None)
 _CONCEPTS: Decoder[Many[CodeableConcept]] = Decoder(list[CodeableConcept] | CodeableConcept | None)
+_IDENTIFIERS: Decoder[Many[Identifier]] = Decoder(list[Identifier] | Identifier | None)
 _NOTES: Decoder[Many[Annotation]] = Decoder(list[Annotation] | Annotation | None)
 
 
@@ -37,6 +39,11 @@ def concepts_in(raw: Raw) -> Sequence[CodeableConcept]:
 def notes_in(raw: Raw) -> Sequence[Annotation]:
     """The notes on a result."""
     return _read(_NOTES, raw)
+
+
+def identifiers_in(raw: Raw) -> Sequence[Identifier]:
+    """The identifiers of a Patient, or the one of a reference."""
+    return _read(_IDENTIFIERS, raw)
 
 
 def _read(decoder: Decoder[Many[Item]], raw: Raw) -> Sequence[Item]:

@@ -49,11 +49,19 @@ class CodeableConcept(Element, frozen=True):
     text: str | None = None
 
 
+class Identifier(Element, frozen=True):
+    """A number or name that a system gave; some senders write a number without quotes."""
+
+    system: str | None = None
+    value: str | int | None = None
+
+
 class Reference(Element, frozen=True):
-    """A pointer to another resource."""
+    """A pointer to another resource; its identifier is read by `fhir.deferred`."""
 
     reference: str | None = None
     display: str | None = None
+    identifier: Raw = NOTHING
 
 
 class Meta(Element, frozen=True):

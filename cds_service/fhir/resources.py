@@ -101,6 +101,7 @@ class Specimen(ResourceBase, frozen=True, tag_field=_TAG, tag="Specimen"):
 class Patient(ResourceBase, frozen=True, tag_field=_TAG, tag="Patient"):
     """Who the results are about."""
 
+    identifier: Raw = NOTHING
     birth_date: str | None = None
     gender: str | None = None
     deceased_boolean: bool | None = None

@@ -116,7 +116,8 @@ class _Reader:
             given.fhir_server,
         )
         owners = [subjects.owner(reference) for reference in references]
-        _check_results(owners[: len(sources)])
+        others_seen = "another" in owners or subjects.are_apart(references)
+        _check_results(owners[: len(sources)], others_seen=others_seen)
         context = ReadContext(
             pack=pack,
             times=Times(now, zone),
@@ -131,7 +132,7 @@ class _Reader:
             drafts=drafts,
             sources=sources,
             subjects=subjects,
-            others_seen="another" in owners,
+            others_seen=others_seen,
         )
 
     def results(self) -> tuple[tuple[LabResult, ...], tuple[SetAside, ...]]:
@@ -266,9 +267,11 @@ def _charted(index: ResourceIndex) -> list[Charted]:
     ]
 
 
-def _check_results(owners: list[Owner]) -> None:
-    if owners and set(owners) == {"another"}:
+def _check_results(owners: list[Owner], *, others_seen: bool) -> None:
+    if set(owners) == {"another"}:
         raise RequestError("Expected results of the patient; these are all of another.")
+    if owners and others_seen and "patient" not in owners:
+        raise RequestError("Expected results of the patient; none of these is known to be theirs.")
 
 
 def _names(selection: str) -> tuple[str, str]:

@@ -4,24 +4,39 @@
 Nothing of another patient is ever used. A resource without a subject, or whose subject is only an
 identifier or a contained Patient, counts as the patient's if nothing in the request belongs to
 anyone else: a request is about one patient, unless it shows that it is not.
+
+A number of the patient names them as a reference does. In a system that gave the patient numbers,
+old ones among them, any other number is another patient's, whatever the reference says.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
+from msgspec import Raw
+
 from cds_service.errors import RequestError
-from cds_service.fhir.elements import Reference
+from cds_service.fhir.deferred import identifiers_in
+from cds_service.fhir.elements import NOTHING, Reference
 from cds_service.fhir.references import parts_of, plain_id, server_of
 from cds_service.fhir.resources import Patient
 
 Owner: TypeAlias = Literal["patient", "another", "unnamed"]
+Numbers: TypeAlias = Mapping[str, set[str]]  # by the system that gave them
 
 
 class Subjects:
     """Tells whose a subject is, each reference once."""
 
-    def __init__(self, patient_id: str, full_urls: Iterable[str], fhir_server: str | None) -> None:
+    def __init__(
+        self,
+        patient_id: str,
+        full_urls: Iterable[str],
+        fhir_server: str | None,
+        numbers: Numbers | None = None,
+    ) -> None:
         self.patient_id = patient_id
+        self._numbers = numbers or {}
         self._own = {patient_id, f"Patient/{patient_id}", *full_urls}
         self._bases = {parts_of(url).base for url in full_urls}
         if fhir_server:
@@ -35,7 +50,25 @@ class Subjects:
         known = self._owners.get(text)
         if known is None:
             known = self._owners[text] = self._decided(text)
-        return known
+        if subject is None or subject.identifier is NOTHING or known == "another":
+            return known
+        by_number = self._owner_by_number(subject.identifier)
+        return by_number if by_number != "unnamed" else known
+
+    def are_apart(self, references: Iterable[Reference | None]) -> bool:
+        """Whether subjects that nothing else names have two numbers of one system."""
+        unnamed = (one for one in references if one and self.owner(one) == "unnamed")
+        numbers = _numbers(one.identifier for one in unnamed)
+        return any(len(values) > 1 for values in numbers.values())
+
+    def _owner_by_number(self, identifier: Raw) -> Owner:
+        owner: Owner = "unnamed"
+        for system, value in _systems_and_values(identifier):
+            own = self._numbers.get(system)
+            if own is not None and value not in own:
+                return "another"
+            owner = "patient" if own is not None else owner
+        return owner
 
     def _decided(self, text: str) -> Owner:
         if text in self._own:
@@ -62,13 +95,14 @@ def find_subjects(
     Without `patient_id` it is the one Patient that was sent, or else the one subject.
     """
     urls = [url for url, _ in patients if url]
+    numbers = _numbers(patient.identifier for _, patient in patients)
     ids = {patient.id for _, patient in patients if patient.id}
     if patient_id is not None:
         if ids - {patient_id}:
             raise RequestError(
                 "Expected the Patient of context.patientId and no other.", "$.prefetch"
             )
-        return Subjects(patient_id, urls, fhir_server)
+        return Subjects(patient_id, urls, fhir_server, numbers)
     if not ids and not urls:
         ids = {
             _local(reference.reference)
@@ -78,7 +112,24 @@ def find_subjects(
     if len(ids) > 1:
         raise RequestError("Expected resources of one patient; these are of several.")
     found = next(iter(ids), None) or (parts_of(urls[0]).id if urls else "")
-    return Subjects(found, urls, fhir_server)
+    return Subjects(found, urls, fhir_server, numbers)
+
+
+def _numbers(identifiers: Iterable[Raw]) -> Numbers:
+    """The numbers in these identifiers by the system that gave them."""
+    numbers: defaultdict[str, set[str]] = defaultdict(set)
+    for identifier in identifiers:
+        for system, value in _systems_and_values(identifier):
+            numbers[system].add(value)
+    return numbers
+
+
+def _systems_and_values(identifier: Raw) -> Iterator[tuple[str, str]]:
+    """A number without its system, or the other way round, names nobody."""
+    for one in identifiers_in(identifier):
+        system, value = (one.system or "").strip(), str(one.value or "").strip()
+        if system and value:
+            yield system, value
 
 
 def _names(text: str | None) -> bool:

@@ -146,3 +146,80 @@ def test_a_file_about_two_patients_is_refused() -> None:
         record_of(observation(), observation(id="r2", subject={"reference": "Patient/p2"}))
     with pytest.raises(RequestError, match="one patient"):
         record_of({"resourceType": "Patient", "id": "a"}, {"resourceType": "Patient", "id": "b"})
+
+
+HOSPITAL, OTHER_HOSPITAL = "https://hospital.example/numbers", "https://clinic.example/numbers"
+NUMBERED: Json = {
+    "resourceType": "Patient",
+    "id": "p1",
+    "identifier": [
+        {"system": HOSPITAL, "value": "100"},
+        {"system": HOSPITAL, "value": "7", "use": "old"},
+        {"value": "999"},
+    ],
+}
+
+
+def numbered(system: str | None, value: object, reference: str | None = None) -> Json:
+    named = {"reference": reference} if reference else {}
+    identifier = {"system": system, "value": value} if system else {"value": value}
+    return observation(subject={**named, "identifier": identifier})
+
+
+@pytest.mark.parametrize("reference", [None, "Patient/p1"])
+@pytest.mark.parametrize(
+    ("system", "value"),
+    [
+        (HOSPITAL, "100"),
+        (HOSPITAL, " 100 "),
+        (HOSPITAL, 7),
+        (HOSPITAL, "7 "),
+        (OTHER_HOSPITAL, "555"),
+        (HOSPITAL, ""),
+        (HOSPITAL, {"odd": True}),
+        (None, "555"),
+    ],
+)
+def test_a_number_of_the_patient_or_of_an_unknown_system_is_no_obstacle(
+    system: str | None, value: object, reference: str | None
+) -> None:
+    assert len(asked_about("p1", NUMBERED, numbered(system, value, reference)).results) == 1
+
+
+@pytest.mark.parametrize("reference", [None, "Patient/p1", f"{SERVER}/Patient/p1", "#p1"])
+def test_another_number_of_a_system_of_the_patient_is_another_patient(
+    reference: str | None,
+) -> None:
+    other = numbered(HOSPITAL, "101", reference)
+    with pytest.raises(RequestError, match="all of another"):
+        asked_about("p1", NUMBERED, other)
+
+    record = asked_about("p1", NUMBERED, observation(id="r2"), other)
+
+    assert [one.reference for one in record.results] == ["Observation/r2"]
+    assert [one.reason for one in record.set_aside] == ["other-patient"]
+
+
+def test_a_number_names_the_patient_beside_anothers_results() -> None:
+    other = observation(id="r2", subject={"reference": "Patient/p2"})
+
+    record = asked_about("p1", NUMBERED, numbered(HOSPITAL, "100"), other)
+
+    assert [one.reference for one in record.results] == ["Observation/r1"]
+
+
+def test_two_numbers_of_one_system_are_two_patients() -> None:
+    second = {**numbered(HOSPITAL, "8"), "id": "r2"}
+    with pytest.raises(RequestError, match="none of these"):
+        asked_about("p1", numbered(HOSPITAL, "7"), second)
+
+    record = asked_about("p1", numbered(HOSPITAL, "7"), second, observation(id="r3"))
+
+    assert [one.reference for one in record.results] == ["Observation/r3"]
+    assert [one.reason for one in record.set_aside] == ["no-subject", "no-subject"]
+
+
+def test_a_patient_whose_numbers_cannot_be_read_has_none() -> None:
+    odd = {**NUMBERED, "identifier": "100"}
+
+    assert len(asked_about("p1", odd, numbered(HOSPITAL, "101")).results) == 1
