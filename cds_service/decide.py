@@ -14,7 +14,7 @@ from cds_service.knowledge.model.conditions import AllOf, Present
 from cds_service.knowledge.model.pack import INDICATORS, PATIENT, Pack
 from cds_service.labs.facts import FactFinders, fact_finders, facts_of, facts_ordered
 from cds_service.labs.features import PackFeatures, compile_features
-from cds_service.labs.frames import Chooser, Frame, by_marker, mark_hemolysed
+from cds_service.labs.frames import Chooser, Frame, by_marker, with_hemolysis
 from cds_service.labs.patient import person_on
 from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
 from cds_service.labs.reasons import PackReason
@@ -170,7 +170,7 @@ def chooser_of(program: Program, record: PatientRecord, now: datetime) -> Choose
         person=person,
         facts=facts_of(pack, program.finders, record),
         ordering=facts_ordered(pack, program.finders, record) | ordered,
-        by_marker=by_marker(mark_hemolysed(record.results, pack, person)),
+        by_marker=by_marker(with_hemolysis(record.results, pack, person)),
     )
 
 

@@ -9,33 +9,32 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
-from cds_service.intake.results import ParsedResult
 from cds_service.labs.ordering import precedence, status_rank
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.labs.set_aside_reasons import SetAsideReason
 
 
-def settled(read: Iterable[ParsedResult]) -> tuple[tuple[LabResult, ...], tuple[SetAside, ...]]:
+def settled(read: Iterable[LabResult]) -> tuple[tuple[LabResult, ...], tuple[SetAside, ...]]:
     """The results that count, in the order they came, and the others with their reason."""
-    groups: defaultdict[tuple[str, datetime], list[ParsedResult]] = defaultdict(list)
+    groups: defaultdict[tuple[str, datetime], list[LabResult]] = defaultdict(list)
     for entry in read:
-        groups[entry.result.marker, entry.result.time].append(entry)
+        groups[entry.marker, entry.time].append(entry)
     results: list[LabResult] = []
     aside: list[SetAside] = []
     for group in groups.values():
         if len(group) == 1:
-            results.append(group[0].result)
+            results.append(group[0])
         else:
             results.extend(_winner(same, aside) for same in _by_specimen(group))
     return tuple(results), tuple(aside)
 
 
-def _by_specimen(group: list[ParsedResult]) -> list[list[LabResult]]:
+def _by_specimen(group: list[LabResult]) -> list[list[LabResult]]:
     """The results of each specimen; those that name none belong to the first."""
     named: dict[str, list[LabResult]] = {entry.specimen: [] for entry in group if entry.specimen}
     first = next(iter(named), "")
     for entry in group:
-        named.setdefault(entry.specimen or first, []).append(entry.result)
+        named.setdefault(entry.specimen or first, []).append(entry)
     return list(named.values())
 
 

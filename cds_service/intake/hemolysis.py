@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether the specimen of a result is reported as hemolysed.
 
-Read from the specimen's condition, the interpretation and the notes. A text that denies it, or
-that only warns what hemolysis may do, does not say it.
+Read from the specimen's condition, and from the interpretation and the notes of any result, for
+what they say of the specimen holds for all that was measured in it. A text that denies it, or that
+only warns what hemolysis may do, does not say it.
 """
 
 import re
 from collections.abc import Iterator
 
 from cds_service.fhir.deferred import concepts_in, notes_in
-from cds_service.fhir.elements import CodeableConcept
-from cds_service.fhir.resources import Measured, Observation, Specimen
+from cds_service.fhir.elements import CodeableConcept, many
+from cds_service.fhir.resources import Observation, Specimen
 from cds_service.intake.marker_lookup import pairs_of, texts_of
 from cds_service.intake.resource_index import ResourceIndex
 
@@ -29,9 +30,9 @@ _DENIED_AFTER = re.compile(
 )
 
 
-def is_hemolysed(result: Observation, measured: Measured, index: ResourceIndex) -> bool:
-    """Whether anything sent with the result says so."""
-    return any(_says_so(concept) for concept in _concepts(result, measured, index)) or any(
+def is_hemolysed(result: Observation, index: ResourceIndex) -> bool:
+    """Whether anything sent with the result, or with one of its components, says so."""
+    return any(_says_so(concept) for concept in _concepts(result, index)) or any(
         text_says_so(note.text or "") for note in notes_in(result.note)
     )
 
@@ -50,12 +51,11 @@ def text_says_so(text: str) -> bool:
     return False
 
 
-def _concepts(
-    result: Observation, measured: Measured, index: ResourceIndex
-) -> Iterator[CodeableConcept]:
-    yield from concepts_in(measured.interpretation)
-    if measured is not result:
-        yield from concepts_in(result.interpretation)
+def _concepts(result: Observation, index: ResourceIndex) -> Iterator[CodeableConcept]:
+    yield from concepts_in(result.interpretation)
+    if result.component is not None:
+        for component in many(result.component):
+            yield from concepts_in(component.interpretation)
     specimen = index.referred(result.specimen, result.contained)
     if isinstance(specimen, Specimen):
         yield from concepts_in(specimen.condition)

@@ -27,15 +27,16 @@ from cds_service.intake.chart import (
     open_order,
 )
 from cds_service.intake.duplicates import settled
+from cds_service.intake.hemolysis import is_hemolysed
 from cds_service.intake.marker_lookup import MarkerLookup, first_code, pairs_of, texts_of
 from cds_service.intake.panels import observations_with_panels
 from cds_service.intake.patient_input import PatientInput
 from cds_service.intake.person import person_of
 from cds_service.intake.resource_index import ResourceIndex, local_name
 from cds_service.intake.results import (
-    ParsedResult,
     ReadContext,
     SourceObservation,
+    draw_of,
     read_observation,
 )
 from cds_service.intake.subjects import Owner, Subjects, find_subjects
@@ -50,6 +51,7 @@ from cds_service.labs.patient_record import (
     SetAside,
 )
 from cds_service.labs.set_aside_reasons import SetAsideReason
+from cds_service.labs.specimens import Draw, mark_hemolysed
 from cds_service.prefetch_keys import Kind
 
 Charted = MedicationRequest | MedicationStatement | Condition | ServiceRequest
@@ -137,7 +139,7 @@ class _Reader:
 
     def results(self) -> tuple[tuple[LabResult, ...], tuple[SetAside, ...]]:
         """The results that count, and those set aside."""
-        read: list[ParsedResult] = []
+        read: list[LabResult] = []
         aside: list[SetAside] = []
         for source in self.sources:
             reason = self._not_ours(self.subjects.owner(source.observation.subject))
@@ -148,12 +150,25 @@ class _Reader:
                 )
                 continue
             for one in read_observation(source, self.context):
-                if isinstance(one, ParsedResult):
+                if isinstance(one, LabResult):
                     read.append(one)
                 else:
                     aside.append(one)
-        results, replaced = settled(read)
+        results, replaced = settled(mark_hemolysed(read, self._hemolysed()))
         return results, (*aside, *replaced)
+
+    def _hemolysed(self) -> set[Draw]:
+        """The specimens that any result of the patient, of the pack or not, reports hemolysed.
+
+        A withdrawn result reports nothing; one that was cancelled may well say why.
+        """
+        return {
+            draw_of(source, self.context)
+            for source in self.sources
+            if is_hemolysed(source.observation, self.index)
+            and source.observation.status != "entered-in-error"
+            and not self._not_ours(self.subjects.owner(source.observation.subject))
+        }
 
     def medicines(self) -> tuple[Recorded, ...] | None:
         """The medicines in force, or `None` if nothing is known of them."""

@@ -8,20 +8,20 @@ from datetime import datetime
 from typing import NamedTuple, TypeAlias, get_args
 
 from cds_service.amounts import Interval, compare, compared, exactly
-from cds_service.fhir.deferred import concepts_in, ranges_in
+from cds_service.fhir.deferred import concepts_in, identifiers_in, ranges_in
 from cds_service.fhir.elements import many, was_sent
 from cds_service.fhir.resources import DiagnosticReport, Measured, Observation
-from cds_service.intake.hemolysis import is_hemolysed
 from cds_service.intake.marker_lookup import MarkerLookup, MarkerMatch, first_code, pairs_of
 from cds_service.intake.not_usable import NotUsable
 from cds_service.intake.ranges import limits_of
-from cds_service.intake.resource_index import ResourceIndex
+from cds_service.intake.resource_index import ResourceIndex, local_name
 from cds_service.intake.times import Moment, Times, sent_time
 from cds_service.intake.units import unit_of
 from cds_service.intake.values import ReadQuantity, value_of
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.labs.patient_record import LabResult, ResultStatus, Sent, SetAside
 from cds_service.labs.set_aside_reasons import SetAsideReason
+from cds_service.labs.specimens import Draw
 
 Panel: TypeAlias = Observation | DiagnosticReport
 
@@ -53,13 +53,6 @@ class SourceObservation(NamedTuple):
     panel: Panel | None = None
 
 
-class ParsedResult(NamedTuple):
-    """A result, and the specimen that it was measured in (empty if none was named)."""
-
-    result: LabResult
-    specimen: str
-
-
 @dataclass(slots=True)
 class PartialResult:
     """What is known of a result when it must be set aside."""
@@ -71,7 +64,7 @@ class PartialResult:
 
 def read_observation(
     source: SourceObservation, context: ReadContext
-) -> Iterator[ParsedResult | SetAside]:
+) -> Iterator[LabResult | SetAside]:
     """The results of an Observation: its own, and one for each component."""
     observation = source.observation
     yield from _read_one(source, observation, context)
@@ -82,7 +75,7 @@ def read_observation(
 
 def _read_one(
     source: SourceObservation, measured: Measured, context: ReadContext
-) -> Iterator[ParsedResult | SetAside]:
+) -> Iterator[LabResult | SetAside]:
     match = context.lookup.of(measured.code)
     if isinstance(match, str):
         code = first_code(measured.code)
@@ -103,7 +96,7 @@ def _is_panel(source: SourceObservation) -> bool:
 
 def _result(
     source: SourceObservation, measured: Measured, context: ReadContext, partial: PartialResult
-) -> ParsedResult:
+) -> LabResult:
     observation, match = source.observation, partial.match
     marker = context.pack.markers[match.marker]
     if was_sent(observation.modifier_extension) or was_sent(measured.modifier_extension):
@@ -119,8 +112,7 @@ def _result(
         amount = amount.times(unit.factor)
     if not _is_plausible(amount, marker):
         raise NotUsable("implausible")
-    specimen = observation.specimen.reference if observation.specimen else None
-    result = LabResult(
+    return LabResult(
         marker=marker.id,
         code=match.code,
         method=match.method,
@@ -132,11 +124,34 @@ def _result(
         status=status,
         reference=source.reference,
         ranges=limits_of(ranges_in(measured.reference_range), marker, unit.factor),
-        hemolysed=is_hemolysed(observation, measured, context.index),
+        specimen=_specimen(observation, context.index),
         issued_only=issued_only,
         interpretation=_interpretation(measured),
     )
-    return ParsedResult(result, specimen or "")
+
+
+def draw_of(source: SourceObservation, context: ReadContext) -> Draw:
+    """The specimen of a result, of the pack or not."""
+    time: datetime | None = None
+    with suppress(NotUsable):
+        time = _moment(source, context)[0].time
+    return Draw(_specimen(source.observation, context.index), time)
+
+
+def _specimen(observation: Observation, index: ResourceIndex) -> str:
+    """What names the specimen of a result: its id, its address or its number.
+
+    A contained one has a name in its own resource only.
+    """
+    pointer = observation.specimen
+    if pointer is None:
+        return ""
+    text = pointer.reference or ""
+    if text and not text.startswith("#"):
+        found = index.referred(pointer, None)
+        return f"Specimen/{found.id}" if found and found.id else local_name(text)
+    numbers = [f"{one.system or ''}|{one.value}" for one in identifiers_in(pointer.identifier)]
+    return numbers[0] if numbers else ""
 
 
 def _status(observation: Observation) -> ResultStatus:

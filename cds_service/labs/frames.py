@@ -22,6 +22,7 @@ from cds_service.labs.ordering import precedence, value_order
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.labs.reasons import Hemolyzed, MeasureReason
+from cds_service.labs.specimens import Draw, mark_hemolysed
 
 _time = attrgetter("time")
 
@@ -254,21 +255,19 @@ def _begins(result: LabResult, zone: tzinfo | None) -> datetime:
             return day.replace(month=1, day=1)
 
 
-def mark_hemolysed(
+def with_hemolysis(
     results: Iterable[LabResult], pack: Pack, person: Person
 ) -> tuple[LabResult, ...]:
     """The results, those of a specimen that a hemolysis index shows to be hemolysed marked so.
 
-    An index speaks for the specimen taken at the same time; it counts above its own upper limit.
+    An index speaks for its specimen; it counts above its own upper limit.
     """
     every = tuple(results)
-    times = {
-        result.time
+    hemolysed = {
+        Draw(result.specimen, result.time)
         for result in every
         if pack.markers[result.marker].shows_hemolysis
         and (limit := limit_of(pack.markers[result.marker], "upper limit", result, person))
         and compare(result.value, "above", exactly(limit.amount)) is True
     }
-    if not times:
-        return every
-    return tuple(replace(item, hemolysed=True) if item.time in times else item for item in every)
+    return mark_hemolysed(every, hemolysed)

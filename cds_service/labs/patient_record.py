@@ -57,6 +57,7 @@ class LabResult:
     status: ResultStatus
     reference: str  # "Observation/id" or empty
     ranges: tuple[ReferenceRange, ...] = ()
+    specimen: str = ""  # what names it, the same for all of its results; empty if nothing does
     hemolysed: bool = False
     issued_only: bool = False  # the time is `issued`, no effective time was sent
     interpretation: str | None = None

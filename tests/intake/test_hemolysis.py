@@ -95,3 +95,53 @@ def test_a_long_note_is_read_quickly() -> None:
 
 def test_an_unreadable_note_costs_the_note_only() -> None:
     assert not result_of(observation(note=5, interpretation=7)).hemolysed
+
+
+NOTED: Json = {"note": [{"text": "Hemolyzed specimen"}]}
+ONE, TWO = {"reference": "Specimen/1"}, {"reference": "Specimen/2"}
+LATER = "2026-06-10T09:00:00Z"
+PIGMENT_RESULT: Json = {
+    "id": "noted",
+    "code": {"coding": [{"system": "http://loinc.org", "code": "1975-2"}]},
+    "valueQuantity": {"value": 1, "unit": "mg/dL"},
+}
+NOT_OF_THE_PACK = {"coding": [{"system": "http://loinc.org", "code": "2823-3"}]}
+
+
+def reported(noted: Json, other: Json) -> bool:
+    """Whether the other result is known to be hemolysed."""
+    record = record_of(observation(**{**PIGMENT_RESULT, **NOTED, **noted}), observation(**other))
+    return next(one.hemolysed for one in record.results if one.reference == "Observation/r1")
+
+
+@pytest.mark.parametrize(
+    ("noted", "other"),
+    [
+        ({}, {}),
+        ({"specimen": ONE}, {}),
+        ({}, {"specimen": ONE}),
+        ({"specimen": ONE}, {"specimen": ONE}),
+        ({"specimen": ONE, "effectiveDateTime": LATER}, {"specimen": ONE}),
+        ({"specimen": ONE}, {"specimen": {"reference": "https://fhir.example/Specimen/1"}}),
+        ({"specimen": {"identifier": {"value": "7"}}}, {"specimen": {"identifier": {"value": 7}}}),
+        ({"code": NOT_OF_THE_PACK}, {}),
+        ({"status": "cancelled", "valueQuantity": None}, {}),
+        ({"note": None, "interpretation": [{"text": "haemolysed"}]}, {}),
+    ],
+)
+def test_a_note_speaks_for_the_specimen(noted: Json, other: Json) -> None:
+    assert reported(noted, other)
+
+
+@pytest.mark.parametrize(
+    ("noted", "other"),
+    [
+        ({"effectiveDateTime": LATER}, {}),
+        ({"specimen": ONE}, {"specimen": TWO}),
+        ({"specimen": ONE, "effectiveDateTime": LATER}, {}),
+        ({"status": "entered-in-error"}, {}),
+        ({"note": [{"text": "not hemolyzed"}]}, {}),
+    ],
+)
+def test_a_note_speaks_for_no_other_specimen(noted: Json, other: Json) -> None:
+    assert not reported(noted, other)

@@ -156,3 +156,12 @@ def test_a_child_with_a_time_in_the_birth_date_is_judged_as_a_child(knowledge: K
     (card,) = cards(knowledge, [alt("a", 35)], [], birthDate="2018-02-03T00:00:00")
 
     assert "26 U/L" in card["detail"]
+
+
+def test_a_note_on_one_result_silences_the_ast_of_its_specimen(knowledge: Knowledge) -> None:
+    ast = observation("ast", "1920-8", 1200, "U/L")
+    assert "alt-over-1000" in rules(knowledge, [alt("a", 30), ast], [])
+
+    noted = alt("a", 30, note=[{"text": "Hemolyzed specimen"}])
+
+    assert rules(knowledge, [noted, ast], []) == set()
