@@ -124,6 +124,18 @@ def log_signing_keys(*, keys: int, problems: int) -> None:
         structlog.get_logger().info("signing-keys", keys=keys, problems=0)
 
 
+def log_worker_ended(*, worker: int, exit_code: int, replaced: bool) -> None:
+    """Log that a worker process ended by itself: with what, and whether another takes its place."""
+    structlog.get_logger().error(
+        "worker-ended", worker=worker, exit_code=exit_code, replaced=replaced
+    )
+
+
+def log_orphaned() -> None:
+    """Log that the worker ends because the process that started it has ended."""
+    structlog.get_logger().error("orphaned")
+
+
 def log_crash(error: BaseException) -> None:
     """Log an error that nobody foresaw: its class and where it was raised, never its message."""
     frames = [

@@ -115,7 +115,7 @@ def wait_until_ready(base: str, server: "subprocess.Popen[bytes]", seconds: floa
         try:
             if requests.get(f"{base}/ready", timeout=2).ok:
                 return
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             time.sleep(0.1)
     raise ServerDied("the server did not start")
 

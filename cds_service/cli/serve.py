@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cds-service serve`: answer CDS Hooks calls."""
 
+import os
+import socket
 from functools import partial
 
 import click
 from flask import Flask
-from granian import Granian
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 
@@ -14,7 +15,9 @@ from cds_service.memory import with_hash_key
 from cds_service.settings import Settings, is_open, load_settings
 from cds_service.web import create_app
 from cds_service.web.access.open_mode import refuse_unsafe
+from cds_service.web.server.listening import listening_socket, shown_address
 from cds_service.web.server.rsgi import Bridge
+from cds_service.web.server.supervisor import Supervisor, end_with_parent
 
 _AT_THE_END = 30  # seconds for a worker to end what it does, before it is killed
 _CONNECTIONS_MORE = 1000  # those that wait between two requests, or get a 503
@@ -40,22 +43,22 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     changes = {name: value for name, value in given.items() if value is not None}
     settings = load_settings().model_copy(update=changes)
     refuse_unsafe(settings)
+    listening = listening_socket(settings.host, settings.port)
     settings = with_hash_key(settings)
     _application(settings, "")  # what is wrong stops the start here, once, with every problem
     who = "open to this machine only" if is_open(settings) else f"for {settings.public_url}"
     if settings.hash_key is None and settings.silence_days:
         click.echo("CDS_HASH_KEY is not set: overridden cards are shown again", err=True)
     scheme = "http" if settings.tls_key is None else "https"
-    click.echo(f"Listening on {scheme}://{settings.host}:{settings.port}, {who}", err=True)
-    _listen(settings, workers)
+    address = shown_address(settings.host, listening.getsockname()[1])
+    click.echo(f"Listening on {scheme}://{address}, {who}", err=True)
+    _answer(listening, settings, workers)
 
 
-def _listen(settings: Settings, workers: int) -> None:
+def _answer(listening: socket.socket, settings: Settings, workers: int) -> None:
     """Answer requests until the process is stopped."""
-    Granian(
-        "cds_service",
-        address=settings.host,
-        port=settings.port,
+    Supervisor(
+        listening,
         interface=Interfaces.RSGI,
         http=HTTPModes.http1,  # HTTP/2 is for a proxy; here it would need limits of its own
         websockets=False,
@@ -71,11 +74,12 @@ def _listen(settings: Settings, workers: int) -> None:
         ssl_key=settings.tls_key,
         ssl_protocol_min=SSLProtocols.tls12,  # RFC 9325, section 3.1.1
         log_enabled=False,
-    ).serve(target_loader=partial(_bridge, settings))
+    ).serve(target_loader=partial(_bridge, settings, os.getpid()))
 
 
-def _bridge(settings: Settings, target: str) -> Bridge:
-
+def _bridge(settings: Settings, supervisor: int, target: str) -> Bridge:
+    """What answers the requests of one worker process."""
+    end_with_parent(supervisor)
     app = _application(settings, target)
     return Bridge(app, settings, app.extensions["door"])
 
