@@ -43,6 +43,7 @@ _FILE: Final = "_FILE"  # CDS_HASH_KEY_FILE names the file that holds CDS_HASH_K
 
 ExplainMode: TypeAlias = Literal["off", "on-request", "always"]
 OutputProfile: TypeAlias = Literal["default", "epic"]
+TokenSeconds: TypeAlias = Annotated[int, Field(ge=1, le=3600)]
 
 _PREFETCH_KEY: Final = re.compile(rf"\S+=({'|'.join(PREFETCH_KEYS)})")
 
@@ -143,8 +144,10 @@ class Settings(BaseSettings):
     discovery: Literal["open", "protected"] = Field(
         "open", description="Whether the list of services needs a client's token as calls do."
     )
-    token_max_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
-        300, description="The longest time from now at which a client's token may end."
+    token_max_seconds: TokenSeconds = Field(
+        300,
+        description="The longest time from now, in seconds, at which a client's token may end; a "
+        "registered client can have its own.",
     )
     development_origins: Annotated[str, AfterValidator(_origins)] = Field(
         "",

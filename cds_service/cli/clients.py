@@ -74,6 +74,8 @@ def _described(client: Client) -> Iterator[str]:
     yield f"  FHIR servers     {', '.join(sorted(client.fhir_servers)) or 'any'}"
     yield f"  web origins      {', '.join(sorted(client.origins)) or 'none'}"
     yield f"  output profile   {client.output_profile}"
+    if client.longest_token is not None:
+        yield f"  tokens end       within {client.longest_token.total_seconds():.0f} seconds"
     yield f"  patients see     {'cards' if client.patients_see_cards else 'no cards'}"
 
 

@@ -40,7 +40,7 @@ class Claims(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenLimits:
-    """What time allows: `longest` from now to the end of a token."""
+    """What time allows: `longest` from now to the end of a token, unless its client has its own."""
 
     longest: timedelta = timedelta(minutes=5)
     skew: timedelta = SKEW
@@ -69,7 +69,8 @@ def claim_faults(
 ) -> Iterator[tuple[Reason, str]]:
     """Everything that keeps these claims from being accepted, in words for the administrator."""
     yield from _audience(claims.aud, client, target)
-    yield from _times(claims, now.timestamp(), limits)
+    longest = limits.longest if client.longest_token is None else client.longest_token
+    yield from _times(claims, now.timestamp(), longest.total_seconds(), limits.skew.total_seconds())
     if client.tenants and claims.tenant not in client.tenants:
         yield "tenant", f"tenant must be one of {_listed(client.tenants)}"
 
@@ -85,9 +86,7 @@ def _audience(
         yield "audience", f"aud must hold {wanted}, and holds {_listed(named)}"
 
 
-def _times(claims: Claims, now: float, limits: TokenLimits) -> Iterator[tuple[Reason, str]]:
-    skew = limits.skew.total_seconds()
-    longest = limits.longest.total_seconds()
+def _times(claims: Claims, now: float, longest: float, skew: float) -> Iterator[tuple[Reason, str]]:
     ends, issued, begins = claims.exp, claims.iat, claims.nbf
     if ends <= now - skew:  # RFC 7519, section 4.1.4: on or after this time it does not count
         yield "expired", f"it ended {now - ends:.0f} seconds ago (exp)"

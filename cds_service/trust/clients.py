@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from typing import Final
 
@@ -40,6 +41,7 @@ class Client:
     output_profile: OutputProfile = "default"
     prefetch_keys: Mapping[str, str] = field(default_factory=dict)  # theirs -> that of discovery
     patients_see_cards: bool = False
+    longest_token: timedelta | None = None  # instead of that of all clients
 
     def may_name(self, fhir_server: str | None) -> bool:
         """Whether a call of this client may be about data of this FHIR server."""

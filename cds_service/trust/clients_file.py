@@ -6,6 +6,7 @@ YAML as strict as the knowledge files; `docs/how-to/register-a-client.md` shows 
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from cds_service.fhir.references import base_url, is_base_url
 from cds_service.knowledge.reading.schemas import Shape, Text, YesNo
 from cds_service.outgoing.address_policy import AddressPolicy, url_problem
 from cds_service.prefetch_keys import PrefetchKey
-from cds_service.settings import OutputProfile
+from cds_service.settings import OutputProfile, TokenSeconds
 from cds_service.sourcefile.diagnostics import Mark, Problem
 from cds_service.sourcefile.document import Document, Where
 from cds_service.sourcefile.schema import read_shape_file
@@ -70,6 +71,7 @@ class ClientShape(Shape):
     output_profile: OutputProfile = "default"
     prefetch_keys: dict[Text, PrefetchKey] = Field(default_factory=dict)
     patients_see_cards: YesNo = "no"
+    token_max_seconds: TokenSeconds | None = None
 
 
 class ClientsShape(Shape):
@@ -126,6 +128,7 @@ class _Reader:
             output_profile=shape.output_profile,
             prefetch_keys=dict(shape.prefetch_keys),
             patients_see_cards=shape.patients_see_cards == "yes",
+            longest_token=_seconds(shape.token_max_seconds),
         )
 
     def _sources(self, shape: ClientShape, at: Where) -> None:
@@ -191,6 +194,10 @@ class _Reader:
 
     def _problem(self, code: str, where: Where, message: str, remedy: str = "") -> None:
         self.problems.append(Problem(code, self.document.mark(where), message, remedy))
+
+
+def _seconds(number: int | None) -> timedelta | None:
+    return None if number is None else timedelta(seconds=number)
 
 
 def why_no_origin(origin: str, *, development: bool) -> str | None:

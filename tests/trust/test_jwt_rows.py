@@ -385,6 +385,21 @@ def test_ch_jwt_008_how_long_a_token_may_be_is_a_setting(tmp_path: Path) -> None
     refused(place, es384().token(exp=seconds(91)), "too-long")
 
 
+def test_ch_jwt_008_a_client_may_have_a_limit_of_its_own(tmp_path: Path) -> None:
+    own = site(tmp_path, registration(**{"token max seconds": 900}))
+
+    assert own.call(es384().token(exp=seconds(900), iat=seconds(-900))).status_code == 200
+    refused(own, es384().token(exp=seconds(961)), "too-long")
+    refused(own, es384().token(iat=seconds(-961)), "issued-long-ago")
+
+
+def test_ch_jwt_008_a_limit_of_its_own_may_be_shorter(tmp_path: Path) -> None:
+    own = site(tmp_path, registration(**{"token max seconds": 60}))
+
+    assert own.call(es384().token(exp=seconds(120))).status_code == 200
+    refused(own, es384().token(exp=seconds(121)), "too-long")
+
+
 # CH-JWT-009 and 010: test_attacks.py and test_keysets.py; CH-JWT-011: both modes
 
 

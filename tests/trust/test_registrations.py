@@ -3,6 +3,7 @@
 
 import json
 import re
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ def test_a_client_is_read_whole(tmp_path: Path) -> None:
                 "fhir servers": ["https://FHIR.example.org:443/r4/"],
                 "output profile": "epic",
                 "patients see cards": "yes",
+                "token max seconds": 900,
             },
         ),
     )
@@ -66,6 +68,7 @@ def test_a_client_is_read_whole(tmp_path: Path) -> None:
     assert client.fhir_servers == {"https://fhir.example.org/r4"}
     assert client.output_profile == "epic"
     assert client.patients_see_cards
+    assert client.longest_token == timedelta(seconds=900)
     assert found.origins == {"https://ehr.example.org", "https://ehr.example.org:8443"}
 
 
@@ -81,6 +84,7 @@ def test_defaults_are_the_strict_ones(tmp_path: Path) -> None:
     assert client.algorithms == ("ES384", "RS384")
     assert client.audiences == ("url called",)
     assert (client.origins, client.patients_see_cards) == (frozenset(), False)
+    assert client.longest_token is None
     assert not client.private_network
 
 
@@ -132,6 +136,8 @@ def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         ("clients:\n  - {id: A B, issuer: b, jwks url: https://b/c}\n", "K106"),
         ("clients:\n  - {id: a1234, issuer: b, jwks url: https://b/c}\n", "K106"),
         ("clients:\n  - {id: a, issuer: b, jku: https://b/c, patients see cards: maybe}", "K106"),
+        ("clients:\n  - {id: a, issuer: b, jku: https://b/c, token max seconds: 0}", "K106"),
+        ("clients:\n  - {id: a, issuer: b, jku: https://b/c, token max seconds: 3601}", "K106"),
         ("clients:\n  - {id: a, issuer: b, jwks url: https://b/c, output profile: x}", "K106"),
         ("clients: [", "K101"),
     ],
