@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cds_service.knowledge.model.conditions import AllOf, Present
-from cds_service.knowledge.model.pack import INDICATORS, PATIENT, Pack
+from cds_service.knowledge.model.pack import INDICATORS, PATIENT, UNUSED_DATA, WITHOUT_RESULT, Pack
 from cds_service.labs.facts import FactFinders, fact_finders, facts_of, facts_ordered
 from cds_service.labs.features import PackFeatures, compile_features
 from cds_service.labs.frames import Chooser, Frame, by_marker, with_hemolysis
@@ -19,6 +19,7 @@ from cds_service.labs.patient import person_on
 from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
 from cds_service.labs.reasons import PackReason
 from cds_service.labs.set_aside_reasons import SetAsideReason
+from cds_service.labs.unused_data import UnusedData, unused_data
 from cds_service.rules.answer import (
     CompiledRule,
     Decision,
@@ -58,7 +59,8 @@ class Program:
 class Evaluation:
     """Every decision about one patient at one time, as the rules alone give it.
 
-    `silent` names why the whole pack is silent, if it is; `frames` holds the frame of each index.
+    `silent` names why the whole pack is silent, if it is; `frames` holds the frame of each index;
+    `unused` what was sent and might have raised another card.
     """
 
     pack: Pack
@@ -66,6 +68,7 @@ class Evaluation:
     now: datetime
     decisions: tuple[Decision, ...]
     frames: tuple[Frame, ...]
+    unused: UnusedData
     silent: SilenceReason | None = None
 
 
@@ -108,6 +111,7 @@ def decide(program: Program, record: PatientRecord, now: datetime, trigger: str)
 def evaluate(program: Program, record: PatientRecord, now: datetime, trigger: str) -> Evaluation:
     """Every decision of the rules of this trigger after precedence; `now` as for `decide`."""
     chooser = chooser_of(program, record, now)
+    unused = unused_data(record, program.features.reach_days, now)
     bare = chooser.bare_frame(None)
     rules = program.rules.get(trigger, ())
     silent = _silent_because(program, record, bare)
@@ -121,9 +125,10 @@ def evaluate(program: Program, record: PatientRecord, now: datetime, trigger: st
             now=now,
             decisions=tuple(decisions),
             frames=(),
+            unused=unused,
             silent=silent,
         )
-    frames = _Frames(program, chooser)
+    frames = _Frames(program, chooser, unused)
     decisions = [_about_results(rule, frames, record, now) for rule in rules if rule.rule.about]
     decisions = apply_precedence(decisions, program.pack.precedence)
     for rule in rules:
@@ -135,6 +140,7 @@ def evaluate(program: Program, record: PatientRecord, now: datetime, trigger: st
         now=now,
         decisions=tuple(decisions),
         frames=tuple(frames.all()),
+        unused=unused,
     )
 
 
@@ -149,6 +155,7 @@ def settle(evaluation: Evaluation, overridden: Collection[DecisionKey] = ()) -> 
         now=evaluation.now,
         decisions=tuple(decisions),
         frames=evaluation.frames,
+        unused=evaluation.unused,
         silent=evaluation.silent,
     )
 
@@ -183,8 +190,9 @@ def _silent_because(program: Program, record: PatientRecord, frame: Frame) -> Si
 class _Frames:
     """The frames of one patient, each made when first asked for."""
 
-    def __init__(self, program: Program, chooser: Chooser) -> None:
+    def __init__(self, program: Program, chooser: Chooser, unused: UnusedData) -> None:
         self.pack = program.pack
+        self._unused = unused
         self._measures = program.measures
         self._chooser = chooser
         self._has_preliminary = chooser.has_preliminary
@@ -192,20 +200,23 @@ class _Frames:
 
     def get(self, marker: str, *, with_preliminary: bool) -> Frame | None:
         """The frame around the newest result of the marker."""
-        if marker == PATIENT or not self._has_preliminary:
+        if marker in WITHOUT_RESULT or not self._has_preliminary:
             with_preliminary = False  # the two frames are one
         key = (marker, with_preliminary)
         if key not in self._made:
             if marker == PATIENT:
                 frame: Frame | None = self._chooser.patient_frame()
+            elif marker == UNUSED_DATA:
+                frame = self._chooser.unused_data_frame(self._unused)
             else:
                 frame = self._chooser.frame(marker, with_preliminary=with_preliminary)
             self._made[key] = None if frame is None else with_measures(frame, self._measures)
         return self._made[key]
 
     def all(self) -> Iterator[Frame]:
-        """Every frame that was made."""
-        return (frame for frame in self._made.values() if frame is not None)
+        """Every frame that was made and may hold results."""
+        made = (frame for frame in self._made.values() if frame is not None)
+        return (frame for frame in made if frame.unused is None)
 
     def empty(self) -> Frame:
         """A frame without results."""

@@ -23,7 +23,7 @@ from cds_service.hooks.discovery import prefetch_of, rules_of, write_discovery
 from cds_service.hooks.request import HookRequest
 from cds_service.hooks.response import EXPLANATION_EXTENSION, REQUEST_EXTENSION, HookResponse
 from cds_service.intake.marker_lookup import MarkerLookup
-from cds_service.intake.patient_input import PatientInput
+from cds_service.intake.patient_input import PatientInput, unread_results
 from cds_service.intake.read_record import read_record
 from cds_service.intake.times import Times, sent_time
 from cds_service.knowledge.checking.lock import Lock, read_lock
@@ -37,7 +37,7 @@ from cds_service.render.card import Card
 from cds_service.render.profiles import in_profile
 from cds_service.rules.answer import DecisionKey
 from cds_service.settings import ExplainMode, OutputProfile, Settings, cards_folder, prefetch_keys
-from cds_service.sources.hook_request import input_from_request, kinds_sent, malformed_results
+from cds_service.sources.hook_request import input_from_request, kinds_sent
 
 _NOBODY = "unknown"  # the id in a proposal for a file that names no patient
 
@@ -171,7 +171,7 @@ def answer_hook(
     lookup = MarkerLookup(served.program.pack, names_fallback=knowledge.names_fallback)
     given = input_from_request(request, options.prefetch_keys, lookup)
     if "Observation" not in given.available:
-        fault = malformed_results(request, options.prefetch_keys)
+        fault = next(iter(unread_results(given)), None)
         raise MissingData(
             f"Laboratory results are needed: prefetch key '{OBSERVATIONS}' {_why_not_sent(fault)}, "
             f"and {_why_not_fetched(request, options.prefetch_keys)}.",
@@ -179,7 +179,7 @@ def answer_hook(
         )
     evaluation = _evaluated(knowledge, served, given, request.hook, now, options.deadline)
     options.deadline.check()
-    _refuse_false_silence(request, evaluation, knowledge.zone)
+    _refuse_false_silence(request, given, evaluation, knowledge.zone)
     call = CallContext(
         service=service_id,
         trigger=request.hook,
@@ -265,21 +265,29 @@ def _is_explained(request: HookRequest, mode: ExplainMode) -> bool:
     return mode == "always"
 
 
-def _refuse_false_silence(request: HookRequest, evaluation: Evaluation, zone: tzinfo) -> None:
+def _refuse_false_silence(
+    request: HookRequest, given: PatientInput, evaluation: Evaluation, zone: tzinfo
+) -> None:
     """Raise `MissingData` if no card might only mean that the telling results were not sent.
 
-    A card says itself what was incomplete. Without a card that would go unseen, unless the part
-    that was sent, newest first, reaches back past every result that could still be an index.
+    A card says itself what could not be used. Without a card that would go unseen, unless the part
+    that was sent, newest first, reaches back past every result that could still be an index. That
+    not a single result could be read is said to the client and not to the clinician.
     """
-    if evaluation.silent or any(decision.shown for decision in evaluation.decisions):
+    shown = [decision for decision in evaluation.decisions if decision.shown]
+    tells_of_others = any(decision.frame.unused is None for decision in shown)
+    if evaluation.silent or tells_of_others:
         return
-    lost = next((one for one in request.unreadable if one.resource_type == "Observation"), None)
-    if lost is not None:
+    unread = unread_results(given)
+    if unread and not any(isinstance(entry.resource, Observation) for entry in given.entries):
+        first = unread[0]
         raise MissingData(
-            f"A laboratory result could not be read at {lost.where} ({lost.expected}), and nothing "
-            "can be concluded without it.",
-            lost.where,
+            f"No laboratory result could be read: at {first.where} ({first.expected}), and "
+            f"{len(unread) - 1} more.",
+            first.where,
         )
+    if shown:
+        return
     parts = [one for one in request.prefetch.values() if one.partial and _has_results(one)]
     times = Times(evaluation.now, zone)
     if parts and not (_reaches_back(evaluation) and all(_lacks_old_ones(p, times) for p in parts)):

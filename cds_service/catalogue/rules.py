@@ -23,6 +23,7 @@ from cds_service.knowledge.model.conditions import Condition
 from cds_service.knowledge.model.dependencies import dependencies_of, sources_of
 from cds_service.knowledge.model.pack import (
     PATIENT,
+    UNUSED_DATA,
     CardText,
     Change,
     Indicator,
@@ -172,6 +173,9 @@ class RulePage(View, frozen=True, kw_only=True):
     notices: tuple[str, ...]
 
 
+_WITHOUT_RESULT = {PATIENT: "the patient", UNUSED_DATA: "data that could not be used"}
+
+
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """Every rule of every pack; a rule's page is made when it is first asked for."""
@@ -255,8 +259,12 @@ def _searched(entry: RuleEntry) -> str:
 def _about(rule: Rule, pack: Pack) -> tuple[NamedView, ...]:
     if not rule.about:
         return (NamedView(id="", title="results that were set aside"),)
-    titles = ((one, "the patient" if one == PATIENT else title_of(one, pack)) for one in rule.about)
-    return tuple(NamedView(id="" if one == PATIENT else one, title=title) for one, title in titles)
+    return tuple(
+        NamedView(id="", title=_WITHOUT_RESULT[name])
+        if name in _WITHOUT_RESULT
+        else NamedView(id=name, title=title_of(name, pack))
+        for name in rule.about
+    )
 
 
 def _page(rule: Rule, pack: Pack, knowledge: Knowledge) -> RulePage:

@@ -47,6 +47,7 @@ def explain(outcome: Outcome) -> Tree:
         frames=[_frame(frame, pack) for frame in outcome.frames],
         facts=[_fact(name, answer) for name, answer in _facts_of(outcome).items()],
         person=_person(outcome),
+        dataQuality=[_data_quality(item) for item in outcome.unused.results],
         setAside=[_set_aside(item) for item in record.set_aside],
         incomplete=[incomplete_text(part, pack.messages_in()) for part in record.incomplete],
     )
@@ -218,6 +219,16 @@ def _set_aside(item: SetAside) -> Tree:
         reference=item.reference,
         time=item.time.isoformat() if item.time else None,
         sent=f"{item.number} {item.unit}".strip(),
+    )
+
+
+def _data_quality(item: SetAside) -> Tree:
+    """A result that a clinician was told of because it could not be used."""
+    return _kept(
+        id=f"dq-{item.reason.replace(':', '-')}",
+        marker=item.marker,
+        code=item.code,
+        reference=item.reference,
     )
 
 

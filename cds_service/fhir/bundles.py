@@ -4,13 +4,14 @@
 A key that is absent was not asked for and has no `Fetched`. `null` was asked for and is nothing.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from cds_service.errors import PayloadTooLarge
+from cds_service.fhir.decode import Unreadable
 from cds_service.fhir.elements import many
-from cds_service.fhir.resources import Bundle, Entry, OperationOutcome, Resource
+from cds_service.fhir.resources import Bundle, Entry, OperationOutcome, Resource, Unread
 
 State = Literal["found", "nothing", "failed"]
 
@@ -21,7 +22,8 @@ class Fetched:
 
     `faulty` says that an error came beside what was found; `total` is how many matches the
     server says there are (0 if it does not say), `matches` how many came. `tail` says that of a
-    part only the end is missing, if it is in order.
+    part only the end is missing, if it is in order. `unread` holds the path of each entry without
+    a resource.
     """
 
     state: State
@@ -32,7 +34,11 @@ class Fetched:
     matches: int = 0
     tail: bool = False
     next_page: str | None = None
+    unread: tuple[str, ...] = ()
 
+
+_HARMLESS = frozenset(("warning", "information", "success"))
+_TOTAL_DIGITS = 10
 
 NOTHING_THERE = Fetched(state="nothing")
 FAILED = Fetched(state="failed")
@@ -55,11 +61,12 @@ def page_of(bundle: Bundle, max_depth: int) -> Fetched:
     Raises `PayloadTooLarge` for Bundles nested deeper than that.
     """
     entries: list[Entry] = []
-    faulty = _collect(bundle, max_depth, entries)
+    unread: list[str] = []
+    faulty = _collect(bundle, max_depth, entries, unread)
     if faulty and not entries:
-        return FAILED
+        return replace(FAILED, unread=tuple(unread))
     next_page, total, matches = next_of(bundle), _total(bundle), _matches(bundle)
-    partial = next_page is not None or faulty or total > matches
+    partial = faulty or _is_part(bundle)
     return Fetched(
         state="found" if entries else "nothing",
         entries=tuple(entries),
@@ -69,6 +76,7 @@ def page_of(bundle: Bundle, max_depth: int) -> Fetched:
         total=total,
         matches=matches,
         next_page=next_page,
+        unread=tuple(unread),
     )
 
 
@@ -91,7 +99,14 @@ def joined(pages: Sequence[Fetched], *, whole: bool) -> Fetched:
         faulty=faulty,
         total=total,
         matches=matches,
+        unread=tuple(path for page in pages for path in page.unread),
     )
+
+
+def unreadable_entries(answer: Fetched, where: str, key: str = "") -> Iterator[Unreadable]:
+    """The entries of an answer that hold nothing, as what was set aside of the value at `where`."""
+    for path in answer.unread:
+        yield Unreadable(where=f"{where}{path}", expected="expected a FHIR resource", key=key)
 
 
 def next_of(bundle: Bundle) -> str | None:
@@ -104,43 +119,65 @@ def link_of(bundle: Bundle, relation: str) -> str | None:
     return next((link.url for link in many(bundle.link) if link.relation == relation), None)
 
 
-def _collect(bundle: Bundle, depth: int, entries: list[Entry]) -> bool:
-    """Add the entries that carry data; whether an error was among the others."""
+def _collect(
+    bundle: Bundle, depth: int, entries: list[Entry], unread: list[str], path: str = ""
+) -> bool:
+    """Add the entries that carry data, and the paths of those that carry nothing.
+
+    Returns whether an error was among the others.
+    """
     if depth < 1:
         raise PayloadTooLarge("Bundles are nested too deeply.")
     failed = False
-    for entry in many(bundle.entry):
+    for place, entry in enumerate(many(bundle.entry)):
         resource = entry.resource
         if resource is None:
-            failed = failed or _is_refused(entry)
+            if entry.response is None or not entry.response.status:
+                unread.append(f"{path}.entry[{place}].resource")
+            else:
+                failed = failed or _is_refused(entry.response.status)
         elif isinstance(resource, Bundle):
-            failed = _collect(resource, depth - 1, entries) or _is_part(resource) or failed
+            inside = f"{path}.entry[{place}].resource"
+            failed = _collect(resource, depth - 1, entries, unread, inside) or failed
+            failed = failed or _is_part(resource)  # nobody follows the pages of a Bundle inside
         elif isinstance(resource, OperationOutcome):
             failed = failed or _is_error(resource)
-        else:
+        elif type(resource) is not Unread:  # itself it stands for one that could not be read
             entries.append(entry)
     return failed
 
 
 def _is_part(bundle: Bundle) -> bool:
-    """Whether a Bundle in a Bundle is not all there is; nobody follows its pages."""
-    return next_of(bundle) is not None or _total(bundle) > _matches(bundle)
+    """Whether the Bundle is not all there is, or does not say clearly that it is."""
+    has_next = any(link.relation == "next" for link in many(bundle.link))
+    return has_next or not _has_clear_total(bundle) or _total(bundle) > _matches(bundle)
 
 
-def _is_refused(entry: Entry) -> bool:
-    """Whether the entry is the refusal of one question of a batch, which came with a 200."""
-    status = entry.response.status if entry.response else None
-    return (status or "")[:1] in {"4", "5"}
+def _is_refused(status: str) -> bool:
+    """Whether a question of a batch, which came with a 200, was not answered."""
+    return status.strip()[:1] not in {"2", "3"}
 
 
 def _is_error(outcome: OperationOutcome) -> bool:
-    # Epic says "no results" by a warning (search.mode outcome): that is not an error.
-    return any(issue.severity in {"error", "fatal"} for issue in many(outcome.issue))
+    # Epic says "no results" by a warning (search.mode outcome): that is not an error. An outcome
+    # that does not say how grave it is may be one.
+    severities = [(issue.severity or "").strip().lower() for issue in many(outcome.issue)]
+    return not severities or not _HARMLESS.issuperset(severities)
 
 
 def _total(bundle: Bundle) -> int:
-    text = bytes(bundle.total)
-    return int(text) if text.isdigit() and len(text) < 10 else 0
+    text = _digits(bundle)
+    return int(text) if text.isdigit() and len(text) < _TOTAL_DIGITS else 0
+
+
+def _has_clear_total(bundle: Bundle) -> bool:
+    text = _digits(bundle)
+    return text == b"null" or (text.isdigit() and len(text) < _TOTAL_DIGITS)
+
+
+def _digits(bundle: Bundle) -> bytes:
+    """The total as it was sent, without the quotes that some servers put around it."""
+    return bytes(bundle.total).strip(b'"')
 
 
 def _matches(bundle: Bundle) -> int:
@@ -148,7 +185,7 @@ def _matches(bundle: Bundle) -> int:
     return sum(
         1
         for entry in many(bundle.entry)
-        if entry.resource is not None
+        if (entry.resource is not None or entry.response is None)
         and not isinstance(entry.resource, OperationOutcome)
         and (entry.search is None or entry.search.mode in {None, "match"})
     )

@@ -10,19 +10,26 @@ from dataclasses import dataclass
 from msgspec import Raw, Struct, ValidationError
 from msgspec.json import Decoder
 
-from cds_service.fhir.elements import NOTHING, Link, Many, many
+from cds_service.fhir.elements import NOTHING, CodeableConcept, Link, Many
 from cds_service.fhir.resource_types import RESOURCE_TYPES
-from cds_service.fhir.resources import Bundle, Entry, Resource
+from cds_service.fhir.resources import BUNDLE_MEMBERS, Bundle, Entry, Resource, Response, Unread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """A part that was set aside: where it stood and what was expected there, never its value."""
+    """A part that was set aside: where it stood and what was expected there, never its value.
+
+    `code` and `time` are what can still be read of an Observation, so that its loss can be named.
+    `key` is the prefetch key that it came under.
+    """
 
     where: str
     expected: str
     resource_type: str = ""  # empty if the part is no resource that is read
     id: str = ""
+    code: CodeableConcept | None = None
+    time: str = ""
+    key: str = ""
 
 
 class _Loose(Struct):
@@ -33,13 +40,21 @@ class _Loose(Struct):
     link: Raw = NOTHING
     entry: Raw = NOTHING
     fullUrl: Raw = NOTHING  # noqa: N815 - the name on the wire
+    response: Raw = NOTHING
+    code: Raw = NOTHING
+    effectiveDateTime: Raw = NOTHING  # noqa: N815 - the name on the wire
 
 
 _RESOURCE: Decoder[Resource | None] = Decoder(Resource | None)
 _LOOSE: Decoder[_Loose] = Decoder(_Loose)
 _LIST: Decoder[list[Raw]] = Decoder(list[Raw])
 _TEXT: Decoder[str] = Decoder(str)
-_LINKS: Decoder[Many[Link]] = Decoder(list[Link] | Link | None)
+_LINK: Decoder[Link] = Decoder(Link)
+_CONCEPT: Decoder[CodeableConcept] = Decoder(CodeableConcept)
+_RESPONSE: Decoder[Response] = Decoder(Response)
+_MEMBERS: Decoder[dict[str, Raw]] = Decoder(dict[str, Raw])
+
+_LOST = Entry(resource=Unread())
 
 # Each level of Bundles in Bundles is decoded again in this pass: the work stays a small multiple.
 _DEEPEST = 8
@@ -86,45 +101,71 @@ def read_loosely(
         return None, (Unreadable(where=where, expected="expected a FHIR resource"),)
     kind = _text(loose.resourceType)
     if depth < _DEEPEST:
-        if kind is None and loose.resource is not NOTHING:
+        if kind is None and bytes(loose.resource) != b"null":
             return read_loosely(loose.resource, f"{where}.resource", depth + 1)
         if kind == "Bundle":
-            return _bundle(loose, where, depth)
-    if kind is not None and kind not in RESOURCE_TYPES:  # a type of another version: passed over
-        return None, ()
+            return _bundle(data, loose, where, depth)
     path, expected = fault
+    if kind is not None and kind not in RESOURCE_TYPES:
+        path, expected = f"{where}.resourceType", "expected a resource type of FHIR R4"
     return None, (
         Unreadable(
-            where=path, expected=expected, resource_type=kind or "", id=_text(loose.id) or ""
+            where=path,
+            expected=expected,
+            resource_type=kind if kind in RESOURCE_TYPES else "",
+            id=_text(loose.id) or "",
+            code=_concept(loose.code) if kind == "Observation" else None,
+            time=_text(loose.effectiveDateTime) or "" if kind == "Observation" else "",
         ),
     )
 
 
-def _bundle(loose: _Loose, where: str, depth: int) -> tuple[Bundle | None, tuple[Unreadable, ...]]:
+def _bundle(
+    data: Raw | bytes, loose: _Loose, where: str, depth: int
+) -> tuple[Bundle | None, tuple[Unreadable, ...]]:
+    if loose.entry is NOTHING and not BUNDLE_MEMBERS.issuperset(_MEMBERS.decode(data)):
+        # Whatever is written where FHIR has no member may be the entries.
+        return None, (_fault(where, "expected a Bundle with its entries in entry", "Bundle"),)
     try:
-        raw_entries = [] if loose.entry is NOTHING else _entries(loose.entry)
+        raw_entries = _list(loose.entry)
     except ValidationError:
-        bad = Unreadable(
-            where=f"{where}.entry", expected="expected an array", resource_type="Bundle"
-        )
-        return None, (bad,)
+        return None, (_fault(f"{where}.entry", "expected an array", "Bundle"),)
     entries: list[Entry] = []
     unreadable: list[Unreadable] = []
     for place, raw in enumerate(raw_entries):
-        at = f"{where}.entry[{place}]"
-        try:
-            one = _LOOSE.decode(raw)
-        except ValidationError:
-            unreadable.append(Unreadable(where=at, expected="expected an object"))
-            continue
-        if one.resource is not NOTHING:
-            resource, faults = read_loosely(one.resource, f"{at}.resource", depth + 1)
-            unreadable.extend(faults)
-            entries.append(Entry(full_url=_text(one.fullUrl), resource=resource))
-    return Bundle(total=loose.total, link=_links(loose.link), entry=entries), tuple(unreadable)
+        entry, faults = _entry(raw, f"{where}.entry[{place}]", depth)
+        unreadable.extend(faults)
+        entries.append(entry)
+    bundle = Bundle(total=loose.total, link=_links(loose.link), entry=entries)
+    return bundle, tuple(unreadable)
 
 
-def _entries(raw: Raw) -> list[Raw]:
+def _entry(raw: Raw, where: str, depth: int) -> tuple[Entry, tuple[Unreadable, ...]]:
+    """One entry; it may hold a response alone, and one that holds nothing is a fault.
+
+    What cannot be read keeps its place, for the server counted it in the total.
+    """
+    try:
+        loose = _LOOSE.decode(raw)
+    except ValidationError:
+        return _LOST, (_fault(where, "expected an object"),)
+    if bytes(loose.resource) != b"null":
+        resource, faults = read_loosely(loose.resource, f"{where}.resource", depth + 1)
+        if resource is None:
+            return _LOST, faults
+        return Entry(full_url=_text(loose.fullUrl), resource=resource), faults
+    response = _response(loose.response)
+    if response is not None and response.status:
+        return Entry(response=response), ()
+    return _LOST, (_fault(f"{where}.resource", "expected a FHIR resource"),)
+
+
+def _fault(where: str, expected: str, resource_type: str = "") -> Unreadable:
+    return Unreadable(where=where, expected=expected, resource_type=resource_type)
+
+
+def _list(raw: Raw) -> list[Raw]:
+    """The items; a single object stands for an array of one."""
     text = bytes(raw)
     if text == b"null":
         return []
@@ -133,7 +174,28 @@ def _entries(raw: Raw) -> list[Raw]:
 
 def _links(raw: Raw) -> Many[Link]:
     try:
-        return list(many(_LINKS.decode(raw)))
+        return [_link(link) for link in _list(raw)]
+    except ValidationError:
+        return [_link(raw)]
+
+
+def _link(raw: Raw) -> Link:
+    try:
+        return _LINK.decode(raw)
+    except ValidationError:
+        return Link(relation="next")  # what cannot be read may be the link to the next page
+
+
+def _response(raw: Raw) -> Response | None:
+    try:
+        return None if raw is NOTHING else _RESPONSE.decode(raw)
+    except ValidationError:
+        return None
+
+
+def _concept(raw: Raw) -> CodeableConcept | None:
+    try:
+        return None if raw is NOTHING else _CONCEPT.decode(raw)
     except ValidationError:
         return None
 

@@ -198,13 +198,24 @@ class Entry(Element, frozen=True):
     response: Response | None = None
 
 
-class Bundle(ResourceBase, frozen=True, tag_field=_TAG, tag="Bundle"):
-    """Resources sent together."""
+class Bundle(ResourceBase, frozen=True, tag_field=_TAG, tag="Bundle", forbid_unknown_fields=True):
+    """Resources sent together.
 
+    Members that R4 does not have are not passed over here: they may be misspelt entries.
+    """
+
+    implicit_rules: Raw = NOTHING
+    language: Raw = NOTHING
+    identifier: Raw = NOTHING
     type: str | None = None
+    timestamp: Raw = NOTHING
     total: Raw = NOTHING
     link: Many[Link] = None
     entry: Many[Entry] = None
+    signature: Raw = NOTHING
+
+
+BUNDLE_MEMBERS = frozenset((_TAG, *Bundle.__struct_encode_fields__))
 
 
 class Unread(Element, frozen=True):

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from cds_service.clock import Deadline
 from cds_service.errors import PayloadTooLarge
-from cds_service.fhir.bundles import FAILED, Fetched, fetched, joined
+from cds_service.fhir.bundles import FAILED, Fetched, fetched, joined, unreadable_entries
 from cds_service.fhir.decode import Unreadable
 from cds_service.fhir.elements import Reference
 from cds_service.fhir.resources import Patient
@@ -106,14 +106,20 @@ class Completer:
             key = own_key(gap.key) if gap.key in request.prefetch else gap.key
             parts = pages or [FAILED]
         unreadable: tuple[Unreadable, ...] = tuple(
-            replace(fault, where=fault.where.replace("$", f"$.prefetch.{gap.key}", 1))
+            replace(fault, where=fault.where.replace("$", f"$.prefetch.{gap.key}", 1), key=gap.key)
             for page in result.pages
             for fault in page.unreadable
         )
+        answer = joined(parts, whole=failure is None)
+        empty = (
+            fault
+            for page in pages
+            for fault in unreadable_entries(page, f"$.prefetch.{gap.key}", gap.key)
+        )
         return replace(
             request,
-            prefetch={**request.prefetch, key: joined(parts, whole=failure is None)},
-            unreadable=(*request.unreadable, *unreadable),
+            prefetch={**request.prefetch, key: answer},
+            unreadable=(*request.unreadable, *unreadable, *empty),
             fetched={**request.fetched, gap.key: failure or WHOLE},
         )
 

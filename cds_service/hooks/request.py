@@ -12,22 +12,24 @@ how deep the JSON itself is nested is looked at where a body is taken in.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from msgspec import DecodeError, Raw, Struct, ValidationError
 from msgspec.json import Decoder
 
 from cds_service.errors import PayloadTooLarge, RequestError
-from cds_service.fhir.bundles import Fetched, fetched, page_of
+from cds_service.fhir.bundles import Fetched, fetched, page_of, unreadable_entries
 from cds_service.fhir.decode import Unreadable, explained, read_loosely
 from cds_service.fhir.elements import NOTHING
 from cds_service.fhir.references import plain_id
 from cds_service.fhir.resources import Bundle, Entry, Resource
 from cds_service.hooks.contexts import OTHERWISE_REQUIRED, REQUIRED_CONTEXT
+from cds_service.prefetch_keys import SERVICE_REQUESTS
 
 # A UUID of any version, as RFC 4122 writes it: Epic sends version 1.
 _UUID = re.compile(r"(?:urn:uuid:)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
 _URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.IGNORECASE)
+_DRAFTS = "$.context.draftOrders"
 _PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 
@@ -46,10 +48,9 @@ class Authorization:
 class HookRequest:
     """One call of a hook, checked. `prefetch` holds the keys that were asked for only.
 
-    A key with a value that is no resource is not among them: it counts as not sent, and `malformed`
-    holds the first fault of its value. `unreadable` lists all that was set aside. `fetched` holds
-    what the service asked the FHIR server for itself, by key of discovery: "whole", or a word of
-    `fhir_client.failures`.
+    A key with a value that is no resource is not among them: it counts as not sent. `unreadable`
+    lists what was set aside. `fetched` holds what the service asked the FHIR server for itself, by
+    key of discovery: "whole", or a word of `fhir_client.failures`.
     """
 
     hook: str
@@ -64,7 +65,6 @@ class HookRequest:
     prefetch: Mapping[str, Fetched] = field(default_factory=dict)
     extension: Mapping[str, object] = field(default_factory=dict)
     unreadable: tuple[Unreadable, ...] = ()
-    malformed: Mapping[str, Unreadable] = field(default_factory=dict)
     fetched: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -134,7 +134,6 @@ class _Parts:
     context: _Context
     prefetch: Mapping[str, Resource | None]
     unreadable: tuple[Unreadable, ...] = ()
-    malformed: Mapping[str, Unreadable] = field(default_factory=dict)
 
 
 _BODY: Decoder[_Body] = Decoder(_Body)
@@ -181,18 +180,12 @@ def _decoded_loosely(body: bytes) -> _Parts:
         raise RequestError(f"This is not as CDS Hooks has it: {expected}.", where) from None
     prefetch: dict[str, Resource | None] = {}
     unreadable: list[Unreadable] = []
-    malformed: dict[str, Unreadable] = {}
     for place, (key, raw) in enumerate((loose.prefetch or {}).items()):
-        # A key is the client's text: it is shown only if it is a plain name.
-        where = f"$.prefetch.{key}" if _PLAIN_KEY.fullmatch(key) else f"$.prefetch[{place}]"
-        value, faults = read_loosely(raw, where)
-        unreadable.extend(faults)
+        value, faults = read_loosely(raw, _path_of(key, place))
+        unreadable.extend(replace(fault, key=key) for fault in faults)
         if value is not None or bytes(raw) == b"null":
             prefetch[key] = value
-        else:  # without a fault it wraps null, or is of a type that FHIR R4 does not have
-            nothing_read = Unreadable(where=where, expected="expected a FHIR resource")
-            malformed[key] = faults[0] if faults else nothing_read
-    drafts, faults = read_loosely(loose.context.draft_orders, "$.context.draftOrders")
+    drafts, faults = read_loosely(loose.context.draft_orders, _DRAFTS)
     context = _Context(
         user_id=loose.context.user_id,
         patient_id=loose.context.patient_id,
@@ -200,13 +193,13 @@ def _decoded_loosely(body: bytes) -> _Parts:
         selections=loose.context.selections,
         draft_orders=drafts,
     )
-    return _Parts(
-        head=loose,
-        context=context,
-        prefetch=prefetch,
-        unreadable=(*unreadable, *faults),
-        malformed=malformed,
-    )
+    unreadable.extend(replace(fault, key=SERVICE_REQUESTS) for fault in faults)
+    return _Parts(head=loose, context=context, prefetch=prefetch, unreadable=tuple(unreadable))
+
+
+def _path_of(key: str, place: int) -> str:
+    """The path of a prefetch key, which is the client's text: shown only if it is a plain name."""
+    return f"$.prefetch.{key}" if _PLAIN_KEY.fullmatch(key) else f"$.prefetch[{place}]"
 
 
 def _checked(parts: _Parts, max_depth: int, max_entries: int) -> HookRequest:
@@ -215,7 +208,15 @@ def _checked(parts: _Parts, max_depth: int, max_entries: int) -> HookRequest:
     patient_id = plain_id(context.patient_id or "")
     prefetch = {key: fetched(value, max_depth) for key, value in parts.prefetch.items()}
     drafts = _drafts(context.draft_orders, max_depth)
-    count = sum(len(found.entries) for found in prefetch.values()) + len(drafts or ())
+    unread = [
+        unreadable
+        for place, (key, found) in enumerate(prefetch.items())
+        for unreadable in unreadable_entries(found, _path_of(key, place), key)
+    ]
+    if drafts is not None:
+        unread.extend(unreadable_entries(drafts, _DRAFTS, SERVICE_REQUESTS))
+    orders = None if drafts is None else drafts.entries
+    count = sum(len(found.entries) for found in prefetch.values()) + len(orders or ())
     if count > max_entries:
         raise PayloadTooLarge(f"There are more than {max_entries} resources in the body.")
     return HookRequest(
@@ -225,13 +226,12 @@ def _checked(parts: _Parts, max_depth: int, max_entries: int) -> HookRequest:
         user_id=context.user_id or None,
         encounter_id=context.encounter_id or None,
         selections=tuple(context.selections or ()),
-        draft_orders=drafts,
+        draft_orders=orders,
         fhir_server=_fhir_server(head),
         authorization=_authorization(head, patient_id),
         prefetch=prefetch,
         extension=_extension(head.extension),
-        unreadable=parts.unreadable,
-        malformed=parts.malformed,
+        unreadable=(*parts.unreadable, *unread),
     )
 
 
@@ -259,12 +259,12 @@ _MEMBERS = {
 }
 
 
-def _drafts(resource: Resource | None, max_depth: int) -> tuple[Entry, ...] | None:
+def _drafts(resource: Resource | None, max_depth: int) -> Fetched | None:
     if resource is None:
         return None
     if not isinstance(resource, Bundle):
-        raise RequestError(f"Expected {_MEMBERS['draftOrders']}.", "$.context.draftOrders")
-    return page_of(resource, max_depth).entries
+        raise RequestError(f"Expected {_MEMBERS['draftOrders']}.", _DRAFTS)
+    return page_of(resource, max_depth)
 
 
 def _hook_instance(text: str) -> str:

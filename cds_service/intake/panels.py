@@ -15,8 +15,11 @@ from cds_service.intake.resource_index import ResourceIndex, local_name
 from cds_service.intake.results import Panel, SourceObservation
 
 
-def observations_with_panels(index: ResourceIndex) -> list[SourceObservation]:
-    """Every Observation with its panel, in the order they came."""
+def observations_with_panels(index: ResourceIndex) -> tuple[list[SourceObservation], bool]:
+    """Every Observation with its panel, in the order they came.
+
+    Also whether a panel or report names a result that is not among them.
+    """
     sent = index.entries(Observation)
     reports = index.all_of(DiagnosticReport)
     panels = _panels([resource for _, resource in sent], reports)
@@ -30,7 +33,21 @@ def observations_with_panels(index: ResourceIndex) -> list[SourceObservation]:
     for report in reports:
         if report.contained:
             sources.extend(_contained(report, f"DiagnosticReport/{report.id}" if report.id else ""))
-    return sources
+    return sources, bool(panels) and _is_any_missing(panels, sent, sources)
+
+
+def _is_any_missing(
+    panels: dict[str, Panel],
+    sent: list[tuple[str | None, Observation]],
+    sources: list[SourceObservation],
+) -> bool:
+    here = {full_url for full_url, _ in sent} | {local_name(url) for url, _ in sent if url}
+    here.update(source.reference for source in sources)
+    return any(
+        local_name(name) not in here and name not in here
+        for name in panels
+        if not name.startswith("#")
+    )
 
 
 def _panels(observations: list[Observation], reports: list[DiagnosticReport]) -> dict[str, Panel]:

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 from cds_service.fhir.bundles import Fetched
 from cds_service.fhir.decode import Unreadable
-from cds_service.fhir.resources import Entry
+from cds_service.fhir.resources import Entry, Resource
 from cds_service.labs.patient_record import Incomplete, IncompletePart, Lack
-from cds_service.prefetch_keys import KINDS, Kind
+from cds_service.prefetch_keys import KINDS, Kind, kinds_of_key
 
 _PARTS: dict[str, IncompletePart] = {
     "Patient": "patient",
     "Observation": "laboratory results",
+    "DiagnosticReport": "laboratory results",
+    "Medication": "medicines",
     "MedicationRequest": "medicines",
     "MedicationStatement": "medicines",
     "Condition": "conditions",
@@ -92,9 +94,34 @@ def _notes(kinds: Iterable[Kind], answer: Fetched) -> list[Incomplete]:
     return [Incomplete(part, lack) for part in parts]
 
 
+def unread_results(given: PatientInput) -> tuple[Unreadable, ...]:
+    """What could not be read and may have been laboratory results."""
+    return tuple(
+        fault
+        for fault in given.unreadable
+        if not {"laboratory results", _UNKNOWN_PART}.isdisjoint(parts_of_fault(fault))
+    )
+
+
+def part_of(resource: Resource) -> IncompletePart:
+    """What the resource belongs to."""
+    return _PARTS.get(type(resource).__name__, _UNKNOWN_PART)
+
+
+def parts_of_fault(fault: Unreadable) -> list[IncompletePart]:
+    """What the unreadable resource belonged to: by its type, or by the key that it came under."""
+    if fault.resource_type in _PARTS:
+        return [_PARTS[fault.resource_type]]
+    if fault.resource_type and fault.resource_type != "Bundle":
+        return []  # of a type that no rule reads
+    return sorted({_PARTS[kind] for kind in kinds_of_key(fault.key)}) or [_UNKNOWN_PART]
+
+
 def _unread_notes(unreadable: Iterable[Unreadable]) -> list[Incomplete]:
+    """The parts that could not be read; for results `read_record` tells which of them count."""
     return [
-        Incomplete(_PARTS[fault.resource_type], "unreadable")
+        Incomplete(part, "unreadable")
         for fault in unreadable
-        if fault.resource_type in _PARTS
+        for part in parts_of_fault(fault)
+        if part != "laboratory results"
     ]

@@ -28,9 +28,15 @@ from cds_service.intake.chart import (
 )
 from cds_service.intake.duplicates import settled
 from cds_service.intake.hemolysis import is_hemolysed
-from cds_service.intake.marker_lookup import MarkerLookup, first_code, pairs_of, texts_of
+from cds_service.intake.marker_lookup import (
+    MarkerLookup,
+    MarkerMatch,
+    first_code,
+    pairs_of,
+    texts_of,
+)
 from cds_service.intake.panels import observations_with_panels
-from cds_service.intake.patient_input import PatientInput
+from cds_service.intake.patient_input import PatientInput, part_of, parts_of_fault
 from cds_service.intake.person import person_of
 from cds_service.intake.resource_index import ResourceIndex, local_name
 from cds_service.intake.results import (
@@ -38,6 +44,7 @@ from cds_service.intake.results import (
     SourceObservation,
     draw_of,
     read_observation,
+    set_aside_whole,
 )
 from cds_service.intake.subjects import Owner, Subjects, find_subjects
 from cds_service.intake.times import Times
@@ -58,6 +65,7 @@ Charted = MedicationRequest | MedicationStatement | Condition | ServiceRequest
 ChartedT = TypeVar("ChartedT", MedicationRequest, MedicationStatement, Condition, ServiceRequest)
 
 _DRAFTS_ONLY = Incomplete("open orders", "only those being made")
+_MEMBERS_MISSING = Incomplete("laboratory results", "named but not sent")
 _UNNAMED_MEDICINE = Incomplete("medicines", "unnamed")
 _OVER = {"entered-in-error", "cancelled", "revoked", "stopped", "completed"}
 
@@ -79,7 +87,7 @@ def read_record(
     return PatientRecord(
         patient=person_of(next(iter(patients), None), reader.subjects.patient_id, times),
         results=results,
-        set_aside=(*of_results, *reader.set_aside(), *_unread(given)),
+        set_aside=(*of_results, *reader.set_aside(), *reader.unread()),
         medicines=medicines,
         conditions=reader.conditions(),
         orders=orders,
@@ -100,6 +108,7 @@ class _Reader:
     sources: list[SourceObservation]
     subjects: Subjects
     others_seen: bool
+    members_missing: bool  # whether a panel or report names results that are not here
 
     @classmethod
     def of(
@@ -107,7 +116,7 @@ class _Reader:
     ) -> "_Reader":
         """The sorted input; raises `RequestError` if it is not about one patient."""
         index, drafts = ResourceIndex(given.entries), ResourceIndex(given.drafts)
-        sources = observations_with_panels(index)
+        sources, members_missing = observations_with_panels(index)
         charted = [*_charted(index), *_charted(drafts)]
         references = [source.observation.subject for source in sources]
         references.extend(resource.subject for resource in charted)
@@ -135,6 +144,7 @@ class _Reader:
             sources=sources,
             subjects=subjects,
             others_seen=others_seen,
+            members_missing=members_missing,
         )
 
     def results(self) -> tuple[tuple[LabResult, ...], tuple[SetAside, ...]]:
@@ -144,10 +154,7 @@ class _Reader:
         for source in self.sources:
             reason = self._not_ours(self.subjects.owner(source.observation.subject))
             if reason:
-                code = first_code(source.observation.code)
-                aside.append(
-                    SetAside(reason=reason, marker="", code=code, reference=source.reference)
-                )
+                aside.extend(set_aside_whole(source, reason, self.context))
                 continue
             for one in read_observation(source, self.context):
                 if isinstance(one, LabResult):
@@ -230,18 +237,42 @@ class _Reader:
             if reason:
                 code = "" if isinstance(one, Prescribed) else first_code(one.code)
                 reference = f"{type(one).__name__}/{one.id}" if one.id else ""
-                yield SetAside(reason=reason, marker="", code=code, reference=reference)
+                yield SetAside(
+                    reason=reason, marker="", code=code, reference=reference, is_result=False
+                )
+
+    def unread(self) -> Iterator[SetAside]:
+        """What could not be read at all; of a result whose code can still be read, the marker."""
+        for fault in self.given.unreadable:
+            named = fault.resource_type and fault.id
+            match = self.context.lookup.of(fault.code) if fault.code is not None else None
+            moment = self.context.times.moment(fault.time) if fault.time else None
+            yield SetAside(
+                reason="code-not-in-pack" if match == "code-not-in-pack" else "invalid-resource",
+                marker=match.marker if isinstance(match, MarkerMatch) else "",
+                code=first_code(fault.code),
+                reference=f"{fault.resource_type}/{fault.id}" if named else "",
+                time=moment.time if moment else None,
+                is_result="laboratory results" in parts_of_fault(fault),
+            )
 
     def incomplete(
         self, medicines: tuple[Recorded, ...] | None, orders: tuple[OpenOrder, ...] | None
     ) -> tuple[Incomplete, ...]:
         """What the card must say was missing."""
-        notes = list(self.given.incomplete)
+        notes = [*self.given.incomplete, *self._not_usable_parts()]
+        if self.members_missing:
+            notes.append(_MEMBERS_MISSING)
         if any(not (medicine.codes or medicine.texts) for medicine in medicines or ()):
             notes.append(_UNNAMED_MEDICINE)
         if orders is not None and not self._has("ServiceRequest"):
             notes.append(_DRAFTS_ONLY)
         return tuple(dict.fromkeys(notes))
+
+    def _not_usable_parts(self) -> Iterator[Incomplete]:
+        for resource in _charted(self.index):
+            if self._not_usable(resource) is not None:
+                yield Incomplete(part_of(resource), "not usable")
 
     def _has(self, *kinds: Kind) -> bool:
         return not self.given.available.isdisjoint(kinds)
@@ -291,9 +322,3 @@ def _check_results(owners: list[Owner], *, others_seen: bool) -> None:
 
 def _names(selection: str) -> tuple[str, str]:
     return selection, local_name(selection)
-
-
-def _unread(given: PatientInput) -> Iterator[SetAside]:
-    for one in given.unreadable:
-        reference = f"{one.resource_type}/{one.id}" if one.resource_type and one.id else ""
-        yield SetAside(reason="invalid-resource", marker="", code="", reference=reference)

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, TypeAlias, get_args
 
@@ -17,7 +17,7 @@ from cds_service.intake.ranges import limits_of
 from cds_service.intake.resource_index import ResourceIndex, local_name
 from cds_service.intake.times import Moment, Times, sent_time
 from cds_service.intake.units import unit_of
-from cds_service.intake.values import ReadQuantity, value_of
+from cds_service.intake.values import ReadQuantity, sent_value, value_of
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.labs.patient_record import LabResult, ResultStatus, Sent, SetAside
 from cds_service.labs.set_aside_reasons import SetAsideReason
@@ -59,7 +59,6 @@ class PartialResult:
 
     match: MarkerMatch
     time: datetime | None = None
-    value: ReadQuantity | None = field(default=None)
 
 
 def read_observation(
@@ -71,6 +70,24 @@ def read_observation(
     if observation.component is not None:
         for component in many(observation.component):
             yield from _read_one(source, component, context)
+
+
+def set_aside_whole(
+    source: SourceObservation, reason: SetAsideReason, context: ReadContext
+) -> Iterator[SetAside]:
+    """Everything in an Observation that belongs to a marker, set aside for the same reason."""
+    observation = source.observation
+    for measured in (observation, *many(observation.component)):
+        match = context.lookup.of(measured.code)
+        if isinstance(match, MarkerMatch):
+            partial = PartialResult(match)
+            with suppress(NotUsable):
+                partial.time = _moment(source, context)[0].time
+            yield _set_aside(reason, source, measured, partial)
+        elif measured is observation:
+            yield SetAside(
+                reason=match, marker="", code=first_code(measured.code), reference=source.reference
+            )
 
 
 def _read_one(
@@ -87,7 +104,7 @@ def _read_one(
     except NotUsable as fault:
         is_panel = measured is source.observation and _is_panel(source)
         if not (is_panel and fault.reason == "no-value"):
-            yield _set_aside(fault.reason, source, partial)
+            yield _set_aside(fault.reason, source, measured, partial)
 
 
 def _is_panel(source: SourceObservation) -> bool:
@@ -105,7 +122,7 @@ def _result(
         partial.time = _moment(source, context)[0].time
     status = _status(observation)
     moment, issued_only = _moment(source, context)
-    value = partial.value = value_of(measured, context.pack.units)
+    value = value_of(measured, context.pack.units)
     unit = unit_of(marker, value.unit, value.code, context.pack.units)
     amount = compared(value.number.value, value.comparator)
     if unit.factor != 1:  # most are: multiplying fractions costs a gcd
@@ -158,9 +175,12 @@ def _status(observation: Observation) -> ResultStatus:
     status = _USABLE.get(observation.status)
     if status is not None:
         return status
-    if not observation.status:
+    sent = (observation.status or "").strip().lower()  # codes of FHIR are in small letters
+    if not sent:
         raise NotUsable("status:missing")
-    raise NotUsable(_NOT_USABLE.get(observation.status, "status:invalid"))
+    if sent in _USABLE:
+        return _USABLE[sent]
+    raise NotUsable(_NOT_USABLE.get(sent, "status:invalid"))
 
 
 def _moment(source: SourceObservation, context: ReadContext) -> tuple[Moment, bool]:
@@ -199,15 +219,15 @@ def _interpretation(measured: Measured) -> str | None:
 
 
 def _set_aside(
-    reason: SetAsideReason, source: SourceObservation, partial: PartialResult
+    reason: SetAsideReason, source: SourceObservation, measured: Measured, partial: PartialResult
 ) -> SetAside:
-    sent = _sent(partial.value) if partial.value else None
+    sent = sent_value(measured)
     return SetAside(
         reason=reason,
         marker=partial.match.marker,
         code=partial.match.code,
         reference=source.reference,
         time=partial.time,
-        number=(f"{sent.comparator or ''}{sent.number}") if sent else "",
-        unit=sent.unit if sent else "",
+        number=sent.number,
+        unit=sent.unit,
     )

@@ -34,15 +34,21 @@ class Times:
         self._read: dict[str, Moment | None] = {}
 
     def moment(self, text: str) -> Moment | None:
-        """The moment, or `None` if the text is no FHIR date or time."""
+        """The moment, or `None` if the text is no date or time that can mean one thing only.
+
+        Beside what FHIR has: blanks around it, a blank or a small letter for the T, a small z, and
+        the basic form of ISO 8601 (`20261128T185129Z`).
+        """
         if text not in self._read:
+            plain = text.strip()
             try:
-                self._read[text] = self._instant(text) if len(text) > 10 else self._partial(text)
+                self._read[text] = self._instant(plain) if len(plain) > 10 else self._partial(plain)
             except (ValueError, OverflowError):
                 self._read[text] = None
         return self._read[text]
 
     def _instant(self, text: str) -> Moment:
+        text = _extended(text.upper())
         if text[4] != "-" or text[7] != "-" or text[10] != "T":
             raise ValueError
         # FHIR allows the leap second 23:59:60; it is the second after :59.
@@ -63,8 +69,17 @@ class Times:
         return Moment(min(ends, max(begins, self.now)), precision, begins)
 
 
+def _extended(text: str) -> str:
+    """The extended form of ISO 8601, with a T between date and time."""
+    if text[4] != "-" and text[8] in "T ":
+        text = f"{text[:4]}-{text[4:6]}-{text[6:8]}T{text[9:]}"
+    return f"{text[:10]}T{text[11:].lstrip()}" if text[10] == " " else text
+
+
 def span_of(text: str) -> tuple[date, date, Precision]:
     """The first and the last day of a FHIR date; raises `ValueError` for anything else."""
+    if len(text) == 8 and text.isdigit():  # the basic form of ISO 8601
+        text = f"{text[:4]}-{text[4:6]}-{text[6:]}"
     if len(text) == 10 and text[4] == text[7] == "-":
         day = date.fromisoformat(text)
         _check_year(day)
@@ -96,14 +111,23 @@ class SentTime(NamedTuple):
 def sent_time(
     result: Observation, parent: Observation | DiagnosticReport | None, times: Times
 ) -> SentTime | None:
-    """The time of the result; what it leaves out, its panel or report supplies."""
+    """The time of the result; what it leaves out, its panel or report supplies.
+
+    When it was issued counts only where no time of the specimen can be read. If no time can be
+    read at all it is the first that was sent, or `None`.
+    """
     own = _effective(result, times)
-    inherited = None if parent is None or own else _effective(parent, times)
-    if text := own or inherited:
-        return SentTime(text, issued_only=False)
-    if issued := result.issued or (parent.issued if parent else None):
-        return SentTime(issued, issued_only=True)
-    return None
+    if own is not None and times.moment(own) is not None:
+        return SentTime(own, issued_only=False)
+    sources = (result,) if parent is None else (result, parent)
+    effective = [text for source in sources if (text := _effective(source, times))]
+    issued = [source.issued for source in sources if source.issued]
+    sent = [
+        *(SentTime(text, issued_only=False) for text in effective),
+        *(SentTime(text, issued_only=True) for text in issued),
+    ]
+    readable = (time for time in sent if times.moment(time.text) is not None)
+    return next(readable, sent[0] if sent else None)
 
 
 def _effective(resource: Observation | DiagnosticReport, times: Times) -> str | None:

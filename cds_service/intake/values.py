@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from html import unescape
 from typing import NamedTuple
 
 from msgspec import Raw
@@ -30,8 +31,17 @@ _COMPARATORS: dict[str | None, Comparator | None] = {
     ">=": ">=",
     "≤": "<=",
     "≥": ">=",
+    "=": None,
+    "=<": "<=",
+    "=>": ">=",
+    "less than": "<",
+    "at most": "<=",
+    "greater than": ">",
+    "more than": ">",
+    "at least": ">=",
 }
-_TEXT = re.compile(r"([<>]=?|[≤≥])?\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*(.*)")
+_COMPARATOR = "|".join(sorted(filter(None, _COMPARATORS), key=len, reverse=True))
+_TEXT = re.compile(rf"({_COMPARATOR})?\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*(.*)", re.IGNORECASE)
 # `1 400`, `1,400`, `1:40`, `5-10`, `1e3`: what follows continues the number, and is no unit.
 _NO_UNIT = re.compile(r"[0-9.,:'’*^+<>=~–—-]|[eE][+-]?[0-9]")
 
@@ -50,6 +60,33 @@ class ReadQuantity(NamedTuple):
     comparator: Comparator | None
     unit: str | None = None
     code: str | None = None
+
+
+class SentValue(NamedTuple):
+    """What was sent for a value, readable or not, as text to show; both may be empty."""
+
+    number: str
+    unit: str
+
+
+def sent_value(measured: Measured) -> SentValue:
+    """The value as it was sent: for a result that is set aside, whatever is wrong with it."""
+    quantity = measured.value_quantity
+    if quantity is not None:
+        number = f"{(quantity.comparator or '').strip()}{_shown(quantity.value)}"
+        return SentValue(number, (quantity.unit or quantity.code or "").strip())
+    if measured.value_string:
+        return SentValue(measured.value_string.strip()[:_LONGEST_TEXT], "")
+    return SentValue(_shown(measured.value_integer), "")
+
+
+def _shown(raw: Raw) -> str:
+    """The number, or what stands in its place if it is a plain text."""
+    number = number_in(raw)
+    if number is not None:
+        return number.text
+    text = bytes(raw)[:_LONGEST_TEXT].decode(errors="ignore")
+    return text.strip('"') if text[:1] in set('"-0123456789') else ""
 
 
 def number_in(raw: Raw) -> SentNumber | None:
@@ -114,10 +151,17 @@ def _from_quantity(quantity: Quantity) -> ReadQuantity:
     if not was_sent(quantity.value):
         raise NotUsable("no-value")
     number = number_in(quantity.value)
-    if number is None or quantity.comparator not in _COMPARATORS:
+    sent = quantity.comparator
+    if sent is not None and sent not in _COMPARATORS:
+        sent = _plain_comparator(sent)
+    if number is None or sent not in _COMPARATORS:
         raise NotUsable("unparseable")
-    comparator = _COMPARATORS[quantity.comparator]
-    return ReadQuantity(number, comparator, quantity.unit, quantity.code)
+    return ReadQuantity(number, _COMPARATORS[sent], quantity.unit, quantity.code)
+
+
+def _plain_comparator(text: str) -> str:
+    """The comparator without blanks around it, with `&lt;` and the like as the sign they mean."""
+    return " ".join(unescape(text).lower().split())
 
 
 def _from_integer(raw: Raw) -> ReadQuantity:
@@ -128,6 +172,7 @@ def _from_integer(raw: Raw) -> ReadQuantity:
 
 
 def _from_text(text: str, spellings: Mapping[str, str]) -> ReadQuantity:
+    text = unescape(text) if "&" in text else text
     match = _TEXT.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
     number = number_from(match[2].removeprefix("+")) if match else None
     if match is None or number is None:
@@ -136,4 +181,5 @@ def _from_text(text: str, spellings: Mapping[str, str]) -> ReadQuantity:
     known = "".join(unit.split()) in spellings and not unit.isdigit()
     if unit and not known and _NO_UNIT.match(unit):
         raise NotUsable("unparseable")
-    return ReadQuantity(number, _COMPARATORS[match[1]], unit or None)
+    comparator = _COMPARATORS[None if match[1] is None else match[1].lower()]
+    return ReadQuantity(number, comparator, unit or None)

@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Iterator
 
 from cds_service.knowledge.model.conditions import AllOf, AnyOf, Condition
-from cds_service.knowledge.model.pack import PATIENT, Change, Pack, Rule, Suggestion
+from cds_service.knowledge.model.pack import WITHOUT_RESULT, Change, Pack, Rule, Suggestion
 from cds_service.knowledge.model.status import approval
 from cds_service.knowledge.site.wording import site_lines
 
@@ -19,7 +19,7 @@ def rule_in_words(rule: Rule, pack: Pack) -> str:
 def _lines(rule: Rule, pack: Pack) -> Iterator[str]:
     yield f"{rule.title} ({rule.id} {rule.version}, {rule.status}, {rule.indicator})"
     about = " or ".join(
-        PATIENT if one == PATIENT else pack.markers[one].title for one in rule.about
+        one if one in WITHOUT_RESULT else pack.markers[one].title for one in rule.about
     )
     yield f"About: {about or 'results that were set aside'}. Hooks: {', '.join(rule.hooks)}."
     yield "A card appears when"

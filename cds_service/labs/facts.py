@@ -137,9 +137,9 @@ def _answer(
     own = names.get(fact.id, set())
     known: list[Ternary] = []
     if fact.medicines:
-        known.append(None if record.medicines is None else False)
+        known.append(False if record.is_whole("medicines") else None)
     if fact.conditions or fact.condition_names:
-        known.append(None if record.conditions is None else False)
+        known.append(False if record.is_whole("conditions") else None)
     if own:
         known.append(True)
     parts = [_answer(pack.facts[part], pack, record, names, answers) for part in fact.any_of]

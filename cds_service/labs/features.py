@@ -10,19 +10,31 @@ that it is read in. Which of several results of one time counts is `labs.orderin
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Literal, TypeAlias
 
-from cds_service.knowledge.model.conditions import LimitKind, leaves
+from cds_service.knowledge.model.conditions import Compare, LimitKind, TestedBefore, leaves
 from cds_service.knowledge.model.dependencies import (
     answers_of,
+    conditions_of,
     dependencies_of,
     measures_about,
     parts_of_measure,
 )
-from cds_service.knowledge.model.marker_parts import MarkerPart, parts_of
-from cds_service.knowledge.model.pack import PATIENT, Marker, Measure, Pack, Rule, Scope
+from cds_service.knowledge.model.marker_parts import MarkerPart, markers_of, parts_of
+from cds_service.knowledge.model.pack import (
+    PATIENT,
+    UNUSED_DATA,
+    WITHOUT_RESULT,
+    Marker,
+    Measure,
+    Pack,
+    Rule,
+    Scope,
+)
 from cds_service.labs.patient_record import ResultStatus
 
+_HOURS_A_DAY = 24
 FINAL: frozenset[ResultStatus] = frozenset({"final", "amended", "corrected"})
 FINAL_OR_PRELIMINARY: frozenset[ResultStatus] = FINAL | {"preliminary"}
 
@@ -110,10 +122,15 @@ class MarkerFeatures:
 
 @dataclass(frozen=True, slots=True)
 class PackFeatures:
-    """The nodes of every marker of a pack by its id; without and with preliminary results."""
+    """The nodes of every marker of a pack by its id; without and with preliminary results.
+
+    `reach_days` says how many days back a result of the marker can be read at all: as an index, as
+    the previous test of one, or paired with one.
+    """
 
     final: Mapping[str, MarkerFeatures]
     final_or_preliminary: Mapping[str, MarkerFeatures]
+    reach_days: Mapping[str, int]
 
     def of(self, *, with_preliminary: bool) -> Mapping[str, MarkerFeatures]:
         """The nodes for frames that may, or may not, rest on preliminary results."""
@@ -137,7 +154,22 @@ def compile_features(pack: Pack) -> PackFeatures:
         any_status = replace(usable, statuses=FINAL_OR_PRELIMINARY)
         final[name] = _of_marker(marker, pack.scope, usable, final=usable)
         final_or_preliminary[name] = _of_marker(marker, pack.scope, any_status, final=usable)
-    return PackFeatures(final, final_or_preliminary)
+    reach_days = {name: _reach_days(marker, pack) for name, marker in pack.markers.items()}
+    return PackFeatures(final, final_or_preliminary, reach_days)
+
+
+def _reach_days(marker: Marker, pack: Pack) -> int:
+    conditions = (when for rule in pack.rules.values() for when in conditions_of(rule))
+    before = (
+        leaf.earlier.most_days
+        for when in conditions
+        for leaf in leaves(when)
+        if isinstance(leaf, Compare | TestedBefore)
+        and leaf.earlier is not None
+        and marker.id in markers_of(leaf)
+    )
+    paired = ceil(marker.pairing.hours / _HOURS_A_DAY)
+    return pack.scope.index_days + max((paired, *before))
 
 
 def _of_marker(marker: Marker, scope: Scope, usable: Usable, *, final: Usable) -> MarkerFeatures:
@@ -161,7 +193,7 @@ def features_of(rule: Rule, pack: Pack, features: PackFeatures) -> tuple[FrameFe
     parts = dict.fromkeys((*dependencies_of(rule, pack).parts, *answers_of(rule, pack)))
     return tuple(
         FrameFeatures(
-            index=None if index == PATIENT else nodes[index].latest,
+            index=None if index in WITHOUT_RESULT else nodes[index].latest,
             read=tuple(dict.fromkeys(_read(parts, rule, index, pack, nodes))),
         )
         for nodes in _may_read(rule, features)
@@ -171,7 +203,7 @@ def features_of(rule: Rule, pack: Pack, features: PackFeatures) -> tuple[FrameFe
 
 def _may_read(rule: Rule, features: PackFeatures) -> Iterator[Mapping[str, MarkerFeatures]]:
     yield features.final
-    if rule.indicator == "critical" and rule.about != (PATIENT,):
+    if rule.indicator == "critical" and not set(rule.about) & set(WITHOUT_RESULT):
         yield features.final_or_preliminary
 
 
@@ -200,7 +232,7 @@ def _inputs(measure: Measure, index: str, nodes: Mapping[str, MarkerFeatures]) -
 def _of_part(part: MarkerPart, index: str, nodes: MarkerFeatures) -> Iterator[Feature]:
     """The node of a part in the frame of this index; none if such a frame never has it."""
     is_index = part.marker == index
-    if index == PATIENT and nodes.paired.around == "index":
+    if index == UNUSED_DATA or (index == PATIENT and nodes.paired.around == "index"):
         return
     result = nodes.latest if is_index else nodes.paired
     match part.part:

@@ -14,7 +14,7 @@ from itertools import pairwise
 from operator import attrgetter
 
 from cds_service.amounts import compare, exactly
-from cds_service.knowledge.model.pack import PATIENT, Pack
+from cds_service.knowledge.model.pack import PATIENT, UNUSED_DATA, Pack
 from cds_service.labs.facts import FactAnswer
 from cds_service.labs.features import Later, Latest, PackFeatures, Paired, Previous, Usable
 from cds_service.labs.limits import Limit, limit_of
@@ -23,6 +23,7 @@ from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.labs.reasons import Hemolyzed, MeasureReason
 from cds_service.labs.specimens import Draw, mark_hemolysed
+from cds_service.labs.unused_data import UnusedData
 
 _time = attrgetter("time")
 
@@ -51,7 +52,7 @@ class MeasureValue:
 class Frame:
     """Everything that conditions may look at, around one index result."""
 
-    index: str  # marker id; empty for rules about set-aside results
+    index: str  # marker id or what the rule is about; empty for one about set-aside results
     person: Person
     facts: Mapping[str, FactAnswer]
     ordering: frozenset[str]
@@ -60,6 +61,7 @@ class Frame:
     not_used: Mapping[str, Hemolyzed] = field(default_factory=dict)  # by marker
     measures: Mapping[str, MeasureValue] = field(default_factory=dict)
     set_aside: SetAside | None = None
+    unused: UnusedData | None = None  # in the frame of rules about it
 
     @property
     def index_result(self) -> LabResult | None:
@@ -138,6 +140,10 @@ class Chooser:
                 if chosen is not None:
                     readings[name] = self._paired_reading(chosen)
         return replace(self.bare_frame(None), index=PATIENT, readings=readings)
+
+    def unused_data_frame(self, unused: UnusedData) -> Frame:
+        """A frame without results, for rules about data that could not be used."""
+        return replace(self.bare_frame(None), index=UNUSED_DATA, unused=unused)
 
     def bare_frame(self, set_aside: SetAside | None) -> Frame:
         """A frame without results, for rules about one that was set aside."""

@@ -67,7 +67,8 @@ class LabResult:
 class SetAside:
     """Something that was sent and not used, and why.
 
-    `marker` is empty if none was recognised, `time` is `None` when unknown.
+    `marker` is empty if none was recognised, `time` is `None` when unknown; `number` and `unit` are
+    as sent. `is_result` is false for a medicine, a condition or an order.
     """
 
     reason: SetAsideReason
@@ -77,6 +78,7 @@ class SetAside:
     time: datetime | None = None
     number: str = ""
     unit: str = ""
+    is_result: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,13 @@ IncompletePart: TypeAlias = Literal[
     "laboratory results", "medicines", "conditions", "open orders", "patient", "some data"
 ]
 Lack: TypeAlias = Literal[
-    "not fetched", "only a part", "unreadable", "only those being made", "unnamed"
+    "not fetched",
+    "only a part",
+    "unreadable",
+    "not usable",
+    "named but not sent",
+    "only those being made",
+    "unnamed",
 ]
 
 
@@ -128,6 +136,20 @@ class Incomplete:
 
     part: IncompletePart
     lack: Lack
+
+    @property
+    def must_be_told(self) -> bool:
+        """Whether a clinician has to know of it even where no card appears.
+
+        Drafts without the orders on file can only add a proposal. Where too few results came, the
+        call is refused or reaches back far enough (`service.py`). Nobody knows what a query of a
+        client's own was for.
+        """
+        if self.part == "some data":
+            return self.lack == "unreadable"
+        if self.part == "laboratory results":
+            return self.lack != "only a part"
+        return self.lack != "only those being made"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,3 +168,8 @@ class PatientRecord:
     ordering: tuple[Recorded, ...] = ()  # tests being ordered now
     prescribing: tuple[Recorded, ...] = ()  # medicines being ordered now
     incomplete: tuple[Incomplete, ...] = field(default=())
+
+    def is_whole(self, part: Literal["medicines", "conditions"]) -> bool:
+        """Whether the list is known and whole, so that what is not on it is not so."""
+        known = self.medicines if part == "medicines" else self.conditions
+        return known is not None and all(lack.part != part for lack in self.incomplete)

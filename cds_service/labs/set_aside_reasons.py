@@ -33,6 +33,29 @@ SetAsideReason: TypeAlias = Literal[
     "conflicting-duplicates",
 ]
 
+# What could have been a result of the patient and was not used, the gravest first. The others state
+# no result: of another test, not done, not there yet, withdrawn, or replaced by one that is used.
+_LOST: tuple[SetAsideReason, ...] = (
+    "invalid-resource",
+    "code-conflict",
+    "no-subject",
+    "other-patient",
+    "modifier-extension",
+    "unparseable",
+    "unit-unknown",
+    "unit-conflict",
+    "unit-missing",
+    "no-value",
+    "status:unknown",
+    "status:invalid",
+    "status:missing",
+    "no-time",
+    "future-dated",
+    "implausible",
+    "conflicting-duplicates",
+)
+LOSSES: Mapping[SetAsideReason, int] = {reason: rank for rank, reason in enumerate(_LOST)}
+
 MEANINGS: Mapping[SetAsideReason, str] = {
     "code-not-in-pack": "No marker of the pack claims its code. Normal: most results of a chart.",
     "code-conflict": "Its codes, or its names, belong to different markers.",

@@ -176,7 +176,7 @@ def _card_uuid(decision: Decision, call: _Call) -> UUID:
 
 def _detail(decision: Decision, template: CardTemplate, call: _Call) -> str:
     heading = call.templates.messages.text("card.basis heading")
-    lines = template.basis.lines(decision, call.outcome.record)
+    lines = template.basis.lines(decision, call.outcome.record, call.outcome.unused)
     listed = "\n".join(f"- {line}" for line in lines)
     return f"{fill_detail(template.texts, decision)}\n\n**{heading}**\n\n{listed}"
 

@@ -25,7 +25,9 @@ from cds_service.knowledge.reading.card_texts import escape_markdown as escaped
 from cds_service.knowledge.site.wording import code_in_words, value_in_words
 from cds_service.labs.frames import Frame, MeasureValue, Reading
 from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
+from cds_service.labs.unused_data import UnusedData
 from cds_service.render.reason_text import incomplete_text, reason_text
+from cds_service.render.unused_text import unused_text
 from cds_service.render.values import (
     converted_value,
     date_of,
@@ -42,6 +44,9 @@ from cds_service.rules.grades import is_doubtful
 from cds_service.rules.reasons import ConditionNotMet
 from cds_service.rules.site_values import values_behind
 
+_MOST_UNUSED = 20  # on the card that tells of nothing else
+_MOST_UNUSED_BESIDE = 5  # in the line on every other card
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
@@ -56,19 +61,34 @@ class Basis:
     names_method: frozenset[str]  # markers of which some code names a method
     last: tuple[str, ...]
 
-    def lines(self, decision: Decision, record: PatientRecord) -> tuple[str, ...]:
+    def lines(
+        self, decision: Decision, record: PatientRecord, unused: UnusedData
+    ) -> tuple[str, ...]:
         """The list, without a heading; one Markdown item each."""
         frame = decision.frame
         return (
+            *self._unused_results(frame),
             *self._results(frame),
             *self._computed(frame),
             *self._facts(frame),
             *self._not_known(decision, record),
             *self._withheld(decision),
-            *self._warnings(decision, record),
+            *self._warnings(decision, record, unused),
             *self._of_the_site(decision),
             *self.last,
         )
+
+    def _unused_results(self, frame: Frame) -> Iterator[str]:
+        """A line for each result, on the card that tells of them all."""
+        if frame.unused:
+            yield from (f"**{line}**" for line in self._shortened(frame.unused, _MOST_UNUSED))
+
+    def _shortened(self, unused: UnusedData, most: int) -> Iterator[str]:
+        for item in unused.results[:most]:
+            yield escaped(unused_text(item, self.pack, self.zone, self.messages))
+        more = len(unused.results) - most
+        if more > 0:
+            yield self.messages.text("unused.and more", count=more)
 
     def _results(self, frame: Frame) -> Iterator[str]:
         if frame.set_aside is not None:
@@ -213,9 +233,14 @@ class Basis:
             source=source,
         )
 
-    def _warnings(self, decision: Decision, record: PatientRecord) -> Iterator[str]:
+    def _warnings(
+        self, decision: Decision, record: PatientRecord, unused: UnusedData
+    ) -> Iterator[str]:
         if decision.preliminary:
             yield self.messages.text("line.preliminary")
+        if unused.results and decision.frame.unused is None:
+            results = "; ".join(self._shortened(unused, _MOST_UNUSED_BESIDE))
+            yield self.messages.text("line.unused", results=results)
         if record.incomplete:
             parts = (escaped(incomplete_text(part, self.messages)) for part in record.incomplete)
             yield self.messages.text("line.incomplete", parts="; ".join(dict.fromkeys(parts)))

@@ -14,7 +14,7 @@ from jinja2 import Template
 
 from cds_service.amounts import rounded
 from cds_service.knowledge.model.messages import ENGLISH, Messages
-from cds_service.knowledge.model.pack import CardText, Measure, Pack, Rule
+from cds_service.knowledge.model.pack import UNUSED_DATA, CardText, Measure, Pack, Rule
 from cds_service.knowledge.reading.card_texts import (
     SUMMARY_BELOW,
     compile_detail,
@@ -22,6 +22,8 @@ from cds_service.knowledge.reading.card_texts import (
     placeholders,
 )
 from cds_service.labs.frames import Frame
+from cds_service.labs.unused_data import UnusedData
+from cds_service.render.unused_text import unused_names
 from cds_service.render.values import (
     Names,
     ResultText,
@@ -39,6 +41,7 @@ Maker: TypeAlias = Callable[[Decision], Value]
 # from outside holds it (`values.outside`).
 _GLUE = "\ue000"
 _MORE = "…"
+_UNUSED = UNUSED_DATA.replace(" ", "-")  # as a placeholder writes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,8 @@ def _maker(name: str, setting: _Setting) -> Maker:
     pack, messages = setting.pack, setting.messages
     if name == "result" and not setting.rule.about:
         return lambda decision: _set_aside(decision, setting)
+    if name == _UNUSED:
+        return lambda decision: _unused(decision, setting)
     if name == "order":
         return lambda decision: _windows(decision, messages)
     if name in pack.facts:
@@ -195,6 +200,11 @@ def _set_aside(decision: Decision, setting: _Setting) -> ResultText:
     if item is None:
         return absent_result_text(None, setting.messages)
     return set_aside_text(item, setting.pack.markers.get(item.marker), setting.messages)
+
+
+def _unused(decision: Decision, setting: _Setting) -> Names:
+    unused = decision.frame.unused or UnusedData()
+    return unused_names(unused, setting.pack, setting.messages)
 
 
 def _windows(decision: Decision, messages: Messages) -> dict[str, Window]:

@@ -20,6 +20,7 @@ from cds_service.knowledge.model.conditions import (
     Condition,
     Earlier,
     FactIs,
+    HasUnusedData,
     IsExact,
     LimitKind,
     MeasureCompare,
@@ -189,6 +190,8 @@ def _leaf(condition: Condition) -> Test:
             return lambda frame: marker in frame.readings
         case SetAsideBecause(reason=reason):
             return lambda frame: frame.set_aside is not None and frame.set_aside.reason == reason
+        case HasUnusedData():
+            return lambda frame: bool(frame.unused)
         case Ordering(what=what, without=without):
             return lambda frame: what in frame.ordering and without not in frame.ordering
         case _:

@@ -11,11 +11,12 @@ from msgspec import DecodeError, Raw, Struct, ValidationError
 from msgspec.json import Decoder
 
 from cds_service.errors import PayloadTooLarge, RequestError
-from cds_service.fhir.bundles import NOTHING_THERE, Fetched, fetched
+from cds_service.fhir.bundles import NOTHING_THERE, Fetched, fetched, unreadable_entries
 from cds_service.fhir.decode import Unreadable, read_loosely
 from cds_service.fhir.depth import is_deeper
 from cds_service.fhir.elements import NOTHING, Reference
 from cds_service.fhir.references import parts_of, plain_id
+from cds_service.fhir.resource_types import RESOURCE_TYPES
 from cds_service.fhir.resources import Entry, Patient
 from cds_service.hooks.request import HookRequest, check_text, read_request
 from cds_service.intake.patient_input import PatientInput, input_from_answers, kinds_in
@@ -41,6 +42,7 @@ class _Head(Struct):
 
 
 _HEAD: Decoder[_Head] = Decoder(_Head)
+_KIND: Decoder[object] = Decoder()
 
 
 def read_resources(
@@ -91,9 +93,10 @@ def _read(data: bytes, max_depth: int, max_entries: int) -> ResourceDocument:
         request = read_request(data, max_depth=max_depth, max_entries=max_entries)
         return ResourceDocument(kind="request", request=request)
     resource, unreadable = read_loosely(data, "$")
-    if resource is None and not unreadable:
+    if resource is None and _KIND.decode(head.resourceType) not in RESOURCE_TYPES:
         raise RequestError("Expected a resource of FHIR R4.", "$.resourceType")
     found = fetched(resource, max_depth)
+    unreadable = (*unreadable, *unreadable_entries(found, "$"))
     is_bundle = bytes(head.resourceType) == b'"Bundle"'
     kind: Literal["bundle", "resource"] = "bundle" if is_bundle else "resource"
     return ResourceDocument(kind=kind, found=found, unreadable=unreadable)
@@ -108,6 +111,7 @@ def _ndjson(lines: list[bytes], max_depth: int) -> ResourceDocument:
         resource, faults = read_loosely(line, f"line {place}: $")
         unreadable.extend(faults)
         one = fetched(resource, max_depth)
+        unreadable.extend(unreadable_entries(one, f"line {place}: $"))
         entries.extend(one.entries)
         partial = partial or one.partial
     state: Literal["found", "nothing"] = "found" if entries else "nothing"

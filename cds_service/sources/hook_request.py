@@ -2,9 +2,9 @@
 """A CDS Hooks request -> the input that it brings."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from cds_service.fhir.bundles import Fetched
-from cds_service.fhir.decode import Unreadable
 from cds_service.fhir.elements import many
 from cds_service.fhir.resources import DiagnosticReport, Observation
 from cds_service.hooks.request import HookRequest
@@ -32,7 +32,9 @@ def input_from_request(
         patient_id=request.patient_id,
         drafts=request.draft_orders or (),
         selections=request.selections if request.hook == "order-select" else None,
-        unreadable=request.unreadable,
+        unreadable=tuple(
+            replace(fault, key=_ours(fault.key, keys)) for fault in request.unreadable
+        ),
         fhir_server=request.fhir_server,
     )
 
@@ -48,19 +50,6 @@ def kinds_sent(request: HookRequest, keys: Mapping[str, str] | None = None) -> f
         kinds = _kinds_of(key, answer, keys)
         sent |= kinds if kinds_of_key(_ours(key, keys)) else kinds - {"Observation"}
     return frozenset(sent)
-
-
-def malformed_results(
-    request: HookRequest, keys: Mapping[str, str] | None = None
-) -> Unreadable | None:
-    """The fault of a key that was sent for laboratory results and holds no resource, if one was.
-
-    A name that nobody knows may have been for them.
-    """
-    for key, fault in request.malformed.items():
-        if kinds_of_key(_ours(key, keys)) in (frozenset(), frozenset({"Observation"})):
-            return fault
-    return None
 
 
 def _kinds_that_count(

@@ -136,8 +136,8 @@ def test_the_same_id_on_another_server_is_another_patient(small: Clinic) -> None
 def test_another_rule_is_not_silenced(small: Clinic) -> None:
     unknown = observation(BILIRUBIN, 1, "bananas")
     answer = small.call(call(observation(ALT, 1), unknown))
-    assert {rule_of(card) for card in answer["cards"]} == {"alt-very-low", "dq-unit-unknown"}
-    small.override([card for card in answer["cards"] if rule_of(card) == "dq-unit-unknown"])
+    assert {rule_of(card) for card in answer["cards"]} == {"alt-very-low", "dq-results-set-aside"}
+    small.override([card for card in answer["cards"] if rule_of(card) == "dq-results-set-aside"])
 
     assert small.rules(call(observation(ALT, 1), unknown)) == ["alt-very-low"]
 

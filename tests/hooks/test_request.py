@@ -307,7 +307,8 @@ def test_draft_orders_of_any_kind_are_kept() -> None:
 
     assert len(request.draft_orders or ()) == 2
     assert [one.where for one in request.unreadable] == [
-        "$.context.draftOrders.entry[3].resource.status"
+        "$.context.draftOrders.entry[2].resource.resourceType",
+        "$.context.draftOrders.entry[3].resource.status",
     ]
 
 

@@ -172,7 +172,7 @@ def test_what_cannot_be_read_is_refused_without_repeating_it(
         assert "days ago" not in answer.text
 
 
-HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }}", "'; --")
+HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 191 }}", "'; --")
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -190,7 +190,7 @@ def test_hostile_words_never_come_back_as_markup(http: FlaskClient, text: str) -
 
         assert "<script" not in page
         assert "onerror=alert(1)>" not in page
-        assert "49" not in re.sub(r"<[^>]*>", "", page) or "7 * 7" not in text
+        assert "1337" not in re.sub(r"<[^>]*>", "", page) or "7 * 191" not in text
 
 
 def test_a_unit_that_is_not_one_of_the_marker_is_said_by_the_service_itself(
@@ -198,9 +198,9 @@ def test_a_unit_that_is_not_one_of_the_marker_is_said_by_the_service_itself(
 ) -> None:
     found = data(http, "/explain/alt/35?unit=mg/dL")
 
-    assert found["judged"]["notUsed"] == "unit unknown"
+    assert found["judged"]["notUsed"] == "its unit is not known for this test"
     assert "value" not in found["judged"]
-    assert [one["rule"] for one in found["judged"]["cards"]] == ["dq-unit-unknown"]
+    assert [one["rule"] for one in found["judged"]["cards"]] == ["dq-results-set-aside"]
     assert "This value was not used" in http.get("/explain/alt/35?unit=mg/dL").text
 
 

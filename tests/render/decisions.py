@@ -13,6 +13,7 @@ from cds_service.labs.frames import Frame, Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, Patient, PatientRecord, Sent
+from cds_service.labs.unused_data import UnusedData
 from cds_service.rules.answer import Decision
 from tests.web.http_fixtures import NOW, knowledge
 
@@ -82,4 +83,5 @@ def outcome(*decisions: Decision, record: PatientRecord | None = None) -> Outcom
         now=NOW,
         decisions=decisions,
         frames=(),
+        unused=UnusedData(),
     )

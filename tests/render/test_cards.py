@@ -315,14 +315,14 @@ def test_days_are_those_of_the_site() -> None:
     assert "2026-06-14 17:00 JST" in response["cards"][0]["detail"]
 
 
-def test_each_result_that_was_set_aside_has_a_card_of_its_own() -> None:
+def test_the_results_that_could_not_be_used_have_one_card_with_a_line_each() -> None:
     body = call(observation(ALT, 20, "furlongs"), observation(AST, 20, "furlongs"))
 
-    cards = answer(body)["cards"]
+    (card,) = answer(body)["cards"]
 
-    marked = [card["extension"]["org.cds-service.card"]["marker"] for card in cards]
-    assert sorted(marked) == ["alt", "ast"]
-    assert len({card["uuid"] for card in cards}) == 2
+    assert card["summary"].startswith("Some results or data could not be used: ALT and AST.")
+    lines = [line for line in card["detail"].splitlines() if "its unit is not known" in line]
+    assert [line.split()[1].strip("*") for line in lines] == ["ALT", "AST"]
 
 
 @pytest.mark.slow

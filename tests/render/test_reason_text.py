@@ -36,7 +36,7 @@ def test_every_reason_to_set_aside_has_words(reason: SetAsideReason) -> None:
         (PackReason("known-cirrhosis"), "known cirrhosis"),
         (PackReason("not-used:for-now"), "not used: for now"),
         (AlreadyOrdered(), "already ordered"),
-        ("unit-missing", "unit missing"),
+        ("unit-missing", "it came without a unit"),
         ("status:entered-in-error", "status: entered in error"),
         (Offered("alt-severe"), "offered on another card"),
         (NoEligible("alt"), "no recent result of alt that can be used"),

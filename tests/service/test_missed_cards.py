@@ -132,7 +132,7 @@ def test_a_diluted_result_is_used_beside_the_one_over_the_range_of_the_analyser(
         shown = rules(knowledge, results, [])
 
         assert "alt-over-1000" in shown
-        assert "dq-conflicting-duplicates" not in shown
+        assert "dq-results-set-aside" not in shown
 
 
 def test_a_result_outside_the_range_of_another_of_its_time_is_a_conflict(
@@ -141,7 +141,7 @@ def test_a_result_outside_the_range_of_another_of_its_time_is_a_conflict(
     over_range = alt("over-range", 200)
     over_range["valueQuantity"]["comparator"] = ">"
 
-    assert "dq-conflicting-duplicates" in rules(knowledge, [alt("other", 150), over_range], [])
+    assert "dq-results-set-aside" in rules(knowledge, [alt("other", 150), over_range], [])
 
 
 @pytest.mark.parametrize("died", ["not yet", "2126-01-01", "2026-07-01T00:00:00Z"])

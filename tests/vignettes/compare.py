@@ -11,6 +11,13 @@ VIGNETTES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "data" / "vignettes-liver.json").read_text(encoding="utf-8")
 )
 DATA_QUALITY = "dq-"
+FINDINGS = {
+    "dq-conflicting-duplicates",
+    "dq-implausible",
+    "dq-unit-conflict",
+    "dq-unit-missing",
+    "dq-unit-unknown",
+}
 Json = dict[str, Any]
 
 
@@ -46,16 +53,13 @@ def expected_cards(vignette: Mapping[str, Any]) -> dict[str, Json]:
 
 
 def notices_of(body: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The cards of data quality, each with the codes of the results it speaks of."""
-    aside = body["extension"]["org.cds-service.explanation"].get("setAside", [])
-    return sorted(
-        (rule_of(card), code)
-        for card in body["cards"]
-        if rule_of(card).startswith(DATA_QUALITY)
-        for code in {
-            one["code"] for one in aside if f"{DATA_QUALITY}{one['reason']}" == rule_of(card)
-        }
-    )
+    """The findings of data quality that the examples know, each with the code of its result.
+
+    There are some exactly when the one card that tells of them is there.
+    """
+    found = body["extension"]["org.cds-service.explanation"].get("dataQuality", [])
+    assert bool(found) == any(rule_of(card).startswith(DATA_QUALITY) for card in body["cards"])
+    return sorted({(one["id"], one["code"]) for one in found if one["id"] in FINDINGS})
 
 
 def expected_notices(vignette: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from cds_service.knowledge.model.conditions import (
     AgeCompare,
     Condition,
     FactIs,
+    HasUnusedData,
     MeasureCompare,
     Ordering,
     SetAsideBecause,
@@ -133,8 +134,8 @@ def subjects_of(conditions: Iterable[Condition]) -> set[str]:
                     found.add("sex")
                 case Ordering():
                     found.add("ordering")
-                case SetAsideBecause():
-                    found.add("any marker")
+                case SetAsideBecause() | HasUnusedData():
+                    found.add(leaf.subject)
                 case _:
                     pass
     return found

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from cds_service.knowledge.model.conditions import (
     Condition,
+    HasUnusedData,
     Leaf,
     MeasureCompare,
     Present,
@@ -17,7 +18,7 @@ from cds_service.knowledge.model.conditions import (
 )
 from cds_service.knowledge.model.dependencies import conditions_of
 from cds_service.knowledge.model.marker_parts import MarkerPart, parts_of
-from cds_service.knowledge.model.pack import PATIENT, Pack
+from cds_service.knowledge.model.pack import PATIENT, UNUSED_DATA, Pack
 from cds_service.sourcefile.diagnostics import Problem
 from cds_service.sourcefile.document import Document, Where
 
@@ -54,6 +55,8 @@ def _never(leaf: Leaf, about: tuple[str, ...], pack: Pack) -> Iterator[tuple[str
     match leaf:
         case SetAsideBecause() if about:
             yield f"'{leaf.in_words()}' is never true: the rule is about results in use", ""
+        case HasUnusedData() if about != (UNUSED_DATA,):
+            yield f"'{leaf.in_words()}' is never true: the rule is not about unused data", ""
         case MeasureCompare(measure=name) if pack.measures[name].about not in about:
             yield f"{name} is never computed: its index is {pack.measures[name].about}", ""
         case Present(marker=marker, since_index=True) if about == (marker,):
@@ -66,7 +69,7 @@ def _never(leaf: Leaf, about: tuple[str, ...], pack: Pack) -> Iterator[tuple[str
 
 def _part_never(part: MarkerPart, about: tuple[str, ...], pack: Pack) -> Iterator[tuple[str, str]]:
     name = part.marker
-    if not about:
+    if not about or about == (UNUSED_DATA,):
         yield f"{name} is never known here: no result in use stands beside it", ""
     elif part.part == "previous":
         if name not in about:

@@ -287,6 +287,21 @@ class SetAsideBecause(_Leaf):
 
 
 @dataclass(frozen=True, slots=True)
+class HasUnusedData(_Leaf):
+    """Something was sent about the patient that might have raised a card and could not be used."""
+
+    @property
+    def subject(self) -> str:
+        """`unused data`."""
+        return "unused data"
+
+    @property
+    def phrase(self) -> str:
+        """`present`."""
+        return "present"
+
+
+@dataclass(frozen=True, slots=True)
 class Ordering(_Leaf):
     """Something that is being ordered now: an order of the pack, or medicines of a fact."""
 
@@ -339,6 +354,7 @@ Leaf: TypeAlias = (
     | TestedBefore
     | NoLimit
     | SetAsideBecause
+    | HasUnusedData
     | Ordering
 )
 Condition: TypeAlias = Leaf | AllOf | AnyOf

@@ -18,7 +18,7 @@ from cds_service.knowledge.model.conditions import (
 )
 from cds_service.knowledge.model.formulas import Part
 from cds_service.knowledge.model.marker_parts import MarkerPart, PartName, parts_of
-from cds_service.knowledge.model.pack import PATIENT, Measure, Pack, Rule, Source
+from cds_service.knowledge.model.pack import WITHOUT_RESULT, Measure, Pack, Rule, Source
 
 _AGE = "age"
 _PARTS: dict[Part, PartName] = {"value": "result", "limit": "upper limit", "previous": "previous"}
@@ -139,7 +139,7 @@ def _leaves(conditions: Iterable[Condition]) -> Iterator[Leaf]:
 
 
 def _dependencies(read: Iterable[Leaf], about: tuple[str, ...], pack: Pack) -> Dependencies:
-    parts = {MarkerPart(name, "result"): None for name in about if name != PATIENT}
+    parts = {MarkerPart(name, "result"): None for name in about if name not in WITHOUT_RESULT}
     measures: dict[str, None] = {}
     facts: dict[str, None] = {}
     for leaf in read:

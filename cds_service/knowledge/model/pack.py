@@ -23,6 +23,8 @@ Answer: TypeAlias = Literal["card", "no card", "not enough data"]
 
 INDICATORS: tuple[Indicator, ...] = ("info", "warning", "critical")  # least urgent first
 PATIENT = "patient"  # what a rule is about when it needs no result
+UNUSED_DATA = "unused data"  # what it is about when it tells of all that could not be used
+WITHOUT_RESULT = (PATIENT, UNUSED_DATA)
 PRIORITIES: tuple[Priority, ...] = ("routine", "urgent", "asap", "stat")  # FHIR R4, least first
 
 
@@ -247,7 +249,7 @@ class Rule:
     version: str
     status: Literal["draft", "active", "retired", "switched off"]  # the last by a site only
     title: str
-    about: tuple[str, ...]  # markers that can be the index, in turn, or `PATIENT`; none: set aside
+    about: tuple[str, ...]  # markers that can be the index in turn, or one of `WITHOUT_RESULT`
     hooks: tuple[str, ...]
     indicator: Indicator
     urgencies: tuple[Urgency, ...]

@@ -31,7 +31,7 @@ from cds_service.knowledge.model.conditions import (
     leaves,
 )
 from cds_service.knowledge.model.marker_parts import markers_of
-from cds_service.knowledge.model.pack import CardText, Pack, Rule
+from cds_service.knowledge.model.pack import UNUSED_DATA, CardText, Pack, Rule
 from cds_service.sourcefile.diagnostics import Mark, Problem, nearest
 from cds_service.sourcefile.document import Document
 
@@ -198,6 +198,8 @@ def _trouble(
     name, *parts = placeholder.path
     if name == "result" and not rule.about:
         return _unknown_part(parts, _RESULT_PARTS)
+    if name == UNUSED_DATA.replace(" ", "-") and rule.about == (UNUSED_DATA,):
+        return None if parts == ["names"] else ("cannot be shown alone", "unused_data.names")
     if name == "order":
         known = {suggestion.order for suggestion in rule.suggestions}
         fits = len(parts) == 2 and parts[0].replace("_", "-") in known and parts[1] == "window"

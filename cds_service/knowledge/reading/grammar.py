@@ -19,6 +19,7 @@ from cds_service.knowledge.model.conditions import (
     Condition,
     Earlier,
     FactIs,
+    HasUnusedData,
     IsExact,
     LimitKind,
     MeasureCompare,
@@ -337,6 +338,18 @@ KINDS: Final[Mapping[str, Kind]] = {
             ),
         ),
         "write: set aside because REASON",
+    ),
+    "unused data": Kind(
+        "`unused data`",
+        (
+            PhraseForm(
+                "present",
+                "something was sent that might have raised a card and could not be used"
+                " (in rules `about: unused data`)",
+                lambda _phrase: HasUnusedData(),
+            ),
+        ),
+        "write: present",
     ),
     "ordering": Kind(
         "`ordering`",

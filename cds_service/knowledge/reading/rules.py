@@ -5,7 +5,14 @@ import re
 from collections.abc import Mapping, Sequence
 
 from cds_service.knowledge.model.conditions import Condition
-from cds_service.knowledge.model.pack import PATIENT, CardText, Evidence, Rule, Suggestion, Urgency
+from cds_service.knowledge.model.pack import (
+    WITHOUT_RESULT,
+    CardText,
+    Evidence,
+    Rule,
+    Suggestion,
+    Urgency,
+)
 from cds_service.knowledge.reading.facts_orders_measures import read_reasons
 from cds_service.knowledge.reading.history import read_history
 from cds_service.knowledge.reading.phrases import Phrases
@@ -20,6 +27,7 @@ from cds_service.sourcefile.document import Data, Where, parse
 from cds_service.sourcefile.schema import read_shape
 
 SET_ASIDE = "set-aside results"
+_WITHOUT_RESULT = tuple((word,) for word in WITHOUT_RESULT)
 _BETWEEN = re.compile(r"([0-9]+) and ([0-9]+) days")
 _FRONT = re.compile(r"---\n(.*?\n)---\n(.*)", re.DOTALL)
 _ALSO = re.compile(r"^## also: *([a-z0-9-]+) *$", re.MULTILINE)
@@ -32,8 +40,8 @@ def read_rule(
     before = len(reader.problems)
     about = () if shape.about == [SET_ASIDE] else tuple(shape.about)
     for n, marker in enumerate(about):
-        if marker not in reader.vocabulary.markers and about != (PATIENT,):
-            remedy = nearest(marker, (*reader.vocabulary.markers, PATIENT, SET_ASIDE))
+        if marker not in reader.vocabulary.markers and about not in _WITHOUT_RESULT:
+            remedy = nearest(marker, (*reader.vocabulary.markers, *WITHOUT_RESULT, SET_ASIDE))
             reader.problem("K301", ("about", n), f"there is no marker '{marker}'", remedy)
     when = reader.condition(shape.when, ("when",))
     urgencies = tuple(

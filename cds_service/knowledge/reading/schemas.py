@@ -239,7 +239,7 @@ class RuleShape(Shape):
     status: Literal["draft", "active", "retired"]
     title: Text
     about: Annotated[
-        list[Annotated[Text, Written("a marker, `patient` or `set-aside results`")]],
+        list[Annotated[Text, Written("a marker, `patient`, `set-aside results` or `unused data`")]],
         BeforeValidator(_as_list),
     ]
     hooks: list[Id]

@@ -8,7 +8,13 @@ from fractions import Fraction
 from cds_service.knowledge.model.conditions import LimitKind
 
 NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"  # how a number is written in every file
-OF_EVERY_PACK = ("age", "sex", "ordering", "any marker")  # subjects that need no file
+OF_EVERY_PACK = (
+    "age",
+    "sex",
+    "ordering",
+    "any marker",
+    "unused data",
+)  # subjects that need no file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

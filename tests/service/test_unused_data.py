@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No card is silent about what was sent and could not be used."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from tests.service.patients import (
+    ALP,
+    ALT,
+    BILIRUBIN,
+    FAILURE,
+    INR,
+    ISONIAZID,
+    UNUSED,
+    Json,
+    bundle,
+    cards,
+    observation,
+    refusal,
+    request,
+)
+
+NOTHING: list[Any] = [
+    None,
+    {},
+    {"resource": None},
+    {**ALT, "id": "x"},  # in the entry itself
+    [{"resource": ALT}],
+    '{"resourceType": "Observation"}',
+    5,
+    {"fullUrl": "https://ehr.example/Observation/alt"},
+    {"resource": {key: value for key, value in ALT.items() if key != "resourceType"}},
+    {"resource": {**ALT, "resourceType": "Observationn"}},
+]
+
+
+def unwrapped(entry: Any) -> Json:
+    """A Bundle with just this entry."""
+    return {"resourceType": "Bundle", "type": "searchset", "entry": [entry]}
+
+
+def alt(**more: Any) -> Json:
+    return {**deepcopy(ALT), **more}
+
+
+def test_the_patient_in_liver_failure_has_one_critical_card() -> None:
+    shown = cards(request(*FAILURE))
+
+    assert set(shown) == {"alf-emergency"}
+    assert shown["alf-emergency"]["indicator"] == "critical"
+    assert "Not used" not in shown["alf-emergency"]["detail"]
+
+
+@pytest.mark.parametrize("entry", NOTHING, ids=str)
+def test_an_entry_that_holds_no_resource_alone_is_refused_with_its_path(entry: Any) -> None:
+    status, words = refusal(request(observations=unwrapped(entry)))
+
+    assert status == 412
+    assert "$.prefetch.observations.entry[0]" in words
+
+
+@pytest.mark.parametrize("entry", NOTHING, ids=str)
+def test_an_entry_that_holds_no_resource_is_named_beside_those_that_are_read(entry: Any) -> None:
+    body = request(*FAILURE)
+    body["prefetch"]["observations"]["entry"].insert(2, entry)
+
+    shown = cards(body)
+
+    assert set(shown) == {"alf-emergency", UNUSED}
+    assert "**Not used:** a laboratory result" in shown["alf-emergency"]["detail"]
+    assert "a laboratory result, date not known: it could not be read" in shown[UNUSED]["detail"]
+
+
+def test_beside_a_normal_result_it_is_the_only_card() -> None:
+    shown = cards(request(alt(valueQuantity={"value": 30, "unit": "U/L"}), {}))
+
+    assert set(shown) == {UNUSED}
+    assert shown[UNUSED]["indicator"] == "info"
+    assert shown[UNUSED]["summary"].startswith("Some results or data could not be used: a lab")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"total": "9"},
+        {"total": True},
+        {"total": [4]},
+        {"link": [5, {"relation": "next", "url": "https://ehr.example/r4?page=2"}]},
+        {"link": [{"relation": "next"}]},
+        {"link": [5]},
+    ],
+    ids=str,
+)
+def test_a_page_that_may_not_be_the_last_is_a_part(wrong: Json) -> None:
+    whole = request(*FAILURE)
+    whole["prefetch"]["observations"] |= wrong
+    normal = request(alt(valueQuantity={"value": 30, "unit": "U/L"}))
+    normal["prefetch"]["observations"] |= wrong
+
+    assert "laboratory results: only a part" in cards(whole)["alf-emergency"]["detail"]
+    assert refusal(normal)[0] == 412
+
+
+def test_a_total_in_quotes_is_read() -> None:
+    body = request(*FAILURE)
+    body["prefetch"]["observations"]["total"] = "4"
+
+    assert "Incomplete" not in cards(body)["alf-emergency"]["detail"]
+
+
+def test_a_bundle_with_misspelt_entries_is_no_empty_bundle() -> None:
+    found = bundle(*FAILURE)
+    body = request(observations={"resourceType": "Bundle", "entries": found["entry"]})
+
+    assert refusal(body)[0] == 412
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        {"resourceType": "OperationOutcome", "issue": [{"code": "exception"}]},
+        {"resourceType": "OperationOutcome", "issue": [{"severity": "grave"}]},
+        {"resourceType": "OperationOutcome"},
+    ],
+    ids=str,
+)
+def test_an_outcome_of_unknown_severity_is_an_error(outcome: Json) -> None:
+    assert refusal(request(observations=bundle(outcome)))[0] == 412
+    assert "only a part" in cards(request(*FAILURE, outcome))["alf-emergency"]["detail"]
+
+
+def test_an_outcome_that_warns_is_no_error() -> None:
+    warning = {"resourceType": "OperationOutcome", "issue": [{"severity": "Warning"}]}
+    found = bundle(warning) | {"total": 0}
+
+    assert cards(request(observations=found)) == {}
+
+
+def test_results_that_a_report_names_and_nobody_sent_are_told() -> None:
+    report: Json = {
+        "resourceType": "DiagnosticReport",
+        "id": "report",
+        "status": "final",
+        "subject": {"reference": "Patient/p1"},
+        "result": [{"reference": "Observation/alt"}, {"reference": "Observation/gone"}],
+    }
+    normal = alt(valueQuantity={"value": 30, "unit": "U/L"})
+
+    shown = cards(request(normal, report))
+
+    assert set(shown) == {UNUSED}
+    assert "a report or panel names some that were not sent" in shown[UNUSED]["detail"]
+    assert cards(request(normal, {**report, "result": report["result"][:1]})) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"status": "F"}, "its status is none of FHIR"),
+        ({"status": None}, "it came without a status"),
+        ({"status": "unknown"}, "its status is unknown to the sender"),
+        ({"effectiveDateTime": None}, "its time is missing or cannot be read"),
+        ({"effectiveDateTime": "yesterday"}, "its time is missing or cannot be read"),
+        ({"effectiveDateTime": "2026-07-15T06:00:00Z"}, "its time lies in the future"),
+        ({"valueQuantity": {"value": "1500", "unit": "U/L"}}, "its value cannot be read"),
+        ({"valueQuantity": {"value": None, "unit": "U/L"}}, "it came without a value"),
+        ({"valueQuantity": None}, "it came without a value"),
+        ({"valueQuantity": None, "valueString": ">1,500 U/L"}, "its value cannot be read"),
+        ({"valueQuantity": None, "valueString": "1500*"}, "its value cannot be read"),
+        ({"valueQuantity": None, "valueString": "H 1200"}, "its value cannot be read"),
+        ({"valueString": "1500 U/L"}, "its value cannot be read"),
+        ({"dataAbsentReason": {"text": "unknown"}}, "it came without a value"),
+        ({"valueQuantity": {"value": 1500, "unit": "U/L", "comparator": "ad"}}, "its value cannot"),
+        ({"valueQuantity": {"value": 1500}}, "it came without a unit"),
+        ({"valueQuantity": {"value": 1500, "unit": "furlong"}}, "its unit is not known"),
+        ({"modifierExtension": [{"url": "https://ehr.example/not"}]}, "it carries a modifier"),
+        ({"valueQuantity": None, "valueCodeableConcept": {"text": "5000 U/L"}}, "its value cannot"),
+    ],
+    ids=str,
+)
+def test_a_result_that_cannot_be_used_is_told_alone_and_beside_others(
+    change: Json, reason: str
+) -> None:
+    broken = alt(**change)
+
+    alone, beside = cards(request(broken)), cards(request(broken, BILIRUBIN, ALP, INR))
+
+    assert set(alone) == {UNUSED}
+    assert "ALT" in alone[UNUSED]["summary"]
+    assert reason in alone[UNUSED]["detail"]
+    assert all(reason in card["detail"] for card in beside.values())
+
+
+def test_a_resource_that_cannot_be_read_alone_is_refused_and_beside_others_told() -> None:
+    status, words = refusal(request(alt(subject=5)))
+
+    assert status == 412
+    assert "$.prefetch.observations.entry[0].resource.subject" in words
+    for card in cards(request(alt(subject=5), BILIRUBIN, ALP, INR)).values():
+        assert "ALT, 2026-06-15: it could not be read" in card["detail"]
+
+
+def test_a_number_that_is_too_large_to_be_one_is_told() -> None:
+    import json
+
+    body = json.dumps(request(alt())).replace("1500", "1e400").encode()
+
+    assert "its value cannot be read" in cards(body)[UNUSED]["detail"]
+
+
+def test_the_card_of_what_was_read_names_what_was_not() -> None:
+    lost = observation("b", "1975-2", 0, "mg/dL", valueQuantity=None, valueString="3,0 mg/dL")
+    mild = alt(valueQuantity={"value": 150, "unit": "U/L"})
+
+    shown = cards(request(mild, ALP, lost))
+
+    assert set(shown) == {"alt-mild", UNUSED}
+    assert (
+        "**Not used:** total bilirubin 3,0 mg/dL, 2026-06-15: its value cannot be read"
+        in shown["alt-mild"]["detail"]
+    )
+
+
+@pytest.mark.parametrize("hook", ["order-select", "order-sign"])
+def test_it_is_told_where_orders_are_made(hook: str) -> None:
+    body = request(alt(valueQuantity={"value": 300, "unit": "furlong"}), hook=hook)
+    body["context"] |= {
+        "selections": ["MedicationRequest/isoniazid"],
+        "draftOrders": bundle({**ISONIAZID, "status": "draft"}),
+    }
+
+    assert set(cards(body, hook)) == {UNUSED}
+
+
+@pytest.mark.parametrize("status", ["cancelled", "entered-in-error", "registered", "Cancelled "])
+def test_a_result_that_nobody_states_is_not_told(status: str) -> None:
+    assert cards(request(alt(status=status))) == {}
+
+
+def test_a_result_of_another_test_is_not_told_even_if_it_cannot_be_read() -> None:
+    glucose = observation("g", "2345-7", 90, "mg/dL", status=5)
+
+    assert cards(request(alt(valueQuantity={"value": 30, "unit": "U/L"}), glucose)) == {}
+
+
+def test_a_result_too_old_to_change_a_card_is_not_told() -> None:
+    old = observation("ast", "1920-8", 90, "furlong", effectiveDateTime="2025-06-15T06:00:00Z")
+
+    assert cards(request(alt(valueQuantity={"value": 30, "unit": "U/L"}), old)) == {}
+
+
+def test_an_older_result_that_a_rule_looks_back_to_is_told() -> None:
+    old = alt(
+        id="old", valueQuantity={"value": 90, "unit": "furlong"}, effectiveDateTime="2026-02-01"
+    )
+
+    assert UNUSED in cards(request(alt(valueQuantity={"value": 90, "unit": "U/L"}), old))
+
+
+@pytest.mark.parametrize("status", ["Final", "final ", " FINAL"])
+def test_a_status_in_another_spelling_is_read(status: str) -> None:
+    assert set(cards(request(alt(status=status), BILIRUBIN, ALP, INR))) == {"alf-emergency"}
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2026-06-15 06:00:00Z",
+        "2026-06-15T06:00:00Z ",
+        "2026-06-15t06:00:00z",
+        "20260615T060000Z",
+        "2026-06-15 06:00:00",
+        "20260615",
+    ],
+)
+def test_a_time_in_another_spelling_is_read(time: str) -> None:
+    assert set(cards(request(alt(effectiveDateTime=time), BILIRUBIN, ALP, INR))) == {
+        "alf-emergency"
+    }
+
+
+def test_where_no_time_can_be_read_the_time_of_issue_counts_and_is_named() -> None:
+    reported = alt(effectiveDateTime="15 June", issued="2026-06-15T07:00:00Z")
+
+    shown = cards(request(reported, BILIRUBIN, ALP, INR))
+
+    assert "(when it was issued)" in shown["alf-emergency"]["detail"]
+
+
+@pytest.mark.parametrize("comparator", [">", "&gt;", " > ", "greater than", ">=", "=>", "=", ""])
+def test_a_comparator_in_words_is_read(comparator: str) -> None:
+    value = {"value": 1500, "unit": "U/L", "comparator": comparator}
+
+    assert set(cards(request(alt(valueQuantity=value), BILIRUBIN, ALP, INR))) == {"alf-emergency"}
+
+
+UNREADABLE_LISTS: list[Any] = [
+    {"resourceType": "Bundle", "entry": [None]},
+    {"resourceType": "Bundle", "entry": [{"resource": {"status": "active"}}]},
+    {"resourceType": "Bundle", "entry": [{"resource": {**ISONIAZID, "status": 5}}]},
+    "a list of medicines",
+    5,
+    {"resourceType": "Bundle", "total": 3, "entry": []},
+    {"resourceType": "OperationOutcome", "issue": [{"severity": "error"}]},
+]
+
+
+@pytest.mark.parametrize("medicines", UNREADABLE_LISTS, ids=str)
+def test_medicines_that_cannot_be_read_are_not_known(medicines: Any) -> None:
+    raised = alt(valueQuantity={"value": 130, "unit": "U/L"})
+    normal = alt(valueQuantity={"value": 30, "unit": "U/L"})
+
+    shown = cards(request(raised, medicationRequests=medicines))
+
+    assert "isoniazid-symptom-check" in cards(request(raised, medicationRequests=bundle(ISONIAZID)))
+    assert UNUSED in shown
+    assert all("medicines: " in card["detail"] for card in shown.values())
+    assert set(cards(request(normal, medicationRequests=medicines))) == {UNUSED}
+
+
+def test_conditions_that_cannot_be_read_are_not_known() -> None:
+    body = request(*FAILURE, conditions={"resourceType": "Bundle", "entry": [{}]})
+
+    assert "conditions: some could not be read" in cards(body)["alf-emergency"]["detail"]
+
+
+def test_a_patient_that_cannot_be_read_is_told() -> None:
+    normal = alt(valueQuantity={"value": 30, "unit": "U/L"})
+    patient = {"resourceType": "Patient", "id": "p1", "birthDate": 2018}
+
+    assert set(cards(request(normal, patient=patient))) == {UNUSED}
