@@ -14,14 +14,16 @@ from typing import Literal
 
 from cds_service.fhir.elements import CodeableConcept, Quantity, ReferenceRange, many, was_sent
 from cds_service.intake.marker_lookup import pairs_of, texts_of
-from cds_service.intake.units import factor_of
+from cds_service.intake.not_usable import NotUsable
+from cds_service.intake.units import unit_of
 from cds_service.intake.values import SentNumber, number_from, number_in
-from cds_service.knowledge.model.pack import Marker
+from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.labs.patient_record import ReferenceRange as Limits
 
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
-_BETWEEN = re.compile(rf"{_NUMBER}\s*(?:-|–|—|to)\s*{_NUMBER}\s*(\D\S*(?:\s\S+)*)?")
-_ONE_SIDED = re.compile(rf"(<=?|>=?|≤|≥)\s*{_NUMBER}\s*(\D\S*(?:\s\S+)*)?")
+_UNIT = r"(?:\s*((?<=\s)10[*^]\S+|\D\S*(?:\s\S+)*))?"  # after a blank, `10*9/L` is a unit too
+_BETWEEN = re.compile(rf"{_NUMBER}\s*(?:-|–|—|to)\s*{_NUMBER}{_UNIT}")
+_ONE_SIDED = re.compile(rf"(<=?|>=?|≤|≥)\s*{_NUMBER}{_UNIT}")
 
 _LONGEST_TEXT = 80
 
@@ -44,25 +46,25 @@ class _LeftOut(Exception):
 
 
 def limits_of(
-    ranges: Iterable[ReferenceRange], marker: Marker, factor: Fraction
+    ranges: Iterable[ReferenceRange], marker: Marker, factor: Fraction, pack: Pack
 ) -> tuple[Limits, ...]:
     """The usable ranges; `factor` is that of the value's unit, for limits without a unit."""
     found: list[Limits] = []
     for range_ in ranges:
         try:
-            found.append(_limits(range_, marker, factor))
+            found.append(_limits(range_, marker, factor, pack))
         except _LeftOut:
             continue
     return tuple(found)
 
 
-def _limits(range_: ReferenceRange, marker: Marker, factor: Fraction) -> Limits:
+def _limits(range_: ReferenceRange, marker: Marker, factor: Fraction, pack: Pack) -> Limits:
     if was_sent(range_.modifier_extension) or not _is_normal(range_.type):
         raise _LeftOut
-    low = _amount(range_.low, marker, factor)
-    high = _amount(range_.high, marker, factor)
+    low = _amount(range_.low, marker, factor, pack)
+    high = _amount(range_.high, marker, factor, pack)
     if low is None and high is None:
-        low, high = _from_text(range_.text or "", marker, factor)
+        low, high = _from_text(range_.text or "", marker, factor, pack)
     if (low is None and high is None) or (low is not None and high is not None and low > high):
         raise _LeftOut
     age_from, age_below = _ages(range_)
@@ -83,43 +85,39 @@ def _is_normal(kind: CodeableConcept | None) -> bool:
     return "normal" in codes or (not codes and (not words or "normal" in words))
 
 
-def _amount(sent: Quantity | None, marker: Marker, factor: Fraction) -> Fraction | None:
+def _amount(sent: Quantity | None, marker: Marker, factor: Fraction, pack: Pack) -> Fraction | None:
     if sent is None or not was_sent(sent.value):
         return None
     number = number_in(sent.value)
     if number is None:
         raise _LeftOut
     if sent.unit or sent.code:
-        own = factor_of(marker, sent.unit, sent.code)
-        if own is None:
-            raise _LeftOut
-        factor = own
+        factor = _factor(marker, sent.unit, sent.code, pack)
     return _scaled(number, factor)
 
 
 def _from_text(
-    text: str, marker: Marker, factor: Fraction
+    text: str, marker: Marker, factor: Fraction, pack: Pack
 ) -> tuple[Fraction | None, Fraction | None]:
     """The ends of `7 - 40`, `<40` or `> 5 U/L`; neither if the text says something else."""
     text = text.strip()
     if len(text) > _LONGEST_TEXT:
         return None, None
     if match := _BETWEEN.fullmatch(text):
-        scale = _text_factor(match[3], marker, factor)
+        scale = _factor(marker, match[3], None, pack) if match[3] else factor
         return _scaled(number_from(match[1]), scale), _scaled(number_from(match[2]), scale)
     if match := _ONE_SIDED.fullmatch(text):
-        end = _scaled(number_from(match[2]), _text_factor(match[3], marker, factor))
+        scale = _factor(marker, match[3], None, pack) if match[3] else factor
+        end = _scaled(number_from(match[2]), scale)
         return (None, end) if match[1] in {"<", "<=", "≤"} else (end, None)
     return None, None
 
 
-def _text_factor(unit: str | None, marker: Marker, factor: Fraction) -> Fraction:
-    if not unit:
-        return factor
-    own = factor_of(marker, unit, None)
-    if own is None:
-        raise _LeftOut
-    return own
+def _factor(marker: Marker, text: str | None, code: str | None, pack: Pack) -> Fraction:
+    try:
+        return unit_of(marker, text, code, pack).factor
+    except NotUsable:
+        raise _LeftOut from None
 
 
 def _scaled(number: SentNumber | None, factor: Fraction) -> Fraction | None:

@@ -122,8 +122,8 @@ def _result(
         partial.time = _moment(source, context)[0].time
     status = _status(observation)
     moment, issued_only = _moment(source, context)
-    value = value_of(measured, context.pack.units)
-    unit = unit_of(marker, value.unit, value.code, context.pack.units)
+    value = value_of(measured, context.pack)
+    unit = unit_of(marker, value.unit, value.code, context.pack)
     amount = compared(value.number.value, value.comparator)
     if unit.factor != 1:  # most are: multiplying fractions costs a gcd
         amount = amount.times(unit.factor)
@@ -140,7 +140,7 @@ def _result(
         precision=moment.precision,
         status=status,
         reference=source.reference,
-        ranges=limits_of(ranges_in(measured.reference_range), marker, unit.factor),
+        ranges=limits_of(ranges_in(measured.reference_range), marker, unit.factor, context.pack),
         specimen=_specimen(observation, context.index),
         issued_only=issued_only,
         interpretation=_interpretation(measured),

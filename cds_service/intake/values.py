@@ -6,7 +6,6 @@ are refused, for `1,400` is two different numbers on two sides of a border.
 """
 
 import re
-from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from html import unescape
@@ -18,6 +17,8 @@ from cds_service.amounts import Comparator
 from cds_service.fhir.elements import NOTHING, Quantity, was_sent
 from cds_service.fhir.resources import Measured
 from cds_service.intake.not_usable import NotUsable
+from cds_service.intake.units import is_unit
+from cds_service.knowledge.model.pack import Pack
 
 _LONGEST = 40  # characters of a number: no analyser prints more, and Fraction stays quick
 _LONGEST_TEXT = 80
@@ -115,8 +116,8 @@ def number_from(text: str) -> SentNumber | None:
     return SentNumber(Fraction(exact), f"{exact:f}")
 
 
-def value_of(measured: Measured, spellings: Mapping[str, str]) -> ReadQuantity:
-    """The value of a result; raises `NotUsable`. `spellings` are the units known to the pack."""
+def value_of(measured: Measured, pack: Pack) -> ReadQuantity:
+    """The value of a result; raises `NotUsable`. The pack knows what a unit is."""
     if was_sent(measured.data_absent_reason):  # with or without a value (obs-6): not to be used
         raise NotUsable("no-value")
     quantity = measured.value_quantity
@@ -128,7 +129,7 @@ def value_of(measured: Measured, spellings: Mapping[str, str]) -> ReadQuantity:
     if quantity is not None:
         return _from_quantity(quantity)
     if text:
-        return _from_text(text, spellings)
+        return _from_text(text, pack)
     if sent:
         return _from_integer(measured.value_integer)
     raise NotUsable("unparseable" if others else "no-value")
@@ -171,14 +172,15 @@ def _from_integer(raw: Raw) -> ReadQuantity:
     return ReadQuantity(number, None)
 
 
-def _from_text(text: str, spellings: Mapping[str, str]) -> ReadQuantity:
+def _from_text(text: str, pack: Pack) -> ReadQuantity:
     text = unescape(text) if "&" in text else text
     match = _TEXT.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
     number = number_from(match[2].removeprefix("+")) if match else None
     if match is None or number is None:
         raise NotUsable("unparseable")
     unit = match[3]
-    known = "".join(unit.split()) in spellings and not unit.isdigit()
+    apart = text[match.end(2) :][:1].isspace()  # `180 10*9/L`; not `1e3 U/L`
+    known = apart and not unit.isdigit() and is_unit(unit, pack)
     if unit and not known and _NO_UNIT.match(unit):
         raise NotUsable("unparseable")
     comparator = _COMPARATORS[None if match[1] is None else match[1].lower()]

@@ -29,6 +29,7 @@ CODES: dict[str, str] = {
     "K204": "a number cannot be read",
     "K205": "a condition can never be true",
     "K206": "a formula cannot be read",
+    "K207": "a factor is not the one that follows from the definition of the units",
     "K301": "a name refers to nothing in the pack",
     "K302": "two things claim the same code, name or id",
     "K303": "a code's check digit is wrong",

@@ -7,12 +7,13 @@ A change (`nudges`) that neither breaks the pack nor fails a case is a place tha
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from cds_service.decide import Program, compile_pack
 from cds_service.errors import RequestError
 from cds_service.knowledge.checking.consistency import check_pack
+from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.knowledge.reading.build import PackCache, build_pack, link_pack
 from cds_service.knowledge.reading.folder import PackFiles
 from cds_service.sourcefile.diagnostics import Problem
@@ -44,7 +45,7 @@ class _Nudger:
         if pack is None or problems:  # else every nudge of it would seem to be noticed
             message = "a pack with problems cannot be nudged"
             raise ValueError(message)
-        self.pack = pack
+        self.meaning = _meaning(pack)
         trials, _ = read_trials(files, pack)
         self.trials: dict[str, list[Trial]] = {}  # by file; those that noticed last come first
         for trial in trials:
@@ -56,7 +57,7 @@ class _Nudger:
         pack, problems = link_pack(files, self.cache)
         if pack is None or problems:
             return True
-        if pack == self.pack:
+        if _meaning(pack) == self.meaning:
             return True  # the change says what holds anyway, such as a default
         program = compile_pack(pack)
         if self._any_fails(nudge.path, nudge, program) or check_pack(pack, files.documents):
@@ -76,6 +77,29 @@ class _Nudger:
                 self.trials[path].insert(0, trial)
                 return True
         return False
+
+
+def _meaning(pack: Pack) -> Pack:
+    """The pack without the spellings of units that follow from what the units are."""
+
+    def follows(spelling: str, marker: Marker) -> bool:
+        size = pack.unit_pieces.size_of(spelling)
+        if size is None or size.dimension not in marker.dimensions:
+            return False
+        return marker.dimensions[size.dimension] * size.amount == marker.factors[spelling]
+
+    markers = {}
+    for name, marker in pack.markers.items():
+        spelled = [one for one in marker.factors if not follows(one, marker)]
+        factors = {one: marker.factors[one] for one in spelled}
+        units = {one: marker.units[one] for one in spelled}
+        markers[name] = replace(marker, factors=factors, units=units)
+    units = {
+        spelling: unit
+        for spelling, unit in pack.units.items()
+        if pack.unit_pieces.size_of(spelling) is None
+    }
+    return replace(pack, markers=markers, units=units)
 
 
 def _fails(trial: Trial, program: Program) -> bool:

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from fractions import Fraction
+from pathlib import Path
 from typing import TypeAlias
 
 from cds_service.amounts import Interval
 from cds_service.intake.patient_input import PatientInput
 from cds_service.intake.read_record import read_record
 from cds_service.knowledge.model.pack import Marker, MarkerCode, Pack, Pairing, Scope
+from cds_service.knowledge.model.units import Dimension
+from cds_service.knowledge.reading.spellings import spellings_for
 from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
 from cds_service.prefetch_keys import Kind
 from cds_service.sources.file import input_from_document, read_resources
@@ -25,14 +28,15 @@ DAY = "2026-06-14T08:00:00Z"
 
 # Unit -> every spelling of it.
 SPELLINGS = {
-    "U/L": ("U/L", "IU/L", "u/l"),
-    "ukat/L": ("ukat/L", "µkat/L", "μkat/L"),
-    "mg/dL": ("mg/dL", "mg/dl"),
+    "U/L": ("U/L",),
+    "ukat/L": ("ukat/L",),
+    "mg/dL": ("mg/dL",),
     "ug/mL": ("ug/mL",),
     "mg/L": ("mg/L",),
-    "10*9/L": ("10*9/L", "K/uL"),
+    "10*9/L": ("10*9/L", "G/L"),
     "1": ("1", "{ratio}"),
 }
+PIECES, _ = spellings_for(Path("cards"), "cards")
 KNOWN = {spelling: unit for unit, all_of in SPELLINGS.items() for spelling in all_of}
 
 
@@ -65,7 +69,18 @@ def marker(
         bands=(),
         grades=(),
         near=None,
+        dimensions=dimensions(factors) if unit else {},
     )
+
+
+def dimensions(factors: Mapping[str, str]) -> dict[Dimension, Fraction]:
+    """The factors of the base units."""
+    sizes = {name: PIECES.size_of(name) for name in factors}
+    return {
+        size.dimension: Fraction(factors[name]) / size.amount
+        for name, size in sizes.items()
+        if size is not None
+    }
 
 
 def loinc(code: str, method: str | None = None) -> MarkerCode:
@@ -105,6 +120,7 @@ PACK = Pack(
     override_reasons=(),
     precedence=(),
     units=KNOWN,
+    unit_pieces=PIECES,
     markers=MARKERS,
     measures={},
     facts={},

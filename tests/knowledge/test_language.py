@@ -187,7 +187,7 @@ def test_a_sample_means_something(name: str) -> None:
     pack = program().pack
     match read_shape(FILE_SHAPES[name], document.data, document)[0]:
         case MarkerShape() as shape:
-            read_marker(shape, reader, pack.units)
+            read_marker(shape, reader, pack.units, pack.unit_pieces)
         case MeasureShape() as shape:
             read_measure(shape, reader)
         case FactShape() as shape:

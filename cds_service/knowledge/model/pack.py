@@ -16,6 +16,7 @@ from cds_service.knowledge.model.conditions import Condition, LimitKind
 from cds_service.knowledge.model.formulas import Formula
 from cds_service.knowledge.model.messages import ENGLISH, Messages, Titles
 from cds_service.knowledge.model.site import SiteChanges
+from cds_service.knowledge.model.units import NO_PIECES, Dimension, UnitPieces
 
 Indicator: TypeAlias = Literal["info", "warning", "critical"]
 Priority: TypeAlias = Literal["routine", "urgent", "asap", "stat"]
@@ -96,6 +97,8 @@ class Marker:
     bands: tuple[Grade, ...]  # for display only
     grades: tuple[Grade, ...]  # most severe first
     near: "Near | None"
+    # Dimension of one of its units -> the factor of UCUM's base unit; none for a pure number.
+    dimensions: Mapping[Dimension, Fraction] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,6 +378,7 @@ class Pack:
     precedence: tuple[Replacement, ...]
     examples: tuple[Example, ...]
     units: Mapping[str, str]  # any unit spelling known to the pack -> unit
+    unit_pieces: UnitPieces = NO_PIECES  # how laboratories write the units that have no spelling
     markers: Mapping[str, Marker]
     measures: Mapping[str, Measure]
     facts: Mapping[str, Fact]

@@ -267,7 +267,8 @@ class _Linker:
         sources = read_sources(source_reader.document, source_reader)
         reader.problems.extend(source_reader.problems)
         cited = tuple(map(str, source_reader.document.data))  # even an entry with a problem
-        markers = self._read(shapes.markers, lambda s, r: read_marker(s, r, self.units))
+        pieces = reader.files.unit_pieces
+        markers = self._read(shapes.markers, lambda s, r: read_marker(s, r, self.units, pieces))
         measures = self._read(shapes.measures, read_measure)
         facts = self._read(shapes.facts, read_fact)
         orders = self._read(shapes.orders, read_order)
@@ -297,6 +298,7 @@ class _Linker:
             precedence=head.precedence,
             examples=head.examples,
             units=all_units(self.units, markers),
+            unit_pieces=pieces,
             markers=markers,
             measures=measures,
             facts=facts,

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from cds_service.knowledge.model.messages import Messages
 from cds_service.knowledge.model.pack import CardText, Explainer
+from cds_service.knowledge.model.units import NO_PIECES, UnitPieces
 from cds_service.knowledge.reading.explainers import read_explainer
 from cds_service.knowledge.reading.messages import is_messages_file, messages_for
 from cds_service.knowledge.reading.rules import read_card_text
+from cds_service.knowledge.reading.spellings import SPELLINGS_FILE, spellings_for
 from cds_service.knowledge.reading.titles import language_of_titles
 from cds_service.sourcefile.diagnostics import Mark, Problem
 from cds_service.sourcefile.document import Data, Document, parse, read_text
@@ -17,8 +19,11 @@ from cds_service.sourcefile.document import Data, Document, parse, read_text
 FOLDERS = ("markers", "measures", "facts", "orders", "rules")
 EXPLAIN = "explain"
 SINGLE = ("pack.yaml", "units.yaml", "sources.yaml")
-_IGNORED = {"README.md", "CHANGELOG.md", "lock.json"}
+_IGNORED = {"README.md", "CHANGELOG.md", "lock.json", SPELLINGS_FILE}
 _TEXT_PARTS = 3  # stem, language, md
+_BELONGING = (
+    "markers, measures, facts, orders and rules hold .yaml; rules and explain hold .LANGUAGE.md"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,7 @@ class PackFiles:
     explainers: tuple[Explainer, ...] = ()
     messages: Mapping[str, Messages] = field(default_factory=dict)  # by language
     titles: Mapping[str, Document] = field(default_factory=dict)  # by language
+    unit_pieces: UnitPieces = NO_PIECES
     problems: tuple[Problem, ...] = ()
 
     def having(self, path: str, data: Data) -> "PackFiles":
@@ -69,12 +75,8 @@ def read_files(folder: Path, shown: str) -> PackFiles:
             continue
         where = f"{shown}/{inside}"
         if not _belongs(inside):
-            remedy = (
-                "markers, measures, facts, orders and rules hold .yaml; "
-                "rules and explain hold .LANGUAGE.md"
-            )
             problems.append(
-                Problem("K109", Mark(where, 1, 1), "no file of this kind belongs here", remedy)
+                Problem("K109", Mark(where, 1, 1), "no file of this kind belongs here", _BELONGING)
             )
             continue
         text = read_text(path, where)
@@ -103,6 +105,8 @@ def read_files(folder: Path, shown: str) -> PackFiles:
     )
     messages, faults = messages_for(folder, shown)
     problems.extend(faults)
+    unit_pieces, faults = spellings_for(folder, shown)
+    problems.extend(faults)
     return PackFiles(
         shown=shown,
         documents=documents,
@@ -110,6 +114,7 @@ def read_files(folder: Path, shown: str) -> PackFiles:
         explainers=tuple(explainers),
         messages=messages,
         titles=titles,
+        unit_pieces=unit_pieces,
         problems=tuple(problems),
     )
 

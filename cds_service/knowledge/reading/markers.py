@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
-from cds_service.amounts import Interval
+from cds_service.amounts import Interval, plain
 from cds_service.knowledge.model.code_systems import LOINC
 from cds_service.knowledge.model.conditions import (
     AgeCompare,
@@ -27,6 +27,7 @@ from cds_service.knowledge.model.pack import (
     Near,
     Pairing,
 )
+from cds_service.knowledge.model.units import Dimension, UnitPieces
 from cds_service.knowledge.reading.phrases import Phrases
 from cds_service.knowledge.reading.schemas import CodeShape, FactorShape, LimitShape, MarkerShape
 from cds_service.knowledge.reading.vocabulary import NUMBER, MarkerWords
@@ -77,7 +78,9 @@ def _policies(shape: MarkerShape) -> tuple[tuple[LimitKind, list[LimitShape]], .
     )
 
 
-def read_marker(shape: MarkerShape, reader: Phrases, units: Mapping[str, str]) -> Marker | None:
+def read_marker(
+    shape: MarkerShape, reader: Phrases, units: Mapping[str, str], pieces: UnitPieces
+) -> Marker | None:
     """The marker, or `None` after its problems were noted."""
     before = len(reader.problems)
     factors, spelled = _factors(shape, reader, units)
@@ -107,6 +110,7 @@ def read_marker(shape: MarkerShape, reader: Phrases, units: Mapping[str, str]) -
         bands=_grades(shape, "bands", reader),
         grades=_grades(shape, "grades", reader),
         near=_near(shape, reader),
+        dimensions=_dimensions(shape, factors, pieces, reader) if factors.get(unit) == 1 else {},
     )
     return marker if len(reader.problems) == before else None
 
@@ -132,6 +136,23 @@ def _factors(
         if unit not in shape.units:
             reader.problem("K301", ("spellings", unit), f"'{unit}' is not among the units")
     return factors, spelled
+
+
+def _dimensions(
+    shape: MarkerShape, factors: Mapping[str, Fraction], pieces: UnitPieces, reader: Phrases
+) -> dict[Dimension, Fraction]:
+    """The factor of the base unit of each dimension; all units of one dimension must agree."""
+    found: dict[Dimension, Fraction] = {}
+    for unit in shape.units:
+        size = pieces.size_of(unit)
+        if size is None or unit not in factors:
+            continue
+        factor = factors[unit] / size.amount
+        first = found.setdefault(size.dimension, factor)
+        if first != factor:
+            message = f"{unit} is {plain(first * size.amount)} {shape.unit} by definition"
+            reader.problem("K207", ("units", unit), message)
+    return found
 
 
 def _factor(written: str | FactorShape, where: Where, reader: Phrases) -> Fraction | None:
@@ -268,6 +289,9 @@ def _near(shape: MarkerShape, reader: Phrases) -> Near | None:
 def all_units(units: Mapping[str, str], markers: Mapping[str, Marker]) -> dict[str, str]:
     """Every spelling that the pack knows; a spelling of one marker only does not displace."""
     result = dict(units)
+    for marker in markers.values():
+        for unit in marker.units.values():
+            result.setdefault(unit, unit)
     for marker in markers.values():
         for spelling, unit in marker.units.items():
             result.setdefault(spelling, unit)
