@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results of one marker at one time -> those that count, by the order of `labs.ordering`.
 
-Equal results count once. A result of one specimen that contradicts the one in use is set aside as
-conflicting; one that only says the same more widely (`>200` beside 2350) is superseded by it.
+Equal results count once, and so does one measurement that was sent in two units. A result of one
+specimen that contradicts the one in use is set aside as conflicting; one that only says the same
+more widely (`>200` beside 2350) is superseded by it.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
-from cds_service.labs.ordering import precedence, status_rank
+from cds_service.labs.ordering import precedence, same_by_rounding, status_rank
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.labs.set_aside_reasons import SetAsideReason
 
@@ -51,7 +52,7 @@ def _reason_to_set_aside(result: LabResult, winner: LabResult) -> SetAsideReason
     """Why the result gives way to the winner of its specimen; `None` if both say the same."""
     if status_rank(result) < status_rank(winner):
         return "superseded"
-    if result.value == winner.value:
+    if result.value == winner.value or same_by_rounding(result, winner):
         return None
     return "superseded" if result.value.contains(winner.value) else "conflicting-duplicates"
 

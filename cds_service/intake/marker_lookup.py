@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Codes as sent -> the marker that claims them."""
 
+import re
 from typing import NamedTuple
 
 from cds_service.fhir.elements import CodeableConcept, Coding, many
@@ -9,17 +10,20 @@ from cds_service.knowledge.model.code_systems import (
     LOINC,
     RXNORM,
     SNOMED,
-    loinc_is_well_formed,
+    is_well_formed,
 )
+from cds_service.knowledge.model.names import Named, NotUnderstood
 from cds_service.knowledge.model.pack import MarkerCode, Pack
+from cds_service.labs.reading_notes import ReadingNote
 from cds_service.labs.set_aside_reasons import SetAsideReason
 
 # Other ways in which the four systems are named, in lower case and without a last slash.
 _OTHER_NAMES = {
-    "http://loinc.org": LOINC,
-    "https://loinc.org": LOINC,
-    "http://www.loinc.org": LOINC,
-    "urn:oid:2.16.840.1.113883.6.1": LOINC,
+    **dict.fromkeys(
+        ("http://loinc.org", "https://loinc.org", "http://www.loinc.org", "https://www.loinc.org")
+        + ("loinc.org", "loinc", "ln", "urn:oid:2.16.840.1.113883.6.1", "2.16.840.1.113883.6.1"),
+        LOINC,
+    ),
     "http://snomed.info/sct": SNOMED,
     "https://snomed.info/sct": SNOMED,
     "urn:oid:2.16.840.1.113883.6.96": SNOMED,
@@ -31,6 +35,8 @@ _OTHER_NAMES = {
     "urn:oid:2.16.840.1.113883.6.90": ICD_10_CM,
 }
 _STANDARD = {LOINC, SNOMED}
+# A part, an answer, a list or a group of LOINC: no test, but no mistyped code either.
+_LOINC_OF_ANOTHER_KIND = re.compile(r"(?:LP|LA|LL|LG)[0-9]+-[0-9]")
 _UNCLAIMED: SetAsideReason = "code-not-in-pack"
 _CONFLICT: SetAsideReason = "code-conflict"
 
@@ -41,12 +47,14 @@ class MarkerMatch(NamedTuple):
     marker: str
     code: str
     method: str | None
+    note: ReadingNote | None = None
 
 
 def system_of(coding: Coding) -> str:
     """The system's own name, however it was written; empty if none was sent."""
     sent = coding.system or ""
-    return _OTHER_NAMES.get(sent.strip().rstrip("/").lower(), sent)
+    name, _, _version = sent.partition("|")
+    return _OTHER_NAMES.get(name.strip().rstrip("/").lower(), sent)
 
 
 def pairs_of(*concepts: CodeableConcept | None) -> tuple[tuple[str, str], ...]:
@@ -76,36 +84,61 @@ class MarkerLookup:
     """Finds the marker that claims a result, for each code of a request once.
 
     Names are a fallback: they count only if asked for and if no code of LOINC or SNOMED CT says
-    what the result is, for a red cell's ALT is displayed as ALT too.
+    what the result is, for a red cell's ALT is displayed as ALT too. A code that these systems
+    cannot have says nothing.
     """
 
     def __init__(self, pack: Pack, *, names_fallback: bool) -> None:
         self._pack = pack
         self._names_fallback = names_fallback
-        self._known: dict[tuple[str | Coding | None, ...], MarkerMatch | SetAsideReason] = {}
+        self._known: dict[tuple[str | Coding | None, ...], _Found] = {}
 
     def of(self, concept: CodeableConcept | None) -> MarkerMatch | SetAsideReason:
         """The claim, or the reason why there is none."""
-        if concept is None:
-            return _UNCLAIMED
+        return _UNCLAIMED if concept is None else self._found(concept).claim
+
+    def spoken_of(self, concept: CodeableConcept | None) -> tuple[str, ...]:
+        """The markers that the names of an unclaimed result hold among words not understood."""
+        return () if concept is None else self._found(concept).spoken_of
+
+    def _found(self, concept: CodeableConcept) -> "_Found":
         key = concept.text, *many(concept.coding)
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = self._decided(concept)
         return known
 
-    def _decided(self, concept: CodeableConcept) -> MarkerMatch | SetAsideReason:
+    def _decided(self, concept: CodeableConcept) -> "_Found":
         codings = many(concept.coding)
         matches = [hit for coding in codings if (hit := _claim(coding, self._pack))]
         if matches:
-            return _one_of(matches)
+            return _Found(_one_of(matches))
         if not self._names_fallback or any(_is_standard(coding) for coding in codings):
-            return _UNCLAIMED
-        names = self._pack.marker_names
-        markers = {names[name] for text in texts_of(concept) if (name := _folded(text)) in names}
-        if len(markers) > 1:
-            return _CONFLICT
-        return next((MarkerMatch(marker, "", None) for marker in markers), _UNCLAIMED)
+            return _Found(_UNCLAIMED)
+        note: ReadingNote | None = "code-malformed" if any(map(_is_malformed, codings)) else None
+        return _by_name([self._pack.names.of(text) for text in texts_of(concept)], note)
+
+
+class _Found(NamedTuple):
+    claim: MarkerMatch | SetAsideReason
+    spoken_of: tuple[str, ...] = ()
+
+
+def _by_name(
+    read: list[tuple[Named, ...] | NotUnderstood | None], note: ReadingNote | None
+) -> _Found:
+    """What all names together say; one that is not understood makes the others doubtful."""
+    doubtful = [one for one in read if isinstance(one, NotUnderstood)]
+    if doubtful:
+        spoken_of = dict.fromkeys(marker for one in doubtful for marker in one.markers)
+        return _Found(_UNCLAIMED, tuple(spoken_of))
+    named = {name for one in read if isinstance(one, tuple) for name in one}
+    markers = {name.marker for name in named}
+    if len(markers) > 1:
+        return _Found(_CONFLICT)
+    methods = {name.method for name in named if name.method}
+    method = methods.pop() if len(methods) == 1 else None
+    return _Found(next((MarkerMatch(one, "", method, note) for one in markers), _UNCLAIMED))
 
 
 def first_code(concept: CodeableConcept | None) -> str:
@@ -135,9 +168,18 @@ def _one_of(matches: list[tuple[str, MarkerCode]]) -> MarkerMatch | SetAsideReas
 
 
 def _is_standard(coding: Coding) -> bool:
-    code, system = coding.code, system_of(coding)
-    return bool(code) and (system in _STANDARD or (not system and loinc_is_well_formed(code or "")))
+    """Whether the code is one that LOINC or SNOMED CT can have."""
+    system = system_of(coding) or LOINC
+    return system in _STANDARD and _can_be(system, coding.code)
 
 
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
+def _is_malformed(coding: Coding) -> bool:
+    """Whether the code is said to be one of LOINC or SNOMED CT and cannot be."""
+    system, code = system_of(coding), (coding.code or "").strip()
+    return bool(code) and system in _STANDARD and not _can_be(system, code)
+
+
+def _can_be(system: str, code: str | None) -> bool:
+    bare = (code or "").strip()
+    of_another_kind = system == LOINC and _LOINC_OF_ANOTHER_KIND.fullmatch(bare) is not None
+    return of_another_kind or is_well_formed(system, bare)

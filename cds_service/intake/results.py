@@ -95,8 +95,7 @@ def _read_one(
 ) -> Iterator[LabResult | SetAside]:
     match = context.lookup.of(measured.code)
     if isinstance(match, str):
-        code = first_code(measured.code)
-        yield SetAside(reason=match, marker="", code=code, reference=source.reference)
+        yield _unclaimed(match, source, measured, context)
         return
     partial = PartialResult(match)
     try:
@@ -105,6 +104,23 @@ def _read_one(
         is_panel = measured is source.observation and _is_panel(source)
         if not (is_panel and fault.reason == "no-value"):
             yield _set_aside(fault.reason, source, measured, partial)
+
+
+def _unclaimed(
+    reason: SetAsideReason, source: SourceObservation, measured: Measured, context: ReadContext
+) -> SetAside:
+    """Set aside as no marker's, or as the one that its name seems to mean, if its unit fits."""
+    code = first_code(measured.code)
+    for name in context.lookup.spoken_of(measured.code):
+        partial = PartialResult(MarkerMatch(name, code, None))
+        with suppress(NotUsable):
+            _status(source.observation)
+            value = value_of(measured, context.pack)
+            unit_of(context.pack.markers[name], value.unit, value.code, context.pack)
+            with suppress(NotUsable):
+                partial.time = _moment(source, context)[0].time
+            return _set_aside("name-not-understood", source, measured, partial)
+    return SetAside(reason=reason, marker="", code=code, reference=source.reference)
 
 
 def _is_panel(source: SourceObservation) -> bool:
@@ -144,6 +160,7 @@ def _result(
         specimen=_specimen(observation, context.index),
         issued_only=issued_only,
         interpretation=_interpretation(measured),
+        note=match.note,
     )
 
 

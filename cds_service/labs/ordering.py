@@ -35,6 +35,35 @@ def precedence(result: LabResult) -> tuple[int, ValueOrder]:
     return status_rank(result), value_order(result.value)
 
 
+def same_by_rounding(one: LabResult, other: LabResult) -> bool:
+    """Whether both can be one measurement in two units, within the rounding of the digits sent.
+
+    41 U/L stands for 40.5 to 41.5, 0.68 ukat/L for 40.5 to 41.1 U/L: the same. In one unit two
+    numbers are two results.
+    """
+    if one.sent.comparator != other.sent.comparator or _factor(one) == _factor(other):
+        return False
+    return abs(_end(one) - _end(other)) <= _half_step(one) + _half_step(other)
+
+
+def _factor(result: LabResult) -> Fraction:
+    """How many of the marker's unit the sent unit is; 0 of a result that is 0."""
+    sent = Fraction(result.sent.number)
+    return _end(result) / sent if sent else _ZERO
+
+
+def _end(result: LabResult) -> Fraction:
+    """The number that was sent, in the marker's unit."""
+    value = result.value
+    return value.low if value.low is not None else value.high or _ZERO
+
+
+def _half_step(result: LabResult) -> Fraction:
+    """Half of the last digit that was sent, in the marker's unit."""
+    _, _, decimals = result.sent.number.partition(".")
+    return _factor(result) * Fraction(1, 2 * 10 ** len(decimals))
+
+
 def value_order(value: Interval) -> ValueOrder:
     """The sort key of values: by the lower end, then the narrower above the wider.
 

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from cds_service.amounts import Comparator, Interval, Ternary
 from cds_service.knowledge.model.pack import Priority
+from cds_service.labs.reading_notes import ReadingNote
 from cds_service.labs.set_aside_reasons import SetAsideReason
 
 Precision: TypeAlias = Literal["instant", "day", "month", "year"]
@@ -61,6 +62,7 @@ class LabResult:
     hemolysed: bool = False
     issued_only: bool = False  # the time is `issued`, no effective time was sent
     interpretation: str | None = None
+    note: ReadingNote | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 SetAsideReason: TypeAlias = Literal[
     "code-not-in-pack",
     "code-conflict",
+    "name-not-understood",
     "other-patient",
     "no-subject",
     "invalid-resource",
@@ -52,6 +53,7 @@ _LOST: tuple[SetAsideReason, ...] = (
     "no-time",
     "future-dated",
     "implausible",
+    "name-not-understood",
     "conflicting-duplicates",
 )
 LOSSES: Mapping[SetAsideReason, int] = {reason: rank for rank, reason in enumerate(_LOST)}
@@ -59,6 +61,10 @@ LOSSES: Mapping[SetAsideReason, int] = {reason: rank for rank, reason in enumera
 MEANINGS: Mapping[SetAsideReason, str] = {
     "code-not-in-pack": "No marker of the pack claims its code. Normal: most results of a chart.",
     "code-conflict": "Its codes, or its names, belong to different markers.",
+    "name-not-understood": (
+        "No known code was sent, and its name holds that of a marker beside words that may say "
+        "that something else was measured. Its unit would be one of the marker."
+    ),
     "other-patient": "Its subject is another patient. It is never used.",
     "no-subject": "It names no patient, and something else in the request is of another patient.",
     "invalid-resource": "It is not what FHIR R4 allows in an element that is read.",

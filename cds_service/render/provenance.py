@@ -124,6 +124,8 @@ class Basis:
             parts.append(text("result.method", method=method))
         if result.hemolysed:
             parts.append(text("result.hemolysed"))
+        if result.note == "code-malformed":
+            parts.append(text("result.code malformed"))
         if is_doubtful(marker, reading):
             parts.append(text("result.near boundary"))
         if reading.previous is not None:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from cds_service.amounts import Interval
 from cds_service.intake.patient_input import PatientInput
 from cds_service.intake.read_record import read_record
+from cds_service.knowledge.model.names import MarkerName, Named, NameIndex, phrases, words_of
 from cds_service.knowledge.model.pack import Marker, MarkerCode, Pack, Pairing, Scope
 from cds_service.knowledge.model.units import Dimension
 from cds_service.knowledge.reading.spellings import spellings_for
@@ -36,7 +37,7 @@ SPELLINGS = {
     "10*9/L": ("10*9/L", "G/L"),
     "1": ("1", "{ratio}"),
 }
-PIECES, _ = spellings_for(Path("cards"), "cards")
+PIECES = spellings_for(Path("cards"), "cards")[0].units
 KNOWN = {spelling: unit for unit, all_of in SPELLINGS.items() for spelling in all_of}
 
 
@@ -58,6 +59,7 @@ def marker(
         unit=unit,
         codes=codes,
         names=(name,),
+        beside_name=(),
         factors={spelling: Fraction(factors[one]) for spelling, one in spelled.items()},
         units=spelled,
         unit_may_be_missing=missing,
@@ -129,7 +131,13 @@ PACK = Pack(
     sources={},
     examples=(),
     marker_codes={(c.system, c.code): (m.id, c) for m in MARKERS.values() for c in m.codes},
-    marker_names={"enzyme": "enzyme", "en zyme": "enzyme", "pigment": "pigment"},
+    names=NameIndex(
+        {
+            "enzyme": MarkerName(phrases(("enzyme", "en zyme")), phrases(("in serum",))),
+            "pigment": MarkerName(phrases(("pigment",)), phrases(("total",))),
+        },
+        {words_of("Enzyme with helper"): Named("enzyme", "with P5P")},
+    ),
 )
 
 

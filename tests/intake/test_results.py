@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which Observations are results, and of which marker."""
 
+import json
+from fractions import Fraction
+
 import pytest
 
 from cds_service.amounts import exactly
@@ -94,7 +97,6 @@ def test_a_name_counts_where_the_fallback_is_on(code: Json) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        {"text": "Enzyme, red cell"},
         {"text": "enzymes"},
         coded("16324-6", text="enzyme"),
         coded("16324-6", system=None, text="enzyme"),
@@ -355,6 +357,48 @@ def test_of_three_what_contradicts_the_result_in_use_is_a_conflict() -> None:
         ("conflicting-duplicates", "Observation/a"),
         ("superseded", "Observation/b"),
     ]
+
+
+def in_units(*values: tuple[str, str]) -> list[Json]:
+    return [
+        observation(id=f"r{n}", valueQuantity={"value": json.loads(number), "unit": unit})
+        for n, (number, unit) in enumerate(values)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "counts"),
+    [
+        ((("41", "U/L"), ("0.68", "ukat/L")), 41),
+        ((("0.69", "ukat/L"), ("41", "U/L")), Fraction("41.4")),
+        ((("0.67", "ukat/L"), ("40.5", "IU/l")), Fraction("40.5")),
+        ((("0.7", "ukat/L"), ("39", "U/L"), ("700", "nkat/L")), 42),
+    ],
+)
+def test_one_measurement_in_two_units_counts_once(
+    values: tuple[tuple[str, str], ...], counts: Fraction
+) -> None:
+    record = record_of(*in_units(*values))
+
+    assert [result.value for result in record.results] == [exactly(counts)]
+    assert record.set_aside == ()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (("41", "U/L"), ("0.71", "ukat/L")),
+        (("41", "U/L"), ("41.4", "IU/L")),
+        (("0.041", "kU/L"), ("0.042", "kIU/l")),
+        (("900", "U/L"), ("0.68", "ukat/L")),
+    ],
+)
+def test_what_rounding_does_not_explain_is_two_results(
+    values: tuple[tuple[str, str], ...],
+) -> None:
+    record = record_of(*in_units(*values))
+
+    assert [one.reason for one in record.set_aside] == ["conflicting-duplicates"]
 
 
 def test_equal_duplicates_count_once() -> None:

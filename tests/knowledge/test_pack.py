@@ -9,6 +9,7 @@ import pytest
 from cds_service.amounts import Interval
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.model.conditions import AgeCompare, Compare, FactIs, TimesLimit
+from cds_service.knowledge.model.names import Named
 from cds_service.knowledge.model.pack import Near, Pairing, Reading, Replacement
 from cds_service.knowledge.reading.build import PackCache, build_pack, load_pack, load_packs
 from cds_service.knowledge.reading.folder import pack_folders
@@ -70,7 +71,7 @@ def test_every_number_and_name_arrives_in_the_pack() -> None:
     assert pack.rules["unit-missing"].about == ()
     assert (pack.scope.silent_if_deceased, pack.scope.index_days) == (True, 90)
     assert (pack.scope.future_hours, pack.scope.order_days) == (24, 30)
-    assert pack.marker_names == {"alfa": "alpha"}
+    assert pack.names.of("Alfa") == (Named("alpha"),)
     assert pack.marker_codes["https://example.org/codes", "A2"][0] == "alpha"
     assert pack.measures["alpha-beta-ratio"].readings == (
         Reading(relation="at least", bound=Fraction(10), called="steep"),

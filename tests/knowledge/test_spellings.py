@@ -15,7 +15,8 @@ from cds_service.knowledge.model.units import LONGEST, Size
 from cds_service.knowledge.reading.spellings import spellings_for
 
 CARDS = Path("cards")
-PIECES, PROBLEMS = spellings_for(CARDS, "cards")
+SPELLINGS, PROBLEMS = spellings_for(CARDS, "cards")
+PIECES = SPELLINGS.units
 DIMENSIONS = {"length": "length", "mass": "mass", "time": "time", "amount": "substance"}
 NUMERATORS: tuple[str, ...] = (
     "g",
@@ -117,8 +118,8 @@ def test_the_nearest_file_counts_whole(tmp_path: Path) -> None:
     pack.mkdir()
     (tmp_path / "spellings.yaml").write_text(UNITS, encoding="utf-8")
 
-    pieces, problems = spellings_for(pack, "pack")
+    spellings, problems = spellings_for(pack, "pack")
 
     assert problems == []
-    assert pieces.size_of("mU/L") == Size(Fraction(1), (("activity", 1), ("length", -3)))
-    assert pieces.size_of("U/l") is None
+    assert spellings.units.size_of("mU/L") == Size(Fraction(1), (("activity", 1), ("length", -3)))
+    assert spellings.units.size_of("U/l") is None

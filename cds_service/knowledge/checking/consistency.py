@@ -86,11 +86,14 @@ def _bad_digit(document: Document, where: Where, code: str) -> Problem:
 
 
 def _names(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
-    owner: dict[str, str] = {}
+    before: list[str] = []
     for marker in pack.markers.values():
+        before.append(marker.id)
         for n, name in enumerate(marker.names):
-            other = owner.setdefault(name.casefold(), marker.id)
-            if other != marker.id:
+            read = pack.names.of(name)
+            named = read if isinstance(read, tuple) else ()
+            other = next((one.marker for one in named if one.marker in before[:-1]), None)
+            if other is not None:
                 mark = documents[f"markers/{marker.id}.yaml"].mark(("names", n))
                 yield Problem("K302", mark, f"the name '{name}' already belongs to {other}")
     yield from _ids("markers measures facts", (pack.markers, pack.measures, pack.facts), documents)

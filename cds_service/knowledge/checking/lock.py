@@ -32,10 +32,10 @@ _RESTORE = "bring it back from version control; `cds-service lock` makes a new o
 _DRAFT = "draft "  # before the hash of a version that no patient has met
 _PARTS = ("facts", "markers", "measures", "orders", "precedence", "scope")
 # Names, places, labels for people and the author's spelling of a number decide nothing;
-# `dimensions` says what the factors say.
+# `dimensions` says what the factors say, `beside_name` how names are written.
 _NOT_MEANT = frozenset(
     ("version", "evidence", "last_review", "file", "lines", "written", "time_critical", "history")
-    + ("dimensions",)
+    + ("dimensions", "beside_name")
 )
 _Json: TypeAlias = "bool | int | str | list[_Json] | dict[str, _Json] | None"
 Versions: TypeAlias = Mapping[str, str]  # version -> hash of its meaning, newest first

@@ -15,6 +15,7 @@ from cds_service.amounts import Interval
 from cds_service.knowledge.model.conditions import Condition, LimitKind
 from cds_service.knowledge.model.formulas import Formula
 from cds_service.knowledge.model.messages import ENGLISH, Messages, Titles
+from cds_service.knowledge.model.names import NameIndex
 from cds_service.knowledge.model.site import SiteChanges
 from cds_service.knowledge.model.units import NO_PIECES, Dimension, UnitPieces
 
@@ -86,6 +87,7 @@ class Marker:
     unit: str  # empty for a number without unit, such as INR
     codes: tuple[MarkerCode, ...]
     names: tuple[str, ...]
+    beside_name: tuple[str, ...]  # words that change nothing when they stand beside a name
     factors: Mapping[str, Fraction]  # unit spelling as sent, without blanks -> marker unit
     units: Mapping[str, str]  # unit spelling as sent, without blanks -> unit it stands for
     unit_may_be_missing: bool
@@ -97,8 +99,7 @@ class Marker:
     bands: tuple[Grade, ...]  # for display only
     grades: tuple[Grade, ...]  # most severe first
     near: "Near | None"
-    # Dimension of one of its units -> the factor of UCUM's base unit; none for a pure number.
-    dimensions: Mapping[Dimension, Fraction] = field(default_factory=dict)
+    dimensions: Mapping[Dimension, Fraction] = field(default_factory=dict)  # -> base unit's factor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -386,7 +387,7 @@ class Pack:
     rules: Mapping[str, Rule]
     sources: Mapping[str, Source]
     marker_codes: Mapping[tuple[str, str], tuple[str, MarkerCode]] = field(default_factory=dict)
-    marker_names: Mapping[str, str] = field(default_factory=dict)
+    names: NameIndex = NameIndex()  # noqa: RUF009 - it is frozen
     explainers: Mapping[str, Mapping[str, Explainer]] = field(default_factory=dict)  # by language
     approved_by: str | None = None  # the clinician who approved the rules
     history: tuple[Change, ...] = ()  # newest first

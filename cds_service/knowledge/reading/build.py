@@ -25,6 +25,7 @@ from cds_service.knowledge.reading.folder import SINGLE, PackFiles, pack_folders
 from cds_service.knowledge.reading.markers import (
     all_units,
     marker_codes,
+    name_index,
     read_marker,
     read_units,
     read_words,
@@ -267,8 +268,8 @@ class _Linker:
         sources = read_sources(source_reader.document, source_reader)
         reader.problems.extend(source_reader.problems)
         cited = tuple(map(str, source_reader.document.data))  # even an entry with a problem
-        pieces = reader.files.unit_pieces
-        markers = self._read(shapes.markers, lambda s, r: read_marker(s, r, self.units, pieces))
+        spellings = reader.files.spellings
+        markers = self._read(shapes.markers, lambda s, r: read_marker(s, r, self.units, spellings))
         measures = self._read(shapes.measures, read_measure)
         facts = self._read(shapes.facts, read_fact)
         orders = self._read(shapes.orders, read_order)
@@ -298,7 +299,7 @@ class _Linker:
             precedence=head.precedence,
             examples=head.examples,
             units=all_units(self.units, markers),
-            unit_pieces=pieces,
+            unit_pieces=spellings.units,
             markers=markers,
             measures=measures,
             facts=facts,
@@ -306,9 +307,7 @@ class _Linker:
             rules=rules,
             sources=sources,
             marker_codes=marker_codes(markers),
-            marker_names={
-                name.casefold(): marker.id for marker in markers.values() for name in marker.names
-            },
+            names=name_index(markers),
             explainers=by_language(reader.files.explainers),
             messages=reader.files.messages,
             titles=self._titles(),

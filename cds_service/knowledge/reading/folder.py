@@ -7,11 +7,10 @@ from pathlib import Path
 
 from cds_service.knowledge.model.messages import Messages
 from cds_service.knowledge.model.pack import CardText, Explainer
-from cds_service.knowledge.model.units import NO_PIECES, UnitPieces
 from cds_service.knowledge.reading.explainers import read_explainer
 from cds_service.knowledge.reading.messages import is_messages_file, messages_for
 from cds_service.knowledge.reading.rules import read_card_text
-from cds_service.knowledge.reading.spellings import SPELLINGS_FILE, spellings_for
+from cds_service.knowledge.reading.spellings import SPELLINGS_FILE, Spellings, spellings_for
 from cds_service.knowledge.reading.titles import language_of_titles
 from cds_service.sourcefile.diagnostics import Mark, Problem
 from cds_service.sourcefile.document import Data, Document, parse, read_text
@@ -36,7 +35,7 @@ class PackFiles:
     explainers: tuple[Explainer, ...] = ()
     messages: Mapping[str, Messages] = field(default_factory=dict)  # by language
     titles: Mapping[str, Document] = field(default_factory=dict)  # by language
-    unit_pieces: UnitPieces = NO_PIECES
+    spellings: Spellings = field(default_factory=Spellings)
     problems: tuple[Problem, ...] = ()
 
     def having(self, path: str, data: Data) -> "PackFiles":
@@ -105,7 +104,7 @@ def read_files(folder: Path, shown: str) -> PackFiles:
     )
     messages, faults = messages_for(folder, shown)
     problems.extend(faults)
-    unit_pieces, faults = spellings_for(folder, shown)
+    spellings, faults = spellings_for(folder, shown)
     problems.extend(faults)
     return PackFiles(
         shown=shown,
@@ -114,7 +113,7 @@ def read_files(folder: Path, shown: str) -> PackFiles:
         explainers=tuple(explainers),
         messages=messages,
         titles=titles,
-        unit_pieces=unit_pieces,
+        spellings=spellings,
         problems=tuple(problems),
     )
 

@@ -6,7 +6,7 @@ file speak of them, then the marker itself, whose limits and grades are phrases.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from cds_service.amounts import Interval, plain
@@ -19,6 +19,7 @@ from cds_service.knowledge.model.conditions import (
     leaves,
 )
 from cds_service.knowledge.model.marker_parts import markers_of
+from cds_service.knowledge.model.names import MarkerName, Named, NameIndex, phrases, words_of
 from cds_service.knowledge.model.pack import (
     Grade,
     LimitChoice,
@@ -30,7 +31,9 @@ from cds_service.knowledge.model.pack import (
 from cds_service.knowledge.model.units import Dimension, UnitPieces
 from cds_service.knowledge.reading.phrases import Phrases
 from cds_service.knowledge.reading.schemas import CodeShape, FactorShape, LimitShape, MarkerShape
+from cds_service.knowledge.reading.spellings import Spellings
 from cds_service.knowledge.reading.vocabulary import NUMBER, MarkerWords
+from cds_service.sourcefile.diagnostics import nearest
 from cds_service.sourcefile.document import Data, Document, Where
 
 _RANGE = re.compile(rf"({NUMBER}) to ({NUMBER})(?: (\S+))?")
@@ -39,6 +42,7 @@ _PAIRS_INDEX = re.compile(r"within ([0-9]+) (hours|days) of the index")
 _PAIRS_NOW = re.compile(r"within ([0-9]+) (hours|days) before now")
 _MULTIPLE = re.compile(rf"({NUMBER}) x upper limit")
 NO_UNIT = "none"
+ANY_TEST = "any test"  # the list of words that every marker allows
 
 
 def read_units(document: Document, problems: Phrases) -> dict[str, str]:
@@ -79,7 +83,7 @@ def _policies(shape: MarkerShape) -> tuple[tuple[LimitKind, list[LimitShape]], .
 
 
 def read_marker(
-    shape: MarkerShape, reader: Phrases, units: Mapping[str, str], pieces: UnitPieces
+    shape: MarkerShape, reader: Phrases, units: Mapping[str, str], spellings: Spellings
 ) -> Marker | None:
     """The marker, or `None` after its problems were noted."""
     before = len(reader.problems)
@@ -99,6 +103,7 @@ def read_marker(
         unit=unit,
         codes=codes,
         names=tuple(shape.names),
+        beside_name=tuple(_beside_name(shape, reader, spellings)),
         factors=factors,
         units=spelled,
         unit_may_be_missing=shape.missing_unit is not None,
@@ -110,7 +115,9 @@ def read_marker(
         bands=_grades(shape, "bands", reader),
         grades=_grades(shape, "grades", reader),
         near=_near(shape, reader),
-        dimensions=_dimensions(shape, factors, pieces, reader) if factors.get(unit) == 1 else {},
+        dimensions=_dimensions(shape, factors, spellings.units, reader)
+        if factors.get(unit) == 1
+        else {},
     )
     return marker if len(reader.problems) == before else None
 
@@ -136,6 +143,18 @@ def _factors(
         if unit not in shape.units:
             reader.problem("K301", ("spellings", unit), f"'{unit}' is not among the units")
     return factors, spelled
+
+
+def _beside_name(shape: MarkerShape, reader: Phrases, spellings: Spellings) -> Iterator[str]:
+    """The words of each list that the marker names, and of the list for any test."""
+    yield from spellings.beside_names.get(ANY_TEST, ())
+    for n, name in enumerate(shape.beside_the_name):
+        words = spellings.beside_names.get(name)
+        if words is None:
+            remedy = nearest(name, spellings.beside_names)
+            message = f"there is no list of words '{name}'"
+            reader.problem("K301", ("beside the name", n), message, remedy)
+        yield from words or ()
 
 
 def _dimensions(
@@ -296,6 +315,20 @@ def all_units(units: Mapping[str, str], markers: Mapping[str, Marker]) -> dict[s
         for spelling, unit in marker.units.items():
             result.setdefault(spelling, unit)
     return result
+
+
+def name_index(markers: Mapping[str, Marker]) -> NameIndex:
+    """The names of every marker, and the names of its codes, which are whole names."""
+    known = {
+        marker.id: MarkerName(phrases(marker.names), phrases(marker.beside_name))
+        for marker in markers.values()
+    }
+    whole = {
+        words_of(code.name): Named(marker.id, code.method)
+        for marker in markers.values()
+        for code in marker.codes
+    }
+    return NameIndex(known, whole)
 
 
 def marker_codes(

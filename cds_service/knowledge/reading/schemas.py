@@ -124,6 +124,9 @@ class MarkerShape(Shape):
     unit: Annotated[Text, Written("a unit, or `none`")]
     codes: list[CodeShape]
     names: list[Text] = Field(default_factory=list)
+    beside_the_name: list[Annotated[Text, Written("a list of words of `spellings.yaml`")]] = Field(
+        default_factory=list
+    )
     units: dict[str, Annotated[str, Written("a number")] | FactorShape] = Field(
         default_factory=dict
     )

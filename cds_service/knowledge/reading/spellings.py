@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`spellings.yaml`: how laboratories write units, for every pack.
+"""`spellings.yaml`: how laboratories write units and names of tests, for every pack.
 
 It lies in the folder of a pack, or in the folder of all packs; where neither has one, the one that
 came with the service counts.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -42,9 +43,18 @@ class SpellingsShape(Shape):
     """`spellings.yaml`."""
 
     units: UnitsShape
+    beside_names: dict[str, list[Text]] = Field(default_factory=dict)
 
 
-def spellings_for(folder: Path, shown: str) -> tuple[UnitPieces, list[Problem]]:
+@dataclass(frozen=True, slots=True)
+class Spellings:
+    """The pieces of units, and lists of words that may stand beside the name of a test."""
+
+    units: UnitPieces = NO_PIECES
+    beside_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def spellings_for(folder: Path, shown: str) -> tuple[Spellings, list[Problem]]:
     """The spellings that count for the pack in a folder, and the problems of their file.
 
     `shown` is the path of the folder as the user gave it.
@@ -58,24 +68,25 @@ def spellings_for(folder: Path, shown: str) -> tuple[UnitPieces, list[Problem]]:
 
 
 @cache
-def _shipped() -> UnitPieces:
+def _shipped() -> Spellings:
     """The spellings that came with the service; a test reads the file without a problem."""
-    pieces, _ = _read(cards_folder(Settings()) / SPELLINGS_FILE, SPELLINGS_FILE)
-    return pieces
+    spellings, _ = _read(cards_folder(Settings()) / SPELLINGS_FILE, SPELLINGS_FILE)
+    return spellings
 
 
-def _read(path: Path, shown: str) -> tuple[UnitPieces, list[Problem]]:
+def _read(path: Path, shown: str) -> tuple[Spellings, list[Problem]]:
     text = read_text(path, shown)
     if isinstance(text, Problem):
-        return NO_PIECES, [text]
+        return Spellings(), [text]
     document, problems = parse(text, shown)
     if problems:
-        return NO_PIECES, problems
+        return Spellings(), problems
     shape, problems = read_shape(SpellingsShape, document.data, document)
     if shape is None:
-        return NO_PIECES, problems
+        return Spellings(), problems
     reader = _PiecesReader(shape.units, document)
-    return reader.pieces(), reader.problems
+    beside = {name: tuple(words) for name, words in shape.beside_names.items()}
+    return Spellings(reader.pieces(), beside), reader.problems
 
 
 class _PiecesReader:
