@@ -2,14 +2,16 @@
 """Key sets by URL: cached within bounds, and fetched again when a token names an unknown key.
 
 An unknown key causes at most one fetch per minute and URL. So a client can change its keys at any
-time, and no flood of forged tokens makes the service send requests at will.
+time, and no flood of forged tokens makes the service send requests at will. A server that fails is
+asked less and less often. While one thread waits for a server, the others answer from what is
+known; if that is nothing, a few of them wait for a moment, as in the first calls of a client.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from threading import Lock
+from threading import Lock, Semaphore
 from typing import Final
 
 from cds_service.outgoing.address_policy import AddressPolicy
@@ -22,7 +24,10 @@ USUAL_LIFE: Final = timedelta(hours=1)
 LONGEST_LIFE: Final = timedelta(days=1)
 AFTER_LIFE: Final = timedelta(hours=1)  # how long keys still count when they cannot be renewed
 BETWEEN_REFRESHES: Final = timedelta(minutes=1)
-AFTER_FAILURE: Final = timedelta(seconds=10)
+AFTER_FAILURE: Final = timedelta(seconds=10)  # doubled with each further failure in a row
+LONGEST_AFTER_FAILURES: Final = timedelta(minutes=1)
+_A_MOMENT: Final = 1.0  # seconds in which a server that is well has answered
+_MOST_WAITING: Final = 16  # threads that wait for one set for a moment
 
 _MAX_AGE = re.compile(r"(?:^|,)\s*max-age\s*=\s*\"?(\d{1,10})\"?\s*(?:,|$)", re.IGNORECASE)
 _NOT_KEPT = re.compile(r"(?:^|,)\s*(?:no-store|no-cache)\s*(?:,|=|$)", re.IGNORECASE)
@@ -40,6 +45,7 @@ class _State:
     fresh_until: datetime | None = None
     next_try: datetime | None = None
     why: str = ""
+    failures: int = 0  # since the last fetch that succeeded
 
 
 @dataclass(slots=True)
@@ -48,6 +54,7 @@ class _Slot:
 
     state: _State = field(default_factory=_State)
     lock: Lock = field(default_factory=Lock)
+    seats: Semaphore = field(default_factory=lambda: Semaphore(_MOST_WAITING))
 
 
 class KeySets:
@@ -76,10 +83,11 @@ class KeySets:
         return state.by_kid.get(kid, ())
 
     def _renewed(self, slot: _Slot, url: str, now: datetime, *, private: bool) -> _State:
-        """The state after one thread has fetched the set; the others wait for its result."""
+        """The state after this thread has fetched the set, or what another's fetch leaves known."""
         before = slot.state
-        # A thread that still has usable keys does not wait.
-        if not slot.lock.acquire(blocking=not _is_usable(before, now)):
+        if not slot.lock.acquire(blocking=False):
+            if not _is_usable(before, now):
+                _wait_a_moment(slot)
             return slot.state
         try:
             if slot.state is before:
@@ -94,7 +102,9 @@ class KeySets:
             document = self._fetch(url, policy)
             keys = read_key_set(document.body)
         except (FetchError, UnusableKey) as error:
-            return _State(before.by_kid, before.fresh_until, now + AFTER_FAILURE, str(error))
+            pause = min(AFTER_FAILURE * 2**before.failures, LONGEST_AFTER_FAILURES)
+            failures = min(before.failures + 1, 8)
+            return _State(before.by_kid, before.fresh_until, now + pause, str(error), failures)
         by_kid: dict[str, tuple[Key, ...]] = {}
         for key in keys:
             by_kid[key.kid] = (*by_kid.get(key.kid, ()), key)
@@ -112,6 +122,16 @@ def life_of(cache_control: str) -> timedelta:
     match = _MAX_AGE.search(cache_control)
     life = timedelta(seconds=int(match[1])) if match else USUAL_LIFE
     return min(max(life, LEAST_LIFE), LONGEST_LIFE)
+
+
+def _wait_a_moment(slot: _Slot) -> None:
+    """Wait for the thread that fetches the set, but not long, and not with many others."""
+    if slot.seats.acquire(blocking=False):
+        try:
+            if slot.lock.acquire(timeout=_A_MOMENT):
+                slot.lock.release()
+        finally:
+            slot.seats.release()
 
 
 def _is_fresh(state: _State, now: datetime) -> bool:

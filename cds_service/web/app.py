@@ -41,7 +41,7 @@ from cds_service.web.outcomes import (
 from cds_service.web.request_log import LogEntry, close
 from cds_service.web.routes import feedback, hooks, operations
 from cds_service.web.routes import knowledge as knowledge_routes
-from cds_service.web.server.bodies import refuse_unread
+from cds_service.web.server.bodies import is_shed, refuse_unread
 from cds_service.web.server.host import check_host
 from cds_service.web.server.precheck import HeaderPrecheck
 from cds_service.web.server.rsgi import ELAPSED
@@ -137,7 +137,8 @@ def _around(
         g.entry = LogEntry(elapsed=request.environ.get(ELAPSED) or stopwatch())
         check_host(request.environ)  # before a token is looked at, which is good for one call
         if gate is not None:
-            gate.admit(request)
+            if not is_shed(request):  # to look at a token would be work, and may have to wait
+                gate.admit(request)
         elif (problem := why_refused(request)) is not None:
             return refusal(FORBIDDEN, problem)
         refuse_unread(request)

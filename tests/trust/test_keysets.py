@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keys that are fetched: from where, how long they are kept, and what happens when they change."""
 
+import asyncio
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event
 from time import sleep
@@ -21,8 +22,19 @@ from cds_service.trust.fetch import MOST_BYTES, FetchError, JwksResponse, fetch
 from cds_service.trust.jwk import UnusableKey, read_key, read_key_set
 from cds_service.trust.keysets import KeySets, KeysUnavailable, life_of
 from tests.trust.address_trap import Trap, key_set, trap
-from tests.trust.signing import Signer, Site, es384, refused, registration, rs384, site
-from tests.web.http_fixtures import NOW
+from tests.trust.signing import (
+    Signer,
+    Site,
+    es384,
+    refused,
+    registration,
+    rs384,
+    settings_for,
+    site,
+    write_clients,
+)
+from tests.web.http_fixtures import NOW, founding
+from tests.web.rsgi_client import Channel, bridge_of, scope_of
 
 HERE = AddressPolicy(loopback=True)
 
@@ -370,6 +382,79 @@ def test_many_threads_fetch_once() -> None:
 
     assert len(asked) == 1
     assert {keys[0].kid for keys in found} == {"key-ec"}
+
+
+def test_a_server_that_hangs_keeps_one_thread_and_is_asked_once() -> None:
+    asked, go = list[str](), Event()
+
+    def hanging(url: str, policy: AddressPolicy) -> JwksResponse:
+        asked.append(url)
+        wait_for(go)
+        raise FetchError("no answer")
+
+    sets = KeySets(fetch=hanging)
+    with ThreadPoolExecutor(40) as pool:
+        jobs = [
+            pool.submit(sets.find, "https://k", f"kid-{number}", NOW, private=False)
+            for number in range(40)
+        ]
+        ended = as_completed(jobs, timeout=PATIENCE)
+        for _ in range(39):  # all but the one that fetches, while the server says nothing
+            assert isinstance(next(ended).exception(), KeysUnavailable)
+        go.set()
+
+    assert len(asked) == 1
+
+
+def test_a_server_that_goes_on_failing_is_asked_less_often() -> None:
+    asked: list[datetime] = []
+    now = NOW
+
+    def failing(url: str, policy: AddressPolicy) -> JwksResponse:
+        asked.append(now)
+        raise FetchError("no answer")
+
+    sets = KeySets(fetch=failing)
+    for second in range(301):
+        now = NOW + timedelta(seconds=second)
+        with pytest.raises(KeysUnavailable):
+            sets.find("https://k", "key-ec", now, private=False)
+
+    assert [(moment - NOW).total_seconds() for moment in asked] == [0, 10, 30, 70, 130, 190, 250]
+
+
+def test_a_client_whose_server_hangs_keeps_no_other_waiting(tmp_path: Path, server: Trap) -> None:
+    begun, go = Event(), Event()
+
+    def hang() -> None:
+        begun.set()
+        wait_for(go)
+
+    server.before = hang
+    hanging = {"id": "hanging", "issuer": "https://hanging", "jwks url": server.url()}
+    file = write_clients(tmp_path / "clients.yaml", registration(), hanging)
+    settings = settings_for(file, profile="development")
+    bridge = bridge_of(Site(file, settings).http.application, settings)
+    body = json.dumps(founding()).encode()
+
+    def asking(token: str) -> tuple[Channel, Any]:
+        channel = Channel(body)
+        return channel, bridge(scope_of(body, authorization=f"Bearer {token}"), channel)
+
+    async def calls() -> list[int]:
+        bad = [asking(es384("forger").token(iss="https://hanging")) for _ in range(12)]
+        waiting = [asyncio.ensure_future(one) for _, one in bad]
+        await asyncio.to_thread(wait_for, begun)
+        good = [asking(es384().token()) for _ in range(12)]
+        await asyncio.wait_for(asyncio.gather(*(one for _, one in good)), PATIENCE)
+        assert not go.is_set()
+        go.set()
+        await asyncio.gather(*waiting)
+        assert {channel.status for channel, _ in bad} == {401}
+        return [channel.status for channel, _ in good]
+
+    assert asyncio.run(calls()) == [200] * 12
+    assert len(server.asked) == 1
 
 
 def test_who_has_keys_does_not_wait_for_a_new_set() -> None:

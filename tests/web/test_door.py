@@ -120,7 +120,31 @@ def test_a_token_is_looked_at_by_a_thread_that_may_wait(
     channel = call(Site(file, settings_for(file), replay=store), es384().token())
 
     assert (channel.status, channel.begun) == (status, not away)
-    assert [name.partition("_")[0] for name in store.asked] == ["call"]
+    assert [name.partition("_")[0] for name in store.asked] == ["check"]
+
+
+def test_a_token_of_a_request_without_a_body_is_looked_at_there_too(tmp_path: Path) -> None:
+    store = Store(away=False)
+    file = write_clients(tmp_path / "clients.yaml", registration())
+    headers = {"host": "localhost", "authorization": f"Bearer {es384().token()}"}
+    place = Site(file, settings_for(file), replay=store)
+
+    channel = sent(bridge_of(place.http.application, place.settings), Scope(headers=headers), b"")
+
+    assert (channel.status, "Connection" in channel.headers) == (415, False)
+    assert [name.partition("_")[0] for name in store.asked] == ["check"]
+
+
+def test_a_request_too_many_has_no_token_looked_at(tmp_path: Path) -> None:
+    store = Store(away=False)
+    file = write_clients(tmp_path / "clients.yaml", registration())
+    place = Site(file, settings_for(file), replay=store)
+    bridge = bridge_of(place.http.application, place.settings)
+    bridge._requests = place.settings.max_requests
+
+    channel = sent(bridge, scope_of(BODY, authorization=f"Bearer {es384().token()}"), BODY)
+
+    assert (channel.status, store.asked) == (503, [])
 
 
 def test_discovery_is_open_to_a_request_with_a_body(place: Site) -> None:

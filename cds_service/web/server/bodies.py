@@ -13,6 +13,11 @@ from cds_service.web.server.rsgi import REFUSED
 _JSON = re.compile(r"application/([a-z0-9!#$&^_.-]+\+)?json")
 
 
+def is_shed(request: Request) -> bool:
+    """Whether the request is one more than the process takes in."""
+    return request.environ.get(REFUSED) == "overloaded"
+
+
 def refuse_unread(request: Request) -> None:
     """Raise the refusal of a request whose body the bridge did not read to its end."""
     match request.environ.get(REFUSED):

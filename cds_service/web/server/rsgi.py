@@ -2,7 +2,9 @@
 """From the server to the application: a request reaches it whole and in time, or as a refusal.
 
 granian hands requests over one by one (RSGI). Before a body is read, the precheck looks whether
-the head of the request is enough to refuse it. The body is awaited here, on the event loop, where
+the head of the request is enough to refuse it; if that may have to wait, for the keys of a client
+or for the database, it has threads of its own, so that no other call waits with it. The body is
+awaited here, on the event loop, where
 a slow client holds a connection and a few bytes but no thread; then the WSGI application runs in
 one of a few threads. A refusal is the application's to write, so that it is logged, counted and
 shown to browsers like any other: the reason is in the environ under `REFUSED`, or in the headers.
@@ -24,6 +26,7 @@ REFUSED = "cds_service.refused"
 ELAPSED = "cds_service.elapsed"
 """In the environ: a function that gives the milliseconds since the headers were read."""
 
+_CHECKS: Final = 64  # threads that may wait before a request is taken in
 _VERSIONS: Final = {"1": "1.0"}
 
 Refusal: TypeAlias = Literal["overloaded", "too-slow", "too-long"]
@@ -97,6 +100,7 @@ class Bridge:
         self._door = door
         self._settings = settings
         self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="call")
+        self._checks = ThreadPoolExecutor(_CHECKS, thread_name_prefix="check")
         self._requests = 0
         self._held = 0  # bytes of all bodies that were not answered yet
 
@@ -128,10 +132,10 @@ class Bridge:
             body.refused = "overloaded"
             return
         sent = environ.get("CONTENT_LENGTH", "")
-        if not sent and "HTTP_TRANSFER_ENCODING" not in environ:
-            body.left = False
+        body.left = bool(sent) or "HTTP_TRANSFER_ENCODING" in environ
+        if (body.left or self._door.waits) and await self._is_refused(environ):
             return
-        if await self._is_refused(environ):
+        if not body.left:
             return
         if sent and int(sent) > self._settings.max_body_bytes:
             body.refused = "too-long"
@@ -147,7 +151,7 @@ class Bridge:
         if not self._door.waits:
             return self._door.refuses(environ)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._door.refuses, environ)
+        return await loop.run_in_executor(self._checks, self._door.refuses, environ)
 
     async def _collect(self, body: _Body, channel: Channel) -> None:
         async for piece in channel:
