@@ -11,7 +11,7 @@ or pack only after finding it among those they know, never as the client wrote i
 import logging
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, Final, Literal, TextIO
@@ -114,6 +114,11 @@ def log_clients(*, clients: int, problems: int) -> None:
         structlog.get_logger().error("clients", clients=clients, problems=problems)
     else:
         structlog.get_logger().info("clients", clients=clients, problems=0)
+
+
+def log_widened(*, client: str, by: Iterable[str]) -> None:
+    """Log that a client may do more than before, and by what of its registration."""
+    structlog.get_logger().warning("client-widened", client=client, by=list(by))
 
 
 def log_signing_keys(*, keys: int, problems: int) -> None:

@@ -10,9 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from os import fstat
 from pathlib import Path
-from stat import S_IMODE, S_ISREG
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 import jwt
@@ -22,6 +20,7 @@ from jwt import PyJWK, PyJWTError
 from cds_service.errors import SettingsError
 from cds_service.fhir_client.servers import SigningAlgorithm
 from cds_service.log import log_signing_keys
+from cds_service.sourcefile.regular_file import read_regular_file
 from cds_service.sourcefile.watched import WatchedFile
 from cds_service.trust.jwk import MOST_KEYS, Key, UnusableKey, read_key
 
@@ -117,17 +116,15 @@ def read_signing_keys(path: Path) -> SigningKeys:
 def read_entries(path: Path) -> list[object]:
     """The members of the set as they stand in the file; raises `SettingsError`."""
     try:
-        with path.open("rb") as file:
-            mode = fstat(file.fileno()).st_mode
-            text = file.read(_MOST_BYTES + 1) if S_ISREG(mode) else b""
+        file = read_regular_file(path, _MOST_BYTES)
     except OSError:
         raise _wrong(f"there is no file {path} that can be read; 'keys new' makes one") from None
-    if S_IMODE(mode) & _OTHERS:
+    if file.mode & _OTHERS:
         raise _wrong(f"others than its owner may use the file; run: chmod 600 {path}")
-    if len(text) > _MOST_BYTES:
+    if len(file.content) > _MOST_BYTES:
         raise _wrong(f"the file is longer than {_MOST_BYTES} bytes")
     try:
-        document = json.loads(text)
+        document = json.loads(file.content)
     except (ValueError, RecursionError):
         raise _wrong("the file is not JSON") from None
     entries = document.get("keys") if isinstance(document, dict) else None

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import yaml
 
 from cds_service.sourcefile.diagnostics import Mark, Problem
+from cds_service.sourcefile.regular_file import read_regular_file
 
 Data: TypeAlias = "str | list[Data] | dict[str, Data]"
 Where: TypeAlias = tuple[str | int, ...]
@@ -54,7 +55,7 @@ class Document:
 def read_text(path: Path, shown: str) -> str | Problem:
     """The text of a file, or the problem that kept it from being read."""
     try:
-        raw = path.read_bytes()
+        raw = read_regular_file(path, LARGEST_FILE).content
     except OSError as error:
         return Problem("K108", Mark(shown, 1, 1), f"cannot be opened: {error.strerror}")
     if len(raw) > LARGEST_FILE:

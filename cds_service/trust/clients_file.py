@@ -18,7 +18,8 @@ from cds_service.outgoing.address_policy import AddressPolicy, url_problem
 from cds_service.prefetch_keys import PrefetchKey
 from cds_service.settings import OutputProfile, TokenSeconds
 from cds_service.sourcefile.diagnostics import Mark, Problem
-from cds_service.sourcefile.document import Document, Where
+from cds_service.sourcefile.document import LARGEST_FILE, Document, Where
+from cds_service.sourcefile.regular_file import read_regular_file
 from cds_service.sourcefile.schema import read_shape_file
 from cds_service.trust.clients import (
     DEFAULT_ALGORITHMS,
@@ -78,6 +79,18 @@ class ClientsShape(Shape):
     """The whole file."""
 
     clients: Annotated[list[ClientShape], Field(min_length=1)]
+
+
+def shows_its_end(path: Path) -> bool:
+    """Whether the file ends with a mark of its end: `...` (YAML), or the brace of its first line.
+
+    What comes before such an end cannot be missing; a file without one may be cut anywhere.
+    """
+    try:
+        text = read_regular_file(path, LARGEST_FILE).content.strip()
+    except OSError:
+        return True  # reading it says what is wrong
+    return text.endswith(b"\n...") or (text.startswith(b"{") and text.endswith(b"}"))
 
 
 def read_registrations(

@@ -8,7 +8,7 @@ from pathlib import Path
 from cds_service.sourcefile.schema import settings_value
 from cds_service.sourcefile.watched import WatchedFile
 from cds_service.trust.clients import Registrations
-from cds_service.trust.clients_file import read_registrations
+from cds_service.trust.clients_file import read_registrations, shows_its_end
 
 
 class Registry(WatchedFile[Registrations]):
@@ -22,7 +22,8 @@ class Registry(WatchedFile[Registrations]):
         on_reload: Callable[[Registrations, int], None] | None = None,
     ) -> None:
         """Read the file and watch it, as `WatchedFile` does."""
-        super().__init__(path, partial(_registrations, development=development), on_reload)
+        read = partial(_registrations, development=development)
+        super().__init__(path, read, on_reload, is_whole=shows_its_end)
 
 
 def _registrations(path: Path, *, development: bool) -> Registrations:

@@ -2,17 +2,23 @@
 """The file of registered clients: what it says, all that is wrong with it, and reading it again."""
 
 import json
+import os
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
 import structlog
+import yaml
 
 from cds_service.errors import SettingsError
 from cds_service.log import configure_log
+from cds_service.sourcefile.document import LARGEST_FILE
+from cds_service.sourcefile.watched import MOMENT
 from cds_service.trust.clients_file import CODES, read_registrations
 from cds_service.trust.registry import Registry
 from tests.house.source import ROOT
@@ -289,3 +295,146 @@ def test_a_change_through_a_link_is_seen(tmp_path: Path) -> None:
     (tmp_path / "next").rename(link)
 
     assert set(registry.current().by_issuer) == {"https://new"}
+
+
+def yaml_of(*clients: dict[str, Any], end: str = "") -> str:
+    """A file of registrations as people write it; `tenants`, the last line, narrows the access."""
+    return yaml.safe_dump({"clients": list(clients)}, sort_keys=False) + end
+
+
+NARROW = registration(tenants=["north"])
+
+
+def put(file: Path, text: str) -> None:
+    """Put a new file in the place of the old one."""
+    beside = file.with_suffix(".new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(file)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = monotonic() + 60
+    while not condition():
+        assert monotonic() < end
+        sleep(0.05)
+
+
+def north_only(registry: Registry) -> bool:
+    return [client.tenants for client in registry.current().clients] == [{"north"}]
+
+
+@pytest.mark.parametrize("end", ["...", "...\n", "...  \n\n"])
+def test_a_half_written_file_widens_nothing(tmp_path: Path, end: str) -> None:
+    file = tmp_path / "clients.yaml"
+    file.write_text(yaml_of(NARROW), encoding="utf-8")
+    told: list[int] = []
+    registry = Registry(file, development=False, on_reload=lambda _, found: told.append(found))
+
+    file.write_text(yaml_of(registration()), encoding="utf-8")
+    sleep(MOMENT + 0.1)
+    for _ in range(3):
+        assert north_only(registry)
+    assert (told, registry.is_current) == ([0, 1], False)
+
+    file.write_text(yaml_of(registration(id="new"), end=end), encoding="utf-8")
+    assert [client.id for client in registry.current().clients] == ["new"]
+    assert (told, registry.is_current) == ([0, 1, 0], True)
+
+
+def test_a_file_that_takes_the_place_of_the_old_counts_when_it_is_still(tmp_path: Path) -> None:
+    file = tmp_path / "clients.yaml"
+    file.write_text(yaml_of(registration()), encoding="utf-8")
+    registry = Registry(file, development=False)
+
+    put(file, yaml_of(NARROW))
+    until(lambda: north_only(registry))
+
+    put(file, yaml_of(registration()))
+    put(file, yaml_of(registration(id="last")))
+    until(lambda: [client.id for client in registry.current().clients] == ["last"])
+
+
+def test_a_file_that_was_away_for_a_while_counts_again(tmp_path: Path) -> None:
+    file = tmp_path / "clients.yaml"
+    file.write_text(yaml_of(registration()), encoding="utf-8")
+    registry = Registry(file, development=False)
+    (tmp_path / "next.yaml").write_text(yaml_of(NARROW), encoding="utf-8")
+
+    file.rename(tmp_path / "old.yaml")
+    assert not north_only(registry)
+    assert not registry.is_current
+
+    (tmp_path / "next.yaml").rename(file)
+    until(lambda: north_only(registry))
+
+
+def test_a_mounted_file_without_a_mark_of_its_end_counts_when_it_is_still(tmp_path: Path) -> None:
+    """As Kubernetes does: a link to a link to a folder, which is changed in one step."""
+    for name, client in (("one", registration()), ("two", NARROW)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "clients.yaml").write_text(yaml_of(client), encoding="utf-8")
+    (tmp_path / "data").symlink_to("one")
+    (tmp_path / "clients.yaml").symlink_to("data/clients.yaml")
+    registry = Registry(tmp_path / "clients.yaml", development=False)
+
+    (tmp_path / "next").symlink_to("two")
+    (tmp_path / "next").replace(tmp_path / "data")
+
+    until(lambda: north_only(registry))
+
+
+def test_a_pipe_a_folder_a_device_and_a_file_without_end_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "device").symlink_to("/dev/zero")
+    (tmp_path / "long").write_bytes(b"# " * LARGEST_FILE)
+
+    for name in ("pipe", "folder", "device", "long"):
+        assert [code for code, _ in problems(tmp_path / name)] == ["K108"], name
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "by"),
+    [
+        ({}, {}, []),
+        ({"tenants": ["a"]}, {}, ["tenants"]),
+        ({"tenants": ["a"]}, {"tenants": ["a", "b"]}, ["tenants"]),
+        ({"tenants": ["a", "b"]}, {"tenants": ["a"]}, []),
+        ({}, {"tenants": ["a"]}, []),
+        ({"fhir servers": ["https://a/r4"]}, {}, ["fhir_servers"]),
+        ({"fhir servers": ["https://a/r4"]}, {"fhir servers": ["https://b/r4"]}, ["fhir_servers"]),
+        ({}, {"origins": ["https://a.example"]}, ["origins"]),
+        ({"origins": ["https://a.example"]}, {}, []),
+        ({}, {"audiences": ["url called", "x"]}, ["audiences"]),
+        ({}, {"algorithms": ["ES384", "RS384", "RS256"]}, ["algorithms"]),
+        ({"algorithms": ["ES384", "RS384", "RS256"]}, {"algorithms": ["ES384", "RS384"]}, []),
+        ({}, {"keys": [es384().jwk, rs384().jwk, es384("more").jwk]}, ["keys"]),
+        ({}, {"keys": [rs384().jwk]}, []),
+        ({}, {"keys": ..., "jwks url": "https://a/jwks"}, ["jwks_url"]),
+        ({}, {"jku": ["https://a/jwks"]}, ["jku"]),
+        ({}, {"issuer": "https://other"}, ["issuer"]),
+        ({}, {"private network": "yes", "patients see cards": "yes"},
+         ["private_network", "patients_see_cards"]),
+        ({"private network": "yes", "patients see cards": "yes"}, {}, []),
+        ({}, {"token max seconds": 900}, ["token_max_seconds"]),
+        ({"token max seconds": 900}, {"token max seconds": 60}, []),
+        ({"token max seconds": 60}, {"token max seconds": 61}, ["token_max_seconds"]),
+        ({"output profile": "epic"}, {}, []),
+    ],
+)  # fmt: skip
+def test_what_a_client_may_do_more_than_before_is_logged_by_its_name(
+    tmp_path: Path, before: dict[str, Any], after: dict[str, Any], by: list[str]
+) -> None:
+    place = site(tmp_path, registration(**before), registration(id="two", issuer="two"))
+    place.http.get("/ready")
+    stream = StringIO()
+    configure_log("warning", stream=stream)
+    try:
+        write_clients(place.file, registration(**after), registration(id="new", issuer="three"))
+        place.call(es384().token())
+    finally:
+        structlog.reset_defaults()
+
+    told = [json.loads(line) for line in stream.getvalue().splitlines()]
+    named = [(line["client"], line["by"]) for line in told if line["event"] == "client-widened"]
+    assert named == [*([("ehr", by)] if by else []), ("new", ["client"])]

@@ -15,7 +15,7 @@ from flask import Request, g
 from cds_service.clock import Clock
 from cds_service.errors import Forbidden, SettingsError, Unauthenticated
 from cds_service.hooks.request import HookRequest
-from cds_service.log import log_clients
+from cds_service.log import log_clients, log_widened
 from cds_service.metrics import Metrics
 from cds_service.settings import OutputProfile, Settings
 from cds_service.trust.claims import TokenLimits, request_target
@@ -24,6 +24,7 @@ from cds_service.trust.keysets import KeySets
 from cds_service.trust.registry import Registry
 from cds_service.trust.replay import ReplayStore
 from cds_service.trust.verify import Accepted, Fault, Verifier
+from cds_service.trust.widened import widened
 
 # RFC 6750, section 2.1; the name of the scheme ignores case (RFC 9110, section 11.1). Two headers
 # reach us joined by a comma, which no token holds.
@@ -107,7 +108,13 @@ def make_gate(
     if settings.public_url is None:
         raise SettingsError(["CDS_PUBLIC_URL: clients sign for the address that they call; set it"])
 
+    before: Registrations | None = None
+
     def report(current: Registrations, problems: int) -> None:
+        nonlocal before
+        for client, by in widened(before or current, current):
+            log_widened(client=client, by=by)
+        before = current
         log_clients(clients=len(current.clients), problems=problems)
         metrics.clients.set(len(current.clients))
         metrics.clients_current.set(0 if problems else 1)
