@@ -16,6 +16,7 @@ from cds_service.fhir_client.client import Access, FhirClient
 from cds_service.sandbox.fetch import open_access
 from cds_service.sandbox.patient_search import PatientMatch, PatientMatches, find_people, is_id
 from cds_service.sandbox.runner import PatientRun, SandboxRunner, open_trier, servers_for
+from cds_service.sandbox.server_check import refuse_other_servers
 from cds_service.settings import Settings, load_settings, no_color
 
 _MOST = 1000
@@ -107,6 +108,8 @@ def _people(
         return PatientMatches(people=(PatientMatch(id=patient, name=""),), more=False, queries=())
     deadline = Deadline(settings.sandbox_seconds)
     found = find_people(client, access, search or "", deadline, most=count or 20)
+    if found.failure:
+        refuse_other_servers(client, access, Deadline(settings.sandbox_seconds))
     _refuse_failure(found)
     if not found.people:
         raise RequestError("The FHIR server has no such patient.")

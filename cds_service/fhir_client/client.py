@@ -122,11 +122,13 @@ class Page:
 class QueryResult:
     """The pages of a query, and why they are not all; without a failure they are complete.
 
-    `ignored` names the search parameters that the server did not use.
+    `ignored` names the search parameters that the server did not use; `status` is the HTTP status
+    that the failure is about.
     """
 
     pages: tuple[Page, ...] = ()
     failure: QueryFailure | None = None
+    status: int | None = None
     ignored: frozenset[str] = frozenset()
 
 
@@ -185,14 +187,14 @@ class FhirClient:
         self, access: Access, url: str, deadline: Deadline, *, asked: frozenset[str] = frozenset()
     ) -> QueryResult:
         pages: list[Page] = []
-        failure = None
+        failure, status = None, None
         try:
             for page in self._pages(access, url, deadline, asked):
                 pages.append(page)  # noqa: PERF402 - what came before a failure is kept
         except QueryError as error:
-            failure = error.code
+            failure, status = error.code, error.status
         ignored = _ignored(pages[0].resource, asked) if pages else frozenset[str]()
-        return QueryResult(pages=tuple(pages), failure=failure, ignored=ignored)
+        return QueryResult(pages=tuple(pages), failure=failure, status=status, ignored=ignored)
 
     def _pages(
         self, access: Access, url: str, deadline: Deadline, asked: frozenset[str]

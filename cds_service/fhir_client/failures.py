@@ -51,11 +51,12 @@ QUERY_FAILURES: Final[dict[QueryFailure, str]] = {
 
 
 class QueryError(Exception):
-    """A query without a whole answer; `code` says why."""
+    """A query without a whole answer; `code` says why, `status` is that of the answer, if any."""
 
-    def __init__(self, code: QueryFailure) -> None:
+    def __init__(self, code: QueryFailure, status: int | None = None) -> None:
         super().__init__(QUERY_FAILURES[code])
         self.code: QueryFailure = code
+        self.status = status
 
 
 def error_of_status(status: int) -> QueryError | None:
@@ -63,7 +64,7 @@ def error_of_status(status: int) -> QueryError | None:
     if status == 200:
         return None
     code = _BY_STATUS.get(status) or _BY_CLASS.get(status // 100, "broken")
-    return QueryError(code)
+    return QueryError(code, status)
 
 
 _BY_STATUS: Final[dict[int, QueryFailure]] = {

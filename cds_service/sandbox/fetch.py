@@ -52,6 +52,12 @@ class Gathered:
     prefetch: Mapping[str, Json]
     queries: tuple[Query, ...]
 
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the patient is not there, or no query was answered."""
+        failed = all(query.failure for query in self.queries)
+        return bool(self.queries) and (failed or any(map(lacks_patient, self.queries)))
+
 
 def gather(
     client: FhirClient,
@@ -76,6 +82,11 @@ def gather(
         prefetch=_with_included(prefetch, read, access.server.base),
         queries=tuple(query_report(*query, access.server.base) for query in queries),
     )
+
+
+def lacks_patient(query: Query) -> bool:
+    """Whether the query was for the patient, and the server has no such one."""
+    return query.query.startswith("Patient/") and query.failure == "not-found"
 
 
 def open_access(servers: Servers, base: str) -> Access:

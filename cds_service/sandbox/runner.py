@@ -15,8 +15,9 @@ from cds_service.errors import CdsServiceError, RequestError
 from cds_service.fhir_client.client import Access, FhirClient
 from cds_service.fhir_client.servers import Servers
 from cds_service.fhir_client.servers_file import load_servers
-from cds_service.sandbox.fetch import Query, gather
+from cds_service.sandbox.fetch import Query, gather, lacks_patient
 from cds_service.sandbox.requests import answered, request_of_prefetch, tokens_for
+from cds_service.sandbox.server_check import refuse_other_servers
 from cds_service.sandbox.services import ServiceOffer, chosen, offers_of
 from cds_service.service import load_knowledge, options_of
 from cds_service.settings import Settings
@@ -88,6 +89,8 @@ class SandboxRunner:
         tokens = tokens_for(self.offer.hook, patient_id)
         deadline = Deadline(self.seconds)
         found = gather(self.client, self.access, self.offer.prefetch, tokens, deadline)
+        if found.is_nothing:
+            refuse_other_servers(self.client, self.access, Deadline(self.seconds))
         _refuse_nothing(found.queries)
         base = self.access.server.base
         body = request_of_prefetch(self.offer, patient_id, found.prefetch, fhir_server=base)
@@ -220,8 +223,7 @@ def _diagnostics(answer: requests.Response) -> str:
 
 def _refuse_nothing(queries: tuple[Query, ...]) -> None:
     """Raise if the patient is not there, or the server answered nothing that was asked."""
-    patient = next((query for query in queries if query.query.startswith("Patient/")), None)
-    if patient is not None and patient.failure == "not-found":
+    if any(lacks_patient(query) for query in queries):
         raise RequestError("The FHIR server has no such patient.")
     if queries and all(query.failure for query in queries):
         raise CdsServiceError(f"The FHIR server gave nothing: {queries[0].because}.")

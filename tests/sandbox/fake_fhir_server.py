@@ -26,11 +26,15 @@ class Double:
     def answer(self, target: str) -> Answer:
         """The answer to a request line below the base."""
         self.asked.append(target)
-        kind = urlsplit(target).path.strip("/").partition("/")[0]
+        kind = urlsplit(target).path.partition("/")[0]
         return self.told[kind](target) if kind in self.told else self.known(target)
 
     def known(self, target: str) -> Answer:
         """The answer from the table alone."""
+        if target.startswith("/"):  # not below the base
+            return 404, {"timestamp": "now", "error": "Not Found"}
+        if target == "metadata":
+            return 200, {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1"}
         parts = urlsplit(target)
         kind, _, identity = parts.path.strip("/").partition("/")
         if identity:

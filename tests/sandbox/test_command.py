@@ -136,6 +136,32 @@ def test_what_goes_wrong_is_said(server: Double, words: list[str], code: int, sa
     assert said in done.output + str(done.exception)
 
 
+@pytest.mark.parametrize("words", [["--patient", "1"], ["--search", "a"], ["--all", "2"]])
+@pytest.mark.parametrize("place", ["", "/wrong", "/fhir/r4"])
+def test_a_wrong_base_is_no_fhir_server(server: Double, words: list[str], place: str) -> None:
+    server.told["r4"] = lambda _: (404, {})
+
+    done = run("--fhir", server.base.removesuffix("/fhir") + place, *words)
+
+    assert code_of(done) == 1
+    assert str(done.exception).startswith("This is no FHIR server: it answered 404 to /metadata.")
+
+
+def test_a_page_of_another_kind_is_no_fhir_server(server: Double) -> None:
+    server.told["Patient"] = server.told["metadata"] = lambda _: (200, {"hello": "world"})
+
+    done = run("--fhir", server.base, "--search", "a")
+
+    assert "is no CapabilityStatement of FHIR R4" in str(done.exception)
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_what_says_nothing_about_the_address_is_not_taken_to(server: Double, status: int) -> None:
+    server.told["metadata"] = lambda _: (status, {})
+
+    assert "no such patient" in str(run("--fhir", server.base, "--patient", "nobody").exception)
+
+
 def test_a_server_that_fails_is_said() -> None:
     for words in (["--patient", "1"], ["--search", "a"], ["--all", "2"]):
         done = run("--fhir", "http://127.0.0.1:9/fhir", *words)

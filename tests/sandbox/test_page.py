@@ -392,6 +392,18 @@ def test_what_fails_stays_absent_and_is_shown(http: FlaskClient, server: Double)
     assert "error in place of data" in page.text
 
 
+@pytest.mark.parametrize("address", ["/sandbox/patients", CARDS])
+def test_a_wrong_base_is_no_fhir_server(http: FlaskClient, server: Double, address: str) -> None:
+    wrong = server.base.removesuffix("/fhir")
+    sent = {"way": "server", "server": wrong, "patient": PATIENT, "search": "a"}
+
+    page = http.post(address, data=sent)
+
+    assert page.status_code == 400
+    assert "This is no FHIR server: it answered 404 to /metadata." in page.text
+    assert wrong in page.text  # to be corrected
+
+
 def test_a_server_that_is_not_there_is_said(http: FlaskClient) -> None:
     page = http.post("/sandbox/patients", data={"server": "http://127.0.0.1:9/fhir"})
 

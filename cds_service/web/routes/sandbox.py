@@ -18,7 +18,7 @@ from flask import Blueprint, Response, g, request
 
 from cds_service.clock import Clock, Deadline
 from cds_service.errors import Busy, CdsServiceError, Forbidden, RequestError
-from cds_service.fhir_client.client import FhirClient
+from cds_service.fhir_client.client import Access, FhirClient
 from cds_service.fhir_client.servers import Servers
 from cds_service.fhir_client.servers_file import load_servers
 from cds_service.memory import CardMemory
@@ -35,6 +35,7 @@ from cds_service.sandbox.requests import (
     request_of_subject,
     tokens_for,
 )
+from cds_service.sandbox.server_check import refuse_other_servers
 from cds_service.sandbox.services import ServiceOffer, answering, chosen, offers_of
 from cds_service.sandbox.uploads import Upload, UploadedPatient, read_paper
 from cds_service.service import Knowledge, options_of
@@ -102,7 +103,10 @@ class SandboxContext:
         """The patients of the server that the form looks for."""
         deadline = Deadline(self.settings.sandbox_seconds)
         access = open_access(self.servers, form.field("server"))
-        return find_people(self.lister, access, form.field("search"), deadline)
+        found = find_people(self.lister, access, form.field("search"), deadline)
+        if found.failure:
+            self.refuse_other_servers(access)
+        return found
 
     def of_example(self, form: Form, now: datetime) -> Submission:
         """The case of a bundled patient."""
@@ -134,10 +138,16 @@ class SandboxContext:
         deadline = Deadline(self.settings.sandbox_seconds)
         tokens = tokens_for(offer.hook, patient)
         found = gather(self.client, access, offer.prefetch, tokens, deadline)
+        if found.is_nothing:
+            self.refuse_other_servers(access)
         base = access.server.base
         body = request_of_prefetch(offer, patient, found.prefetch, fhir_server=base)
         title = f"Patient {patient} of {base}"
         return Submission(offer=offer, body=body, title=title, queries=found.queries)
+
+    def refuse_other_servers(self, access: Access) -> None:
+        """Raise `RequestError` if this is no FHIR server."""
+        refuse_other_servers(self.lister, access, Deadline(self.settings.sandbox_seconds))
 
     def call(self, case: Submission, base_url: str) -> tuple[CallResult, float]:
         """The answer to the request, and how long it took in milliseconds."""
