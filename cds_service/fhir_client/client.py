@@ -9,24 +9,31 @@ requested only there (SMART App Launch 2.2, "Backend Services": tokens are not f
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import uniform
 from threading import Lock
 from time import sleep
 from typing import Final, Protocol, TypeVar
-from urllib.parse import parse_qsl, urljoin
+from urllib.parse import urljoin
 
 from msgspec import DecodeError
 from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
 
 from cds_service.clock import Deadline
-from cds_service.fhir.bundles import link_of, next_of
+from cds_service.fhir.bundles import next_of
 from cds_service.fhir.decode import Unreadable, read_loosely
 from cds_service.fhir.depth import is_deeper
 from cds_service.fhir.references import is_inside
 from cds_service.fhir.resources import Bundle, OperationOutcome, Resource
-from cds_service.fhir_client.failures import QueryError, QueryFailure, error_of_status
+from cds_service.fhir_client.failures import QueryError, QueryFailure, error_of
+from cds_service.fhir_client.parameters import (
+    REFUSALS,
+    ignored_in,
+    parameters_of,
+    to_leave_out,
+    without,
+)
 from cds_service.fhir_client.servers import Server
 from cds_service.log import log_crash
 from cds_service.outgoing.address_policy import AddressNotAllowed, AddressPolicy
@@ -122,14 +129,15 @@ class Page:
 class QueryResult:
     """The pages of a query, and why they are not all; without a failure they are complete.
 
-    `ignored` names the search parameters that the server did not use; `status` is the HTTP status
-    that the failure is about.
+    `ignored` names the search parameters that the server did not use, `left_out` those among them
+    that it refused, so that it was asked again without. `refusal` is the response that is no 200.
     """
 
     pages: tuple[Page, ...] = ()
     failure: QueryFailure | None = None
-    status: int | None = None
+    refusal: HttpResponse | None = field(default=None, repr=False, compare=False)
     ignored: frozenset[str] = frozenset()
+    left_out: frozenset[str] = frozenset()
 
 
 class FhirClient:
@@ -155,7 +163,16 @@ class FhirClient:
                 return QueryResult(failure="forbidden")
         except QueryError as error:
             return QueryResult(failure=error.code)
-        return self._collected(access, url, deadline, asked=_parameters(query))
+        result = self._collected(access, url, deadline, asked=parameters_of(query))
+        if result.pages or result.refusal is None or result.refusal.status not in REFUSALS:
+            return result
+        refused = to_leave_out(query, result.refusal.body)
+        if not refused:
+            return result
+        again = self.ask(access, without(query, refused), deadline)
+        if not again.pages:
+            return result
+        return replace(again, ignored=again.ignored | refused, left_out=again.left_out | refused)
 
     def more(self, access: Access, next_page: str, deadline: Deadline) -> QueryResult:
         """The pages of a search from a `next` link on."""
@@ -187,14 +204,14 @@ class FhirClient:
         self, access: Access, url: str, deadline: Deadline, *, asked: frozenset[str] = frozenset()
     ) -> QueryResult:
         pages: list[Page] = []
-        failure, status = None, None
+        failure, refusal = None, None
         try:
             for page in self._pages(access, url, deadline, asked):
                 pages.append(page)  # noqa: PERF402 - what came before a failure is kept
         except QueryError as error:
-            failure, status = error.code, error.status
-        ignored = _ignored(pages[0].resource, asked) if pages else frozenset[str]()
-        return QueryResult(pages=tuple(pages), failure=failure, status=status, ignored=ignored)
+            failure, refusal = error.code, error.response
+        ignored = ignored_in(pages[0].resource, asked) if pages else frozenset[str]()
+        return QueryResult(pages=tuple(pages), failure=failure, refusal=refusal, ignored=ignored)
 
     def _pages(
         self, access: Access, url: str, deadline: Deadline, asked: frozenset[str]
@@ -207,7 +224,7 @@ class FhirClient:
             room -= len(page.body)
             if asked and not isinstance(page.resource, Bundle):
                 raise QueryError("not-fhir")
-            if not seen and not _ignored(page.resource, asked).isdisjoint(_WHOSE):
+            if not seen and not ignored_in(page.resource, asked).isdisjoint(_WHOSE):
                 raise QueryError("ignored")
             yield page
             seen.add(url)
@@ -223,7 +240,7 @@ class FhirClient:
 
     def _page(self, access: Access, url: str, deadline: Deadline, room: int) -> Page:
         response = self._response(access, url, deadline, room)
-        if error := error_of_status(response.status):
+        if error := error_of(response):
             raise error
         body = response.body.removeprefix(b"\xef\xbb\xbf")  # some servers put it before JSON
         try:
@@ -261,7 +278,7 @@ class FhirClient:
                     return response
             else:
                 return response
-        raise _error_of(response) or QueryError("unreachable")
+        raise _error_in(response) or QueryError("unreachable")
 
     def _sent(
         self, access: Access, url: str, token: str | None, deadline: Deadline, room: int
@@ -306,41 +323,18 @@ def _next_url(url: str, link: str, base: str) -> str | None:
     return joined if is_inside(joined, base) else None
 
 
-def _parameters(query: str) -> frozenset[str]:
-    """The names of the parameters, without modifiers."""
-    pairs = parse_qsl(query.partition("?")[2], keep_blank_values=True)
-    return frozenset(name.partition(":")[0] for name, _ in pairs)
-
-
-def _ignored(page: Resource, asked: frozenset[str]) -> frozenset[str]:
-    """The parameters that the server did not use, by the self link of its answer.
-
-    FHIR R4, "Search", 3.1.1.1: the self link holds the parameters that were used. A link with none
-    of those that were asked for is a key to a stored search and says nothing.
-    """
-    url = link_of(page, "self") if isinstance(page, Bundle) else None
-    if url is None or not asked:
-        return frozenset()
-    used = _parameters(url)
-    if used & {"patient", "subject"}:
-        used |= {"patient", "subject"}
-    if used and used.isdisjoint(asked):
-        return frozenset()
-    return asked - used
-
-
 def _wait(attempt: int, response: HttpResponse | None, deadline: Deadline) -> None:
     """Pause before the next attempt; raises `QueryError` if that would last to the deadline."""
     # With a random share, queries that failed together are not repeated at the same time.
     backoff = _FIRST_WAIT * 2**attempt * uniform(0.5, 1.5)  # noqa: S311
     seconds = max(backoff, _retry_after(response))
     if seconds >= deadline.remaining():
-        raise _error_of(response) or QueryError("late")
+        raise _error_in(response) or QueryError("late")
     sleep(seconds)
 
 
-def _error_of(response: HttpResponse | None) -> QueryError | None:
-    return None if response is None else error_of_status(response.status)
+def _error_in(response: HttpResponse | None) -> QueryError | None:
+    return None if response is None else error_of(response)
 
 
 def _retry_after(response: HttpResponse | None) -> float:

@@ -3,6 +3,8 @@
 
 from typing import Final, Literal, TypeAlias
 
+from cds_service.outgoing.transport import HttpResponse
+
 QueryFailure: TypeAlias = Literal[
     "not-allowed",
     "token-over",
@@ -51,20 +53,21 @@ QUERY_FAILURES: Final[dict[QueryFailure, str]] = {
 
 
 class QueryError(Exception):
-    """A query without a whole answer; `code` says why, `status` is that of the answer, if any."""
+    """A query without a whole answer; `code` says why, by a `response` if its status is no 200."""
 
-    def __init__(self, code: QueryFailure, status: int | None = None) -> None:
+    def __init__(self, code: QueryFailure, response: HttpResponse | None = None) -> None:
         super().__init__(QUERY_FAILURES[code])
         self.code: QueryFailure = code
-        self.status = status
+        self.response = response
 
 
-def error_of_status(status: int) -> QueryError | None:
-    """The error that an HTTP status stands for; `None` for 200."""
+def error_of(response: HttpResponse) -> QueryError | None:
+    """The error that the status of a response stands for; `None` for 200."""
+    status = response.status
     if status == 200:
         return None
     code = _BY_STATUS.get(status) or _BY_CLASS.get(status // 100, "broken")
-    return QueryError(code, status)
+    return QueryError(code, response)
 
 
 _BY_STATUS: Final[dict[int, QueryFailure]] = {

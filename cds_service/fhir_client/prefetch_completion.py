@@ -27,7 +27,10 @@ from cds_service.intake.subjects import Subjects
 from cds_service.prefetch_keys import kinds_of_key
 from cds_service.sources.hook_request import kinds_sent
 
-WHOLE: Final = "whole"  # beside the codes of `QueryFailure`, how a query may end
+# Beside the codes of `QueryFailure`, how a query may end: with all of it, also if the server was
+# asked again because it refused to sort, or to send so many at once.
+WHOLE: Final = "whole"
+WHOLE_WITHOUT: Final = "whole-without-parameters"
 
 
 class _Gap(NamedTuple):
@@ -120,7 +123,7 @@ class Completer:
             request,
             prefetch={**request.prefetch, key: answer},
             unreadable=(*request.unreadable, *unreadable, *empty),
-            fetched={**request.fetched, gap.key: failure or WHOLE},
+            fetched={**request.fetched, gap.key: failure or _whole(result)},
         )
 
     def _pages(
@@ -162,6 +165,10 @@ class Completer:
 def own_key(name: str) -> str:
     """A prefetch key for what the service fetched beside a key that the client may have sent."""
     return f"({name})"
+
+
+def _whole(result: QueryResult) -> str:
+    return WHOLE_WITHOUT if result.left_out else WHOLE
 
 
 def _is_of_another(page: Fetched, request: HookRequest) -> bool:

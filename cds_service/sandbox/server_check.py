@@ -12,7 +12,6 @@ from cds_service.errors import RequestError
 from cds_service.fhir_client.client import Access, FhirClient
 from cds_service.fhir_client.failures import QueryFailure
 
-_OK: Final = 200
 # Every other failure, such as one of the token or of the network, says nothing about the address.
 _TELLING: Final[frozenset[QueryFailure]] = frozenset(
     ("not-found", "redirected", "refused", "not-fhir")
@@ -25,8 +24,8 @@ def refuse_other_servers(client: FhirClient, access: Access, deadline: Deadline)
     kinds = {type(page.resource).__name__ for page in found.pages}
     if kinds == {"CapabilityStatement"} or (found.failure and found.failure not in _TELLING):
         return
-    if found.status not in {None, _OK}:
-        said = f"it answered {found.status} to /metadata"
+    if found.refusal is not None:
+        said = f"it answered {found.refusal.status} to /metadata"
     else:
         said = "what it answered to /metadata is no CapabilityStatement of FHIR R4"
     raise RequestError(f"This is no FHIR server: {said}. Is the base URL right?")

@@ -9,7 +9,7 @@ from flask import g
 
 from cds_service.clock import Clock, Deadline
 from cds_service.fhir_client.client import Access, FhirClient
-from cds_service.fhir_client.prefetch_completion import WHOLE, Completer
+from cds_service.fhir_client.prefetch_completion import WHOLE, WHOLE_WITHOUT, Completer
 from cds_service.fhir_client.references import MOST
 from cds_service.fhir_client.servers import Servers
 from cds_service.fhir_client.servers_file import load_servers
@@ -53,7 +53,7 @@ class Fetching:
         for outcome in outcomes:
             self.metrics.fhir_queries.labels(outcome).inc()
         if outcomes:
-            failed = sum(outcome != WHOLE for outcome in outcomes)
+            failed = sum(outcome not in {WHOLE, WHOLE_WITHOUT} for outcome in outcomes)
             g.entry.facts |= {"fetched": len(outcomes), "failed": failed}
         return complete
 

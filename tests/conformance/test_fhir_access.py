@@ -18,6 +18,7 @@ from cds_service.web.server.rsgi import ELAPSED
 from tests.fhir_client.faulty import Asked, Faulty, Reply, faulty, searchset
 from tests.web.http_fixtures import (
     ALT,
+    AST,
     LOINC,
     PATIENT,
     SERVICE,
@@ -223,6 +224,43 @@ def test_ch_fa_007_results_that_cannot_be_fetched_are_412(server: Faulty, fault:
 
     assert status == 412
     assert "the FHIR server did not give them" in body["issue"][0]["diagnostics"]
+
+
+def unsorted(server: Faulty, *pages: list[Json]) -> None:
+    """The server refuses `_sort` and `_count`, and sends these pages."""
+
+    def answer(asked: Asked) -> Reply:
+        if {"_sort", "_count"} & set(asked.parameters):
+            return Reply(ERROR, status=400)
+        number = int(asked.parameters.get("page", "0"))
+        following = f"{server.base}/Observation?page={number + 1}"
+        return Reply(
+            searchset(*pages[number], following=following if number + 1 < len(pages) else None)
+        )
+
+    server.answers["Observation"] = answer
+
+
+def test_ch_fa_007_a_server_that_cannot_sort_is_asked_without(server: Faulty) -> None:
+    old = observation(ALT, 30, id="old", effectiveDateTime="2026-03-01T08:00:00Z")
+    unsorted(server, [old], [observation(ALT, 1)])
+
+    status, body = answer(bare(server))
+
+    assert (status, rules(body)) == (200, ["alt-very-low"])
+    assert "previous test 30 U/L on 2026-03-01" in body["cards"][0]["detail"]
+    fetched = body["extension"]["org.cds-service.explanation"]["fetched"]
+    assert fetched["observations"] == "whole-without-parameters"
+
+
+def test_ch_fa_007_unsorted_results_that_are_cut_short_are_412(server: Faulty) -> None:
+    settings = DEVELOPMENT.model_copy(update={"fhir_max_pages": 2})
+    unsorted(server, [observation(ALT, 1)], [observation(AST, 20)], [observation(ALT, 1500)])
+
+    status, body = answer(bare(server), settings)
+
+    assert status == 412
+    assert "(too-many-pages)" in body["issue"][0]["diagnostics"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)

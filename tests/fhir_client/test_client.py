@@ -2,7 +2,7 @@
 """The FHIR client against a server that misbehaves: each fault has its word, none hangs."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -16,11 +16,11 @@ from cds_service.fhir_client.failures import (
     QUERY_FAILURES,
     QueryError,
     QueryFailure,
-    error_of_status,
+    error_of,
 )
 from cds_service.fhir_client.servers import ANYWHERE, Server
 from cds_service.outgoing.address_policy import AddressPolicy
-from cds_service.outgoing.transport import HttpRequest
+from cds_service.outgoing.transport import HttpRequest, HttpResponse
 from tests.fhir_client.faulty import Asked, Faulty, Json, Reply, faulty, in_turn, searchset
 
 QUERY = "Observation?patient=1&code=http://loinc.org|1742-6&_sort=-date&_count=200"
@@ -214,15 +214,15 @@ def test_a_redirect_is_not_followed(server: Faulty, status: int) -> None:
 @pytest.mark.parametrize(
     ("status", "word", "times"),
     [
-        (400, "refused", 1),
+        (400, "refused", 2),
         (401, "unauthorized", 1),
         (403, "forbidden", 1),
         (404, "not-found", 1),
         (410, "not-found", 1),
-        (422, "refused", 1),
+        (422, "refused", 2),
         (429, "busy", 3),
         (500, "broken", 1),
-        (501, "broken", 1),
+        (501, "broken", 2),
         (502, "broken", 3),
         (503, "busy", 3),
         (504, "broken", 3),
@@ -509,10 +509,67 @@ def test_the_token_shows_nowhere() -> None:
 
 @pytest.mark.parametrize("status", range(200, 600))
 def test_every_status_is_a_success_or_a_word(status: int) -> None:
-    failed = error_of_status(status)
+    failed = error_of(HttpResponse(status=status, headers={}, body=b""))
 
     assert (failed is None) == (status == 200)
     assert failed is None or failed.code in QUERY_FAILURES
+
+
+def refusing(*names: str, told: str = "", status: int = 400) -> Callable[[Asked], Reply]:
+    """A server that does not know these parameters, and says so by `told`."""
+
+    def answer(asked: Asked) -> Reply:
+        if set(names) & set(asked.parameters):
+            return Reply({"resourceType": "OperationOutcome", "told": told}, status=status)
+        return Reply(searchset(result(1), result(2)))
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [400, 422, 501])
+@pytest.mark.parametrize(
+    ("refused", "told", "left_out", "times"),
+    [
+        (["_sort"], "unknown parameter _sort", {"_sort"}, 2),
+        (["_count"], "_count is at most 100", {"_count"}, 2),
+        (["_sort"], "", {"_sort", "_count"}, 2),
+        (["_count"], "no", {"_sort", "_count"}, 2),
+        (["_sort", "_count"], "Observation?_sort=-date&_count=200", {"_sort", "_count"}, 2),
+        (["_sort", "_count"], "_sort", {"_sort", "_count"}, 3),
+    ],
+)
+def test_a_search_is_asked_again_without_what_the_server_refuses(
+    server: Faulty, refused: list[str], told: str, left_out: set[str], times: int, status: int
+) -> None:
+    server.answers["Observation"] = refusing(*refused, told=told, status=status)
+
+    found = ask(server)
+
+    assert (ids(found), found.failure) == (["1", "2"], None)
+    assert found.left_out == left_out
+    assert left_out <= found.ignored
+    assert len(server.asked) == times
+    assert set(server.asked[-1].parameters) == {"patient", "code", "_sort", "_count"} - left_out
+    assert server.asked[-1].parameters["code"] == "http://loinc.org|1742-6"
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "times"),
+    [
+        ("Observation?patient=1", 400, 1),
+        ("Observation/1", 400, 1),
+        (QUERY, 400, 2),
+        (QUERY, 403, 1),
+        (QUERY, 404, 1),
+    ],
+)
+def test_a_refusal_of_something_else_stays_one(
+    server: Faulty, query: str, status: int, times: int
+) -> None:
+    server.answers["Observation"] = server.answers["Observation/1"] = Reply({}, status=status)
+
+    assert ask(server, query).failure in {"refused", "forbidden", "not-found"}
+    assert len(server.asked) == times
 
 
 def test_a_failure_says_its_word_for_people() -> None:
