@@ -143,8 +143,8 @@ def test_without_laboratory_results_it_is_412_and_names_the_key(
     [
         ("observations", "123", "$.prefetch.observations (expected a FHIR resource)"),
         ("observations", {}, "$.prefetch.observations.resourceType (expected, but missing)"),
-        ("observations", {"resource": None}, "$.prefetch.observations (expected a FHIR resource)"),
-        ("observations", {"resourceType": "Bundel"}, "$.prefetch.observations (expected a FHIR "),
+        ("observations", {"resource": None}, "$.prefetch.observations.resourceType (expected, but"),
+        ("observations", {"resourceType": "Bundel"}, "$.prefetch.observations.resourceType (expec"),
         ("observations", {"resourceType": "Bundle", "entry": 5}, "$.prefetch.observations.entry ("),
         ("labs", {"resourceType": "Bundle", "entry": "x"}, "$.prefetch.labs.entry (expected an "),
         ("chemistry", {"resourceType": "Bundle", "entry": "x"}, "$.prefetch.chemistry.entry ("),
@@ -170,12 +170,12 @@ def test_a_key_for_something_else_that_cannot_be_read_is_not_named(http: FlaskCl
     assert "is absent or failed" in issue(send(http, body), 412)["diagnostics"]
 
 
-def test_a_result_that_cannot_be_read_is_412_with_its_place(http: FlaskClient) -> None:
+def test_results_of_which_none_can_be_read_are_412_with_their_place(http: FlaskClient) -> None:
     bad = observation(ALT, 1, status=[NAME])
 
-    told = issue(send(http, call(observation(ALT, 30), bad)), 412)["diagnostics"]
+    told = issue(send(http, call(bad)), 412)["diagnostics"]
 
-    assert "at $.prefetch.observations.entry[1].resource.status (expected a string" in told
+    assert "at $.prefetch.observations.entry[0].resource.status (expected a string" in told
 
 
 @pytest.mark.parametrize("results", [None, bundle(), {"resourceType": "Bundle", "total": 0}])
