@@ -2,6 +2,10 @@
 """What rules are asked about, whichever way the question came."""
 
 from dataclasses import dataclass
+from typing import Final
+
+SANDBOX: Final = "sandbox"
+"""The client of a call that was made in the sandbox, where nobody is at work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,8 +17,9 @@ class CallContext:
     result arrives. `id` is the same when the same call is repeated (the `hookInstance` of a CDS
     Hooks call) and empty where nothing is repeated; the uuids of cards are derived from it.
 
-    `client` is the issuer of a registered client, and empty in open mode. `fhir_server` is the base
-    URL of the server whose patient it is: two servers may give two patients the same id.
+    `client` is the issuer of a registered client, and empty in open mode but for the sandbox.
+    `fhir_server` is the base URL of the server whose patient it is: two servers may give two
+    patients the same id.
     """
 
     service: str

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Protocol
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from cds_service.call_context import CallContext
@@ -35,7 +36,7 @@ from cds_service.prefetch_keys import OBSERVATIONS
 from cds_service.render import CardTemplates, compile_cards, render
 from cds_service.render.card import Card
 from cds_service.render.profiles import in_profile
-from cds_service.rules.answer import DecisionKey
+from cds_service.rules.answer import Decision, DecisionKey
 from cds_service.settings import ExplainMode, OutputProfile, Settings, cards_folder, prefetch_keys
 from cds_service.sources.hook_request import input_from_request, kinds_sent
 
@@ -67,14 +68,25 @@ class Knowledge:
     locks: Mapping[str, Lock] = field(default_factory=dict)
 
 
-class Memory(Protocol):
-    """What is remembered of cards from call to call (`memory.py`)."""
+class Recalled(Protocol):
+    """What is remembered of the cards of one call."""
 
-    def overridden(self, evaluation: Evaluation, call: CallContext) -> frozenset[DecisionKey]:
-        """Which cards of the evaluation a clinician has overridden."""
+    @property
+    def overridden(self) -> frozenset[DecisionKey]:
+        """Which cards a clinician has overridden."""
 
-    def keep(self, cards: Sequence[Card], outcome: Outcome, call: CallContext) -> None:
+    def card_uuid(self, decision: Decision) -> UUID:
+        """The uuid of a card, by which feedback about it will be known."""
+
+    def keep(self, cards: Sequence[Card], outcome: Outcome) -> None:
         """Remember the cards of the outcome, which are being sent."""
+
+
+class Memory(Protocol):
+    """What is remembered of cards from call to call (`memory`)."""
+
+    def recall(self, evaluation: Evaluation, call: CallContext) -> Recalled:
+        """What is remembered of the cards that the evaluation would show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,13 +201,18 @@ def answer_hook(
         client=options.client,
         fhir_server=request.fhir_server,
     )
-    memory = options.memory
-    overridden = memory.overridden(evaluation, call) if memory is not None else ()
-    outcome = settle(evaluation, overridden)
-    cards = render(served.templates, outcome, call, base_url=options.base_url)
+    recalled = options.memory.recall(evaluation, call) if options.memory is not None else None
+    outcome = settle(evaluation, recalled.overridden if recalled is not None else ())
+    cards = render(
+        served.templates,
+        outcome,
+        call,
+        base_url=options.base_url,
+        uuid_of=recalled.card_uuid if recalled is not None else None,
+    )
     cards = in_profile(cards, options.profile, served.templates.messages)
-    if memory is not None:
-        memory.keep(cards, outcome, call)
+    if recalled is not None:
+        recalled.keep(cards, outcome)
     explained = _is_explained(request, options.explain)
     response = _response(cards, outcome, request.fetched, explained=explained)
     return Answer(response=response, outcome=outcome)

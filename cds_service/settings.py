@@ -211,7 +211,7 @@ class Settings(BaseSettings):
     hash_key: Annotated[SecretStr, AfterValidator(_long)] | None = Field(
         None,
         description="The secret, of 32 or more characters, that hides patients in what is kept of "
-        "overrides. Unset: in open mode a new one at every start; else no override silences.",
+        "overrides. Unset: in open mode one that everybody knows; else no override silences.",
     )
     max_feedback_bytes: PositiveInt = Field(
         1024 * 1024, description="The longest feedback body that is read, in bytes."

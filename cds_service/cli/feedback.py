@@ -86,6 +86,8 @@ def _as_text(found: Report, style: Style) -> Iterator[str]:
             share = "▒" * max(1, round(10 * reason.cards / max(1, rule.overridden)))
             yield f"    {reason.cards:>6}  {share:<10}  {reason.display}"
         yield ""
+    if found.sandbox_cards:
+        yield f"Shown in the sandbox, and not counted above: {found.sandbox_cards}"
     if found.unknown_cards:
         yield f"Feedback for cards that are not known: {found.unknown_cards}"
 

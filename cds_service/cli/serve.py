@@ -11,7 +11,6 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 
 from cds_service.log import configure_log
-from cds_service.memory import with_hash_key
 from cds_service.settings import Settings, is_open, load_settings
 from cds_service.web import create_app
 from cds_service.web.access.open_mode import refuse_unsafe
@@ -44,10 +43,9 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     settings = load_settings().model_copy(update=changes)
     refuse_unsafe(settings)
     listening = listening_socket(settings.host, settings.port)
-    settings = with_hash_key(settings)
     _application(settings, "")  # what is wrong stops the start here, once, with every problem
     who = "open to this machine only" if is_open(settings) else f"for {settings.public_url}"
-    if settings.hash_key is None and settings.silence_days:
+    if settings.hash_key is None and settings.silence_days and not is_open(settings):
         click.echo("CDS_HASH_KEY is not set: overridden cards are shown again", err=True)
     scheme = "http" if settings.tls_key is None else "https"
     address = shown_address(settings.host, listening.getsockname()[1])
@@ -81,6 +79,7 @@ def _bridge(settings: Settings, supervisor: int, target: str) -> Bridge:
     """What answers the requests of one worker process."""
     end_with_parent(supervisor)
     app = _application(settings, target)
+    app.extensions["memory"].follow()
     return Bridge(app, settings, app.extensions["door"])
 
 

@@ -5,7 +5,7 @@
 fills the rest. No request compiles a template or builds a model.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import cast
@@ -71,6 +71,7 @@ class _Call:
     outcome: Outcome
     context: CallContext
     base_url: str | None
+    uuid_of: Callable[[Decision], UUID] | None
 
 
 def compile_cards(
@@ -113,9 +114,11 @@ def render(
     context: CallContext,
     *,
     base_url: str | None = None,
+    uuid_of: Callable[[Decision], UUID] | None = None,
 ) -> tuple[Card, ...]:
     """The cards of an outcome, most severe first; `base_url` is where rules can be read about.
 
+    `uuid_of` gives the uuids of cards that feedback may come for.
     The same call at the same time gives the same cards, byte for byte.
     """
     call = _Call(
@@ -123,6 +126,7 @@ def render(
         outcome=outcome,
         context=context,
         base_url=base_url,
+        uuid_of=uuid_of,
     )
     return tuple(_card(decision, call) for decision in outcome.decisions if decision.shown)
 
@@ -131,7 +135,7 @@ def _card(decision: Decision, call: _Call) -> Card:
     rule, templates = decision.rule, call.templates
     template = templates.rules[rule.id]
     summary = fill_summary(template.texts.summary, decision)
-    uuid = _card_uuid(decision, call)
+    uuid = call.uuid_of(decision) if call.uuid_of is not None else _card_uuid(decision, call)
     suggestions = tuple(_suggestions(decision, summary, uuid, call))
     return Card(
         uuid=str(uuid),
@@ -167,7 +171,10 @@ def _pages(decision: Decision, call: _Call) -> Iterator[CardLink]:
 
 
 def _card_uuid(decision: Decision, call: _Call) -> UUID:
-    """One rule gives one card a call, but a rule about set-aside results gives one a marker."""
+    """The uuid of a card that no feedback comes for: the same in the same call.
+
+    One rule gives one card a call, but a rule about set-aside results gives one a marker.
+    """
     item = decision.frame.set_aside
     marker = item.marker if item is not None else ""
     name = f"{call.context.id} {decision.rule.id} {decision.rule.version} {marker}"

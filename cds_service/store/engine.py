@@ -71,11 +71,14 @@ class Database:
     def __init__(self, url: str) -> None:
         parsed = _parsed(url)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._file: Path | None = None
         if parsed.get_backend_name() == SQLITE:
             if parsed.database in {None, "", ":memory:"}:
                 self._folder = tempfile.TemporaryDirectory(prefix="cds-service-")
                 parsed = parsed.set(database=str(Path(self._folder.name, "store.db")))
-            _make_file(Path(parsed.database or ""))
+            self._file = Path(parsed.database or "")
+            _make_file(self._file)
+            self._opened = _identity(self._file)
         self._url = parsed
         self._engines: dict[int, Engine] = {}
         self._close = finalize(self, _dispose, self._engines, self._folder)
@@ -100,15 +103,26 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that only reads; a failure of the database is a `StoreError`."""
+        self.check_file()
         with failing_as_store_error(), self.engine().begin() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is durable once the block ends; failures are `StoreError`s."""
+        self.check_file()
         engine = self.engine().execution_options(write=True)
         with failing_as_store_error(), engine.begin() as connection:
             yield connection
+        self.check_file()  # before anyone is told that it was kept
+
+    def check_file(self) -> None:
+        """Raise `StoreError` if the file of SQLite is not the one that was opened.
+
+        SQLite would go on to write to a file that was removed, or that nobody finds by its name.
+        """
+        if self._file is not None and _identity(self._file) != self._opened:
+            raise StoreError("The file of the database was removed or replaced; start again.")
 
     def close(self) -> None:
         """Close every connection; a database of the store's own is removed."""
@@ -146,6 +160,14 @@ def _make_file(file: Path) -> None:
         raise StoreError(
             "The file of the database cannot be written; CDS_DATABASE_URL names another place."
         ) from None
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _engine(url: URL) -> Engine:

@@ -3,20 +3,24 @@
 
 A card counts once, however often it was reported: as accepted if a suggestion of it ever was, else
 as overridden. A card without feedback was ignored, or is still to be answered, or its client
-reports nothing: it is counted apart and is neither (CDS Hooks 2.0.1, "Card ignored").
+reports nothing: it is counted apart and is neither (CDS Hooks 2.0.1, "Card ignored"). So are the
+cards of the sandbox, which nobody was shown at work.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Row, Subquery, and_, case, func, select
+from sqlalchemy import Connection, case, func, select
 
+from cds_service.call_context import SANDBOX
 from cds_service.knowledge.model.pack import Pack
-from cds_service.store.store import Store
-from cds_service.store.tables import cards_shown, feedback
+from cds_service.store.store import RuleVersion, Store
+from cds_service.store.tables import card_counts, feedback
 
 NO_REASON = "no reason given"
-_KEY = (cards_shown.c.pack, cards_shown.c.rule, cards_shown.c.version)
+_KEY = (feedback.c.pack, feedback.c.rule, feedback.c.version)
+_Packs: TypeAlias = Mapping[str, Pack]
 
 
 class OverrideCount(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -42,94 +46,131 @@ class RuleFeedback(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Report(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Every rule that showed a card, and how many cards nobody knows that feedback came for."""
+    """Every rule that showed a card, and cards that are counted apart.
+
+    `unknown_cards` are those of which nobody knows what feedback came for; `sandbox_cards` were
+    shown in the sandbox.
+    """
 
     rules: tuple[RuleFeedback, ...]
     unknown_cards: int
+    sandbox_cards: int = 0
 
 
 def report(store: Store, packs: Iterable[Pack]) -> Report:
     """The report over everything that is kept; raises `StoreError`."""
     known = {pack.id: pack for pack in packs}
     with store.database.reading() as connection:
-        answered = _answered()
-        reasons = _reasons(connection, answered, known)
-        counts = connection.execute(
-            select(
-                *_KEY,
-                func.count().label("shown"),
-                func.sum(func.coalesce(answered.c.accepted, 0)).label("accepted"),
-                func.count(answered.c.card).label("answered"),
-            )
-            .outerjoin_from(cards_shown, answered, _same_card(answered))
-            .group_by(*_KEY)
-            .order_by(*_KEY)
-        ).all()
-        unknown = connection.execute(
-            select(func.count())
-            .select_from(answered.outerjoin(cards_shown, _same_card(answered)))
-            .where(cards_shown.c.card.is_(None))
+        shown = _shown(connection)
+        answered = _answered(connection)
+        reasons = _reasons(connection, known)
+        unknown = _unknown(connection)
+        in_sandbox = connection.execute(
+            select(func.sum(card_counts.c.cards)).where(card_counts.c.client == SANDBOX)
         ).scalar_one()
-    rules = tuple(_rule(row, known, reasons) for row in counts)
-    return Report(rules=rules, unknown_cards=unknown)
-
-
-def _answered() -> Subquery:
-    """One row a card that feedback came for; `accepted` is 1 if a suggestion was, else 0."""
-    accepted = case((feedback.c.outcome == "accepted", 1), else_=0)
-    return (
-        select(feedback.c.client, feedback.c.card, func.max(accepted).label("accepted"))
-        .group_by(feedback.c.client, feedback.c.card)
-        .subquery()
+    return Report(
+        rules=tuple(
+            _rule(
+                key,
+                known.get(key.pack),
+                shown.get(key, 0),
+                answered.get(key, (0, 0)),
+                reasons.get(key, ()),
+            )
+            for key in sorted(shown.keys() | answered.keys())
+        ),
+        unknown_cards=unknown,
+        sandbox_cards=in_sandbox or 0,
     )
 
 
-def _same_card(answered: Subquery) -> ColumnElement[bool]:
-    return and_(answered.c.client == cards_shown.c.client, answered.c.card == cards_shown.c.card)
+def _shown(connection: Connection) -> Mapping[RuleVersion, int]:
+    table = card_counts.c
+    key = (table.pack, table.rule, table.version)
+    counted = select(*key, func.sum(table.cards)).where(table.client != SANDBOX).group_by(*key)
+    return {
+        RuleVersion(pack, rule, version): int(cards)
+        for pack, rule, version, cards in connection.execute(counted)
+    }
+
+
+def _answered(connection: Connection) -> Mapping[RuleVersion, tuple[int, int]]:
+    """How many cards of each rule feedback came for, and how many of them were accepted."""
+    accepted = func.max(case((feedback.c.outcome == "accepted", 1), else_=0)).label("accepted")
+    cards = (
+        select(*_KEY, accepted)
+        .where(feedback.c.client != SANDBOX, feedback.c.rule.is_not(None))
+        .group_by(*_KEY, feedback.c.client, feedback.c.card)
+        .subquery()
+    )
+    key = (cards.c.pack, cards.c.rule, cards.c.version)
+    counted = select(*key, func.count(), func.sum(cards.c.accepted)).group_by(*key)
+    return {
+        RuleVersion(pack, rule, version): (total, int(accepted))
+        for pack, rule, version, total, accepted in connection.execute(counted)
+    }
+
+
+def _unknown(connection: Connection) -> int:
+    """How many cards feedback came for of which nobody knows the rule."""
+    cards = (
+        select(feedback.c.client, feedback.c.card)
+        .where(feedback.c.client != SANDBOX, feedback.c.rule.is_(None))
+        .distinct()
+        .subquery()
+    )
+    return connection.execute(select(func.count()).select_from(cards)).scalar_one()
 
 
 def _reasons(
-    connection: Connection, answered: Subquery, packs: Mapping[str, Pack]
-) -> Mapping[tuple[str, str, str], tuple[OverrideCount, ...]]:
+    connection: Connection, packs: _Packs
+) -> Mapping[RuleVersion, tuple[OverrideCount, ...]]:
     """The reasons of each rule and version, the most frequent first."""
     name = func.coalesce(feedback.c.reason_code, feedback.c.reason_display, "")
+    answered = (
+        select(feedback.c.client, feedback.c.card)
+        .where(feedback.c.client != SANDBOX)
+        .group_by(feedback.c.client, feedback.c.card)
+        .having(func.max(case((feedback.c.outcome == "accepted", 1), else_=0)) == 0)
+        .subquery()
+    )
     cards = func.count(feedback.c.card.distinct())
+    same_card = (feedback.c.client == answered.c.client) & (feedback.c.card == answered.c.card)
     rows = connection.execute(
         select(*_KEY, name, func.min(feedback.c.reason_display), cards)
-        .join_from(cards_shown, answered, _same_card(answered))
-        .join(
-            feedback,
-            and_(feedback.c.client == answered.c.client, feedback.c.card == answered.c.card),
-        )
-        .where(answered.c.accepted == 0)
+        .join_from(feedback, answered, same_card)
+        .where(feedback.c.rule.is_not(None))
         .group_by(*_KEY, name)
         .order_by(*_KEY, cards.desc(), name)
     )
-    found: dict[tuple[str, str, str], list[OverrideCount]] = {}
+    found: dict[RuleVersion, list[OverrideCount]] = {}
     for pack, rule, version, code, display, count in rows:
         offered = packs[pack].override_reasons if pack in packs else ()
         ours = {one.code: one.display for one in offered}
         text = ours.get(code) or display or code or NO_REASON
         reason = OverrideCount(display=text, code=code, cards=count)
-        found.setdefault((pack, rule, version), []).append(reason)
+        found.setdefault(RuleVersion(pack, rule, version), []).append(reason)
     return {key: tuple(reasons) for key, reasons in found.items()}
 
 
 def _rule(
-    row: Row[str, str, str, int, int, int],
-    packs: Mapping[str, Pack],
-    reasons: Mapping[tuple[str, str, str], tuple[OverrideCount, ...]],
+    key: RuleVersion,
+    pack: Pack | None,
+    counted: int,
+    answered: tuple[int, int],
+    reasons: tuple[OverrideCount, ...],
 ) -> RuleFeedback:
-    pack, rule, version, shown, accepted, answered = row
-    described = packs[pack].rules.get(rule) if pack in packs else None
+    described = pack.rules.get(key.rule) if pack is not None else None
+    total, accepted = answered
+    shown = max(counted, total)  # a process that was killed did not count its last cards
     return RuleFeedback(
-        pack=pack,
-        rule=rule,
-        version=version,
-        title=described.title if described is not None else rule,
+        pack=key.pack,
+        rule=key.rule,
+        version=key.version,
+        title=described.title if described is not None else key.rule,
         shown=shown,
-        accepted=int(accepted),
-        overridden=answered - int(accepted),
-        unanswered=shown - answered,
-        reasons=reasons.get((pack, rule, version), ()),
+        accepted=accepted,
+        overridden=total - accepted,
+        unanswered=shown - total,
+        reasons=reasons,
     )

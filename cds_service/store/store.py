@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is kept of cards and of the feedback about them, and what is asked of it.
 
-Every method raises `StoreError` if the database does not answer. A card is joined to its feedback
-when it is asked for, never when either is written: they may come in any order.
+Every method raises `StoreError` if the database does not answer.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Table, and_, case, delete, select, tuple_
+from sqlalchemy import Connection, Table, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
-from cds_service.knowledge.model.pack import INDICATORS, Indicator
-from cds_service.store.tables import cards_shown, feedback
+from cds_service.knowledge.model.pack import Indicator
+from cds_service.store.tables import card_counts, cards_shown, feedback
 
+SUBJECT_BYTES = 6  # of the hash of whom and what a card was about
 _PURGED_AT_ONCE = 5000  # rows: a long transaction would keep feedback waiting
 
 
@@ -29,33 +29,56 @@ class Transactions(Protocol):
     def writing(self) -> AbstractContextManager[Connection]:
         """A transaction that is durable once it ends."""
 
+    def check_file(self) -> None:
+        """Raise `StoreError` if the database is no longer where it was opened."""
+
     def close(self) -> None:
         """Close every connection."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownCard:
-    """A card that was sent; `subject` is a keyed hash of whom and what it was about."""
+class RuleVersion(NamedTuple):
+    """A rule as it was worded in one version."""
 
-    client: str
-    card: str
+    pack: str
     rule: str
     version: str
-    pack: str
-    pack_version: str
-    service: str
-    hook: str
+
+
+class CardOrigin(NamedTuple):
+    """What a card was: its rule, how severe it was, and a keyed hash of whom and what about.
+
+    The `subject` is `None` where no key was set.
+    """
+
+    rule: RuleVersion
     indicator: Indicator
-    shown: datetime
     subject: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class NewFeedback:
-    """An event that was not known before, and the rule whose card it is about, if that is known."""
+class ShownCards(NamedTuple):
+    """Cards that are counted together."""
 
-    rule: str | None
+    day: date  # in UTC
+    client: str
+    rule: RuleVersion
+    service: str
+    hook: str
+    indicator: Indicator
+
+
+class Override(NamedTuple):
+    """A card that a clinician of the client overrode."""
+
+    client: str
+    origin: CardOrigin
+    received: datetime
+
+
+class NewFeedback(NamedTuple):
+    """An event that was not known before, and what its card was, if that is known."""
+
     outcome: str
+    origin: CardOrigin | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,41 +100,44 @@ class Feedback:
 
 
 class Store:
-    """Cards shown and feedback, over an open database."""
+    """How many cards were shown, and feedback, over an open database."""
 
     def __init__(self, database: Transactions) -> None:
         self.database = database
 
-    def add_cards(self, cards: Iterable[ShownCard]) -> None:
-        """Keep cards that were sent; the same card again changes nothing.
-
-        A uuid that comes for a second subject (a client that repeats its hookInstance for another
-        patient) silences neither: nothing tells which of the two was overridden.
-        """
-        rows = [asdict(card) for card in cards]
-        if not rows:
+    def add_counts(self, counts: Mapping[ShownCards, int]) -> None:
+        """Add to how many cards were shown."""
+        if not counts:
             return
+        # In one order: two processes that add to the same rows do not wait for each other.
+        rows = [_count_row(shown, counts[shown]) for shown in sorted(counts)]
         with self.database.writing() as connection:
-            adding = insert_into(cards_shown, connection)
-            same = cards_shown.c.subject == adding.excluded.subject
+            adding = insert_into(card_counts, connection)
+            total = card_counts.c.cards + adding.excluded.cards
             connection.execute(
                 adding.on_conflict_do_update(
-                    index_elements=["client", "card"],
-                    set_={"subject": case((same, cards_shown.c.subject))},
+                    index_elements=card_counts.primary_key.columns, set_={"cards": total}
                 ),
                 rows,
             )
 
     def add_feedback(
-        self, items: Sequence[Feedback], *, client: str, service: str, now: datetime
+        self,
+        items: Sequence[Feedback],
+        origins: Mapping[str, CardOrigin],
+        *,
+        client: str,
+        service: str,
+        now: datetime,
     ) -> tuple[NewFeedback, ...]:
         """The events among these that are new; when this returns, all of them are on the disk.
 
-        The same event of a client, which is its card, outcome and time, is kept once.
+        `origins` says what the cards were, as far as that is known. The same event of a client,
+        which is its card, outcome and time, is kept once.
         """
         if not items:
             return ()
-        rows = [_row(item, client, service, now) for item in items]
+        rows = [_row(item, origins.get(item.card), client, service, now) for item in items]
         with self.database.writing() as connection:
             added = connection.execute(
                 insert_into(feedback, connection)
@@ -119,60 +145,86 @@ class Store:
                 .returning(feedback.c.card, feedback.c.outcome),
                 rows,
             ).all()
-            known = _rules_of(connection, client, {card for card, _ in added})
-        return tuple(NewFeedback(known.get(card), outcome) for card, outcome in added)
+        return tuple(NewFeedback(outcome, origins.get(card)) for card, outcome in added)
 
-    def overridden(
-        self, subjects: Iterable[bytes], *, since: datetime
-    ) -> Mapping[bytes, Indicator]:
-        """The subjects whose card was overridden, with the most severe indicator that was.
-
-        An override counts from when it was received: the time that a client reports may be off.
-        """
-        question = (
-            select(cards_shown.c.subject, cards_shown.c.indicator)
-            .join(
-                feedback,
-                and_(
-                    feedback.c.client == cards_shown.c.client,
-                    feedback.c.card == cards_shown.c.card,
-                ),
-            )
-            .where(
-                cards_shown.c.subject.in_(list(subjects)),
-                feedback.c.outcome == "overridden",
-                feedback.c.received >= since,
-            )
-            .distinct()
+    def overrides(self, *, since: datetime, after: int = 0) -> tuple[Override, ...]:
+        """Overrides received since then whose card is known; those after the id `after`."""
+        table = feedback.c
+        question = select(
+            table.client,
+            table.pack,
+            table.rule,
+            table.version,
+            table.indicator,
+            table.subject,
+            table.received,
+        ).where(
+            table.outcome == "overridden",
+            table.subject.is_not(None),
+            table.received >= since,
+            table.id > after,
         )
         with self.database.reading() as connection:
             rows = connection.execute(question).all()
-        found: dict[bytes, Indicator] = {}
-        for subject, indicator in rows:
-            name = bytes(subject)
-            found[name] = max(found.get(name, "info"), indicator, key=INDICATORS.index)
-        return found
+        return tuple(
+            Override(
+                row.client, CardOrigin(_rule(row), row.indicator, bytes(row.subject)), row.received
+            )
+            for row in rows
+        )
+
+    def newest_feedback(self) -> int:
+        """The highest id among feedback; 0 if there is none."""
+        with self.database.reading() as connection:
+            return connection.execute(select(func.max(feedback.c.id))).scalar_one() or 0
+
+    def rules_shown(self) -> tuple[RuleVersion, ...]:
+        """Every version of a rule of which cards were counted."""
+        table = card_counts.c
+        with self.database.reading() as connection:
+            rows = connection.execute(select(table.pack, table.rule, table.version).distinct())
+            return tuple(_rule(row) for row in rows)
+
+    def shown_one_by_one(self, client: str, cards: Iterable[str]) -> Mapping[str, CardOrigin]:
+        """What cards were that were shown before uuids said it: each had a row then."""
+        question = select(cards_shown).where(
+            cards_shown.c.client == client, cards_shown.c.card.in_(list(cards))
+        )
+        with self.database.reading() as connection:
+            rows = connection.execute(question).all()
+        return {
+            row.card: CardOrigin(
+                _rule(row),
+                row.indicator,
+                bytes(row.subject)[:SUBJECT_BYTES] if row.subject else None,
+            )
+            for row in rows
+        }
 
     def purge(self, *, before: datetime) -> int:
         """Remove feedback received and cards shown before then; how many rows went."""
-        return self._purge(feedback, feedback.c.received, before) + self._purge(
-            cards_shown, cards_shown.c.shown, before
+        total = 0
+        while gone := self.purge_some(before=before):
+            total += gone
+        return total
+
+    def purge_some(self, *, before: datetime) -> int:
+        """Remove at most some thousand of the rows that `purge` would remove; how many went."""
+        return (
+            self._purge(feedback, feedback.c.received, before)
+            + self._purge(cards_shown, cards_shown.c.shown, before)
+            + self._purge(card_counts, card_counts.c.day, before.date())
         )
 
     def close(self) -> None:
         """Close every connection."""
         self.database.close()
 
-    def _purge(self, table: Table, moment: Any, before: datetime) -> int:
+    def _purge(self, table: Table, moment: Any, before: date) -> int:
         key = tuple_(*table.primary_key.columns)
         old = select(*table.primary_key.columns).where(moment < before).limit(_PURGED_AT_ONCE)
-        removed = 0
-        while True:
-            with self.database.writing() as connection:
-                gone = connection.execute(delete(table).where(key.in_(old))).rowcount
-            removed += gone
-            if gone < _PURGED_AT_ONCE:
-                return removed
+        with self.database.writing() as connection:
+            return connection.execute(delete(table).where(key.in_(old))).rowcount
 
 
 def insert_into(table: Table, connection: Connection) -> "postgresql.Insert | sqlite.Insert":
@@ -182,7 +234,22 @@ def insert_into(table: Table, connection: Connection) -> "postgresql.Insert | sq
     return postgresql.insert(table)
 
 
-def _row(item: Feedback, client: str, service: str, now: datetime) -> dict[str, object]:
+def _rule(row: Any) -> RuleVersion:
+    return RuleVersion(row.pack, row.rule, row.version)
+
+
+def _count_row(shown: ShownCards, cards: int) -> dict[str, object]:
+    row = shown._asdict()
+    return {**row, **row.pop("rule")._asdict(), "cards": cards}
+
+
+def _row(
+    item: Feedback, origin: CardOrigin | None, client: str, service: str, now: datetime
+) -> dict[str, object]:
+    known: dict[str, object] = dict.fromkeys(("pack", "rule", "version", "indicator", "subject"))
+    if origin is not None:
+        known |= origin.rule._asdict()
+        known |= {"indicator": origin.indicator, "subject": origin.subject}
     return {
         "client": client,
         "card": item.card,
@@ -195,15 +262,5 @@ def _row(item: Feedback, client: str, service: str, now: datetime) -> dict[str, 
         "reason_system": item.reason_system,
         "reason_display": item.reason_display,
         "comment": item.comment,
+        **known,
     }
-
-
-def _rules_of(connection: Connection, client: str, cards: set[str]) -> Mapping[str, str]:
-    if not cards:
-        return {}
-    rows = connection.execute(
-        select(cards_shown.c.card, cards_shown.c.rule).where(
-            cards_shown.c.client == client, cards_shown.c.card.in_(cards)
-        )
-    )
-    return {row.card: row.rule for row in rows}

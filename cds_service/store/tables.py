@@ -8,6 +8,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    Date,
     DateTime,
     Dialect,
     Identity,
@@ -42,8 +43,23 @@ class UtcDateTime(TypeDecorator[datetime]):
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-# One row a card that was sent. `subject` is the keyed hash of the client, the patient, the rule
-# and the index result; it is empty without a key, and if one uuid was sent for two subjects.
+# How many cards were shown: one row a day (UTC), client, rule and version, service, hook and
+# indicator. `client` is the issuer of a registered client, else "" in open mode.
+card_counts = Table(
+    "card_counts",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("client", Text, primary_key=True),
+    Column("pack", Text, primary_key=True),
+    Column("rule", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("service", Text, primary_key=True),
+    Column("hook", Text, primary_key=True),
+    Column("indicator", Text, primary_key=True),
+    Column("cards", Integer, nullable=False),
+)
+
+# One row a card that was sent before uuids said what a card was: only read, and purged in time.
 cards_shown = Table(
     "cards_shown",
     metadata,
@@ -58,12 +74,12 @@ cards_shown = Table(
     Column("indicator", Text, nullable=False),
     Column("shown", UtcDateTime, nullable=False),
     Column("subject", LargeBinary(32)),
-    Index("cards_shown_subject", "subject"),
     Index("cards_shown_shown", "shown"),
 )
 
 # One row an event that a client reported. The same card may be reported many times (CDS Hooks
-# 2.0.1, "Feedback"); the same event counts once.
+# 2.0.1, "Feedback"); the same event counts once. What the card was is read from its uuid, and empty
+# if nobody knows it; `subject` is a keyed hash of client, patient, rule and results, or empty.
 feedback = Table(
     "feedback",
     metadata,
@@ -81,6 +97,11 @@ feedback = Table(
     Column("reason_system", Text),
     Column("reason_display", Text),
     Column("comment", Text),
+    Column("pack", Text),
+    Column("rule", Text),
+    Column("version", Text),
+    Column("indicator", Text),
+    Column("subject", LargeBinary(6)),
     UniqueConstraint("client", "card", "outcome", "happened", name="feedback_event"),
     Index("feedback_received", "received"),
 )

@@ -87,11 +87,11 @@ def create_app(
     for pack in knowledge.packs:
         metrics.pack_info.labels(pack.id, pack.version).set(1)
     store = open_store(database_url(settings)) if store is None else store
-    memory = app.extensions["memory"] = open_memory(settings, store)
+    memory = app.extensions["memory"] = open_memory(settings, store, knowledge.packs, clock)
     keys = open_keys(settings.signing_keys, logged=True)
     fetching = make_fetching(settings, clock, metrics, keys)
     app.register_blueprint(hooks.blueprint(settings, knowledge, clock, metrics, memory, fetching))
-    app.register_blueprint(feedback.blueprint(settings, knowledge, clock, metrics, memory))
+    app.register_blueprint(feedback.blueprint(settings, knowledge, metrics, memory))
     if shows_feedback(settings):
         app.register_blueprint(feedback.page_blueprint(knowledge, memory))
     with_sandbox = shows_sandbox(settings)

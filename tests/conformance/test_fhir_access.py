@@ -84,7 +84,7 @@ def test_ch_pf_020_ch_fa_003_t02_without_prefetch_everything_is_fetched(server: 
     status, body = answer(bare(server))
 
     assert status == 200
-    assert body["cards"] == answer(founding())[1]["cards"]
+    assert body["cards"] == answer({**founding(), "fhirServer": server.base})[1]["cards"]
     assert sorted(server.paths()) == sorted([*SEARCHES, f"Patient/{PATIENT}"])
 
 

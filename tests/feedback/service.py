@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from cds_service.settings import Settings
 from cds_service.store import Store, open_store
-from cds_service.store.tables import cards_shown, feedback
+from cds_service.store.tables import feedback
 from cds_service.web import create_app
 from tests.web.http_fixtures import INSTANCE, NOW, SERVICE, Json, founding, knowledge
 
@@ -33,6 +33,10 @@ class Clinic:
     def close(self) -> None:
         """Write what is waiting and close the database."""
         self.http.application.extensions["memory"].close()
+
+    def flush(self) -> None:
+        """Write what was counted, and read what others were told."""
+        self.http.application.extensions["memory"].flush()
 
     def wait(self, **parts: float) -> None:
         """Let time pass."""
@@ -59,11 +63,10 @@ class Clinic:
         """Override these cards."""
         assert self.send(*(item(card["uuid"]) for card in cards)).status_code == 200
 
-    def count(self, table: str = "feedback") -> int:
-        """How many rows a table has."""
-        chosen = {"feedback": feedback, "cards_shown": cards_shown}[table]
+    def count(self) -> int:
+        """How many events are kept."""
         with self.store.database.reading() as connection:
-            return connection.execute(select(func.count()).select_from(chosen)).scalar_one()
+            return connection.execute(select(func.count()).select_from(feedback)).scalar_one()
 
 
 def item(card: str, outcome: str = "overridden", at: str = AT, **more: Any) -> dict[str, Any]:

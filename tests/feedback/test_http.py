@@ -5,17 +5,21 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
+from threading import current_thread
 from typing import Any
 
 import pytest
 import structlog
 from fhir.resources.R4B.operationoutcome import OperationOutcome
+from sqlalchemy import Engine
+from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from cds_service.errors import StoreError
 from cds_service.log import configure_log
+from cds_service.store.engine import Database
 from tests.feedback.service import FEEDBACK, Clinic, clinic, item
-from tests.web.http_fixtures import NAME, NOW, PATIENT, knowledge
+from tests.web.http_fixtures import ALT, NAME, NOW, PATIENT, call, knowledge, observation
 
 CARD = "4e0a3a1e-3283-4575-ab82-028d55fe2719"
 
@@ -157,21 +161,43 @@ def test_a_database_that_is_away_is_503_and_tells_nothing(
     assert response.headers["Retry-After"] == "30"
 
 
-def test_a_database_that_is_away_costs_no_card(
+def test_r1_a_call_neither_reads_nor_writes_the_database(
     small: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[int] = []
+    callers = list[str]()
+    engine = Database.engine
 
+    def noted(database: Database) -> Engine:
+        callers.append(current_thread().name)
+        return engine(database)
+
+    monkeypatch.setattr(Database, "engine", noted)
+
+    small.override(small.call()["cards"])
+    assert small.rules() == []
+    small.flush()
+
+    assert set(callers) == {"feedback"}
+
+
+def test_a_database_that_is_away_costs_no_card_and_is_logged_once(
+    small: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def away(*_: object, **__: object) -> None:
-        asked.append(1)
         raise StoreError("away")
 
-    monkeypatch.setattr(small.store, "overridden", away)
-    monkeypatch.setattr(small.store, "add_cards", away)
+    small.override(small.call()["cards"])
+    with monkeypatch.context() as broken, capture_logs() as logged:
+        for name in ("add_counts", "newest_feedback", "overrides"):
+            broken.setattr(small.store, name, away)
+        assert small.rules() == []  # what is in memory still holds
+        assert small.rules(call(observation(ALT, 2))) == ["alt-very-low"]
+        small.flush()
+        small.flush()
+        assert [line["problem"] for line in logged if line["event"] == "crash"] == ["StoreError"]
 
-    assert small.rules() == small.rules() == ["alt-very-low"]
-    # Asked once for overrides, and then not again for a while.
-    assert len(asked) <= 1 + 2
+    (rule,) = (small.http.get("/feedback?format=json").json or {})["rules"]
+    assert rule["shown"] == 2  # what could not be written was kept
 
 
 def test_what_a_clinician_wrote_is_kept_and_never_logged(place: Clinic) -> None:
@@ -201,13 +227,17 @@ def test_what_a_clinician_wrote_is_kept_and_never_logged(place: Clinic) -> None:
 
 
 def test_no_patient_is_kept_with_a_card(place: Clinic) -> None:
-    place.call()
-    place.http.get("/feedback")  # waits for what is written behind the answer
+    place.override(place.call()["cards"])
+    place.flush()
 
+    text = ""
     with place.store.database.reading() as connection:
-        rows = connection.exec_driver_sql("SELECT * FROM cards_shown").all()
-    text = repr([[bytes(v) if isinstance(v, memoryview) else v for v in row] for row in rows])
-    assert len(rows) == 1
+        for table in ("card_counts", "feedback"):
+            rows = connection.exec_driver_sql(f"SELECT * FROM {table}").all()  # noqa: S608
+            assert len(rows) == 1
+            text += repr(
+                [[bytes(v) if isinstance(v, memoryview) else v for v in row] for row in rows]
+            )
     assert PATIENT not in text
     assert NAME not in text
     assert "Observation" not in text

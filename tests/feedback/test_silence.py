@@ -5,14 +5,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import delete, select
 
 from cds_service.settings import Settings
-from cds_service.store import open_store
+from cds_service.store.store import Override
+from cds_service.store.tables import cards_shown, feedback
 from cds_service.web import create_app
-from tests.feedback.service import FEEDBACK, Clinic, clinic, item, rule_of
+from tests.feedback.service import FEEDBACK, KEY, Clinic, clinic, item, rule_of
 from tests.trust.signing import ISSUER, URL, es384, registration, rs384, site
 from tests.web.http_fixtures import (
     ALT,
@@ -142,16 +145,15 @@ def test_another_rule_is_not_silenced(small: Clinic) -> None:
     assert small.rules(call(observation(ALT, 1), unknown)) == ["alt-very-low"]
 
 
-def test_a_card_about_a_result_that_was_set_aside_is_silenced_for_its_marker_alone(
+def test_a_card_about_what_could_not_be_used_speaks_again_when_more_of_it_comes(
     small: Clinic,
 ) -> None:
     alt, bilirubin = observation(ALT, 1, "bananas"), observation(BILIRUBIN, 1, "bananas")
     small.override(small.call(call(alt))["cards"])
+    assert small.rules(call(alt)) == []
 
-    answer = small.call(call(alt, bilirubin))
-
-    (card,) = answer["cards"]
-    assert card["extension"]["org.cds-service.card"]["marker"] == "total-bilirubin"
+    assert small.rules(call(alt, bilirubin)) == ["dq-results-set-aside"]
+    assert small.rules(call(alt, medicationRequests=7)) == ["dq-results-set-aside"]
 
 
 def test_a_critical_card_is_silent_for_the_same_result_only(small: Clinic) -> None:
@@ -178,20 +180,21 @@ def test_a_finding_that_is_new_speaks_through_the_card_that_replaces_it(small: C
     assert small.rules(jaundice) == []
 
 
-def test_a_card_that_became_more_severe_speaks_again(small: Clinic) -> None:
-    small.call()
-    small.override(small.call()["cards"])
-    assert small.rules() == []
-
-    with small.store.database.writing() as connection:  # as if a milder card had been overridden
-        connection.exec_driver_sql("UPDATE cards_shown SET indicator = 'info'")
-    assert small.rules() == []
+def test_a_card_that_became_more_severe_speaks_again(tmp_path: Path) -> None:
     raised = call(observation(ALT, 2500))
-    small.override(small.call(raised)["cards"])
-    with small.store.database.writing() as connection:
-        connection.exec_driver_sql("UPDATE cards_shown SET indicator = 'warning'")
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    place = clinic(url)
+    place.override(place.call()["cards"])
+    place.override(place.call(raised)["cards"])
+    with place.store.database.writing() as connection:  # as if other cards had been overridden
+        connection.exec_driver_sql("UPDATE feedback SET indicator = 'warning'")
+    place.close()
 
-    assert small.rules(raised) == [OVER_1000]
+    again = clinic(url)
+
+    assert again.rules() == []  # a milder one than was overridden
+    assert again.rules(raised) == [OVER_1000]
+    again.close()
 
 
 def test_a_rule_of_another_version_speaks_again(small: Clinic) -> None:
@@ -243,16 +246,17 @@ def test_silence_can_be_switched_off() -> None:
     place.close()
 
 
-def test_an_override_that_a_client_repeats_with_its_hook_instance_is_silent_too() -> None:
-    """A client that repeats one hookInstance for two results is told by neither (see the store)."""
+def test_a_client_that_repeats_its_hook_instance_for_another_result_gets_another_uuid() -> None:
     http = client(Settings(database_url=SecretStr("sqlite://")))
-    (card,) = http.post(SERVICE, json=founding()).json["cards"]  # type: ignore[index]
-    http.post(SERVICE, json=call(observation(ALT, 2)))
+    (card,) = (http.post(SERVICE, json=founding()).json or {})["cards"]
+    (other,) = (http.post(SERVICE, json=call(observation(ALT, 2))).json or {})["cards"]
+    assert card["uuid"] != other["uuid"]
     http.post(FEEDBACK, json={"feedback": [item(card["uuid"])]})
 
-    again = http.post(SERVICE, json=founding())
+    silent = http.post(SERVICE, json=founding()).json or {}
+    speaks = http.post(SERVICE, json=call(observation(ALT, 2))).json or {}
 
-    assert [rule_of(one) for one in (again.json or {})["cards"]] == ["alt-very-low"]
+    assert (len(silent["cards"]), len(speaks["cards"])) == (0, 1)
 
 
 def test_a_part_of_the_results_with_an_overridden_card_is_no_412(small: Clinic) -> None:
@@ -309,27 +313,143 @@ def test_without_a_key_a_service_for_others_silences_nothing(tmp_path: Path) -> 
 PATIENT_INSTANCE = f"d1577c69-dfbe-44ad-ba6d-{PATIENT:0>12}"
 
 
-def test_the_store_is_not_asked_when_there_is_nothing_to_show(
+def test_r1_what_one_process_is_told_the_others_follow(database: str) -> None:
+    first, second = clinic(database), clinic(database)
+    second.calls = 100
+    cards = first.call()["cards"]
+    assert second.rules() == ["alt-very-low"]
+
+    second.override(cards)  # the feedback may come to another process than the call
+
+    assert second.rules() == []
+    first.flush()
+    assert first.rules() == []
+    first.close()
+    second.close()
+
+
+def test_what_a_transaction_that_ended_late_brought_is_followed_too(
     small: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object, **__: object) -> None:
-        pytest.fail("there was nothing to ask about")
+    """PostgreSQL gives an id when a row is added, and shows the row when its transaction ends."""
+    (card,) = small.call()["cards"]
+    other = small.call(call(observation(ALT, 2500)))["cards"]
+    hidden: list[str] = [card["uuid"]]
+    whole = small.store.overrides
 
-    monkeypatch.setattr(small.store, "overridden", fail)
+    def seen(**asked: Any) -> tuple[Override, ...]:
+        with small.store.database.reading() as connection:
+            late = connection.execute(
+                select(feedback.c.subject).where(feedback.c.card.in_(hidden))
+            ).scalars()
+            subjects = {bytes(one) for one in late}
+        return tuple(one for one in whole(**asked) if one.origin.subject not in subjects)
 
-    assert small.rules(call(observation(ALT, 20))) == []
+    monkeypatch.setattr(small.store, "overrides", seen)
+    told = clinic_over(small)
+    small.override([card])
+    small.override(other)
+    told.flush()
+    assert told.rules(call(observation(ALT, 2500))) == []
+    assert told.rules() == ["alt-very-low"]
+
+    hidden.clear()
+    told.flush()
+
+    assert told.rules() == []
 
 
-def test_a_store_that_is_opened_twice_has_the_same_cards(tmp_path: Path) -> None:
+def test_ids_that_begin_again_are_noticed(small: Clinic) -> None:
+    """SQLite gives an id again when the newest rows were removed."""
+    told = clinic_over(small)
+    small.send(*(item(f"card-{n}") for n in range(5)))
+    (card,) = small.call()["cards"]
+    told.flush()
+    with small.store.database.writing() as connection:
+        connection.execute(delete(feedback))
+    small.override([card])
+
+    told.flush()
+
+    assert told.rules() == []
+
+
+def test_an_override_that_was_removed_is_forgotten_at_the_next_start(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'a.db'}"
     first = clinic(url)
-    cards = first.call()["cards"]
-    first.http.get("/feedback")
-    second = open_store(url)
-
-    with second.database.reading() as connection:
-        rows = connection.exec_driver_sql("SELECT card FROM cards_shown").all()
-
-    assert [row.card for row in rows] == [card["uuid"] for card in cards]
-    second.close()
+    first.override(first.call()["cards"])
+    with first.store.database.writing() as connection:
+        connection.execute(delete(feedback))
     first.close()
+
+    second = clinic(url)
+
+    assert second.rules() == ["alt-very-low"]
+    second.close()
+
+
+def test_feedback_on_a_card_of_another_process_finds_its_rule(database: str) -> None:
+    first, second = clinic(database), clinic(database)
+    (card,) = first.call()["cards"]
+    first.close()
+
+    second.override([card])
+
+    (rule,) = (second.http.get("/feedback?format=json").json or {})["rules"]
+    assert (rule["rule"], rule["shown"], rule["overridden"]) == ("alt-very-low", 1, 1)
+    second.close()
+
+
+def test_feedback_on_a_card_of_an_older_version_finds_its_rule(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    known = knowledge()
+    older = tuple(
+        replace(
+            pack, rules={name: replace(rule, version="0.0.9") for name, rule in pack.rules.items()}
+        )
+        for pack in known.packs
+    )
+    first = clinic(url)
+    (card,) = first.call()["cards"]
+    first.close()
+    settings = Settings(database_url=SecretStr(url), hash_key=SecretStr(KEY))
+    app = create_app(settings, clock=lambda: NOW, knowledge=replace(known, packs=older))
+
+    response = app.test_client().post(FEEDBACK, json={"feedback": [item(card["uuid"])]})
+
+    assert response.status_code == 200
+    counts = app.test_client().get("/metrics").text.splitlines()
+    assert 'cds_feedback_total{outcome="overridden",rule="alt-very-low"} 1.0' in counts
+    app.extensions["memory"].close()
+
+
+def test_a_card_that_had_a_row_before_uuids_said_what_it_was_is_silenced(small: Clinic) -> None:
+    (card,) = small.call()["cards"]
+    uuid = "4e0a3a1e-3283-5575-ab82-028d55fe2719"
+    with small.store.database.writing() as connection:
+        connection.execute(
+            cards_shown.insert(),
+            {
+                **dict.fromkeys(("client", "pack_version", "service", "hook"), ""),
+                "card": uuid,
+                "pack": "liver",
+                "rule": "alt-very-low",
+                "version": knowledge().packs[0].rules["alt-very-low"].version,
+                "indicator": "info",
+                "shown": NOW,
+                "subject": UUID(card["uuid"]).bytes[:6] + bytes(26),
+            },
+        )
+
+    small.send(item(uuid))
+
+    assert small.rules() == []
+
+
+def clinic_over(place: Clinic) -> Clinic:
+    """Another process of the service."""
+    settings = Settings(hash_key=SecretStr(KEY))
+    app = create_app(
+        settings, clock=lambda: place.clock[0], knowledge=knowledge(), store=place.store
+    )
+    return Clinic(app.test_client(), place.store, place.clock, calls=1000)

@@ -9,14 +9,18 @@ from html import unescape
 from io import BytesIO, StringIO
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from cds_service.call_context import SANDBOX
 from cds_service.log import configure_log
 from cds_service.settings import Settings
 from cds_service.store import open_store
+from cds_service.store.tables import feedback
 from cds_service.web import create_app
 from tests.sandbox.fake_fhir_server import Double, history, outcome, running
 from tests.trust.signing import site
@@ -112,11 +116,19 @@ def test_the_call_is_the_one_that_an_ehr_would_make(http: FlaskClient) -> None:
     again = http.post(
         "/cds-services/liver-patient-view", data=request, content_type="application/json"
     )
-    assert json.loads(again.text)["cards"] == response["cards"]
+    assert without_uuids(json.loads(again.text)["cards"]) == without_uuids(response["cards"])
     assert "org.cds-service.explanation" in response["extension"]
     assert in_box(page, "curl").startswith(
         "curl --json @- http://localhost/cds-services/liver-patient-view <<'REQUEST'\n{"
     )
+
+
+def without_uuids(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The cards without what names the call and its client: the sandbox is one of its own."""
+    for card in cards:
+        for part in (card, *card.get("suggestions", [])):
+            part.pop("uuid")
+    return cards
 
 
 def test_a_card_is_shown_whole(http: FlaskClient) -> None:
@@ -481,7 +493,7 @@ def test_nothing_that_was_sent_becomes_markup(http: FlaskClient, server: Double)
         assert "49" not in re.findall(r"onerror=alert\(2\)&gt;(\d+)", page.text)
 
 
-def test_feedback_by_form_is_kept_as_that_of_an_ehr() -> None:
+def test_w14_feedback_by_form_is_kept_and_counted_apart() -> None:
     store = open_store("sqlite://")
     application = create_app(DEVELOPMENT, clock=lambda: NOW, knowledge=knowledge(), store=store)
     http = application.test_client()
@@ -503,9 +515,26 @@ def test_feedback_by_form_is_kept_as_that_of_an_ehr() -> None:
     )
 
     assert (taken.status_code, dismissed.status_code) == (200, 200)
-    counts = json.loads(http.get("/feedback?format=json").text)["rules"][0]
-    assert (counts["rule"], counts["accepted"] + counts["overridden"]) == ("alt-very-low", 1)
+    counts = json.loads(http.get("/feedback?format=json").text)
+    assert counts == {"rules": [], "unknownCards": 0, "sandboxCards": 1}
+    with store.database.reading() as connection:
+        kept = connection.execute(select(feedback.c.client, feedback.c.rule)).all()
+    assert [tuple(row) for row in kept] == [(SANDBOX, "alt-very-low")] * 2
     assert http.post("/sandbox/feedback", data=form).status_code == 400
+
+
+def test_w14_what_is_dismissed_in_the_sandbox_is_silent_there_alone() -> None:
+    store = open_store("sqlite://")
+    application = create_app(DEVELOPMENT, clock=lambda: NOW, knowledge=knowledge(), store=store)
+    http = application.test_client()
+    (card,) = json.loads(in_box(pasted(http, founding()), "response"))["cards"]
+    form = {"service": "liver-patient-view", "card": card["uuid"], "do": "dismiss"}
+    assert http.post("/sandbox/feedback", data=form).status_code == 200
+
+    assert json.loads(in_box(pasted(http, founding()), "response"))["cards"] == []
+    called = http.post("/cds-services/liver-patient-view", json=founding())
+    assert len((called.json or {})["cards"]) == 1
+    assert json.loads(http.get("/feedback?format=json").text)["rules"][0]["shown"] == 1
 
 
 def test_with_clients_it_is_not_there_unless_asked_for(tmp_path: Path) -> None:
@@ -562,12 +591,9 @@ def test_the_page_shows_what_the_call_gives_under_every_setting(
 
     assert "An EHR would get" not in page.text
     shown = json.loads(in_box(page, "response"))["cards"]
-    for cards in (shown, called["cards"]):  # the uuid names the call; the links its address
-        for card in cards:
-            for part in (card, *card.get("suggestions", [])):
-                part.pop("uuid")
-            card.pop("links")
-    assert shown == called["cards"]
+    for card in (*shown, *called["cards"]):
+        card.pop("links")  # the address of the call stands in them
+    assert without_uuids(shown) == without_uuids(called["cards"])
 
 
 def test_cards_are_counted_as_in_a_call(http: FlaskClient) -> None:

@@ -7,22 +7,27 @@ import os
 import stat
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import MetaData, create_engine, select
 
 from cds_service.errors import SettingsError, StoreError
 from cds_service.settings import Settings, database_url
 from cds_service.store import Store, open_store
 from cds_service.store.engine import upgrade_database
+from cds_service.store.report import report
 from cds_service.store.schema import HEAD, MIGRATIONS, migration_sql
-from cds_service.store.tables import metadata
+from cds_service.store.tables import card_counts, metadata
 from tests.store.postgres import Postgres
-from tests.store.store_fixtures import CLIENT, NOW, SERVICE, overridden, shown
+from tests.store.store_fixtures import CLIENT, NOW, RULE, add, origin, overridden
 
 
 def test_migrations_end_where_this_version_begins() -> None:
@@ -42,7 +47,7 @@ def test_migrations_make_the_tables_that_are_used(database: str) -> None:
 def test_a_sqlite_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     file = tmp_path / "new" / "folder" / "a.db"
     store = open_store(f"sqlite:///{file}")
-    store.add_cards([shown()])
+    add(store, overridden())
 
     for one in file.parent.iterdir():
         assert stat.S_IMODE(one.stat().st_mode) & 0o077 == 0, one.name
@@ -97,6 +102,67 @@ def test_another_version_of_the_tables_is_refused(
 
     with pytest.raises(StoreError, match=said):
         open_store(url)
+
+
+def _database_of(version: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a new database with the tables of an older version."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'older.db'}"
+    else:
+        server: Postgres = request.getfixturevalue("postgres")
+        url = server.new_database(f"older_{version}")
+    engine = create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+    engine.dispose()
+    return url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.database)])
+def before_uuids(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database in which each card had a row."""
+    return _database_of("0001", request, tmp_path)
+
+
+def test_cards_that_had_a_row_each_are_counted_and_joined_to_their_feedback(
+    before_uuids: str,
+) -> None:
+    engine = create_engine(before_uuids)
+    row = {**RULE._asdict(), "client": CLIENT, "pack_version": "1.0.0", "service": "s", "hook": "h"}
+    row |= {"indicator": "info", "shown": NOW}
+    event = {"client": CLIENT, "outcome": "overridden", "happened": NOW, "service": "s"}
+    with engine.begin() as connection:
+        tables = MetaData()
+        tables.reflect(connection)
+        connection.execute(
+            tables.tables["cards_shown"].insert(),
+            [
+                {**row, "card": f"card-{n}", "subject": sha256(f"card-{n}".encode()).digest()}
+                for n in range(3)
+            ],
+        )
+        connection.execute(
+            tables.tables["feedback"].insert(),
+            [{**event, "card": card, "received": NOW} for card in ("card-1", "another")],
+        )
+    engine.dispose()
+
+    assert upgrade_database(before_uuids)
+    store = open_store(before_uuids)
+
+    (override,) = store.overrides(since=NOW)
+    assert override == (CLIENT, origin("card-1"), NOW)
+    found = report(store, ())
+    assert [(one.shown, one.overridden) for one in found.rules] == [(3, 1)]
+    assert found.unknown_cards == 1
+    with store.database.reading() as connection:
+        assert connection.execute(select(card_counts.c.day)).scalar_one() == NOW.date()
+    assert store.shown_one_by_one(CLIENT, ["card-2"]) == {"card-2": origin("card-2")}
+    store.close()
 
 
 def test_a_newer_sqlite_file_is_left_alone(tmp_path: Path) -> None:
@@ -165,6 +231,35 @@ def test_the_default_is_a_file_in_the_folder_for_state(monkeypatch: pytest.Monke
     assert database_url(Settings()) == ("sqlite:////home/x/.local/state/cds-service/cds-service.db")
 
 
+def test_a_sqlite_file_that_is_removed_or_replaced_takes_in_nothing_more(tmp_path: Path) -> None:
+    file, aside = tmp_path / "a.db", tmp_path / "aside.db"
+    store = open_store(f"sqlite:///{file}")
+    add(store, overridden())
+    file.rename(aside)
+
+    for use in (lambda: add(store, overridden("new")), store.newest_feedback):
+        with pytest.raises(StoreError, match="removed or replaced"):
+            use()
+    assert not file.exists()
+    file.write_bytes(aside.read_bytes())
+    with pytest.raises(StoreError, match="removed or replaced"):
+        add(store, overridden("new"))
+
+    aside.rename(file)
+    assert len(add(store, overridden(), overridden("new"))) == 1
+    store.close()
+
+
+def test_what_was_written_as_the_file_was_removed_is_not_acknowledged(tmp_path: Path) -> None:
+    file = tmp_path / "a.db"
+    store = open_store(f"sqlite:///{file}")
+
+    with pytest.raises(StoreError, match="removed"), store.database.writing():
+        file.unlink()
+
+    store.close()
+
+
 PROGRAM = """
 import sys
 from cds_service.store import open_store
@@ -185,14 +280,14 @@ def test_several_processes_may_make_the_same_file_at_once(tmp_path: Path) -> Non
 
 
 def _add_in_child(store: Store, name: str) -> None:
-    store.add_feedback([overridden(name)], client=CLIENT, service=SERVICE, now=NOW)
+    add(store, overridden(name))
     store.close()
     os._exit(0)
 
 
 def test_a_process_that_is_forked_has_connections_of_its_own(database: str) -> None:
     store = open_store(database)
-    store.add_feedback([overridden("parent")], client=CLIENT, service=SERVICE, now=NOW)
+    add(store, overridden("parent"))
 
     context = multiprocessing.get_context("fork")
     children = [context.Process(target=_add_in_child, args=(store, f"child-{n}")) for n in range(2)]
@@ -202,11 +297,6 @@ def test_a_process_that_is_forked_has_connections_of_its_own(database: str) -> N
         child.join(30)
 
     assert [child.exitcode for child in children] == [0, 0]
-    new = store.add_feedback(
-        [overridden(name) for name in ("parent", "child-0", "child-1", "new")],
-        client=CLIENT,
-        service=SERVICE,
-        now=NOW,
-    )
+    new = add(store, *(overridden(name) for name in ("parent", "child-0", "child-1", "new")))
     assert len(new) == 1
     store.close()

@@ -4,21 +4,26 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
+from hashlib import sha256
 
 import pytest
 from sqlalchemy import select
 
+from cds_service.call_context import SANDBOX
 from cds_service.errors import StoreError
 from cds_service.store import Store, open_store
 from cds_service.store.report import NO_REASON, report
-from cds_service.store.store import Feedback, NewFeedback
-from cds_service.store.tables import cards_shown, feedback
+from cds_service.store.store import CardOrigin, NewFeedback, Override, RuleVersion
+from cds_service.store.tables import card_counts, cards_shown, feedback
 from tests.store.store_fixtures import (
     CLIENT,
     NOW,
+    RULE,
     SERVICE,
     accepted,
+    add,
     ago,
+    origin,
     overridden,
     shown,
     subject,
@@ -31,12 +36,6 @@ def _store(database: str) -> Iterator[Store]:
     store = open_store(database)
     yield store
     store.close()
-
-
-def add(
-    store: Store, *items: Feedback, client: str = CLIENT, now: datetime = NOW
-) -> tuple[NewFeedback, ...]:
-    return store.add_feedback(items, client=client, service=SERVICE, now=now)
 
 
 def kept(store: Store) -> list[dict[str, object]]:
@@ -72,8 +71,20 @@ def test_feedback_comes_out_as_it_went_in(store: Store) -> None:
         "reason_system": "https://example.org/reasons",
         "reason_display": "Already known",
         "comment": "Ünïcode 😀\nand lines",
+        **RULE._asdict(),
+        "indicator": "info",
+        "subject": subject("card-1"),
     }
     assert second["suggestions"] == ["card-2-s"]
+
+
+def test_feedback_on_a_card_that_nobody_knows_is_kept_too(store: Store) -> None:
+    (new,) = add(store, overridden(), origins={})
+
+    assert new == NewFeedback("overridden", None)
+    (row,) = kept(store)
+    assert [row[name] for name in ("pack", "rule", "version", "indicator", "subject")] == [None] * 5
+    assert store.overrides(since=ago(days=1)) == ()
 
 
 def test_the_same_event_is_kept_once(store: Store) -> None:
@@ -88,12 +99,9 @@ def test_the_same_event_is_kept_once(store: Store) -> None:
 
 
 def test_two_clients_may_name_a_card_alike(store: Store) -> None:
-    store.add_cards([shown()])
-
     mine, theirs = add(store, overridden()), add(store, overridden(), client="https://other")
 
-    assert mine == (NewFeedback("alt-very-low", "overridden"),)
-    assert theirs == (NewFeedback(None, "overridden"),)
+    assert mine == theirs == (NewFeedback("overridden", origin()),)
     assert len(kept(store)) == 2
 
 
@@ -104,81 +112,78 @@ def test_nothing_is_kept_of_a_batch_that_fails(store: Store) -> None:
     assert kept(store) == []
 
 
-@pytest.mark.parametrize("first", ["card", "feedback"])
-def test_an_override_is_found_by_what_the_card_was_about(store: Store, first: str) -> None:
-    if first == "card":
-        store.add_cards([shown()])
-    add(store, overridden())
-    if first == "feedback":
-        store.add_cards([shown()])
+def test_overrides_come_with_what_their_card_was(store: Store) -> None:
+    add(store, overridden(), accepted("card-2"))
+    add(store, overridden("card-3"), now=ago(days=1))
 
-    found = store.overridden([subject("card-1"), subject("card-2")], since=ago(days=30))
-
-    assert found == {subject("card-1"): "info"}
-
-
-def test_an_accepted_card_is_not_overridden(store: Store) -> None:
-    store.add_cards([shown()])
-    add(store, accepted())
-
-    assert store.overridden([subject("card-1")], since=ago(days=30)) == {}
-
-
-def test_an_override_of_another_client_silences_nothing(store: Store) -> None:
-    store.add_cards([shown()])
-    add(store, overridden(), client="https://other")
-
-    assert store.overridden([subject("card-1")], since=ago(days=30)) == {}
+    assert set(store.overrides(since=ago(days=30))) == {
+        Override(CLIENT, origin(), NOW),
+        Override(CLIENT, origin("card-3"), ago(days=1)),
+    }
 
 
 def test_an_override_counts_from_when_it_was_received(store: Store) -> None:
-    store.add_cards([shown()])
     add(store, overridden(happened=NOW + timedelta(days=9999)), now=ago(days=31))
 
-    assert store.overridden([subject("card-1")], since=ago(days=30)) == {}
-    assert store.overridden([subject("card-1")], since=ago(days=31)) != {}
+    assert store.overrides(since=ago(days=30)) == ()
+    assert len(store.overrides(since=ago(days=31))) == 1
 
 
-def test_of_several_overrides_the_most_severe_tells(store: Store) -> None:
-    about = subject("result")
-    store.add_cards(
-        [
-            shown("a", subject=about, indicator="warning"),
-            shown("b", subject=about, indicator="info"),
-        ]
-    )
-    add(store, overridden("a"), overridden("b"))
-
-    assert store.overridden([about], since=ago(days=30)) == {about: "warning"}
-
-
-def test_a_card_without_a_subject_is_never_found(store: Store) -> None:
-    store.add_cards([shown(subject=None)])
+def test_only_what_came_later_can_be_asked_for(store: Store) -> None:
+    assert store.newest_feedback() == 0
     add(store, overridden())
+    newest = store.newest_feedback()
+    add(store, overridden("card-2"))
 
-    assert store.overridden([subject("card-1")], since=ago(days=30)) == {}
+    later = store.overrides(since=ago(days=1), after=newest)
 
-
-def test_one_uuid_for_two_patients_silences_neither(store: Store) -> None:
-    store.add_cards([shown(subject=subject("one"))])
-    store.add_cards([shown(subject=subject("another"))])
-    store.add_cards([shown(subject=subject("one"))])
-    add(store, overridden())
-
-    assert store.overridden([subject("one"), subject("another")], since=ago(days=30)) == {}
+    assert [one.origin for one in later] == [origin("card-2")]
 
 
-def test_the_same_card_again_changes_nothing(store: Store) -> None:
-    store.add_cards([shown(), shown()])
-    store.add_cards([shown(shown=NOW + timedelta(days=1))])
+def test_an_override_of_a_card_without_a_subject_is_not_followed(store: Store) -> None:
+    add(store, overridden(), origins={"card-1": origin(subject=None)})
+
+    assert store.overrides(since=ago(days=30)) == ()
+    assert kept(store)[0]["rule"] == RULE.rule
+
+
+def test_cards_are_added_up(store: Store) -> None:
+    store.add_counts({shown(): 2, shown(hook="order-select"): 1})
+    store.add_counts({shown(): 3})
+    store.add_counts({})
 
     with store.database.reading() as connection:
-        (row,) = connection.execute(select(cards_shown)).all()
-    assert (row.shown, bytes(row.subject)) == (NOW, subject("card-1"))
+        rows = connection.execute(select(card_counts.c.hook, card_counts.c.cards)).all()
+    assert sorted((row.hook, row.cards) for row in rows) == [
+        ("order-select", 1),
+        ("patient-view", 5),
+    ]
+
+
+def test_rules_of_which_cards_were_shown_are_known(store: Store) -> None:
+    older = RULE._replace(version="0.9.0")
+    store.add_counts({shown(): 2, shown(rule=older): 1, shown(client="other"): 1})
+
+    assert sorted(store.rules_shown()) == [older, RULE]
+
+
+def test_a_card_of_the_time_before_is_known_to_its_client_alone(store: Store) -> None:
+    whole = sha256(b"subject").digest()
+    row = {**RULE._asdict(), "pack_version": "1.0.0", "service": "s", "hook": "h"}
+    row |= {"client": CLIENT, "card": "a", "indicator": "info", "shown": NOW, "subject": whole}
+    with store.database.writing() as connection:
+        connection.execute(cards_shown.insert(), [row, {**row, "card": "b", "subject": None}])
+
+    assert store.shown_one_by_one(CLIENT, ["a", "b", "c"]) == {
+        "a": CardOrigin(RULE, "info", whole[:6]),
+        "b": CardOrigin(RULE, "info", None),
+    }
+    assert store.shown_one_by_one("https://other", ["a", "b"]) == {}
+    assert store.purge(before=NOW + timedelta(days=1)) == 2
 
 
 def test_what_is_too_old_is_removed_and_nothing_else(store: Store) -> None:
-    store.add_cards([shown("old", shown=ago(days=366)), shown("new")])
+    store.add_counts({shown(day=ago(days=366).date()): 1, shown(): 1})
     add(store, overridden("old"), accepted("old"), now=ago(days=366))
     add(store, overridden("new"))
 
@@ -189,14 +194,18 @@ def test_what_is_too_old_is_removed_and_nothing_else(store: Store) -> None:
 
 def test_more_than_one_batch_is_removed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cds_service.store.store._PURGED_AT_ONCE", 3)
-    store.add_cards([shown(f"card-{n}", shown=ago(days=2)) for n in range(10)])
+    add(store, *(overridden(f"card-{n}") for n in range(10)), now=ago(days=2))
 
-    assert store.purge(before=ago(days=1)) == 10
+    assert store.purge_some(before=ago(days=1)) == 3
+    assert store.purge(before=ago(days=1)) == 7
 
 
 def test_the_report_counts_cards_not_events(store: Store) -> None:
-    store.add_cards([shown(f"card-{n}") for n in range(6)])
-    store.add_cards([shown("old-1", version="0.9.0"), shown("gone", rule="gone", pack="gone")])
+    older, gone = RULE._replace(version="0.9.0"), RuleVersion("gone", "gone", "1.0.0")
+    store.add_counts({shown(): 4, shown(hook="order-select"): 2, shown(rule=gone): 1})
+    store.add_counts({shown(rule=older): 1, shown(client=SANDBOX): 7})
+    add(store, overridden("tried"), client=SANDBOX)
+    add(store, overridden("never-shown"), origins={})
     add(
         store,
         accepted("card-0"),
@@ -207,12 +216,11 @@ def test_the_report_counts_cards_not_events(store: Store) -> None:
         overridden("card-2", reason_code="already-known", happened=NOW),
         overridden("card-3", reason_code="site-7", reason_display="Seen on the ward"),
         overridden("card-4"),
-        overridden("never-shown"),
     )
 
     found = report(store, knowledge().packs)
 
-    gone, older, newer = found.rules
+    of_gone, of_older, newer = found.rules
     assert (newer.title, newer.version) == ("Very low ALT", "1.0.0")
     assert (newer.shown, newer.accepted, newer.overridden, newer.unanswered) == (6, 2, 3, 1)
     assert [(one.display, one.code, one.cards) for one in newer.reasons] == [
@@ -220,9 +228,17 @@ def test_the_report_counts_cards_not_events(store: Store) -> None:
         ("Already known", "already-known", 1),
         ("Seen on the ward", "site-7", 1),
     ]
-    assert (older.version, older.shown, older.unanswered) == ("0.9.0", 1, 1)
-    assert (gone.title, gone.shown) == ("gone", 1)
-    assert found.unknown_cards == 1
+    assert (of_older.version, of_older.shown, of_older.unanswered) == ("0.9.0", 1, 1)
+    assert (of_gone.title, of_gone.shown) == ("gone", 1)
+    assert (found.unknown_cards, found.sandbox_cards) == (1, 7)
+
+
+def test_a_card_with_feedback_was_shown_even_if_it_was_not_counted(store: Store) -> None:
+    add(store, overridden(), accepted("card-2"))
+
+    (rule,) = report(store, knowledge().packs).rules
+
+    assert (rule.shown, rule.accepted, rule.overridden, rule.unanswered) == (2, 1, 1, 0)
 
 
 def test_an_empty_store_has_an_empty_report(store: Store) -> None:
@@ -235,7 +251,7 @@ def test_many_at_once_lose_and_double_nothing(store: Store) -> None:
     def send(worker: int) -> int:
         new = 0
         for n in range(20):
-            store.add_cards([shown(f"{worker}-{n}")])
+            store.add_counts({shown(): 1, shown(service=str(n % 3)): 1})
             new += len(add(store, overridden(f"{worker}-{n}"), overridden(f"shared-{n}")))
         return new
 
@@ -243,10 +259,11 @@ def test_many_at_once_lose_and_double_nothing(store: Store) -> None:
         total = sum(pool.map(send, range(8)))
 
     assert total == len(kept(store)) == 8 * 20 + 20
+    assert report(store, ()).rules[0].shown == 8 * 20 * 2
 
 
 def test_nothing_names_a_patient(store: Store) -> None:
-    columns = {column.name for column in (*cards_shown.columns, *feedback.columns)}
+    columns = {column.name for column in (*card_counts.columns, *feedback.columns)}
 
     assert not {name for name in columns if "patient" in name or "user" in name}
 

@@ -9,14 +9,12 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, g, request
 
-from cds_service.clock import Clock
 from cds_service.errors import UnknownService
 from cds_service.hooks.feedback import read_feedback
 from cds_service.memory import CardMemory
 from cds_service.metrics import Metrics
 from cds_service.service import Knowledge
 from cds_service.settings import Settings
-from cds_service.store.report import report
 from cds_service.web.access.clients import issuer_of_caller
 from cds_service.web.html.rendering import either
 from cds_service.web.outcomes import json_response
@@ -28,13 +26,12 @@ _UNKNOWN = "unknown"  # the rule of a card that is not known: of another time, o
 def blueprint(
     settings: Settings,
     knowledge: Knowledge,
-    clock: Clock,
     metrics: Metrics,
     memory: CardMemory,
 ) -> Blueprint:
     """The address that takes feedback."""
     routes = Blueprint("feedback", __name__)
-    keep = keeper(settings, knowledge, clock, metrics, memory)
+    keep = keeper(settings, knowledge, metrics, memory)
 
     @routes.post("/cds-services/<service_id>/feedback")
     def take(service_id: str) -> Response:
@@ -50,9 +47,9 @@ def blueprint(
 def keeper(
     settings: Settings,
     knowledge: Knowledge,
-    clock: Clock,
     metrics: Metrics,
     memory: CardMemory,
+    client: Callable[[], str] = issuer_of_caller,
 ) -> Callable[[str, Callable[[], bytes]], int]:
     """A function that keeps the feedback of a body about a service and counts its items."""
 
@@ -65,12 +62,10 @@ def keeper(
             most_items=settings.max_feedback_items,
             longest_comment=settings.max_comment_length,
         )
-        memory.flush()  # so that the cards of this process are known, however quick the feedback
-        new = memory.store.add_feedback(
-            items, client=issuer_of_caller(), service=service_id, now=clock()
-        )
+        new = memory.take(items, client=client(), service=service_id)
         for one in new:
-            metrics.feedback.labels(one.rule or _UNKNOWN, one.outcome).inc()
+            rule = one.origin.rule.rule if one.origin is not None else _UNKNOWN
+            metrics.feedback.labels(rule, one.outcome).inc()
         g.entry.outcome = "feedback"
         g.entry.facts = {"feedback": len(new)}
         return len(items)
@@ -84,7 +79,6 @@ def page_blueprint(knowledge: Knowledge, memory: CardMemory) -> Blueprint:
 
     @routes.get("/feedback")
     def show() -> Response:
-        memory.flush()
-        return either(request, "feedback.html", report(memory.store, knowledge.packs))
+        return either(request, "feedback.html", memory.report(knowledge.packs))
 
     return routes

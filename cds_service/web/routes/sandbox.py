@@ -16,6 +16,7 @@ from typing import Final
 
 from flask import Blueprint, Response, g, request
 
+from cds_service.call_context import SANDBOX
 from cds_service.clock import Clock, Deadline
 from cds_service.errors import Busy, CdsServiceError, Forbidden, RequestError
 from cds_service.fhir_client.client import Access, FhirClient
@@ -163,6 +164,7 @@ class SandboxContext:
                 explain="always",
                 deadline=deadline,
                 memory=self.memory,
+                client=SANDBOX,
             ),
             max_depth=self.settings.max_depth,
             max_entries=self.settings.max_entries,
@@ -180,7 +182,7 @@ def blueprint(
     """The addresses of the sandbox."""
     routes = Blueprint("sandbox", __name__)
     bench = _bench(settings, knowledge, clock, metrics, memory)
-    keep = keeper(settings, knowledge, clock, metrics, memory)
+    keep = keeper(settings, knowledge, metrics, memory, lambda: SANDBOX)
     _assets(routes)
 
     @routes.get("/sandbox")
