@@ -131,6 +131,15 @@ def test_a_worker_that_is_killed_is_replaced_and_logged(tmp_path: Path) -> None:
         assert served.process.wait(PATIENCE) == 0
 
 
+def test_an_interrupt_of_all_processes_is_no_fault(tmp_path: Path) -> None:
+    """As Ctrl-C sends it."""
+    with ready(tmp_path) as served:
+        os.killpg(served.process.pid, signal.SIGINT)
+
+        assert served.process.wait(PATIENCE) == 0
+        assert served.events("worker-ended") == []
+
+
 def test_the_only_worker_is_replaced_too(tmp_path: Path) -> None:
     with ready(tmp_path, workers=1) as served:
         os.kill(min(served.workers()), signal.SIGKILL)
