@@ -13,6 +13,7 @@ from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.reading.build import build_pack
 from cds_service.knowledge.reading.folder import PackFiles, pack_folders, read_files
 from cds_service.knowledge.site.file import SiteFile, no_such_pack, read_site
+from cds_service.knowledge.site.markers import spellings_in_words
 from cds_service.settings import cards_folder, load_settings
 from cds_service.sourcefile.diagnostics import Format, Problem, print_problems
 from cds_service.trials.nudge import nudge_pack
@@ -131,6 +132,7 @@ def _check_site(files: PackFiles, site: SiteFile) -> tuple[list[Problem], list[s
         f"changed by the site: {one.mark.file}:{one.mark.line}: {one.message}"
         for one in report.changed
     ]
+    notes.extend(f"read by the site: {line}" for line in spellings_in_words(site))
     notes.append(
         f"{site.document.file}: {shape.site}: {len(shape.values)} values, "
         f"{len(shape.order_codes)} order codes, {len(shape.switched_off)} rules off, "

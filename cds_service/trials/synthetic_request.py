@@ -383,7 +383,8 @@ def _modify(observation: Json, part: str, marker: Marker, chart: _Chart, unit: s
         observation["status"] = part
     elif part.startswith("coded "):
         code = part.removeprefix("coded ")
-        observation["code"] = {"coding": [{"system": LOINC, "code": code}]}
+        system = next((one.system for one in marker.codes if one.code == code), LOINC)
+        observation["code"] = {"coding": [{"system": system, "code": code}]}
     elif part.startswith("named "):
         observation["code"] = {"text": part.removeprefix("named ").strip('"')}
     else:

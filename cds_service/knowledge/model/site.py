@@ -6,6 +6,7 @@ The values themselves stand in the pack as if they had been written there; this 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,16 @@ class SwitchedOff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SiteSpelling:
+    """A spelling of a unit, a name or a code that the site added to a marker, and its meaning."""
+
+    marker: str
+    kind: Literal["unit", "name", "code"]
+    text: str
+    means: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiteChanges:
     """Everything that a site file says of a pack; `orders` have a code of the site's own.
 
@@ -41,5 +52,6 @@ class SiteChanges:
     values: tuple[SiteValue, ...]
     switched_off: tuple[SwitchedOff, ...]
     orders: tuple[str, ...]
+    spellings: tuple[SiteSpelling, ...] = ()
     read: Mapping[str, tuple[SiteValue, ...]] = field(default_factory=dict)
     shown: Mapping[str, tuple[SiteValue, ...]] = field(default_factory=dict)

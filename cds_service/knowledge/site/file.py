@@ -41,6 +41,20 @@ class SiteCodeShape(Shape):
     name: Text
 
 
+class SiteMarkerCodeShape(SiteCodeShape):
+    """A code of the laboratory for results of a marker, and the method that it names."""
+
+    method: Text | None = None
+
+
+class SiteMarkerShape(Shape):
+    """How the laboratory writes one marker."""
+
+    units: dict[Text, Text] = Field(default_factory=dict)  # as written: the pack's unit
+    names: list[Text] = Field(default_factory=list)
+    codes: list[SiteMarkerCodeShape] = Field(default_factory=list)
+
+
 class SiteCaseShape(CaseShape):
     """A case of the site; `about` is the file of the pack whose words it speaks."""
 
@@ -56,6 +70,7 @@ class SiteShape(Shape):
     switched_off: list[OffShape] = Field(default_factory=list)
     values: list[ValueShape] = Field(default_factory=list)
     order_codes: dict[Id, SiteCodeShape] = Field(default_factory=dict)
+    markers: dict[Id, SiteMarkerShape] = Field(default_factory=dict)
     cases: list[SiteCaseShape] = Field(default_factory=list)
 
 

@@ -17,6 +17,7 @@ from cds_service.knowledge.model.site import SiteChanges, SiteValue, SwitchedOff
 from cds_service.knowledge.reading.build import PackCache, build_pack, load_library
 from cds_service.knowledge.reading.folder import PackFiles
 from cds_service.knowledge.site.file import SiteFile, ValueShape, no_such_pack, read_site
+from cds_service.knowledge.site.markers import with_spellings
 from cds_service.knowledge.site.paths import (
     changeable,
     find,
@@ -83,7 +84,8 @@ def site_pack(
         return None, [*reader.problems, *problems]
     off = reader.switched_off(pack)
     codes = reader.codes(pack)
-    problems = [*reader.problems, *problems]
+    pack, spellings, more = with_spellings(pack, site)
+    problems = [*reader.problems, *problems, *more]
     if problems:
         return None, problems
     changes = SiteChanges(
@@ -92,6 +94,7 @@ def site_pack(
         values=values,
         switched_off=tuple(off.values()),
         orders=tuple(codes),
+        spellings=spellings,
     )
     return _finished(pack, changes, off, codes), []
 
