@@ -13,6 +13,7 @@ from cds_service.fhir.elements import (
     NOTHING,
     Annotation,
     CodeableConcept,
+    Extension,
     Identifier,
     Item,
     Many,
@@ -23,6 +24,7 @@ from cds_service.fhir.elements import (
 _RANGES: Decoder[Many[ReferenceRange]] = Decoder(list[ReferenceRange] | ReferenceRange | None)
 _CONCEPTS: Decoder[Many[CodeableConcept]] = Decoder(list[CodeableConcept] | CodeableConcept | None)
 _IDENTIFIERS: Decoder[Many[Identifier]] = Decoder(list[Identifier] | Identifier | None)
+_EXTENSIONS: Decoder[list[Extension]] = Decoder(list[Extension])
 _NOTES: Decoder[Many[Annotation]] = Decoder(list[Annotation] | Annotation | None)
 
 
@@ -44,6 +46,14 @@ def notes_in(raw: Raw) -> Sequence[Annotation]:
 def identifiers_in(raw: Raw) -> Sequence[Identifier]:
     """The identifiers of a Patient, or the one of a reference."""
     return _read(_IDENTIFIERS, raw)
+
+
+def extensions_in(raw: Raw) -> Sequence[Extension] | None:
+    """The extensions, or `None` if they cannot be read: a modifier must not be passed over."""
+    try:
+        return _EXTENSIONS.decode(raw)
+    except ValidationError:
+        return None
 
 
 def _read(decoder: Decoder[Many[Item]], raw: Raw) -> Sequence[Item]:

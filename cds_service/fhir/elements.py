@@ -107,6 +107,13 @@ class Range(Element, frozen=True):
     high: Quantity | None = None
 
 
+class Extension(Element, frozen=True):
+    """An extension whose value is a code; other values are not read."""
+
+    url: str | None = None
+    value_code: str | None = None
+
+
 class ReferenceRange(Element, frozen=True):
     """`Observation.referenceRange`."""
 

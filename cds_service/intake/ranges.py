@@ -10,9 +10,17 @@ import re
 from collections.abc import Iterable
 from fractions import Fraction
 from math import ceil
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from cds_service.fhir.elements import CodeableConcept, Quantity, ReferenceRange, many, was_sent
+from cds_service.fhir.deferred import extensions_in
+from cds_service.fhir.elements import (
+    CodeableConcept,
+    Extension,
+    Quantity,
+    ReferenceRange,
+    many,
+    was_sent,
+)
 from cds_service.intake.marker_lookup import pairs_of, texts_of
 from cds_service.intake.not_usable import NotUsable
 from cds_service.intake.units import unit_of
@@ -41,37 +49,75 @@ _MONTHS: dict[str, Fraction] = {
 }
 
 
+# The two modifiers of HL7 Europe's laboratory guide that say whether an end belongs to the range.
+_MODIFIERS = {
+    f"{base}observation-reference-range-{end}-comparator": end
+    for base in (
+        "http://hl7.org/fhir/StructureDefinition/",
+        "http://hl7.eu/fhir/laboratory/StructureDefinition/",
+    )
+    for end in ("low", "high")
+}
+_EXCLUSIVE = {("low", ">"): True, ("low", ">="): False, ("high", "<"): True, ("high", "<="): False}
+
+# HL7's name for a range of healthy people and what laboratories write for it.
+_MEANINGS = "http://terminology.hl7.org/codesystem/referencerange-meaning"
+_NORMAL = frozenset(
+    ("normal", "normal range", "normal ranges", "normal values", "normal reference range")
+    + ("reference range", "reference interval", "reference values", "ref range", "reference")
+)
+
+
 class _LeftOut(Exception):
-    """The range is not used."""
+    """The range is for something else."""
+
+
+class _NotRead(_LeftOut):
+    """The range cannot be understood."""
+
+
+class RangesRead(NamedTuple):
+    """The usable ranges, and whether there was one that cannot be understood."""
+
+    usable: tuple[Limits, ...]
+    not_read: bool
 
 
 def limits_of(
     ranges: Iterable[ReferenceRange], marker: Marker, factor: Fraction, pack: Pack
-) -> tuple[Limits, ...]:
+) -> RangesRead:
     """The usable ranges; `factor` is that of the value's unit, for limits without a unit."""
     found: list[Limits] = []
+    not_read = False
     for range_ in ranges:
         try:
             found.append(_limits(range_, marker, factor, pack))
+        except _NotRead:
+            not_read = True
         except _LeftOut:
             continue
-    return tuple(found)
+    return RangesRead(tuple(found), not_read)
 
 
 def _limits(range_: ReferenceRange, marker: Marker, factor: Fraction, pack: Pack) -> Limits:
-    if was_sent(range_.modifier_extension) or not _is_normal(range_.type):
+    if not _is_normal(range_.type):
         raise _LeftOut
+    sex, (age_from, age_below) = _sex(many(range_.applies_to)), _ages(range_)
+    exclusive = _exclusive(range_)
     low = _amount(range_.low, marker, factor, pack)
     high = _amount(range_.high, marker, factor, pack)
     if low is None and high is None:
         low, high = _from_text(range_.text or "", marker, factor, pack)
-    if (low is None and high is None) or (low is not None and high is not None and low > high):
+    if low is not None and high is not None and low > high:
+        raise _NotRead
+    if low is None and high is None:
         raise _LeftOut
-    age_from, age_below = _ages(range_)
     return Limits(
         low=low,
         high=high,
-        sex=_sex(many(range_.applies_to)),
+        low_exclusive="low" in exclusive,
+        high_exclusive="high" in exclusive,
+        sex=sex,
         age_from=age_from,
         age_below=age_below,
     )
@@ -80,9 +126,27 @@ def _limits(range_: ReferenceRange, marker: Marker, factor: Fraction, pack: Pack
 def _is_normal(kind: CodeableConcept | None) -> bool:
     if kind is None:
         return True
-    codes = {code for _, code in pairs_of(kind)}
-    words = {text.casefold() for text in texts_of(kind)}
-    return "normal" in codes or (not codes and (not words or "normal" in words))
+    pairs = pairs_of(kind)
+    if any(code == "normal" for _, code in pairs):
+        return True
+    if any(system.rstrip("/").lower() == _MEANINGS for system, _ in pairs):
+        return False
+    words = {" ".join(text.casefold().split()) for text in texts_of(kind)}
+    return not words.isdisjoint(_NORMAL) or not (pairs or words)
+
+
+def _exclusive(range_: ReferenceRange) -> frozenset[str]:
+    """The ends that do not belong to the range: by modifiers, each once and for an end sent."""
+    if not was_sent(range_.modifier_extension):
+        return frozenset()
+    said: dict[str, bool] = {}
+    for extension in extensions_in(range_.modifier_extension) or (Extension(),):
+        end = _MODIFIERS.get(extension.url or "", "")
+        exclusive = _EXCLUSIVE.get((end, extension.value_code or ""))
+        if exclusive is None or end in said or getattr(range_, end) is None:
+            raise _NotRead
+        said[end] = exclusive
+    return frozenset(end for end, exclusive in said.items() if exclusive)
 
 
 def _amount(sent: Quantity | None, marker: Marker, factor: Fraction, pack: Pack) -> Fraction | None:
@@ -90,7 +154,7 @@ def _amount(sent: Quantity | None, marker: Marker, factor: Fraction, pack: Pack)
         return None
     number = number_in(sent.value)
     if number is None:
-        raise _LeftOut
+        raise _NotRead
     if sent.unit or sent.code:
         factor = _factor(marker, sent.unit, sent.code, pack)
     return _scaled(number, factor)
@@ -117,7 +181,7 @@ def _factor(marker: Marker, text: str | None, code: str | None, pack: Pack) -> F
     try:
         return unit_of(marker, text, code, pack).factor
     except NotUsable:
-        raise _LeftOut from None
+        raise _NotRead from None
 
 
 def _scaled(number: SentNumber | None, factor: Fraction) -> Fraction | None:

@@ -13,13 +13,14 @@ from cds_service.fhir.elements import many, was_sent
 from cds_service.fhir.resources import DiagnosticReport, Measured, Observation
 from cds_service.intake.marker_lookup import MarkerLookup, MarkerMatch, first_code, pairs_of
 from cds_service.intake.not_usable import NotUsable
-from cds_service.intake.ranges import limits_of
+from cds_service.intake.ranges import RangesRead, limits_of
 from cds_service.intake.resource_index import ResourceIndex, local_name
 from cds_service.intake.times import Moment, Times, sent_time
 from cds_service.intake.units import unit_of
 from cds_service.intake.values import ReadQuantity, sent_value, value_of
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.labs.patient_record import LabResult, ResultStatus, Sent, SetAside
+from cds_service.labs.reading_notes import ReadingNote
 from cds_service.labs.set_aside_reasons import SetAsideReason
 from cds_service.labs.specimens import Draw
 
@@ -106,6 +107,13 @@ def _read_one(
             yield _set_aside(fault.reason, source, measured, partial)
 
 
+def _notes(match: MarkerMatch, ranges: RangesRead) -> tuple[ReadingNote, ...]:
+    notes: list[ReadingNote] = [match.note] if match.note else []
+    if ranges.not_read:
+        notes.append("range-not-read")
+    return tuple(notes)
+
+
 def _unclaimed(
     reason: SetAsideReason, source: SourceObservation, measured: Measured, context: ReadContext
 ) -> SetAside:
@@ -145,6 +153,7 @@ def _result(
         amount = amount.times(unit.factor)
     if not _is_plausible(amount, marker):
         raise NotUsable("implausible")
+    ranges = limits_of(ranges_in(measured.reference_range), marker, unit.factor, context.pack)
     return LabResult(
         marker=marker.id,
         code=match.code,
@@ -156,11 +165,11 @@ def _result(
         precision=moment.precision,
         status=status,
         reference=source.reference,
-        ranges=limits_of(ranges_in(measured.reference_range), marker, unit.factor, context.pack),
+        ranges=ranges.usable,
         specimen=_specimen(observation, context.index),
         issued_only=issued_only,
         interpretation=_interpretation(measured),
-        note=match.note,
+        notes=_notes(match, ranges),
     )
 
 

@@ -22,6 +22,7 @@ class Limit:
 
     amount: Fraction
     named: str
+    exclusive: bool = False  # a value equal to it is beyond it
 
 
 def limit_of(marker: Marker, kind: LimitKind, result: LabResult, person: Person) -> Limit | None:
@@ -31,7 +32,8 @@ def limit_of(marker: Marker, kind: LimitKind, result: LabResult, person: Person)
             continue
         amount = _amount(choice, kind, result, person)
         if amount is not None:
-            return Limit(amount, choice.credited or choice.named)
+            exclusive = choice.amount is None and _is_exclusive(kind, result, person)
+            return Limit(amount, choice.credited or choice.named, exclusive)
     return None
 
 
@@ -60,6 +62,14 @@ def lab_limit(kind: LimitKind, result: LabResult, person: Person) -> Fraction | 
     most = max(_detail(one) for one in fitting)
     ends = {_end(one, kind) for one in fitting if _detail(one) == most}
     return ends.pop() if len(ends) == 1 else None  # two that differ: neither is believed
+
+
+def _is_exclusive(kind: LimitKind, result: LabResult, person: Person) -> bool:
+    """Whether the laboratory says that its limit is the first value outside."""
+    fitting = [range_ for range_ in result.ranges if _fits(range_, person)]
+    if kind == "lower limit":
+        return any(range_.low_exclusive for range_ in fitting)
+    return any(range_.high_exclusive for range_ in fitting)
 
 
 def _end(range_: ReferenceRange, kind: LimitKind) -> Fraction | None:

@@ -34,6 +34,8 @@ class ReferenceRange:
 
     low: Fraction | None
     high: Fraction | None
+    low_exclusive: bool = False  # a value equal to the end lies outside
+    high_exclusive: bool = False
     sex: Literal["male", "female"] | None = None
     age_from: int | None = None
     age_below: int | None = None
@@ -62,7 +64,7 @@ class LabResult:
     hemolysed: bool = False
     issued_only: bool = False  # the time is `issued`, no effective time was sent
     interpretation: str | None = None
-    note: ReadingNote | None = None
+    notes: tuple[ReadingNote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

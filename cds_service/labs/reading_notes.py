@@ -5,4 +5,5 @@ from typing import Literal, TypeAlias
 
 ReadingNote: TypeAlias = Literal[
     "code-malformed",  # its code is none that LOINC or SNOMED CT can have; its name was read
+    "range-not-read",  # a reference range of it cannot be understood, so its limits are not used
 ]

@@ -6,7 +6,7 @@ where that came from, what was computed, what made a fact so, and what was not k
 passes `escape_markdown`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import cast
@@ -25,6 +25,7 @@ from cds_service.knowledge.reading.card_texts import escape_markdown as escaped
 from cds_service.knowledge.site.wording import code_in_words, value_in_words
 from cds_service.labs.frames import Frame, MeasureValue, Reading
 from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
+from cds_service.labs.reading_notes import ReadingNote
 from cds_service.labs.unused_data import UnusedData
 from cds_service.render.reason_text import incomplete_text, reason_text
 from cds_service.render.unused_text import unused_text
@@ -46,6 +47,12 @@ from cds_service.rules.site_values import values_behind
 
 _MOST_UNUSED = 20  # on the card that tells of nothing else
 _MOST_UNUSED_BESIDE = 5  # in the line on every other card
+
+
+_NOTES: Mapping[ReadingNote, MessageKey] = {
+    "code-malformed": "result.code malformed",
+    "range-not-read": "result.range not read",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +131,7 @@ class Basis:
             parts.append(text("result.method", method=method))
         if result.hemolysed:
             parts.append(text("result.hemolysed"))
-        if result.note == "code-malformed":
-            parts.append(text("result.code malformed"))
+        parts.extend(text(_NOTES[note]) for note in result.notes)
         if is_doubtful(marker, reading):
             parts.append(text("result.near boundary"))
         if reading.previous is not None:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import cache
 from typing import TypeAlias
 
-from cds_service.amounts import Interval, Ternary, compare, exactly
+from cds_service.amounts import Interval, Relation, Ternary, compare, exactly
 from cds_service.knowledge.model.conditions import (
     AgeCompare,
     AllOf,
@@ -114,7 +114,8 @@ def _any_of(tests: tuple[Test, ...]) -> Test:
 def _compare(condition: Compare, marker: str) -> Test:
     """Compare one marker, now or at the previous test, with the bound."""
     relation, earlier = condition.relation, condition.earlier
-    bound = _bound(condition)
+    bound, is_exclusive = _bound(condition), _exclusive_of(condition)
+    beyond = _beyond(condition)
 
     def test(frame: Frame) -> Ternary:
         reading = frame.readings.get(marker)
@@ -122,7 +123,9 @@ def _compare(condition: Compare, marker: str) -> Test:
             return None
         value = reading.result.value if earlier is None else _previous_value(reading, earlier)
         other = bound(frame, reading)
-        return None if value is None or other is None else compare(value, relation, other)
+        if value is None or other is None:
+            return None
+        return compare(value, beyond if is_exclusive(reading) else relation, other)
 
     return test
 
@@ -142,6 +145,35 @@ def _bound(condition: Compare) -> Callable[[Frame, Reading], Interval | None]:
                 return None if reading is None else reading.result.value.times(times)
 
             return of_other
+
+
+def _beyond(condition: Compare) -> Relation:
+    """The relation where a value equal to the limit lies beyond it."""
+    match condition.bound, condition.relation:
+        case TimesLimit(limit="lower limit"), "below":
+            return "at most"
+        case TimesLimit(limit="lower limit"), "at least":
+            return "above"
+        case TimesLimit(limit="upper limit"), "above":
+            return "at least"
+        case TimesLimit(limit="upper limit"), "at most":
+            return "below"
+        case _:
+            return condition.relation
+
+
+def _exclusive_of(condition: Compare) -> Callable[[Reading], bool]:
+    """Whether the limit itself, not a multiple of it, is compared with and lies beyond itself."""
+    match condition.bound:
+        case TimesLimit(times=1, limit=kind):
+
+            def of_limit(reading: Reading) -> bool:
+                limit = limit_in(reading, kind)
+                return limit is not None and limit.exclusive
+
+            return of_limit
+        case _:
+            return lambda _reading: False
 
 
 def limit_in(reading: Reading, kind: LimitKind) -> Limit | None:

@@ -100,14 +100,14 @@ def test_a_code_that_loinc_cannot_have_is_none(code: str, system: str) -> None:
 
     result = result_of(made, names=True)
 
-    assert (result.marker, result.code, result.note) == ("enzyme", "", "code-malformed")
+    assert (result.marker, result.code, result.notes) == ("enzyme", "", ("code-malformed",))
     assert aside_of(made).reason == "code-not-in-pack"
 
 
 def test_so_is_one_that_snomed_ct_cannot_have() -> None:
     made = observation(code=coded("34608001", system="http://snomed.info/sct", text="enzyme"))
 
-    assert result_of(made, names=True).note == "code-malformed"
+    assert result_of(made, names=True).notes == ("code-malformed",)
 
 
 @pytest.mark.parametrize("code", ["48134-1", "LP14333-2", "LG6033-6"])
@@ -122,7 +122,7 @@ def test_a_good_code_beside_a_malformed_one_counts() -> None:
 
     result = result_of(observation(code={"coding": coding}), names=True)
 
-    assert (result.code, result.note) == ("1743-4", None)
+    assert (result.code, result.notes) == ("1743-4", ())
 
 
 def test_the_name_of_a_code_says_its_method() -> None:

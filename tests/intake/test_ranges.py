@@ -13,6 +13,18 @@ V3 = "http://terminology.hl7.org/CodeSystem/v3-AdministrativeGender"
 MEANING = "http://terminology.hl7.org/CodeSystem/referencerange-meaning"
 
 
+BASES = ("http://hl7.org/fhir", "http://hl7.eu/fhir/laboratory")
+
+
+def coding(code: str, display: str, system: str = "urn:lab") -> Json:
+    return {"coding": [{"system": system, "code": code, "display": display}]}
+
+
+def comparator(end: str, sign: str, base: str = BASES[0]) -> dict[str, list[Json]]:
+    url = f"{base}/StructureDefinition/observation-reference-range-{end}-comparator"
+    return {"modifierExtension": [{"url": url, "valueCode": sign}]}
+
+
 def ranges_of(*ranges: object) -> tuple[ReferenceRange, ...]:
     return result_of(observation(referenceRange=list(ranges))).ranges
 
@@ -44,6 +56,11 @@ def between(low: int | None, high: int | None) -> ReferenceRange:
         ({"high": quantity(40), "type": {"coding": [{"code": "normal"}]}}, between(None, 40)),
         ({"high": quantity(40), "type": {"text": "Normal"}}, between(None, 40)),
         ({"high": quantity(40), "type": {}}, between(None, 40)),
+        ({"high": quantity(40), "type": {"text": "Normal Range"}}, between(None, 40)),
+        ({"high": quantity(40), "type": {"text": " reference  INTERVAL "}}, between(None, 40)),
+        ({"high": quantity(40), "type": coding("N", "Normal range")}, between(None, 40)),
+        ({"high": quantity(40), **comparator("high", "<=")}, between(None, 40)),
+        ({"low": quantity(7), **comparator("low", ">=")}, between(7, None)),
     ],
 )
 def test_a_range_is_read(sent: Json, expected: ReferenceRange) -> None:
@@ -137,3 +154,65 @@ def test_a_range_sent_as_an_object_is_read() -> None:
 
 def test_a_range_of_the_wrong_shape_costs_the_range_only() -> None:
     assert result_of(observation(referenceRange="7-40")).ranges == ()
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_an_end_can_be_the_first_value_outside(base: str) -> None:
+    (upper,) = ranges_of({"high": quantity(40), **comparator("high", "<", base)})
+    (lower,) = ranges_of({"low": quantity(7), **comparator("low", ">", base)})
+
+    assert (upper.high_exclusive, upper.low_exclusive) == (True, False)
+    assert (lower.high_exclusive, lower.low_exclusive) == (False, True)
+
+
+HIGH = comparator("high", "<")["modifierExtension"]
+
+
+@pytest.mark.parametrize(
+    "modifier",
+    [
+        comparator("high", ">"),
+        comparator("high", ">="),
+        comparator("high", "ad"),
+        comparator("low", ">"),
+        comparator("high", "<", "https://elsewhere.example"),
+        {"modifierExtension": [*HIGH, *HIGH]},
+        {"modifierExtension": [*HIGH, {"url": "urn:another", "valueBoolean": True}]},
+        {"modifierExtension": [{"url": "urn:another"}]},
+        {"modifierExtension": "text"},
+        {"modifierExtension": [{"url": 5}]},
+    ],
+)
+def test_another_modifier_stops_the_use_of_the_range_and_is_said(modifier: Json) -> None:
+    result = result_of(observation(referenceRange=[{"high": quantity(40), **modifier}]))
+
+    assert (result.ranges, result.notes) == ((), ("range-not-read",))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"high": {"value": 40, "unit": "mg/dL"}},
+        {"high": {"value": 40, "unit": "furlong"}},
+        {"high": quantity("40")},
+        {"text": "7 - 40 furlong"},
+        {"low": quantity(40), "high": quantity(7)},
+    ],
+)
+def test_a_range_that_cannot_be_understood_is_said(sent: Json) -> None:
+    assert result_of(observation(referenceRange=[sent])).notes == ("range-not-read",)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"high": quantity(40), "type": coding("therapeutic", "Therapeutic", MEANING)},
+        {"high": quantity(40), "type": coding("therapeutic", "Normal Range", MEANING)},
+        {"high": quantity(40), "type": {"text": "Critical"}},
+        {"text": "see report"},
+    ],
+)
+def test_a_range_for_something_else_is_not(sent: Json) -> None:
+    result = result_of(observation(referenceRange=[sent]))
+
+    assert (result.ranges, result.notes) == ((), ())

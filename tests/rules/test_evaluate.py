@@ -289,3 +289,34 @@ def test_equal_conditions_share_one_function() -> None:
 def test_nothing_else_is_a_condition() -> None:
     with pytest.raises(TypeError, match="no evaluation for PatientRecord"):
         compiled(record())
+
+
+@pytest.mark.parametrize(
+    ("marker", "relation", "times", "inclusive", "exclusive"),
+    [
+        ("alpha", "above", "1", False, True),
+        ("alpha", "at most", "1", True, False),
+        ("alpha", "at least", "1", True, True),
+        ("alpha", "below", "1", False, False),
+        ("alpha", "above", "1/2", True, True),
+        ("beta", "below", "1", False, True),
+        ("beta", "at least", "1", True, False),
+        ("beta", "above", "1", False, False),
+    ],
+)
+def test_a_value_equal_to_a_limit_that_is_outside_lies_beyond_it(
+    marker: str, relation: str, times: str, inclusive: Ternary, exclusive: Ternary
+) -> None:
+    kind = "upper limit" if marker == "alpha" else "lower limit"
+    bound = TimesLimit(Fraction(times), kind)  # type: ignore[arg-type]
+    condition = Compare((marker,), relation, bound)  # type: ignore[arg-type]
+    alpha_, beta = result("20", limits=(None, "20")), result("4", "beta", limits=("4", None))
+
+    assert known(condition, framed(alpha_, beta)) is inclusive
+    assert known(condition, framed(outside(alpha_), outside(beta))) is exclusive
+
+
+def outside(one: LabResult) -> LabResult:
+    """The result whose laboratory says that the limits themselves lie outside."""
+    ranges = (replace(range_, low_exclusive=True, high_exclusive=True) for range_ in one.ranges)
+    return replace(one, ranges=tuple(ranges))

@@ -136,7 +136,7 @@ def test_the_example_of_the_documentation_is_guarded() -> None:
     done = command("check", "--site", str(EXAMPLE))
 
     assert done.returncode == 0, done.stdout
-    assert "2 values, 1 order codes, 1 rules off, 8 cases, 9 changes tried" in done.stderr
+    assert "2 values, 1 order codes, 1 rules off, 11 cases, 9 changes tried" in done.stderr
     assert "changed by the site: " in done.stderr
     assert "(LIV-071)' fails: orders: expected liver-panel 7-28 days, got" in done.stderr
 

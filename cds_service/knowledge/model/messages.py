@@ -32,6 +32,7 @@ MessageKey: TypeAlias = Literal[
     "result.date not known",
     "result.issued",
     "result.code malformed",
+    "result.range not read",
     "result.not final",
     "result.no upper limit",
     "result.limit",
