@@ -8,7 +8,8 @@ sorted, so that a hook request can be made of what a person holds in hand.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cds_service.fhir.references import parts_of, plain_id
+from cds_service.fhir.bundle_patients import BundlePatients
+from cds_service.fhir.references import Parts
 from cds_service.sandbox.raw_json import Json, decoded, items, resource_in
 from cds_service.sources.file import ResourceDocument, read_resources
 
@@ -70,41 +71,36 @@ def _flat(entry: Json) -> Iterator[Json]:
 
 def _by_patient(entries: list[Json]) -> Iterator[UploadedPatient]:
     """Each patient in the order of their first entry; what names nobody goes to every one."""
-    names = _names(entries)
-    groups: dict[str, list[Json]] = {}
+    patients = BundlePatients(
+        (_text(entry.get("fullUrl")), _text(entry["resource"].get("id")))
+        for entry in entries
+        if entry["resource"]["resourceType"] == "Patient"
+    )
+    groups: dict[Parts, list[Json]] = {}
     shared: list[Json] = []
     for entry in entries:
-        owner = _owner(entry)
+        owner = _owner(entry, patients)
         if owner is None:
             shared.append(entry)
         else:
-            groups.setdefault(names.get(owner, owner), []).append(entry)
-    for owner, own in (groups or {NOBODY: []}).items():
-        yield UploadedPatient(id=owner, entries=(*own, *shared))
+            groups.setdefault(owner, []).append(entry)
+    for owner, own in groups.items():
+        yield UploadedPatient(id=patients.id_of(owner) or NOBODY, entries=(*own, *shared))
+    if not groups:
+        yield UploadedPatient(id=NOBODY, entries=tuple(shared))
 
 
-def _names(entries: list[Json]) -> dict[str, str]:
-    """The id of each Patient by the last part of the address that its entry has."""
-    found: dict[str, str] = {}
-    for entry in entries:
-        resource, url = entry["resource"], entry.get("fullUrl")
-        if resource["resourceType"] == "Patient" and isinstance(url, str):
-            found[plain_id(parts_of(url).id)] = _id_of(resource) or plain_id(parts_of(url).id)
-    return found
-
-
-def _owner(entry: Json) -> str | None:
-    """The id of the patient that the resource is, or is about."""
-    resource, url = entry["resource"], entry.get("fullUrl")
+def _owner(entry: Json, patients: BundlePatients) -> Parts | None:
+    """The patient that the resource is, or is about."""
+    resource, url = entry["resource"], _text(entry.get("fullUrl"))
     if resource["resourceType"] == "Patient":
-        return _id_of(resource) or (parts_of(url).id if isinstance(url, str) else NOBODY)
+        return patients.key(url, _text(resource.get("id")))
     subject = resource.get("subject")
-    reference = subject.get("reference") if isinstance(subject, dict) else None
-    if not isinstance(reference, str) or reference.startswith("#"):
+    reference = _text(subject.get("reference")) if isinstance(subject, dict) else None
+    if not reference or reference.startswith("#"):
         return None
-    return plain_id(parts_of(reference).id) or None
+    return patients.owner(reference, url)
 
 
-def _id_of(resource: Json) -> str:
-    identity = resource.get("id")
-    return identity if isinstance(identity, str) else ""
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

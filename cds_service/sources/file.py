@@ -11,11 +11,12 @@ from msgspec import DecodeError, Raw, Struct, ValidationError
 from msgspec.json import Decoder
 
 from cds_service.errors import PayloadTooLarge, RequestError
+from cds_service.fhir.bundle_patients import BundlePatients
 from cds_service.fhir.bundles import NOTHING_THERE, Fetched, fetched, unreadable_entries
 from cds_service.fhir.decode import Unreadable, read_loosely
 from cds_service.fhir.depth import is_deeper
 from cds_service.fhir.elements import NOTHING, Reference
-from cds_service.fhir.references import parts_of, plain_id
+from cds_service.fhir.references import Parts
 from cds_service.fhir.resource_types import RESOURCE_TYPES
 from cds_service.fhir.resources import Entry, Patient
 from cds_service.hooks.request import HookRequest, check_text, read_request
@@ -126,26 +127,36 @@ def inputs_from_document(document: ResourceDocument) -> tuple[PatientInput, ...]
     """
     if document.request is not None:
         return (input_from_request(document.request),)
-    groups: dict[str, list[Entry]] = {}
+    entries = document.found.entries
+    patients = BundlePatients(
+        (entry.full_url, entry.resource.id)
+        for entry in entries
+        if isinstance(entry.resource, Patient)
+    )
+    groups: dict[Parts, list[Entry]] = {}
     shared: list[Entry] = []
-    for entry in document.found.entries:
-        owner = _owner(entry)
+    for entry in entries:
+        owner = _owner(entry, patients)
         (shared if owner is None else groups.setdefault(owner, [])).append(entry)
     if len(groups) < 2:
         return (input_from_document(document),)
     return tuple(
         _input_from_resources(
-            replace(document.found, entries=(*entries, *shared)), owner, document.unreadable
+            replace(document.found, entries=(*own, *shared)),
+            patients.id_of(owner),
+            document.unreadable,
         )
-        for owner, entries in groups.items()
+        for owner, own in groups.items()
     )
 
 
-def _owner(entry: Entry) -> str | None:
-    """The id of the patient that the resource names, if it names one."""
+def _owner(entry: Entry, patients: BundlePatients) -> Parts | None:
+    """The patient that the resource is or names, if it names one."""
     resource = entry.resource
     if isinstance(resource, Patient):
-        return resource.id
+        return patients.key(entry.full_url, resource.id) if entry.full_url or resource.id else None
     subject = getattr(resource, "subject", None)
     reference = subject.reference if isinstance(subject, Reference) else None
-    return plain_id(parts_of(reference).id) if reference else None
+    if not reference or reference.startswith("#"):
+        return None
+    return patients.owner(reference, entry.full_url)

@@ -9,7 +9,11 @@ from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.hooks.request import HookRequest, read_request
 from cds_service.labs.patient_record import PatientRecord
 from cds_service.render.reason_text import incomplete_text
-from cds_service.sources.file import input_from_document, read_resources
+from cds_service.sources.file import (
+    input_from_document,
+    inputs_from_document,
+    read_resources,
+)
 from cds_service.sources.hook_request import input_from_request
 from tests.intake.intake_fixtures import NOW, Json, bundle, coded, observation, read
 from tests.render.decisions import PACK
@@ -243,3 +247,23 @@ def test_a_file_of_too_many_resources_is_refused() -> None:
         read_resources(data, max_entries=2)
     with pytest.raises(PayloadTooLarge):
         read_resources(b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+
+
+def test_a_patient_of_a_file_is_found_by_the_address_of_its_entry() -> None:
+    address = "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
+    girl = {**PATIENT, "id": "example", "birthDate": "2018-02-03"}
+    other = {**observation(id="r2"), "subject": {"reference": "Patient/p2"}}
+    entries = [
+        {"fullUrl": address, "resource": girl},
+        {"fullUrl": "urn:uuid:2", "resource": observation(subject={"reference": address})},
+        {"fullUrl": "urn:uuid:3", "resource": other},
+    ]
+    made = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+
+    found = [read(one) for one in inputs_from_document(read_resources(json.dumps(made).encode()))]
+
+    assert [(one.patient.reference, len(one.results)) for one in found] == [
+        ("Patient/example", 1),
+        ("Patient/p2", 1),
+    ]
+    assert found[0].patient.born is not None
