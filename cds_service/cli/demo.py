@@ -65,7 +65,10 @@ def demo(port: int, example_id: str | None, request_only: bool, once: bool) -> N
     try:
         wait_until_ready(base, server)
         click.echo(f"\n{click.style(example.title, bold=True)}\n", color=colour)
-        for line in cards_as_text(call(base, service, body)["cards"], click.style):
+        asked = [one for other in packs for one in other.services if one.hook == service.hook]
+        asked.sort(key=lambda one: one.id != service.id)  # its own first
+        cards = [card for one in asked for card in call(base, one, body)["cards"]]
+        for line in cards_as_text(cards, click.style):
             click.echo(line, color=colour)
         started_as = sys.argv[0] if sys.argv[0].endswith("cds-service") else "cds-service"
         click.echo(f"Serving at {base} (Ctrl-C stops). Open the sandbox in a browser, or try:")

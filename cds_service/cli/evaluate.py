@@ -23,8 +23,8 @@ _VALUE_WIDTH = 18
 
 @click.command()
 @click.argument("file", type=click.File("rb"))
-@click.option("--service", "service_id", help="Which service answers [default: the first].")
-@click.option("--json", "as_json", is_flag=True, help="JSON: one object a patient.")
+@click.option("--service", "service_id", help="Which service answers [default: all of the hook].")
+@click.option("--json", "as_json", is_flag=True, help="JSON: one object a patient and service.")
 @click.option("--explain", "explained", is_flag=True, help="Also why each rule decided as it did.")
 @click.option("--strict", is_flag=True, help="Also what is not valid FHIR (R4B models).")
 def evaluate(
@@ -46,11 +46,13 @@ def evaluate(
     data = file.read()
     document = read_resources(data)
     knowledge = load_knowledge(load_settings())
-    service = _service(knowledge, service_id)
+    asked = document.request.hook if document.request is not None else None
+    services = _services(knowledge, service_id, asked)
     now = system_clock()
     answers = [
-        _answer(knowledge, service, given, now, explained=explained or not as_json)
+        _answer(knowledge, service, hook, given, now, explained=explained or not as_json)
         for given in inputs_from_document(document)
+        for service, hook in services
     ]
     invalid = list(faults(data)) if strict else []
     if as_json:
@@ -67,22 +69,36 @@ def evaluate(
         sys.exit(1)
 
 
-def _service(knowledge: Knowledge, service_id: str | None) -> str:
+def _services(
+    knowledge: Knowledge, service_id: str | None, hook: str | None
+) -> list[tuple[str, str]]:
+    """The service of this id, or all that answer the hook, each with the hook.
+
+    The hook is that of the request if a service answers it, else that of the first service.
+    """
+    offered = [(name, one) for name, hooks in knowledge.services.items() for one in hooks]
     if service_id is None:
-        return next(iter(knowledge.services))
+        wanted = hook if hook in {one for _, one in offered} else offered[0][1]
+        return [(name, one) for name, one in offered if one == wanted]
     if service_id not in knowledge.services:
         known = ", ".join(knowledge.services)
         raise click.BadParameter(
             f"there is no such service; known: {known}", param_hint="--service"
         )
-    return service_id
+    own = [(name, one) for name, one in offered if name == service_id]
+    return [pair for pair in own if pair[1] == hook] or own[:1]
 
 
 def _answer(
-    knowledge: Knowledge, service: str, given: PatientInput, now: datetime, *, explained: bool
+    knowledge: Knowledge,
+    service: str,
+    hook: str,
+    given: PatientInput,
+    now: datetime,
+    *,
+    explained: bool,
 ) -> dict[str, Any]:
     """The cards for one patient as JSON-able data, with the explanation if asked for."""
-    hook = next(iter(knowledge.services[service]))
     answer = answer_input(knowledge, given, service, hook, now)
     response = json.loads(write_response(answer.response))
     shown: dict[str, Any] = {

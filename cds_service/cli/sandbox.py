@@ -15,7 +15,7 @@ from cds_service.errors import CdsServiceError, RequestError
 from cds_service.fhir_client.client import Access, FhirClient
 from cds_service.sandbox.fetch import open_access
 from cds_service.sandbox.patient_search import PatientMatch, PatientMatches, find_people, is_id
-from cds_service.sandbox.runner import PatientRun, SandboxRunner, open_trier, servers_for
+from cds_service.sandbox.runner import PatientRun, SandboxRunner, open_runners, servers_for
 from cds_service.sandbox.server_check import refuse_other_servers
 from cds_service.settings import Settings, load_settings, no_color
 
@@ -29,9 +29,11 @@ _SUMMARY_WIDTH = 60
 @click.option("--patient", help="The id of the patient.")
 @click.option("--search", help="The patient of this name or id; several are listed.")
 @click.option("--all", "count", type=click.IntRange(1, _MOST), help="The first N patients.")
-@click.option("--service", "service_id", help="Which service answers [default: the first].")
+@click.option(
+    "--service", "service_id", help="Which service answers [default: all of the first hook]."
+)
 @click.option("--url", help="A running service to call [default: the packs of this machine].")
-@click.option("--json", "as_json", is_flag=True, help="JSON: one object a patient.")
+@click.option("--json", "as_json", is_flag=True, help="JSON: one object a patient and service.")
 def sandbox(
     base: str,
     patient: str | None,
@@ -70,12 +72,16 @@ def sandbox(
     if search is not None and (len(people) > 1 or found.ignores_name):
         _list(found, as_json=as_json, colour=colour)
         return
-    trier = open_trier(settings, client, access, url=url, service_id=service_id)
-    tried = _tried(trier, people, shows_progress=count is not None)
+    runners = open_runners(settings, client, access, url=url, service_id=service_id)
+    tried = _tried(runners, people, shows_progress=count is not None)
     if as_json:
         click.echo(json.dumps({"patients": [one.as_json() for one in tried]}, indent=2))
     else:
-        lines = _table(tried, click.style) if count is not None else _cards(tried[0], click.style)
+        lines = (
+            _table(tried, click.style)
+            if count is not None
+            else (line for run in tried for line in _cards(run, click.style))
+        )
         for line in lines:
             click.echo(line, color=colour)
     if any(one.refused for one in tried):
@@ -123,14 +129,14 @@ def _refuse_failure(found: PatientMatches) -> None:
 
 
 def _tried(
-    trier: SandboxRunner, people: Sequence[PatientMatch], *, shows_progress: bool
+    runners: Sequence[SandboxRunner], people: Sequence[PatientMatch], *, shows_progress: bool
 ) -> list[PatientRun]:
     if not shows_progress:
-        return [trier.patient(person.id, person.name) for person in people]
-    found = []
+        return [one.patient(person.id, person.name) for person in people for one in runners]
+    found: list[PatientRun] = []
     with click.progressbar(people, label="Patients", file=sys.stderr, show_pos=True) as bar:
         for one in bar:
-            found.append(trier.any_patient(one.id, one.name))  # noqa: PERF401 - the bar moves
+            found.extend(runner.any_patient(one.id, one.name) for runner in runners)
     return found
 
 

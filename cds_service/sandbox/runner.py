@@ -18,7 +18,7 @@ from cds_service.fhir_client.servers_file import load_servers
 from cds_service.sandbox.fetch import Query, gather, lacks_patient
 from cds_service.sandbox.requests import answered, request_of_prefetch, tokens_for
 from cds_service.sandbox.server_check import refuse_other_servers
-from cds_service.sandbox.services import ServiceOffer, chosen, offers_of
+from cds_service.sandbox.services import ServiceOffer, asked, offers_of
 from cds_service.service import load_knowledge, options_of
 from cds_service.settings import Settings
 
@@ -114,22 +114,24 @@ def servers_for(settings: Settings) -> Servers:
     return load_servers(settings.fhir_servers, development=not listed_only)
 
 
-def open_trier(
+def open_runners(
     settings: Settings,
     client: FhirClient,
     access: Access,
     *,
     url: str | None,
     service_id: str | None,
-) -> SandboxRunner:
-    """The trier with a service at the URL, or of this machine; raises `UnknownService`."""
+) -> tuple[SandboxRunner, ...]:
+    """A runner for each service to ask, at the URL or of this machine; raises `UnknownService`.
+
+    Without an id these are all of the first service's hook, as a client would call them.
+    """
     discovery, call = _remote(url.rstrip("/")) if url is not None else _local(settings)
-    return SandboxRunner(
-        client=client,
-        access=access,
-        offer=chosen(offers_of(discovery), service_id),
-        call=call,
-        seconds=settings.sandbox_seconds,
+    return tuple(
+        SandboxRunner(
+            client=client, access=access, offer=offer, call=call, seconds=settings.sandbox_seconds
+        )
+        for offer in asked(offers_of(discovery), service_id)
     )
 
 

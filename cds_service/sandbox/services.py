@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cds_service.errors import RequestError, UnknownService
+from cds_service.knowledge.model.pack import Pack
 from cds_service.sandbox.raw_json import decoded, items
 
 
@@ -43,6 +44,26 @@ def chosen(offers: tuple[ServiceOffer, ...], service_id: str | None) -> ServiceO
             return offer
     known = ", ".join(offer.id for offer in offers) or "none"
     raise UnknownService(f"There is no service of this id; there are: {known}.")
+
+
+def beside(offers: tuple[ServiceOffer, ...], offer: ServiceOffer) -> tuple[ServiceOffer, ...]:
+    """The other services of the same hook: a client that calls one calls them all."""
+    return tuple(one for one in offers if one.hook == offer.hook and one.id != offer.id)
+
+
+def service_of(pack: Pack, offer: ServiceOffer, offers: tuple[ServiceOffer, ...]) -> ServiceOffer:
+    """The service of the pack that answers the hook of the offer, or else its first."""
+    own = {service.id for service in pack.services}
+    if offer.id in own:
+        return offer
+    fitting = [one for one in offers if one.id in own]
+    return next((one for one in fitting if one.hook == offer.hook), fitting[0])
+
+
+def asked(offers: tuple[ServiceOffer, ...], service_id: str | None) -> tuple[ServiceOffer, ...]:
+    """The service of this id, or all of the first one's hook; raises `UnknownService`."""
+    first = chosen(offers, service_id)
+    return (first,) if service_id else (first, *beside(offers, first))
 
 
 def answering(offers: tuple[ServiceOffer, ...], hook: str, preferred: ServiceOffer) -> ServiceOffer:

@@ -26,12 +26,11 @@ def shown(
     knowledge: Knowledge,
     called: CallResult,
     body: bytes,
-    offer: ServiceOffer,
     *,
     url: str,
     response: bytes,
 ) -> dict[str, object]:
-    """The values of the page: results, cards, reasons, faults, and both messages."""
+    """The values of the page but for its cards: results, reasons, faults, and both messages."""
     found = _faults(body)
     request, values = _box(body), dict[str, object]()
     if called.answer is not None:
@@ -42,19 +41,22 @@ def shown(
             "reasons": reasons_of(outcome, knowledge.zone),
             "pack": outcome.pack,
         }
-    cards: list[Json] = decoded(response).get("cards", [])
     return {
         "results": None,
         "reasons": None,
         **values,
-        "cards": [_card(card) for card in cards],
         "faults": None if found is None else found[:_MOST_FAULTS],
         "more_faults": found is not None and len(found) > _MOST_FAULTS,
         "request": request,
         "response": _box(response),
         "curl": request and f"curl --json @- {quote(url)} <<'{_HERE}'\n{request}\n{_HERE}",
-        "feedback_url": f"/cds-services/{offer.id}/feedback",
     }
+
+
+def cards_of(response: bytes, offer: ServiceOffer) -> list[Json]:
+    """The cards of a response for the eye, each with the service that takes its feedback."""
+    cards: list[Json] = decoded(response).get("cards", [])
+    return [{**_card(card), "service": offer.id} for card in cards]
 
 
 def feedback_of(form: Form, now: datetime) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from threading import BoundedSemaphore
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, Response, g, request
 
@@ -37,13 +37,20 @@ from cds_service.sandbox.requests import (
     tokens_for,
 )
 from cds_service.sandbox.server_check import refuse_other_servers
-from cds_service.sandbox.services import ServiceOffer, answering, chosen, offers_of
+from cds_service.sandbox.services import (
+    ServiceOffer,
+    answering,
+    beside,
+    chosen,
+    offers_of,
+    service_of,
+)
 from cds_service.sandbox.uploads import Upload, UploadedPatient, read_paper
 from cds_service.service import Knowledge, options_of
 from cds_service.settings import Settings, is_open
 from cds_service.web.html.forms import Form, read_form, refuse_cross_site
 from cds_service.web.html.rendering import SCRIPTED, page
-from cds_service.web.html.sandbox_view import feedback_of, shown
+from cds_service.web.html.sandbox_view import cards_of, feedback_of, shown
 from cds_service.web.outcomes import answer_to, message_for
 from cds_service.web.request_log import count
 from cds_service.web.routes.feedback import keeper
@@ -56,12 +63,16 @@ _ASSET_LIFE: Final = "max-age=300, must-revalidate"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """The request to send, for which service, and where it came from."""
+    """The request to send, for which service, and where it came from.
+
+    `others` are the other services of the hook, which an EHR would call too, each with its request.
+    """
 
     offer: ServiceOffer
     body: bytes
     title: str
     queries: tuple[Query, ...] = ()
+    others: tuple[tuple[ServiceOffer, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,11 +121,13 @@ class SandboxContext:
         return found
 
     def of_example(self, form: Form, now: datetime) -> Submission:
-        """The case of a bundled patient."""
+        """The case of a bundled patient, which goes to its own pack first."""
         offer = chosen(self.offers, form.field("service"))
         pack, example = find_example(self.knowledge, form.field("example"))
+        offer = service_of(pack, offer, self.offers)
         body = request_of_example(pack, example, offer, now)
-        return Submission(offer=offer, body=body, title=example.title)
+        others = tuple((one, body) for one in beside(self.offers, offer))
+        return Submission(offer=offer, body=body, title=example.title, others=others)
 
     def of_paper(self, form: Form, paper: Upload, subject: UploadedPatient | None) -> Submission:
         """The case of a hook request as it stands, or of one patient of a text."""
@@ -122,12 +135,22 @@ class SandboxContext:
         if paper.request is not None:
             fitting = answering(self.offers, paper.hook, offer)
             return Submission(
-                offer=fitting, body=paper.request, title="The hook request that was given"
+                offer=fitting,
+                body=paper.request,
+                title="The hook request that was given",
+                others=tuple((one, paper.request) for one in beside(self.offers, fitting)),
             )
         if subject is None:
             raise RequestError("Expected one of the patients of the text.")
         body = request_of_subject(offer, subject)
-        return Submission(offer=offer, body=body, title=f"Patient {subject.id} of the text")
+        return Submission(
+            offer=offer,
+            body=body,
+            title=f"Patient {subject.id} of the text",
+            others=tuple(
+                (one, request_of_subject(one, subject)) for one in beside(self.offers, offer)
+            ),
+        )
 
     def of_server(self, form: Form) -> Submission:
         """The case of a patient on a FHIR server."""
@@ -137,26 +160,35 @@ class SandboxContext:
             raise RequestError("Expected the id of a patient.")
         access = open_access(self.servers, form.field("server"))
         deadline = Deadline(self.settings.sandbox_seconds)
-        tokens = tokens_for(offer.hook, patient)
-        found = gather(self.client, access, offer.prefetch, tokens, deadline)
-        if found.is_nothing:
-            self.refuse_other_servers(access)
-        base = access.server.base
-        body = request_of_prefetch(offer, patient, found.prefetch, fhir_server=base)
-        title = f"Patient {patient} of {base}"
-        return Submission(offer=offer, body=body, title=title, queries=found.queries)
+        tokens, base = tokens_for(offer.hook, patient), access.server.base
+        asked: list[tuple[ServiceOffer, bytes]] = []
+        queries: list[Query] = []
+        for one in (offer, *beside(self.offers, offer)):
+            found = gather(self.client, access, one.prefetch, tokens, deadline)
+            if found.is_nothing:
+                self.refuse_other_servers(access)
+            body = request_of_prefetch(one, patient, found.prefetch, fhir_server=base)
+            asked.append((one, body))
+            queries.extend(found.queries)
+        return Submission(
+            offer=offer,
+            body=asked[0][1],
+            title=f"Patient {patient} of {base}",
+            queries=tuple(queries),
+            others=tuple(asked[1:]),
+        )
 
     def refuse_other_servers(self, access: Access) -> None:
         """Raise `RequestError` if this is no FHIR server."""
         refuse_other_servers(self.lister, access, Deadline(self.settings.sandbox_seconds))
 
-    def call(self, case: Submission, base_url: str) -> tuple[CallResult, float]:
-        """The answer to the request, and how long it took in milliseconds."""
+    def call(self, offer: ServiceOffer, body: bytes, base_url: str) -> tuple[CallResult, float]:
+        """The answer of a service to a request, and how long it took in milliseconds."""
         deadline = Deadline(self.settings.deadline_ms / 1000)
         called = answered(
             self.knowledge,
-            case.offer.id,
-            case.body,
+            offer.id,
+            body,
             self.clock(),
             replace(
                 options_of(self.settings),
@@ -312,7 +344,8 @@ def _start(
 def _cards(bench: SandboxContext, case: Submission) -> Response:
     """What the service answers, and everything around it."""
     base_url = (bench.settings.public_url or request.host_url).rstrip("/")
-    called, milliseconds = bench.call(case, base_url)
+    called, milliseconds = bench.call(case.offer, case.body, base_url)
+    others = [_other(bench, offer, body, base_url) for offer, body in case.others]
     g.entry.service, g.entry.hook = case.offer.id, case.offer.hook
     if called.answer is not None:
         g.entry.tell(called.answer.outcome)
@@ -323,11 +356,13 @@ def _cards(bench: SandboxContext, case: Submission) -> Response:
         bench.knowledge,
         called,
         case.body,
-        case.offer,
         url=f"{base_url}/cds-services/{case.offer.id}",
         response=refused.get_data() if refused else called.response,
     )
+    own = cards_of(refused.get_data() if refused else called.response, case.offer)
     values |= {
+        "cards": [*own, *(card for other in others for card in other["cards"])],
+        "others": others,
         "status": refused.status_code if refused else 200,
         "refused": message_for(called.error) if called.error is not None else "",
         "title": case.title,
@@ -337,6 +372,18 @@ def _cards(bench: SandboxContext, case: Submission) -> Response:
         "takes_feedback": bench.memory is not None,
     }
     return _page("sandbox_cards.html", values)
+
+
+def _other(
+    bench: SandboxContext, offer: ServiceOffer, body: bytes, base_url: str
+) -> dict[str, Any]:
+    """The cards of another service of the hook, or why it has none."""
+    called, _ = bench.call(offer, body, base_url)
+    if called.answer is not None and bench.memory is not None:
+        count(called.answer.outcome, bench.metrics)
+    refused = message_for(called.error) if called.error is not None else ""
+    cards = [] if refused else cards_of(called.response, offer)
+    return {"offer": offer, "cards": cards, "refused": refused}
 
 
 def _told(service: str, body: bytes) -> Response:
