@@ -141,6 +141,14 @@ def log_orphaned() -> None:
     structlog.get_logger().error("orphaned")
 
 
+def log_replay(found: Literal["unchecked", "replayed"]) -> None:
+    """Log that a call was let in while its token could not be checked, or that it was a replay."""
+    if found == "replayed":
+        structlog.get_logger().error("replay", found=found)
+    else:
+        structlog.get_logger().warning("replay", found=found)
+
+
 def log_crash(error: BaseException) -> None:
     """Log an error that nobody foresaw: its class and where it was raised, never its message."""
     frames = [

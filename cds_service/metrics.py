@@ -28,6 +28,8 @@ class Metrics:
     clients: Gauge
     clients_current: Gauge
     refused: Counter
+    replay_unchecked: Counter
+    replay_late: Counter
     fhir_queries: Counter
 
 
@@ -65,6 +67,13 @@ def make_metrics() -> Metrics:
         ),
         refused=counter(
             "cds_calls_refused_total", "Calls without a valid token.", "client", "reason"
+        ),
+        replay_unchecked=counter(
+            "cds_replay_unchecked_total",
+            "Calls let in before it was known whether their token was used on another machine.",
+        ),
+        replay_late=counter(
+            "cds_replay_late_total", "Calls among those whose token proved to have been used."
         ),
         fhir_queries=counter(
             "cds_fhir_queries_total", "Queries to FHIR servers for calls.", "outcome"

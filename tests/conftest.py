@@ -29,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=300,
         help="How many feedback posts tests/feedback/test_kill.py sends to a server it kills.",
     )
+    parser.addoption(
+        "--stopped-seconds",
+        type=float,
+        default=3,
+        help="How long tests/feedback/test_stopped_database.py stops the database.",
+    )
 
 
 # How long an example takes says how busy the machine is.

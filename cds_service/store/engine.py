@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from weakref import finalize
@@ -88,6 +89,16 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether this is SQLite."""
         return self._url.get_backend_name() == SQLITE
+
+    def local_file(self, kind: str) -> Path:
+        """A file that the processes of this machine share which have this database.
+
+        Beside the file of SQLite, else in a folder of this user among those for temporary files.
+        """
+        if self._file is not None:
+            return self._file.with_name(f"{self._file.name}-{kind}")
+        name = sha256(self._url.render_as_string(hide_password=True).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir(), f"cds-service-{os.getuid()}", f"{name}-{kind}")
 
     def engine(self) -> Engine:
         """The engine of this process; raises `StoreError` once the database is closed."""

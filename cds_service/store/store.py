@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Table, delete, func, select, tuple_
@@ -28,6 +29,13 @@ class Transactions(Protocol):
 
     def writing(self) -> AbstractContextManager[Connection]:
         """A transaction that is durable once it ends."""
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is SQLite, which one machine has for itself."""
+
+    def local_file(self, kind: str) -> Path:
+        """A file that the processes of this machine share which have this database."""
 
     def check_file(self) -> None:
         """Raise `StoreError` if the database is no longer where it was opened."""

@@ -4,6 +4,8 @@
 `create_app` is a factory: there is no application at import. Nothing here knows what a card says.
 """
 
+from functools import partial
+
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -11,7 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from cds_service.clock import Clock, stopwatch, system_clock
 from cds_service.errors import CdsServiceError
 from cds_service.knowledge.model.status import rules_off, rules_on, time_critical_on
-from cds_service.log import log_crash, log_start
+from cds_service.log import log_crash, log_replay, log_start
 from cds_service.memory import open_memory
 from cds_service.metrics import Metrics, make_metrics
 from cds_service.service import Knowledge, load_knowledge
@@ -24,7 +26,7 @@ from cds_service.settings import (
 )
 from cds_service.smart.signing_keys import open_keys
 from cds_service.store import Store, open_store
-from cds_service.store.replay import StoreReplay
+from cds_service.store.replay import Unsure, open_replay
 from cds_service.trust.replay import ReplayStore
 from cds_service.web.access.clients import Gate, make_gate
 from cds_service.web.access.cors import allow_origin
@@ -102,8 +104,12 @@ def create_app(
         )
 
         app.register_blueprint(sandbox.blueprint(settings, knowledge, clock, metrics, memory))
-    gate = make_gate(settings, clock, metrics, StoreReplay(store) if replay is None else replay)
-    app.register_blueprint(operations.blueprint(knowledge, metrics, gate, keys))
+
+    def used_tokens() -> ReplayStore:
+        return open_replay(store, partial(_report_replay, metrics)) if replay is None else replay
+
+    gate = make_gate(settings, clock, metrics, used_tokens)
+    app.register_blueprint(operations.blueprint(knowledge, metrics, gate, keys, store))
     app.extensions["door"] = HeaderPrecheck(app, gate, knowledge.services)
     _around(app, metrics, gate, frozenset(settings.development_origins.split()))
     _errors(app)
@@ -121,6 +127,13 @@ def _log_knowledge(knowledge: Knowledge) -> None:
             time_critical=len(time_critical_on(pack)),
             approved=pack.approved_by is not None,
         )
+
+
+def _report_replay(metrics: Metrics, found: Unsure) -> None:
+    """Count and log a call that was let in while nobody knew whether its token was used before."""
+    counter = metrics.replay_unchecked if found == "unchecked" else metrics.replay_late
+    counter.inc()
+    log_replay(found)
 
 
 def _around(

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
+from pathlib import Path
 from threading import current_thread
 from typing import Any
 
@@ -272,3 +273,21 @@ def test_an_ignored_card_is_neither_accepted_nor_overridden(place: Clinic) -> No
 
     counted: Any = [rule[name] for name in ("shown", "accepted", "overridden", "unanswered")]
     assert counted == [2, 0, 0, 2]
+
+
+def test_r5_a_file_that_is_removed_is_noticed_before_anything_is_acknowledged(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "a.db"
+    place = clinic(f"sqlite:///{file}")
+    assert place.send(item(CARD)).status_code == 200
+    assert place.http.get("/ready").status_code == 200
+
+    file.unlink()
+
+    said(place.send(item("new")), 503)
+    assert not file.exists()
+    ready = place.http.get("/ready")
+    assert (ready.status_code, ready.json["status"]) == (503, "not ready")  # type: ignore[index]
+    assert place.rules() == ["alt-very-low"]  # cards never wait for the database
+    place.close()

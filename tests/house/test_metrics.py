@@ -16,6 +16,8 @@ def test_every_metric_appears_under_its_name() -> None:
     metrics.clients.set(2)
     metrics.clients_current.set(1)
     metrics.refused.labels("ehr", "audience").inc()
+    metrics.replay_unchecked.inc()
+    metrics.replay_late.inc()
 
     text = exposition(metrics).decode()
 
@@ -30,6 +32,8 @@ def test_every_metric_appears_under_its_name() -> None:
         "cds_clients 2.0",
         "cds_clients_current 1.0",
         'cds_calls_refused_total{client="ehr",reason="audience"} 1.0',
+        "cds_replay_unchecked_total 1.0",
+        "cds_replay_late_total 1.0",
     ):
         assert sample in text.splitlines()
 

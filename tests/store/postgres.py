@@ -6,11 +6,12 @@ It refuses to run as root; then it runs as `nobody`, from a copy that `nobody` c
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,6 +38,24 @@ class Postgres:
         plain = self.url(database).replace("+psycopg", "")
         with psycopg.connect(plain, autocommit=True) as connection:
             connection.execute(statement.encode())
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Every process of the server is stopped while the block runs, as on a machine that hangs.
+
+        Its connections stay open: whoever asks waits.
+        """
+        main = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        others = Path(f"/proc/{main}/task/{main}/children").read_text(encoding="ascii").split()
+        processes = [main, *map(int, others)]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
 
     def new_database(self, name: str) -> str:
         """The URL of a new, empty database."""

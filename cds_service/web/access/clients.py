@@ -6,7 +6,7 @@ The header is verified before the body is read. Why a token is refused is counte
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -97,9 +97,9 @@ The sandbox shows what is put into it, and what open FHIR servers show to everyo
 
 
 def make_gate(
-    settings: Settings, clock: Clock, metrics: Metrics, replay: ReplayStore
+    settings: Settings, clock: Clock, metrics: Metrics, replay: Callable[[], ReplayStore]
 ) -> Gate | None:
-    """The gate of the service, or `None` in open mode.
+    """The gate of the service, or `None` in open mode; `replay` opens what remembers tokens.
 
     Raises `SettingsError` with every problem of the file of clients.
     """
@@ -125,7 +125,7 @@ def make_gate(
         registry=Registry(settings.clients, development=development, on_reload=report),
         verifier=Verifier(
             keys=KeySets(development=development),
-            replay=replay,
+            replay=replay(),
             limits=TokenLimits(longest=longest, development=development),
         ),
         clock=clock,

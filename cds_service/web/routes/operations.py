@@ -1,23 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Addresses around the service, for machines; none of them knows of a patient."""
 
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from cds_service.errors import StoreError
 from cds_service.metrics import Metrics, exposition
 from cds_service.service import Knowledge
 from cds_service.smart.signing_keys import KEPT, KeyFile, SigningKeys
+from cds_service.store import Store
 from cds_service.web.access.clients import Gate
 from cds_service.web.outcomes import json_response
 
 
 def blueprint(
-    knowledge: Knowledge, metrics: Metrics, gate: Gate | None, keys: KeyFile | None
+    knowledge: Knowledge,
+    metrics: Metrics,
+    gate: Gate | None,
+    keys: KeyFile | None,
+    store: Store,
 ) -> Blueprint:
-    """The addresses over this knowledge, these metrics and the service's own keys."""
+    """The addresses over this knowledge, these metrics, the service's own keys and its store."""
     routes = Blueprint("pages", __name__)
     openapi = openapi_file().read_bytes()
 
@@ -29,6 +36,14 @@ def blueprint(
     def ready() -> Response:
         packs = [{"id": pack.id, "version": pack.version} for pack in knowledge.packs]
         body: dict[str, Any] = {"status": "ready", "packs": packs}
+        status = HTTPStatus.OK
+        # A database that is away for a while costs no card; a file that was removed does not come
+        # back by itself, and no feedback can be kept.
+        try:
+            store.database.check_file()
+        except StoreError:
+            body |= {"status": "not ready", "database": "removed"}
+            status = HTTPStatus.SERVICE_UNAVAILABLE
         # What was read before stays in force while a file is wrong: ready, and someone has to look.
         if gate is not None:
             gate.registry.current()
@@ -36,7 +51,7 @@ def blueprint(
         if keys is not None:
             keys.current()
             body["signing_keys"] = _state(is_current=keys.is_current)
-        return json_response(body)
+        return json_response(body, status)
 
     @routes.get("/metrics")
     def counts() -> Response:
