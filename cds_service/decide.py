@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cds_service.knowledge.model.conditions import AllOf, Present
-from cds_service.knowledge.model.pack import INDICATORS, PATIENT, UNUSED_DATA, WITHOUT_RESULT, Pack
+from cds_service.knowledge.model.pack import INDICATORS, PATIENT, UNUSED_DATA, Pack, Rule
 from cds_service.labs.facts import FactFinders, fact_finders, facts_of, facts_ordered
 from cds_service.labs.features import PackFeatures, compile_features
 from cds_service.labs.frames import Chooser, Frame, by_marker, with_hemolysis
@@ -128,12 +128,19 @@ def evaluate(program: Program, record: PatientRecord, now: datetime, trigger: st
             unused=unused,
             silent=silent,
         )
-    frames = _Frames(program, chooser, unused)
-    decisions = [_about_results(rule, frames, record, now) for rule in rules if rule.rule.about]
+    frames = _Frames(program, chooser)
+    decisions = [
+        _about_results(rule, frames, record, now) for rule in rules if _reads_results(rule.rule)
+    ]
     decisions = apply_precedence(decisions, program.pack.precedence)
     for rule in rules:
         if not rule.rule.about:
             decisions.extend(_about_set_aside(rule, chooser, record, now))
+    is_alone = not any(decision.shown for decision in decisions)
+    for rule in rules:
+        if rule.rule.about == (UNUSED_DATA,):
+            frame = chooser.unused_data_frame(unused if is_alone else unused.beside_cards())
+            decisions.append(answer(rule, frame, record, now, program.pack.scope.order_days))
     return Evaluation(
         pack=program.pack,
         record=record,
@@ -142,6 +149,10 @@ def evaluate(program: Program, record: PatientRecord, now: datetime, trigger: st
         frames=tuple(frames.all()),
         unused=unused,
     )
+
+
+def _reads_results(rule: Rule) -> bool:
+    return bool(rule.about) and rule.about != (UNUSED_DATA,)
 
 
 def settle(evaluation: Evaluation, overridden: Collection[DecisionKey] = ()) -> Outcome:
@@ -190,9 +201,8 @@ def _silent_because(program: Program, record: PatientRecord, frame: Frame) -> Si
 class _Frames:
     """The frames of one patient, each made when first asked for."""
 
-    def __init__(self, program: Program, chooser: Chooser, unused: UnusedData) -> None:
+    def __init__(self, program: Program, chooser: Chooser) -> None:
         self.pack = program.pack
-        self._unused = unused
         self._measures = program.measures
         self._chooser = chooser
         self._has_preliminary = chooser.has_preliminary
@@ -200,23 +210,20 @@ class _Frames:
 
     def get(self, marker: str, *, with_preliminary: bool) -> Frame | None:
         """The frame around the newest result of the marker."""
-        if marker in WITHOUT_RESULT or not self._has_preliminary:
+        if marker == PATIENT or not self._has_preliminary:
             with_preliminary = False  # the two frames are one
         key = (marker, with_preliminary)
         if key not in self._made:
             if marker == PATIENT:
                 frame: Frame | None = self._chooser.patient_frame()
-            elif marker == UNUSED_DATA:
-                frame = self._chooser.unused_data_frame(self._unused)
             else:
                 frame = self._chooser.frame(marker, with_preliminary=with_preliminary)
             self._made[key] = None if frame is None else with_measures(frame, self._measures)
         return self._made[key]
 
     def all(self) -> Iterator[Frame]:
-        """Every frame that was made and may hold results."""
-        made = (frame for frame in self._made.values() if frame is not None)
-        return (frame for frame in made if frame.unused is None)
+        """Every frame that was made."""
+        return (frame for frame in self._made.values() if frame is not None)
 
     def empty(self) -> Frame:
         """A frame without results."""

@@ -289,7 +289,7 @@ def _refuse_false_silence(
 
     A card says itself what could not be used. Without a card that would go unseen, unless the part
     that was sent, newest first, reaches back past every result that could still be an index. That
-    not a single result could be read is said to the client and not to the clinician.
+    not a single result could be read is a matter for the client, not for the clinician.
     """
     shown = [decision for decision in evaluation.decisions if decision.shown]
     tells_of_others = any(decision.frame.unused is None for decision in shown)
@@ -303,8 +303,6 @@ def _refuse_false_silence(
             f"{len(unread) - 1} more.",
             first.where,
         )
-    if shown:
-        return
     parts = [one for one in request.prefetch.values() if one.partial and _has_results(one)]
     times = Times(evaluation.now, zone)
     if parts and not (_reaches_back(evaluation) and all(_lacks_old_ones(p, times) for p in parts)):

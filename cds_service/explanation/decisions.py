@@ -223,7 +223,7 @@ def _set_aside(item: SetAside) -> Tree:
 
 
 def _data_quality(item: SetAside) -> Tree:
-    """A result that a clinician was told of because it could not be used."""
+    """A result that the cards name because it could not be used."""
     return _kept(
         id=f"dq-{item.reason.replace(':', '-')}",
         marker=item.marker,

@@ -69,6 +69,7 @@ class Completer:
         """
         jobs = self._jobs(request, templates, access, deadline, keys)
         results = self.client.in_parallel(jobs, deadline)
+        request = _without_faults_of(results, request, keys)
         for gap, result in results.items():
             request = self._filled(request, gap, result)
         return self._with_referred(request, access, deadline)
@@ -160,6 +161,21 @@ class Completer:
                 prefetch[own_key(KEYS[kind])] = part
                 outcomes[KEYS[kind]] = failure or WHOLE
         return replace(request, prefetch=prefetch, fetched=outcomes)
+
+
+def _without_faults_of(
+    results: Mapping[_Gap, QueryResult], request: HookRequest, keys: Mapping[str, str]
+) -> HookRequest:
+    """The request without the faults of values that the server gave whole in their place."""
+    replaced = {gap.key for gap, result in results.items() if not gap.rest and not result.failure}
+    kinds = frozenset().union(*(kinds_of_key(key) for key in replaced))
+
+    def is_replaced(fault: Unreadable) -> bool:
+        asked = kinds_of_key(keys.get(fault.key, fault.key))
+        return fault.key not in request.prefetch and bool(asked) and asked <= kinds
+
+    kept = tuple(fault for fault in request.unreadable if not is_replaced(fault))
+    return replace(request, unreadable=kept)
 
 
 def own_key(name: str) -> str:

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Medicines, conditions and orders that are in force."""
+"""Medicines, conditions and orders that are in force.
 
-from collections.abc import Iterable
+A reader returns `None` for what is known not to be in force, and raises `NotUsable` for what does
+not say clearly enough whether it is.
+"""
+
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TypeAlias
 
@@ -15,32 +19,59 @@ from cds_service.fhir.resources import (
 )
 from cds_service.fhir.tags import is_own_proposal
 from cds_service.intake.marker_lookup import pairs_of, texts_of
+from cds_service.intake.not_usable import NotUsable
 from cds_service.intake.resource_index import ResourceIndex
 from cds_service.intake.times import Times
+from cds_service.knowledge.model.code_systems import ICD_10_CM, RXNORM, SNOMED, is_well_formed
 from cds_service.knowledge.model.pack import PRIORITIES, Priority
 from cds_service.labs.patient_record import OpenOrder, Recorded
+from cds_service.labs.set_aside_reasons import SetAsideReason
 
 Prescribed: TypeAlias = MedicationRequest | MedicationStatement
 
+# The statuses of FHIR R4 for a medicine that the patient is not on (now).
+_NOT_ON = {
+    "on-hold", "cancelled", "completed", "entered-in-error", "stopped", "draft", "intended",
+    "not-taken",
+}  # fmt: skip
 # Intents that authorise; a proposal, a plan or an option puts nobody on a medicine.
 _ORDERED = {
-    None, "", "order", "original-order", "reflex-order", "filler-order", "instance-order",
+    "", "order", "original-order", "reflex-order", "filler-order", "instance-order",
 }  # fmt: skip
+_NOT_ORDERED = {"proposal", "plan", "option"}
+_UNCLEAR: Mapping[str, SetAsideReason] = {"": "status:missing", "unknown": "status:unknown"}
 _OPEN = {"draft", "active", "on-hold"}
 _IN_FORCE = {"active", "recurrence", "relapse"}
+_NOT_IN_FORCE = {"inactive", "remission", "resolved"}
 _DENIED = {"refuted", "entered-in-error"}
+_SYSTEMS = {RXNORM, SNOMED, ICD_10_CM}
 _PRIORITIES: dict[str | None, Priority] = {priority: priority for priority in PRIORITIES}
 
 
 def medicine_in_force(resource: Prescribed, index: ResourceIndex) -> Recorded | None:
-    """The medicine that the patient is on, or `None` if this does not put them on one."""
-    if resource.status != "active":
+    """The medicine that the patient is on, or `None` if this does not put them on one.
+
+    Raises `NotUsable` for a status or an intent that FHIR does not have: they may be on it.
+    """
+    status = _code(resource.status)
+    if status in _NOT_ON:
         return None
-    if isinstance(resource, MedicationRequest) and (
-        resource.intent not in _ORDERED or resource.do_not_perform
-    ):
-        return None
+    if isinstance(resource, MedicationRequest):
+        intent = _code(resource.intent)
+        if intent in _NOT_ORDERED or resource.do_not_perform:
+            return None
+        if intent not in _ORDERED:
+            raise NotUsable("status:invalid")
+    if status != "active":
+        raise NotUsable(_UNCLEAR.get(status, "status:invalid"))
     return medicine_of(resource, index)
+
+
+def names_nothing(record: Recorded) -> bool:
+    """Whether neither a text nor a code that could be one of its system says what it is."""
+    return not record.texts and not any(
+        system in _SYSTEMS and is_well_formed(system, code) for system, code in record.codes
+    )
 
 
 def medicine_of(resource: Prescribed, index: ResourceIndex) -> Recorded:
@@ -60,13 +91,18 @@ def medicine_of(resource: Prescribed, index: ResourceIndex) -> Recorded:
 
 
 def condition_in_force(resource: Condition, now: datetime, times: Times) -> Recorded | None:
-    """The condition, or `None` if it is over, refuted or without a code."""
+    """The condition, or `None` if it is over or refuted.
+
+    Raises `NotUsable` for a clinical status that FHIR does not have.
+    """
     clinical = _words(resource.clinical_status)
     if clinical and not clinical & _IN_FORCE:
+        if not clinical <= _NOT_IN_FORCE:
+            raise NotUsable("status:invalid")
         return None
     if not clinical and _has_ended(resource, now, times):
         return None
-    if _words(resource.verification_status) & _DENIED or resource.code is None:
+    if _words(resource.verification_status) & _DENIED:
         return None
     return Recorded(
         codes=pairs_of(resource.code),
@@ -79,7 +115,9 @@ def open_order(
     resource: ServiceRequest, times: Times, default: datetime | None
 ) -> OpenOrder | None:
     """The order if it is open and was made by a person; `default` is the time of one without."""
-    if resource.status not in _OPEN or resource.intent == "proposal" or resource.do_not_perform:
+    if _code(resource.status) not in _OPEN or _code(resource.intent) == "proposal":
+        return None
+    if resource.do_not_perform:
         return None
     codes = pairs_of(resource.code)
     if not codes or is_own_proposal(resource.meta):
@@ -98,12 +136,17 @@ def _has_ended(resource: Condition, now: datetime, times: Times) -> bool:
     return ended is not None and ended.begins <= now
 
 
+def _code(text: str | None) -> str:
+    """A code of FHIR, which are in small letters and without blanks."""
+    return (text or "").strip().lower()
+
+
 def _words(status: CodeableConcept | str | None) -> set[str]:
     """The codes of a status; a plain code stands for itself."""
     if isinstance(status, str):
-        return {status} if status else set()
+        return {_code(status)} - {""}
     found: Iterable[tuple[str, str]] = pairs_of(status)
-    return {code for _, code in found}
+    return {_code(code) for _, code in found}
 
 
 def _reference(resource: object, resource_id: str | None) -> str:

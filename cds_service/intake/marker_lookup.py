@@ -91,11 +91,17 @@ class MarkerLookup:
     def __init__(self, pack: Pack, *, names_fallback: bool) -> None:
         self._pack = pack
         self._names_fallback = names_fallback
+        self._panels = {
+            code
+            for order in pack.orders.values()
+            if len(order.answered_by) > 1
+            for code in order.equivalents
+        }
         self._known: dict[tuple[str | Coding | None, ...], _Found] = {}
 
     def of(self, concept: CodeableConcept | None) -> MarkerMatch | SetAsideReason:
         """The claim, or the reason why there is none."""
-        return _UNCLAIMED if concept is None else self._found(concept).claim
+        return "no-code" if concept is None else self._found(concept).claim
 
     def spoken_of(self, concept: CodeableConcept | None) -> tuple[str, ...]:
         """The markers that the names of an unclaimed result hold among words not understood."""
@@ -113,10 +119,24 @@ class MarkerLookup:
         matches = [hit for coding in codings if (hit := _claim(coding, self._pack))]
         if matches:
             return _Found(_one_of(matches))
-        if not self._names_fallback or any(_is_standard(coding) for coding in codings):
+        if any(_is_standard(coding) for coding in codings):
             return _Found(_UNCLAIMED)
+        texts = texts_of(concept)
+        if not texts and not any(_may_mean_something(coding) for coding in codings):
+            return _Found("no-code")
         note: ReadingNote | None = "code-malformed" if any(map(_is_malformed, codings)) else None
-        return _by_name([self._pack.names.of(text) for text in texts_of(concept)], note)
+        names = [self._pack.names.of(text) for text in texts] if self._names_fallback else []
+        found = _by_name(names, note)
+        if found != _Found(_UNCLAIMED):
+            return found
+        # Of another system by its name, but a code that only LOINC forms so.
+        known = (self._pack.marker_codes.get((LOINC, (one.code or "").strip())) for one in codings)
+        markers = dict.fromkeys(hit[0] for hit in known if hit)
+        return _Found("system-unknown", tuple(markers)) if markers else found
+
+    def is_panel(self, concept: CodeableConcept | None) -> bool:
+        """Whether the code is one of a panel that the pack orders and that markers answer."""
+        return concept is not None and not self._panels.isdisjoint(pairs_of(concept))
 
 
 class _Found(NamedTuple):
@@ -171,6 +191,10 @@ def _is_standard(coding: Coding) -> bool:
     """Whether the code is one that LOINC or SNOMED CT can have."""
     system = system_of(coding) or LOINC
     return system in _STANDARD and _can_be(system, coding.code)
+
+
+def _may_mean_something(coding: Coding) -> bool:
+    return bool((coding.code or "").strip()) and not _is_malformed(coding)
 
 
 def _is_malformed(coding: Coding) -> bool:

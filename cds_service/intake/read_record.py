@@ -24,6 +24,7 @@ from cds_service.intake.chart import (
     condition_in_force,
     medicine_in_force,
     medicine_of,
+    names_nothing,
     open_order,
 )
 from cds_service.intake.duplicates import settled
@@ -35,6 +36,7 @@ from cds_service.intake.marker_lookup import (
     pairs_of,
     texts_of,
 )
+from cds_service.intake.not_usable import NotUsable
 from cds_service.intake.panels import observations_with_panels
 from cds_service.intake.patient_input import PatientInput, part_of, parts_of_fault
 from cds_service.intake.person import person_of
@@ -64,9 +66,12 @@ from cds_service.prefetch_keys import Kind
 Charted = MedicationRequest | MedicationStatement | Condition | ServiceRequest
 ChartedT = TypeVar("ChartedT", MedicationRequest, MedicationStatement, Condition, ServiceRequest)
 
+# Servers without statements keep every medicine as a request; the other way round none does.
+_STATEMENTS_ONLY = Incomplete("medicines", "only a part")
 _DRAFTS_ONLY = Incomplete("open orders", "only those being made")
 _MEMBERS_MISSING = Incomplete("laboratory results", "named but not sent")
 _UNNAMED_MEDICINE = Incomplete("medicines", "unnamed")
+_UNNAMED_CONDITION = Incomplete("conditions", "unnamed")
 _OVER = {"entered-in-error", "cancelled", "revoked", "stopped", "completed"}
 
 
@@ -80,7 +85,7 @@ def read_record(
     """
     reader = _Reader.of(pack, given, now=now, zone=zone, names_fallback=names_fallback)
     results, of_results = reader.results()
-    medicines = reader.medicines()
+    medicines, conditions = reader.medicines(), reader.conditions()
     orders = reader.orders()
     patients = reader.index.all_of(Patient)
     times = reader.context.times
@@ -89,11 +94,11 @@ def read_record(
         results=results,
         set_aside=(*of_results, *reader.set_aside(), *reader.unread()),
         medicines=medicines,
-        conditions=reader.conditions(),
+        conditions=conditions,
         orders=orders,
         ordering=reader.ordering(),
         prescribing=reader.prescribing(),
-        incomplete=reader.incomplete(medicines, orders),
+        incomplete=reader.incomplete(medicines, conditions, orders),
     )
 
 
@@ -182,20 +187,16 @@ class _Reader:
         if not self._has("MedicationRequest", "MedicationStatement"):
             return None
         sent: list[Prescribed] = [
-            *self._usable(self.index.all_of(MedicationRequest)),
-            *self._usable(self.index.all_of(MedicationStatement)),
+            *self.index.all_of(MedicationRequest),
+            *self.index.all_of(MedicationStatement),
         ]
-        read = (medicine_in_force(resource, self.index) for resource in sent)
-        return tuple(one for one in read if one is not None)
+        return tuple(self._in_force(sent))
 
     def conditions(self) -> tuple[Recorded, ...] | None:
         """The conditions in force, or `None` if nothing is known of them."""
         if not self._has("Condition"):
             return None
-        now, times = self.context.times.now, self.context.times
-        sent = self._usable(self.index.all_of(Condition))
-        read = (condition_in_force(resource, now, times) for resource in sent)
-        return tuple(one for one in read if one is not None)
+        return tuple(self._in_force(self.index.all_of(Condition)))
 
     def orders(self) -> tuple[OpenOrder, ...] | None:
         """The open orders, those being made now among them, or `None` if nothing is known.
@@ -232,8 +233,9 @@ class _Reader:
 
     def set_aside(self) -> Iterator[SetAside]:
         """What was sent beside results and is not used because of whose or what it is."""
-        for one in (*_charted(self.index), *_charted(self.drafts)):
-            reason = self._not_usable(one)
+        placed = [(one, self._not_clear(one)) for one in _charted(self.index)]
+        drafted = [(one, self._not_usable(one)) for one in _charted(self.drafts)]
+        for one, reason in (*placed, *drafted):
             if reason:
                 code = "" if isinstance(one, Prescribed) else first_code(one.code)
                 reference = f"{type(one).__name__}/{one.id}" if one.id else ""
@@ -257,25 +259,52 @@ class _Reader:
             )
 
     def incomplete(
-        self, medicines: tuple[Recorded, ...] | None, orders: tuple[OpenOrder, ...] | None
+        self,
+        medicines: tuple[Recorded, ...] | None,
+        conditions: tuple[Recorded, ...] | None,
+        orders: tuple[OpenOrder, ...] | None,
     ) -> tuple[Incomplete, ...]:
         """What the card must say was missing."""
         notes = [*self.given.incomplete, *self._not_usable_parts()]
         if self.members_missing:
             notes.append(_MEMBERS_MISSING)
-        if any(not (medicine.codes or medicine.texts) for medicine in medicines or ()):
+        if any(names_nothing(medicine) for medicine in medicines or ()):
             notes.append(_UNNAMED_MEDICINE)
+        if any(names_nothing(condition) for condition in conditions or ()):
+            notes.append(_UNNAMED_CONDITION)
+        if self._has("MedicationStatement") and not self._has("MedicationRequest"):
+            notes.append(_STATEMENTS_ONLY)
         if orders is not None and not self._has("ServiceRequest"):
             notes.append(_DRAFTS_ONLY)
         return tuple(dict.fromkeys(notes))
 
     def _not_usable_parts(self) -> Iterator[Incomplete]:
         for resource in _charted(self.index):
-            if self._not_usable(resource) is not None:
+            if self._not_clear(resource) is not None:
                 yield Incomplete(part_of(resource), "not usable")
 
     def _has(self, *kinds: Kind) -> bool:
         return not self.given.available.isdisjoint(kinds)
+
+    def _in_force(self, resources: Iterable[Prescribed | Condition]) -> Iterator[Recorded]:
+        for resource in resources:
+            if self._not_clear(resource) is None and (found := self._read(resource)) is not None:
+                yield found
+
+    def _not_clear(self, resource: Charted) -> SetAsideReason | None:
+        """Why it is not the patient's for certain, or does not say whether it is in force."""
+        reason = self._not_usable(resource)
+        if reason is None and not isinstance(resource, ServiceRequest):
+            try:
+                self._read(resource)
+            except NotUsable as fault:
+                return fault.reason
+        return reason
+
+    def _read(self, resource: Prescribed | Condition) -> Recorded | None:
+        if isinstance(resource, Condition):
+            return condition_in_force(resource, self.context.times.now, self.context.times)
+        return medicine_in_force(resource, self.index)
 
     def _usable(self, resources: Iterable[ChartedT]) -> list[ChartedT]:
         return [resource for resource in resources if self._not_usable(resource) is None]
@@ -289,6 +318,8 @@ class _Reader:
     def _not_ours(self, owner: Owner) -> SetAsideReason | None:
         if owner == "another":
             return "other-patient"
+        if owner == "unresolved":
+            return "subject-unresolved"
         return "no-subject" if owner == "unnamed" and self.others_seen else None
 
     def _is_ordering(

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple, TypeAlias, get_args
 
@@ -26,6 +26,7 @@ from cds_service.labs.specimens import Draw
 
 Panel: TypeAlias = Observation | DiagnosticReport
 
+_UNCLAIMED: SetAsideReason = "code-not-in-pack"
 _USABLE: Mapping[str | None, ResultStatus] = {status: status for status in get_args(ResultStatus)}
 _NOT_USABLE: Mapping[str, SetAsideReason] = {
     "registered": "status:registered",
@@ -84,7 +85,9 @@ def set_aside_whole(
             partial = PartialResult(match)
             with suppress(NotUsable):
                 partial.time = _moment(source, context)[0].time
-            yield _set_aside(reason, source, measured, partial)
+            item = _set_aside(reason, source, measured, partial)
+            # Another patient's value is nothing for this one's chart.
+            yield replace(item, number="", unit="") if reason == "other-patient" else item
         elif measured is observation:
             yield SetAside(
                 reason=match, marker="", code=first_code(measured.code), reference=source.reference
@@ -119,6 +122,17 @@ def _unclaimed(
 ) -> SetAside:
     """Set aside as no marker's, or as the one that its name seems to mean, if its unit fits."""
     code = first_code(measured.code)
+    is_whole = measured is source.observation
+    if is_whole and _is_panel(source):
+        return SetAside(reason=_UNCLAIMED, marker="", code=code, reference=source.reference)
+    if is_whole and context.lookup.is_panel(measured.code):
+        return SetAside(
+            reason=_reason_of_empty_panel(source.observation),
+            marker="",
+            code=code,
+            reference=source.reference,
+        )
+    shown: SetAsideReason = "name-not-understood" if reason == _UNCLAIMED else reason
     for name in context.lookup.spoken_of(measured.code):
         partial = PartialResult(MarkerMatch(name, code, None))
         with suppress(NotUsable):
@@ -127,8 +141,16 @@ def _unclaimed(
             unit_of(context.pack.markers[name], value.unit, value.code, context.pack)
             with suppress(NotUsable):
                 partial.time = _moment(source, context)[0].time
-            return _set_aside("name-not-understood", source, measured, partial)
+            return _set_aside(shown, source, measured, partial)
     return SetAside(reason=reason, marker="", code=code, reference=source.reference)
+
+
+def _reason_of_empty_panel(observation: Observation) -> SetAsideReason:
+    try:
+        _status(observation)
+    except NotUsable as fault:
+        return fault.reason
+    return "no-value"
 
 
 def _is_panel(source: SourceObservation) -> bool:

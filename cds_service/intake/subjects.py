@@ -5,6 +5,9 @@ Nothing of another patient is ever used. A resource without a subject, or whose 
 identifier or a contained Patient, counts as the patient's if nothing in the request belongs to
 anyone else: a request is about one patient, unless it shows that it is not.
 
+A conditional reference (`Patient?identifier=...`) is for a server to resolve: whose it is cannot be
+known here, so what has it is not used.
+
 A number of the patient names them as a reference does. In a system that gave the patient numbers,
 old ones among them, any other number is another patient's, whatever the reference says.
 """
@@ -21,7 +24,7 @@ from cds_service.fhir.elements import NOTHING, Reference
 from cds_service.fhir.references import parts_of, plain_id, server_of
 from cds_service.fhir.resources import Patient
 
-Owner: TypeAlias = Literal["patient", "another", "unnamed"]
+Owner: TypeAlias = Literal["patient", "another", "unnamed", "unresolved"]
 Numbers: TypeAlias = Mapping[str, set[str]]  # by the system that gave them
 
 
@@ -70,13 +73,18 @@ class Subjects:
             owner = "patient" if own is not None else owner
         return owner
 
-    def _decided(self, text: str) -> Owner:
+    def _decided(self, sent: str) -> Owner:
+        text = sent.strip().rstrip("/")  # neither can be part of a reference
         if text in self._own:
             return "patient"
+        if not text:
+            return "unnamed"
+        if "?" in text:
+            return "unresolved"
         if text.startswith("#"):
             return "patient" if text[1:] == self.patient_id else "unnamed"
         parts = parts_of(text)
-        if parts.id != self.patient_id or parts.kind not in {"Patient", "urn"}:
+        if parts.id != self.patient_id or parts.kind.lower() not in {"patient", "urn"}:
             return "another"
         # Equal ids on two servers are two patients.
         if parts.base and self._bases and parts.base not in self._bases:

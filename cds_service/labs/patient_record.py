@@ -142,7 +142,7 @@ class Incomplete:
     lack: Lack
 
     @property
-    def must_be_told(self) -> bool:
+    def must_be_named(self) -> bool:
         """Whether a clinician has to know of it even where no card appears.
 
         Drafts without the orders on file can only add a proposal. Where too few results came, the

@@ -9,10 +9,13 @@ from typing import Literal, TypeAlias
 
 SetAsideReason: TypeAlias = Literal[
     "code-not-in-pack",
+    "no-code",
+    "system-unknown",
     "code-conflict",
     "name-not-understood",
     "other-patient",
     "no-subject",
+    "subject-unresolved",
     "invalid-resource",
     "modifier-extension",
     "status:registered",
@@ -38,8 +41,11 @@ SetAsideReason: TypeAlias = Literal[
 # no result: of another test, not done, not there yet, withdrawn, or replaced by one that is used.
 _LOST: tuple[SetAsideReason, ...] = (
     "invalid-resource",
+    "no-code",
+    "system-unknown",
     "code-conflict",
     "no-subject",
+    "subject-unresolved",
     "other-patient",
     "modifier-extension",
     "unparseable",
@@ -60,6 +66,8 @@ LOSSES: Mapping[SetAsideReason, int] = {reason: rank for rank, reason in enumera
 
 MEANINGS: Mapping[SetAsideReason, str] = {
     "code-not-in-pack": "No marker of the pack claims its code. Normal: most results of a chart.",
+    "no-code": "It carries neither a name nor a code that its system can have.",
+    "system-unknown": "Its code is one of a marker, but under a system that is not known.",
     "code-conflict": "Its codes, or its names, belong to different markers.",
     "name-not-understood": (
         "No known code was sent, and its name holds that of a marker beside words that may say "
@@ -67,6 +75,7 @@ MEANINGS: Mapping[SetAsideReason, str] = {
     ),
     "other-patient": "Its subject is another patient. It is never used.",
     "no-subject": "It names no patient, and something else in the request is of another patient.",
+    "subject-unresolved": "Its subject is a search (`Patient?identifier=...`), not a reference.",
     "invalid-resource": "It is not what FHIR R4 allows in an element that is read.",
     "modifier-extension": "It carries a modifier extension, which may negate what it says.",
     "status:registered": "Not resulted yet.",

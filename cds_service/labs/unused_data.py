@@ -2,7 +2,7 @@
 """What was sent about a patient, might have raised a card, and was not used.
 
 Everything that is sent ends in the record: as a result, as set aside with a reason, or as a part
-that did not come whole. This sorts out what a clinician has to be told of: no card must never mean
+that did not come whole. This sorts out what a clinician has to know: no card must never mean
 that a result could not be read. From it come the line on every card and the card about unused data.
 """
 
@@ -25,12 +25,16 @@ class UnusedData:
     parts: tuple[Incomplete, ...] = ()
 
     def __bool__(self) -> bool:
-        """Whether anything has to be told."""
+        """Whether there is anything to name."""
         return bool(self.results or self.parts)
+
+    def beside_cards(self) -> "UnusedData":
+        """What is left to name where cards appear, each of which names the incomplete parts."""
+        return UnusedData(results=self.results)
 
 
 def unused_data(record: PatientRecord, reach_days: Mapping[str, int], now: datetime) -> UnusedData:
-    """What has to be told about the record.
+    """What of the record has to be named.
 
     `reach_days` holds, by marker, how many days back a result can change an answer. Older ones are
     left out; one without a readable time may be new.
@@ -38,7 +42,7 @@ def unused_data(record: PatientRecord, reach_days: Mapping[str, int], now: datet
     results = {_identity(item): item for item in _lost(record, reach_days, now)}
     return UnusedData(
         results=tuple(sorted(results.values(), key=lambda item: _rank(item, now))),
-        parts=tuple(part for part in record.incomplete if part.must_be_told),
+        parts=tuple(part for part in record.incomplete if part.must_be_named),
     )
 
 

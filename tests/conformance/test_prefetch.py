@@ -108,12 +108,15 @@ def test_another_key_that_failed_is_said_on_the_card(key: str, sent: Json) -> No
 
 
 @pytest.mark.parametrize("sent", ["123", "<html>", [], {}, True])
-def test_another_key_with_garbage_is_as_if_absent(sent: Any) -> None:
+def test_another_key_with_garbage_is_as_if_absent_and_said_on_the_card(sent: Any) -> None:
     body = call(observation(ALT, 1))
 
-    absent = answer(without(body, "prefetch", "patient"))
+    _, (absent,) = answer(without(body, "prefetch", "patient"))
+    _, (card,) = answer({**body, "prefetch": {**body["prefetch"], "patient": sent}})
 
-    assert answer({**body, "prefetch": {**body["prefetch"], "patient": sent}}) == absent
+    said = "\n- **Incomplete data:** the patient's own data: some could not be read"
+    assert card == {**absent, "detail": card["detail"]}
+    assert card["detail"].replace(said, "") == absent["detail"]
 
 
 def test_a_key_that_is_null_is_known_to_be_empty_and_an_absent_one_is_not_known() -> None:
@@ -185,11 +188,15 @@ def test_t21_a_medicine_by_a_contained_reference() -> None:
     assert any("isoniazid" in card["detail"].lower() for card in cards)
 
 
-def test_t22_a_result_of_another_patient_gives_no_card() -> None:
-    other = observation(ALT, 1, id="other", subject={"reference": "Patient/another"})
+def test_t22_a_result_of_another_patient_is_not_used_and_said_without_its_value() -> None:
+    other = observation(ALT, 1789, id="other", subject={"reference": "Patient/another"})
+
+    status, (card,) = answer(call(observation(ALT, 30), other))
 
     assert answer(call(other))[0] == 400
-    assert answer(call(observation(ALT, 30), other)) == (200, [])
+    assert (status, card["indicator"]) == (200, "info")
+    assert "ALT, 2026-06-14: it is of another patient" in card["detail"]
+    assert "1789" not in str(card)
 
 
 def test_t23_thousands_of_unsorted_results_are_read_whole_in_any_order() -> None:

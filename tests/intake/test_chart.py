@@ -246,7 +246,6 @@ def test_a_condition_in_force_counts(other: Json) -> None:
         {"verificationStatus": coded("entered-in-error")},
         {"verificationStatus": "refuted"},
         {"abatementDateTime": "2020-01-01"},
-        {"code": None},
     ],
 )
 def test_another_condition_does_not_count(other: Json) -> None:
@@ -313,3 +312,38 @@ def test_what_was_asked_for_in_vain_is_empty() -> None:
     record = record_of(patient(), available=kinds)
 
     assert (record.medicines, record.conditions, record.orders) == ((), (), ())
+
+
+@pytest.mark.parametrize("status", ["Active", " active", "ACTIVE "])
+def test_a_status_in_another_spelling_is_read(status: str) -> None:
+    assert len(record_of(prescription(status=status)).medicines or ()) == 1
+
+
+@pytest.mark.parametrize("other", [{"status": None}, {"status": "activ"}, {"intent": "ordered"}])
+def test_a_medicine_that_may_be_in_force_makes_the_list_incomplete(other: Json) -> None:
+    record = record_of(prescription(**other))
+
+    assert record.medicines == ()
+    assert record.incomplete == (Incomplete("medicines", "not usable"),)
+    assert not record.is_whole("medicines")
+
+
+def test_a_condition_of_an_unknown_clinical_status_makes_the_list_incomplete() -> None:
+    record = record_of(condition(clinicalStatus={"coding": [{"code": "activ"}]}))
+
+    assert record.incomplete == (Incomplete("conditions", "not usable"),)
+
+
+@pytest.mark.parametrize(
+    "coding", [{"code": "6038"}, {"system": "http://www.nlm.nih.gov/research/umls/rxnorm/x"}]
+)
+def test_a_medicine_that_only_a_code_of_no_system_names_is_not_known(coding: Json) -> None:
+    record = record_of(prescription(medicationCodeableConcept={"coding": [coding]}))
+
+    assert record.incomplete == (Incomplete("medicines", "unnamed"),)
+
+
+def test_a_condition_without_code_or_name_makes_the_list_incomplete() -> None:
+    record = record_of(condition(code=None))
+
+    assert record.incomplete == (Incomplete("conditions", "unnamed"),)

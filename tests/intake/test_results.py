@@ -46,7 +46,8 @@ def test_a_local_code_of_the_pack_counts() -> None:
 def test_a_code_of_another_system_is_another_code() -> None:
     made = observation(code=coded("1742-6", system="https://other.example"))
 
-    assert aside_of(made).reason == "code-not-in-pack"
+    assert aside_of(made).reason == "system-unknown"
+    assert aside_of(made).marker == "enzyme"
 
 
 def test_a_known_code_among_unknown_ones_counts() -> None:
@@ -73,9 +74,13 @@ def test_methods_that_contradict_each_other_are_none() -> None:
     assert result_of(observation(code=coded("1744-2", "1743-4"))).method is None
 
 
-@pytest.mark.parametrize("code", [None, {}, {"text": "ENZYME"}, {"coding": []}])
+@pytest.mark.parametrize("code", [None, {}, {"coding": []}, {"coding": [{"system": LOINC}]}])
 def test_without_a_code_there_is_no_marker(code: Json | None) -> None:
-    assert aside_of(observation(code=code)).reason == "code-not-in-pack"
+    assert aside_of(observation(code=code)).reason == "no-code"
+
+
+def test_a_name_does_not_count_unless_it_is_asked_for() -> None:
+    assert aside_of(observation(code={"text": "ENZYME"})).reason == "code-not-in-pack"
 
 
 @pytest.mark.parametrize(
@@ -164,7 +169,7 @@ def test_each_component_is_a_result() -> None:
             {"code": coded("1742-6"), "valueQuantity": quantity(5)},
             {"code": coded("1975-2"), "valueQuantity": {"value": 1, "unit": "mg/dL"}},
             {"code": coded("1742-6"), "valueQuantity": quantity(5), "modifierExtension": [{}]},
-            {"code": coded("9999-9"), "valueQuantity": quantity(5)},
+            {"code": coded("2345-7"), "valueQuantity": quantity(5)},
         ],
     )
     record = record_of(panel)

@@ -281,6 +281,46 @@ def test_a_time_in_another_spelling_is_read(time: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "reference", ["Patient/p1 ", "Patient/p1/", "patient/p1", " Patient/p1", "PATIENT/p1", "p1"]
+)
+def test_a_subject_that_can_only_mean_the_patient_is_read(reference: str) -> None:
+    result = alt(subject={"reference": reference})
+
+    assert set(cards(request(result, BILIRUBIN, ALP, INR))) == {"alf-emergency"}
+
+
+@pytest.mark.parametrize(
+    ("reference", "reason"),
+    [
+        ("Patient?identifier=https://ehr.example|1", "whose it is cannot be told"),
+        ("Patient/p2", "it is of another patient"),
+        ("Group/p1", "it is of another patient"),
+    ],
+)
+def test_a_result_of_someone_else_is_told(reference: str, reason: str) -> None:
+    shown = cards(request(alt(subject={"reference": reference}), BILIRUBIN, ALP, INR))
+
+    assert f", 2026-06-15: {reason}" in shown[UNUSED]["detail"]
+
+
+def test_a_date_on_the_report_counts_wherever_the_report_was_sent() -> None:
+    undated = [
+        {key: value for key, value in one.items() if key != "effectiveDateTime"} for one in FAILURE
+    ]
+    report = {
+        "resourceType": "DiagnosticReport",
+        "id": "report",
+        "status": "final",
+        "subject": {"reference": "Patient/p1"},
+        "effectiveDateTime": "2026-06-15T06:00:00Z",
+        "result": [{"reference": f"Observation/{one['id']}"} for one in FAILURE],
+    }
+
+    assert set(cards(request(*undated, reports=bundle(report)))) == {"alf-emergency"}
+    assert "its time is missing" in cards(request(*undated))[UNUSED]["detail"]
+
+
 def test_where_no_time_can_be_read_the_time_of_issue_counts_and_is_named() -> None:
     reported = alt(effectiveDateTime="15 June", issued="2026-06-15T07:00:00Z")
 
@@ -315,7 +355,7 @@ def test_medicines_that_cannot_be_read_are_not_known(medicines: Any) -> None:
     shown = cards(request(raised, medicationRequests=medicines))
 
     assert "isoniazid-symptom-check" in cards(request(raised, medicationRequests=bundle(ISONIAZID)))
-    assert UNUSED in shown
+    assert UNUSED not in shown  # the cards that are there say so themselves
     assert all("medicines: " in card["detail"] for card in shown.values())
     assert set(cards(request(normal, medicationRequests=medicines))) == {UNUSED}
 
@@ -331,3 +371,43 @@ def test_a_patient_that_cannot_be_read_is_told() -> None:
     patient = {"resourceType": "Patient", "id": "p1", "birthDate": 2018}
 
     assert set(cards(request(normal, patient=patient))) == {UNUSED}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        None,
+        {},
+        {"coding": []},
+        {"coding": [{}]},
+        {"coding": [{"system": "http://loinc.org"}]},
+        {"coding": [{"system": "http://loinc.org", "code": "17426"}]},
+    ],
+    ids=str,
+)
+def test_a_result_without_a_readable_code_is_told(code: Any) -> None:
+    shown = cards(request(alt(code=code), BILIRUBIN, ALP, INR))
+
+    assert "a laboratory result" in shown[UNUSED]["detail"]
+    assert "it came without a code or name that can be read" in shown[UNUSED]["detail"]
+
+
+def test_a_code_of_the_pack_under_an_unknown_system_is_told() -> None:
+    code = {"coding": [{"system": "http://loinc.example", "code": "1742-6"}]}
+
+    detail = cards(request(alt(code=code)))[UNUSED]["detail"]
+
+    assert "ALT 1500 U/L, 2026-06-15: its code is of a system that is not known" in detail
+
+
+def test_a_local_code_without_a_name_is_of_another_test() -> None:
+    code = {"coding": [{"system": "https://ehr.example/codes", "code": "GLU"}]}
+
+    assert cards(request(alt(code=code))) == {}
+
+
+def test_a_panel_with_nothing_inside_is_told() -> None:
+    panel = observation("panel", "24325-3", 0, "1", valueQuantity=None)
+
+    assert "it came without a value" in cards(request(panel))[UNUSED]["detail"]
+    assert cards(request({**panel, "status": "cancelled"})) == {}

@@ -44,9 +44,11 @@ def snomed_is_well_formed(code: str) -> bool:
 
 
 def is_well_formed(system: str, code: str) -> bool:
-    """Whether the code passes the check digit of its system, if the system has one."""
+    """Whether the code can be one of its system: its form, and its check digit if it has one."""
     if system == LOINC:
         return loinc_is_well_formed(code)
     if system == SNOMED:
         return snomed_is_well_formed(code)
+    if system == RXNORM:  # RXCUIs are numbers
+        return code.isascii() and code.isdigit()
     return bool(code)
