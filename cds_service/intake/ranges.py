@@ -139,14 +139,14 @@ def _exclusive(range_: ReferenceRange) -> frozenset[str]:
     """The ends that do not belong to the range: by modifiers, each once and for an end sent."""
     if not was_sent(range_.modifier_extension):
         return frozenset()
-    said: dict[str, bool] = {}
+    found: dict[str, bool] = {}
     for extension in extensions_in(range_.modifier_extension) or (Extension(),):
         end = _MODIFIERS.get(extension.url or "", "")
         exclusive = _EXCLUSIVE.get((end, extension.value_code or ""))
-        if exclusive is None or end in said or getattr(range_, end) is None:
+        if exclusive is None or end in found or getattr(range_, end) is None:
             raise _NotRead
-        said[end] = exclusive
-    return frozenset(end for end, exclusive in said.items() if exclusive)
+        found[end] = exclusive
+    return frozenset(end for end, exclusive in found.items() if exclusive)
 
 
 def _amount(sent: Quantity | None, marker: Marker, factor: Fraction, pack: Pack) -> Fraction | None:

@@ -25,7 +25,7 @@ def refuse_other_servers(client: FhirClient, access: Access, deadline: Deadline)
     if kinds == {"CapabilityStatement"} or (found.failure and found.failure not in _TELLING):
         return
     if found.refusal is not None:
-        said = f"it answered {found.refusal.status} to /metadata"
+        answered = f"it answered {found.refusal.status} to /metadata"
     else:
-        said = "what it answered to /metadata is no CapabilityStatement of FHIR R4"
-    raise RequestError(f"This is no FHIR server: {said}. Is the base URL right?")
+        answered = "what it answered to /metadata is no CapabilityStatement of FHIR R4"
+    raise RequestError(f"This is no FHIR server: {answered}. Is the base URL right?")
