@@ -117,7 +117,7 @@ def _as_text(answer: Mapping[str, Any], *, explained: bool) -> Iterator[str]:
     yield click.style(f"{answer['patient'] or 'Patient'} - {answer['service']}", bold=True)
     for result in _results(explanation):
         limit = result.get("upperLimit")
-        against = f"limit {limit['amount']:g} from {limit['from']}" if limit else "no limit"
+        against = f"limit {limit['shown']} from {limit['from']}" if limit else "no limit"
         grade = result.get("grade", "")
         value = f"{result['sent']:<{_VALUE_WIDTH}}"
         yield f"  {result['marker']:<18} {value} {result['time'][:16]}  {against}  {grade}".rstrip()

@@ -109,7 +109,7 @@ def _page(
     markers: tuple[NamedView, ...],
 ) -> ExplainPage:
     marker, pack = question.marker, question.pack
-    upper = frame.readings[marker.id].upper
+    reading = frame.readings[marker.id]
     asked = judged is not None and judged.value is not None
     return ExplainPage(
         marker=NamedView(id=marker.id, title=marker.title),
@@ -117,7 +117,7 @@ def _page(
         unit=marker.unit,
         units=tuple(dict.fromkeys(marker.units.values())),
         plausible=_plausible(marker),
-        upper_limit=limit_in_words(upper, marker, pack),
+        upper_limit=limit_in_words(reading.upper, marker, reading.result, pack),
         scale=scale_of(marker, frame, asked=asked),
         grades=tuple(grade_rows(marker.grades, marker, frame, asked=asked)),
         judged=judged,

@@ -12,6 +12,7 @@ from cds_service.explanation.view import Cited, View, cited
 from cds_service.knowledge.model.pack import Explainer, Marker, Pack, Section
 from cds_service.knowledge.reading.card_texts import compile_detail
 from cds_service.knowledge.reading.explainers import BOTTOM_LINE, NEXT, REASONS
+from cds_service.render.result_units import unit_of_marker
 from cds_service.render.values import Window
 
 _Words: TypeAlias = dict[str, dict[str, object]]
@@ -107,7 +108,7 @@ def _words(marker: Marker, pack: Pack) -> _Words:
     """The value of every placeholder that `knowledge.explainers` knows."""
     bands: dict[str, list[str]] = {}
     for stretch in stretches(marker.bands, marker, blank_frame(marker)):
-        bands.setdefault(_name(stretch.grade.id), []).append(stretch.words(marker.unit))
+        bands.setdefault(_name(stretch.grade.id), []).append(stretch.words(unit_of_marker(marker)))
     return {
         "band": {name: " or ".join(words) for name, words in bands.items()},
         "limit": dict(_limits(marker)),

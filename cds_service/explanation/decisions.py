@@ -20,6 +20,7 @@ from cds_service.labs.limits import Limit
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.labs.reasons import CodedReason
 from cds_service.render.reason_text import incomplete_text
+from cds_service.render.result_units import limit_amount
 from cds_service.rules.answer import Decision
 from cds_service.rules.grades import grade_of, is_doubtful
 from cds_service.rules.reasons import DisabledBySite
@@ -133,7 +134,8 @@ def _frame(frame: Frame, pack: Pack) -> Tree:
         index=frame.index,
         preliminary=frame.preliminary or None,
         results=[
-            _reading(pack.markers[name], reading, frame) for name, reading in frame.readings.items()
+            _reading(pack.markers[name], reading, frame, pack)
+            for name, reading in frame.readings.items()
         ],
         measures=[
             _measure(name, found, pack)
@@ -145,7 +147,7 @@ def _frame(frame: Frame, pack: Pack) -> Tree:
     )
 
 
-def _reading(marker: Marker, reading: Reading, frame: Frame) -> Tree:
+def _reading(marker: Marker, reading: Reading, frame: Frame, pack: Pack) -> Tree:
     result = reading.result
     band, grade = grade_of(marker.bands, frame), grade_of(marker.grades, frame)
     return _kept(
@@ -154,9 +156,9 @@ def _reading(marker: Marker, reading: Reading, frame: Frame) -> Tree:
         code=result.code,
         reference=result.reference,
         interpretation=result.interpretation,
-        upperLimit=_limit(reading.upper),
-        lowerLimit=_limit(reading.lower),
-        screeningLimit=_limit(reading.screening),
+        upperLimit=_limit(reading.upper, marker, result, pack),
+        lowerLimit=_limit(reading.lower, marker, result, pack),
+        screeningLimit=_limit(reading.screening, marker, result, pack),
         multiple=_multiple(result.value, reading.upper),
         band=(band.grade.id if band else INDETERMINATE) if marker.bands else None,
         bandAtLeast=(band is not None and band.at_least) or None,
@@ -232,14 +234,21 @@ def _data_quality(item: SetAside) -> Tree:
     )
 
 
-def _limit(limit: Limit | None) -> Tree | None:
-    return None if limit is None else {"amount": _number(limit.amount), "from": limit.named}
+def _limit(limit: Limit | None, marker: Marker, result: LabResult, pack: Pack) -> Tree | None:
+    if limit is None:
+        return None
+    return _kept(
+        amount=_number(limit.amount),
+        upTo=None if limit.up_to is None else _number(limit.up_to),
+        shown=limit_amount(limit, marker, result, pack.messages_in()),
+        **{"from": limit.named},
+    )
 
 
 def _multiple(value: Interval, limit: Limit | None) -> object:
-    if limit is None or limit.amount <= 0:
+    if limit is None or limit.exact is None or limit.exact <= 0:
         return None
-    return _interval(value.times(1 / limit.amount))
+    return _interval(value.times(1 / limit.exact))
 
 
 def _interval(value: Interval) -> object:

@@ -11,9 +11,9 @@ from cds_service.knowledge.model.pack import Marker
 from cds_service.labs.frames import Chooser, Frame
 from cds_service.labs.limits import limit_of
 from cds_service.labs.patient_record import LabResult
+from cds_service.render.result_units import limit_amount
 from cds_service.render.values import (
     converted_value,
-    limit_amount,
     limit_source,
     moment_of,
     multiple_of,
@@ -106,7 +106,7 @@ def _newest(marker: Marker, chooser: Chooser, zone: tzinfo) -> Newest | None:
         band=_graded(marker, frame, "bands"),
         grade=_graded(marker, frame, "grades"),
         notes=tuple(_notes(result)),
-        upper_limit=limit_in_words(reading.upper, marker, chooser.pack),
+        upper_limit=limit_in_words(reading.upper, marker, result, chooser.pack),
         scale=scale,
         explained=marker.id in chooser.pack.explainers,
     )
@@ -148,7 +148,9 @@ def _point(result: LabResult, marker: Marker, chooser: Chooser, zone: tzinfo) ->
     limit = limit_of(marker, "upper limit", result, chooser.person)
     messages = chooser.pack.messages_in()
     judged_by = (
-        f"{limit_amount(limit, marker)}, {limit_source(limit.named, messages)}" if limit else ""
+        f"{limit_amount(limit, marker, result, messages)}, {limit_source(limit.named, messages)}"
+        if limit
+        else ""
     )
     converted = converted_value(result, marker, messages)
     sent = value_of(result, marker)
@@ -158,7 +160,7 @@ def _point(result: LabResult, marker: Marker, chooser: Chooser, zone: tzinfo) ->
         sent=f"{sent} ({converted})" if converted else sent,
         value=float(drawn),
         towards=0 if value.low is not None and value.high is not None else beyond,
-        limit=float(limit.amount) if limit else None,
+        limit=float(limit.exact) if limit and limit.exact is not None else None,
         limit_said=judged_by,
         note="; ".join(_notes(result)),
     )

@@ -18,7 +18,8 @@ from cds_service.labs.frames import Frame, Reading
 from cds_service.labs.limits import Limit, limit_of
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, Sent
-from cds_service.render.values import limit_amount, limit_source
+from cds_service.render.result_units import ResultUnit, limit_amount, unit_of_scale
+from cds_service.render.values import limit_source
 from cds_service.rules.evaluate import limit_in
 from cds_service.rules.grades import grade_of
 
@@ -35,23 +36,29 @@ class Stretch:
     low_open: bool
     high_open: bool
 
-    def words(self, unit: str) -> str:
+    def words(self, unit: ResultUnit) -> str:
         """For example `below 5 U/L`, `5 to 40 U/L` or `above 40, up to 80 U/L`."""
-        if self.low is None and self.high is None:
-            return "any value"
+        return f"{self._numbers(unit)} {unit.text}".strip() if self.is_bounded else "any value"
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether it has an end at all."""
+        return self.low is not None or self.high is not None
+
+    def _numbers(self, unit: ResultUnit) -> str:
+        low = "" if self.low is None else unit.number(self.low)
+        high = "" if self.high is None else unit.number(self.high)
         if self.low is None:
-            word = "below" if self.high_open else "up to"
-            return f"{word} {plain(self.high or Fraction(0))} {unit}".strip()
+            return f"{'below' if self.high_open else 'up to'} {high}"
         if self.high is None:
-            word = "above" if self.low_open else "at least"
-            return f"{word} {plain(self.low)} {unit}".strip()
+            return f"{'above' if self.low_open else 'at least'} {low}"
         if self.low == self.high:
-            return f"exactly {plain(self.low)} {unit}".strip()
+            return f"exactly {low}"
         if not self.low_open and not self.high_open:
-            return f"{plain(self.low)} to {plain(self.high)} {unit}".strip()
-        first = f"above {plain(self.low)}" if self.low_open else f"from {plain(self.low)}"
-        last = f"below {plain(self.high)}" if self.high_open else f"up to {plain(self.high)}"
-        return f"{first}, {last} {unit}".strip()
+            return f"{low} to {high}"
+        first = f"above {low}" if self.low_open else f"from {low}"
+        last = f"below {high}" if self.high_open else f"up to {high}"
+        return f"{first}, {last}"
 
 
 class Band(View, frozen=True, kw_only=True):
@@ -69,6 +76,7 @@ class ScaleView(View, frozen=True, kw_only=True):
 
     bands: tuple[Band, ...]
     edges: tuple[str, ...]
+    unit: str = ""
     place: float | None = None
     open_below: bool = False
     open_above: bool = False
@@ -126,12 +134,15 @@ def blank_frame(marker: Marker, person: Person = _NOBODY) -> Frame:
     )
 
 
-def limit_in_words(limit: Limit | None, marker: Marker, pack: Pack) -> LimitView | None:
-    """The limit as a page says it."""
-    if limit is None:
+def limit_in_words(
+    limit: Limit | None, marker: Marker, result: LabResult, pack: Pack
+) -> LimitView | None:
+    """The limit of a result as a page says it."""
+    messages = pack.messages_in()
+    amount = limit_amount(limit, marker, result, messages)
+    if limit is None or amount is None:
         return None
-    source = limit_source(limit.named, pack.messages_in())
-    return LimitView(amount=limit_amount(limit, marker) or "", named=source)
+    return LimitView(amount=amount, named=limit_source(limit.named, messages))
 
 
 def scale_of(marker: Marker, frame: Frame, *, asked: bool) -> ScaleView | None:
@@ -139,10 +150,13 @@ def scale_of(marker: Marker, frame: Frame, *, asked: bool) -> ScaleView | None:
     row = stretches(marker.bands, marker, frame)
     if not row:
         return None
-    place = where_is(frame.readings[marker.id].result.value, row) if asked else None
+    reading = frame.readings[marker.id]
+    place = where_is(reading.result.value, row) if asked else None
+    unit = unit_of_scale(reading, marker)
     return ScaleView(
         bands=tuple(grade_rows(marker.bands, marker, frame, asked=asked)),
-        edges=tuple(plain(one.high) for one in row if one.high is not None),
+        edges=tuple(unit.number(one.high) for one in row if one.high is not None),
+        unit=unit.text,
         place=float(place[0]) if place else None,
         open_below=bool(place and place[1]),
         open_above=bool(place and place[2]),
@@ -154,11 +168,12 @@ def grade_rows(
 ) -> Iterator[Band]:
     """A row for each stretch of the grades; with `asked` the one of the value is current."""
     found = grade_of(grades, frame) if asked else None
+    unit = unit_of_scale(frame.readings[marker.id], marker)
     for stretch in stretches(grades, marker, frame):
         yield Band(
             id=stretch.grade.id,
             title=stretch.grade.title,
-            range=stretch.words(marker.unit),
+            range=stretch.words(unit),
             of_limit=_of_limit(stretch, marker, frame),
             current=found is not None and found.grade.title == stretch.grade.title,
         )
@@ -168,11 +183,16 @@ def _of_limit(stretch: Stretch, marker: Marker, frame: Frame) -> str:
     """The stretch in multiples of the upper limit, if that is how its grade is worded."""
     upper = frame.readings[marker.id].upper
     bounds = (leaf.bound for leaf in leaves(stretch.grade.when) if isinstance(leaf, Compare))
-    if upper is None or upper.amount <= 0 or not any(isinstance(b, TimesLimit) for b in bounds):
+    if (
+        upper is None
+        or upper.exact is None
+        or upper.exact <= 0
+        or not any(isinstance(b, TimesLimit) for b in bounds)
+    ):
         return ""
     if stretch.high is not None:
-        return f"up to {plain(stretch.high / upper.amount)} ×"
-    return f"above {plain(stretch.low / upper.amount)} ×" if stretch.low is not None else ""
+        return f"up to {plain(stretch.high / upper.exact)} ×"
+    return f"above {plain(stretch.low / upper.exact)} ×" if stretch.low is not None else ""
 
 
 def where_is(value: Interval, row: tuple[Stretch, ...]) -> tuple[Fraction, bool, bool] | None:
@@ -217,7 +237,10 @@ def _boundaries(grades: Iterable[Grade], marker: Marker, frame: Frame) -> tuple[
                 found.add(amount)
             case TimesLimit(times=times, limit=kind):
                 limit = limit_in(reading, kind)
-                found.update({times * limit.amount} if limit else ())
+                ends = limit.times(times) if limit else None
+                found.update(
+                    end for end in (ends.low, ends.high) if end is not None
+                ) if ends else ()
             case _:
                 pass
     return tuple(sorted(found))

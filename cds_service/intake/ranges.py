@@ -27,6 +27,7 @@ from cds_service.intake.units import unit_of
 from cds_service.intake.values import SentNumber, number_from, number_in
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.labs.patient_record import ReferenceRange as Limits
+from cds_service.labs.patient_record import Sent
 
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _UNIT = r"(?:\s*((?<=\s)10[*^]\S+|\D\S*(?:\s\S+)*))?"  # after a blank, `10*9/L` is a unit too
@@ -112,6 +113,7 @@ def _limits(range_: ReferenceRange, marker: Marker, factor: Fraction, pack: Pack
         raise _NotRead
     if low is None and high is None:
         raise _LeftOut
+    sent_low, sent_high = _as_sent(range_)
     return Limits(
         low=low,
         high=high,
@@ -120,7 +122,31 @@ def _limits(range_: ReferenceRange, marker: Marker, factor: Fraction, pack: Pack
         sex=sex,
         age_from=age_from,
         age_below=age_below,
+        sent_low=sent_low,
+        sent_high=sent_high,
     )
+
+
+def _as_sent(range_: ReferenceRange) -> tuple[Sent | None, Sent | None]:
+    """The ends of a usable range as the laboratory wrote them."""
+    low, high = _quantity_as_sent(range_.low), _quantity_as_sent(range_.high)
+    text = (range_.text or "").strip()
+    if low is not None or high is not None or len(text) > _LONGEST_TEXT:
+        return low, high
+    if match := _BETWEEN.fullmatch(text):
+        unit = (match[3] or "").strip()
+        return Sent(number=match[1], unit=unit), Sent(number=match[2], unit=unit)
+    if match := _ONE_SIDED.fullmatch(text):
+        end = Sent(number=match[2], unit=(match[3] or "").strip())
+        return (None, end) if match[1] in {"<", "<=", "≤"} else (end, None)
+    return None, None
+
+
+def _quantity_as_sent(sent: Quantity | None) -> Sent | None:
+    number = number_in(sent.value) if sent is not None and was_sent(sent.value) else None
+    if sent is None or number is None:
+        return None
+    return Sent(number=number.text, unit=(sent.unit or sent.code or "").strip())
 
 
 def _is_normal(kind: CodeableConcept | None) -> bool:

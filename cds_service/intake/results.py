@@ -183,6 +183,7 @@ def _result(
         value=amount,
         sent=_sent(value),
         unit=unit.name,
+        factor=unit.factor,
         time=moment.time,
         precision=moment.precision,
         status=status,

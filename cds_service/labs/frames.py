@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import pairwise
 from operator import attrgetter
 
-from cds_service.amounts import compare, exactly
+from cds_service.amounts import compare
 from cds_service.knowledge.model.pack import PATIENT, UNUSED_DATA, Pack
 from cds_service.labs.facts import FactAnswer
 from cds_service.labs.features import Later, Latest, PackFeatures, Paired, Previous, Usable
@@ -26,6 +26,7 @@ from cds_service.labs.specimens import Draw, mark_hemolysed
 from cds_service.labs.unused_data import UnusedData
 
 _time = attrgetter("time")
+_ONE = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +275,6 @@ def with_hemolysis(
         for result in every
         if pack.markers[result.marker].shows_hemolysis
         and (limit := limit_of(pack.markers[result.marker], "upper limit", result, person))
-        and compare(result.value, "above", exactly(limit.amount)) is True
+        and compare(result.value, "above", limit.times(_ONE)) is True
     }
     return mark_hemolysed(every, hemolysed)

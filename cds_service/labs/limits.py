@@ -3,81 +3,118 @@
 
 A policy line is the laboratory's own limit, used only inside the stretch the pack believes, or a
 stated amount. An unknown age counts as adult: a line that asks for an age range is skipped when
-the age is not known.
+the age is not known. A birth date that is only partly known is tried with every age that it can
+mean; where they do not agree, the limit is known no closer than from the lowest to the highest.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
-from cds_service.amounts import exactly
+from cds_service.amounts import Interval, exactly
 from cds_service.knowledge.model.conditions import LimitKind
 from cds_service.knowledge.model.pack import LimitChoice, Marker
 from cds_service.labs.patient import Person, meets
-from cds_service.labs.patient_record import LabResult, ReferenceRange
+from cds_service.labs.patient_record import LabResult, ReferenceRange, Sent
+
+BY_AGE = "age"  # where a limit comes from that is known no closer
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """An amount in the marker's unit and the name of where it came from."""
+    """An amount in the marker's unit and the name of where it came from.
+
+    `up_to` is there if the age leaves the limit open: it is then between the two, ends included.
+    """
 
     amount: Fraction
     named: str
     exclusive: bool = False  # a value equal to it is beyond it
+    up_to: Fraction | None = None
+    sent: Sent | None = field(default=None, compare=False)  # the laboratory's own, for display
+
+    @property
+    def exact(self) -> Fraction | None:
+        """The amount if only one is possible."""
+        return self.amount if self.up_to is None else None
+
+    def times(self, factor: Fraction) -> Interval:
+        """So many times the limit."""
+        if self.up_to is None:
+            return exactly(self.amount * factor)
+        return Interval(self.amount * factor, self.up_to * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class _Printed:
+    """An end of a reference range."""
+
+    amount: Fraction
+    sent: Sent | None
+    exclusive: bool = False
 
 
 def limit_of(marker: Marker, kind: LimitKind, result: LabResult, person: Person) -> Limit | None:
-    """The limit for this result, or `None` if the policy finds none."""
+    """The limit for this result, or `None` if the policy finds none for every possible age."""
+    found = [_limit(marker, kind, result, one) for one in person.possible_ages()]
+    known = [limit for limit in found if limit is not None]
+    if len(known) < len(found):
+        return None
+    lowest = min(known, key=lambda limit: limit.amount)
+    highest = max(limit.amount for limit in known)
+    return lowest if highest == lowest.amount else Limit(lowest.amount, BY_AGE, up_to=highest)
+
+
+def _limit(marker: Marker, kind: LimitKind, result: LabResult, person: Person) -> Limit | None:
     for choice in marker.limits.get(kind, ()):
         if meets(choice.applies, person) is not True:
             continue
-        amount = _amount(choice, kind, result, person)
-        if amount is not None:
-            exclusive = choice.amount is None and _is_exclusive(kind, result, person)
-            return Limit(amount, choice.credited or choice.named, exclusive)
+        found = _chosen(choice, kind, result, person)
+        if found is not None:
+            named = choice.credited or choice.named
+            return Limit(found.amount, named, exclusive=found.exclusive, sent=found.sent)
     return None
 
 
-def _amount(
+def _chosen(
     choice: LimitChoice, kind: LimitKind, result: LabResult, person: Person
-) -> Fraction | None:
+) -> _Printed | None:
     if choice.amount is not None:
-        return choice.amount
-    printed = lab_limit(kind, result, person)
+        return _Printed(choice.amount, None)
+    printed = _printed(kind, result, person)
     if printed is None:
         return None
-    if choice.believed is not None and not choice.believed.contains(exactly(printed)):
+    if choice.believed is not None and not choice.believed.contains(exactly(printed.amount)):
         return None
     return printed
 
 
 def lab_limit(kind: LimitKind, result: LabResult, person: Person) -> Fraction | None:
     """The limit that the laboratory printed for a person of this age and sex, if it is one."""
+    printed = _printed(kind, result, person)
+    return None if printed is None else printed.amount
+
+
+def _printed(kind: LimitKind, result: LabResult, person: Person) -> _Printed | None:
     fitting = [
-        range_
+        (_detail(range_), end)
         for range_ in result.ranges
-        if _fits(range_, person) and _end(range_, kind) is not None
+        if _fits(range_, person) and (end := _end(range_, kind)) is not None
     ]
     if not fitting:
         return None
-    most = max(_detail(one) for one in fitting)
-    ends = {_end(one, kind) for one in fitting if _detail(one) == most}
-    return ends.pop() if len(ends) == 1 else None  # two that differ: neither is believed
+    most = max(detail for detail, _ in fitting)
+    ends = {end.amount: end for detail, end in fitting if detail == most}
+    return ends.popitem()[1] if len(ends) == 1 else None  # two that differ: neither is believed
 
 
-def _is_exclusive(kind: LimitKind, result: LabResult, person: Person) -> bool:
-    """Whether the laboratory says that its limit is the first value outside."""
-    fitting = [range_ for range_ in result.ranges if _fits(range_, person)]
+def _end(range_: ReferenceRange, kind: LimitKind) -> _Printed | None:
     if kind == "lower limit":
-        return any(range_.low_exclusive for range_ in fitting)
-    return any(range_.high_exclusive for range_ in fitting)
-
-
-def _end(range_: ReferenceRange, kind: LimitKind) -> Fraction | None:
-    if kind == "lower limit":
-        return range_.low
-    return (
-        range_.high if range_.high is not None and range_.high > 0 else None
-    )  # 0 is no upper limit
+        if range_.low is None:
+            return None
+        return _Printed(range_.low, range_.sent_low, range_.low_exclusive)
+    if range_.high is None or range_.high <= 0:  # 0 is no upper limit
+        return None
+    return _Printed(range_.high, range_.sent_high, range_.high_exclusive)
 
 
 def _detail(range_: ReferenceRange) -> int:

@@ -22,6 +22,13 @@ class Person:
     months: tuple[int, int] | None
     sex: Sex
 
+    def possible_ages(self) -> "tuple[Person, ...]":
+        """The same person with each age that is possible, or as they are if none is known."""
+        if self.months is None or self.months[0] == self.months[1]:
+            return (self,)
+        least, most = self.months
+        return tuple(Person((age, age), self.sex) for age in range(least, most + 1))
+
     @property
     def years(self) -> int | None:
         """The age in completed years if only one is possible."""

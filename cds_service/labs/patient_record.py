@@ -30,7 +30,10 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceRange:
-    """A laboratory's reference range in the marker's unit; ages in completed months."""
+    """A laboratory's reference range in the marker's unit; ages in completed months.
+
+    The ends as they were sent are for display alone; one without a unit is in that of the result.
+    """
 
     low: Fraction | None
     high: Fraction | None
@@ -39,6 +42,8 @@ class ReferenceRange:
     sex: Literal["male", "female"] | None = None
     age_from: int | None = None
     age_below: int | None = None
+    sent_low: Sent | None = field(default=None, compare=False)
+    sent_high: Sent | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +60,7 @@ class LabResult:
     value: Interval
     sent: Sent
     unit: str  # the unit that the sent spelling stands for
+    factor: Fraction = Fraction(1)  # of that unit to the marker's
     time: datetime
     precision: Precision
     status: ResultStatus

@@ -9,31 +9,33 @@ passes `escape_markdown`.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import cast
+from typing import cast, get_args
 
 from cds_service.amounts import rounded
-from cds_service.knowledge.model.conditions import FactIs
+from cds_service.knowledge.model.conditions import AgeCompare, FactIs, LimitKind, leaves
 from cds_service.knowledge.model.dependencies import (
+    Dependencies,
     dependencies_of,
     inputs_of,
     measures_about,
     sources_of,
 )
 from cds_service.knowledge.model.messages import MessageKey, Messages
-from cds_service.knowledge.model.pack import Measure, Pack, Rule
+from cds_service.knowledge.model.pack import Marker, Measure, Pack, Rule
 from cds_service.knowledge.reading.card_texts import escape_markdown as escaped
 from cds_service.knowledge.site.wording import code_in_words, value_in_words
 from cds_service.labs.frames import Frame, MeasureValue, Reading
+from cds_service.labs.patient import age_is
 from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
 from cds_service.labs.reading_notes import ReadingNote
 from cds_service.labs.unused_data import UnusedData
 from cds_service.render.reason_text import incomplete_text, reason_text
+from cds_service.render.result_units import limit_amount
 from cds_service.render.unused_text import unused_text
 from cds_service.render.values import (
     converted_value,
     date_of,
     day_of,
-    limit_amount,
     limit_source,
     moment_of,
     multiple_of,
@@ -41,12 +43,20 @@ from cds_service.render.values import (
     value_of,
 )
 from cds_service.rules.answer import Decision
+from cds_service.rules.evaluate import limit_in
 from cds_service.rules.grades import is_doubtful
 from cds_service.rules.reasons import ConditionNotMet
 from cds_service.rules.site_values import values_behind
 
 _MOST_UNUSED = 20  # on the card that tells of nothing else
 _MOST_UNUSED_BESIDE = 5  # in the line on every other card
+_LIMIT_KINDS: Mapping[str, LimitKind] = {kind: kind for kind in get_args(LimitKind)}
+_LIMIT_TEXTS: Mapping[LimitKind, MessageKey] = {
+    "upper limit": "result.limit",
+    "lower limit": "result.lower limit",
+    "screening limit": "result.screening limit",
+}
+_UPPER: tuple[LimitKind, ...] = ("upper limit",)
 
 
 _NOTES: Mapping[ReadingNote, MessageKey] = {
@@ -65,6 +75,7 @@ class Basis:
     markers: tuple[str, ...]
     measures: tuple[Measure, ...]
     facts: tuple[str, ...]
+    limits: Mapping[str, tuple[LimitKind, ...]]  # of a marker, those that the rule judges it by
     names_method: frozenset[str]  # markers of which some code names a method
     last: tuple[str, ...]
 
@@ -115,17 +126,15 @@ class Basis:
                 yield self.messages.text("result.not used", title=title, reason=reason)
 
     def _result(self, name: str, reading: Reading) -> str:
-        marker, result, upper = self.pack.markers[name], reading.result, reading.upper
+        marker, result = self.pack.markers[name], reading.result
         text = self.messages.text
         value = escaped(value_of(result, marker))
         if converted := converted_value(result, marker, self.messages):
             value = text("result.converted", value=value, converted=escaped(converted))
         when = escaped(self._when(result))
         parts = [text("result.shown", title=escaped(marker.title), value=value, when=when)]
-        if upper is not None:
-            parts.append(self._against(reading, limit_amount(upper, marker) or "", upper.named))
-        elif marker.limits.get("upper limit"):
-            parts.append(text("result.no upper limit"))
+        for kind in self.limits.get(name, _UPPER):
+            parts.extend(self._against(kind, reading, marker))
         if name in self.names_method:
             method = escaped(result.method or text("result.method not named"))
             parts.append(text("result.method", method=method))
@@ -189,7 +198,7 @@ class Basis:
             self.pack.facts[leaf.fact].title if isinstance(leaf, FactIs) else age
             for leaf in decision.unknown
         ]
-        if record.patient.born is None and age not in names:
+        if age not in names and (record.patient.born is None or self._is_age_open(decision.frame)):
             names.append(age)
         if record.patient.sex is None:
             names.append(self.messages.text("line.sex"))
@@ -197,6 +206,17 @@ class Basis:
             names.append(self.messages.text("line.deceased"))
         if names:
             yield self.messages.text("line.not known", names=escaped("; ".join(names)))
+
+    def _is_age_open(self, frame: Frame) -> bool:
+        """Whether the birth date leaves open what a limit is, or whether the pack is silent."""
+        limits = (
+            limit_in(reading, kind) for reading in frame.readings.values() for kind in _LIMIT_TEXTS
+        )
+        if any(limit is not None and limit.exact is None for limit in limits):
+            return True
+        silent = (reason.when for reason in self.pack.scope.silent_when)
+        ages = (leaf for when in silent for leaf in leaves(when) if isinstance(leaf, AgeCompare))
+        return any(age_is(leaf, frame.person) is None for leaf in ages)
 
     def _withheld(self, decision: Decision) -> Iterator[str]:
         orders = [
@@ -228,18 +248,23 @@ class Basis:
         status = self.messages.text(cast("MessageKey", f"status.{result.status}"))
         return self.messages.text("result.not final", when=when, status=status)
 
-    def _against(self, reading: Reading, limit: str, named: str) -> str:
-        """The upper limit that a result is judged by, and how many times it the result is."""
-        source = escaped(limit_source(named, self.messages))
-        multiple = multiple_of(reading.result.value, reading.upper, self.messages)
-        if multiple is None:
-            return self.messages.text("result.limit", limit=escaped(limit), source=source)
-        return self.messages.text(
-            "result.multiple of limit",
-            multiple=escaped(multiple),
-            limit=escaped(limit),
-            source=source,
-        )
+    def _against(self, kind: LimitKind, reading: Reading, marker: Marker) -> Iterator[str]:
+        """A limit of a result; of the upper one also how many times it the result is."""
+        limit, text = limit_in(reading, kind), self.messages.text
+        if limit is None:
+            if kind == "upper limit" and marker.limits.get(kind):
+                yield text("result.no upper limit")
+            return
+        amount = escaped(limit_amount(limit, marker, reading.result, self.messages))
+        source = escaped(limit_source(limit.named, self.messages))
+        multiple = multiple_of(reading.result.value, limit, self.messages)
+        if kind != "upper limit":
+            yield text(_LIMIT_TEXTS[kind], limit=amount, source=source)
+        elif multiple is None:
+            yield text("result.limit", limit=amount, source=source)
+        else:
+            times = escaped(multiple)
+            yield text("result.multiple of limit", multiple=times, limit=amount, source=source)
 
     def _warnings(
         self, decision: Decision, record: PatientRecord, unused: UnusedData
@@ -266,11 +291,22 @@ def compile_basis(rule: Rule, pack: Pack, zone: tzinfo, messages: Messages) -> B
         markers=reads.markers,
         measures=tuple({one.id: one for one in (*measures, *others)}.values()),
         facts=reads.facts,
+        limits=_limits_of(reads),
         names_method=frozenset(
             marker.id for marker in pack.markers.values() if any(c.method for c in marker.codes)
         ),
         last=tuple(_last(rule, pack, messages)),
     )
+
+
+def _limits_of(reads: Dependencies) -> Mapping[str, tuple[LimitKind, ...]]:
+    """The limits of each marker that the rule reads; those of which it reads none are left out."""
+    found: dict[str, tuple[LimitKind, ...]] = {}
+    for part in reads.parts:
+        kind = _LIMIT_KINDS.get(part.part)
+        if kind is not None:
+            found[part.marker] = (*found.get(part.marker, ()), kind)
+    return found
 
 
 def _last(rule: Rule, pack: Pack, messages: Messages) -> Iterator[str]:

@@ -9,7 +9,8 @@ from cds_service.knowledge.model.pack import Pack
 from cds_service.labs.patient_record import SetAside
 from cds_service.labs.unused_data import UnusedData
 from cds_service.render.reason_text import reason_text
-from cds_service.render.values import Names, day_of, sanitize
+from cds_service.render.sanitize import sanitize
+from cds_service.render.values import Names, day_of
 
 
 def unused_names(unused: UnusedData, pack: Pack, messages: Messages) -> Names:

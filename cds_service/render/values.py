@@ -5,8 +5,6 @@ What came from outside passes `sanitize`; it is shown as it was sent, yet can ne
 markup. Times are shown in the time zone of the site.
 """
 
-import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, tzinfo
@@ -18,12 +16,11 @@ from cds_service.knowledge.model.pack import Marker
 from cds_service.labs.frames import Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient_record import LabResult, Precision, SetAside
+from cds_service.render.result_units import limit_amount
+from cds_service.render.sanitize import sanitize
 
 _MULTIPLE_DECIMALS = 2
-_LONGEST_OUTSIDE = 40
 _DAYS_A_WEEK = 7
-_UNSAFE = {"Cc", "Cf", "Co", "Cn", "Cs"}  # control, format (bidi), private, unassigned, surrogate
-_TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _DATES: dict[Precision, str] = {
     "instant": "%Y-%m-%d",
     "day": "%Y-%m-%d",
@@ -44,6 +41,7 @@ class ResultText:
     multiple: str
     limit: str
     limit_from: str
+    lower_limit: str
     screening_limit: str
     previous: str
     previous_date: str
@@ -99,19 +97,10 @@ class Window:
         return self.messages.text("window.from day", first=first, last=last)
 
 
-def sanitize(text: str) -> str:
-    """A text from outside on one line, printable, short, and with no tag in it."""
-    line = " ".join(text.split())
-    if not (line.isascii() and line.isprintable()):
-        line = "".join(sign for sign in line if unicodedata.category(sign) not in _UNSAFE)
-    harmless = _TAG.sub("", line)
-    return harmless if len(harmless) <= _LONGEST_OUTSIDE else harmless[:_LONGEST_OUTSIDE] + "…"
-
-
 def result_text(reading: Reading, marker: Marker, zone: tzinfo, messages: Messages) -> ResultText:
     """What placeholders can say about a result."""
-    result, upper, screening = reading.result, reading.upper, reading.screening
-    previous, not_known = reading.previous, messages.text("value.not known")
+    result, upper, previous = reading.result, reading.upper, reading.previous
+    not_known = messages.text("value.not known")
     return ResultText(
         title=marker.title,
         value=value_of(result, marker),
@@ -119,9 +108,10 @@ def result_text(reading: Reading, marker: Marker, zone: tzinfo, messages: Messag
         unit=_unit(result, marker),
         date=date_of(result, zone),
         multiple=multiple_of(result.value, upper, messages) or not_known,
-        limit=limit_amount(upper, marker) or not_known,
+        limit=limit_amount(upper, marker, result, messages) or not_known,
         limit_from=limit_source(upper.named, messages) if upper else not_known,
-        screening_limit=limit_amount(screening, marker) or not_known,
+        lower_limit=limit_amount(reading.lower, marker, result, messages) or not_known,
+        screening_limit=limit_amount(reading.screening, marker, result, messages) or not_known,
         previous=value_of(previous, marker) if previous else not_known,
         previous_date=date_of(previous, zone) if previous else not_known,
     )
@@ -186,10 +176,10 @@ def _at(time: datetime, zone: tzinfo) -> datetime:
 
 def multiple_of(value: Interval, limit: Limit | None, messages: Messages) -> str | None:
     """How many times the limit the value is; of a value with comparator, the bound it has."""
-    if limit is None or limit.amount <= 0:
+    if limit is None or limit.exact is None or limit.exact <= 0:
         return None
     return bounds_of(
-        value.times(1 / limit.amount),
+        value.times(1 / limit.exact),
         lambda amount: rounded(amount, _MULTIPLE_DECIMALS),
         messages,
     )
@@ -208,11 +198,6 @@ def bounds_of(value: Interval, shown: Callable[[Fraction], str], messages: Messa
     return None
 
 
-def limit_amount(limit: Limit | None, marker: Marker) -> str | None:
-    """The limit with the marker's unit."""
-    return None if limit is None else f"{plain(limit.amount)} {marker.unit}".strip()
-
-
 def limit_source(named: str, messages: Messages) -> str:
     """Where a limit came from, in words; the pack names it by letters, digits and hyphens."""
     first, _, rest = named.partition("-")
@@ -223,6 +208,8 @@ def limit_source(named: str, messages: Messages) -> str:
             return messages.text("limit.fallback")
         case "site":
             return messages.text("limit.site")
+        case "age":
+            return messages.text("limit.age")
         case _:
             return f"{first.upper()} {rest.replace('-', ' ')}".strip()
 

@@ -188,7 +188,7 @@ def limit_in(reading: Reading, kind: LimitKind) -> Limit | None:
 
 
 def _multiple(limit: Limit | None, times: Fraction) -> Interval | None:
-    return None if limit is None else exactly(limit.amount * times)
+    return None if limit is None else limit.times(times)
 
 
 def _previous_value(reading: Reading, earlier: Earlier) -> Interval | None:

@@ -34,6 +34,6 @@ def is_doubtful(marker: Marker, reading: Reading) -> bool:
     if near is None or value is None or reading.result.unit != near.unit:
         return False
     boundaries = list(near.amounts)
-    if reading.upper is not None:
-        boundaries.extend(times * reading.upper.amount for times in near.multiples)
+    if reading.upper is not None and reading.upper.exact is not None:
+        boundaries.extend(times * reading.upper.exact for times in near.multiples)
     return any(abs(value - boundary) <= near.distance for boundary in boundaries)

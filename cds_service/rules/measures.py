@@ -84,7 +84,7 @@ def _read(item: Input, frame: Frame) -> Fraction | None:
         case "value":
             return reading.result.value.exact
         case "limit":
-            return reading.upper.amount if reading.upper else None
+            return reading.upper.exact if reading.upper else None
         case "previous":
             return reading.previous.value.exact if reading.previous else None
 

@@ -16,7 +16,8 @@ from cds_service.explanation.view import NamedView, View
 from cds_service.knowledge.model.pack import Indicator, Pack
 from cds_service.labs.set_aside_reasons import MEANINGS
 from cds_service.render.reason_text import incomplete_text, reason_text
-from cds_service.render.values import Window, day_of, moment_of, sanitize, value_of
+from cds_service.render.sanitize import sanitize
+from cds_service.render.values import Window, day_of, moment_of, value_of
 from cds_service.rules.answer import Decision
 from cds_service.rules.reasons import ConditionNotMet, DisabledBySite, Offered, WithheldReason
 

@@ -78,7 +78,9 @@ def test_a_lower_limit_is_the_other_end() -> None:
         ("50.01", MAN, Limit(Fraction(20), "fallback-20")),
         (None, MAN, Limit(Fraction(20), "fallback-20")),
         ("30", Person((215, 215), "male"), Limit(Fraction(10), "child-10")),
-        ("30", Person((215, 216), "male"), Limit(Fraction(30), "lab")),
+        ("30", Person((215, 216), "male"), Limit(Fraction(10), "age", up_to=Fraction(30))),
+        ("30", Person((209, 215), "male"), Limit(Fraction(10), "child-10")),
+        ("30", Person((216, 227), "male"), Limit(Fraction(30), "lab")),
         ("30", NOBODY, Limit(Fraction(30), "lab")),
     ],
 )

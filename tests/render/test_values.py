@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cds_service.amounts import Comparator, compared, exactly
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient_record import Precision, Sent, SetAside
+from cds_service.render.sanitize import sanitize
 from cds_service.render.values import (
     Names,
     Window,
@@ -20,7 +21,6 @@ from cds_service.render.values import (
     moment_of,
     multiple_of,
     result_text,
-    sanitize,
     set_aside_text,
 )
 from tests.render.decisions import PACK, reading, result
@@ -116,7 +116,7 @@ def test_there_is_no_multiple_of_nothing() -> None:
     ("named", "said"),
     [
         ("lab", "the laboratory's own limit"),
-        ("fallback-40", "a general fallback, as no usable limit came with the result"),
+        ("fallback-40", "a fixed limit of this pack, as no usable one came with the result"),
         ("naspghan-2017", "NASPGHAN 2017"),
         ("acg-2017", "ACG 2017"),
     ],

@@ -103,7 +103,7 @@ def test_a_result_is_told_with_limit_multiple_band_and_grade() -> None:
 
     assert told["sent"] == "1 U/L"
     assert (told["value"], told["unit"], told["status"]) == (1, "U/L", "final")
-    assert told["upperLimit"] == {"amount": 40, "from": "fallback-40"}
+    assert told["upperLimit"] == {"amount": 40, "shown": "40 U/L", "from": "fallback-40"}
     assert (told["multiple"], told["band"], told["grade"]) == (0.025, "very_low", "very_low")
 
 

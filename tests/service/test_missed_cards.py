@@ -165,3 +165,39 @@ def test_a_note_on_one_result_silences_the_ast_of_its_specimen(knowledge: Knowle
     noted = alt("a", 30, note=[{"text": "Hemolyzed specimen"}])
 
     assert rules(knowledge, [noted, ast], []) == set()
+
+
+def test_a_limit_is_shown_as_the_laboratory_sent_it(knowledge: Knowledge) -> None:
+    printed = [{"high": {"value": 21, "unit": "umol/L"}}]
+    jaundice = observation("b", "14631-6", 50, "umol/L", referenceRange=printed)
+
+    found = cards(knowledge, [alt("a", 400), jaundice], [])
+
+    assert found
+    assert all(
+        "upper limit of 21 umol/L (the laboratory's own limit)" in c["detail"] for c in found
+    )
+    assert "1.227783" not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("born", "value", "open_age"),
+    [
+        ("2025", 60, True),
+        ("2025", 30, None),
+        ("2025-05", 60, False),
+        ("1960", 60, False),
+        ("2008", 60, True),
+        ("2026-06-16", 60, True),
+    ],
+)
+def test_every_age_that_a_birth_date_can_mean_is_tried(
+    knowledge: Knowledge, born: str, value: float, open_age: bool | None
+) -> None:
+    found = cards(knowledge, [alt("a", value)], [], birthDate=born)
+
+    if open_age is None:
+        assert [one for one in found if one["indicator"] != "info"] == []
+        return
+    assert found
+    assert all(("Not known: age" in one["detail"]) is open_age for one in found)

@@ -36,13 +36,15 @@ from cds_service.sourcefile.diagnostics import Mark, Problem, nearest
 from cds_service.sourcefile.document import Document
 
 MARKER_PARTS = frozenset(
-    ("number", "unit", "date", "multiple", "limit", "limit_from", "screening_limit")
+    ("number", "unit", "date", "multiple", "limit", "limit_from")
+    + ("lower_limit", "screening_limit")
     + ("previous", "previous_date", "title")
 )
 _PART_NEEDS: dict[str, LimitKind] = {
     "multiple": "upper limit",
     "limit": "upper limit",
     "limit_from": "upper limit",
+    "lower_limit": "lower limit",
     "screening_limit": "screening limit",
 }
 _RESULT_PARTS = frozenset(("title", "value", "unit"))

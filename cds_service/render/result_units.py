@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Amounts of a marker in the unit in which the laboratory sent a result, to be read beside it."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from cds_service.amounts import plain, rounded
+from cds_service.knowledge.model.messages import Messages
+from cds_service.knowledge.model.pack import Marker
+from cds_service.labs.frames import Reading
+from cds_service.labs.limits import Limit
+from cds_service.labs.patient_record import LabResult
+from cds_service.render.sanitize import sanitize
+
+_ONE = Fraction(1)
+
+
+@dataclass(frozen=True, slots=True)
+class ResultUnit:
+    """A unit, its factor to the unit of the marker, and how many decimals are shown in it.
+
+    In the unit of the marker itself nothing is rounded (`None`): its amounts are the pack's.
+    """
+
+    text: str
+    factor: Fraction = _ONE
+    decimals: int | None = None
+
+    def number(self, amount: Fraction) -> str:
+        """An amount of the marker as a number of this unit, without needless zeros."""
+        if self.decimals is None:
+            return plain(amount / self.factor)
+        number = rounded(amount / self.factor, self.decimals)
+        return number.rstrip("0").rstrip(".") if "." in number else number
+
+
+def unit_of_marker(marker: Marker) -> ResultUnit:
+    """The unit in which the pack has the amounts of a marker."""
+    return ResultUnit(marker.unit)
+
+
+def unit_of_result(result: LabResult, marker: Marker) -> ResultUnit:
+    """The unit in which a result was sent, with one decimal more than the result has."""
+    if result.factor == _ONE:
+        return unit_of_marker(marker)
+    return ResultUnit(sanitize(result.sent.unit), result.factor, _decimals(result.sent.number) + 1)
+
+
+def unit_of_scale(reading: Reading, marker: Marker) -> ResultUnit:
+    """The unit of the result, with no fewer decimals than the laboratory gave its limit."""
+    unit, upper = unit_of_result(reading.result, marker), reading.upper
+    if unit.decimals is None or upper is None or upper.sent is None:
+        return unit
+    return ResultUnit(unit.text, unit.factor, max(unit.decimals, _decimals(upper.sent.number)))
+
+
+def limit_amount(
+    limit: Limit | None, marker: Marker, result: LabResult, messages: Messages
+) -> str | None:
+    """The limit in the unit of its result: the laboratory's own figure if it was sent in that unit.
+
+    One that was sent in another unit is rounded to the decimals of the result.
+    """
+    if limit is None:
+        return None
+    unit = unit_of_result(result, marker)
+    if limit.up_to is not None:
+        low, high = unit.number(limit.amount), unit.number(limit.up_to)
+        return f"{messages.text('value.between', low=low, high=high)} {unit.text}".strip()
+    if limit.sent is None:
+        return f"{unit.number(limit.amount)} {unit.text}".strip()
+    if Fraction(limit.sent.number) * result.factor == limit.amount:
+        shown = sanitize(limit.sent.unit or result.sent.unit) if marker.unit else ""
+        return f"{sanitize(limit.sent.number)} {shown}".strip()
+    number = rounded(limit.amount / result.factor, _decimals(result.sent.number))
+    return f"{number} {unit.text}".strip()
+
+
+def _decimals(number: str) -> int:
+    return len(number.partition(".")[2])
