@@ -85,9 +85,14 @@ class Paired:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Whether there is a usable result strictly after the index, however long after."""
+    """Whether there is a usable result more than `after_minutes` after the index, however long.
+
+    Until then it is of the same draw, whatever its specimen is called. What was sent as a mere date
+    counts from the beginning of the day.
+    """
 
     of: Usable
+    after_minutes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +185,7 @@ def _of_marker(marker: Marker, scope: Scope, usable: Usable, *, final: Usable) -
         previous=Previous(final),
         paired=paired,
         paired_if_hemolysed=None if usable.hemolysed else with_hemolysed,
-        later=Later(final),
+        later=Later(final, scope.draw_minutes),
     )
 
 

@@ -58,7 +58,7 @@ class Frame:
     facts: Mapping[str, FactAnswer]
     ordering: frozenset[str]
     readings: Mapping[str, Reading] = field(default_factory=dict)
-    later: frozenset[str] = frozenset()  # markers with a result strictly after the index
+    later: frozenset[str] = frozenset()  # markers with a result since the draw of the index
     not_used: Mapping[str, Hemolyzed] = field(default_factory=dict)  # by marker
     measures: Mapping[str, MeasureValue] = field(default_factory=dict)
     set_aside: SetAside | None = None
@@ -189,7 +189,9 @@ class Chooser:
 
     def _is_later(self, node: Later, index: LabResult) -> bool:
         results = self._results(node.of)
-        return bool(results) and results[-1].time > index.time
+        after = index.time + timedelta(minutes=node.after_minutes)
+        since = results[bisect_right(results, after, key=_time) :]
+        return any(_begins(result, self.now.tzinfo) > after for result in since)
 
     def _paired(self, node: Paired | None, index_time: datetime) -> LabResult | None:
         if node is None:

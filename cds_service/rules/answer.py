@@ -269,8 +269,9 @@ def _withheld_because(
 
 
 def is_answered(order: Order, frame: Frame) -> bool:
-    """Whether every marker that would answer the order has a result later than the index."""
-    return bool(order.answered_by) and frame.later.issuperset(order.answered_by)
+    """Whether every marker that would answer the order has a result since the index."""
+    beside = (marker for marker in order.answered_beside_index if marker != frame.index)
+    return bool(order.answered_by) and frame.later.issuperset((*order.answered_by, *beside))
 
 
 def is_ordered(

@@ -53,8 +53,9 @@ _NARROWER = re.compile(
     r" or unknown| or not known| unlike the previous test| since the index"
     r"| at the previous test .*| without [a-z0-9-]+"
 )
-_TIME = re.compile(r"(?<=[0-9] )(hour|day|week|month|year)(s?)\b")
+_TIME = re.compile(r"(?<=[0-9] )(minute|hour|day|week|month|year)(s?)\b")
 _TIMES = {
+    "minute": ("hour",),
     "hour": ("day",),
     "day": ("hour", "week", "month"),
     "week": ("day",),

@@ -117,7 +117,12 @@ PACK = Pack(
     notices=(),
     services=(),
     scope=Scope(
-        silent_if_deceased=True, silent_when=(), index_days=90, future_hours=24, order_days=30
+        silent_if_deceased=True,
+        silent_when=(),
+        index_days=90,
+        draw_minutes=60,
+        future_hours=24,
+        order_days=30,
     ),
     override_reasons=(),
     precedence=(),

@@ -205,7 +205,7 @@ def test_a_marker_file_becomes_nodes() -> None:
     assert features.final["beta"].paired == Paired(beta, "now", within_hours=720)
     assert features.final["beta"].paired_if_hemolysed is None
     for alpha in (features.final["alpha"], features.final_or_preliminary["alpha"]):
-        assert (alpha.previous, alpha.later) == (Previous(final), Later(final))
+        assert (alpha.previous, alpha.later) == (Previous(final), Later(final, 60))
     assert features.final_or_preliminary["alpha"].latest.of == early
     assert features.final_or_preliminary["alpha"].paired.of == early
 
@@ -227,7 +227,7 @@ def test_a_rule_reads_the_nodes_of_its_conditions_and_of_what_answers_its_orders
                 LimitOf(index, "upper limit"),
                 beside,
                 LimitOf(beside, "lower limit"),
-                Later(beta),
+                Later(beta, 60),
             ),
         ),
     )

@@ -196,12 +196,19 @@ def test_a_hemolysed_specimen_is_neither_index_nor_previous_where_it_is_not_used
     ("other", "later"),
     [
         (result("3", "beta", ago=hours(24)), False),
-        (result("3", "beta", ago=hours(24) - MOMENT), True),
-        (result("3", "beta", ago=hours(23), status="preliminary"), False),
-        (result("3", "beta", ago=hours(23), hemolysed=True), False),
+        (result("3", "beta", ago=hours(24) - MOMENT), False),
+        (result("3", "beta", ago=hours(23)), False),
+        (replace(result("3", "beta", ago=hours(23)), specimen="Specimen/other"), False),
+        (result("3", "beta", ago=hours(23) - MOMENT), True),
+        (result("3", "beta", ago=hours(22), status="preliminary"), False),
+        (result("3", "beta", ago=hours(22), hemolysed=True), False),
+        # of the day of the index: nobody knows whether it came first
+        (replace(result("3", "beta", ago=hours(10)), precision="day"), False),
     ],
 )
-def test_later_is_strictly_after_the_index_final_and_usable(other: LabResult, later: bool) -> None:
+def test_later_is_after_the_draw_of_the_index_final_and_usable(
+    other: LabResult, later: bool
+) -> None:
     found = chooser(record(result(), other), INTACT_BETA).frame("alpha", with_preliminary=True)
 
     assert found is not None

@@ -109,7 +109,8 @@ def measures_about(rule: Rule, pack: Pack) -> tuple[Measure, ...]:
 def answers_of(rule: Rule, pack: Pack) -> Iterator[MarkerPart]:
     """The later results that would answer the rule's orders."""
     for suggestion in rule.suggestions:
-        for marker in pack.orders[suggestion.order].answered_by:
+        order = pack.orders[suggestion.order]
+        for marker in (*order.answered_by, *order.answered_beside_index):
             yield MarkerPart(marker, "later")
 
 

@@ -183,6 +183,7 @@ class Order:
     note: str | None
     equivalents: frozenset[tuple[str, str]]  # (system, code)
     answered_by: tuple[str, ...]  # markers; all of them since the index make the order needless
+    answered_beside_index: tuple[str, ...] = ()  # and these, unless they are the index
     site_code: Code | None = None  # the site's own, sent before `code`
 
 
@@ -356,6 +357,7 @@ class Scope:
     silent_if_deceased: bool
     silent_when: tuple[Reason, ...]
     index_days: int
+    draw_minutes: int  # a result that is later than the index by no more is of the same draw
     future_hours: int
     order_days: int
     critical_rules_read_preliminary: bool = True

@@ -80,10 +80,15 @@ def _condition_code(shape: ConditionCodeShape, where: Where, reader: Phrases) ->
 
 def read_order(shape: OrderShape, reader: Phrases) -> Order:
     """The order; problems are noted in the reader."""
-    for n, marker in enumerate(shape.answered_by):
-        if marker not in reader.vocabulary.markers:
-            remedy = nearest(marker, reader.vocabulary.markers)
-            reader.problem("K301", ("answered by", n), f"there is no marker '{marker}'", remedy)
+    answers = {
+        "answered by": shape.answered_by,
+        "unless the index also by": shape.unless_the_index_also_by,
+    }
+    for key, markers in answers.items():
+        for n, marker in enumerate(markers):
+            if marker not in reader.vocabulary.markers:
+                remedy = nearest(marker, reader.vocabulary.markers)
+                reader.problem("K301", (key, n), f"there is no marker '{marker}'", remedy)
     if not shape.code.loinc:
         reader.problem("K105", ("code",), "an order has a LOINC code: 'loinc: CODE'")
     return Order(
@@ -95,6 +100,7 @@ def read_order(shape: OrderShape, reader: Phrases) -> Order:
         note=shape.note,
         equivalents=frozenset((LOINC, code) for code in shape.counts_as_ordered),
         answered_by=tuple(shape.answered_by),
+        answered_beside_index=tuple(shape.unless_the_index_also_by),
     )
 
 

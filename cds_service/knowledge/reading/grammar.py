@@ -234,7 +234,7 @@ _OF_ONE_MARKER: Final[tuple[PhraseForm[Condition], ...]] = (
     ),
     PhraseForm(
         "present since the index",
-        "there is a usable result strictly later than the index",
+        "there is a usable result later than the draw of the index",
         lambda phrase: Present(phrase.subject[0], since_index=True),
     ),
     PhraseForm(

@@ -29,6 +29,7 @@ from cds_service.sourcefile.document import Document, Where
 from cds_service.sourcefile.schema import read_shape
 
 _DAYS = re.compile(r"([0-9]+) days?")
+_MINUTES = re.compile(r"([0-9]+) minutes?")
 _AFTER_HOURS = re.compile(r"set aside after ([0-9]+) hours?")
 DECEASED = "deceased"
 
@@ -81,6 +82,7 @@ def _scope(shape: ScopeShape, reader: Phrases) -> Scope:
         silent_if_deceased=DECEASED in shape.silent_for,
         silent_when=tuple(reasons),
         index_days=_count(shape.index, _DAYS, "index no older than", reader),
+        draw_minutes=_count(shape.draw, _MINUTES, "one draw within", reader),
         future_hours=_count(shape.future, _AFTER_HOURS, "results in the future", reader),
         order_days=_count(shape.orders, _DAYS, "open orders count for", reader),
     )

@@ -204,6 +204,7 @@ class OrderShape(Shape):
     note: Text | None = None
     counts_as_ordered: list[Text]
     answered_by: list[Id] = Field(default_factory=list)
+    unless_the_index_also_by: list[Id] = Field(default_factory=list)
     evidence: list[EvidenceShape]
     cases: list[CaseShape]
 
@@ -276,6 +277,7 @@ class ScopeShape(BaseModel):
 
     silent_for: list[SilentData] = Field(alias="silent for")
     index: Annotated[Text, Written("for example `90 days`")] = Field(alias="index no older than")
+    draw: Annotated[Text, Written("for example `60 minutes`")] = Field(alias="one draw within")
     future: Annotated[Text, Written("for example `set aside after 24 hours`")] = Field(
         alias="results in the future"
     )
