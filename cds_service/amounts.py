@@ -40,6 +40,15 @@ class Interval:
             self.high_open,
         )
 
+    def plus(self, amount: Fraction) -> "Interval":
+        """The interval moved up by an amount."""
+        return Interval(
+            None if self.low is None else self.low + amount,
+            None if self.high is None else self.high + amount,
+            self.low_open,
+            self.high_open,
+        )
+
     def contains(self, other: "Interval") -> bool:
         """Whether every value of `other` lies in this interval."""
         return _lower_end_fits(self, other) and _upper_end_fits(self, other)

@@ -139,10 +139,14 @@ def _bound(condition: Compare) -> Callable[[Frame, Reading], Interval | None]:
             return lambda _frame, reading: _multiple(limit_in(reading, kind), times)
         case bound:
             times, other = bound.times, bound.marker
+            plus = bound.plus.amount if bound.plus else None
 
             def of_other(frame: Frame, _reading: Reading) -> Interval | None:
                 reading = frame.readings.get(other)
-                return None if reading is None else reading.result.value.times(times)
+                if reading is None:
+                    return None
+                multiple = reading.result.value.times(times)
+                return multiple if plus is None else multiple.plus(plus)
 
             return of_other
 

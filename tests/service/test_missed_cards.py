@@ -201,3 +201,48 @@ def test_every_age_that_a_birth_date_can_mean_is_tried(
         return
     assert found
     assert all(("Not known: age" in one["detail"]) is open_age for one in found)
+
+
+def bilirubin(total: float, direct: Json) -> list[Json]:
+    """A raised bilirubin with ALT and ALP that are not, and its direct part."""
+    at = {"referenceRange": [{"high": {"value": 120, "unit": "U/L"}}]}
+    part = observation("direct", "1968-7", 0, "mg/dL", valueQuantity={**direct, "unit": "mg/dL"})
+    return [
+        alt("a", 20),
+        observation("alp", "6768-6", 70, "U/L", **at),
+        observation("total", "1975-2", total, "mg/dL"),
+        part,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("total", "direct", "rule"),
+    [
+        (3.0, {"value": 3.05}, "conjugated-bilirubin-raised"),
+        (2.0, {"value": 0.2, "comparator": "<"}, "unconjugated-pattern"),
+        (2.0, {"value": 0.6, "comparator": "<"}, "bilirubin-fraction-needed"),
+        (2.0, {"value": 2.5}, "bilirubin-fraction-needed"),
+    ],
+)
+def test_no_direct_bilirubin_silences_a_raised_total(
+    knowledge: Knowledge, total: float, direct: Json, rule: str
+) -> None:
+    assert rules(knowledge, bilirubin(total, direct), []) == {rule}
+
+
+def test_the_rest_of_a_draw_is_not_the_repeat(knowledge: Knowledge) -> None:
+    named = (("1920-8", 200, "U/L"), ("6768-6", 110, "U/L"), ("1975-2", 0.8, "mg/dL"))
+    tests = [*named, ("1751-7", 4.1, "g/dL"), ("6301-6", 1.0, "{INR}")]
+
+    def orders(time: str) -> set[str]:
+        rest = [
+            observation(code, code, value, unit, effectiveDateTime=time)
+            for code, value, unit in tests
+        ]
+        found = cards(knowledge, [alt("a", 300), *rest], [])
+        return {one["label"] for card in found for one in card.get("suggestions", [])}
+
+    same_draw = orders("2026-06-14T08:02:00Z")
+
+    assert any("Liver panel" in label for label in same_draw)
+    assert not any("Liver panel" in label for label in orders("2026-06-14T10:00:00Z"))

@@ -57,14 +57,16 @@ class TimesLimit:
 
 @dataclass(frozen=True, slots=True)
 class TimesMarker:
-    """A multiple of another marker's result in the same frame."""
+    """A multiple of another marker's result in the same frame, perhaps with an amount on top."""
 
     times: Fraction
     marker: str
+    plus: Number | None = None
 
     def in_words(self) -> str:
-        """Return for example `2 x alt`."""
-        return self.marker if self.times == 1 else f"{plain(self.times)} x {self.marker}"
+        """Return for example `2 x alt`, or `alt plus 5 U/L`."""
+        multiple = self.marker if self.times == 1 else f"{plain(self.times)} x {self.marker}"
+        return f"{multiple} plus {self.plus.in_words()}" if self.plus else multiple
 
 
 Bound: TypeAlias = Number | TimesLimit | TimesMarker

@@ -7,6 +7,7 @@ compared with. `knowledge.reading.phrases` reads by these tables and by nothing 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Final, Literal, cast
 
@@ -88,6 +89,14 @@ def _times_marker(
     return TimesMarker(Fraction(factor or 1), other)
 
 
+def _times_marker_plus(
+    phrase: Phrase, unit: str | None, factor: str | None, other: str, number: str, own_unit: str
+) -> TimesMarker | None:
+    multiple = _times_marker(phrase, unit, factor, other)
+    more = _number(phrase, unit, number, own_unit)
+    return None if multiple is None or more is None else replace(multiple, plus=more)
+
+
 _AMOUNT: Final[PhraseForm[Bound]] = PhraseForm(
     "NUMBER [UNIT]",
     "a fixed amount; a marker with a unit needs one, and of two bounds the first may take the unit"
@@ -105,6 +114,11 @@ BOUNDS: Final[tuple[PhraseForm[Bound], ...]] = (
         "[FACTOR x] MARKER",
         "the result of another marker of the frame, or a multiple of it; both have the same unit",
         _times_marker,
+    ),
+    PhraseForm(
+        "[FACTOR x] MARKER plus NUMBER UNIT",
+        "the same with an amount on top, such as what rounding can add",
+        _times_marker_plus,
     ),
 )
 
