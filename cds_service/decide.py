@@ -16,7 +16,7 @@ from cds_service.labs.facts import FactFinders, fact_finders, facts_of, facts_or
 from cds_service.labs.features import PackFeatures, compile_features
 from cds_service.labs.frames import Chooser, Frame, by_marker, with_hemolysis
 from cds_service.labs.patient import person_on
-from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
+from cds_service.labs.patient_record import Incomplete, LabResult, PatientRecord, SetAside
 from cds_service.labs.reasons import PackReason
 from cds_service.labs.set_aside_reasons import SetAsideReason
 from cds_service.labs.unused_data import UnusedData, unused_data
@@ -41,6 +41,7 @@ from cds_service.rules.reasons import (
 ORDER_HOOKS = frozenset(("order-select", "order-sign"))  # their context brings draft orders
 # As if a result that is not final yet had been set aside for it.
 PENDING: SetAsideReason = "status:preliminary"
+_AGE_NOT_CLEAR = Incomplete("patient", "age not clear")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,8 @@ def decide(program: Program, record: PatientRecord, now: datetime, trigger: str)
 def evaluate(program: Program, record: PatientRecord, now: datetime, trigger: str) -> Evaluation:
     """Every decision of the rules of this trigger after precedence; `now` as for `decide`."""
     chooser = chooser_of(program, record, now)
+    if chooser.age_decides():
+        record = replace(record, incomplete=(*record.incomplete, _AGE_NOT_CLEAR))
     unused = unused_data(record, program.features.reach_days, now)
     bare = chooser.bare_frame(None)
     rules = program.rules.get(trigger, ())

@@ -156,6 +156,19 @@ class Chooser:
             set_aside=set_aside,
         )
 
+    def age_decides(self) -> bool:
+        """Whether a newest result is above its limit at some of the ages that are possible only."""
+        if len(self.person.possible_ages()) == 1:
+            return False
+        newest = (self._latest(features.latest) for features in self.features.final.values())
+        return any(self._depends_on_age(result) for result in newest if result is not None)
+
+    def _depends_on_age(self, result: LabResult) -> bool:
+        limit = limit_of(self.pack.markers[result.marker], "upper limit", result, self.person)
+        if limit is None or limit.exact is not None:
+            return False
+        return compare(result.value, "above", limit.times(_ONE)) is None
+
     def is_recent(self, time: datetime | None) -> bool:
         """Whether a result of that time could still be an index."""
         return time is None or self.now - time <= timedelta(days=self.pack.scope.index_days)

@@ -135,6 +135,7 @@ Lack: TypeAlias = Literal[
     "unreadable",
     "not usable",
     "named but not sent",
+    "age not clear",
     "only those being made",
     "unnamed",
 ]
