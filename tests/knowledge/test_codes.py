@@ -64,12 +64,13 @@ def test_one_wrong_digit_is_always_caught(number: str, place: int, other: str) -
         (LOINC, "1742-7", False),
         (SNOMED, "19943007", True),
         (SNOMED, "19943001", False),
-        (RXNORM, "anything", True),
+        (RXNORM, "6038", True),
+        (RXNORM, "anything", False),
         (ICD_10_CM, "K74.6", True),
         ("https://example.org/codes", "", False),
     ],
 )
-def test_a_system_without_check_digit_needs_only_a_code(
+def test_a_system_without_check_digit_needs_only_a_code_of_its_form(
     system: str, code: str, expected: bool
 ) -> None:
     assert is_well_formed(system, code) is expected

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 from functools import cmp_to_key
 from typing import get_args
@@ -108,7 +108,15 @@ def previous(node: Previous, chart: Chart, index: LabResult) -> LabResult | None
 
 
 def later(node: Later, chart: Chart, index: LabResult) -> bool:
-    return any(entry.time > index.time for entry in usable(node.of, chart))
+    after = index.time + timedelta(minutes=node.after_minutes)
+    return any(_first_moment(entry) > after for entry in usable(node.of, chart))
+
+
+def _first_moment(entry: LabResult) -> datetime:
+    """The first moment that a time can mean: of a mere date, midnight."""
+    if entry.precision == "instant":
+        return entry.time
+    return entry.time.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def paired(node: Paired, chart: Chart, index: LabResult | None) -> LabResult | None:

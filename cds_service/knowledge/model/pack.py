@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a pack is once it is read: immutable, linked, with every number exact.
 
-Four words have one meaning each: a *marker* is one thing a laboratory measures, a *measure* is
-computed from markers, a *fact* is a coded yes/no about the patient, a *result* is one value at
-one time. Nothing here reads files or evaluates anything.
+A *marker* is one thing a laboratory measures, a *measure* is computed from markers, a *fact* is a
+coded yes/no about the patient, a *result* is one value at one time. Nothing is evaluated here.
 """
 
 from collections.abc import Mapping
@@ -24,9 +23,8 @@ Priority: TypeAlias = Literal["routine", "urgent", "asap", "stat"]
 Answer: TypeAlias = Literal["card", "no card", "not enough data"]
 
 INDICATORS: tuple[Indicator, ...] = ("info", "warning", "critical")  # least urgent first
-PATIENT = "patient"  # what a rule is about when it needs no result
-UNUSED_DATA = "unused data"  # what it is about when it tells of all that could not be used
-WITHOUT_RESULT = (PATIENT, UNUSED_DATA)
+# What a rule is about when it needs no result, and when it names all that could not be used.
+WITHOUT_RESULT = PATIENT, UNUSED_DATA = ("patient", "unused data")
 PRIORITIES: tuple[Priority, ...] = ("routine", "urgent", "asap", "stat")  # FHIR R4, least first
 
 
