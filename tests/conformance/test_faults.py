@@ -49,6 +49,7 @@ class Row:
     says: tuple[str, ...] = ()
     refused: int | None = None
     hook: str = "patient-view"
+    orders: int = 0  # at least so many are proposed
 
 
 @pytest.fixture(scope="module", name="port")
@@ -118,6 +119,20 @@ def ordering(*results: Json) -> Json:
     body["context"] |= ORDERING
     return body
 
+
+LIMITED_ALP = {**ALP, "referenceRange": [{"high": {"value": 120, "unit": "U/L"}}]}
+TOTAL = observation("total", "1975-2", 3.0, "mg/dL")
+TWO_MINUTES_LATER = TODAY.replace(":00:00", ":02:00")
+SAME_DRAW = [
+    observation(name, code, value, unit, effectiveDateTime=TWO_MINUTES_LATER)
+    for name, code, value, unit in (
+        ("ast", "1920-8", 100, "U/L"),
+        ("alp", "6768-6", 100, "U/L"),
+        ("total", "1975-2", 0.5, "mg/dL"),
+        ("albumin", "1751-7", 4.2, "g/dL"),
+        ("inr", "6301-6", 1.0, "{INR}"),
+    )
+]
 
 ROWS: dict[str, Row] = {
     "the patient": replace(only(FAILURE_CARD), sent=request(*FAILURE)),
@@ -193,12 +208,32 @@ ROWS: dict[str, Row] = {
             other(alt(200), id="b", valueQuantity={"value": 200, "unit": "U/L", "comparator": ">"}),
         ),
     ),
+    "W2 results of the same draw answer no order": Row(
+        sent=request(alt(300), *SAME_DRAW), cards=frozenset({"alt-moderate"}), orders=2
+    ),
+    "W3 direct bilirubin over the total by rounding": replace(
+        only("conjugated-bilirubin-raised"),
+        sent=request(alt(30), LIMITED_ALP, TOTAL, observation("direct", "1968-7", 3.05, "mg/dL")),
+    ),
     "W5 the specimen is hemolysed": Row(
         sent=request(
             alt(30, note=[{"text": "hemolyzed specimen"}]),
             observation("ast", "1920-8", 1500, "U/L"),
         ),
         without=frozenset({"alt-over-1000"}),
+    ),
+    "W6 a birth year that may be a child's": replace(
+        named("the birth date does not tell the age"),
+        sent=request(alt(35), patient={**MAN, "birthDate": str(datetime.now(UTC).year - 18)}),
+    ),
+    "W7 a limit in the unit of the laboratory": Row(
+        sent=request(
+            alt(150),
+            other(BILIRUBIN, referenceRange=[{"high": {"value": 21, "unit": "umol/L"}}]),
+            ALP,
+        ),
+        cards=frozenset({"hys-law-pattern"}),
+        says=("21 umol/L",),
     ),
     "W9 a number of another patient": replace(
         named("it is of another patient"),
@@ -236,6 +271,13 @@ ROWS: dict[str, Row] = {
         sent=request(alt(90), patient={**MAN, "birthDate": "2018-02-03T00:00:00"}),
         cards=frozenset({"child-alt-over-80"}),
     ),
+    "P6 a subject with the port of its server": replace(
+        only(FAILURE_CARD),
+        sent={
+            **failure(subject={"reference": "https://ehr.example.org:443/fhir/Patient/p1"}),
+            "fhirServer": "https://ehr.example.org/fhir",
+        },
+    ),
     "P8 a range called normal in words": Row(
         sent=request(
             alt(
@@ -261,9 +303,11 @@ ROWS: dict[str, Row] = {
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_a_fault_found_from_outside(row: Row, port: int) -> None:
-    today = (datetime.now(UTC) - timedelta(hours=3)).strftime("%Y-%m-%dT%H:%M:%SZ")
     text = json.dumps(row.sent)
-    text = text.replace(TODAY, today).replace(TODAY.replace("T", " "), today.replace("T", " "))
+    now = datetime.now(UTC)
+    for sent, hours in ((TODAY, 3), (TWO_MINUTES_LATER, 3 - 2 / 60)):
+        time = (now - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        text = text.replace(sent, time).replace(sent.replace("T", " "), time.replace("T", " "))
 
     answer = requests.post(
         f"http://127.0.0.1:{port}/cds-services/liver-{row.hook}",
@@ -282,3 +326,4 @@ def test_a_fault_found_from_outside(row: Row, port: int) -> None:
     assert row.cards <= rules
     assert rules.isdisjoint(row.without)
     assert all(words in card["detail"] for card in cards for words in row.says)
+    assert sum(len(card.get("suggestions", ())) for card in cards) >= row.orders
