@@ -76,13 +76,18 @@ def nudges_of(files: PackFiles) -> Iterator[Nudge]:
         and isinstance(listed := document.data.get("units"), dict)
     }
     for path in sorted(files.documents):
-        if path == "sources.yaml":
+        if path == "sources.yaml" or _is_retired(files.documents[path].data):
             continue
         data = files.documents[path].data
         changes = [*_Walk(path, units).changes(data, ()), *_other_codes(path, files)]
         for change in changes:
             changed = _with(data, change.where, change.to)
             yield Nudge(change.kind, path, change.where, change.words, changed, change.piece)
+
+
+def _is_retired(data: Data) -> bool:
+    """Whether it is a rule that decides nothing any more; only its id stays taken."""
+    return isinstance(data, dict) and data.get("status") == "retired"
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,3 +271,8 @@ def test_a_change_that_says_what_holds_anyway_needs_no_guard(tmp_path: Path) -> 
 
     assert places(list(found.problems)) == []
     assert found.tried > len(list(nudges_of(letters_files(LETTERS))))
+
+
+def test_a_retired_rule_decides_nothing() -> None:
+    assert nudges("rules/x.yaml", "status: retired\nhooks: [patient-view]\n") == []
+    assert nudges("rules/x.yaml", "status: active\nhooks: [patient-view]\n") != []
