@@ -5,7 +5,7 @@ A member of a panel that names no time has the time of its panel; a contained Ob
 subject and status too, for it exists only inside.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -13,6 +13,8 @@ from cds_service.fhir.elements import Reference, many
 from cds_service.fhir.resources import DiagnosticReport, Observation, inside
 from cds_service.intake.resource_index import ResourceIndex, local_name
 from cds_service.intake.results import Panel, SourceObservation
+
+_WITHDRAWN = {"entered-in-error", "cancelled"}  # and with it what exists only inside
 
 
 def observations_with_panels(index: ResourceIndex) -> tuple[list[SourceObservation], bool]:
@@ -33,21 +35,35 @@ def observations_with_panels(index: ResourceIndex) -> tuple[list[SourceObservati
     for report in reports:
         if report.contained:
             sources.extend(_contained(report, f"DiagnosticReport/{report.id}" if report.id else ""))
-    return sources, bool(panels) and _is_any_missing(panels, sent, sources)
+    grouped: list[Panel] = [*reports, *(one for _, one in sent if one.has_member)]
+    return sources, bool(grouped) and _is_any_missing(grouped, sent, sources)
 
 
 def _is_any_missing(
-    panels: dict[str, Panel],
+    panels: Iterable[Panel],
     sent: list[tuple[str | None, Observation]],
     sources: list[SourceObservation],
 ) -> bool:
     here = {full_url for full_url, _ in sent} | {local_name(url) for url, _ in sent if url}
     here.update(source.reference for source in sources)
     return any(
-        local_name(name) not in here and name not in here
-        for name in panels
-        if not name.startswith("#")
+        _is_missing(member.reference or "", panel, here)
+        for panel in panels
+        for member in _members(panel)
     )
+
+
+def _is_missing(name: str, panel: Panel, here: set[str | None]) -> bool:
+    if name.startswith("#"):
+        inside_it = {
+            (getattr(one, "id", None) or "").lstrip("#") for one in inside(panel.contained)
+        }
+        return name.lstrip("#") not in inside_it
+    return name not in here and local_name(name) not in here
+
+
+def _members(panel: Panel) -> Sequence[Reference]:
+    return many(panel.has_member if isinstance(panel, Observation) else panel.result)
 
 
 def _panels(observations: list[Observation], reports: list[DiagnosticReport]) -> dict[str, Panel]:
@@ -70,8 +86,8 @@ def _register(panel: Panel, members: object, panels: dict[str, Panel]) -> None:
 def _contained(panel: Panel, reference: str) -> Iterator[SourceObservation]:
     for one in inside(panel.contained):
         if isinstance(one, Observation):
-            completed = replace(
-                one, subject=one.subject or panel.subject, status=one.status or panel.status
-            )
+            withdrawn = (panel.status or "").strip().lower() in _WITHDRAWN
+            status = panel.status if withdrawn else one.status or panel.status
+            completed = replace(one, subject=one.subject or panel.subject, status=status)
             place = f"{reference}#{(one.id or '').lstrip('#')}" if reference else ""
             yield SourceObservation(observation=completed, reference=place, panel=panel)

@@ -105,6 +105,9 @@ def _limits(range_: ReferenceRange, marker: Marker, factor: Fraction, pack: Pack
         raise _LeftOut
     sex, (age_from, age_below) = _sex(many(range_.applies_to)), _ages(range_)
     exclusive = _exclusive(range_)
+    for end, beyond in ((range_.low, "<"), (range_.high, ">")):
+        if end is not None and (end.comparator or "").strip().startswith(beyond):
+            raise _NotRead  # it says that the other side is outside
     low = _amount(range_.low, marker, factor, pack)
     high = _amount(range_.high, marker, factor, pack)
     if low is None and high is None:

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resources sorted by type, each once: of several versions of one id the newest is kept."""
+"""Resources sorted by type: of several versions of one resource the newest is kept.
 
-from collections.abc import Iterable
+Two that only share an id, and two that say different things without a word on which is newer, are
+both read: which of two results of one time counts is `labs.ordering`, and the other is named.
+"""
+
+from collections.abc import Hashable, Iterable
 from datetime import datetime
 from typing import TypeVar
 
-from cds_service.fhir.elements import Many, Reference
+from cds_service.fhir.elements import CodeableConcept, Many, Reference, many
+from cds_service.fhir.references import parts_of
 from cds_service.fhir.resources import (
     Condition,
     DiagnosticReport,
@@ -44,15 +49,20 @@ class ResourceIndex:
     """The resources of one request by type, and what references among them point to."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        self._shelves: dict[type, dict[str | int, Entry]] = {kind: {} for kind in _KEPT}
+        self._shelves: dict[type, dict[Hashable, Entry]] = {kind: {} for kind in _KEPT}
         for entry in entries:
             resource = entry.resource
             shelf = self._shelves.get(type(resource))
             if shelf is None or resource is None:
                 continue
-            key = getattr(resource, "id", None) or len(shelf)
+            key = len(shelf) if (own := _identity(entry)) is None else own
             there = shelf.get(key)
-            shelf[key] = entry if there is None else _newer(there, entry)
+            if there is None:
+                shelf[key] = entry
+            elif (newer := _newer(there, entry)) is not None:
+                shelf[key] = newer
+            else:  # nothing tells which of the two is true, so both are read
+                shelf[key, len(shelf)] = entry
         self._named = self._names()
 
     def entries(self, kind: type[Kept]) -> list[tuple[str | None, Kept]]:
@@ -105,12 +115,39 @@ def local_name(reference: str) -> str:
     return "/".join(parts[-2:]) if len(parts) > 1 else reference
 
 
-def _newer(there: Entry, other: Entry) -> Entry:
-    """The newer version; if nothing tells, the one with the weightier status, or the first."""
+def _identity(entry: Entry) -> Hashable:
+    """What versions of one resource share: its id and, of a result, what it measures.
+
+    `None` if it has no id.
+    """
+    resource = entry.resource
+    own: str | None = getattr(resource, "id", None)
+    if not own:
+        return None
+    if not isinstance(resource, Observation):
+        return own
+    concept = resource.code or CodeableConcept()
+    codes = frozenset((coding.code or "").strip() for coding in many(concept.coding)) - {""}
+    return own, codes or (concept.text or "").casefold()
+
+
+def _server(entry: Entry) -> str:
+    return parts_of(entry.full_url).base if entry.full_url else ""
+
+
+def _newer(there: Entry, other: Entry) -> Entry | None:
+    """The newer version; if nothing tells, the one with the weightier status.
+
+    `None` if neither tells and they say different things, or if they are of two servers.
+    """
+    if len({_server(there), _server(other)} - {""}) > 1:
+        return None
     ours, theirs = _version(there), _version(other)
     for mine, its in zip(ours[:2], theirs[:2], strict=True):
         if mine is not None and its is not None and mine != its:
             return other if its > mine else there
+    if theirs[2] == ours[2] and there.resource != other.resource:
+        return None
     return other if theirs[2] > ours[2] else there
 
 
@@ -119,7 +156,7 @@ def _version(entry: Entry) -> tuple[float | None, int | None, int]:
     meta = getattr(resource, "meta", None)
     version = (meta.version_id if meta else None) or ""
     number = int(version) if version.isascii() and version.isdigit() and len(version) < 19 else None
-    rank = _STATUS_RANK.get(getattr(resource, "status", None) or "", 0)
+    rank = _STATUS_RANK.get((getattr(resource, "status", None) or "").strip().lower(), 0)
     return _instant(meta.last_updated if meta else None), number, rank
 
 

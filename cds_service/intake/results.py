@@ -105,8 +105,8 @@ def _read_one(
     try:
         yield _result(source, measured, context, partial)
     except NotUsable as fault:
-        is_panel = measured is source.observation and _is_panel(source)
-        if not (is_panel and fault.reason == "no-value"):
+        is_parted = measured is source.observation and _has_part_of(match.marker, source, context)
+        if not (is_parted and fault.reason == "no-value" and not _sends_value(measured)):
             yield _set_aside(fault.reason, source, measured, partial)
 
 
@@ -123,7 +123,7 @@ def _unclaimed(
     """Set aside as no marker's, or as the one that its name seems to mean, if its unit fits."""
     code = first_code(measured.code)
     is_whole = measured is source.observation
-    if is_whole and _is_panel(source):
+    if is_whole and _is_panel(source) and not _sends_value(measured):
         return SetAside(reason=_UNCLAIMED, marker="", code=code, reference=source.reference)
     if is_whole and context.lookup.is_panel(measured.code):
         return SetAside(
@@ -143,6 +143,19 @@ def _unclaimed(
                 partial.time = _moment(source, context)[0].time
             return _set_aside(shown, source, measured, partial)
     return SetAside(reason=reason, marker="", code=code, reference=source.reference)
+
+
+def _sends_value(measured: Measured) -> bool:
+    value = sent_value(measured)
+    return bool(value.number or value.unit) or was_sent(measured.data_absent_reason)
+
+
+def _has_part_of(marker: str, source: SourceObservation, context: ReadContext) -> bool:
+    """Whether a member that is referred to, or a component of the marker, holds the value."""
+    if any(member.reference for member in many(source.observation.has_member)):
+        return True
+    claims = (context.lookup.of(part.code) for part in many(source.observation.component))
+    return any(isinstance(claim, MarkerMatch) and claim.marker == marker for claim in claims)
 
 
 def _reason_of_empty_panel(observation: Observation) -> SetAsideReason:

@@ -411,3 +411,88 @@ def test_a_panel_with_nothing_inside_is_told() -> None:
 
     assert "it came without a value" in cards(request(panel))[UNUSED]["detail"]
     assert cards(request({**panel, "status": "cancelled"})) == {}
+
+
+LOW = {"value": 20, "unit": "U/L"}
+
+
+def test_two_results_that_share_an_id_are_both_read() -> None:
+    shown = cards(request({**BILIRUBIN, "id": "1"}, alt(id="1"), ALP, INR))
+
+    assert set(shown) == {"alf-emergency"}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_versions_that_nothing_orders_the_higher_counts_and_the_other_is_named(
+    turned: bool,
+) -> None:
+    both = [alt(valueQuantity=LOW), alt()]
+
+    shown = cards(request(*(both[::-1] if turned else both), BILIRUBIN, ALP, INR))
+
+    assert set(shown) == {"alf-emergency", UNUSED}
+    assert "ALT 20 U/L" in shown[UNUSED]["detail"]
+
+
+def test_the_same_id_on_two_servers_is_of_two_results() -> None:
+    body = request(BILIRUBIN, ALP, INR)
+    body["prefetch"]["observations"]["entry"][0]["fullUrl"] = "https://a.example/Observation/1"
+    more = {"fullUrl": "https://b.example/Observation/1", "resource": alt(id="1")}
+    body["prefetch"]["observations"]["entry"].append(more)
+
+    assert "alf-emergency" in cards(body)
+
+
+COMMENT = [{"code": {"text": "comment"}, "valueString": "x"}]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"valueQuantity": {"unit": "U/L"}, "component": COMMENT},
+        {"valueQuantity": None, "component": COMMENT},
+        {"dataAbsentReason": {"text": "x"}, "hasMember": [{"reference": "Observation/bilirubin"}]},
+        {"valueQuantity": None, "hasMember": [{"display": "x"}]},
+        {"code": {"coding": [{"system": "x", "code": "1742-6"}]}, "component": COMMENT},
+        {"code": None, "hasMember": [{"display": "x"}]},
+    ],
+    ids=str,
+)
+def test_parts_do_not_hide_that_the_whole_could_not_be_used(change: Json) -> None:
+    assert UNUSED in cards(request(alt(**change), BILIRUBIN, ALP, INR))
+
+
+@pytest.mark.parametrize(
+    "member", [{"reference": "#nope"}, {"display": "ALT 1500"}, {"identifier": {"value": "1"}}]
+)
+def test_a_member_that_is_nowhere_is_named(member: Json) -> None:
+    report: Json = {
+        "resourceType": "DiagnosticReport",
+        "id": "report",
+        "status": "final",
+        "subject": {"reference": "Patient/p1"},
+        "result": [member],
+    }
+
+    assert "that were not sent" in cards(request(alt(valueQuantity=LOW), report))[UNUSED]["detail"]
+
+
+def test_what_a_withdrawn_report_contains_is_withdrawn() -> None:
+    report = {
+        "resourceType": "DiagnosticReport",
+        "id": "report",
+        "status": "entered-in-error",
+        "subject": {"reference": "Patient/p1"},
+        "contained": [{**ALT, "id": "a"}],
+        "result": [{"reference": "#a"}],
+    }
+
+    assert cards(request(alt(valueQuantity=LOW), report)) == {}
+
+
+def test_an_upper_limit_above_which_all_is_usual_is_no_limit() -> None:
+    limit = [{"high": {"value": 100, "unit": "U/L", "comparator": ">"}}]
+
+    shown = cards(request(alt(valueQuantity={"value": 300, "unit": "U/L"}, referenceRange=limit)))
+
+    assert "40 U/L" in shown["alt-moderate"]["detail"]
