@@ -198,7 +198,7 @@ def _may_mean_something(coding: Coding) -> bool:
 
 
 def _is_malformed(coding: Coding) -> bool:
-    """Whether the code is said to be one of LOINC or SNOMED CT and cannot be."""
+    """Whether the code names LOINC or SNOMED CT as its system and cannot be one of it."""
     system, code = system_of(coding), (coding.code or "").strip()
     return bool(code) and system in _STANDARD and not _can_be(system, code)
 

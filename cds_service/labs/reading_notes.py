@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""In what way a result that counts was not sent as it should be: said with the result."""
+"""How a result that counts differs from what should be sent; cards show it with the result."""
 
 from typing import Literal, TypeAlias
 

@@ -112,7 +112,7 @@ class CardMemory:
         return self._pages.ask(lambda: report(self.store, packs))
 
     def follow(self) -> None:
-        """Begin to follow what other processes are told; without this, the first card begins."""
+        """Follow the feedback to other processes from now on; without this, from the first card."""
         self._thread.start()
 
     def flush(self) -> None:

@@ -64,7 +64,7 @@ class CardRecords:
         self.overrides.replace(self.store.overrides(since=self._clock() - self._silence))
 
     def refresh(self) -> None:
-        """Write what was counted, read what others were told, remove what is too old.
+        """Write what was counted, read the feedback to other processes, remove what is too old.
 
         A database that does not answer is asked again the next time; its failure is logged once.
         """

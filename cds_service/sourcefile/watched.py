@@ -18,7 +18,7 @@ from cds_service.errors import SettingsError
 
 T = TypeVar("T")
 MOMENT: Final = 1.0  # seconds
-# Without reading it, where that can be said; else without waiting for who writes to a pipe.
+# Opened without reading where the system can; else without waiting for the writer of a pipe.
 _TO_HOLD: Final = getattr(os, "O_PATH", os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
 
 

@@ -125,7 +125,7 @@ class Database:
         engine = self.engine().execution_options(write=True)
         with failing_as_store_error(), engine.begin() as connection:
             yield connection
-        self.check_file()  # before anyone is told that it was kept
+        self.check_file()  # before feedback is acknowledged
 
     def check_file(self) -> None:
         """Raise `StoreError` if the file of SQLite is not the one that was opened.

@@ -28,7 +28,7 @@ class LocalTokens:
         self._forgotten: datetime | None = None
 
     def add(self, name: bytes, *, until: datetime, now: datetime) -> bool:
-        """Whether the name was not there; now it is. Raises `StoreError` if that cannot be told."""
+        """Whether the name was new; it is kept. Raises `StoreError` if the file cannot be used."""
         try:
             with self._lock:
                 connection = self._connection()

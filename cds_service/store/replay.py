@@ -94,7 +94,7 @@ class AcrossMachines:
 
 
 class UncheckedUses:
-    """Uses that the database does not know yet, each with who waits to be told."""
+    """Uses that the database does not know yet, each with the future of its answer."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -194,7 +194,7 @@ class Store:
             return tuple(_rule(row) for row in rows)
 
     def shown_one_by_one(self, client: str, cards: Iterable[str]) -> Mapping[str, CardOrigin]:
-        """What cards were that were shown before uuids said it: each had a row then."""
+        """The rules of cards that were shown before uuids carried them: each had a row then."""
         question = select(cards_shown).where(
             cards_shown.c.client == client, cards_shown.c.card.in_(list(cards))
         )

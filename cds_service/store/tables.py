@@ -59,7 +59,7 @@ card_counts = Table(
     Column("cards", Integer, nullable=False),
 )
 
-# One row a card that was sent before uuids said what a card was: only read, and purged in time.
+# One row for each card that was sent before uuids carried its rule: only read, and purged in time.
 cards_shown = Table(
     "cards_shown",
     metadata,

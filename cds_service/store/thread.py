@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The thread that speaks to the database, so that a request waits for it only as long as it may.
 
-A database that hangs holds up whoever asks it. Here that is this one thread: a request that asks
+A database that hangs blocks its caller. Here that is this one thread: a request that asks
 waits for its `patience`, and not at all while the thread is held up for longer than that.
 """
 
@@ -56,7 +56,7 @@ class DatabaseThread:
     def ask(self, job: Callable[[], T]) -> T:
         """What the job returns or raises; `StoreError` if that would take too long.
 
-        A job that was begun is carried through, whoever still waits for it.
+        A job that was begun is finished, even if nobody waits for it any more.
         """
         if self.is_held_up:
             raise StoreError("The database does not answer.")
@@ -142,7 +142,7 @@ class _Thread:
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(call())
-                except Exception as error:  # noqa: BLE001 - whoever asked is told
+                except Exception as error:  # noqa: BLE001 - passed on to the caller
                     future.set_exception(error)
         except Exception as error:  # noqa: BLE001 - the thread has to live
             log_crash(error)
