@@ -24,15 +24,20 @@ _OTHER_NAMES = {
         + ("loinc.org", "loinc", "ln", "urn:oid:2.16.840.1.113883.6.1", "2.16.840.1.113883.6.1"),
         LOINC,
     ),
-    "http://snomed.info/sct": SNOMED,
-    "https://snomed.info/sct": SNOMED,
-    "urn:oid:2.16.840.1.113883.6.96": SNOMED,
-    "http://www.nlm.nih.gov/research/umls/rxnorm": RXNORM,
-    "https://www.nlm.nih.gov/research/umls/rxnorm": RXNORM,
-    "urn:oid:2.16.840.1.113883.6.88": RXNORM,
-    "http://hl7.org/fhir/sid/icd-10-cm": ICD_10_CM,
-    "https://hl7.org/fhir/sid/icd-10-cm": ICD_10_CM,
-    "urn:oid:2.16.840.1.113883.6.90": ICD_10_CM,
+    **dict.fromkeys(
+        ("http://snomed.info/sct", "https://snomed.info/sct", "urn:oid:2.16.840.1.113883.6.96")
+        + ("snomed", "snomed ct", "snomed-ct"),
+        SNOMED,
+    ),
+    **dict.fromkeys(
+        (RXNORM, RXNORM.replace("http:", "https:"), "urn:oid:2.16.840.1.113883.6.88", "rxnorm"),
+        RXNORM,
+    ),
+    **dict.fromkeys(
+        (ICD_10_CM, ICD_10_CM.replace("http:", "https:"), "urn:oid:2.16.840.1.113883.6.90")
+        + ("icd-10-cm", "icd10cm"),
+        ICD_10_CM,
+    ),
 }
 _STANDARD = {LOINC, SNOMED}
 # A part, an answer, a list or a group of LOINC: no test, but no mistyped code either.

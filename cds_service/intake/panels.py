@@ -69,11 +69,16 @@ def _members(panel: Panel) -> Sequence[Reference]:
 def _panels(observations: list[Observation], reports: list[DiagnosticReport]) -> dict[str, Panel]:
     panels: dict[str, Panel] = {}
     for report in reports:
-        _register(report, many(report.result), panels)
+        if not _is_withdrawn(report):
+            _register(report, many(report.result), panels)
     for observation in observations:
-        if observation.has_member:
+        if observation.has_member and not _is_withdrawn(observation):
             _register(observation, many(observation.has_member), panels)
     return panels
+
+
+def _is_withdrawn(panel: Panel) -> bool:
+    return (panel.status or "").strip().lower() in _WITHDRAWN
 
 
 def _register(panel: Panel, members: object, panels: dict[str, Panel]) -> None:
@@ -86,8 +91,7 @@ def _register(panel: Panel, members: object, panels: dict[str, Panel]) -> None:
 def _contained(panel: Panel, reference: str) -> Iterator[SourceObservation]:
     for one in inside(panel.contained):
         if isinstance(one, Observation):
-            withdrawn = (panel.status or "").strip().lower() in _WITHDRAWN
-            status = panel.status if withdrawn else one.status or panel.status
+            status = panel.status if _is_withdrawn(panel) else one.status or panel.status
             completed = replace(one, subject=one.subject or panel.subject, status=status)
             place = f"{reference}#{(one.id or '').lstrip('#')}" if reference else ""
             yield SourceObservation(observation=completed, reference=place, panel=panel)

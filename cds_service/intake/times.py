@@ -8,12 +8,13 @@ if it has begun: a result "of 2026" is as late as it can be, and no later.
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
 
-from cds_service.fhir.elements import Timing
+from cds_service.fhir.elements import Period, Timing
 from cds_service.fhir.resources import DiagnosticReport, Observation
 from cds_service.labs.patient_record import Precision
 
 _EARLIEST_YEAR = 1850  # before it stand the null dates of programs, such as 0001-01-01
 _LATEST_YEAR = 9998  # so that a day more is still a date
+_NOT_BELIEVED = "?"  # in place of a time that contradicts itself; it reads as no time
 _LAST_TIME = time(23, 59, 59)
 
 
@@ -131,15 +132,22 @@ def sent_time(
 
 
 def _effective(resource: Observation | DiagnosticReport, times: Times) -> str | None:
-    if resource.effective_date_time:
-        return resource.effective_date_time
-    if period := resource.effective_period:
-        return period.end or period.start
-    if isinstance(resource, DiagnosticReport):
+    """The one effective time that was sent; several are not believed, for FHIR allows one."""
+    sent = [resource.effective_date_time, _end_of(resource.effective_period, times)]
+    if isinstance(resource, Observation):
+        sent.append(resource.effective_instant)
+        sent.append(_last_event(resource.effective_timing, times))
+    found = [text for text in sent if text]
+    return _NOT_BELIEVED if found[1:] else next(iter(found), None)
+
+
+def _end_of(period: Period | None, times: Times) -> str | None:
+    if period is None:
         return None
-    if resource.effective_instant:
-        return resource.effective_instant
-    return _last_event(resource.effective_timing, times)
+    begins, ends = (times.moment(text or "") for text in (period.start, period.end))
+    if begins is not None and ends is not None and ends.time < begins.begins:
+        return _NOT_BELIEVED
+    return period.end or period.start
 
 
 def _last_event(timing: Timing | None, times: Times) -> str | None:

@@ -47,6 +47,17 @@ def test_what_can_mean_one_thing_only_is_read(change: Json) -> None:
         ({"subject": {"reference": "Patient/p2"}}, "ALT, 2026-06-15: it is of another patient"),
         ({"status": "F"}, "its status is none of FHIR"),
         ({"effectiveDateTime": "x"}, "its time is missing"),
+        (
+            {"effectiveInstant": "2020-01-01T00:00:00Z"},
+            "ALT 1500 U/L, date not known: its time is missing or cannot be read",
+        ),
+        (
+            {
+                "effectiveDateTime": None,
+                "effectivePeriod": {"start": "2026-06-15T06:00:00Z", "end": "2020-01-01"},
+            },
+            "its time is missing or cannot be read",
+        ),
         ({"code": None}, "a laboratory result, date not known: it came without a code"),
     ],
     ids=str,
@@ -93,3 +104,17 @@ def test_a_limit_that_says_the_contrary_is_none(end: dict[str, str]) -> None:
     shown = cards(request(alt(valueQuantity={"value": 300, "unit": "U/L"}, referenceRange=limit)))
 
     assert "40 U/L" in shown["alt-moderate"]["detail"]
+
+
+def test_a_withdrawn_report_supplies_no_time() -> None:
+    report: Json = {
+        "resourceType": "DiagnosticReport",
+        "id": "report",
+        "status": "entered-in-error",
+        "effectiveDateTime": "2026-06-15T06:00:00Z",
+        "result": [{"reference": "Observation/alt"}],
+    }
+
+    shown = cards(request(alt(effectiveDateTime=None), report))
+
+    assert "its time is missing" in shown[UNUSED]["detail"]
