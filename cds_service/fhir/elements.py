@@ -25,6 +25,11 @@ def many(value: Many[Item]) -> Sequence[Item]:
     return value if isinstance(value, list) else (value,)
 
 
+def plain_code(text: str | None) -> str:
+    """A code of FHIR as it should have been sent: in small letters, without blanks around it."""
+    return (text or "").strip().lower()
+
+
 def was_sent(raw: Raw) -> bool:
     """Whether the element holds anything: not absent, `null`, `[]` or `{}`."""
     return raw is not NOTHING and bytes(raw) not in {b"null", b"[]", b"{}"}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TypeAlias
 
-from cds_service.fhir.elements import CodeableConcept, many
+from cds_service.fhir.elements import CodeableConcept, many, plain_code
 from cds_service.fhir.resources import (
     Condition,
     Medication,
@@ -53,11 +53,11 @@ def medicine_in_force(resource: Prescribed, index: ResourceIndex) -> Recorded | 
 
     Raises `NotUsable` for a status or an intent that FHIR does not have: they may be on it.
     """
-    status = _code(resource.status)
+    status = plain_code(resource.status)
     if status in _NOT_ON:
         return None
     if isinstance(resource, MedicationRequest):
-        intent = _code(resource.intent)
+        intent = plain_code(resource.intent)
         if intent in _NOT_ORDERED or resource.do_not_perform:
             return None
         if intent not in _ORDERED:
@@ -115,7 +115,7 @@ def open_order(
     resource: ServiceRequest, times: Times, default: datetime | None
 ) -> OpenOrder | None:
     """The order if it is open and was made by a person; `default` is the time of one without."""
-    if _code(resource.status) not in _OPEN or _code(resource.intent) == "proposal":
+    if plain_code(resource.status) not in _OPEN or plain_code(resource.intent) == "proposal":
         return None
     if resource.do_not_perform:
         return None
@@ -125,7 +125,7 @@ def open_order(
     authored = times.moment(resource.authored_on) if resource.authored_on else None
     return OpenOrder(
         codes=codes,
-        priority=_PRIORITIES.get(resource.priority, "routine"),
+        priority=_PRIORITIES.get(plain_code(resource.priority), "routine"),
         authored=authored.time if authored else default,
         reference=_reference(resource, resource.id),
     )
@@ -136,17 +136,12 @@ def _has_ended(resource: Condition, now: datetime, times: Times) -> bool:
     return ended is not None and ended.begins <= now
 
 
-def _code(text: str | None) -> str:
-    """A code of FHIR, which are in small letters and without blanks."""
-    return (text or "").strip().lower()
-
-
 def _words(status: CodeableConcept | str | None) -> set[str]:
     """The codes of a status; a plain code stands for itself."""
     if isinstance(status, str):
-        return {_code(status)} - {""}
+        return {plain_code(status)} - {""}
     found: Iterable[tuple[str, str]] = pairs_of(status)
-    return {_code(code) for _, code in found}
+    return {plain_code(code) for _, code in found}
 
 
 def _reference(resource: object, resource_id: str | None) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
-from cds_service.fhir.elements import Reference, many
+from cds_service.fhir.elements import Reference, many, plain_code
 from cds_service.fhir.resources import DiagnosticReport, Observation, inside
 from cds_service.intake.resource_index import ResourceIndex, local_name
 from cds_service.intake.results import Panel, SourceObservation
@@ -78,7 +78,7 @@ def _panels(observations: list[Observation], reports: list[DiagnosticReport]) ->
 
 
 def _is_withdrawn(panel: Panel) -> bool:
-    return (panel.status or "").strip().lower() in _WITHDRAWN
+    return plain_code(panel.status) in _WITHDRAWN
 
 
 def _register(panel: Panel, members: object, panels: dict[str, Panel]) -> None:

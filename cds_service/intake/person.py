@@ -5,6 +5,7 @@ from datetime import date
 from typing import Literal
 
 from cds_service.amounts import Ternary
+from cds_service.fhir.elements import plain_code
 from cds_service.fhir.resources import Patient as Resource
 from cds_service.intake.times import Times, span_of
 from cds_service.labs.patient_record import Patient
@@ -21,7 +22,7 @@ def person_of(resource: Resource | None, patient_id: str, times: Times) -> Patie
     return Patient(
         reference=reference,
         born=_born(resource.birth_date, times),
-        sex=_SEXES.get(resource.gender),
+        sex=_SEXES.get(plain_code(resource.gender)),
         deceased=_deceased(resource, times),
     )
 

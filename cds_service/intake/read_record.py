@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import TypeVar
 
 from cds_service.errors import RequestError
-from cds_service.fhir.elements import was_sent
+from cds_service.fhir.elements import plain_code, was_sent
 from cds_service.fhir.resources import (
     Condition,
     MedicationRequest,
@@ -178,7 +178,7 @@ class _Reader:
             draw_of(source, self.context)
             for source in self.sources
             if is_hemolysed(source.observation, self.index)
-            and source.observation.status != "entered-in-error"
+            and plain_code(source.observation.status) != "entered-in-error"
             and not self._not_ours(self.subjects.owner(source.observation.subject))
         }
 
@@ -327,7 +327,11 @@ class _Reader:
         order: MedicationRequest | ServiceRequest,
         full_url: str | None,
     ) -> bool:
-        if order.status in _OVER or order.do_not_perform or self._not_usable(order) is not None:
+        if (
+            plain_code(order.status) in _OVER
+            or order.do_not_perform
+            or self._not_usable(order) is not None
+        ):
             return False
         chosen = self.given.selections
         names = None if chosen is None else {name for one in chosen for name in _names(one)}

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable
 from datetime import datetime
 from typing import TypeVar
 
-from cds_service.fhir.elements import CodeableConcept, Many, Reference, many
+from cds_service.fhir.elements import CodeableConcept, Many, Reference, many, plain_code
 from cds_service.fhir.references import parts_of
 from cds_service.fhir.resources import (
     Condition,
@@ -156,7 +156,7 @@ def _version(entry: Entry) -> tuple[float | None, int | None, int]:
     meta = getattr(resource, "meta", None)
     version = (meta.version_id if meta else None) or ""
     number = int(version) if version.isascii() and version.isdigit() and len(version) < 19 else None
-    rank = _STATUS_RANK.get((getattr(resource, "status", None) or "").strip().lower(), 0)
+    rank = _STATUS_RANK.get(plain_code(getattr(resource, "status", None)), 0)
     return _instant(meta.last_updated if meta else None), number, rank
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias, get_args
 
 from cds_service.amounts import Interval, compare, compared, exactly
 from cds_service.fhir.deferred import concepts_in, identifiers_in, ranges_in
-from cds_service.fhir.elements import many, was_sent
+from cds_service.fhir.elements import many, plain_code, was_sent
 from cds_service.fhir.resources import DiagnosticReport, Measured, Observation
 from cds_service.intake.marker_lookup import MarkerLookup, MarkerMatch, first_code, pairs_of
 from cds_service.intake.not_usable import NotUsable
@@ -237,7 +237,7 @@ def _status(observation: Observation) -> ResultStatus:
     status = _USABLE.get(observation.status)
     if status is not None:
         return status
-    sent = (observation.status or "").strip().lower()  # codes of FHIR are in small letters
+    sent = plain_code(observation.status)  # codes of FHIR are in small letters
     if not sent:
         raise NotUsable("status:missing")
     if sent in _USABLE:

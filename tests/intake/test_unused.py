@@ -118,3 +118,13 @@ def test_a_withdrawn_report_supplies_no_time() -> None:
     shown = cards(request(alt(effectiveDateTime=None), report))
 
     assert "its time is missing" in shown[UNUSED]["detail"]
+
+
+@pytest.mark.parametrize("status", ["entered-in-error", "Entered-In-Error "])
+def test_a_withdrawn_note_on_hemolysis_speaks_for_no_specimen(status: str) -> None:
+    withdrawn = observation(
+        "k", "2823-3", 5, "mmol/L", status=status, note=[{"text": "specimen hemolyzed"}]
+    )
+    ast = observation("ast", "1920-8", 1500, "U/L")
+
+    assert "alt-over-1000" in cards(request(alt(valueQuantity=LOW), ast, withdrawn))
