@@ -20,6 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from cds_service.errors import SettingsError, StoreError
+from cds_service.store.files import LocalFile, file_identity
 from cds_service.store.schema import SQLITE, bring_up_to_date, check_current
 from cds_service.store.store import Store
 
@@ -79,7 +80,7 @@ class Database:
                 parsed = parsed.set(database=str(Path(self._folder.name, "store.db")))
             self._file = Path(parsed.database or "")
             _make_file(self._file)
-            self._opened = _identity(self._file)
+            self._opened = file_identity(self._file)
         self._url = parsed
         self._engines: dict[int, Engine] = {}
         self._close = finalize(self, _dispose, self._engines, self._folder)
@@ -90,15 +91,16 @@ class Database:
         """Whether this is SQLite."""
         return self._url.get_backend_name() == SQLITE
 
-    def local_file(self, kind: str) -> Path:
+    def local_file(self, kind: str) -> LocalFile:
         """A file that the processes of this machine share which have this database.
 
         Beside the file of SQLite, else in a folder of this user among those for temporary files.
         """
         if self._file is not None:
-            return self._file.with_name(f"{self._file.name}-{kind}")
+            return LocalFile(self._file.with_name(f"{self._file.name}-{kind}"), among_others=False)
         name = sha256(self._url.render_as_string(hide_password=True).encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir(), f"cds-service-{os.getuid()}", f"{name}-{kind}")
+        folder = Path(tempfile.gettempdir(), f"cds-service-{os.getuid()}")
+        return LocalFile(folder / f"{name}-{kind}", among_others=True)
 
     def engine(self) -> Engine:
         """The engine of this process; raises `StoreError` once the database is closed."""
@@ -132,7 +134,7 @@ class Database:
 
         SQLite would go on to write to a file that was removed, or that nobody finds by its name.
         """
-        if self._file is not None and _identity(self._file) != self._opened:
+        if self._file is not None and file_identity(self._file) != self._opened:
             raise StoreError("The file of the database was removed or replaced; start again.")
 
     def close(self) -> None:
@@ -171,14 +173,6 @@ def _make_file(file: Path) -> None:
         raise StoreError(
             "The file of the database cannot be written; CDS_DATABASE_URL names another place."
         ) from None
-
-
-def _identity(file: Path) -> tuple[int, int] | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _engine(url: URL) -> Engine:

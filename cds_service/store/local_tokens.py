@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Lock
 
 from cds_service.errors import StoreError
+from cds_service.store.files import LocalFile, file_identity
 
 _BUSY_SECONDS = 0.05
 _FORGET_EVERY = timedelta(minutes=1)
@@ -21,10 +22,11 @@ _TABLE = "CREATE TABLE IF NOT EXISTS used (name BLOB PRIMARY KEY, until REAL) WI
 class LocalTokens:
     """Remembers names of tokens until they could no longer be used anyway."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, file: LocalFile) -> None:
+        self._file = file.path
+        self._among_others = file.among_others
         self._lock = Lock()
-        self._open: tuple[int, tuple[int, int], sqlite3.Connection] | None = None
+        self._open: tuple[int, tuple[int, int] | None, sqlite3.Connection] | None = None
         self._forgotten: datetime | None = None
 
     def add(self, name: bytes, *, until: datetime, now: datetime) -> bool:
@@ -44,9 +46,10 @@ class LocalTokens:
         """The connection of this process to the file; to a new one if it was removed."""
         if self._open is not None:
             process, identity, connection = self._open
-            if process == os.getpid() and identity == _identity(self._file):
+            if process == os.getpid() and identity == file_identity(self._file):
                 return connection
-        _make_folder(self._file.parent)
+        if self._among_others:
+            _make_folder(self._file.parent)
         self._file.touch(mode=0o600)
         connection = sqlite3.connect(
             self._file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -54,21 +57,13 @@ class LocalTokens:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")  # no commit waits; a crash harms no file
         connection.execute(_TABLE)
-        self._open = os.getpid(), _identity(self._file), connection
+        self._open = os.getpid(), file_identity(self._file), connection
         return connection
 
     def _forget(self, connection: sqlite3.Connection, now: datetime) -> None:
         if self._forgotten is None or now - self._forgotten > _FORGET_EVERY:
             connection.execute("DELETE FROM used WHERE until < ?", (now.timestamp(),))
             self._forgotten = now
-
-
-def _identity(file: Path) -> tuple[int, int]:
-    try:
-        found = file.stat()
-    except FileNotFoundError:
-        return 0, 0
-    return found.st_dev, found.st_ino
 
 
 def _make_folder(folder: Path) -> None:

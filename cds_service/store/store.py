@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Table, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cds_service.knowledge.model.pack import Indicator
+from cds_service.store.files import LocalFile
 from cds_service.store.tables import card_counts, cards_shown, feedback
 
 SUBJECT_BYTES = 6  # of the hash of whom and what a card was about
@@ -34,7 +34,7 @@ class Transactions(Protocol):
     def is_sqlite(self) -> bool:
         """Whether this is SQLite, which one machine has for itself."""
 
-    def local_file(self, kind: str) -> Path:
+    def local_file(self, kind: str) -> LocalFile:
         """A file that the processes of this machine share which have this database."""
 
     def check_file(self) -> None:

@@ -12,12 +12,17 @@ import psycopg
 import pytest
 
 from cds_service.store import Store, open_store
+from cds_service.store.files import LocalFile
 from cds_service.store.local_tokens import LocalTokens
 from cds_service.store.replay import AcrossMachines, TokenReplay, UncheckedUses, Unsure, open_replay
 from tests.store.store_fixtures import CLIENT, NOW
 
 SOON = NOW + timedelta(minutes=5)
 LONG = 60  # seconds
+
+
+def tokens_in(path: Path) -> LocalTokens:
+    return LocalTokens(LocalFile(path, among_others=False))
 
 
 @pytest.fixture(name="store")
@@ -66,7 +71,7 @@ def test_of_many_at_once_exactly_one_is_first(replay: TokenReplay) -> None:
 
 
 def test_what_has_ended_is_forgotten(tmp_path: Path) -> None:
-    tokens = LocalTokens(tmp_path / "tokens")
+    tokens = tokens_in(tmp_path / "tokens")
     assert tokens.add(b"old", until=SOON, now=NOW)
     assert not tokens.add(b"old", until=SOON, now=SOON)
 
@@ -74,7 +79,10 @@ def test_what_has_ended_is_forgotten(tmp_path: Path) -> None:
 
 
 def test_a_file_of_tokens_that_is_removed_is_made_anew(tmp_path: Path) -> None:
-    first, second = LocalTokens(tmp_path / "tokens"), LocalTokens(tmp_path / "tokens")
+    first, second = (
+        tokens_in(tmp_path / "tokens"),
+        tokens_in(tmp_path / "tokens"),
+    )
     assert first.add(b"a", until=SOON, now=NOW)
     for file in tmp_path.iterdir():
         file.unlink()
@@ -85,7 +93,11 @@ def test_a_file_of_tokens_that_is_removed_is_made_anew(tmp_path: Path) -> None:
 
 def test_without_a_file_the_call_is_let_in_and_reported(tmp_path: Path) -> None:
     found: list[Unsure] = []
-    replay = TokenReplay(LocalTokens(tmp_path / "no" / "folder" / "tokens"), None, found.append)
+    replay = TokenReplay(
+        tokens_in(tmp_path / "no" / "folder" / "tokens"),
+        None,
+        found.append,
+    )
 
     assert replay.first_use(CLIENT, "a", until=SOON, now=NOW)
     assert found == ["unchecked"]
@@ -95,10 +107,21 @@ def test_a_folder_that_anyone_could_have_made_is_not_followed(tmp_path: Path) ->
     (tmp_path / "mine").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "mine")
     found: list[Unsure] = []
-    replay = TokenReplay(LocalTokens(tmp_path / "link" / "tokens"), None, found.append)
+    replay = TokenReplay(
+        LocalTokens(LocalFile(tmp_path / "link" / "tokens", among_others=True)), None, found.append
+    )
 
     assert replay.first_use(CLIENT, "a", until=SOON, now=NOW)
     assert found == ["unchecked"]
+
+
+def test_a_link_beside_the_database_is_the_operators_own(tmp_path: Path) -> None:
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "volume")
+    tokens = tokens_in(tmp_path / "link" / "tokens")
+
+    assert tokens.add(b"a", until=SOON, now=NOW)
+    assert not tokens.add(b"a", until=SOON, now=NOW)
 
 
 @contextmanager
@@ -136,7 +159,10 @@ def test_r1_while_the_database_hangs_calls_are_let_in_and_checked_afterwards(
     store, found = open_store(postgres_url), SimpleQueue[Unsure]()
 
     def machine(name: str) -> TokenReplay:
-        local, across = LocalTokens(tmp_path / name), AcrossMachines(store, found.put)
+        local, across = (
+            tokens_in(tmp_path / name),
+            AcrossMachines(store, found.put),
+        )
         return TokenReplay(local, across, found.put)
 
     first, second = machine("first"), machine("second")
