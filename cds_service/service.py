@@ -292,8 +292,8 @@ def _refuse_false_silence(
     not a single result could be read is a matter for the client, not for the clinician.
     """
     shown = [decision for decision in evaluation.decisions if decision.shown]
-    tells_of_others = any(decision.frame.unused is None for decision in shown)
-    if evaluation.silent or tells_of_others:
+    has_other_card = any(decision.frame.unused is None for decision in shown)
+    if evaluation.silent or has_other_card:
         return
     unread = unread_results(given)
     if unread and not any(isinstance(entry.resource, Observation) for entry in given.entries):

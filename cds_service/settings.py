@@ -196,7 +196,7 @@ class Settings(BaseSettings):
         "~/.local/state/cds-service, or under XDG_STATE_HOME.",
     )
     feedback_days: PositiveInt = Field(
-        365, description="How many days feedback, and which cards were shown, are kept."
+        365, description="How many days feedback, and how many cards were shown, are kept."
     )
     feedback_page: bool | None = Field(
         None,

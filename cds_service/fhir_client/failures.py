@@ -35,7 +35,7 @@ QUERY_FAILURES: Final[dict[QueryFailure, str]] = {
     "late": "the answer was not there in time",
     "too-long": "the answer is longer than is read",
     "too-many-pages": "there are more pages, or references, than are read",
-    "foreign-page": "the next page is said to be on another server",
+    "foreign-page": "the link to the next page names another server",
     "redirected": "the server sends elsewhere; that is not followed",
     "unauthorized": "the server does not accept the access token (401)",
     "forbidden": "the access token does not allow this (403)",

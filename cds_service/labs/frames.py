@@ -157,7 +157,7 @@ class Chooser:
         )
 
     def age_decides(self) -> bool:
-        """Whether a newest result is above its limit at some of the ages that are possible only."""
+        """Whether a newest result is above its limit at only some of the possible ages."""
         if len(self.person.possible_ages()) == 1:
             return False
         newest = (self._latest(features.latest) for features in self.features.final.values())

@@ -51,7 +51,7 @@ class LabResult:
     """One usable value of one marker at one time.
 
     `time` is an aware instant; of a period or a partial date it is the last moment.
-    `ranges` holds the ranges of normal results only. `time_from` says which element gave it.
+    `ranges` holds the ranges of normal results only.
     """
 
     marker: str

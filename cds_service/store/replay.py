@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every token is used once: on this machine surely, across machines as soon as the database tells.
+"""Every token is used once: on this machine at once, across machines when the database answers.
 
 The processes of one machine share a file (`local_tokens.py`). Several machines share a PostgreSQL
 database: it is asked for 50 ms at most, and not at all while it hangs. Without an answer the call
-is let in, reported, and checked as soon as the database answers.
+is let in, reported, and checked as soon as the database answers. With SQLite there is the file
+alone: while it cannot be used, a call is let in and reported, and not checked later.
 """
 
 from collections import OrderedDict
@@ -44,7 +45,8 @@ class TokenReplay:
     def first_use(self, issuer: str, token_id: str, *, until: datetime, now: datetime) -> bool:
         """Whether this token was not used before, as far as is known; from now on it was.
 
-        Of several calls with the same token to one machine exactly one gets `True`.
+        Of several calls with the same token to one machine exactly one gets `True`, as long as the
+        file of the machine can be used.
         """
         text = f"{len(issuer)}:{issuer}{token_id}"
         name = sha256(text.encode("utf-8", "surrogatepass")).digest()
@@ -107,6 +109,9 @@ class UncheckedUses:
         asked: Future[bool] = Future()
         with self._lock:
             self._now = now
+            if name in self._waiting:  # the first use is not checked yet; this one is not the first
+                asked.set_result(False)
+                return asked
             self._waiting[name] = until, asked
             if len(self._waiting) > _MOST_WAITING:
                 self._waiting.popitem(last=False)[1][1].cancel()

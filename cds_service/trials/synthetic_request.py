@@ -27,7 +27,6 @@ PATIENT = "case"
 NOT_SENT = "not sent"
 NEVER = "never"
 HOOK = "hook"
-_UCUM = "http://unitsofmeasure.org"
 _VALUE = re.compile(
     r"(?:(less than|at most|more than|at least) )?(-?[0-9]+(?:\.[0-9]+)?)(?: (without unit|\S+))?"
 )

@@ -51,7 +51,7 @@ class LogEntry:
         }
 
     def fail(self, error: CdsServiceError) -> None:
-        """Note why the request is refused, and the JSON path that the client is told."""
+        """Note why the request is refused, and the JSON path in the answer."""
         self.problem = type(error).__name__
         where: str | None = getattr(error, "where", None)
         if where is not None:

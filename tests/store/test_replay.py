@@ -175,3 +175,13 @@ def test_r1_while_the_database_hangs_calls_are_let_in_and_checked_afterwards(
     first.close()
     second.close()
     store.close()
+
+
+@pytest.mark.parametrize("again", [1, 2])
+def test_a_token_that_waits_to_be_checked_is_not_the_first_again(store: Store, again: int) -> None:
+    uses = UncheckedUses(store)
+
+    first, *others = (uses.add(b"a", SOON, NOW) for _ in range(again + 1))
+
+    assert [other.result(LONG) for other in others] == [False] * again
+    assert not first.done()

@@ -80,5 +80,5 @@ def _part_never(part: MarkerPart, about: tuple[str, ...], pack: Pack) -> Iterato
         elif pack.markers[name].pairing.around == "index":
             yield (
                 f"{name} is never known: it is paired with the index, of which there is none",
-                (_NO_INDEX),
+                _NO_INDEX,
             )
