@@ -112,6 +112,7 @@ class Ingredient(Element, frozen=True):
     """`Medication.ingredient`."""
 
     item_codeable_concept: CodeableConcept | None = None
+    item_reference: Reference | None = None
 
 
 class Medication(ResourceBase, frozen=True, tag_field=_TAG, tag="Medication"):
@@ -119,6 +120,7 @@ class Medication(ResourceBase, frozen=True, tag_field=_TAG, tag="Medication"):
 
     code: CodeableConcept | None = None
     ingredient: Many[Ingredient] = None
+    contained: Many["Resource"] = None
 
 
 class _Prescribed(ResourceBase, frozen=True):

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TypeAlias
 
-from cds_service.fhir.elements import CodeableConcept, many, plain_code
+from cds_service.fhir.elements import CodeableConcept, Many, Reference, many, plain_code
 from cds_service.fhir.resources import (
     Condition,
     Medication,
     MedicationRequest,
     MedicationStatement,
+    Resource,
     ServiceRequest,
 )
 from cds_service.fhir.tags import is_own_proposal
@@ -74,13 +75,19 @@ def names_nothing(record: Recorded) -> bool:
     )
 
 
-def medicine_of(resource: Prescribed, index: ResourceIndex) -> Recorded:
-    """The codes and names of a medicine, its product's and its ingredients'."""
+def medicine_of(resource: Prescribed, *indexes: ResourceIndex) -> Recorded:
+    """The codes and names of a medicine, its product's and its ingredients'.
+
+    The product is the one of the first index that has it.
+    """
     concepts: list[CodeableConcept | None] = [resource.medication_codeable_concept]
-    product = index.referred(resource.medication_reference, resource.contained)
-    if isinstance(product, Medication):
+    product = _product(resource.medication_reference, resource.contained, indexes)
+    if product is not None:
         concepts.append(product.code)
-        concepts.extend(one.item_codeable_concept for one in many(product.ingredient))
+        for ingredient in many(product.ingredient):
+            inside = _product(ingredient.item_reference, product.contained, indexes)
+            concepts.append(ingredient.item_codeable_concept)
+            concepts.append(inside.code if inside is not None else None)
     texts = texts_of(*concepts)
     pointer = resource.medication_reference
     if pointer and pointer.display and pointer.display not in texts:
@@ -88,6 +95,13 @@ def medicine_of(resource: Prescribed, index: ResourceIndex) -> Recorded:
     return Recorded(
         codes=pairs_of(*concepts), texts=texts, reference=_reference(resource, resource.id)
     )
+
+
+def _product(
+    reference: Reference | None, contained: Many[Resource], indexes: Iterable[ResourceIndex]
+) -> Medication | None:
+    found = (index.referred(reference, contained) for index in indexes)
+    return next((product for product in found if isinstance(product, Medication)), None)
 
 
 def condition_in_force(resource: Condition, now: datetime, times: Times) -> Recorded | None:

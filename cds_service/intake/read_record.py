@@ -8,7 +8,7 @@ used is listed with its reason, what is missing is named for the card.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from cds_service.errors import RequestError
 from cds_service.fhir.elements import plain_code, was_sent
@@ -85,21 +85,33 @@ def read_record(
     """
     reader = _Reader.of(pack, given, now=now, zone=zone, names_fallback=names_fallback)
     results, of_results = reader.results()
-    medicines, conditions = reader.medicines(), reader.conditions()
-    orders = reader.orders()
+    chart, drafts = tuple(reader.chart()), tuple(reader.drafted())
+    medicines, conditions = reader.medicines(chart), reader.conditions(chart)
+    orders, prescribing = reader.orders(), reader.prescribing()
     patients = reader.index.all_of(Patient)
     times = reader.context.times
     return PatientRecord(
         patient=person_of(next(iter(patients), None), reader.subjects.patient_id, times),
         results=results,
-        set_aside=(*of_results, *reader.set_aside(), *reader.unread()),
+        set_aside=(*of_results, *_set_aside((*chart, *drafts)), *reader.unread()),
         medicines=medicines,
         conditions=conditions,
         orders=orders,
         ordering=reader.ordering(),
-        prescribing=reader.prescribing(),
-        incomplete=reader.incomplete(medicines, conditions, orders),
+        prescribing=prescribing,
+        incomplete=(
+            *reader.incomplete((*(medicines or ()), *prescribing), conditions or (), orders),
+            *_not_usable_parts((*chart, *drafts)),
+        ),
     )
+
+
+class _ChartEntry(NamedTuple):
+    """A medicine, condition or order: what it says, or why it is not used."""
+
+    resource: Charted
+    recorded: Recorded | None = None
+    reason: SetAsideReason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +125,7 @@ class _Reader:
     sources: list[SourceObservation]
     subjects: Subjects
     others_seen: bool
+    selected: frozenset[str | None]  # names of drafts that the user chose; none: all of them
     members_missing: bool  # whether a panel or report names results that are not here
 
     @classmethod
@@ -149,6 +162,7 @@ class _Reader:
             sources=sources,
             subjects=subjects,
             others_seen=others_seen,
+            selected=_selected(given, drafts),
             members_missing=members_missing,
         )
 
@@ -182,21 +196,37 @@ class _Reader:
             and not self._not_ours(self.subjects.owner(source.observation.subject))
         }
 
-    def medicines(self) -> tuple[Recorded, ...] | None:
+    def chart(self) -> Iterator[_ChartEntry]:
+        """Each medicine, condition and order on file, read once."""
+        for resource in _charted(self.index):
+            reason, recorded = self._not_usable(resource), None
+            if reason is None and not isinstance(resource, ServiceRequest):
+                try:
+                    recorded = self._in_force(resource)
+                except NotUsable as fault:
+                    reason = fault.reason
+            yield _ChartEntry(resource, recorded, reason)
+
+    def drafted(self) -> Iterator[_ChartEntry]:
+        """Each order that is being made, and why it does not count, if so."""
+        for resource in _charted(self.drafts):
+            yield _ChartEntry(resource, reason=self._not_usable(resource))
+
+    def medicines(self, chart: Iterable[_ChartEntry]) -> tuple[Recorded, ...] | None:
         """The medicines in force, or `None` if nothing is known of them."""
         if not self._has("MedicationRequest", "MedicationStatement"):
             return None
-        sent: list[Prescribed] = [
-            *self.index.all_of(MedicationRequest),
-            *self.index.all_of(MedicationStatement),
-        ]
-        return tuple(self._in_force(sent))
+        return tuple(
+            one.recorded for one in chart if isinstance(one.resource, Prescribed) and one.recorded
+        )
 
-    def conditions(self) -> tuple[Recorded, ...] | None:
+    def conditions(self, chart: Iterable[_ChartEntry]) -> tuple[Recorded, ...] | None:
         """The conditions in force, or `None` if nothing is known of them."""
         if not self._has("Condition"):
             return None
-        return tuple(self._in_force(self.index.all_of(Condition)))
+        return tuple(
+            one.recorded for one in chart if isinstance(one.resource, Condition) and one.recorded
+        )
 
     def orders(self) -> tuple[OpenOrder, ...] | None:
         """The open orders, those being made now among them, or `None` if nothing is known.
@@ -226,22 +256,10 @@ class _Reader:
     def prescribing(self) -> tuple[Recorded, ...]:
         """The medicines that the user is ordering, chosen in the same way."""
         return tuple(
-            medicine_of(request, self.drafts)
+            medicine_of(request, self.drafts, self.index)
             for full_url, request in self.drafts.entries(MedicationRequest)
             if self._is_ordering(request, full_url)
         )
-
-    def set_aside(self) -> Iterator[SetAside]:
-        """What was sent beside results and is not used because of whose or what it is."""
-        placed = [(one, self._not_clear(one)) for one in _charted(self.index)]
-        drafted = [(one, self._not_usable(one)) for one in _charted(self.drafts)]
-        for one, reason in (*placed, *drafted):
-            if reason:
-                code = "" if isinstance(one, Prescribed) else first_code(one.code)
-                reference = f"{type(one).__name__}/{one.id}" if one.id else ""
-                yield SetAside(
-                    reason=reason, marker="", code=code, reference=reference, is_result=False
-                )
 
     def unread(self) -> Iterator[SetAside]:
         """What could not be read at all; of a result whose code can still be read, the marker."""
@@ -260,17 +278,17 @@ class _Reader:
 
     def incomplete(
         self,
-        medicines: tuple[Recorded, ...] | None,
-        conditions: tuple[Recorded, ...] | None,
+        medicines: Iterable[Recorded],
+        conditions: Iterable[Recorded],
         orders: tuple[OpenOrder, ...] | None,
     ) -> tuple[Incomplete, ...]:
         """What the card must say was missing."""
-        notes = [*self.given.incomplete, *self._not_usable_parts()]
+        notes = [*self.given.incomplete]
         if self.members_missing:
             notes.append(_MEMBERS_MISSING)
-        if any(names_nothing(medicine) for medicine in medicines or ()):
+        if any(map(names_nothing, medicines)):
             notes.append(_UNNAMED_MEDICINE)
-        if any(names_nothing(condition) for condition in conditions or ()):
+        if any(map(names_nothing, conditions)):
             notes.append(_UNNAMED_CONDITION)
         if self._has("MedicationStatement") and not self._has("MedicationRequest"):
             notes.append(_STATEMENTS_ONLY)
@@ -278,30 +296,10 @@ class _Reader:
             notes.append(_DRAFTS_ONLY)
         return tuple(dict.fromkeys(notes))
 
-    def _not_usable_parts(self) -> Iterator[Incomplete]:
-        for resource in _charted(self.index):
-            if self._not_clear(resource) is not None:
-                yield Incomplete(part_of(resource), "not usable")
-
     def _has(self, *kinds: Kind) -> bool:
         return not self.given.available.isdisjoint(kinds)
 
-    def _in_force(self, resources: Iterable[Prescribed | Condition]) -> Iterator[Recorded]:
-        for resource in resources:
-            if self._not_clear(resource) is None and (found := self._read(resource)) is not None:
-                yield found
-
-    def _not_clear(self, resource: Charted) -> SetAsideReason | None:
-        """Why it is not the patient's for certain, or does not say whether it is in force."""
-        reason = self._not_usable(resource)
-        if reason is None and not isinstance(resource, ServiceRequest):
-            try:
-                self._read(resource)
-            except NotUsable as fault:
-                return fault.reason
-        return reason
-
-    def _read(self, resource: Prescribed | Condition) -> Recorded | None:
+    def _in_force(self, resource: Prescribed | Condition) -> Recorded | None:
         if isinstance(resource, Condition):
             return condition_in_force(resource, self.context.times.now, self.context.times)
         return medicine_in_force(resource, self.index)
@@ -333,10 +331,7 @@ class _Reader:
             or self._not_usable(order) is not None
         ):
             return False
-        chosen = self.given.selections
-        names = None if chosen is None else {name for one in chosen for name in _names(one)}
-        own = {full_url, order.id, f"{type(order).__name__}/{order.id}"}
-        return names is None or not names.isdisjoint(own)
+        return not self.selected or not self.selected.isdisjoint(_own_names(full_url, order))
 
 
 def _charted(index: ResourceIndex) -> list[Charted]:
@@ -346,6 +341,40 @@ def _charted(index: ResourceIndex) -> list[Charted]:
         *index.all_of(Condition),
         *index.all_of(ServiceRequest),
     ]
+
+
+def _set_aside(entries: Iterable[_ChartEntry]) -> Iterator[SetAside]:
+    """What was sent beside results and is not used."""
+    for resource, _, reason in entries:
+        if reason is not None:
+            code = "" if isinstance(resource, Prescribed) else first_code(resource.code)
+            reference = f"{type(resource).__name__}/{resource.id}" if resource.id else ""
+            yield SetAside(
+                reason=reason, marker="", code=code, reference=reference, is_result=False
+            )
+
+
+def _not_usable_parts(entries: Iterable[_ChartEntry]) -> Iterator[Incomplete]:
+    parts = (part_of(one.resource) for one in entries if one.reason is not None)
+    return (Incomplete(part, "not usable") for part in dict.fromkeys(parts))
+
+
+def _selected(given: PatientInput, drafts: ResourceIndex) -> frozenset[str | None]:
+    """The names of the drafts that the user chose; where they name none of them, all count."""
+    chosen = frozenset(name for one in given.selections or () for name in _names(one))
+    drafted = (
+        name
+        for entries in (drafts.entries(MedicationRequest), drafts.entries(ServiceRequest))
+        for full_url, order in entries
+        for name in _own_names(full_url, order)
+    )
+    return chosen.intersection(drafted)
+
+
+def _own_names(
+    full_url: str | None, order: MedicationRequest | ServiceRequest
+) -> frozenset[str | None]:
+    return frozenset((full_url, order.id, f"{type(order).__name__}/{order.id}")) - {None}
 
 
 def _check_results(owners: list[Owner], *, others_seen: bool) -> None:

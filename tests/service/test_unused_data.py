@@ -496,3 +496,59 @@ def test_an_upper_limit_above_which_all_is_usual_is_no_limit() -> None:
     shown = cards(request(alt(valueQuantity={"value": 300, "unit": "U/L"}, referenceRange=limit)))
 
     assert "40 U/L" in shown["alt-moderate"]["detail"]
+
+
+def ordering(draft: Json, *more: Json, selection: str = "MedicationRequest/isoniazid") -> Json:
+    """The choice of a medicine for a patient with an ALT of 300 U/L."""
+    body = request(alt(valueQuantity={"value": 300, "unit": "U/L"}), hook="order-select")
+    body["context"] |= {"draftOrders": bundle(draft), "selections": [selection]}
+    body["prefetch"]["medications"] = bundle(*more)
+    return body
+
+
+DRAFT: Json = {**ISONIAZID, "status": "draft"}
+PRODUCT: Json = {"resourceType": "Medication", "id": "m", "code": {"text": "isoniazid"}}
+REFERRED: Json = {
+    **DRAFT,
+    "medicationCodeableConcept": None,
+    "medicationReference": {"reference": "Medication/m"},
+}
+PARTED: Json = {
+    **DRAFT,
+    "medicationCodeableConcept": None,
+    "medicationReference": {"reference": "#p"},
+    "contained": [
+        {
+            "resourceType": "Medication",
+            "id": "p",
+            "ingredient": [{"itemReference": {"reference": "Medication/m"}}],
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ordering(DRAFT),
+        ordering(REFERRED, PRODUCT),
+        ordering(PARTED, PRODUCT),
+        ordering(DRAFT, selection="MedicationRequest/another"),
+    ],
+    ids=["coded", "by reference", "by ingredient", "selected by no name of it"],
+)
+def test_a_medicine_that_is_being_ordered_is_understood(body: Json) -> None:
+    assert "isoniazid-stop-threshold" in cards(body, "order-select")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (ordering({**DRAFT, "modifierExtension": [{"url": "x"}]}), "medicines: some were not used"),
+        (ordering({**DRAFT, "subject": {"reference": "Patient/p2"}}), "medicines: some were not"),
+        (ordering(REFERRED), "medicines: one has neither code nor name"),
+    ],
+    ids=["modifier", "of another patient", "not sent"],
+)
+def test_a_draft_that_cannot_be_used_is_named(body: Json, words: str) -> None:
+    assert words in cards(body, "order-select")[UNUSED]["detail"]
