@@ -84,6 +84,14 @@ class RangesRead(NamedTuple):
     not_read: bool
 
 
+class _End(NamedTuple):
+    """An end of a range as it was sent."""
+
+    number: SentNumber
+    unit: str | None
+    code: str | None = None
+
+
 def limits_of(
     ranges: Iterable[ReferenceRange], marker: Marker, factor: Fraction, pack: Pack
 ) -> RangesRead:
@@ -105,18 +113,13 @@ def _limits(range_: ReferenceRange, marker: Marker, factor: Fraction, pack: Pack
         raise _LeftOut
     sex, (age_from, age_below) = _sex(many(range_.applies_to)), _ages(range_)
     exclusive = _exclusive(range_)
-    for end, beyond in ((range_.low, "<"), (range_.high, ">")):
-        if end is not None and (end.comparator or "").strip().startswith(beyond):
-            raise _NotRead  # it says that the other side is outside
-    low = _amount(range_.low, marker, factor, pack)
-    high = _amount(range_.high, marker, factor, pack)
-    if low is None and high is None:
-        low, high = _from_text(range_.text or "", marker, factor, pack)
-    if low is not None and high is not None and low > high:
-        raise _NotRead
+    ends = _ends_of(range_)
+    low, high = (_amount(end, marker, factor, pack) for end in ends)
     if low is None and high is None:
         raise _LeftOut
-    sent_low, sent_high = _as_sent(range_)
+    if low is not None and high is not None and low > high:
+        raise _NotRead
+    sent_low, sent_high = map(_as_sent, ends)
     return Limits(
         low=low,
         high=high,
@@ -130,26 +133,49 @@ def _limits(range_: ReferenceRange, marker: Marker, factor: Fraction, pack: Pack
     )
 
 
-def _as_sent(range_: ReferenceRange) -> tuple[Sent | None, Sent | None]:
-    """The ends of a usable range as the laboratory wrote them."""
-    low, high = _quantity_as_sent(range_.low), _quantity_as_sent(range_.high)
-    text = (range_.text or "").strip()
-    if low is not None or high is not None or len(text) > _LONGEST_TEXT:
-        return low, high
-    if match := _BETWEEN.fullmatch(text):
-        unit = (match[3] or "").strip()
-        return Sent(number=match[1], unit=unit), Sent(number=match[2], unit=unit)
-    if match := _ONE_SIDED.fullmatch(text):
-        end = Sent(number=match[2], unit=(match[3] or "").strip())
+def _ends_of(range_: ReferenceRange) -> tuple[_End | None, _End | None]:
+    """The low and the high end as they were sent, or as the text has them where none was."""
+    for end, beyond in ((range_.low, "<"), (range_.high, ">")):
+        if end is not None and (end.comparator or "").strip().startswith(beyond):
+            raise _NotRead  # it says that the other side is outside
+    low, high = _end_in(range_.low), _end_in(range_.high)
+    if low is None and high is None:
+        return _ends_in_text((range_.text or "").strip())
+    return low, high
+
+
+def _end_in(quantity: Quantity | None) -> _End | None:
+    if quantity is None or not was_sent(quantity.value):
+        return None
+    number = number_in(quantity.value)
+    if number is None:
+        raise _NotRead
+    return _End(number, quantity.unit, quantity.code)
+
+
+def _ends_in_text(text: str) -> tuple[_End | None, _End | None]:
+    """The ends of `7 - 40`, `<40` or `> 5 U/L`; none of a text without a number."""
+    match = _BETWEEN.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
+    if match is not None:
+        return _end_from(match[1], match[3]), _end_from(match[2], match[3])
+    match = _ONE_SIDED.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
+    if match is not None:
+        end = _end_from(match[2], match[3])
         return (None, end) if match[1] in {"<", "<=", "≤"} else (end, None)
+    if any(sign.isdigit() for sign in text):
+        raise _NotRead
     return None, None
 
 
-def _quantity_as_sent(sent: Quantity | None) -> Sent | None:
-    number = number_in(sent.value) if sent is not None and was_sent(sent.value) else None
-    if sent is None or number is None:
+def _end_from(text: str, unit: str | None) -> _End | None:
+    number = number_from(text)
+    return None if number is None else _End(number, unit)
+
+
+def _as_sent(end: _End | None) -> Sent | None:
+    if end is None:
         return None
-    return Sent(number=number.text, unit=(sent.unit or sent.code or "").strip())
+    return Sent(number=end.number.text, unit=(end.unit or end.code or "").strip())
 
 
 def _is_normal(kind: CodeableConcept | None) -> bool:
@@ -178,32 +204,13 @@ def _exclusive(range_: ReferenceRange) -> frozenset[str]:
     return frozenset(end for end, exclusive in found.items() if exclusive)
 
 
-def _amount(sent: Quantity | None, marker: Marker, factor: Fraction, pack: Pack) -> Fraction | None:
-    if sent is None or not was_sent(sent.value):
+def _amount(end: _End | None, marker: Marker, factor: Fraction, pack: Pack) -> Fraction | None:
+    """The end in the unit of the marker; without a unit it has that of the value."""
+    if end is None:
         return None
-    number = number_in(sent.value)
-    if number is None:
-        raise _NotRead
-    if sent.unit or sent.code:
-        factor = _factor(marker, sent.unit, sent.code, pack)
-    return _scaled(number, factor)
-
-
-def _from_text(
-    text: str, marker: Marker, factor: Fraction, pack: Pack
-) -> tuple[Fraction | None, Fraction | None]:
-    """The ends of `7 - 40`, `<40` or `> 5 U/L`; neither if the text says something else."""
-    text = text.strip()
-    if len(text) > _LONGEST_TEXT:
-        return None, None
-    if match := _BETWEEN.fullmatch(text):
-        scale = _factor(marker, match[3], None, pack) if match[3] else factor
-        return _scaled(number_from(match[1]), scale), _scaled(number_from(match[2]), scale)
-    if match := _ONE_SIDED.fullmatch(text):
-        scale = _factor(marker, match[3], None, pack) if match[3] else factor
-        end = _scaled(number_from(match[2]), scale)
-        return (None, end) if match[1] in {"<", "<=", "≤"} else (end, None)
-    return None, None
+    if end.unit or end.code:
+        factor = _factor(marker, end.unit, end.code, pack)
+    return end.number.value if factor == 1 else end.number.value * factor
 
 
 def _factor(marker: Marker, text: str | None, code: str | None, pack: Pack) -> Fraction:
@@ -211,12 +218,6 @@ def _factor(marker: Marker, text: str | None, code: str | None, pack: Pack) -> F
         return unit_of(marker, text, code, pack).factor
     except NotUsable:
         raise _NotRead from None
-
-
-def _scaled(number: SentNumber | None, factor: Fraction) -> Fraction | None:
-    if number is None:
-        return None
-    return number.value if factor == 1 else number.value * factor
 
 
 def _sex(groups: Iterable[CodeableConcept]) -> Literal["male", "female"] | None:

@@ -69,6 +69,7 @@ ChartedT = TypeVar("ChartedT", MedicationRequest, MedicationStatement, Condition
 # Servers without statements keep every medicine as a request; the other way round none does.
 _STATEMENTS_ONLY = Incomplete("medicines", "only a part")
 _DRAFTS_ONLY = Incomplete("open orders", "only those being made")
+_NO_DRAFT_SELECTED = Incomplete("open orders", "selected but not among the drafts")
 _MEMBERS_MISSING = Incomplete("laboratory results", "named but not sent")
 _UNNAMED_MEDICINE = Incomplete("medicines", "unnamed")
 _UNNAMED_CONDITION = Incomplete("conditions", "unnamed")
@@ -125,7 +126,7 @@ class _Reader:
     sources: list[SourceObservation]
     subjects: Subjects
     others_seen: bool
-    selected: frozenset[str | None]  # names of drafts that the user chose; none: all of them
+    selected: frozenset[str | None] | None  # names of the drafts that were chosen; None: of all
     members_missing: bool  # whether a panel or report names results that are not here
 
     @classmethod
@@ -290,6 +291,8 @@ class _Reader:
             notes.append(_UNNAMED_MEDICINE)
         if any(map(names_nothing, conditions)):
             notes.append(_UNNAMED_CONDITION)
+        if self.selected == frozenset() and self.given.selections:
+            notes.append(_NO_DRAFT_SELECTED)
         if self._has("MedicationStatement") and not self._has("MedicationRequest"):
             notes.append(_STATEMENTS_ONLY)
         if orders is not None and not self._has("ServiceRequest"):
@@ -331,7 +334,7 @@ class _Reader:
             or self._not_usable(order) is not None
         ):
             return False
-        return not self.selected or not self.selected.isdisjoint(_own_names(full_url, order))
+        return self.selected is None or not self.selected.isdisjoint(_own_names(full_url, order))
 
 
 def _charted(index: ResourceIndex) -> list[Charted]:
@@ -359,9 +362,11 @@ def _not_usable_parts(entries: Iterable[_ChartEntry]) -> Iterator[Incomplete]:
     return (Incomplete(part, "not usable") for part in dict.fromkeys(parts))
 
 
-def _selected(given: PatientInput, drafts: ResourceIndex) -> frozenset[str | None]:
-    """The names of the drafts that the user chose; where they name none of them, all count."""
-    chosen = frozenset(name for one in given.selections or () for name in _names(one))
+def _selected(given: PatientInput, drafts: ResourceIndex) -> frozenset[str | None] | None:
+    """The names of the drafts that the user chose, or `None` where the hook knows no choice."""
+    if given.selections is None:
+        return None
+    chosen = frozenset(name for one in given.selections for name in _names(one))
     drafted = (
         name
         for entries in (drafts.entries(MedicationRequest), drafts.entries(ServiceRequest))

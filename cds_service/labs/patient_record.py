@@ -137,6 +137,7 @@ Lack: TypeAlias = Literal[
     "named but not sent",
     "age not clear",
     "only those being made",
+    "selected but not among the drafts",
     "unnamed",
 ]
 

@@ -533,9 +533,8 @@ PARTED: Json = {
         ordering(DRAFT),
         ordering(REFERRED, PRODUCT),
         ordering(PARTED, PRODUCT),
-        ordering(DRAFT, selection="MedicationRequest/another"),
     ],
-    ids=["coded", "by reference", "by ingredient", "selected by no name of it"],
+    ids=["coded", "by reference", "by ingredient"],
 )
 def test_a_medicine_that_is_being_ordered_is_understood(body: Json) -> None:
     assert "isoniazid-stop-threshold" in cards(body, "order-select")
@@ -547,8 +546,9 @@ def test_a_medicine_that_is_being_ordered_is_understood(body: Json) -> None:
         (ordering({**DRAFT, "modifierExtension": [{"url": "x"}]}), "medicines: some were not used"),
         (ordering({**DRAFT, "subject": {"reference": "Patient/p2"}}), "medicines: some were not"),
         (ordering(REFERRED), "medicines: one has neither code nor name"),
+        (ordering(DRAFT, selection="MedicationRequest/another"), "open orders: those being made"),
     ],
-    ids=["modifier", "of another patient", "not sent"],
+    ids=["modifier", "of another patient", "not sent", "not selected"],
 )
 def test_a_draft_that_cannot_be_used_is_named(body: Json, words: str) -> None:
     assert words in cards(body, "order-select")[UNUSED]["detail"]
