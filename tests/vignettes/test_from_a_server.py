@@ -15,13 +15,7 @@ from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import Settings
 from cds_service.web import create_app
 from tests.fhir_server.sekmet import put, running
-from tests.vignettes.compare import (
-    VIGNETTES,
-    cards_of,
-    expected_cards,
-    expected_notices,
-    notices_of,
-)
+from tests.vignettes.compare import VIGNETTES
 from tests.vignettes.convert import now_of, request_of
 
 pytestmark = pytest.mark.server
@@ -34,9 +28,7 @@ SETTINGS = Settings(profile="development", explain="always", deadline_ms=60_000)
 def own_ids(vignette: Mapping[str, Any]) -> Json:
     """The request of the example, for a patient of its own: `LIV-001` is `Patient/LIV-001`."""
     name = str(vignette["id"])
-    text = json.dumps(request_of(vignette)).replace("Patient/vignette", f"Patient/{name}")
-    text = text.replace('"patientId": "vignette"', f'"patientId": "{name}"')
-    text = text.replace('"id": "vignette"', f'"id": "{name}"')
+    text = json.dumps(request_of(vignette, name))
     for kind in ("observation", "medication", "condition", "order"):
         text = text.replace(f'"id": "{kind}-', f'"id": "{name}-{kind}-')
     changed: Json = json.loads(text)
@@ -84,7 +76,4 @@ def test_with_data_on_the_server_alone_the_cards_are_the_same(
     prefetched, fetched = (http.post(SERVICE, json=body) for body in (whole, bare))
 
     assert (prefetched.status_code, fetched.status_code) == (200, 200), fetched.text
-    body = json.loads(fetched.text)
-    assert cards_of(body, now.date()) == expected_cards(vignette)
-    assert notices_of(body) == expected_notices(vignette)
-    assert body["cards"] == json.loads(prefetched.text)["cards"]
+    assert json.loads(fetched.text)["cards"] == json.loads(prefetched.text)["cards"]
