@@ -10,7 +10,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cds_service.knowledge.model.conditions import AllOf, Present
+from cds_service.knowledge.model.conditions import (
+    AllOf,
+    Present,
+)
 from cds_service.knowledge.model.pack import INDICATORS, PATIENT, UNUSED_DATA, Pack, Rule
 from cds_service.labs.facts import FactFinders, fact_finders, facts_of, facts_ordered
 from cds_service.labs.features import PackFeatures, compile_features
@@ -254,19 +257,34 @@ def _readable(rule: CompiledRule, frames: _Frames) -> Iterator[tuple[Frame, bool
     """The frames that a rule may read, those of final results first.
 
     A critical rule may also rest on preliminary results: that frame is tried when the first gave
-    no card. Of several markers a later one is the index only if its result is newer.
+    no card.
     """
     for with_preliminary in (False, True) if rule.rule.indicator == "critical" else (False,):
-        newest: datetime | None = None
-        for marker in rule.rule.about:
-            frame = frames.get(marker, with_preliminary=with_preliminary)
-            if frame is None:
-                continue
-            index = frame.index_result
-            if index is not None and newest is not None and index.time <= newest:
-                continue
-            newest = index.time if index is not None else newest
+        every = (
+            frames.get(marker, with_preliminary=with_preliminary) for marker in rule.rule.about
+        )
+        found = [frame for frame in every if frame is not None]
+        for frame in _index_frames(rule.rule, found):
             yield frame, with_preliminary
+
+
+def _index_frames(rule: Rule, frames: list[Frame]) -> list[Frame]:
+    """The frame around the newest of the results that the rule is about, of two alike the first.
+
+    Where one marker only stands in for another, its frame comes first if it holds none of that one,
+    and else not at all.
+    """
+    if rule.stands_in is None:
+        return [max(frames, key=_index_time)] if frames else []
+    own = [frame for frame in frames if frame.index != rule.stands_in]
+    others = (frame for frame in frames if frame.index == rule.stands_in)
+    alone = [frame for frame in others if frame.readings.keys().isdisjoint(rule.about[:-1])]
+    return [*alone, *own]
+
+
+def _index_time(frame: Frame) -> datetime:
+    index = frame.index_result
+    return frame.now if index is None else index.time
 
 
 def _without_frame(rule: CompiledRule, frames: _Frames) -> Decision:

@@ -8,7 +8,12 @@ from fractions import Fraction
 import pytest
 
 from cds_service.decide import Outcome, compile_pack, decide, evaluate, settle
-from cds_service.knowledge.model.conditions import Compare, FactIs, MeasureCompare, Number
+from cds_service.knowledge.model.bounds import Number
+from cds_service.knowledge.model.conditions import (
+    Compare,
+    FactIs,
+    MeasureCompare,
+)
 from cds_service.knowledge.model.pack import PATIENT, Pack, Reason, Rule
 from cds_service.labs.patient_record import LabResult, Patient, PatientRecord, Recorded, SetAside
 from cds_service.labs.reasons import PackReason

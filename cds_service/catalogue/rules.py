@@ -19,7 +19,9 @@ from cds_service.explanation.view import (
     site_lines,
 )
 from cds_service.knowledge.checking.lock import Versions, meaning_hash
-from cds_service.knowledge.model.conditions import Condition
+from cds_service.knowledge.model.conditions import (
+    Condition,
+)
 from cds_service.knowledge.model.dependencies import dependencies_of, sources_of
 from cds_service.knowledge.model.pack import (
     PATIENT,

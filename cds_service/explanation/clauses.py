@@ -6,20 +6,24 @@ from typing import Literal
 
 from msgspec import Struct
 
+from cds_service.knowledge.model.bounds import TimesMarker
 from cds_service.knowledge.model.conditions import (
     AllOf,
     AnyOf,
     Compare,
     Condition,
     Leaf,
-    TimesMarker,
+    PatternIs,
 )
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import Pack, Reason
 
 
 class Clause(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A condition: `all` or `any` of its parts, or one thing that `is` so."""
+    """A condition: `all` or `any` of its parts, or one thing that `is` so.
+
+    A pattern is one thing whose one part says what it stands for.
+    """
 
     kind: Literal["all", "any", "is"]
     written: str  # as in the rule's file
@@ -44,6 +48,14 @@ def clause_of(condition: Condition, pack: Pack) -> Clause:
             return parts[0]
         kind: Literal["all", "any"] = "all" if isinstance(condition, AllOf) else "any"
         return Clause(kind=kind, written=condition.in_words(), parts=parts)
+    if isinstance(condition, PatternIs):
+        return Clause(
+            kind="is",
+            written=condition.in_words(),
+            subject=capital(title_of(condition.pattern, pack)),
+            phrase=condition.phrase,
+            parts=(clause_of(condition.when, pack),),
+        )
     return _leaf(condition, pack)
 
 
@@ -56,7 +68,7 @@ def reasons_of(reasons: tuple[Reason, ...], pack: Pack) -> tuple[Because, ...]:
 
 def title_of(name: str, pack: Pack) -> str:
     """What people call a marker, measure, fact or order; any other word as it is."""
-    for things in (pack.markers, pack.measures, pack.facts, pack.orders):
+    for things in (pack.markers, pack.measures, pack.facts, pack.patterns, pack.orders):
         if name in things:
             return things[name].title
     return name

@@ -12,7 +12,11 @@ from fractions import Fraction
 
 from cds_service.amounts import Interval, exactly, plain
 from cds_service.explanation.view import View
-from cds_service.knowledge.model.conditions import Compare, Number, TimesLimit, leaves
+from cds_service.knowledge.model.bounds import Number, TimesLimit
+from cds_service.knowledge.model.conditions import (
+    Compare,
+    leaves,
+)
 from cds_service.knowledge.model.pack import Grade, Marker, Pack
 from cds_service.labs.frames import Frame, Reading
 from cds_service.labs.limits import Limit, limit_of
@@ -127,6 +131,7 @@ def blank_frame(marker: Marker, person: Person = _NOBODY) -> Frame:
     )
     return Frame(
         index=marker.id,
+        now=result.time,
         person=person,
         facts={},
         ordering=frozenset(),

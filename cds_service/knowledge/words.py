@@ -3,7 +3,12 @@
 
 from collections.abc import Iterable, Iterator
 
-from cds_service.knowledge.model.conditions import AllOf, AnyOf, Condition
+from cds_service.knowledge.model.conditions import (
+    AllOf,
+    AnyOf,
+    Condition,
+    PatternIs,
+)
 from cds_service.knowledge.model.pack import WITHOUT_RESULT, Change, Pack, Rule, Suggestion
 from cds_service.knowledge.model.status import approval
 from cds_service.knowledge.site.wording import site_lines
@@ -94,5 +99,8 @@ def _condition(condition: Condition, depth: int) -> Iterator[str]:
         yield f"{indent}{'all' if isinstance(condition, AllOf) else 'any'} of"
         for part in condition.parts:
             yield from _condition(part, depth + 1)
-    else:
-        yield f"{indent}- {condition.in_words()}"
+        return
+    yield f"{indent}- {condition.in_words()}"
+    if isinstance(condition, PatternIs):
+        yield f"{indent}{_INDENT}which is so when"
+        yield from _condition(condition.when, depth + 2)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal, TypeAlias
 
-from cds_service.knowledge.model.conditions import Compare, LimitKind, TestedBefore, leaves
+from cds_service.knowledge.model.bounds import Earlier, LimitKind
+from cds_service.knowledge.model.conditions import leaves
 from cds_service.knowledge.model.dependencies import (
     answers_of,
     conditions_of,
@@ -21,7 +22,7 @@ from cds_service.knowledge.model.dependencies import (
     measures_about,
     parts_of_measure,
 )
-from cds_service.knowledge.model.marker_parts import MarkerPart, markers_of, parts_of
+from cds_service.knowledge.model.marker_parts import MarkerPart, parts_of
 from cds_service.knowledge.model.pack import (
     PATIENT,
     UNUSED_DATA,
@@ -65,9 +66,22 @@ class Latest:
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """The newest usable result strictly before the index."""
+    """The newest usable result strictly before the index.
+
+    With `earlier` the newest that is at least so many days older than the index, unless it is more
+    than the greatest number of days older.
+    """
 
     of: Usable
+    earlier: Earlier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """Every usable result that is at most `within_days` days old, whatever the index."""
+
+    of: Usable
+    within_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +125,7 @@ class MeasureOf:
     inputs: tuple["Feature", ...]
 
 
-Feature: TypeAlias = Latest | Previous | Paired | Later | LimitOf | MeasureOf
+Feature: TypeAlias = Latest | Previous | Recent | Paired | Later | LimitOf | MeasureOf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,17 +178,19 @@ def compile_features(pack: Pack) -> PackFeatures:
 
 
 def _reach_days(marker: Marker, pack: Pack) -> int:
-    conditions = (when for rule in pack.rules.values() for when in conditions_of(rule))
-    before = (
-        leaf.earlier.most_days
-        for when in conditions
+    """The days before now in which a result of the marker can still count for something."""
+    read = [
+        part
+        for rule in pack.rules.values()
+        for when in conditions_of(rule)
         for leaf in leaves(when)
-        if isinstance(leaf, Compare | TestedBefore)
-        and leaf.earlier is not None
-        and marker.id in markers_of(leaf)
-    )
+        for part in parts_of(leaf)
+        if part.marker == marker.id and part.earlier is not None
+    ]
+    before = (part.earlier.most_days for part in read if part.earlier and part.part == "previous")
+    recent = (part.earlier.most_days for part in read if part.earlier and part.part == "recent")
     paired = ceil(marker.pairing.hours / _HOURS_A_DAY)
-    return pack.scope.index_days + max((paired, *before))
+    return max(pack.scope.index_days + max((paired, *before)), *recent, 0)
 
 
 def _of_marker(marker: Marker, scope: Scope, usable: Usable, *, final: Usable) -> MarkerFeatures:
@@ -244,8 +260,11 @@ def _of_part(part: MarkerPart, index: str, nodes: MarkerFeatures) -> Iterator[Fe
         case "result":
             yield result
         case "previous":
-            if is_index:
-                yield nodes.previous
+            if part.earlier is not None or is_index:
+                yield replace(nodes.previous, earlier=part.earlier)
+        case "recent":
+            if part.earlier is not None:
+                yield Recent(nodes.previous.of, part.earlier.most_days)
         case "later":
             if not is_index and index != PATIENT:
                 yield nodes.later

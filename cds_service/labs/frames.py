@@ -14,6 +14,7 @@ from itertools import pairwise
 from operator import attrgetter
 
 from cds_service.amounts import compare
+from cds_service.knowledge.model.bounds import Earlier
 from cds_service.knowledge.model.pack import PATIENT, UNUSED_DATA, Pack
 from cds_service.labs.facts import FactAnswer
 from cds_service.labs.features import Later, Latest, PackFeatures, Paired, Previous, Usable
@@ -54,10 +55,12 @@ class Frame:
     """Everything that conditions may look at, around one index result."""
 
     index: str  # marker id or what the rule is about; empty for one about set-aside results
+    now: datetime
     person: Person
     facts: Mapping[str, FactAnswer]
     ordering: frozenset[str]
     readings: Mapping[str, Reading] = field(default_factory=dict)
+    history: Mapping[str, Sequence[LabResult]] = field(default_factory=dict)  # final, oldest first
     later: frozenset[str] = frozenset()  # markers with a result since the draw of the index
     not_used: Mapping[str, Hemolyzed] = field(default_factory=dict)  # by marker
     measures: Mapping[str, MeasureValue] = field(default_factory=dict)
@@ -69,6 +72,19 @@ class Frame:
         """The result that the rule is about."""
         reading = self.readings.get(self.index)
         return reading.result if reading else None
+
+    def previous(self, marker: str, earlier: Earlier) -> LabResult | None:
+        """The previous test of a marker, counted from the index, if it is not too far back."""
+        index = self.index_result
+        if index is None:
+            return None
+        results = self.history.get(marker, ())
+        latest = index.time - timedelta(days=earlier.least_days)
+        cut = bisect_right if earlier.least_days else bisect_left
+        before = cut(results, latest, key=_time)
+        if not before or index.time - results[before - 1].time > timedelta(earlier.most_days):
+            return None
+        return results[before - 1]
 
     @property
     def preliminary(self) -> bool:
@@ -123,10 +139,12 @@ class Chooser:
                 not_used[name] = Hemolyzed()
         return Frame(
             index=index_marker,
+            now=self.now,
             person=self.person,
             facts=self.facts,
             ordering=self.ordering,
             readings=readings,
+            history=self._history(),
             later=frozenset(later),
             not_used=not_used,
         )
@@ -140,7 +158,9 @@ class Chooser:
                 chosen = self._paired(paired, self.now)
                 if chosen is not None:
                     readings[name] = self._paired_reading(chosen)
-        return replace(self.bare_frame(None), index=PATIENT, readings=readings)
+        return replace(
+            self.bare_frame(None), index=PATIENT, readings=readings, history=self._history()
+        )
 
     def unused_data_frame(self, unused: UnusedData) -> Frame:
         """A frame without results, for rules about data that could not be used."""
@@ -150,6 +170,7 @@ class Chooser:
         """A frame without results, for rules about one that was set aside."""
         return Frame(
             index="",
+            now=self.now,
             person=self.person,
             facts=self.facts,
             ordering=self.ordering,
@@ -172,6 +193,11 @@ class Chooser:
     def is_recent(self, time: datetime | None) -> bool:
         """Whether a result of that time could still be an index."""
         return time is None or self.now - time <= timedelta(days=self.pack.scope.index_days)
+
+    def _history(self) -> Mapping[str, Sequence[LabResult]]:
+        """The final results of every marker."""
+        final = self.features.final
+        return {name: self._results(final[name].previous.of) for name in self.by_marker}
 
     def _results(self, usable: Usable) -> Sequence[LabResult]:
         """The usable results, oldest first; most frames share them, so each list is made once."""

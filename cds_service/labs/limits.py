@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from cds_service.amounts import Interval, exactly
-from cds_service.knowledge.model.conditions import LimitKind
+from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.knowledge.model.pack import LimitChoice, Marker
 from cds_service.labs.patient import Person, meets
 from cds_service.labs.patient_record import LabResult, ReferenceRange, Sent

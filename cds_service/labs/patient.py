@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from datetime import date
 
 from cds_service.amounts import Ternary
-from cds_service.knowledge.model.conditions import AgeCompare, AllOf, AnyOf, Condition, Sex, SexIs
+from cds_service.knowledge.model.conditions import (
+    AgeCompare,
+    AllOf,
+    AnyOf,
+    Condition,
+    Sex,
+    SexIs,
+)
 from cds_service.labs.patient_record import Patient
 
 MONTHS_A_YEAR = 12

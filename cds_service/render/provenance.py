@@ -12,7 +12,12 @@ from datetime import tzinfo
 from typing import cast, get_args
 
 from cds_service.amounts import rounded
-from cds_service.knowledge.model.conditions import AgeCompare, FactIs, LimitKind, leaves
+from cds_service.knowledge.model.bounds import LimitKind
+from cds_service.knowledge.model.conditions import (
+    AgeCompare,
+    FactIs,
+    leaves,
+)
 from cds_service.knowledge.model.dependencies import (
     Dependencies,
     dependencies_of,

@@ -201,7 +201,7 @@ def answer(
         answer="card",
         frame=frame,
         indicator=_indicator(compiled_rule, frame),
-        trigger=met_by(rule.when, frame) or frame.index,
+        trigger=met_by(rule.when, frame, rule.about) or frame.index,
         orders=orders,
         withheld=withheld,
         says=tuple(word for test, word in compiled_rule.also if test(frame) is True),

@@ -5,40 +5,49 @@ A condition is compiled once, when the pack is loaded; equal conditions share on
 Missing data gives `None`, never `False`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
 from fractions import Fraction
 from functools import cache
 from typing import TypeAlias
 
 from cds_service.amounts import Interval, Relation, Ternary, compare, exactly
+from cds_service.knowledge.model.bounds import (
+    Earlier,
+    LimitKind,
+    Number,
+    TimesLimit,
+    TimesMarker,
+    TimesPrevious,
+)
 from cds_service.knowledge.model.conditions import (
     AgeCompare,
     AllOf,
     AnyOf,
     Compare,
     Condition,
-    Earlier,
     FactIs,
     HasUnusedData,
+    IndexAge,
     IsExact,
-    LimitKind,
     MeasureCompare,
     MeasuredWith,
     NoLimit,
-    Number,
     Ordering,
     OtherMethod,
+    PatternIs,
     Present,
+    PresentBeforeNow,
+    SameMethod,
     SetAsideBecause,
     SexIs,
     TestedBefore,
-    TimesLimit,
 )
 from cds_service.knowledge.model.pack import NotComputed, Reason
 from cds_service.labs.frames import Frame, Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient import age_is
+from cds_service.labs.patient_record import LabResult
 from cds_service.labs.reasons import PackReason
 
 Test: TypeAlias = Callable[[Frame], Ternary]
@@ -56,6 +65,8 @@ def compiled(condition: Condition) -> Test:
             return _any_of(tuple(_compare(condition, marker) for marker in markers))
         case Compare(markers=markers):
             return _compare(condition, markers[0])
+        case PatternIs(when=when):
+            return _pattern(condition, compiled(when))
         case _:
             return _leaf(condition)
 
@@ -72,15 +83,47 @@ def first_reason(reasons: Iterable[tuple[Test, PackReason]], frame: Frame) -> Pa
     return next((because for test, because in reasons if test(frame) is True), None)
 
 
-def met_by(condition: Condition, frame: Frame) -> str | None:
-    """The marker that meets an `any of` comparison in the condition (the first that does)."""
+def met_by(condition: Condition, frame: Frame, among: Collection[str]) -> str | None:
+    """The marker that meets an alternative of the condition (the first that does).
+
+    It is one of an `any of` comparison, or the first of `among` that a true part of `any:` reads.
+    """
+    return _met_by(condition, frame, among, is_alternative=False)
+
+
+def _met_by(
+    condition: Condition, frame: Frame, among: Collection[str], *, is_alternative: bool
+) -> str | None:
+    def first_of(parts: Iterable[Condition], *, alternative: bool) -> str | None:
+        found = (_met_by(part, frame, among, is_alternative=alternative) for part in parts)
+        return next((name for name in found if name), None)
+
     match condition:
-        case AllOf(parts=parts) | AnyOf(parts=parts):
-            return next((name for part in parts if (name := met_by(part, frame))), None)
+        case AllOf(parts=parts):
+            return first_of(parts, alternative=is_alternative)
+        case AnyOf(parts=parts):
+            true = (part for part in parts if compiled(part)(frame) is True)
+            return first_of(true, alternative=True)
+        case PatternIs(when=when, answer=True):
+            return _met_by(when, frame, among, is_alternative=is_alternative)
         case Compare(markers=markers) if len(markers) > 1:
             return next((m for m in markers if _compare(condition, m)(frame) is True), None)
+        case Compare(markers=(marker,)) if is_alternative and marker in among:
+            return marker
         case _:
             return None
+
+
+def _pattern(condition: PatternIs, holds: Test) -> Test:
+    wanted = condition.answer
+
+    def test(frame: Frame) -> Ternary:
+        known = holds(frame)
+        if condition.or_unknown:
+            return known is not True
+        return None if known is None else known is wanted
+
+    return test
 
 
 def _all_of(tests: tuple[Test, ...]) -> Test:
@@ -114,15 +157,15 @@ def _any_of(tests: tuple[Test, ...]) -> Test:
 def _compare(condition: Compare, marker: str) -> Test:
     """Compare one marker, now or at the previous test, with the bound."""
     relation, earlier = condition.relation, condition.earlier
-    bound, is_exclusive = _bound(condition), _exclusive_of(condition)
-    beyond = _beyond(condition)
+    bound, is_exclusive = _bound(condition, marker), _exclusive_of(condition)
+    beyond, is_near = _beyond(condition), _near_index(condition.within_hours)
 
     def test(frame: Frame) -> Ternary:
         reading = frame.readings.get(marker)
-        if reading is None:
+        if reading is None or not is_near(frame, reading.result):
             return None
-        value = reading.result.value if earlier is None else _previous_value(reading, earlier)
-        other = bound(frame, reading)
+        result = reading.result if earlier is None else frame.previous(marker, earlier)
+        value, other = result.value if result else None, bound(frame, reading)
         if value is None or other is None:
             return None
         return compare(value, beyond if is_exclusive(reading) else relation, other)
@@ -130,25 +173,40 @@ def _compare(condition: Compare, marker: str) -> Test:
     return test
 
 
-def _bound(condition: Compare) -> Callable[[Frame, Reading], Interval | None]:
+def _near_index(hours: int | None) -> Callable[[Frame, LabResult], bool]:
+    """Whether a result lies within so many hours of the index."""
+    if hours is None:
+        return lambda _frame, _result: True
+    reach = timedelta(hours=hours)
+
+    def is_near(frame: Frame, result: LabResult) -> bool:
+        index = frame.index_result
+        return index is not None and abs(result.time - index.time) <= reach
+
+    return is_near
+
+
+def _bound(condition: Compare, marker: str) -> Callable[[Frame, Reading], Interval | None]:
     match condition.bound:
         case Number(amount=amount):
             fixed = exactly(amount)
             return lambda _frame, _reading: fixed
         case TimesLimit(times=times, limit=kind):
             return lambda _frame, reading: _multiple(limit_in(reading, kind), times)
-        case bound:
-            times, other = bound.times, bound.marker
-            plus = bound.plus.amount if bound.plus else None
+        case TimesPrevious(earlier=earlier) as bound:
+            return lambda frame, _reading: _beside(bound, frame.previous(marker, earlier))
+        case TimesMarker(marker=other) as bound:
+            return lambda frame, _reading: _beside(
+                bound, reading.result if (reading := frame.readings.get(other)) else None
+            )
 
-            def of_other(frame: Frame, _reading: Reading) -> Interval | None:
-                reading = frame.readings.get(other)
-                if reading is None:
-                    return None
-                multiple = reading.result.value.times(times)
-                return multiple if plus is None else multiple.plus(plus)
 
-            return of_other
+def _beside(bound: TimesMarker | TimesPrevious, result: LabResult | None) -> Interval | None:
+    """The multiple of another result, with what comes on top."""
+    if result is None:
+        return None
+    multiple = result.value.times(bound.times)
+    return multiple if bound.plus is None else multiple.plus(bound.plus.amount)
 
 
 def _beyond(condition: Compare) -> Relation:
@@ -195,19 +253,6 @@ def _multiple(limit: Limit | None, times: Fraction) -> Interval | None:
     return None if limit is None else limit.times(times)
 
 
-def _previous_value(reading: Reading, earlier: Earlier) -> Interval | None:
-    """The previous test's value if it is that far back; one that is not leaves it unknown."""
-    return reading.previous.value if _was_before(reading, earlier) and reading.previous else None
-
-
-def _was_before(reading: Reading, earlier: Earlier) -> bool:
-    if reading.previous is None:
-        return False
-    distance = reading.result.time - reading.previous.time
-    least, most = timedelta(days=earlier.least_days), timedelta(days=earlier.most_days)
-    return least <= distance <= most
-
-
 def _leaf(condition: Condition) -> Test:
     match condition:
         case AgeCompare():
@@ -230,8 +275,23 @@ def _leaf(condition: Condition) -> Test:
             return lambda frame: bool(frame.unused)
         case Ordering(what=what, without=without):
             return lambda frame: what in frame.ordering and without not in frame.ordering
+        case PresentBeforeNow() | IndexAge() | TestedBefore() | SameMethod():
+            return _of_times(condition)
         case _:
             return _of_reading(condition)
+
+
+def _of_times(condition: PresentBeforeNow | IndexAge | TestedBefore | SameMethod) -> Test:
+    """Leaves about when results were taken."""
+    match condition:
+        case PresentBeforeNow():
+            return lambda frame: _present_before_now(condition, frame)
+        case IndexAge(relation=relation, days=days):
+            return lambda frame: _index_age(frame, timedelta(days), older=relation == "older than")
+        case TestedBefore(marker=marker, earlier=earlier):
+            return _frame_test(marker, lambda frame: frame.previous(marker, earlier) is not None)
+        case SameMethod(marker=marker, earlier=earlier):
+            return _frame_test(marker, lambda frame: _same_method(frame, marker, earlier))
 
 
 def _of_reading(condition: Condition) -> Test:
@@ -243,13 +303,34 @@ def _of_reading(condition: Condition) -> Test:
             return _reading_test(marker, lambda one: one.result.method == method)
         case OtherMethod(marker=marker, method=method):
             return _reading_test(marker, lambda one: _other_method(one, method))
-        case TestedBefore(marker=marker, earlier=earlier):
-            return _reading_test(marker, lambda one: _was_before(one, earlier))
         case NoLimit(marker=marker, limit=kind):
             return _reading_test(marker, lambda one: limit_in(one, kind) is None)
         case _:
             message = f"no evaluation for {type(condition).__name__}"
             raise TypeError(message)
+
+
+def _present_before_now(condition: PresentBeforeNow, frame: Frame) -> bool:
+    oldest = frame.now - timedelta(days=condition.days)
+    return any(
+        result.time >= oldest and (not condition.exact or result.value.exact is not None)
+        for result in frame.history.get(condition.marker, ())
+    )
+
+
+def _index_age(frame: Frame, limit: timedelta, *, older: bool) -> Ternary:
+    index = frame.index_result
+    return None if index is None else (frame.now - index.time > limit) is older
+
+
+def _frame_test(marker: str, answer: Test) -> Test:
+    """A condition that is not known without a result of the marker."""
+    return lambda frame: answer(frame) if marker in frame.readings else None
+
+
+def _same_method(frame: Frame, marker: str, earlier: Earlier) -> Ternary:
+    previous = frame.previous(marker, earlier)
+    return None if previous is None else previous.method == frame.readings[marker].result.method
 
 
 def _reading_test(marker: str, answer: Callable[[Reading], Ternary]) -> Test:

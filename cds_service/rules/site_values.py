@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 
-from cds_service.knowledge.model.conditions import LimitKind
+from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.model.site import SiteValue
 from cds_service.knowledge.site.wording import MARKERS, is_limit

@@ -11,12 +11,12 @@ from fractions import Fraction
 
 from cds_service.amounts import plain, rounded
 from cds_service.decide import Outcome, Program, chooser_of
-from cds_service.knowledge.model.conditions import LimitKind
+from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.knowledge.model.pack import Grade, Marker
 from cds_service.labs.frames import Chooser, Frame, Reading
 from cds_service.labs.patient_record import LabResult
 from cds_service.rules.answer import Decision, is_answered, is_ordered
-from cds_service.rules.evaluate import limit_in
+from cds_service.rules.evaluate import compiled, limit_in
 from cds_service.rules.grades import grade_of, is_doubtful
 from cds_service.rules.measures import with_measures
 from cds_service.trials.cases import Case
@@ -47,6 +47,8 @@ def complaints(case: Case, program: Program, outcome: Outcome) -> Iterator[str]:
                 found = _of_measure(case.about, word, program, outcome)
             case "facts":
                 found = _of_fact(case.about, word, program, outcome)
+            case "patterns":
+                found = _of_pattern(case.about, word, program, outcome)
             case "orders":
                 found = _of_order(case.about, word, program, outcome)
             case _:
@@ -193,6 +195,18 @@ def _of_fact(fact: str, word: str, program: Program, outcome: Outcome) -> str | 
         return None if name in answer.names else f"expected {word}, got {', '.join(answer.names)}"
     if word not in _KNOWN.values():
         message = f"cannot read the expectation '{word}': write yes, yes by NAME, no or not known"
+        raise WordError(message)
+    return None if found == word else f"expected {word}, got {found}"
+
+
+def _of_pattern(pattern_id: str, word: str, program: Program, outcome: Outcome) -> str | None:
+    pattern = program.pack.patterns[pattern_id]
+    frame = _chooser(program, outcome).frame(pattern.about, with_preliminary=False)
+    if frame is None:
+        return "no frame: there is no usable result of the marker that it is about"
+    found = _KNOWN[compiled(pattern.when)(with_measures(frame, program.measures))]
+    if word not in _KNOWN.values():
+        message = f"cannot read the expectation '{word}': write yes, no or not known"
         raise WordError(message)
     return None if found == word else f"expected {word}, got {found}"
 

@@ -7,13 +7,12 @@ from fractions import Fraction
 import pytest
 
 from cds_service.explanation.clauses import leaf_text
+from cds_service.knowledge.model.bounds import Number, TimesMarker
 from cds_service.knowledge.model.conditions import (
     Compare,
     FactIs,
     Leaf,
-    Number,
     SexIs,
-    TimesMarker,
 )
 from tests.knowledge.fixture_pack import letters
 

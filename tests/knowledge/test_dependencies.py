@@ -6,17 +6,20 @@ from fractions import Fraction
 import pytest
 
 from cds_service.knowledge.model import conditions
+from cds_service.knowledge.model.bounds import (
+    Earlier,
+    Number,
+    TimesLimit,
+    TimesMarker,
+    TimesPrevious,
+)
 from cds_service.knowledge.model.conditions import (
     Compare,
-    Earlier,
     Leaf,
     NoLimit,
-    Number,
     OtherMethod,
     Present,
     SexIs,
-    TimesLimit,
-    TimesMarker,
 )
 from cds_service.knowledge.model.dependencies import (
     Dependencies,
@@ -50,13 +53,25 @@ def parts(*pairs: tuple[str, PartName]) -> tuple[MarkerPart, ...]:
         ),
         (
             Compare(("alpha",), "above", TimesMarker(TWO, "beta"), EARLIER),
-            parts(("alpha", "result"), ("alpha", "previous"), ("beta", "result")),
+            (
+                MarkerPart("alpha", "result"),
+                MarkerPart("alpha", "previous", EARLIER),
+                MarkerPart("beta", "result"),
+            ),
         ),
         (Present("beta"), parts(("beta", "result"))),
         (Present("beta", since_index=True), parts(("beta", "later"))),
         (
             conditions.TestedBefore("alpha", EARLIER),
-            parts(("alpha", "result"), ("alpha", "previous")),
+            (MarkerPart("alpha", "result"), MarkerPart("alpha", "previous", EARLIER)),
+        ),
+        (
+            Compare(("alpha",), "below", TimesPrevious(TWO, EARLIER)),
+            (MarkerPart("alpha", "result"), MarkerPart("alpha", "previous", EARLIER)),
+        ),
+        (
+            conditions.PresentBeforeNow("alpha", 365),
+            (MarkerPart("alpha", "recent", Earlier(0, 365)),),
         ),
         (OtherMethod("alpha", "with X"), parts(("alpha", "result"), ("alpha", "previous"))),
         (

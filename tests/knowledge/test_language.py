@@ -14,11 +14,21 @@ from cds_service.amounts import Ternary
 from cds_service.decide import Program, chooser_of, compile_pack
 from cds_service.hooks.request import read_request
 from cds_service.intake.read_record import read_record
-from cds_service.knowledge.model.conditions import AllOf, AnyOf, Condition, leaves
+from cds_service.knowledge.model.conditions import (
+    AllOf,
+    AnyOf,
+    Condition,
+    leaves,
+)
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import PATIENT
 from cds_service.knowledge.reading.build import load_pack
-from cds_service.knowledge.reading.facts_orders_measures import read_fact, read_measure, read_order
+from cds_service.knowledge.reading.facts_orders_measures import (
+    read_fact,
+    read_measure,
+    read_order,
+    read_pattern,
+)
 from cds_service.knowledge.reading.forms import PhraseForm
 from cds_service.knowledge.reading.grammar import BOUNDS, KINDS
 from cds_service.knowledge.reading.markers import read_marker
@@ -31,6 +41,7 @@ from cds_service.knowledge.reading.schemas import (
     MeasureShape,
     OrderShape,
     PackShape,
+    PatternShape,
     RuleShape,
 )
 from cds_service.knowledge.reading.spellings import spellings_for
@@ -54,7 +65,7 @@ from tests.house.source import ROOT
 PAGE = ROOT / "docs" / "reference" / "language.md"
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
 ROWS: list[PhraseForm[Any]] = [*BOUNDS, *(form for kind in KINDS.values() for form in kind.forms)]
-SAMPLES = ("pack", "marker", "measure", "fact", "order", "rule", "case")
+SAMPLES = ("pack", "marker", "measure", "pattern", "fact", "order", "rule", "case")
 FOR_MARKERS = ("code / system", "code / code", "code / method")  # keys of a code, not of an order's
 _TEMPLATE = ROOT / "cds_service" / "knowledge" / "reference" / "language.md"
 EXAMPLES = [example for shown in examples().values() for example in shown]
@@ -82,6 +93,7 @@ def vocabulary() -> Vocabulary:
         measures=frozenset(pack.measures),
         facts=frozenset(pack.facts),
         orders=frozenset(pack.orders),
+        patterns={pattern.id: pattern.when for pattern in pack.patterns.values()},
     )
 
 
@@ -193,6 +205,8 @@ def test_a_sample_means_something(name: str) -> None:
             read_measure(shape, reader)
         case FactShape() as shape:
             read_fact(shape, reader)
+        case PatternShape() as shape:
+            read_pattern(shape, reader)
         case OrderShape() as shape:
             read_order(shape, reader)
         case RuleShape() as shape:

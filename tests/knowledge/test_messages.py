@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from cds_service.knowledge.model.conditions import LimitKind
+from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.knowledge.model.messages import KEYS, PLACEHOLDERS, MessageKey
 from cds_service.knowledge.reading.messages import messages_for, read_messages
 from tests.house.source import PACKAGE, ROOT, modules

@@ -8,7 +8,12 @@ import pytest
 
 from cds_service.amounts import Interval
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge.model.conditions import AgeCompare, Compare, FactIs, TimesLimit
+from cds_service.knowledge.model.bounds import TimesLimit
+from cds_service.knowledge.model.conditions import (
+    AgeCompare,
+    Compare,
+    FactIs,
+)
 from cds_service.knowledge.model.names import Named
 from cds_service.knowledge.model.pack import Near, Pairing, Reading, Replacement
 from cds_service.knowledge.reading.build import PackCache, build_pack, load_pack, load_packs
@@ -177,16 +182,6 @@ def test_the_boundaries_that_a_coarse_unit_makes_doubtful_are_read(tmp_path: Pat
         (RULE, ("recommended: always", "when: []"), "K106"),
         (RULE, ("low-beta: {beta: below lower limit}", "low-beta: []"), "K106"),
         (RULE, ("{delta-disease: yes, because", "{beta: present since, because"), "K202"),
-        (
-            RULE,
-            ("{beta: below lower limit}", "{beta: tested before 1 to 2 days earlier}"),
-            "5: K205",
-        ),
-        (
-            RULE,
-            ("{beta: below lower limit}", "{beta: below 2 at the previous test within 9 days}"),
-            "5: K205",
-        ),
         # the pack
         (PACK, ("[alpha-very-high, alpha-high]", "[alpha-very-hihg, alpha-high]"), "K301"),
         (PACK, ("strongest of: [alpha-very-high, alpha-high]", "by: alpha-high"), "K106"),

@@ -9,32 +9,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.amounts import Relation, plain
+from cds_service.knowledge.model.bounds import (
+    Bound,
+    Earlier,
+    LimitKind,
+    Number,
+    TimesLimit,
+    TimesMarker,
+)
 from cds_service.knowledge.model.conditions import (
     AgeCompare,
     AllOf,
     AnyOf,
-    Bound,
     Compare,
     Condition,
-    Earlier,
     FactIs,
     IsExact,
-    LimitKind,
     MeasureCompare,
     MeasuredWith,
     NoLimit,
-    Number,
     Ordering,
     OtherMethod,
     Present,
     SetAsideBecause,
     Sex,
     SexIs,
-    TimesLimit,
-    TimesMarker,
     leaves,
 )
-from cds_service.knowledge.model.conditions import TestedBefore as Before  # pytest would collect it
+from cds_service.knowledge.model.conditions import (
+    TestedBefore as Before,  # pytest would collect it,
+)
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.reading.phrases import Phrases
 from cds_service.knowledge.reading.vocabulary import MarkerWords, Vocabulary

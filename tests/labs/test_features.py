@@ -13,17 +13,14 @@ from hypothesis import strategies as st
 
 from cds_service.amounts import Comparator, Interval
 from cds_service.decide import compile_pack, decide
+from cds_service.knowledge.model.bounds import Earlier, Number, TimesLimit, TimesMarker
 from cds_service.knowledge.model.conditions import (
     AllOf,
     AnyOf,
     Compare,
     Condition,
-    Earlier,
     MeasureCompare,
-    Number,
     Present,
-    TimesLimit,
-    TimesMarker,
 )
 from cds_service.knowledge.model.pack import PATIENT, Pack, Pairing, Rule
 from cds_service.labs.features import (
@@ -241,7 +238,7 @@ def test_a_rule_reads_the_nodes_of_its_conditions_and_of_what_answers_its_orders
     )
 
 
-def test_an_earlier_test_is_read_of_the_index_only() -> None:
+def test_an_earlier_test_is_read_of_any_marker() -> None:
     earlier = Compare(("alpha", "beta"), "below", ABOVE_TWO, Earlier(0, 3))
     rule = replace(letters().rules["unit-missing"], when=earlier, about=("alpha",))
     alpha, beta = Usable("alpha", FINAL, hemolysed=True), Usable("beta", FINAL, hemolysed=True)
@@ -250,8 +247,9 @@ def test_an_earlier_test_is_read_of_the_index_only() -> None:
 
     assert frame.read == (
         Latest(alpha, within_days=90),
-        Previous(alpha),
+        Previous(alpha, Earlier(0, 3)),
         Paired(beta, "now", within_hours=720),
+        Previous(beta, Earlier(0, 3)),
     )
 
 

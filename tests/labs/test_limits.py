@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from cds_service.knowledge.model.conditions import LimitKind
+from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.labs.limits import Limit, lab_limit, limit_of
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import ReferenceRange

@@ -63,6 +63,7 @@ def decision(
         answer="card",
         frame=Frame(
             index="alt",
+            now=NOW,
             person=Person((600, 600), "male"),
             facts=facts,
             ordering=frozenset(),

@@ -74,6 +74,7 @@ def test_scales_and_grades_are_in_the_unit_of_the_result() -> None:
     upper = Limit(Fraction("0.78") * 60, "lab", sent=Sent(number="0.78", unit="ukat/L"))
     frame = Frame(
         index="alt",
+        now=of.time,
         person=Person((600, 600), "male"),
         facts={},
         ordering=frozenset(),

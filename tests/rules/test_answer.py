@@ -8,8 +8,15 @@ from fractions import Fraction
 import pytest
 
 from cds_service.amounts import Ternary
+from cds_service.knowledge.model.bounds import Number
 from cds_service.knowledge.model.code_systems import LOINC
-from cds_service.knowledge.model.conditions import AllOf, Compare, Condition, FactIs, Number, SexIs
+from cds_service.knowledge.model.conditions import (
+    AllOf,
+    Compare,
+    Condition,
+    FactIs,
+    SexIs,
+)
 from cds_service.knowledge.model.pack import (
     Indicator,
     Priority,

@@ -8,35 +8,34 @@ from fractions import Fraction
 import pytest
 
 from cds_service.amounts import Ternary
+from cds_service.knowledge.model.bounds import Earlier, Number, TimesLimit, TimesMarker
 from cds_service.knowledge.model.conditions import (
     AgeCompare,
     AllOf,
     AnyOf,
     Compare,
     Condition,
-    Earlier,
     FactIs,
     IsExact,
     MeasureCompare,
     MeasuredWith,
     NoLimit,
-    Number,
     Ordering,
     OtherMethod,
     Present,
     SetAsideBecause,
     SexIs,
-    TimesLimit,
-    TimesMarker,
 )
-from cds_service.knowledge.model.conditions import TestedBefore as Before  # pytest would collect it
+from cds_service.knowledge.model.conditions import (
+    TestedBefore as Before,  # pytest would collect it,
+)
 from cds_service.labs.facts import FactAnswer
 from cds_service.labs.frames import Frame, MeasureValue
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.labs.reasons import PackReason
 from cds_service.rules.evaluate import compiled, met_by
-from tests.labs.patients import framed, hours, record, result
+from tests.labs.patients import NOW, framed, hours, record, result
 
 DAY = timedelta(days=1)
 INDEX = result("30", ago=DAY, limits=(None, "20"))
@@ -54,7 +53,7 @@ def alpha(relation: str, number: str, earlier: Earlier | None = None) -> Compare
 
 
 def bare() -> Frame:
-    return Frame(index="", person=Person(None, "unknown"), facts={}, ordering=frozenset())
+    return Frame(index="", now=NOW, person=Person(None, "unknown"), facts={}, ordering=frozenset())
 
 
 @pytest.mark.parametrize(
@@ -276,10 +275,10 @@ def test_the_marker_that_met_the_comparison_is_found() -> None:
     either = Compare(("beta", "alpha"), "above", FIVE)
     neither = Compare(("beta", "alpha"), "above", Number(Fraction(99), "99"))
 
-    assert met_by(either, frame) == "alpha"
-    assert met_by(AllOf((YES, AnyOf((neither, either)))), frame) == "alpha"
-    assert met_by(neither, frame) is None
-    assert met_by(alpha("above", "1"), frame) is None
+    assert met_by(either, frame, ("alpha",)) == "alpha"
+    assert met_by(AllOf((YES, AnyOf((neither, either)))), frame, ("alpha",)) == "alpha"
+    assert met_by(neither, frame, ("alpha",)) is None
+    assert met_by(alpha("above", "1"), frame, ("alpha",)) is None
 
 
 def test_equal_conditions_share_one_function() -> None:

@@ -7,7 +7,10 @@ from fractions import Fraction
 import pytest
 
 from cds_service.amounts import Comparator
-from cds_service.knowledge.model.conditions import Compare, Number
+from cds_service.knowledge.model.bounds import Number
+from cds_service.knowledge.model.conditions import (
+    Compare,
+)
 from cds_service.knowledge.model.pack import Grade, Near
 from cds_service.rules.grades import Graded, grade_of, is_doubtful
 from tests.labs.patients import ALPHA, framed, result

@@ -7,7 +7,10 @@ from fractions import Fraction
 
 import pytest
 
-from cds_service.knowledge.model.conditions import Compare, Number
+from cds_service.knowledge.model.bounds import Number
+from cds_service.knowledge.model.conditions import (
+    Compare,
+)
 from cds_service.knowledge.model.formulas import read_formula
 from cds_service.knowledge.model.pack import Measure, NotComputed, Reading
 from cds_service.labs.frames import MeasureValue

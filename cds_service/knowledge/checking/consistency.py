@@ -14,11 +14,13 @@ from cds_service.knowledge.model.conditions import (
     Condition,
     FactIs,
     HasUnusedData,
+    IndexAge,
     MeasureCompare,
     Ordering,
+    PatternIs,
     SetAsideBecause,
     SexIs,
-    leaves,
+    named_leaves,
 )
 from cds_service.knowledge.model.dependencies import conditions_of, fact_closure
 from cds_service.knowledge.model.marker_parts import markers_of
@@ -30,7 +32,7 @@ from cds_service.sourcefile.diagnostics import Problem
 from cds_service.sourcefile.document import Document, Where
 
 _RESERVED = frozenset(
-    ("age", "sex", "ordering", "all", "any", "because")
+    ("age", "sex", "index", "ordering", "all", "any", "because")
     + ("deceased", "medicines", "conditions", "orders")
 )
 
@@ -96,7 +98,11 @@ def _names(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
             if other is not None:
                 mark = documents[f"markers/{marker.id}.yaml"].mark(("names", n))
                 yield Problem("K302", mark, f"the name '{name}' already belongs to {other}")
-    yield from _ids("markers measures facts", (pack.markers, pack.measures, pack.facts), documents)
+    yield from _ids(
+        "markers measures facts patterns",
+        (pack.markers, pack.measures, pack.facts, pack.patterns),
+        documents,
+    )
     yield from _ids("facts orders", (pack.facts, pack.orders), documents)  # both can be ordered
 
 
@@ -123,10 +129,13 @@ def _circles(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]
 
 
 def subjects_of(conditions: Iterable[Condition]) -> set[str]:
-    """The markers, measures, facts and other subjects that conditions speak of."""
+    """The markers, measures, facts, patterns and other subjects that conditions speak of."""
     found: set[str] = set()
     for condition in conditions:
-        for leaf in leaves(condition):
+        for leaf in named_leaves(condition):
+            if isinstance(leaf, PatternIs):
+                found.add(leaf.pattern)
+                continue
             found.update(markers_of(leaf))
             match leaf:
                 case MeasureCompare(measure=name) | FactIs(fact=name):
@@ -135,6 +144,8 @@ def subjects_of(conditions: Iterable[Condition]) -> set[str]:
                     found.add("age")
                 case SexIs():
                     found.add("sex")
+                case IndexAge():
+                    found.add("index")
                 case Ordering():
                     found.add("ordering")
                 case SetAsideBecause() | HasUnusedData():

@@ -72,7 +72,7 @@ def _part_never(part: MarkerPart, about: tuple[str, ...], pack: Pack) -> Iterato
     if not about or about == (UNUSED_DATA,):
         yield f"{name} is never known here: no result in use stands beside it", ""
     elif part.part == "previous":
-        if name not in about:
+        if part.earlier is None and name not in about:
             yield f"the previous test of {name} is never known: the rule is not about it", ""
     elif about == (PATIENT,):
         if part.part == "later":

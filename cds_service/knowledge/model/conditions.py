@@ -8,68 +8,12 @@ A condition is true, false or not known (`None`); missing data never reads as "n
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Literal, TypeAlias
 
-from cds_service.amounts import Relation, plain
+from cds_service.amounts import Relation
+from cds_service.knowledge.model.bounds import Bound, Earlier, LimitKind, Number
 
-LimitKind: TypeAlias = Literal["upper limit", "lower limit", "screening limit"]
 Sex: TypeAlias = Literal["male", "female", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """The previous test, with the least and greatest distance from the index in days."""
-
-    least_days: int
-    most_days: int
-
-    def in_words(self) -> str:
-        """Return the phrase as written in rules."""
-        if self.least_days == 0:
-            return f"at the previous test within {self.most_days} days"
-        return f"at the previous test {self.least_days} to {self.most_days} days earlier"
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A fixed bound in the unit of the marker or measure; `written` is the author's text."""
-
-    amount: Fraction
-    written: str
-
-    def in_words(self) -> str:
-        """Return the bound as its author wrote it."""
-        return self.written
-
-
-@dataclass(frozen=True, slots=True)
-class TimesLimit:
-    """A multiple of a limit that belongs to the compared result itself."""
-
-    times: Fraction
-    limit: LimitKind
-
-    def in_words(self) -> str:
-        """Return for example `3 x upper limit`."""
-        return self.limit if self.times == 1 else f"{plain(self.times)} x {self.limit}"
-
-
-@dataclass(frozen=True, slots=True)
-class TimesMarker:
-    """A multiple of another marker's result in the same frame, perhaps with an amount on top."""
-
-    times: Fraction
-    marker: str
-    plus: Number | None = None
-
-    def in_words(self) -> str:
-        """Return for example `2 x alt`, or `alt plus 5 U/L`."""
-        multiple = self.marker if self.times == 1 else f"{plain(self.times)} x {self.marker}"
-        return f"{multiple} plus {self.plus.in_words()}" if self.plus else multiple
-
-
-Bound: TypeAlias = Number | TimesLimit | TimesMarker
 
 
 class _Leaf:
@@ -106,12 +50,16 @@ class _OfMarker(_Leaf):
 
 @dataclass(frozen=True, slots=True)
 class Compare(_Leaf):
-    """Any of these markers (each against its own limit) stands in this relation to the bound."""
+    """Any of these markers (each against its own limit) stands in this relation to the bound.
+
+    With `within_hours` only a result that near to the index is looked at.
+    """
 
     markers: tuple[str, ...]
     relation: Relation
     bound: Bound
     earlier: Earlier | None = None
+    within_hours: int | None = None
 
     @property
     def subject(self) -> str:
@@ -122,6 +70,8 @@ class Compare(_Leaf):
     def phrase(self) -> str:
         """For example `at least 3 x upper limit`."""
         when = f" {self.earlier.in_words()}" if self.earlier else ""
+        if self.within_hours is not None:
+            when = f" within {self.within_hours} hours of the index"
         return f"{self.relation} {self.bound.in_words()}{when}"
 
 
@@ -196,8 +146,7 @@ class FactIs(_Leaf):
     @property
     def phrase(self) -> str:
         """For example `yes` or `no or not known`."""
-        word = "yes" if self.answer else "no"
-        return word + (" or not known" if self.or_unknown else "")
+        return _answer(self.answer, or_unknown=self.or_unknown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +159,38 @@ class Present(_OfMarker):
     def phrase(self) -> str:
         """For example `present since the index`."""
         return "present" + (" since the index" if self.since_index else "")
+
+
+@dataclass(frozen=True, slots=True)
+class PresentBeforeNow(_OfMarker):
+    """There is a final result of the last so many days, or such a one without a comparator."""
+
+    days: int
+    exact: bool = False
+
+    @property
+    def phrase(self) -> str:
+        """For example `present within 365 days before now`."""
+        return f"{'an exact value' if self.exact else 'present'} within {self.days} days before now"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexAge(_Leaf):
+    """The index is at most so many days old, to the second, or older."""
+
+    relation: Literal["at most", "older than"]
+    days: int
+
+    @property
+    def subject(self) -> str:
+        """`index`."""
+        return "index"
+
+    @property
+    def phrase(self) -> str:
+        """For example `older than 7 days`."""
+        days = f"{self.days} day{'' if self.days == 1 else 's'}"
+        return f"older than {days}" if self.relation == "older than" else f"at most {days} old"
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +225,20 @@ class OtherMethod(_OfMarker):
     def phrase(self) -> str:
         """For example `measured with P5P unlike the previous test`."""
         return f"measured {self.method} unlike the previous test"
+
+
+@dataclass(frozen=True, slots=True)
+class SameMethod(_OfMarker):
+    """The codes of the result and of its previous test name the same method, or both none."""
+
+    earlier: Earlier
+
+    @property
+    def phrase(self) -> str:
+        """For example `measured as the previous test 1 to 90 days earlier`."""
+        earlier = self.earlier
+        days = f"{earlier.least_days} to {earlier.most_days} days earlier"
+        return f"measured as the previous test {days}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +338,30 @@ class AnyOf:
         return _joined(self.parts, " or ")
 
 
+@dataclass(frozen=True, slots=True)
+class PatternIs:
+    """A named condition that several rules share is known to hold (`yes`) or known not to."""
+
+    pattern: str
+    when: "Condition"
+    answer: bool
+    or_unknown: bool = False
+
+    @property
+    def subject(self) -> str:
+        """The id of the pattern."""
+        return self.pattern
+
+    @property
+    def phrase(self) -> str:
+        """For example `yes` or `no or not known`."""
+        return _answer(self.answer, or_unknown=self.or_unknown)
+
+    def in_words(self) -> str:
+        """Return for example `falling: yes`."""
+        return f"{self.subject}: {self.phrase}"
+
+
 Leaf: TypeAlias = (
     Compare
     | MeasureCompare
@@ -350,23 +369,37 @@ Leaf: TypeAlias = (
     | SexIs
     | FactIs
     | Present
+    | PresentBeforeNow
+    | IndexAge
     | IsExact
     | MeasuredWith
     | OtherMethod
+    | SameMethod
     | TestedBefore
     | NoLimit
     | SetAsideBecause
     | HasUnusedData
     | Ordering
 )
-Condition: TypeAlias = Leaf | AllOf | AnyOf
+Condition: TypeAlias = Leaf | AllOf | AnyOf | PatternIs
 
 
 def leaves(condition: Condition) -> tuple[Leaf, ...]:
-    """Every leaf of the tree, from left to right."""
+    """Every leaf of the tree, from left to right, those of its patterns among them."""
     if isinstance(condition, AllOf | AnyOf):
         return tuple(leaf for part in condition.parts for leaf in leaves(part))
+    return leaves(condition.when) if isinstance(condition, PatternIs) else (condition,)
+
+
+def named_leaves(condition: Condition) -> tuple["Leaf | PatternIs", ...]:
+    """Every leaf of the tree as its author wrote it, a pattern as one of them."""
+    if isinstance(condition, AllOf | AnyOf):
+        return tuple(leaf for part in condition.parts for leaf in named_leaves(part))
     return (condition,)
+
+
+def _answer(answer: bool, *, or_unknown: bool) -> str:
+    return ("yes" if answer else "no") + (" or not known" if or_unknown else "")
 
 
 def _joined(parts: tuple[Condition, ...], word: str) -> str:

@@ -14,7 +14,9 @@ from cds_service.knowledge.model.conditions import (
     FactIs,
     Leaf,
     MeasureCompare,
+    PatternIs,
     leaves,
+    named_leaves,
 )
 from cds_service.knowledge.model.formulas import Part
 from cds_service.knowledge.model.marker_parts import MarkerPart, PartName, parts_of
@@ -99,6 +101,18 @@ def conditions_of(rule: Rule) -> Iterator[Condition]:
         if suggestion.recommended is not None and not isinstance(suggestion.recommended, bool):
             yield suggestion.recommended
     yield from rule.also_say.values()
+
+
+def patterns_of(rule: Rule) -> tuple[str, ...]:
+    """The ids of the patterns that the rule's conditions rest on, each once."""
+    found: dict[str, None] = {}
+    waiting = list(conditions_of(rule))
+    while waiting:
+        for leaf in named_leaves(waiting.pop(0)):
+            if isinstance(leaf, PatternIs):
+                found[leaf.pattern] = None
+                waiting.append(leaf.when)
+    return tuple(found)
 
 
 def measures_about(rule: Rule, pack: Pack) -> tuple[Measure, ...]:

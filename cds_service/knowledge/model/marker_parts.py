@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from cds_service.knowledge.model.bounds import Earlier, TimesLimit, TimesMarker, TimesPrevious
 from cds_service.knowledge.model.conditions import (
     Compare,
     IsExact,
@@ -13,13 +14,13 @@ from cds_service.knowledge.model.conditions import (
     NoLimit,
     OtherMethod,
     Present,
+    PresentBeforeNow,
+    SameMethod,
     TestedBefore,
-    TimesLimit,
-    TimesMarker,
 )
 
 PartName: TypeAlias = Literal[
-    "result", "previous", "upper limit", "lower limit", "screening limit", "later"
+    "result", "previous", "recent", "upper limit", "lower limit", "screening limit", "later"
 ]
 
 
@@ -27,12 +28,14 @@ PartName: TypeAlias = Literal[
 class MarkerPart:
     """What is read of a marker in a frame.
 
-    Its `result` (the index or the one paired with it), the test `previous` to the index, a limit
-    of its result, or whether there is a result `later` than the index.
+    Its `result` (the index or the one paired with it), the test `previous` to the index, results
+    that are `recent` whatever the index, a limit of its result, or whether there is a result
+    `later` than the index. `earlier` says how far back a previous or recent one may be.
     """
 
     marker: str
     part: PartName
+    earlier: Earlier | None = None
 
 
 def parts_of(leaf: Leaf) -> tuple[MarkerPart, ...]:
@@ -45,15 +48,20 @@ def parts_of(leaf: Leaf) -> tuple[MarkerPart, ...]:
     """
     match leaf:
         case Compare(markers=markers):
-            own = [MarkerPart(marker, part) for marker in markers for part in _compared(leaf)]
+            own = [part for marker in markers for part in _compared(marker, leaf)]
             other = leaf.bound.marker if isinstance(leaf.bound, TimesMarker) else None
             return (*own, MarkerPart(other, "result")) if other else tuple(own)
         case Present(marker=marker, since_index=True):
             return (MarkerPart(marker, "later"),)
         case Present(marker=marker) | IsExact(marker=marker) | MeasuredWith(marker=marker):
             return (MarkerPart(marker, "result"),)
-        case OtherMethod(marker=marker) | TestedBefore(marker=marker):
+        case PresentBeforeNow(marker=marker, days=days):
+            return (MarkerPart(marker, "recent", Earlier(0, days)),)
+        case OtherMethod(marker=marker):
             return (MarkerPart(marker, "result"), MarkerPart(marker, "previous"))
+        case TestedBefore() | SameMethod():
+            marker = leaf.marker
+            return (MarkerPart(marker, "result"), MarkerPart(marker, "previous", leaf.earlier))
         case NoLimit(marker=marker, limit=limit):
             return (MarkerPart(marker, "result"), MarkerPart(marker, limit))
         case _:
@@ -65,10 +73,15 @@ def markers_of(leaf: Leaf) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.marker for part in parts_of(leaf)))
 
 
-def _compared(leaf: Compare) -> Iterator[PartName]:
-    """The parts of each of its own markers that a comparison reads."""
-    yield "result"
+def _compared(marker: str, leaf: Compare) -> Iterator[MarkerPart]:
+    """The parts of one of its own markers that a comparison reads."""
+    yield MarkerPart(marker, "result")
     if leaf.earlier is not None:
-        yield "previous"
-    if isinstance(leaf.bound, TimesLimit):
-        yield leaf.bound.limit
+        yield MarkerPart(marker, "previous", leaf.earlier)
+    match leaf.bound:
+        case TimesLimit(limit=limit):
+            yield MarkerPart(marker, limit)
+        case TimesPrevious(earlier=earlier):
+            yield MarkerPart(marker, "previous", earlier)
+        case _:
+            pass

@@ -11,7 +11,10 @@ from fractions import Fraction
 from typing import Literal, TypeAlias
 
 from cds_service.amounts import Interval
-from cds_service.knowledge.model.conditions import Condition, LimitKind
+from cds_service.knowledge.model.bounds import LimitKind
+from cds_service.knowledge.model.conditions import (
+    Condition,
+)
 from cds_service.knowledge.model.formulas import Formula
 from cds_service.knowledge.model.messages import ENGLISH, Messages, Titles
 from cds_service.knowledge.model.names import NameIndex
@@ -141,6 +144,16 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """A condition with a name, which rules share; in its cases the index is one of `about`."""
+
+    id: str
+    title: str
+    about: str
+    when: Condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CodeMatch:
     """A code of a problem list; `below` takes in every code that begins with it (ICD-10-CM)."""
 
@@ -264,6 +277,7 @@ class Rule:
     evidence: tuple[Evidence, ...]
     texts: Mapping[str, CardText]
     last_review: str | None
+    stands_in: str | None = None  # last of `about`: the index only where it has no first beside it
     time_critical: bool = False  # asks for action within hours
     history: tuple[Change, ...] = ()  # newest first
 
@@ -385,6 +399,7 @@ class Pack:
     facts: Mapping[str, Fact]
     orders: Mapping[str, Order]
     rules: Mapping[str, Rule]
+    patterns: Mapping[str, Pattern] = field(default_factory=dict)
     sources: Mapping[str, Source]
     marker_codes: Mapping[tuple[str, str], tuple[str, MarkerCode]] = field(default_factory=dict)
     names: NameIndex = NameIndex()  # noqa: RUF009 - it is frozen

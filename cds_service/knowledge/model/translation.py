@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from cds_service.knowledge.model.pack import Fact, Marker, Measure, Order, Pack, Rule
+from cds_service.knowledge.model.pack import Fact, Marker, Measure, Order, Pack, Pattern, Rule
 
-TITLED = ("markers", "measures", "facts", "orders", "rules")
-TitledT = TypeVar("TitledT", Marker, Measure, Fact, Order, Rule)
+TITLED = ("markers", "measures", "facts", "patterns", "orders", "rules")
+TitledT = TypeVar("TitledT", Marker, Measure, Fact, Pattern, Order, Rule)
 
 
 def titled_in(pack: Pack, language: str) -> Pack:
@@ -21,6 +21,7 @@ def titled_in(pack: Pack, language: str) -> Pack:
         markers=_titled(pack.markers, titles.get("markers", {})),
         measures=_titled(pack.measures, titles.get("measures", {})),
         facts=_titled(pack.facts, titles.get("facts", {})),
+        patterns=_titled(pack.patterns, titles.get("patterns", {})),
         orders=_titled(pack.orders, titles.get("orders", {})),
         rules=_titled(pack.rules, titles.get("rules", {})),
     )

@@ -7,7 +7,7 @@ and build again.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
@@ -20,7 +20,12 @@ from cds_service.knowledge.checking.shared_ids import check_shared_ids
 from cds_service.knowledge.model.messages import Titles
 from cds_service.knowledge.model.pack import CardText, Pack
 from cds_service.knowledge.reading.explainers import by_language
-from cds_service.knowledge.reading.facts_orders_measures import read_fact, read_measure, read_order
+from cds_service.knowledge.reading.facts_orders_measures import (
+    read_fact,
+    read_measure,
+    read_order,
+    read_pattern,
+)
 from cds_service.knowledge.reading.folder import SINGLE, PackFiles, pack_folders, read_files
 from cds_service.knowledge.reading.markers import (
     all_units,
@@ -39,6 +44,7 @@ from cds_service.knowledge.reading.schemas import (
     MeasureShape,
     OrderShape,
     PackShape,
+    PatternShape,
     RuleShape,
 )
 from cds_service.knowledge.reading.titles import check_titles, read_titles
@@ -50,7 +56,10 @@ from cds_service.sourcefile.schema import read_shape
 NOBODY_YET = "nobody yet"  # `approved by:` of a pack that no clinician has approved
 _NO_WORDS = Vocabulary(markers={}, measures=frozenset(), facts=frozenset(), orders=frozenset())
 ModelT = TypeVar("ModelT", bound=BaseModel)
-ShapeT = TypeVar("ShapeT", bound=RuleShape | MarkerShape | MeasureShape | FactShape | OrderShape)
+ShapeT = TypeVar(
+    "ShapeT",
+    bound=RuleShape | MarkerShape | MeasureShape | FactShape | PatternShape | OrderShape,
+)
 ReadT = TypeVar("ReadT")
 
 
@@ -145,6 +154,7 @@ class _Shapes:
     markers: Mapping[str, MarkerShape]
     measures: Mapping[str, MeasureShape]
     facts: Mapping[str, FactShape]
+    patterns: Mapping[str, PatternShape]
     orders: Mapping[str, OrderShape]
     rules: Mapping[str, RuleShape]
 
@@ -170,21 +180,42 @@ class _FileReader:
             markers=dict(self._shapes("markers", MarkerShape)),
             measures=dict(self._shapes("measures", MeasureShape)),
             facts=dict(self._shapes("facts", FactShape)),
+            patterns=dict(self._shapes("patterns", PatternShape)),
             orders=dict(self._shapes("orders", OrderShape)),
             rules=dict(self._shapes("rules", RuleShape)),
         )
 
     def vocabulary(self, shapes: _Shapes, units: Mapping[str, str]) -> Vocabulary:
         """The names that phrases may use."""
-        vocabulary = Vocabulary(
-            markers=dict(self._words(shapes.markers, units)),
-            measures=self.ids("measures", shapes.measures),
-            facts=self.ids("facts", shapes.facts),
-            orders=self.ids("orders", shapes.orders),
+        vocabulary = self._with_patterns(
+            Vocabulary(
+                markers=dict(self._words(shapes.markers, units)),
+                measures=self.ids("measures", shapes.measures),
+                facts=self.ids("facts", shapes.facts),
+                orders=self.ids("orders", shapes.orders),
+            ),
+            shapes.patterns,
         )
         if self.cache is not None and self.cache.vocabulary is None:
             self.cache.vocabulary = vocabulary
         return vocabulary
+
+    def _with_patterns(self, words: Vocabulary, shapes: Mapping[str, PatternShape]) -> Vocabulary:
+        """The names with the patterns, each after those that it is made of.
+
+        One that cannot be read is left out; its problems are noted when the file itself is read.
+        """
+        waiting = dict(shapes)
+        while True:
+            read = {
+                path: when
+                for path, shape in waiting.items()
+                if (when := self.phrases(path, words).condition(shape.when, ("when",))) is not None
+            }
+            if not read:
+                return words
+            found = {waiting.pop(path).id: when for path, when in read.items()}
+            words = replace(words, patterns={**words.patterns, **found})
 
     def ids(self, folder: str, shapes: Mapping[str, ShapeT]) -> frozenset[str]:
         """The ids of a folder; a file that cannot be read is still there to be spoken of."""
@@ -272,6 +303,7 @@ class _Linker:
         markers = self._read(shapes.markers, lambda s, r: read_marker(s, r, self.units, spellings))
         measures = self._read(shapes.measures, read_measure)
         facts = self._read(shapes.facts, read_fact)
+        patterns = self._read(shapes.patterns, read_pattern)
         orders = self._read(shapes.orders, read_order)
         rules = self._read(
             shapes.rules,
@@ -305,6 +337,7 @@ class _Linker:
             facts=facts,
             orders=orders,
             rules=rules,
+            patterns=patterns,
             sources=sources,
             marker_codes=marker_codes(markers),
             names=name_index(markers),
@@ -364,11 +397,17 @@ class _Linker:
 
     def _check_evidence(self, sources: tuple[str, ...], pack: PackShape) -> None:
         """Evidence of the files that are not rules must name real sources too."""
-        shapes: list[tuple[str, MarkerShape | MeasureShape | FactShape | OrderShape | PackShape]]
+        shapes: list[
+            tuple[
+                str,
+                MarkerShape | MeasureShape | FactShape | PatternShape | OrderShape | PackShape,
+            ]
+        ]
         shapes = [
             *self.shapes.markers.items(),
             *self.shapes.measures.items(),
             *self.shapes.facts.items(),
+            *self.shapes.patterns.items(),
             *self.shapes.orders.items(),
             ("pack.yaml", pack),
         ]

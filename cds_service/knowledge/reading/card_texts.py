@@ -14,20 +14,20 @@ from functools import lru_cache
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from cds_service.knowledge.model.bounds import Earlier, LimitKind, TimesLimit, TimesPrevious
 from cds_service.knowledge.model.conditions import (
     AllOf,
     AnyOf,
     Compare,
     Condition,
-    Earlier,
     FactIs,
     Leaf,
-    LimitKind,
     MeasureCompare,
     OtherMethod,
+    PatternIs,
     Present,
+    SameMethod,
     TestedBefore,
-    TimesLimit,
     leaves,
 )
 from cds_service.knowledge.model.marker_parts import markers_of
@@ -250,6 +250,8 @@ def _always(condition: Condition, holds: Callable[[Leaf], bool]) -> bool:
             return any(_always(part, holds) for part in parts)
         case AnyOf(parts=parts):
             return all(_always(part, holds) for part in parts)
+        case PatternIs(when=when, answer=answer):
+            return answer and _always(when, holds)
         case leaf:
             return holds(leaf)
 
@@ -286,7 +288,9 @@ def _has_limit(names: set[str], kind: LimitKind, when: Condition, pack: Pack) ->
 def _is_of_before(leaf: Leaf, names: set[str], pack: Pack) -> bool:
     """Whether the leaf can be true only if one of these markers has a previous test."""
     match leaf:
-        case TestedBefore(marker=marker) | OtherMethod(marker=marker):
+        case TestedBefore() | OtherMethod() | SameMethod():
+            return leaf.marker in names
+        case Compare(markers=(marker,), bound=TimesPrevious()):
             return marker in names
         case Compare(markers=markers, earlier=Earlier()):
             return len(markers) == 1 and markers[0] in names

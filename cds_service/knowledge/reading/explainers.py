@@ -10,7 +10,11 @@ import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
-from cds_service.knowledge.model.conditions import Compare, Number, leaves
+from cds_service.knowledge.model.bounds import Number
+from cds_service.knowledge.model.conditions import (
+    Compare,
+    leaves,
+)
 from cds_service.knowledge.model.pack import Explainer, Marker, Pack, Section, SectionKind
 from cds_service.knowledge.reading.card_texts import TextError, placeholders, wording
 from cds_service.knowledge.reading.schemas import ExplainerHeadShape

@@ -16,6 +16,7 @@ from cds_service.knowledge.model.pack import (
     Medicine,
     NotComputed,
     Order,
+    Pattern,
     Reading,
     Reason,
 )
@@ -26,6 +27,7 @@ from cds_service.knowledge.reading.schemas import (
     MeasureShape,
     MedicineShape,
     OrderShape,
+    PatternShape,
 )
 from cds_service.knowledge.reading.vocabulary import NUMBER
 from cds_service.sourcefile.diagnostics import nearest
@@ -126,6 +128,17 @@ def read_measure(shape: MeasureShape, reader: Phrases) -> Measure | None:
         not_computed=not_computed,
         readings=readings,
     )
+
+
+def read_pattern(shape: PatternShape, reader: Phrases) -> Pattern | None:
+    """The pattern, or `None` after its problems were noted."""
+    if shape.about not in reader.vocabulary.markers:
+        remedy = nearest(shape.about, reader.vocabulary.markers)
+        reader.problem("K301", ("about",), f"there is no marker '{shape.about}'", remedy)
+    when = reader.condition(shape.when, ("when",))
+    if when is None:
+        return None
+    return Pattern(id=shape.id, title=shape.title, about=shape.about, when=when)
 
 
 def _formula(shape: MeasureShape, reader: Phrases) -> Formula | None:

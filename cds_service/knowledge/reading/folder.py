@@ -15,13 +15,14 @@ from cds_service.knowledge.reading.titles import language_of_titles
 from cds_service.sourcefile.diagnostics import Mark, Problem
 from cds_service.sourcefile.document import Data, Document, parse, read_text
 
-FOLDERS = ("markers", "measures", "facts", "orders", "rules")
+FOLDERS = ("markers", "measures", "facts", "patterns", "orders", "rules")
 EXPLAIN = "explain"
 SINGLE = ("pack.yaml", "units.yaml", "sources.yaml")
 _IGNORED = {"README.md", "CHANGELOG.md", "lock.json", SPELLINGS_FILE}
 _TEXT_PARTS = 3  # stem, language, md
 _BELONGING = (
-    "markers, measures, facts, orders and rules hold .yaml; rules and explain hold .LANGUAGE.md"
+    "markers, measures, facts, patterns, orders and rules hold .yaml; rules and explain hold"
+    " .LANGUAGE.md"
 )
 
 

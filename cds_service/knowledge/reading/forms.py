@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
-from cds_service.knowledge.model.conditions import Condition
+from cds_service.knowledge.model.conditions import (
+    Condition,
+)
 from cds_service.knowledge.reading.vocabulary import NUMBER, Vocabulary
 
 ResultT = TypeVar("ResultT")

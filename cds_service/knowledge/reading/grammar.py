@@ -9,33 +9,41 @@ compared with. `knowledge.reading.phrases` reads by these tables and by nothing 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from typing import Final, Literal, cast
 
 from cds_service.amounts import Relation
+from cds_service.knowledge.model.bounds import (
+    Bound,
+    Earlier,
+    LimitKind,
+    Number,
+    TimesLimit,
+    TimesMarker,
+    TimesPrevious,
+)
 from cds_service.knowledge.model.conditions import (
     AgeCompare,
     AllOf,
-    Bound,
     Compare,
     Condition,
-    Earlier,
     FactIs,
     HasUnusedData,
+    IndexAge,
     IsExact,
-    LimitKind,
     MeasureCompare,
     MeasuredWith,
     NoLimit,
-    Number,
     Ordering,
     OtherMethod,
+    PatternIs,
     Present,
+    PresentBeforeNow,
+    SameMethod,
     SetAsideBecause,
     Sex,
     SexIs,
     TestedBefore,
-    TimesLimit,
-    TimesMarker,
 )
 from cds_service.knowledge.reading.forms import Kind, Phrase, PhraseForm, read_form
 from cds_service.sourcefile.diagnostics import nearest
@@ -45,6 +53,7 @@ ONE_MARKER: Final = "a marker"
 SEVERAL_MARKERS: Final = "several markers"
 A_MEASURE: Final = "a measure"
 A_FACT: Final = "a fact"
+A_PATTERN: Final = "a pattern"
 
 
 def _times_limit(
@@ -97,6 +106,26 @@ def _times_marker_plus(
     return None if multiple is None or more is None else replace(multiple, plus=more)
 
 
+def _times_previous(
+    phrase: Phrase, _unit: str | None, factor: str | None, least: str, most: str
+) -> TimesPrevious:
+    return TimesPrevious(Fraction(factor or 1), _earlier(phrase, least, most))
+
+
+def _times_previous_plus(
+    phrase: Phrase,
+    unit: str | None,
+    factor: str | None,
+    least: str,
+    most: str,
+    number: str,
+    own_unit: str | None,
+) -> TimesPrevious | None:
+    more = _number(phrase, unit, number, own_unit)
+    previous = _times_previous(phrase, unit, factor, least, most)
+    return None if more is None else replace(previous, plus=more)
+
+
 _AMOUNT: Final[PhraseForm[Bound]] = PhraseForm(
     "NUMBER [UNIT]",
     "a fixed amount; a marker with a unit needs one, and of two bounds the first may take the unit"
@@ -120,6 +149,17 @@ BOUNDS: Final[tuple[PhraseForm[Bound], ...]] = (
         "the same with an amount on top, such as what rounding can add",
         _times_marker_plus,
     ),
+    PhraseForm(
+        "[FACTOR x] the previous test N to N days earlier",
+        "the previous test of the same marker, or a multiple of it: the last that is at least so"
+        " many days older than the index, if it is not more than the second number of days older",
+        _times_previous,
+    ),
+    PhraseForm(
+        "[FACTOR x] the previous test N to N days earlier plus NUMBER [UNIT]",
+        "the same with an amount on top",
+        _times_previous_plus,
+    ),
 )
 
 
@@ -137,8 +177,16 @@ def _compare_earlier(phrase: Phrase, *words: str) -> Condition | None:
     return _comparison(phrase, comparison, _earlier(phrase, least, most))
 
 
+def _compare_near(phrase: Phrase, *words: str) -> Condition | None:
+    *comparison, hours = words
+    return _comparison(phrase, comparison, None, int(hours))
+
+
 def _comparison(
-    phrase: Phrase, words: Sequence[str | None], earlier: Earlier | None
+    phrase: Phrase,
+    words: Sequence[str | None],
+    earlier: Earlier | None,
+    within_hours: int | None = None,
 ) -> Condition | None:
     """The comparisons with one or two bounds; `words` are relation, bound, relation, bound."""
     written = [word for word in words if word is not None]
@@ -154,7 +202,9 @@ def _comparison(
         before = len(phrase.problems)
         bound = read_form(BOUNDS, text, phrase, unit)
         if bound is not None:
-            parts.append(Compare(phrase.subject, cast("Relation", relation), bound, earlier))
+            parts.append(
+                Compare(phrase.subject, cast("Relation", relation), bound, earlier, within_hours)
+            )
         elif len(phrase.problems) == before:
             phrase.problem("K204", f"cannot read '{text}' as a number, limit or marker")
     return _both(parts) if len(parts) == len(pairs) else None
@@ -184,6 +234,11 @@ def _other_method(phrase: Phrase, method: str) -> Condition | None:
 
 def _tested_before(phrase: Phrase, least: str, most: str) -> Condition:
     return TestedBefore(phrase.subject[0], _earlier(phrase, least, most))
+
+
+def _pattern(phrase: Phrase, *, answer: bool, or_unknown: bool = False) -> Condition:
+    (name,) = phrase.subject
+    return PatternIs(name, phrase.words.patterns[name], answer, or_unknown)
 
 
 def _measure(
@@ -230,8 +285,14 @@ _COMPARISONS: Final[tuple[PhraseForm[Condition], ...]] = (
     ),
     PhraseForm(
         "RELATION BOUND [and RELATION BOUND] at the previous test N to N days earlier",
-        "the same, with the least and the greatest distance from the index",
+        "the same of the last test that is at least so many days older than the index, if it is"
+        " not more than the second number of days older",
         _compare_earlier,
+    ),
+    PhraseForm(
+        "RELATION BOUND [and RELATION BOUND] within N hours of the index",
+        "the result is that near to the index and stands so to the bound",
+        _compare_near,
     ),
     PhraseForm(
         "RELATION BOUND [and RELATION BOUND]",
@@ -252,14 +313,29 @@ _OF_ONE_MARKER: Final[tuple[PhraseForm[Condition], ...]] = (
         lambda phrase: Present(phrase.subject[0], since_index=True),
     ),
     PhraseForm(
+        "present within N days before now",
+        "there is a final result of these days, wherever the index is",
+        lambda phrase, days: PresentBeforeNow(phrase.subject[0], int(days)),
+    ),
+    PhraseForm(
+        "an exact value within N days before now",
+        "the same, of a result without a comparator",
+        lambda phrase, days: PresentBeforeNow(phrase.subject[0], int(days), exact=True),
+    ),
+    PhraseForm(
         "an exact value",
         "the result has no comparator such as `<`",
         lambda phrase: IsExact(phrase.subject[0]),
     ),
     PhraseForm(
         "tested before N to N days earlier",
-        "the previous test was that many days before the index",
+        "there is such a previous test",
         _tested_before,
+    ),
+    PhraseForm(
+        "measured as the previous test N to N days earlier",
+        "the codes of the two name the same method, or neither names one",
+        lambda phrase, least, most: SameMethod(phrase.subject[0], _earlier(phrase, least, most)),
     ),
     PhraseForm(
         "has no LIMIT",
@@ -315,6 +391,35 @@ KINDS: Final[Mapping[str, Kind]] = {
             ),
         ),
         "a fact takes yes, no, or no or not known",
+    ),
+    A_PATTERN: Kind(
+        "a pattern",
+        (
+            PhraseForm("yes", "the conditions of its file hold", partial(_pattern, answer=True)),
+            PhraseForm("no", "they are known not to hold", partial(_pattern, answer=False)),
+            PhraseForm(
+                "no or not known",
+                "they are anything but known to hold",
+                partial(_pattern, answer=False, or_unknown=True),
+            ),
+        ),
+        "a pattern takes yes, no, or no or not known",
+    ),
+    "index": Kind(
+        "`index`",
+        (
+            PhraseForm(
+                "older than DAYS",
+                "the index was taken more than so many days of 24 hours before now",
+                lambda _phrase, days: IndexAge("older than", int(days)),
+            ),
+            PhraseForm(
+                "at most DAYS old",
+                "it was not",
+                lambda _phrase, days: IndexAge("at most", int(days)),
+            ),
+        ),
+        "write: older than N days, or at most N days old",
     ),
     "age": Kind(
         "`age`",

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from cds_service.amounts import Interval, plain
+from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.knowledge.model.code_systems import LOINC
 from cds_service.knowledge.model.conditions import (
     AgeCompare,
     Condition,
-    LimitKind,
     SexIs,
     leaves,
 )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from cds_service.amounts import Relation
+from cds_service.knowledge.model.bounds import Number
 from cds_service.knowledge.model.conditions import (
     AgeCompare,
     AllOf,
@@ -17,12 +18,12 @@ from cds_service.knowledge.model.conditions import (
     Compare,
     Condition,
     MeasureCompare,
-    Number,
 )
 from cds_service.knowledge.reading.forms import Kind, Phrase, read_form
 from cds_service.knowledge.reading.grammar import (
     A_FACT,
     A_MEASURE,
+    A_PATTERN,
     KINDS,
     ONE_MARKER,
     PHRASE_HELP,
@@ -108,6 +109,8 @@ class Phrases:
             return KINDS[A_FACT]
         if subject in words.measures:
             return KINDS[A_MEASURE]
+        if subject in words.patterns:
+            return KINDS[A_PATTERN]
         for marker in markers:
             if marker not in words.markers:
                 message = f"there is no marker, measure or fact '{marker}'"

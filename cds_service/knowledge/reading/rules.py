@@ -4,7 +4,9 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from cds_service.knowledge.model.conditions import Condition
+from cds_service.knowledge.model.conditions import (
+    Condition,
+)
 from cds_service.knowledge.model.pack import (
     WITHOUT_RESULT,
     CardText,
@@ -39,6 +41,8 @@ def read_rule(
     """The rule, or `None` after its problems were noted."""
     before = len(reader.problems)
     about = () if shape.about == [SET_ASIDE] else tuple(shape.about)
+    if shape.otherwise_about is not None:
+        about = (*about, shape.otherwise_about)
     for n, marker in enumerate(about):
         if marker not in reader.vocabulary.markers and about not in _WITHOUT_RESULT:
             remedy = nearest(marker, (*reader.vocabulary.markers, *WITHOUT_RESULT, SET_ASIDE))
@@ -72,6 +76,7 @@ def read_rule(
         status=shape.status,
         title=shape.title,
         about=about,
+        stands_in=shape.otherwise_about,
         hooks=tuple(shape.hooks),
         indicator=shape.indicator,
         urgencies=urgencies,

@@ -160,6 +160,17 @@ class MeasureShape(Shape):
     cases: list[CaseShape]
 
 
+class PatternShape(Shape):
+    """`patterns/*.yaml`."""
+
+    id: Id
+    title: Text
+    about: Id
+    when: ConditionData
+    evidence: list[EvidenceShape]
+    cases: list[CaseShape]
+
+
 class MedicineShape(Shape):
     """An ingredient of a fact."""
 
@@ -246,6 +257,7 @@ class RuleShape(Shape):
         list[Annotated[Text, Written("a marker, `patient`, `set-aside results` or `unused data`")]],
         BeforeValidator(_as_list),
     ]
+    otherwise_about: Id | None = None
     hooks: list[Id]
     indicator: Literal["info", "warning", "critical"]
     time_critical: Literal["yes"] | None = None

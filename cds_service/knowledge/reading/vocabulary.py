@@ -2,15 +2,17 @@
 """The names that the phrases of a pack may use."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
-from cds_service.knowledge.model.conditions import LimitKind
+from cds_service.knowledge.model.bounds import LimitKind
+from cds_service.knowledge.model.conditions import Condition
 
 NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"  # how a number is written in every file
 OF_EVERY_PACK = (
     "age",
     "sex",
+    "index",
     "ordering",
     "any marker",
     "unused data",
@@ -39,8 +41,9 @@ class Vocabulary:
     measures: frozenset[str]
     facts: frozenset[str]
     orders: frozenset[str]
+    patterns: Mapping[str, Condition] = field(default_factory=dict)
 
     @property
     def subjects(self) -> tuple[str, ...]:
         """Every subject, for suggestions in messages."""
-        return (*self.markers, *self.measures, *self.facts, *OF_EVERY_PACK)
+        return (*self.markers, *self.measures, *self.facts, *self.patterns, *OF_EVERY_PACK)

@@ -25,6 +25,7 @@ _TOP = {
     "markers": ("plausible", "pairs", "upper limit", "lower limit", "screening limit", "bands")
     + ("grades", "doubtful near a boundary"),
     "measures": ("not computed",),
+    "patterns": ("when",),
     "pack.yaml": ("scope",),
 }
 # Keys whose values are names or words, though there may be a number in them.
@@ -139,7 +140,7 @@ def _texts(data: Data, where: Where) -> Iterator[tuple[Where, str]]:
 
 def _subjects(folder: str, data: Data, where: Where) -> tuple[str, ...]:
     """What a decision has to back: an order, the subject of a phrase, or a whole key."""
-    if folder != "rules":
+    if folder not in ("rules", "patterns"):
         return (str(where[0]),)
     if where[-1] in ("between", _PRIORITY):
         suggestion = inside(data, where[:-1])

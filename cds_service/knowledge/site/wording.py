@@ -8,8 +8,16 @@ or the pack in a part that the rule reads.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cds_service.knowledge.model.conditions import LimitKind, leaves
-from cds_service.knowledge.model.dependencies import dependencies_of, inputs_of, measures_about
+from cds_service.knowledge.model.bounds import LimitKind
+from cds_service.knowledge.model.conditions import (
+    leaves,
+)
+from cds_service.knowledge.model.dependencies import (
+    dependencies_of,
+    inputs_of,
+    measures_about,
+    patterns_of,
+)
 from cds_service.knowledge.model.marker_parts import parts_of
 from cds_service.knowledge.model.messages import ENGLISH, Messages
 from cds_service.knowledge.model.pack import Order, Pack, Rule
@@ -120,6 +128,8 @@ def _reads_it(rule: Rule, pack: Pack, value: SiteValue) -> bool:
     match folder:
         case "rules":
             return name == rule.id
+        case "patterns":
+            return name in patterns_of(rule)
         case "measures":
             about = (measure.id for measure in measures_about(rule, pack))
             return name in (*dependencies_of(rule, pack).measures, *about)
