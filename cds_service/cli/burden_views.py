@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the patients of a folder are shown, one view each, as little as `burden` needs of it.
+
+Run as a program it writes one JSON object a view. So another version of the service can be asked
+as well: this file is then run with that version's package on the path, and imports only what has
+been there since the first edition.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cds_service.errors import CdsServiceError, RequestError
+from cds_service.hooks.response import write_response
+from cds_service.service import Knowledge, answer_input, load_knowledge
+from cds_service.settings import Settings
+from cds_service.sources.file import inputs_from_document, read_resources
+
+FORMS = (".json", ".ndjson")
+_CARD = "org.cds-service.card"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCard:
+    """A card, as the rule and the severity that it was shown with."""
+
+    rule: str
+    indicator: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one patient was shown at one time; `patient` is a reference, or the file's name."""
+
+    patient: str
+    cards: tuple[ShownCard, ...]
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files of patients in a folder and the folders in it, in order."""
+    return sorted(path for path in folder.rglob("*") if path.suffix in FORMS and path.is_file())
+
+
+def knowledge_of(cards: Path) -> Knowledge:
+    """The packs of a cards folder; raises `KnowledgeError` if they cannot be read."""
+    return load_knowledge(Settings(cards=cards))
+
+
+def views_of(file: Path, knowledge: Knowledge, hook: str, now: datetime) -> Iterator[View]:
+    """Each patient of a file as all services of the hook answer; raises `RequestError`."""
+    services = [name for name, hooks in knowledge.services.items() if hook in hooks]
+    try:
+        inputs = inputs_from_document(read_resources(file.read_bytes()))
+        for given in inputs:
+            answers = [answer_input(knowledge, given, name, hook, now) for name in services]
+            cards = [one for answer in answers for one in _shown(write_response(answer.response))]
+            patient = answers[0].outcome.record.patient.reference if answers else ""
+            yield View(patient or file.stem, tuple(cards))
+    except CdsServiceError as error:
+        raise RequestError(f"{file.name}: {error}") from None
+
+
+def _shown(response: bytes) -> Iterator[ShownCard]:
+    for card in json.loads(response)["cards"]:
+        yield ShownCard(card["extension"][_CARD]["rule"], card["indicator"])
+
+
+def main(words: Sequence[str]) -> None:
+    """Print the views of FOLDER with the packs of CARDS for HOOK at TIME."""
+    folder, cards, hook, now = words
+    knowledge = knowledge_of(Path(cards))
+    for file in files_of(Path(folder)):
+        for view in views_of(file, knowledge, hook, datetime.fromisoformat(now)):
+            print(json.dumps(asdict(view)), flush=True)  # noqa: T201 - this is its output
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
