@@ -15,7 +15,8 @@ from cds_service.knowledge.model.conditions import (
     Present,
 )
 from cds_service.knowledge.model.pack import INDICATORS, PATIENT, UNUSED_DATA, Pack, Rule
-from cds_service.labs.facts import FactFinders, fact_finders, facts_of, facts_ordered
+from cds_service.labs.fact_finders import FactFinders, fact_finders
+from cds_service.labs.facts import facts_of, facts_ordered, facts_taken
 from cds_service.labs.features import PackFeatures, compile_features
 from cds_service.labs.frames import Chooser, Frame, by_marker, with_hemolysis
 from cds_service.labs.patient import person_on
@@ -192,9 +193,10 @@ def chooser_of(program: Program, record: PatientRecord, now: datetime) -> Choose
         features=program.features,
         now=now,
         person=person,
-        facts=facts_of(pack, program.finders, record),
+        facts=facts_of(pack, program.finders, record, now, person),
         ordering=facts_ordered(pack, program.finders, record) | ordered,
         by_marker=by_marker(with_hemolysis(record.results, pack, person)),
+        taking=facts_taken(pack, program.finders, record, now, person),
     )
 
 

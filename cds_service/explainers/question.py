@@ -16,7 +16,8 @@ from cds_service.errors import RequestError
 from cds_service.hooks.request import HookRequest, read_request
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.sourcefile.document import Data
-from cds_service.trials.synthetic_request import NOT_SENT, GivenError, request_of
+from cds_service.trials.synthetic_chart import GivenError
+from cds_service.trials.synthetic_request import NOT_SENT, request_of
 
 VALUE = "value"
 UNIT = "unit"

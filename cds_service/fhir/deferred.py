@@ -13,10 +13,12 @@ from cds_service.fhir.elements import (
     NOTHING,
     Annotation,
     CodeableConcept,
+    Coding,
     Extension,
     Identifier,
     Item,
     Many,
+    Period,
     ReferenceRange,
     many,
 )
@@ -25,6 +27,9 @@ _RANGES: Decoder[Many[ReferenceRange]] = Decoder(list[ReferenceRange] | Referenc
 _CONCEPTS: Decoder[Many[CodeableConcept]] = Decoder(list[CodeableConcept] | CodeableConcept | None)
 _IDENTIFIERS: Decoder[Many[Identifier]] = Decoder(list[Identifier] | Identifier | None)
 _EXTENSIONS: Decoder[list[Extension]] = Decoder(list[Extension])
+_CODINGS: Decoder[Many[Coding]] = Decoder(list[Coding] | Coding | None)
+_PERIOD: Decoder[Period | None] = Decoder(Period | None)
+_TEXT: Decoder[str | None] = Decoder(str | None)
 _NOTES: Decoder[Many[Annotation]] = Decoder(list[Annotation] | Annotation | None)
 
 
@@ -54,6 +59,28 @@ def extensions_in(raw: Raw) -> Sequence[Extension] | None:
         return _EXTENSIONS.decode(raw)
     except ValidationError:
         return None
+
+
+def text_in(raw: Raw) -> str | None:
+    """A text, or `None` for anything else."""
+    try:
+        return _TEXT.decode(raw)
+    except ValidationError:
+        return None
+
+
+def period_in(raw: Raw) -> Period | None:
+    """A period, or `None` for anything else."""
+    try:
+        return _PERIOD.decode(raw)
+    except ValidationError:
+        return None
+
+
+def codes_in(raw: Raw) -> frozenset[str]:
+    """The codes of a Coding, or of the concepts of a list; none of anything else."""
+    codings = [coding for concept in _read(_CONCEPTS, raw) for coding in many(concept.coding)]
+    return frozenset(one.code for one in (*_read(_CODINGS, raw), *codings) if one.code)
 
 
 def _read(decoder: Decoder[Many[Item]], raw: Raw) -> Sequence[Item]:

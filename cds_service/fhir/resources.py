@@ -8,7 +8,7 @@ decoded, so an odd element that nobody needs can break nothing.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias, Union
 
-from msgspec import Raw, defstruct
+from msgspec import Raw, defstruct, field
 
 from cds_service.fhir.elements import (
     NOTHING,
@@ -150,7 +150,19 @@ class Condition(ResourceBase, frozen=True, tag_field=_TAG, tag="Condition"):
     verification_status: CodeableConcept | str | None = None
     code: CodeableConcept | None = None
     subject: Reference | None = None
+    recorded_date: Raw = NOTHING
+    onset_date_time: Raw = NOTHING
+    onset_period: Raw = NOTHING
     abatement_date_time: str | None = None
+    modifier_extension: Raw = NOTHING
+
+
+class Encounter(ResourceBase, frozen=True, tag_field=_TAG, tag="Encounter"):
+    """A stay or visit; its class is a Coding in R4 and a list of concepts in R5."""
+
+    status: str | None = None
+    encounter_class: Raw = field(default=NOTHING, name="class")
+    subject: Reference | None = None
     modifier_extension: Raw = NOTHING
 
 
@@ -233,6 +245,7 @@ _READ = (
     MedicationRequest,
     MedicationStatement,
     Condition,
+    Encounter,
     ServiceRequest,
     OperationOutcome,
     Bundle,
@@ -248,6 +261,7 @@ if TYPE_CHECKING:
         | MedicationRequest
         | MedicationStatement
         | Condition
+        | Encounter
         | ServiceRequest
         | OperationOutcome
         | Bundle

@@ -98,7 +98,7 @@ def prefetch_of(rules: Iterable[Rule], pack: Pack, *, by_category: bool) -> dict
     if by_category or needs.markers:
         which = f"category={_LABORATORY}" if by_category else _codes(needs.markers, pack)
         queries[OBSERVATIONS] = f"Observation?{_OF_PATIENT}&{which}&{_NEWEST}"
-    if any(fact.conditions or fact.condition_names for fact in facts):
+    if any(fact.reads_conditions for fact in facts):
         queries[CONDITIONS] = f"Condition?{_OF_PATIENT}&{_ALL}"
     if any(fact.medicines for fact in facts):
         active = f"{_OF_PATIENT}&status=active&{_ALL}"

@@ -6,12 +6,14 @@ not say clearly enough whether it is.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeAlias
 
+from cds_service.fhir.deferred import codes_in, period_in, text_in
 from cds_service.fhir.elements import CodeableConcept, Many, Reference, many, plain_code
 from cds_service.fhir.resources import (
     Condition,
+    Encounter,
     Medication,
     MedicationRequest,
     MedicationStatement,
@@ -19,7 +21,7 @@ from cds_service.fhir.resources import (
     ServiceRequest,
 )
 from cds_service.fhir.tags import is_own_proposal
-from cds_service.intake.marker_lookup import pairs_of, texts_of
+from cds_service.intake.marker_lookup import displays_of, pairs_of, texts_of
 from cds_service.intake.not_usable import NotUsable
 from cds_service.intake.resource_index import ResourceIndex
 from cds_service.intake.times import Times
@@ -122,6 +124,8 @@ def condition_in_force(resource: Condition, now: datetime, times: Times) -> Reco
         codes=pairs_of(resource.code),
         texts=texts_of(resource.code),
         reference=_reference(resource, resource.id),
+        displays=displays_of(resource.code),
+        recorded=_recorded(resource, times),
     )
 
 
@@ -143,6 +147,35 @@ def open_order(
         authored=authored.time if authored else default,
         reference=_reference(resource, resource.id),
     )
+
+
+def encounter_classes(resources: Iterable[Encounter]) -> tuple[str, ...]:
+    """The classes of the encounters that are in progress, each once."""
+    codes = (
+        code.strip().upper()
+        for resource in resources
+        if plain_code(resource.status) == "in-progress"
+        for code in codes_in(resource.encounter_class)
+    )
+    return tuple(sorted(set(codes)))
+
+
+def _recorded(resource: Condition, times: Times) -> datetime | None:
+    """When it was recorded, else when it began; `None` if nothing that was sent can be read.
+
+    A day without a time is its start in UTC. A month or a year is its last moment, for the entry
+    may be as young as that.
+    """
+    onset = period_in(resource.onset_period)
+    sent = (
+        text_in(resource.recorded_date),
+        text_in(resource.onset_date_time),
+        onset.start if onset else None,
+    )
+    moment = next((one for text in sent if text and (one := times.moment(text))), None)
+    if moment is None:
+        return None
+    return moment.begins.replace(tzinfo=UTC) if moment.precision == "day" else moment.time
 
 
 def _has_ended(resource: Condition, now: datetime, times: Times) -> bool:

@@ -75,6 +75,16 @@ def pairs_of(*concepts: CodeableConcept | None) -> tuple[tuple[str, str], ...]:
     )
 
 
+def displays_of(concept: CodeableConcept | None) -> tuple[tuple[tuple[str, str], str], ...]:
+    """Each (system, code) pair of the concept that has a display, with it."""
+    codings = many(concept.coding) if concept is not None else ()
+    return tuple(
+        ((system_of(coding), coding.code.strip()), coding.display)
+        for coding in codings
+        if coding.code and coding.display
+    )
+
+
 def texts_of(*concepts: CodeableConcept | None) -> tuple[str, ...]:
     """All texts and displays of the concepts, each once."""
     found: dict[str, None] = {}

@@ -14,6 +14,7 @@ from cds_service.errors import RequestError
 from cds_service.fhir.elements import plain_code, was_sent
 from cds_service.fhir.resources import (
     Condition,
+    Encounter,
     MedicationRequest,
     MedicationStatement,
     Patient,
@@ -22,6 +23,7 @@ from cds_service.fhir.resources import (
 from cds_service.intake.chart import (
     Prescribed,
     condition_in_force,
+    encounter_classes,
     medicine_in_force,
     medicine_of,
     names_nothing,
@@ -64,7 +66,7 @@ from cds_service.labs.specimens import Draw, mark_hemolysed
 from cds_service.prefetch_keys import Kind
 
 Charted = MedicationRequest | MedicationStatement | Condition | ServiceRequest
-ChartedT = TypeVar("ChartedT", MedicationRequest, MedicationStatement, Condition, ServiceRequest)
+ChartedT = TypeVar("ChartedT", MedicationRequest, ServiceRequest, Encounter)
 
 # Servers without statements keep every medicine as a request; the other way round none does.
 _STATEMENTS_ONLY = Incomplete("medicines", "only a part")
@@ -100,6 +102,7 @@ def read_record(
         orders=orders,
         ordering=reader.ordering(),
         prescribing=prescribing,
+        encounters=reader.encounters(),
         incomplete=(
             *reader.incomplete((*(medicines or ()), *prescribing), conditions or (), orders),
             *_not_usable_parts((*chart, *drafts)),
@@ -262,6 +265,10 @@ class _Reader:
             if self._is_ordering(request, full_url)
         )
 
+    def encounters(self) -> tuple[str, ...]:
+        """The classes of the patient's encounters in progress."""
+        return encounter_classes(self._usable(self.index.all_of(Encounter)))
+
     def unread(self) -> Iterator[SetAside]:
         """What could not be read at all; of a result whose code can still be read, the marker."""
         for fault in self.given.unreadable:
@@ -310,7 +317,7 @@ class _Reader:
     def _usable(self, resources: Iterable[ChartedT]) -> list[ChartedT]:
         return [resource for resource in resources if self._not_usable(resource) is None]
 
-    def _not_usable(self, resource: Charted) -> SetAsideReason | None:
+    def _not_usable(self, resource: Charted | Encounter) -> SetAsideReason | None:
         reason = self._not_ours(self.subjects.owner(resource.subject))
         if reason is None and was_sent(resource.modifier_extension):
             return "modifier-extension"

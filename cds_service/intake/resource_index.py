@@ -14,6 +14,7 @@ from cds_service.fhir.references import parts_of
 from cds_service.fhir.resources import (
     Condition,
     DiagnosticReport,
+    Encounter,
     Entry,
     Medication,
     MedicationRequest,
@@ -35,6 +36,7 @@ _KEPT: tuple[type, ...] = (
     MedicationRequest,
     MedicationStatement,
     Condition,
+    Encounter,
     ServiceRequest,
 )
 _REFERRED = (Medication, Specimen)

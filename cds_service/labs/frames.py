@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import pairwise
 from operator import attrgetter
 
-from cds_service.amounts import compare
+from cds_service.amounts import Ternary, compare
 from cds_service.knowledge.model.bounds import Earlier
 from cds_service.knowledge.model.pack import PATIENT, UNUSED_DATA, Pack
 from cds_service.labs.facts import FactAnswer
@@ -59,6 +59,7 @@ class Frame:
     person: Person
     facts: Mapping[str, FactAnswer]
     ordering: frozenset[str]
+    taking: Mapping[str, Ternary] = field(default_factory=dict)  # by fact
     readings: Mapping[str, Reading] = field(default_factory=dict)
     history: Mapping[str, Sequence[LabResult]] = field(default_factory=dict)  # final, oldest first
     later: frozenset[str] = frozenset()  # markers with a result since the draw of the index
@@ -104,6 +105,7 @@ class Chooser:
     facts: Mapping[str, FactAnswer]
     ordering: frozenset[str]
     by_marker: Mapping[str, tuple[LabResult, ...]]
+    taking: Mapping[str, Ternary] = field(default_factory=dict)
     _usable: dict[int, Sequence[LabResult]] = field(default_factory=dict, compare=False)
     _paired_readings: dict[int, Reading] = field(default_factory=dict, compare=False)
 
@@ -143,6 +145,7 @@ class Chooser:
             person=self.person,
             facts=self.facts,
             ordering=self.ordering,
+            taking=self.taking,
             readings=readings,
             history=self._history(),
             later=frozenset(later),
@@ -174,6 +177,7 @@ class Chooser:
             person=self.person,
             facts=self.facts,
             ordering=self.ordering,
+            taking=self.taking,
             set_aside=set_aside,
         )
 

@@ -95,12 +95,16 @@ class SetAside:
 class Recorded:
     """A coded record that is in force: an active medicine or an active condition.
 
-    `codes` holds (system URI, code) pairs, `texts` every text and display that came with them.
+    `codes` holds (system URI, code) pairs, `texts` every text and display that came with them,
+    `displays` the codes of a condition with their displays. `recorded` is when a condition was
+    recorded, else when it began; `None` if neither is known.
     """
 
     codes: tuple[tuple[str, str], ...]
     texts: tuple[str, ...]
     reference: str = ""
+    displays: tuple[tuple[tuple[str, str], str], ...] = ()
+    recorded: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +183,7 @@ class PatientRecord:
     orders: tuple[OpenOrder, ...] | None = None
     ordering: tuple[Recorded, ...] = ()  # tests being ordered now
     prescribing: tuple[Recorded, ...] = ()  # medicines being ordered now
+    encounters: tuple[str, ...] = ()  # the classes of encounters in progress
     incomplete: tuple[Incomplete, ...] = field(default=())
 
     def is_whole(self, part: Literal["medicines", "conditions"]) -> bool:

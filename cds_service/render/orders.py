@@ -13,7 +13,8 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from cds_service.fhir.tags import PROPOSAL_CODE, PROPOSAL_SYSTEM
-from cds_service.knowledge.model.pack import Code, Order
+from cds_service.knowledge.model.code_systems import Code
+from cds_service.knowledge.model.pack import Order
 from cds_service.rules.answer import Proposal
 
 _LETTERS_OF_IDS: Final = re.compile(r"[A-Za-z0-9.-]+")

@@ -41,6 +41,7 @@ from cds_service.knowledge.model.conditions import (
     SameMethod,
     SetAsideBecause,
     SexIs,
+    Taking,
     TestedBefore,
 )
 from cds_service.knowledge.model.pack import NotComputed, Reason
@@ -259,10 +260,8 @@ def _leaf(condition: Condition) -> Test:
             return lambda frame: age_is(condition, frame.person)
         case SexIs(sexes=sexes):
             return lambda frame: frame.person.sex in sexes
-        case FactIs(fact=fact, or_unknown=True):
-            return lambda frame: frame.facts[fact].known is not True
-        case FactIs(fact=fact, answer=wanted):
-            return lambda frame: _fact(frame, fact, wanted=wanted)
+        case FactIs():
+            return lambda frame: _fact(frame, condition)
         case MeasureCompare():
             return _measure(condition)
         case Present(marker=marker, since_index=True):
@@ -273,6 +272,8 @@ def _leaf(condition: Condition) -> Test:
             return lambda frame: frame.set_aside is not None and frame.set_aside.reason == reason
         case HasUnusedData():
             return lambda frame: bool(frame.unused)
+        case Taking(fact=fact):
+            return lambda frame: frame.taking.get(fact)
         case Ordering(what=what, without=without):
             return lambda frame: what in frame.ordering and without not in frame.ordering
         case PresentBeforeNow() | IndexAge() | TestedBefore() | SameMethod():
@@ -347,9 +348,11 @@ def _other_method(reading: Reading, method: str) -> Ternary:
     return (reading.result.method == method) != (reading.previous.method == method)
 
 
-def _fact(frame: Frame, fact: str, *, wanted: bool) -> Ternary:
-    known = frame.facts[fact].known
-    return None if known is None else known is wanted
+def _fact(frame: Frame, condition: FactIs) -> Ternary:
+    known = frame.facts[condition.fact].known
+    if condition.or_unknown:
+        return known is not True
+    return None if known is None else known is condition.answer
 
 
 def _measure(condition: MeasureCompare) -> Test:

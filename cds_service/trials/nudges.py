@@ -24,7 +24,9 @@ _FOR_PEOPLE = frozenset(
 # Keys whose values are names: each can be dropped, none has a neighbour.
 _NAMES = frozenset(
     ("loinc", "code", "system", "rxnorm", "products", "snomed", "icd-10-cm", "counts as ordered")
-    + ("condition names", "also named", "method", "names", "hooks", "hook")
+    + ("condition names", "also named", "method", "names", "hooks", "hook", "encounter classes")
+    + ("denied before", "denied anywhere", "not denied by", "not denied inside", "ended by")
+    + ("before", "anywhere")
 )
 _BOUND = re.compile(r"(?:at least|above) -?[0-9.]+")
 _SEVERAL = "any of "

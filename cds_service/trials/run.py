@@ -21,7 +21,8 @@ from cds_service.sources.hook_request import input_from_request
 from cds_service.trials.cases import Case, read_cases
 from cds_service.trials.expectations import complaints, decision_on
 from cds_service.trials.rule_expectations import WordError
-from cds_service.trials.synthetic_request import HOOK, GivenError, request_of
+from cds_service.trials.synthetic_chart import GivenError
+from cds_service.trials.synthetic_request import HOOK, request_of
 
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
 _LIMITS = {"max_depth": 64, "max_entries": 1000}

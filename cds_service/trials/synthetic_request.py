@@ -11,19 +11,26 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import TypeAlias
 
 from cds_service import prefetch_keys
 from cds_service.amounts import plain
-from cds_service.knowledge.model.code_systems import ICD_10_CM, LOINC, RXNORM, SNOMED
+from cds_service.knowledge.model.code_systems import LOINC
 from cds_service.knowledge.model.dependencies import fact_closure
-from cds_service.knowledge.model.pack import Fact, Marker, Pack
+from cds_service.knowledge.model.facts import Fact
+from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.labs.patient import MONTHS_A_YEAR
 from cds_service.sourcefile.document import Data
+from cds_service.trials.synthetic_chart import (
+    CODED,
+    PATIENT,
+    SYSTEMS,
+    GivenError,
+    Json,
+    condition,
+    encounter,
+    medicine,
+)
 
-Json: TypeAlias = dict[str, object]
-
-PATIENT = "case"
 NOT_SENT = "not sent"
 NEVER = "never"
 HOOK = "hook"
@@ -39,8 +46,6 @@ _ORDER = re.compile(
     r"(?:(\S+) )(draft|active|on-hold|completed|revoked|entered-in-error)"
     r"(?: ([0-9]+) (hours?|days?) ago)?(?: (routine|urgent|asap|stat))?( proposal)?"
 )
-_CODED = re.compile(r"(rxnorm|snomed|icd-10-cm|loinc) (\S+)")
-_SYSTEMS = {"rxnorm": RXNORM, "snomed": SNOMED, "icd-10-cm": ICD_10_CM, "loinc": LOINC}
 _STATUSES = frozenset(
     ("registered", "preliminary", "corrected", "amended", "entered-in-error", "cancelled")
 )
@@ -48,10 +53,6 @@ _SET_ASIDE = re.compile(r"set aside (?:because )?(\S+)")
 _COMMA = re.compile(r', (?=(?:[^"]*"[^"]*")*[^"]*$)')  # not inside of quotes
 _INDEX_AGE = timedelta(days=1)
 _LISTS = ("medicines", "conditions", "orders", "ordering")
-
-
-class GivenError(ValueError):
-    """A word of a case that has no meaning; the message says what to write."""
 
 
 @dataclass(slots=True)
@@ -66,6 +67,7 @@ class _Chart:
     conditions: list[Json] | None = field(default_factory=list)
     orders: list[Json] | None = field(default_factory=list)
     drafts: list[Json] = field(default_factory=list)
+    encounter: Json | None = None
 
 
 def request_of(given: Mapping[str, Data], pack: Pack, now: datetime, hook: str) -> Json:
@@ -84,6 +86,8 @@ def request_of(given: Mapping[str, Data], pack: Pack, now: datetime, hook: str) 
         prefetch[prefetch_keys.CONDITIONS] = _bundle(chart.conditions)
     if chart.orders is not None:
         prefetch[prefetch_keys.SERVICE_REQUESTS] = _bundle(chart.orders)
+    if chart.encounter is not None:
+        prefetch["encounter"] = chart.encounter
     context: Json = {"patientId": PATIENT, "userId": "Practitioner/case"}
     if hook in {"order-select", "order-sign"}:
         context["draftOrders"] = _bundle(chart.drafts)
@@ -116,6 +120,8 @@ def _add(subject: str, words: Data, chart: _Chart) -> None:
         chart.patient["deceasedBoolean"] = _one_of(("yes", "no"), subject, words) == "yes"
     elif subject in _LISTS:
         _add_list(subject, words, chart)
+    elif subject == "encounter":
+        chart.encounter = encounter(_text(subject, words))
     elif subject in chart.pack.facts:
         _add_fact(chart.pack.facts[subject], _text(subject, words), chart)
     elif subject in chart.pack.markers:
@@ -175,9 +181,9 @@ def _add_list(subject: str, words: Data, chart: _Chart) -> None:
         text = _text(subject, line)
         match subject:
             case "medicines":
-                _keep(chart.medicines, _medicine(text, "order"))
+                _keep(chart.medicines, medicine(text, "order"))
             case "conditions":
-                _keep(chart.conditions, _condition(text))
+                _keep(chart.conditions, condition(text, chart.now))
             case "orders":
                 _keep(chart.orders, _order(text, chart))
             case _:
@@ -190,36 +196,6 @@ def _keep(resources: list[Json] | None, resource: Json) -> None:
         raise GivenError(message)
     resource.setdefault("id", f"{resource['resourceType']}-{len(resources)}")
     resources.append(resource)
-
-
-def _concept(text: str) -> Json:
-    match = _CODED.fullmatch(text)
-    if match is None:
-        return {"text": text}
-    return {"coding": [{"system": _SYSTEMS[match[1]], "code": match[2]}]}
-
-
-def _medicine(text: str, intent: str) -> Json:
-    stopped = text.removesuffix(", stopped")
-    return {
-        "resourceType": "MedicationRequest",
-        "status": "active" if stopped == text else "stopped",
-        "intent": intent,
-        "medicationCodeableConcept": _concept(stopped),
-        "subject": {"reference": f"Patient/{PATIENT}"},
-    }
-
-
-def _condition(text: str) -> Json:
-    active = text.removesuffix(", resolved")
-    status = "active" if active == text else "resolved"
-    system = "http://terminology.hl7.org/CodeSystem/condition-clinical"
-    return {
-        "resourceType": "Condition",
-        "clinicalStatus": {"coding": [{"system": system, "code": status}]},
-        "code": _concept(active),
-        "subject": {"reference": f"Patient/{PATIENT}"},
-    }
 
 
 def _order(text: str, chart: _Chart) -> Json:
@@ -252,9 +228,9 @@ def _hours(unit: str) -> int:
 def _draft(text: str, chart: _Chart) -> Json:
     """Something that is being ordered: an order of the pack by id or LOINC, else a medicine."""
     code = chart.pack.orders[text].code.code if text in chart.pack.orders else None
-    if (match := _CODED.fullmatch(text)) and match[1] == "loinc":
+    if (match := CODED.fullmatch(text)) and match[1] == "loinc":
         code = match[2]
-    draft = _medicine(text, "order") if code is None else _order(f"{code} draft", chart)
+    draft = medicine(text, "order") if code is None else _order(f"{code} draft", chart)
     draft["status"] = "draft"
     draft["id"] = f"draft-{len(chart.drafts)}"
     return draft
@@ -270,7 +246,7 @@ def _add_fact(fact: Fact, words: str, chart: _Chart) -> None:
             parts = [chart.pack.facts[name] for name in fact_closure([fact.id], chart.pack)]
             if any(part.medicines for part in parts):
                 chart.medicines = None
-            if any(part.conditions or part.condition_names for part in parts):
+            if any(part.reads_conditions for part in parts):
                 chart.conditions = None
         case _:
             message = f"a fact is yes, no or not known, not '{words}'"
@@ -279,15 +255,18 @@ def _add_fact(fact: Fact, words: str, chart: _Chart) -> None:
 
 def _make_true(fact: Fact, chart: _Chart) -> None:
     if fact.medicines:
-        _keep(chart.medicines, _medicine(fact.medicines[0].name, "order"))
+        _keep(chart.medicines, medicine(fact.medicines[0].name, "order"))
     elif fact.conditions:
         code = fact.conditions[0].code
-        system = next(word for word, uri in _SYSTEMS.items() if uri == code.system)
-        _keep(chart.conditions, _condition(f"{system} {code.code}"))
+        system = next(word for word, uri in SYSTEMS.items() if uri == code.system)
+        _keep(chart.conditions, condition(f"{system} {code.code}", chart.now))
     elif fact.condition_names:
-        _keep(chart.conditions, _condition(fact.condition_names[0]))
+        _keep(chart.conditions, condition(fact.condition_names[0], chart.now))
+    elif fact.encounter_classes:
+        chart.encounter = encounter(fact.encounter_classes[0])
     else:
-        _make_true(chart.pack.facts[fact.any_of[0]], chart)
+        for part in fact.all_of or fact.any_of[:1]:
+            _make_true(chart.pack.facts[part], chart)
 
 
 def _observations(marker: Marker, words: str, chart: _Chart, count: int) -> Iterator[Json]:

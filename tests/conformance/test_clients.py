@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from cds_service.cli import cli
-from cds_service.knowledge.model.pack import Code, Pack
+from cds_service.knowledge.model.code_systems import Code
+from cds_service.knowledge.model.pack import Pack
 from cds_service.render.profiles import EPIC_CODES
 from cds_service.service import prepare
 from cds_service.settings import Settings

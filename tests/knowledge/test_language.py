@@ -23,8 +23,8 @@ from cds_service.knowledge.model.conditions import (
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import PATIENT
 from cds_service.knowledge.reading.build import load_pack
+from cds_service.knowledge.reading.facts import read_fact
 from cds_service.knowledge.reading.facts_orders_measures import (
-    read_fact,
     read_measure,
     read_order,
     read_pattern,

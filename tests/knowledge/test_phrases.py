@@ -34,6 +34,7 @@ from cds_service.knowledge.model.conditions import (
     SetAsideBecause,
     Sex,
     SexIs,
+    Taking,
     leaves,
 )
 from cds_service.knowledge.model.conditions import (
@@ -127,6 +128,7 @@ leaf_conditions: st.SearchStrategy[Condition] = st.one_of(
     st.builds(Before, one_marker, days),
     st.builds(NoLimit, one_marker, st.sampled_from(LIMITS)),
     st.builds(SetAsideBecause, st.sampled_from(("unit-missing", "implausible"))),
+    st.builds(Taking, st.just("on-gammazine")),
     st.builds(
         Ordering,
         st.sampled_from(("on-gammazine", "repeat-alpha")),
@@ -240,6 +242,8 @@ def test_a_phrase_means(data: Data, expected: Condition) -> None:
         ({"any of alpha, delta": "above upper limit"}, "K201"),
         ({"alpha": "above delta"}, "K201"),
         ({"ordering": "gammazine"}, "K201"),
+        ({"taking": "gammazine"}, "K201"),
+        ({"taking": "repeat-alpha"}, "K201"),
         ({"ordering": "on-gammazine without nothing"}, "K201"),
         ({"alpha": ""}, "K202"),
         ({"alpha": "not present"}, "K202"),

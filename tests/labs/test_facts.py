@@ -2,21 +2,30 @@
 """Facts from medicines and conditions: yes, no or not known."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
 from cds_service.amounts import Ternary
-from cds_service.knowledge.model.code_systems import ICD_10_CM, RXNORM, SNOMED
-from cds_service.knowledge.model.pack import Code, CodeMatch, Fact, Medicine, Pack
-from cds_service.labs.facts import FactAnswer, fact_finders, facts_of, facts_ordered
+from cds_service.knowledge.model.code_systems import ICD_10_CM, RXNORM, SNOMED, Code
+from cds_service.knowledge.model.conditions import AgeCompare, SexIs
+from cds_service.knowledge.model.facts import CodeMatch, DenyingWords, Fact, Medicine
+from cds_service.knowledge.model.pack import Pack
+from cds_service.labs.fact_finders import fact_finders
+from cds_service.labs.facts import FactAnswer, facts_of, facts_ordered, facts_taken
+from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import PatientRecord, Recorded
 from tests.knowledge.fixture_pack import letters
-from tests.labs.patients import coded, named, record
+from tests.labs.patients import NOW, coded, named, record
+
+WOMAN = Person((360, 360), "female")
 
 
-def answers(of: PatientRecord, pack: Pack | None = None) -> dict[str, FactAnswer]:
+def answers(
+    of: PatientRecord, pack: Pack | None = None, person: Person = WOMAN
+) -> dict[str, FactAnswer]:
     pack = pack or letters()
-    return facts_of(pack, fact_finders(pack), of)
+    return facts_of(pack, fact_finders(pack), of, NOW, person)
 
 
 def known(of: PatientRecord, fact: str) -> Ternary:
@@ -76,12 +85,13 @@ def test_a_medicine_counts_by_code_product_or_whole_word(medicine: Recorded, yes
         (coded(SNOMED, "U99.91"), False),
         (named("Delta, mild"), True),
         (named("deltoid pain"), False),
-        (coded(SNOMED, "99990027", "delta"), False),
+        (coded(SNOMED, "99990027", "delta"), True),
+        (coded("http://example.org", "7", "delta"), True),
+        (named("well-known\u2013Delta"), True),
+        (named("undelta"), False),
     ],
 )
-def test_a_condition_counts_by_code_tree_or_by_text_without_a_code(
-    condition: Recorded, yes: bool
-) -> None:
+def test_a_condition_counts_by_code_tree_or_by_any_text(condition: Recorded, yes: bool) -> None:
     assert known(record(conditions=(condition,)), "delta-disease") is yes
 
 
@@ -205,3 +215,207 @@ def test_a_medicine_that_is_being_ordered_counts_as_taken() -> None:
     of = replace(record(medicines=None), prescribing=(named("gammazine"),))
 
     assert answers(of)["on-gammazine"] == FactAnswer(True, ("gammazine",))
+
+
+WORDS = Fact(
+    id="words",
+    title="words",
+    medicines=(),
+    conditions=(),
+    condition_names=("Delta", "end-stage delta"),
+    any_of=(),
+    denied=DenyingWords(before=("waiting",), anywhere=("nurse",)),
+    not_denied_by=("history of",),
+    not_denied_inside=("donor delta",),
+)
+GENERAL = DenyingWords(before=("no", "history of", "r/o"), anywhere=("ruled out", "donor"))
+
+
+@pytest.mark.parametrize(
+    ("text", "yes"),
+    [
+        ("delta", True),
+        ("Delta without epsilon, no zeta", True),
+        ("No sign of delta", False),
+        ("no-delta", False),
+        ("Nothing but delta", True),
+        ("R/O delta", False),
+        ("history of delta", True),
+        ("delta (ruled out)", False),
+        ("ruled  out: delta", False),
+        ("delta ruled in", True),
+        ("waiting for delta", False),
+        ("delta, waiting", True),
+        ("delta nurse", False),
+        ("donor delta", True),
+        ("a donor delta of another donor", False),
+        ("donor of delta", False),
+        ("End\u2010Stage   Delta", True),
+        ("delta; no delta", True),
+    ],
+)
+def test_a_denying_word_in_the_same_text_denies_a_name(text: str, yes: bool) -> None:
+    pack = pack_of(WORDS)
+    pack = replace(pack, scope=replace(pack.scope, denying=GENERAL))
+
+    assert answers(record(conditions=(named(text),)), pack)["words"].known is yes
+    assert answers(record(conditions=(named(text, "delta"),)), pack)["words"].known
+
+
+def of_codes(*codes: str, but_not: tuple[str, ...] = (), **more: object) -> Fact:
+    def match(code: str) -> CodeMatch:
+        return CodeMatch(code=Code(system=ICD_10_CM, code=code, name=code), below=True)
+
+    bare = replace(
+        WORDS,
+        id="codes",
+        conditions=tuple(map(match, codes)),
+        but_not=tuple(map(match, but_not)),
+        condition_names=("delta",),
+    )
+    return replace(bare, **more)  # type: ignore[arg-type]
+
+
+def test_a_code_that_is_left_out_counts_neither_by_itself_nor_by_its_display() -> None:
+    pack = pack_of(of_codes("U1", but_not=("U1.5",)))
+
+    def yes(*codes: str, display: str = "", text: str = "") -> Ternary:
+        pairs = tuple((ICD_10_CM, code) for code in codes)
+        entry = Recorded(
+            codes=pairs,
+            texts=tuple(filter(None, (display, text))),
+            displays=((pairs[-1], display),) if display else (),
+        )
+        return answers(record(conditions=(entry,)), pack)["codes"].known
+
+    assert yes("U1.4")
+    assert not yes("U1.5")
+    assert not yes("U1.51", display="Delta")
+    assert yes("U1.51", display="Delta", text="delta, confirmed")
+    assert yes("U1.4", "U1.51")
+    assert yes("U2", display="Delta")
+
+
+def recorded(code: str, ago: timedelta | None) -> Recorded:
+    return replace(coded(ICD_10_CM, code), recorded=None if ago is None else NOW - ago)
+
+
+@pytest.mark.parametrize(
+    ("ago", "yes"),
+    [
+        (None, True),
+        (timedelta(days=-3), True),
+        (timedelta(days=42, hours=23), True),
+        (timedelta(days=43), False),
+    ],
+)
+def test_a_dated_entry_counts_for_so_many_whole_days(ago: timedelta | None, yes: bool) -> None:
+    pack = pack_of(of_codes("U1", days=42))
+
+    assert answers(record(conditions=(recorded("U1", ago),)), pack)["codes"].known is yes
+
+
+@pytest.mark.parametrize(
+    ("began", "ended", "yes"),
+    [
+        (None, None, False),
+        (None, 5, False),
+        (9, 5, False),
+        (9, 9, False),
+        (5, 9, True),
+        (9, None, True),
+    ],
+)
+def test_an_entry_of_another_fact_ends_earlier_ones(
+    began: int | None, ended: int | None, yes: bool
+) -> None:
+    end = replace(of_codes("U2"), id="end")
+    pack = pack_of(of_codes("U1", ended_by="end"), end)
+
+    def days(number: int | None) -> timedelta | None:
+        return None if number is None else timedelta(days=number)
+
+    of = record(conditions=(recorded("U1", days(began)), recorded("U2", days(ended))))
+
+    assert answers(of, pack)["codes"].known is yes
+    assert answers(record(conditions=of.conditions and of.conditions[:1]), pack)["codes"].known
+
+
+def test_an_end_on_the_same_day_ends_what_began_later_that_day() -> None:
+    pack = pack_of(of_codes("U1", ended_by="end"), replace(of_codes("U2"), id="end"))
+    day = datetime(2026, 6, 1, tzinfo=NOW.tzinfo)
+    began = replace(coded(ICD_10_CM, "U1"), recorded=day + timedelta(hours=10))
+    ended = replace(coded(ICD_10_CM, "U2"), recorded=day)
+
+    assert not answers(record(conditions=(began, ended)), pack)["codes"].known
+
+
+def test_a_fact_of_several_together_needs_all_of_them() -> None:
+    pack = pack_of(
+        replace(fact_of("both"), all_of=("one", "two")),
+        fact_of("one", "epsilon"),
+        replace(of_codes("U2"), id="two"),
+    )
+
+    def both(*names: str, conditions: tuple[Recorded, ...] | None = ()) -> FactAnswer:
+        return answers(record(medicines=tuple(map(named, names)), conditions=conditions), pack)[
+            "both"
+        ]
+
+    assert both("epsilon").known is False
+    assert both("epsilon", conditions=None).known is None
+    assert both(conditions=None).known is False
+    assert both("epsilon", conditions=(coded(ICD_10_CM, "U2"),)) == FactAnswer(
+        True, ("U2", "epsilon")
+    )
+    ordering = replace(record(), prescribing=(named("epsilon"),))
+    assert facts_ordered(pack, fact_finders(pack), ordering) == {"one"}
+
+
+@pytest.mark.parametrize(
+    ("months", "sex", "yes"),
+    [
+        ((360, 360), "female", True),
+        ((360, 360), "unknown", True),
+        ((360, 360), "male", False),
+        ((100, 100), "female", False),
+        ((100, 130), "female", True),
+        (None, "female", True),
+    ],
+)
+def test_a_fact_is_never_so_for_some(months: tuple[int, int] | None, sex: str, yes: bool) -> None:
+    never = (SexIs(("male",)), AgeCompare("below", 120, "10 years"))
+    pack = pack_of(of_codes("U1", never_for=never), fact_of("top", any_of=("codes",)))
+    person = Person(months, sex)  # type: ignore[arg-type]
+
+    found = answers(record(conditions=(coded(ICD_10_CM, "U1"),)), pack, person)
+
+    assert (found["codes"].known, found["top"].known) == (yes, yes)
+    not_sent = answers(record(conditions=None), pack, person)["codes"].known
+    assert not_sent is (None if yes else False)
+
+
+def test_an_encounter_makes_a_fact_so_and_without_one_it_is_not() -> None:
+    pack = pack_of(replace(fact_of("inside"), encounter_classes=("IMP", "EMER")))
+
+    def inside(*classes: str) -> FactAnswer:
+        of = replace(record(conditions=None, medicines=None), encounters=classes)
+        return answers(of, pack)["inside"]
+
+    assert inside("AMB", "IMP") == FactAnswer(True, ("IMP",))
+    assert inside("AMB") == inside() == FactAnswer(False)
+
+
+def test_what_is_taken_is_on_the_list_and_not_only_being_ordered() -> None:
+    def taken(of: PatientRecord) -> Ternary:
+        return facts_taken(letters(), fact_finders(letters()), of, NOW, WOMAN)["any-risk"]
+
+    drug = named("gammazine")
+    order = replace(drug, reference="MedicationRequest/1")
+
+    assert taken(record(medicines=(drug,))) is True
+    assert taken(replace(record(), prescribing=(drug,))) is False
+    assert taken(replace(record(medicines=None), prescribing=(drug,))) is None
+    assert taken(replace(record(medicines=(order,)), prescribing=(order,))) is False
+    assert taken(replace(record(medicines=(drug,)), prescribing=(order,))) is True
+    assert taken(record(conditions=(named("delta"),))) is False

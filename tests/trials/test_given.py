@@ -11,7 +11,8 @@ from cds_service.knowledge.model.code_systems import ICD_10_CM, LOINC, RXNORM, S
 from cds_service.labs.patient import completed_months
 from cds_service.sourcefile.document import Data
 from cds_service.trials.run import NOW
-from cds_service.trials.synthetic_request import GivenError, birth_date, request_of
+from cds_service.trials.synthetic_chart import GivenError
+from cds_service.trials.synthetic_request import birth_date, request_of
 from tests.knowledge.fixture_pack import letters
 
 YESTERDAY = "2026-06-14T09:00:00+00:00"

@@ -20,9 +20,11 @@ from cds_service.knowledge.model.conditions import (
     PatternIs,
     SetAsideBecause,
     SexIs,
+    Taking,
     named_leaves,
 )
 from cds_service.knowledge.model.dependencies import conditions_of, fact_closure
+from cds_service.knowledge.model.facts import Fact
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.reading.card_texts import check_texts
@@ -32,8 +34,8 @@ from cds_service.sourcefile.diagnostics import Problem
 from cds_service.sourcefile.document import Document, Where
 
 _RESERVED = frozenset(
-    ("age", "sex", "index", "ordering", "all", "any", "because")
-    + ("deceased", "medicines", "conditions", "orders")
+    ("age", "sex", "index", "ordering", "taking", "all", "any", "because")
+    + ("deceased", "medicines", "conditions", "orders", "encounter")
 )
 
 
@@ -70,9 +72,10 @@ def _codes(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
 def _other_codes(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
     for fact in pack.facts.values():
         document = documents[f"facts/{fact.id}.yaml"]
-        for n, match in enumerate(fact.conditions):
-            if not is_well_formed(match.code.system, match.code.code):
-                yield _bad_digit(document, ("conditions", n), match.code.code)
+        for key, matches in (("conditions", fact.conditions), ("but not", fact.but_not)):
+            for n, match in enumerate(matches):
+                if not is_well_formed(match.code.system, match.code.code):
+                    yield _bad_digit(document, (key, n), match.code.code)
     for order in pack.orders.values():
         document = documents[f"orders/{order.id}.yaml"]
         if not is_well_formed(order.code.system, order.code.code):
@@ -123,9 +126,17 @@ def _ids(
 
 def _circles(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
     for fact in pack.facts.values():
-        if fact.id in fact_closure(fact.any_of, pack):
-            mark = documents[f"facts/{fact.id}.yaml"].mark(("any of",))
+        for key, others in _made_of(fact):
+            if fact.id not in fact_closure(others, pack):
+                continue
+            mark = documents[f"facts/{fact.id}.yaml"].mark((key,))
             yield Problem("K304", mark, f"'{fact.id}' leads back to itself")
+
+
+def _made_of(fact: Fact) -> Iterator[tuple[str, tuple[str, ...]]]:
+    yield "any of", fact.any_of
+    yield "all of", fact.all_of
+    yield "ended by", (fact.ended_by,) if fact.ended_by else ()
 
 
 def subjects_of(conditions: Iterable[Condition]) -> set[str]:
@@ -146,8 +157,8 @@ def subjects_of(conditions: Iterable[Condition]) -> set[str]:
                     found.add("sex")
                 case IndexAge():
                     found.add("index")
-                case Ordering():
-                    found.add("ordering")
+                case Ordering() | Taking():
+                    found.add(leaf.subject)
                 case SetAsideBecause() | HasUnusedData():
                     found.add(leaf.subject)
                 case _:

@@ -4,6 +4,8 @@
 A check digit catches a wrong digit, never a wrong meaning.
 """
 
+from dataclasses import dataclass
+
 LOINC = "http://loinc.org"
 SNOMED = "http://snomed.info/sct"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -17,6 +19,15 @@ _TIMES = [
     for a in _TEN
 ]
 _SHIFT = [1, 5, 7, 6, 2, 8, 3, 0, 9, 4]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """One code of a code system; `name` is the system's own name or our own words for it."""
+
+    system: str  # FHIR system URI
+    code: str
+    name: str
 
 
 def loinc_is_well_formed(code: str) -> bool:

@@ -317,6 +317,23 @@ class Ordering(_Leaf):
 
 
 @dataclass(frozen=True, slots=True)
+class Taking(_Leaf):
+    """A medicine of the fact is on the list, apart from what is being ordered now."""
+
+    fact: str
+
+    @property
+    def subject(self) -> str:
+        """`taking`."""
+        return "taking"
+
+    @property
+    def phrase(self) -> str:
+        """The id of the fact."""
+        return self.fact
+
+
+@dataclass(frozen=True, slots=True)
 class AllOf:
     """Every part is true."""
 
@@ -380,6 +397,7 @@ Leaf: TypeAlias = (
     | SetAsideBecause
     | HasUnusedData
     | Ordering
+    | Taking
 )
 Condition: TypeAlias = Leaf | AllOf | AnyOf | PatternIs
 

@@ -15,6 +15,7 @@ from cds_service.knowledge.model.conditions import (
     Leaf,
     MeasureCompare,
     PatternIs,
+    Taking,
     leaves,
     named_leaves,
 )
@@ -76,14 +77,16 @@ def all_dependencies(rules: Iterable[Rule], pack: Pack) -> Dependencies:
 
 
 def fact_closure(facts: Iterable[str], pack: Pack) -> tuple[str, ...]:
-    """The facts and those that they are made of, nearest first, each once."""
+    """The facts and those that they are made of or ended by, nearest first, each once."""
     known: dict[str, None] = {}
     waiting = list(facts)
     while waiting:
         name = waiting.pop(0)
         if name not in known:
             known[name] = None
-            waiting.extend(pack.facts[name].any_of)
+            fact = pack.facts[name]
+            waiting.extend((*fact.any_of, *fact.all_of))
+            waiting.extend([fact.ended_by] if fact.ended_by else ())
     return tuple(known)
 
 
@@ -162,6 +165,6 @@ def _dependencies(read: Iterable[Leaf], about: tuple[str, ...], pack: Pack) -> D
         if isinstance(leaf, MeasureCompare):
             measures[leaf.measure] = None
             parts.update(dict.fromkeys(parts_of_measure(pack.measures[leaf.measure])))
-        elif isinstance(leaf, FactIs):
+        elif isinstance(leaf, FactIs | Taking):
             facts[leaf.fact] = None
     return Dependencies(tuple(parts), tuple(measures), tuple(facts))

@@ -12,9 +12,9 @@ from typing import Literal, TypeAlias
 
 from cds_service.amounts import Interval
 from cds_service.knowledge.model.bounds import LimitKind
-from cds_service.knowledge.model.conditions import (
-    Condition,
-)
+from cds_service.knowledge.model.code_systems import Code
+from cds_service.knowledge.model.conditions import Condition
+from cds_service.knowledge.model.facts import NOTHING_DENIES, DenyingWords, Fact
 from cds_service.knowledge.model.formulas import Formula
 from cds_service.knowledge.model.messages import ENGLISH, Messages, Titles
 from cds_service.knowledge.model.names import NameIndex
@@ -29,15 +29,6 @@ INDICATORS: tuple[Indicator, ...] = ("info", "warning", "critical")  # least urg
 # What a rule is about when it needs no result, and when it names all that could not be used.
 WITHOUT_RESULT = PATIENT, UNUSED_DATA = ("patient", "unused data")
 PRIORITIES: tuple[Priority, ...] = ("routine", "urgent", "asap", "stat")  # FHIR R4, least first
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Code:
-    """One code of a code system; `name` is the system's own name or our own words for it."""
-
-    system: str  # FHIR system URI
-    code: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,35 +142,6 @@ class Pattern:
     title: str
     about: str
     when: Condition
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CodeMatch:
-    """A code of a problem list; `below` takes in every code that begins with it (ICD-10-CM)."""
-
-    code: Code
-    below: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Medicine:
-    """An ingredient: its codes, the products known to contain it, and its names in text."""
-
-    name: str
-    codes: tuple[Code, ...]
-    also_named: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """Yes if an active medicine, an active condition or another fact says so."""
-
-    id: str
-    title: str
-    medicines: tuple[Medicine, ...]
-    conditions: tuple[CodeMatch, ...]
-    condition_names: tuple[str, ...]
-    any_of: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -374,6 +336,7 @@ class Scope:
     order_days: int
     critical_rules_read_preliminary: bool = True
     duplicates: Literal["higher"] = "higher"
+    denying: DenyingWords = NOTHING_DENIES  # of conditions in words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

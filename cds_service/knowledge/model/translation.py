@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from cds_service.knowledge.model.pack import Fact, Marker, Measure, Order, Pack, Pattern, Rule
+from cds_service.knowledge.model.facts import Fact
+from cds_service.knowledge.model.pack import Marker, Measure, Order, Pack, Pattern, Rule
 
 TITLED = ("markers", "measures", "facts", "patterns", "orders", "rules")
 TitledT = TypeVar("TitledT", Marker, Measure, Fact, Pattern, Order, Rule)

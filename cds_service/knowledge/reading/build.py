@@ -20,8 +20,8 @@ from cds_service.knowledge.checking.shared_ids import check_shared_ids
 from cds_service.knowledge.model.messages import Titles
 from cds_service.knowledge.model.pack import CardText, Pack
 from cds_service.knowledge.reading.explainers import by_language
+from cds_service.knowledge.reading.facts import read_fact
 from cds_service.knowledge.reading.facts_orders_measures import (
-    read_fact,
     read_measure,
     read_order,
     read_pattern,

@@ -1,19 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`facts/*.yaml`, `orders/*.yaml` and `measures/*.yaml` -> facts, orders and measures."""
+"""`orders/*.yaml` and `measures/*.yaml` -> orders and measures."""
 
 import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Literal, cast
 
-from cds_service.knowledge.model.code_systems import ICD_10_CM, LOINC, RXNORM, SNOMED
+from cds_service.knowledge.model.code_systems import LOINC, Code
 from cds_service.knowledge.model.formulas import Formula, read_formula
 from cds_service.knowledge.model.pack import (
-    Code,
-    CodeMatch,
-    Fact,
     Measure,
-    Medicine,
     NotComputed,
     Order,
     Pattern,
@@ -22,10 +18,7 @@ from cds_service.knowledge.model.pack import (
 )
 from cds_service.knowledge.reading.phrases import Phrases
 from cds_service.knowledge.reading.schemas import (
-    ConditionCodeShape,
-    FactShape,
     MeasureShape,
-    MedicineShape,
     OrderShape,
     PatternShape,
 )
@@ -36,48 +29,6 @@ from cds_service.sourcefile.document import Data, Where
 _CALLED = re.compile(rf"(at least|above) ({NUMBER})")
 _WORD = re.compile(r"[a-z0-9:.-]+")  # a reason is a word, so that it can be counted and logged
 _AGE = "age"
-
-
-def read_fact(shape: FactShape, reader: Phrases) -> Fact:
-    """The fact; problems are noted in the reader."""
-    for n, other in enumerate(shape.any_of):
-        if other not in reader.vocabulary.facts:
-            remedy = nearest(other, reader.vocabulary.facts)
-            reader.problem("K301", ("any of", n), f"there is no fact '{other}'", remedy)
-    if not (shape.medicines or shape.conditions or shape.condition_names or shape.any_of):
-        reader.problem("K105", (), "a fact needs medicines, conditions or 'any of'")
-    return Fact(
-        id=shape.id,
-        title=shape.title,
-        medicines=tuple(_medicine(medicine) for medicine in shape.medicines),
-        conditions=tuple(
-            _condition_code(code, ("conditions", n), reader)
-            for n, code in enumerate(shape.conditions)
-        ),
-        condition_names=tuple(shape.condition_names),
-        any_of=tuple(shape.any_of),
-    )
-
-
-def _medicine(shape: MedicineShape) -> Medicine:
-    codes = [*shape.rxnorm, *shape.products]
-    return Medicine(
-        name=shape.name,
-        codes=tuple(Code(system=RXNORM, code=code, name=shape.name) for code in codes),
-        also_named=tuple(shape.also_named),
-    )
-
-
-def _condition_code(shape: ConditionCodeShape, where: Where, reader: Phrases) -> CodeMatch:
-    if (shape.snomed is None) == (shape.icd_10_cm is None):
-        reader.problem("K106", where, "write either 'snomed: CODE' or 'icd-10-cm: CODE'")
-    if shape.snomed is not None and shape.and_below:
-        reader.problem("K106", where, "'and below' is for ICD-10-CM, where a code is its own tree")
-    system, code = (SNOMED, shape.snomed) if shape.snomed else (ICD_10_CM, shape.icd_10_cm)
-    return CodeMatch(
-        code=Code(system=system, code=code or "", name=shape.name),
-        below=shape.and_below is not None,
-    )
 
 
 def read_order(shape: OrderShape, reader: Phrases) -> Order:

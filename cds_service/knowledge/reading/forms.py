@@ -68,6 +68,7 @@ WORDS: Final[Mapping[str, Word]] = {
     ),
     "REASON": Word("([a-z:-]+)", "the word for which a result is set aside, as cases write it"),
     "NAME": Word("([a-z][a-z0-9-]*)", "the id of a fact or an order"),
+    "FACT": Word("([a-z][a-z0-9-]*)", "the id of a fact"),
 }
 
 

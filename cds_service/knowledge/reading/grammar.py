@@ -43,6 +43,7 @@ from cds_service.knowledge.model.conditions import (
     SetAsideBecause,
     Sex,
     SexIs,
+    Taking,
     TestedBefore,
 )
 from cds_service.knowledge.reading.forms import Kind, Phrase, PhraseForm, read_form
@@ -268,11 +269,18 @@ def _sex(_phrase: Phrase, sexes: str) -> Condition:
 
 def _ordering(phrase: Phrase, what: str, without: str | None = None) -> Condition | None:
     known = phrase.words.facts | phrase.words.orders
-    for name in filter(None, (what, without)):
-        if name not in known:
-            phrase.problem("K201", f"there is no fact or order '{name}'", nearest(name, known))
-            return None
-    return Ordering(what, without)
+    named = all(_is(phrase, "fact or order", name, known) for name in (what, without) if name)
+    return Ordering(what, without) if named else None
+
+
+def _taking(phrase: Phrase, fact: str) -> Condition | None:
+    return Taking(fact) if _is(phrase, "fact", fact, phrase.words.facts) else None
+
+
+def _is(phrase: Phrase, what: str, name: str, known: frozenset[str]) -> bool:
+    if name not in known:
+        phrase.problem("K201", f"there is no {what} '{name}'", nearest(name, known))
+    return name in known
 
 
 # In this order: a bound of the last form would take in `at the previous test ...`.
@@ -485,5 +493,10 @@ KINDS: Final[Mapping[str, Kind]] = {
             ),
         ),
         "write: a fact or an order of the pack",
+    ),
+    "taking": Kind(
+        "`taking`",
+        (PhraseForm("FACT", "a medicine of it is on the list, not only being ordered", _taking),),
+        "write: a fact of the pack",
     ),
 }

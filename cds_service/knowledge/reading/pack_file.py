@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from cds_service.knowledge.model.facts import DenyingWords
 from cds_service.knowledge.model.pack import (
     Change,
     Example,
@@ -85,6 +86,9 @@ def _scope(shape: ScopeShape, reader: Phrases) -> Scope:
         draw_minutes=_count(shape.draw, _MINUTES, "one draw within", reader),
         future_hours=_count(shape.future, _AFTER_HOURS, "results in the future", reader),
         order_days=_count(shape.orders, _DAYS, "open orders count for", reader),
+        denying=DenyingWords(
+            before=tuple(shape.denied.before), anywhere=tuple(shape.denied.anywhere)
+        ),
     )
 
 

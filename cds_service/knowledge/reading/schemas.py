@@ -198,8 +198,20 @@ class FactShape(Shape):
     title: Text
     medicines: list[MedicineShape] = Field(default_factory=list)
     conditions: list[ConditionCodeShape] = Field(default_factory=list)
+    but_not: list[ConditionCodeShape] = Field(default_factory=list)
     condition_names: list[Text] = Field(default_factory=list)
+    denied_before: list[Text] = Field(default_factory=list)
+    denied_anywhere: list[Text] = Field(default_factory=list)
+    not_denied_by: list[Text] = Field(default_factory=list)
+    not_denied_inside: list[Text] = Field(default_factory=list)
+    no_older_than: Annotated[Text, Written("for example `42 days`")] | None = None
+    ended_by: Id | None = None
     any_of: list[Id] = Field(default_factory=list)
+    all_of: list[Id] = Field(default_factory=list)
+    never_for: list[Annotated[dict[str, Any], Written("a condition on `age` or `sex`")]] = Field(
+        default_factory=list
+    )
+    encounter_classes: list[Text] = Field(default_factory=list)
     evidence: list[EvidenceShape]
     cases: list[CaseShape]
 
@@ -282,6 +294,13 @@ class ServiceShape(Shape):
     description: Text
 
 
+class DenyingShape(Shape):
+    """Words that deny a condition in words."""
+
+    before: list[Text] = Field(default_factory=list)
+    anywhere: list[Text] = Field(default_factory=list)
+
+
 class ScopeShape(BaseModel):
     """What holds for every rule; the odd keys read as sentences."""
 
@@ -296,6 +315,7 @@ class ScopeShape(BaseModel):
     orders: Annotated[Text, Written("for example `30 days`")] = Field(alias="open orders count for")
     preliminary: Literal["critical cards only, no orders"] = Field(alias="preliminary results")
     duplicates: Literal["use the higher"] = Field(alias="same time, different values")
+    denied: DenyingShape = Field(alias="conditions are denied by", default=DenyingShape())
 
 
 class OverrideShape(Shape):

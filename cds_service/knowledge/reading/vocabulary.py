@@ -14,6 +14,7 @@ OF_EVERY_PACK = (
     "sex",
     "index",
     "ordering",
+    "taking",
     "any marker",
     "unused data",
 )  # subjects that need no file

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge.model.code_systems import is_well_formed
-from cds_service.knowledge.model.pack import Code, Marker, Order, Pack, Rule
+from cds_service.knowledge.model.code_systems import Code, is_well_formed
+from cds_service.knowledge.model.pack import Marker, Order, Pack, Rule
 from cds_service.knowledge.model.site import SiteChanges, SiteValue, SwitchedOff
 from cds_service.knowledge.reading.build import PackCache, build_pack, load_library
 from cds_service.knowledge.reading.folder import PackFiles
