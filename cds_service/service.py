@@ -209,6 +209,8 @@ def answer_hook(
         call,
         base_url=options.base_url,
         uuid_of=recalled.card_uuid if recalled is not None else None,
+        # Epic takes one action in a suggestion (conformance.md, Q-EP-10).
+        grouped=options.profile != "epic",
     )
     cards = in_profile(cards, options.profile, served.templates.messages)
     if recalled is not None:

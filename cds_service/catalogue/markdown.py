@@ -3,7 +3,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from cds_service.catalogue.rules import Catalogue, Release, RulePage, SuggestionView
+from cds_service.catalogue.rules import Catalogue, Release, RulePage
+from cds_service.catalogue.suggestions import SuggestionView
 from cds_service.catalogue.truth_tables import Table
 from cds_service.explanation.clauses import Because, Clause
 
@@ -108,12 +109,16 @@ def _because(because: Because, depth: int, word: str = "") -> Iterator[str]:
 def _suggestion(suggestion: SuggestionView) -> Iterator[str]:
     how_soon = f"{suggestion.window}, {suggestion.priority}"
     yield f"- **{suggestion.title}** (LOINC {suggestion.code}), {how_soon}"
+    if suggestion.group:
+        yield f"  - in one suggestion: {suggestion.group}"
     if suggestion.when is not None:
         yield f"  - only when {_inline(suggestion.when)}"
     if suggestion.recommended:
         yield f"  - recommended: {suggestion.recommended}"
     if suggestion.recommended_when is not None:
         yield f"  - recommended when {_inline(suggestion.recommended_when)}"
+    if suggestion.resulted_days is not None:
+        yield f"  - unless it has a result of the last {suggestion.resulted_days} days"
     for why in suggestion.unless:
         yield f"  - unless {_inline(why.when)} (`{why.because}`)"
 

@@ -4,6 +4,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from cds_service.catalogue.suggestions import SuggestionView, suggestion_view
 from cds_service.catalogue.truth_tables import Table, truth_tables
 from cds_service.decide import Program, compile_pack
 from cds_service.errors import UnknownPage
@@ -30,12 +31,9 @@ from cds_service.knowledge.model.pack import (
     Change,
     Indicator,
     Pack,
-    Priority,
     Rule,
-    Suggestion,
 )
 from cds_service.knowledge.model.status import approval
-from cds_service.render.values import Window
 from cds_service.service import Knowledge
 
 
@@ -83,21 +81,6 @@ class RuleList(View, frozen=True, kw_only=True):
     approval: str = ""
     time_critical: tuple[NamedView, ...]
     notices: tuple[str, ...]
-
-
-class SuggestionView(View, frozen=True, kw_only=True):
-    """An order that the card can propose."""
-
-    order: str
-    title: str
-    code: str
-    site_code: str = ""  # the site's own, with its system
-    window: str
-    priority: Priority
-    recommended: str = ""  # always, never; or a condition
-    recommended_when: Clause | None = None
-    when: Clause | None = None
-    unless: tuple[Because, ...] = ()
 
 
 class UrgencyView(View, frozen=True, kw_only=True):
@@ -284,7 +267,7 @@ def _page(rule: Rule, pack: Pack, knowledge: Knowledge) -> RulePage:
             UrgencyView(indicator=urgency.indicator, when=clause_of(urgency.when, pack))
             for urgency in rule.urgencies
         ),
-        suggestions=tuple(_suggestion(suggestion, pack) for suggestion in rule.suggestions),
+        suggestions=tuple(suggestion_view(suggestion, pack) for suggestion in rule.suggestions),
         texts=tuple(_text(text, rule, pack) for text in rule.texts.values()),
         cases=truth_tables(rule.id, files, program_of(knowledge, pack))
         if files is not None and rule.status == "active"
@@ -315,27 +298,6 @@ def _why_off(rule: Rule, pack: Pack) -> str:
 
 def _maybe(condition: Condition | None, pack: Pack) -> Clause | None:
     return None if condition is None else clause_of(condition, pack)
-
-
-def _suggestion(suggestion: Suggestion, pack: Pack) -> SuggestionView:
-    order = pack.orders[suggestion.order]
-    recommended, recommended_when = "", None
-    if isinstance(suggestion.recommended, bool):
-        recommended = "always" if suggestion.recommended else "never"
-    elif suggestion.recommended is not None:
-        recommended_when = clause_of(suggestion.recommended, pack)
-    return SuggestionView(
-        order=order.id,
-        title=order.title,
-        code=order.code.code,
-        site_code=f"{order.site_code.code} of {order.site_code.system}" if order.site_code else "",
-        window=Window(suggestion.first_day, suggestion.last_day, pack.messages_in()).window,
-        priority=suggestion.priority,
-        recommended=recommended,
-        recommended_when=recommended_when,
-        when=_maybe(suggestion.when, pack),
-        unless=reasons_of(suggestion.unless, pack),
-    )
 
 
 def _text(text: CardText, rule: Rule, pack: Pack) -> Text:

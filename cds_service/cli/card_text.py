@@ -32,6 +32,9 @@ def cards_as_text(cards: Sequence[Mapping[str, Any]], style: Style) -> Iterator[
         for suggestion in card.get("suggestions", []):
             mark = "[x]" if suggestion.get("isRecommended") else "[ ]"
             yield f"{_INDENT}{style(mark, bold=True)} {suggestion['label']}"
+            actions = suggestion.get("actions", [])
+            if len(actions) > 1:
+                yield from (f"{_INDENT * 2}{one['description']}" for one in actions)
         yield ""
 
 

@@ -9,7 +9,8 @@ from cds_service.amounts import plain
 from cds_service.explanation.clauses import title_of
 from cds_service.explanation.scale import blank_frame, stretches
 from cds_service.explanation.view import Cited, View, cited
-from cds_service.knowledge.model.pack import Explainer, Marker, Pack, Section
+from cds_service.knowledge.model.explainers import Explainer, Section
+from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.knowledge.reading.card_texts import compile_detail
 from cds_service.knowledge.reading.explainers import BOTTOM_LINE, NEXT, REASONS
 from cds_service.render.result_units import unit_of_marker

@@ -77,6 +77,7 @@ def _decision(decision: Decision, pack: Pack) -> Tree:
                 withinDays=[order.first_day, order.last_day],
                 priority=order.priority,
                 recommended=order.recommended,
+                group=order.group,
             )
             for order in decision.orders
         ],

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from msgspec.json import Encoder
 
 from cds_service.hooks.response import Message
-from cds_service.knowledge.model.dependencies import all_dependencies
+from cds_service.knowledge.model.dependencies import all_dependencies, resulted_codes
 from cds_service.knowledge.model.pack import Pack, Rule, Service
 from cds_service.knowledge.model.status import status_summary
 from cds_service.prefetch_keys import (
@@ -94,9 +94,10 @@ def prefetch_of(rules: Iterable[Rule], pack: Pack, *, by_category: bool) -> dict
     chosen = tuple(rules)
     needs = all_dependencies(chosen, pack)
     facts = [pack.facts[name] for name in needs.facts]
+    resulted = resulted_codes(chosen, pack)
     queries = {PATIENT: "Patient/{{context.patientId}}"}
     if by_category or needs.markers:
-        which = f"category={_LABORATORY}" if by_category else _codes(needs.markers, pack)
+        which = f"category={_LABORATORY}" if by_category else _codes(needs.markers, resulted, pack)
         queries[OBSERVATIONS] = f"Observation?{_OF_PATIENT}&{which}&{_NEWEST}"
     if any(fact.reads_conditions for fact in facts):
         queries[CONDITIONS] = f"Condition?{_OF_PATIENT}&{_ALL}"
@@ -110,6 +111,7 @@ def prefetch_of(rules: Iterable[Rule], pack: Pack, *, by_category: bool) -> dict
     return queries
 
 
-def _codes(markers: Iterable[str], pack: Pack) -> str:
-    codes = (f"{code.system}|{code.code}" for name in markers for code in pack.markers[name].codes)
-    return "code=" + ",".join(codes)
+def _codes(markers: Iterable[str], resulted: Iterable[tuple[str, str]], pack: Pack) -> str:
+    of_markers = ((code.system, code.code) for name in markers for code in pack.markers[name].codes)
+    codes = dict.fromkeys((*of_markers, *resulted))
+    return "code=" + ",".join(f"{system}|{code}" for system, code in codes)

@@ -12,6 +12,7 @@ from cds_service.knowledge.model.code_systems import (
     SNOMED,
     is_well_formed,
 )
+from cds_service.knowledge.model.dependencies import resulted_codes
 from cds_service.knowledge.model.names import Named, NotUnderstood
 from cds_service.knowledge.model.pack import MarkerCode, Pack
 from cds_service.labs.reading_notes import ReadingNote
@@ -112,6 +113,7 @@ class MarkerLookup:
             if len(order.answered_by) > 1
             for code in order.equivalents
         }
+        self._resulted = frozenset(resulted_codes(pack.rules.values(), pack))
         self._known: dict[tuple[str | Coding | None, ...], _Found] = {}
 
     def of(self, concept: CodeableConcept | None) -> MarkerMatch | SetAsideReason:
@@ -148,6 +150,12 @@ class MarkerLookup:
         known = (self._pack.marker_codes.get((LOINC, (one.code or "").strip())) for one in codings)
         markers = dict.fromkeys(hit[0] for hit in known if hit)
         return _Found("system-unknown", tuple(markers)) if markers else found
+
+    def resulted(self, concept: CodeableConcept | None) -> tuple[tuple[str, str], ...]:
+        """The codes by which a result makes an order of the pack needless, if any."""
+        if concept is None or not self._resulted:
+            return ()
+        return tuple(pair for pair in pairs_of(concept) if pair in self._resulted)
 
     def is_panel(self, concept: CodeableConcept | None) -> bool:
         """Whether the code is one of a panel that the pack orders and that markers answer."""

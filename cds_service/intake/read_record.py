@@ -42,14 +42,16 @@ from cds_service.intake.not_usable import NotUsable
 from cds_service.intake.panels import observations_with_panels
 from cds_service.intake.patient_input import PatientInput, part_of, parts_of_fault
 from cds_service.intake.person import person_of
-from cds_service.intake.resource_index import ResourceIndex, local_name
+from cds_service.intake.resource_index import ResourceIndex
 from cds_service.intake.results import (
     ReadContext,
     SourceObservation,
     draw_of,
     read_observation,
+    resulted_tests,
     set_aside_whole,
 )
+from cds_service.intake.selections import chosen_drafts, own_names
 from cds_service.intake.subjects import Owner, Subjects, find_subjects
 from cds_service.intake.times import Times
 from cds_service.knowledge.model.pack import Pack
@@ -59,6 +61,7 @@ from cds_service.labs.patient_record import (
     OpenOrder,
     PatientRecord,
     Recorded,
+    Resulted,
     SetAside,
 )
 from cds_service.labs.set_aside_reasons import SetAsideReason
@@ -96,6 +99,7 @@ def read_record(
     return PatientRecord(
         patient=person_of(next(iter(patients), None), reader.subjects.patient_id, times),
         results=results,
+        resulted=tuple(reader.resulted()),
         set_aside=(*of_results, *_set_aside((*chart, *drafts)), *reader.unread()),
         medicines=medicines,
         conditions=conditions,
@@ -166,7 +170,7 @@ class _Reader:
             sources=sources,
             subjects=subjects,
             others_seen=others_seen,
-            selected=_selected(given, drafts),
+            selected=chosen_drafts(given, drafts),
             members_missing=members_missing,
         )
 
@@ -186,6 +190,12 @@ class _Reader:
                     aside.append(one)
         results, replaced = settled(mark_hemolysed(read, self._hemolysed()))
         return results, (*aside, *replaced)
+
+    def resulted(self) -> Iterator[Resulted]:
+        """The tests of the patient whose results make orders needless."""
+        for source in self.sources:
+            if not self._not_ours(self.subjects.owner(source.observation.subject)):
+                yield from resulted_tests(source, self.context)
 
     def _hemolysed(self) -> set[Draw]:
         """The specimens that any result of the patient, of the pack or not, reports hemolysed.
@@ -341,7 +351,7 @@ class _Reader:
             or self._not_usable(order) is not None
         ):
             return False
-        return self.selected is None or not self.selected.isdisjoint(_own_names(full_url, order))
+        return self.selected is None or not self.selected.isdisjoint(own_names(full_url, order))
 
 
 def _charted(index: ResourceIndex) -> list[Charted]:
@@ -369,32 +379,8 @@ def _not_usable_parts(entries: Iterable[_ChartEntry]) -> Iterator[Incomplete]:
     return (Incomplete(part, "not usable") for part in dict.fromkeys(parts))
 
 
-def _selected(given: PatientInput, drafts: ResourceIndex) -> frozenset[str | None] | None:
-    """The names of the drafts that the user chose, or `None` where the hook knows no choice."""
-    if given.selections is None:
-        return None
-    chosen = frozenset(name for one in given.selections for name in _names(one))
-    drafted = (
-        name
-        for entries in (drafts.entries(MedicationRequest), drafts.entries(ServiceRequest))
-        for full_url, order in entries
-        for name in _own_names(full_url, order)
-    )
-    return chosen.intersection(drafted)
-
-
-def _own_names(
-    full_url: str | None, order: MedicationRequest | ServiceRequest
-) -> frozenset[str | None]:
-    return frozenset((full_url, order.id, f"{type(order).__name__}/{order.id}")) - {None}
-
-
 def _check_results(owners: list[Owner], *, others_seen: bool) -> None:
     if set(owners) == {"another"}:
         raise RequestError("Expected results of the patient; these are all of another.")
     if owners and others_seen and "patient" not in owners:
         raise RequestError("Expected results of the patient; none of these is known to be theirs.")
-
-
-def _names(selection: str) -> tuple[str, str]:
-    return selection, local_name(selection)

@@ -19,7 +19,7 @@ from cds_service.intake.times import Moment, Times, sent_time
 from cds_service.intake.units import unit_of
 from cds_service.intake.values import ReadQuantity, sent_value, value_of
 from cds_service.knowledge.model.pack import Marker, Pack
-from cds_service.labs.patient_record import LabResult, ResultStatus, Sent, SetAside
+from cds_service.labs.patient_record import LabResult, Resulted, ResultStatus, Sent, SetAside
 from cds_service.labs.reading_notes import ReadingNote
 from cds_service.labs.set_aside_reasons import SetAsideReason
 from cds_service.labs.specimens import Draw
@@ -74,6 +74,28 @@ def read_observation(
             yield from _read_one(source, component, context)
 
 
+def resulted_tests(source: SourceObservation, context: ReadContext) -> Iterator[Resulted]:
+    """The tests of an Observation that make an order needless, of the pack's markers or not.
+
+    What they say does not count, but that they are final does.
+    """
+    observation = source.observation
+    for measured in (observation, *many(observation.component)):
+        yield from _resulted(source, measured, context)
+
+
+def _resulted(
+    source: SourceObservation, measured: Measured, context: ReadContext
+) -> Iterator[Resulted]:
+    codes = context.lookup.resulted(measured.code)
+    if not codes:
+        return
+    with suppress(NotUsable):
+        if _status(source.observation) != "preliminary":
+            time = _moment(source, context)[0].time
+            yield from (Resulted(code, time) for code in codes)
+
+
 def set_aside_whole(
     source: SourceObservation, reason: SetAsideReason, context: ReadContext
 ) -> Iterator[SetAside]:
@@ -99,6 +121,8 @@ def _read_one(
 ) -> Iterator[LabResult | SetAside]:
     match = context.lookup.of(measured.code)
     if isinstance(match, str):
+        if match == _UNCLAIMED and any(_resulted(source, measured, context)):
+            return  # it is used: an order that asks for it is needless
         yield _unclaimed(match, source, measured, context)
         return
     partial = PartialResult(match)

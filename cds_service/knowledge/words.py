@@ -78,6 +78,8 @@ def _suggestion(suggestion: Suggestion, pack: Pack) -> Iterator[str]:
     order = pack.orders[suggestion.order]
     window = f"{suggestion.first_day} to {suggestion.last_day} days"
     yield f"{_INDENT}- {order.title} ({order.code.code}), {window}, {suggestion.priority}"
+    if suggestion.group is not None:
+        yield f"{_INDENT * 2}together: {pack.order_groups[suggestion.group]} ({suggestion.group})"
     if suggestion.when is not None:
         yield f"{_INDENT * 2}when"
         yield from _condition(suggestion.when, 3)
@@ -88,6 +90,8 @@ def _suggestion(suggestion: Suggestion, pack: Pack) -> Iterator[str]:
         else:
             yield f"{_INDENT * 2}recommended when"
             yield from _condition(suggestion.recommended, 3)
+    if (days := suggestion.result_days(order)) is not None:
+        yield f"{_INDENT * 2}unless (already-resulted) it has a result of the last {days} days"
     for reason in suggestion.unless:
         yield f"{_INDENT * 2}unless ({reason.because})"
         yield from _condition(reason.when, 3)

@@ -117,6 +117,14 @@ class OpenOrder:
     reference: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Resulted:
+    """That a test of this (system URI, code) has a result, whatever it says."""
+
+    code: tuple[str, str]
+    time: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
     """Who the results are about; a partial birth date is the range of days it can mean.
@@ -178,6 +186,7 @@ class PatientRecord:
     patient: Patient
     results: tuple[LabResult, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
+    resulted: tuple[Resulted, ...] = ()  # of the tests whose orders a result makes needless
     medicines: tuple[Recorded, ...] | None = None
     conditions: tuple[Recorded, ...] | None = None
     orders: tuple[OpenOrder, ...] | None = None

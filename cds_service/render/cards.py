@@ -5,7 +5,7 @@
 fills the rest. No request compiles a template or builds a model.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import cast
@@ -72,6 +72,7 @@ class _Call:
     context: CallContext
     base_url: str | None
     uuid_of: Callable[[Decision], UUID] | None
+    grouped: bool
 
 
 def compile_cards(
@@ -115,10 +116,12 @@ def render(
     *,
     base_url: str | None = None,
     uuid_of: Callable[[Decision], UUID] | None = None,
+    grouped: bool = True,
 ) -> tuple[Card, ...]:
     """The cards of an outcome, most severe first; `base_url` is where rules can be read about.
 
-    `uuid_of` gives the uuids of cards that feedback may come for.
+    `uuid_of` gives the uuids of cards that feedback may come for. If not `grouped`, each order is
+    a suggestion of its own, for clients that take one action in each.
     The same call at the same time gives the same cards, byte for byte.
     """
     call = _Call(
@@ -127,6 +130,7 @@ def render(
         context=context,
         base_url=base_url,
         uuid_of=uuid_of,
+        grouped=grouped,
     )
     return tuple(_card(decision, call) for decision in outcome.decisions if decision.shown)
 
@@ -199,27 +203,48 @@ def _suggestions(
         because=summary,
         today=call.outcome.now.astimezone(call.templates.zone).date(),
     )
-    for proposal in decision.orders:
-        template = call.templates.orders[proposal.order]
-        label = _label(proposal, template, call.templates.messages)
+    for group, proposals in _offered(decision, grouped=call.grouped):
+        labels = tuple(_label(one, call.templates) for one in proposals)
         yield CardSuggestion(
-            label=label,
-            uuid=str(uuid5(uuid, proposal.order)),
-            is_recommended=proposal.recommended,
-            actions=(
-                # One action each: Epic takes no more (conformance.md, Q-EP-10).
+            label=labels[0] if group is None else call.templates.pack.order_groups[group],
+            uuid=str(uuid5(uuid, proposals[0].order if group is None else f"group {group}")),
+            is_recommended=_recommended(proposals),
+            actions=tuple(
                 Action(
                     type="create",
                     description=call.templates.messages.text("card.order", label=label),
-                    resource=template.filled(proposal, filling),
-                ),
+                    resource=call.templates.orders[one.order].filled(one, filling),
+                )
+                for one, label in zip(proposals, labels, strict=True)
             ),
         )
 
 
-def _label(proposal: Proposal, template: OrderTemplate, messages: Messages) -> str:
+def _offered(
+    decision: Decision, *, grouped: bool
+) -> Iterator[tuple[str | None, tuple[Proposal, ...]]]:
+    """What each suggestion holds: the orders of a group, or one order alone."""
+    seen: set[str] = set()
+    for proposal in decision.orders:
+        group = proposal.group if grouped else None
+        if group is None:
+            yield None, (proposal,)
+        elif group not in seen:
+            seen.add(group)
+            yield group, tuple(one for one in decision.orders if one.group == group)
+
+
+def _recommended(proposals: Sequence[Proposal]) -> bool | None:
+    """The one opinion on all of them; where one is not recommended, they are not together."""
+    opinions = {one.recommended for one in proposals}
+    if len(opinions) == 1:
+        return opinions.pop()
+    return False if False in opinions else None
+
+
+def _label(proposal: Proposal, templates: CardTemplates) -> str:
     """The order with its window and, if it is more than routine, its priority."""
-    order = template.order.title
+    messages, order = templates.messages, templates.orders[proposal.order].order.title
     window = Window(proposal.first_day, proposal.last_day, messages).window
     if proposal.priority == "routine":
         return messages.text("card.order label", order=order, window=window)

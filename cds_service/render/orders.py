@@ -87,6 +87,7 @@ def compile_order(order: Order) -> OrderTemplate:
         "meta": {"tag": [{"system": PROPOSAL_SYSTEM, "code": PROPOSAL_CODE}]},
         "status": "draft",
         "intent": "proposal",
+        **({"category": [{"coding": [_coding(order.category)]}]} if order.category else {}),
         "code": {"coding": [_coding(code) for code in codes], "text": order.text},
         **_SLOTS,
     }

@@ -33,6 +33,7 @@ from cds_service.render.values import (
     set_aside_text,
 )
 from cds_service.rules.answer import Decision
+from cds_service.rules.evaluate import compiled
 
 Value: TypeAlias = str | ResultText | Names | dict[str, Window]
 Maker: TypeAlias = Callable[[Decision], Value]
@@ -208,13 +209,20 @@ def _unused(decision: Decision, setting: _Setting) -> Names:
 
 
 def _windows(decision: Decision, messages: Messages) -> dict[str, Window]:
-    """The window of each order: as offered, or as the rule has it if it is withheld."""
-    windows = {
-        suggestion.order.replace("-", "_"): Window(
-            suggestion.first_day, suggestion.last_day, messages
-        )
-        for suggestion in decision.rule.suggestions
-    }
+    """The window of each order: as offered, or as the rule has it if it is withheld.
+
+    Of several suggestions of an order the first counts whose condition holds, else the first.
+    """
+    settled: set[str] = set()
+    windows: dict[str, Window] = {}
+    for suggestion in decision.rule.suggestions:
+        window = Window(suggestion.first_day, suggestion.last_day, messages)
+        meant = suggestion.when is None or compiled(suggestion.when)(decision.frame) is True
+        name = suggestion.order.replace("-", "_")
+        if name not in windows or (meant and name not in settled):
+            windows[name] = window
+        if meant:
+            settled.add(name)
     windows.update(
         (order.order.replace("-", "_"), Window(order.first_day, order.last_day, messages))
         for order in decision.orders

@@ -34,6 +34,7 @@ from cds_service.labs.reasons import PackReason
 from cds_service.rules.evaluate import Test, compiled, compiled_reasons, first_reason, met_by
 from cds_service.rules.reasons import (
     AlreadyOrdered,
+    AlreadyResulted,
     ConditionNotMet,
     NoCardReason,
     Replaced,
@@ -56,6 +57,7 @@ class Proposal:
     last_day: int
     priority: Priority
     recommended: bool | None
+    group: str | None = None  # what it is offered together with
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,23 +224,31 @@ def _orders(
     now: datetime,
     order_days: int,
 ) -> tuple[tuple[Proposal, ...], tuple[Withheld, ...]]:
-    proposals: list[Proposal] = []
-    withheld: list[Withheld] = []
+    """Of several suggestions of an order the first that nothing withholds; each order once."""
+    proposals: dict[str, Proposal] = {}
+    withheld: dict[str, Withheld] = {}
     for suggestion in compiled_rule.suggestions:
-        because = _withheld_because(suggestion, frame, record, now, order_days)
-        if because is not None:
-            withheld.append(Withheld(suggestion.order.id, because))
+        name = suggestion.order.id
+        if name in proposals:
             continue
-        proposals.append(
-            Proposal(
-                order=suggestion.order.id,
-                first_day=suggestion.suggestion.first_day,
-                last_day=suggestion.suggestion.last_day,
-                priority=suggestion.suggestion.priority,
-                recommended=_recommended(suggestion.recommended, frame),
-            )
-        )
-    return tuple(proposals), tuple(withheld)
+        because = _withheld_because(suggestion, frame, record, now, order_days)
+        if because is None:
+            proposals[name] = _proposal(suggestion, frame)
+            withheld.pop(name, None)
+        elif name not in withheld or isinstance(withheld[name].because, ConditionNotMet):
+            withheld[name] = Withheld(name, because)
+    return tuple(proposals.values()), tuple(withheld.values())
+
+
+def _proposal(suggestion: CompiledSuggestion, frame: Frame) -> Proposal:
+    return Proposal(
+        order=suggestion.order.id,
+        first_day=suggestion.suggestion.first_day,
+        last_day=suggestion.suggestion.last_day,
+        priority=suggestion.suggestion.priority,
+        recommended=_recommended(suggestion.recommended, frame),
+        group=suggestion.suggestion.group,
+    )
 
 
 def _recommended(opinion: Callable[[Frame], Ternary] | bool | None, frame: Frame) -> bool | None:
@@ -261,6 +271,9 @@ def _withheld_because(
         return reason
     if is_answered(suggestion.order, frame):
         return ResultSinceIndex()
+    days = suggestion.suggestion.result_days(suggestion.order)
+    if is_resulted(suggestion.order, days, record, now):
+        return AlreadyResulted()
     index = frame.index_result
     since = index.time if index else None
     if is_ordered(suggestion.order, suggestion.suggestion.priority, since, record, now, order_days):
@@ -272,6 +285,14 @@ def is_answered(order: Order, frame: Frame) -> bool:
     """Whether every marker that would answer the order has a result since the index."""
     beside = (marker for marker in order.answered_beside_index if marker != frame.index)
     return bool(order.answered_by) and frame.later.issuperset((*order.answered_by, *beside))
+
+
+def is_resulted(order: Order, days: int | None, record: PatientRecord, now: datetime) -> bool:
+    """Whether a result of the order is on file, whatever it says, that is at most so old."""
+    if days is None:
+        return False
+    oldest = now - timedelta(days=days)
+    return any(one.code in order.equivalents and one.time >= oldest for one in record.resulted)
 
 
 def is_ordered(

@@ -104,6 +104,13 @@ class AlreadyOrdered(CodedReason):
 
 
 @dataclass(frozen=True, slots=True)
+class AlreadyResulted(CodedReason):
+    """A result of the order is on file that is not too old."""
+
+    kind = "already-resulted"
+
+
+@dataclass(frozen=True, slots=True)
 class ResultSinceIndex(CodedReason):
     """Every marker that would answer the order has a result later than the index."""
 
@@ -121,5 +128,6 @@ WithheldReason: TypeAlias = (
     | Offered
     | Overridden
     | AlreadyOrdered
+    | AlreadyResulted
     | ResultSinceIndex
 )

@@ -15,7 +15,7 @@ from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.knowledge.model.pack import Grade, Marker
 from cds_service.labs.frames import Chooser, Frame, Reading
 from cds_service.labs.patient_record import LabResult
-from cds_service.rules.answer import Decision, is_answered, is_ordered
+from cds_service.rules.answer import Decision, is_answered, is_ordered, is_resulted
 from cds_service.rules.evaluate import compiled, limit_in
 from cds_service.rules.grades import grade_of, is_doubtful
 from cds_service.rules.measures import with_measures
@@ -29,7 +29,10 @@ from cds_service.trials.rule_expectations import (
 _AMOUNT = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?)(?: (\S+))?")
 _LIMIT = re.compile(r"(upper|lower|screening) limit ([0-9]+(?:\.[0-9]+)?)(?: (\S+))? from (\S+)")
 _NO_LIMIT = re.compile(r"no (upper|lower|screening) limit")
-_ORDER_WORDS = "already ordered, not ordered, answered, not answered, proposed as CODE"
+_ORDER_WORDS = (
+    "already ordered, not ordered, answered, not answered, already resulted, not resulted, "
+    "proposed as CODE, category CODE"
+)
 _KNOWN = {True: "yes", False: "no", None: "not known"}
 
 
@@ -217,10 +220,13 @@ def _of_order(order_id: str, word: str, program: Program, outcome: Outcome) -> s
     tests: dict[str, Callable[[], bool]] = {
         "ordered": lambda: is_ordered(order, "routine", None, outcome.record, outcome.now, days),
         "answered": lambda: any(is_answered(order, frame) for frame in outcome.frames),
+        "resulted": lambda: is_resulted(order, order.resulted_days, outcome.record, outcome.now),
     }
-    if match := re.fullmatch(r"proposed as (\S+)", word):
-        return None if order.code.code == match[1] else f"expected {word}, got {order.code.code}"
-    match = re.fullmatch(r"(already |not )?(ordered|answered)", word)
+    if match := re.fullmatch(r"(proposed as|category) (\S+)", word):
+        code = order.code if match[1] == "proposed as" else order.category
+        found_code = code.code if code is not None else "none"
+        return None if found_code == match[2] else f"expected {word}, got {found_code}"
+    match = re.fullmatch(r"(already |not )?(ordered|answered|resulted)", word)
     if match is None:
         message = f"cannot read the expectation '{word}': {_ORDER_WORDS}"
         raise WordError(message)

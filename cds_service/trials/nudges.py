@@ -19,14 +19,23 @@ from cds_service.trials.steps import Kind, formula_steps, text_steps
 _FOR_PEOPLE = frozenset(
     ("id", "version", "title", "name", "text", "instruction", "note", "publisher", "url", "usage")
     + ("notices", "description", "evidence", "last review", "cases", "decimals", "history")
-    + ("override reasons", "examples", "says", "source", "backs", "time critical", "approved by")
+    + (
+        "override reasons",
+        "order groups",
+        "examples",
+        "says",
+        "source",
+        "backs",
+        "time critical",
+        "approved by",
+    )
 )
 # Keys whose values are names: each can be dropped, none has a neighbour.
 _NAMES = frozenset(
     ("loinc", "code", "system", "rxnorm", "products", "snomed", "icd-10-cm", "counts as ordered")
     + ("condition names", "also named", "method", "names", "hooks", "hook", "encounter classes")
     + ("denied before", "denied anywhere", "not denied by", "not denied inside", "ended by")
-    + ("before", "anywhere")
+    + ("before", "anywhere", "group")
 )
 _BOUND = re.compile(r"(?:at least|above) -?[0-9.]+")
 _SEVERAL = "any of "

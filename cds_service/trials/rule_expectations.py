@@ -27,7 +27,7 @@ _SAYS = re.compile(r"says(?::? (.*)|$)")
 _SAYS_NOT = re.compile(r"does not say (.*)")
 _ORDER = re.compile(
     r"(\S+) ([0-9]+)-([0-9]+) days(?: (routine|urgent|asap|stat))?"
-    r"(?: (not recommended|recommended))?"
+    r"(?: (not recommended|recommended))?(?: in (\S+))?"
 )
 
 
@@ -109,7 +109,8 @@ def _orders(listed: list[Data] | list[str]) -> ExpectedOrders:
     wanted = [order for order in orders if order and order != "none"]
     for order in wanted:
         if not _ORDER.fullmatch(order):
-            message = f"cannot read the order '{order}': ORDER A-B days [PRIORITY] [recommended]"
+            form = "ORDER A-B days [PRIORITY] [recommended] [in GROUP]"
+            message = f"cannot read the order '{order}': {form}"
             raise WordError(message)
     return ExpectedOrders(tuple(sorted(order.replace(" routine", "") for order in wanted)))
 
@@ -170,8 +171,9 @@ def _not_withheld(decision: Decision, pairs: tuple[tuple[str, str], ...]) -> str
 
 
 def proposal_text(proposal: Proposal) -> str:
-    """A proposal as cases write it, such as `repeat-alt 7-14 days recommended`."""
+    """A proposal as cases write it, such as `ferritin 0-28 days recommended in iron`."""
     opinion = {True: " recommended", False: " not recommended", None: ""}[proposal.recommended]
     priority = "" if proposal.priority == "routine" else f" {proposal.priority}"
     days = f"{proposal.first_day}-{proposal.last_day} days"
-    return f"{proposal.order} {days}{priority}{opinion}"
+    group = "" if proposal.group is None else f" in {proposal.group}"
+    return f"{proposal.order} {days}{priority}{opinion}{group}"

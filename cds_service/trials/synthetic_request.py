@@ -20,6 +20,7 @@ from cds_service.knowledge.model.facts import Fact
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.labs.patient import MONTHS_A_YEAR
 from cds_service.sourcefile.document import Data
+from cds_service.trials.given_orders import hours_of, order_of, resulted_of
 from cds_service.trials.synthetic_chart import (
     CODED,
     PATIENT,
@@ -42,17 +43,13 @@ _AGO = re.compile(r"([0-9]+) (minutes?|hours?|days?) ago")
 _AHEAD = re.compile(r"in ([0-9]+) (minutes?|hours?|days?)")
 _LIMIT = re.compile(r"(upper|lower) limit ([0-9]+(?:\.[0-9]+)?)")
 _AGE = re.compile(r"([0-9]+) (years?|months?)")
-_ORDER = re.compile(
-    r"(?:(\S+) )(draft|active|on-hold|completed|revoked|entered-in-error)"
-    r"(?: ([0-9]+) (hours?|days?) ago)?(?: (routine|urgent|asap|stat))?( proposal)?"
-)
 _STATUSES = frozenset(
     ("registered", "preliminary", "corrected", "amended", "entered-in-error", "cancelled")
 )
 _SET_ASIDE = re.compile(r"set aside (?:because )?(\S+)")
 _COMMA = re.compile(r', (?=(?:[^"]*"[^"]*")*[^"]*$)')  # not inside of quotes
 _INDEX_AGE = timedelta(days=1)
-_LISTS = ("medicines", "conditions", "orders", "ordering")
+_LISTS = ("medicines", "conditions", "orders", "ordering", "resulted")
 
 
 @dataclass(slots=True)
@@ -168,7 +165,7 @@ def birth_date(months: int, today: date) -> date:
 
 
 def _add_list(subject: str, words: Data, chart: _Chart) -> None:
-    if words == NOT_SENT:
+    if words == NOT_SENT and subject != "resulted":
         match subject:
             case "medicines":
                 chart.medicines = None
@@ -185,7 +182,9 @@ def _add_list(subject: str, words: Data, chart: _Chart) -> None:
             case "conditions":
                 _keep(chart.conditions, condition(text, chart.now))
             case "orders":
-                _keep(chart.orders, _order(text, chart))
+                _keep(chart.orders, order_of(text, chart.pack, chart.now))
+            case "resulted":
+                _keep(chart.observations, resulted_of(text, chart.pack, chart.now))
             case _:
                 chart.drafts.append(_draft(text, chart))
 
@@ -198,39 +197,15 @@ def _keep(resources: list[Json] | None, resource: Json) -> None:
     resources.append(resource)
 
 
-def _order(text: str, chart: _Chart) -> Json:
-    match = _ORDER.fullmatch(text)
-    if match is None:
-        message = f"cannot read the order '{text}': write CODE active 3 days ago [urgent]"
-        raise GivenError(message)
-    ago = timedelta(hours=int(match[3]) * _hours(match[4])) if match[3] else timedelta(days=1)
-    return {
-        "resourceType": "ServiceRequest",
-        "status": match[2],
-        "intent": "proposal" if match[6] else "order",
-        "priority": match[5] or "routine",
-        "code": {"coding": [{"system": _system_of(match[1], chart.pack), "code": match[1]}]},
-        "subject": {"reference": f"Patient/{PATIENT}"},
-        "authoredOn": (chart.now - ago).isoformat(),
-    }
-
-
-def _system_of(code: str, pack: Pack) -> str:
-    """The system of an order's code: a site's own where the site gave it, else LOINC."""
-    own = (order.site_code for order in pack.orders.values())
-    return next((one.system for one in own if one is not None and one.code == code), LOINC)
-
-
-def _hours(unit: str) -> int:
-    return 24 if unit.startswith("day") else 1
-
-
 def _draft(text: str, chart: _Chart) -> Json:
     """Something that is being ordered: an order of the pack by id or LOINC, else a medicine."""
     code = chart.pack.orders[text].code.code if text in chart.pack.orders else None
     if (match := CODED.fullmatch(text)) and match[1] == "loinc":
         code = match[2]
-    draft = medicine(text, "order") if code is None else _order(f"{code} draft", chart)
+    if code is None:
+        draft = medicine(text, "order")
+    else:
+        draft = order_of(f"{code} draft", chart.pack, chart.now)
     draft["status"] = "draft"
     draft["id"] = f"draft-{len(chart.drafts)}"
     return draft
@@ -373,4 +348,4 @@ def _span(match: re.Match[str]) -> timedelta:
     amount = int(match[1])
     if match[2].startswith("minute"):
         return timedelta(minutes=amount)
-    return timedelta(hours=amount * _hours(match[2]))
+    return timedelta(hours=amount * hours_of(match[2]))

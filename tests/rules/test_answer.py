@@ -27,7 +27,7 @@ from cds_service.knowledge.model.pack import (
 )
 from cds_service.labs.facts import FactAnswer
 from cds_service.labs.frames import Frame
-from cds_service.labs.patient_record import OpenOrder, PatientRecord
+from cds_service.labs.patient_record import OpenOrder, PatientRecord, Resulted
 from cds_service.labs.reasons import PackReason
 from cds_service.rules.answer import (
     Decision,
@@ -37,9 +37,11 @@ from cds_service.rules.answer import (
     compile_rule,
     is_answered,
     is_ordered,
+    is_resulted,
 )
 from cds_service.rules.reasons import (
     AlreadyOrdered,
+    AlreadyResulted,
     ConditionNotMet,
     ResultSinceIndex,
     WithheldReason,
@@ -294,6 +296,62 @@ def test_without_an_index_any_order_of_enough_priority_counts() -> None:
     chart = record(orders=(order(timedelta(days=20), "stat"),))
 
     assert is_ordered(BETA_TEST, "urgent", None, chart, NOW, 30)
+
+
+@pytest.mark.parametrize(
+    ("ago", "code", "expected"),
+    [
+        (timedelta(days=10), "9999003-8", True),
+        (timedelta(days=10), "9999004-6", True),  # an equivalent
+        (timedelta(days=10, seconds=1), "9999003-8", False),
+        (timedelta(days=1), "9999002-0", False),
+    ],
+)
+def test_a_result_that_is_no_older_makes_an_order_needless(
+    ago: timedelta, code: str, expected: bool
+) -> None:
+    chart = replace(record(INDEX), resulted=(Resulted((LOINC, code), NOW - ago),))
+
+    assert is_resulted(BETA_TEST, 10, chart, NOW) is expected
+    assert not is_resulted(BETA_TEST, None, chart, NOW)
+
+    found = decided(rule(suggestions=(suggestion(resulted_days=10),)), chart=chart)
+    assert found.withheld == ((Withheld("beta-test", AlreadyResulted()),) if expected else ())
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, 30), (10, 10), (0, 0)])
+def test_a_suggestion_may_name_other_days_than_its_order(own: int | None, expected: int) -> None:
+    one = replace(BETA_TEST, resulted_days=30)
+
+    assert suggestion(resulted_days=own).result_days(one) == expected
+    assert suggestion().result_days(BETA_TEST) is None
+
+
+@pytest.mark.parametrize(("gammazine", "last_day"), [(True, 1), (False, 5), (None, 5)])
+def test_the_first_suggestion_of_an_order_that_holds_is_offered_alone(
+    gammazine: Ternary, last_day: int
+) -> None:
+    twice = (suggestion(when=FACT, last_day=1), suggestion(last_day=5), suggestion(last_day=9))
+
+    found = decided(rule(suggestions=twice), frame(gammazine))
+
+    assert [one.last_day for one in found.orders] == [last_day]
+    assert found.withheld == ()
+
+
+def test_of_suggestions_that_are_all_withheld_the_one_that_was_meant_says_why() -> None:
+    there = Reason(when=MALE, because="there")
+    twice = (suggestion(when=FACT), suggestion(unless=(there,)), suggestion(when=FEMALE))
+
+    found = decided(rule(suggestions=twice))
+
+    assert (found.orders, found.withheld) == ((), (Withheld("beta-test", PackReason("there")),))
+
+
+def test_a_proposal_keeps_its_group() -> None:
+    found = decided(rule(suggestions=(suggestion(group="greek"),)))
+
+    assert [one.group for one in found.orders] == ["greek"]
 
 
 def test_what_was_asked_in_vain_is_named_once() -> None:

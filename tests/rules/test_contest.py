@@ -25,6 +25,7 @@ def proposal(
     first_day: int = 0,
     priority: Priority = "routine",
     recommended: bool | None = None,
+    group: str | None = None,
 ) -> Proposal:
     return Proposal(
         order=order,
@@ -32,6 +33,7 @@ def proposal(
         last_day=last_day,
         priority=priority,
         recommended=recommended,
+        group=group,
     )
 
 
@@ -267,3 +269,15 @@ def test_of_several_on_final_results_the_strongest_still_stays() -> None:
     found = apply_precedence([preliminary, card("b"), card("c")], [ranking("a", "b", "c")])
 
     assert shown(found) == ["a", "b"]
+
+
+def test_a_joined_order_keeps_the_group_of_the_winner() -> None:
+    mine = proposal(last_day=28, group="first")
+    other = proposal(last_day=1, priority="urgent", group="second")
+    assert join([mine], [other]) == (replace(other, group="first"),)
+    assert join([replace(mine, group=None)], [other]) == (replace(other, group=None),)
+
+
+def test_an_order_that_is_new_to_the_winner_keeps_its_own_group() -> None:
+    other = proposal("repeat-alpha", group="second")
+    assert join([proposal(group="first")], [other]) == (proposal(group="first"), other)

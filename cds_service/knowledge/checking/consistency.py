@@ -30,7 +30,7 @@ from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.reading.card_texts import check_texts
 from cds_service.knowledge.reading.explainers import check_explainers
 from cds_service.knowledge.reading.history import check_history
-from cds_service.sourcefile.diagnostics import Problem
+from cds_service.sourcefile.diagnostics import Problem, nearest
 from cds_service.sourcefile.document import Document, Where
 
 _RESERVED = frozenset(
@@ -47,6 +47,7 @@ def check_pack(pack: Pack, documents: Mapping[str, Document]) -> list[Problem]:
         *_circles(pack, documents),
         *_evidence(pack, documents),
         *_hooks(pack, documents),
+        *_order_groups(pack, documents),
         *check_frames(pack, documents),
         *_texts(pack, documents),
         *_histories(pack, documents),
@@ -80,6 +81,9 @@ def _other_codes(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Prob
         document = documents[f"orders/{order.id}.yaml"]
         if not is_well_formed(order.code.system, order.code.code):
             yield _bad_digit(document, ("code",), order.code.code)
+        category = order.category
+        if category is not None and not is_well_formed(category.system, category.code):
+            yield _bad_digit(document, ("category",), category.code)
         for system, equivalent in sorted(order.equivalents):
             if not is_well_formed(system, equivalent):
                 yield _bad_digit(document, ("counts as ordered",), equivalent)
@@ -190,6 +194,16 @@ def _hooks(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
                 mark = documents[f"rules/{rule.id}.yaml"].mark(("hooks", n))
                 remedy = "services are listed in pack.yaml"
                 yield Problem("K301", mark, f"no service answers the hook '{hook}'", remedy)
+
+
+def _order_groups(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
+    for rule in pack.rules.values():
+        for n, suggestion in enumerate(rule.suggestions):
+            group = suggestion.group
+            if group is not None and group not in pack.order_groups:
+                mark = documents[f"rules/{rule.id}.yaml"].mark(("suggest", n, "group"))
+                remedy = nearest(group, pack.order_groups) or "groups are listed in pack.yaml"
+                yield Problem("K301", mark, f"there is no order group '{group}'", remedy)
 
 
 def _histories(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:

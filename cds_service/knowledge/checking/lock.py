@@ -30,7 +30,7 @@ RAISE = "raise the version, add a line to the history, then run `cds-service loc
 RENEW = "run `cds-service lock`"
 _RESTORE = "bring it back from version control; `cds-service lock` makes a new one where none is"
 _DRAFT = "draft "  # before the hash of a version that no patient has met
-_PARTS = ("facts", "markers", "measures", "orders", "precedence", "scope")
+_PARTS = ("facts", "markers", "measures", "orders", "order_groups", "precedence", "scope")
 # Names, places, labels for people and the author's spelling of a number decide nothing;
 # `dimensions` says what the factors say, `beside_name` how names are written.
 _NOT_MEANT = frozenset(
@@ -66,7 +66,12 @@ def lock_of(pack: Pack, before: Lock | None = None) -> Lock:
     rules: dict[str, Versions] = dict(there.rules)
     for rule in pack.rules.values():
         rules[rule.id] = _with(there.rules.get(rule.id, {}), rule.version, _meaning(rule))
-    parts = {part: meaning_hash(getattr(pack, part)) for part in _PARTS}
+    # A pack without groups of orders has the lock that it had before there were any.
+    parts = {
+        part: meaning_hash(meant)
+        for part in _PARTS
+        if (meant := getattr(pack, part)) or part != "order_groups"
+    }
     return Lock(_with(there.pack, pack.version, parts), dict(sorted(rules.items())))
 
 
@@ -129,7 +134,7 @@ def _of_pack(pack: Pack, lock: Lock, mark: Mark) -> Iterator[Problem]:
     yield from _untold("the pack", pack.history, lock.pack, mark)
     if locked is not None:
         right = lock_of(pack).pack[pack.version]
-        changed = [part for part, meaning in right.items() if locked.get(part) != meaning]
+        changed = [part for part in _PARTS if locked.get(part) != right.get(part)]
         if changed:
             message = f"the pack ({', '.join(changed)}) means something else than before"
             yield Problem("K701", mark, message, RAISE)

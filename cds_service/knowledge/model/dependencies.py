@@ -131,6 +131,19 @@ def answers_of(rule: Rule, pack: Pack) -> Iterator[MarkerPart]:
             yield MarkerPart(marker, "later")
 
 
+def resulted_codes(rules: Iterable[Rule], pack: Pack) -> tuple[tuple[str, str], ...]:
+    """The (system, code) pairs of the tests whose results make orders of these rules needless."""
+    orders = {
+        suggestion.order: pack.orders[suggestion.order]
+        for rule in rules
+        for suggestion in rule.suggestions
+        if suggestion.result_days(pack.orders[suggestion.order]) is not None
+    }
+    return tuple(
+        dict.fromkeys(pair for order in orders.values() for pair in sorted(order.equivalents))
+    )
+
+
 def parts_of_measure(measure: Measure) -> tuple[MarkerPart, ...]:
     """What the measure's formula reads of markers, each once."""
     parts: dict[MarkerPart, None] = {}

@@ -107,6 +107,7 @@ MessageKey: TypeAlias = Literal[
     "reason.deceased",
     "reason.switched off by the site",
     "reason.active-order-exists",
+    "reason.already-resulted",
     "reason.result-since-index",
     "reason.hemolyzed-specimen",
     "reason.not-applicable:comparator",

@@ -14,6 +14,7 @@ from cds_service.amounts import Interval
 from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.knowledge.model.code_systems import Code
 from cds_service.knowledge.model.conditions import Condition
+from cds_service.knowledge.model.explainers import Explainer
 from cds_service.knowledge.model.facts import NOTHING_DENIES, DenyingWords, Fact
 from cds_service.knowledge.model.formulas import Formula
 from cds_service.knowledge.model.messages import ENGLISH, Messages, Titles
@@ -157,6 +158,8 @@ class Order:
     equivalents: frozenset[tuple[str, str]]  # (system, code)
     answered_by: tuple[str, ...]  # markers; all of them since the index make the order needless
     answered_beside_index: tuple[str, ...] = ()  # and these, unless they are the index
+    resulted_days: int | None = None  # a result of it, no older, makes the order needless
+    category: Code | None = None  # of its ServiceRequest
     site_code: Code | None = None  # the site's own, sent before `code`
 
 
@@ -179,6 +182,12 @@ class Suggestion:
     recommended: Condition | bool | None  # None: the rule has no opinion
     when: Condition | None
     unless: tuple[Reason, ...]
+    group: str | None = None  # all orders of a card in one group are offered together
+    resulted_days: int | None = None  # in the place of the order's
+
+    def result_days(self, order: Order) -> int | None:
+        """For how many days a result of the order makes it needless; `None`: it never does."""
+        return order.resulted_days if self.resulted_days is None else self.resulted_days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,37 +251,6 @@ class Rule:
     stands_in: str | None = None  # last of `about`: the index only where it has no first beside it
     time_critical: bool = False  # asks for action within hours
     history: tuple[Change, ...] = ()  # newest first
-
-
-SectionKind: TypeAlias = Literal["what it is", "the scale", "band", "with", "topic"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """A part of an explainer: what it is about, what it stands on and its Markdown.
-
-    `parts` holds the text under each `###` heading; the text before any of them is under "".
-    """
-
-    kind: SectionKind
-    name: str  # a band, a marker or measure, or a heading; empty for the kinds that stand once
-    sources: tuple[str, ...]
-    decision: bool  # whether it also rests on a decision of the pack's authors
-    parts: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explainer:
-    """What a marker is and how its values read, for people, in one language."""
-
-    marker: str
-    language: str
-    file: str
-    lines: tuple[str, ...]
-    title: str
-    last_review: str
-    covers: Mapping[str, tuple[str, ...]]  # a statement of an older page -> headings of sections
-    sections: tuple[Section, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,6 +333,7 @@ class Pack:
     override_reasons: tuple[OverrideReason, ...]
     precedence: tuple[Replacement, ...]
     examples: tuple[Example, ...]
+    order_groups: Mapping[str, str] = field(default_factory=dict)  # id -> title
     units: Mapping[str, str]  # any unit spelling known to the pack -> unit
     unit_pieces: UnitPieces = NO_PIECES  # how laboratories write the units that have no spelling
     markers: Mapping[str, Marker]

@@ -8,7 +8,7 @@ from typing import TypeVar
 from cds_service.knowledge.model.facts import Fact
 from cds_service.knowledge.model.pack import Marker, Measure, Order, Pack, Pattern, Rule
 
-TITLED = ("markers", "measures", "facts", "patterns", "orders", "rules")
+TITLED = ("markers", "measures", "facts", "patterns", "orders", "order groups", "rules")
 TitledT = TypeVar("TitledT", Marker, Measure, Fact, Pattern, Order, Rule)
 
 
@@ -24,6 +24,7 @@ def titled_in(pack: Pack, language: str) -> Pack:
         facts=_titled(pack.facts, titles.get("facts", {})),
         patterns=_titled(pack.patterns, titles.get("patterns", {})),
         orders=_titled(pack.orders, titles.get("orders", {})),
+        order_groups={**pack.order_groups, **titles.get("order groups", {})},
         rules=_titled(pack.rules, titles.get("rules", {})),
     )
 

@@ -330,6 +330,7 @@ class _Linker:
             override_reasons=head.override_reasons,
             precedence=head.precedence,
             examples=head.examples,
+            order_groups=shape.order_groups,
             units=all_units(self.units, markers),
             unit_pieces=spellings.units,
             markers=markers,

@@ -15,7 +15,8 @@ from cds_service.knowledge.model.conditions import (
     Compare,
     leaves,
 )
-from cds_service.knowledge.model.pack import Explainer, Marker, Pack, Section, SectionKind
+from cds_service.knowledge.model.explainers import Explainer, Section, SectionKind
+from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.knowledge.reading.card_texts import TextError, placeholders, wording
 from cds_service.knowledge.reading.schemas import ExplainerHeadShape
 from cds_service.sourcefile.diagnostics import Mark, Problem, nearest

@@ -27,6 +27,7 @@ from cds_service.sourcefile.diagnostics import nearest
 from cds_service.sourcefile.document import Data, Where
 
 _CALLED = re.compile(rf"(at least|above) ({NUMBER})")
+_DAYS = re.compile(r"([0-9]{1,6}) days?")
 _WORD = re.compile(r"[a-z0-9:.-]+")  # a reason is a word, so that it can be counted and logged
 _AGE = "age"
 
@@ -54,7 +55,21 @@ def read_order(shape: OrderShape, reader: Phrases) -> Order:
         equivalents=frozenset((LOINC, code) for code in shape.counts_as_ordered),
         answered_by=tuple(shape.answered_by),
         answered_beside_index=tuple(shape.unless_the_index_also_by),
+        resulted_days=read_days(shape.resulted_within, ("resulted within",), reader),
+        category=(
+            Code(system=SNOMED, code=shape.category.snomed, name=shape.category.name)
+            if shape.category is not None
+            else None
+        ),
     )
+
+
+def read_days(text: str | None, where: Where, reader: Phrases) -> int | None:
+    """The number of `90 days`; `None` for no text, and after a problem was noted."""
+    match = _DAYS.fullmatch(text) if text is not None else None
+    if text is not None and match is None:
+        reader.problem("K202", where, f"cannot read '{text}'", "write for example: 90 days")
+    return int(match[1]) if match else None
 
 
 def read_measure(shape: MeasureShape, reader: Phrases) -> Measure | None:

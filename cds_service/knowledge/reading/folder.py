@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cds_service.knowledge.model.explainers import Explainer
 from cds_service.knowledge.model.messages import Messages
-from cds_service.knowledge.model.pack import CardText, Explainer
+from cds_service.knowledge.model.pack import CardText
 from cds_service.knowledge.reading.explainers import read_explainer
 from cds_service.knowledge.reading.messages import is_messages_file, messages_for
 from cds_service.knowledge.reading.rules import read_card_text

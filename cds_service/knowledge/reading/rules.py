@@ -15,7 +15,7 @@ from cds_service.knowledge.model.pack import (
     Suggestion,
     Urgency,
 )
-from cds_service.knowledge.reading.facts_orders_measures import read_reasons
+from cds_service.knowledge.reading.facts_orders_measures import read_days, read_reasons
 from cds_service.knowledge.reading.history import read_history
 from cds_service.knowledge.reading.phrases import Phrases
 from cds_service.knowledge.reading.schemas import (
@@ -130,6 +130,8 @@ def _suggestion(shape: SuggestionShape, where: Where, reader: Phrases) -> Sugges
         recommended=_recommended(shape.recommended, (*where, "recommended"), reader),
         when=when,
         unless=read_reasons(shape.unless, (*where, "unless"), reader),
+        group=shape.group,
+        resulted_days=read_days(shape.resulted_within, (*where, "resulted within"), reader),
     )
 
 

@@ -59,6 +59,7 @@ OneOrMore = Annotated[list[Id], BeforeValidator(_as_list)]
 Window = Annotated[Text, Written("for example `0 and 14 days`")]
 Range = Annotated[Text, Written("for example `0 to 50000 U/L`")]
 Amount = Annotated[Text, Written("for example `40 U/L`")]
+Days = Annotated[Text, Written("for example `90 days`")]
 
 
 class EvidenceShape(Shape):
@@ -216,18 +217,27 @@ class FactShape(Shape):
     cases: list[CaseShape]
 
 
+class CategoryShape(Shape):
+    """The category of an order."""
+
+    snomed: Text
+    name: Text
+
+
 class OrderShape(Shape):
     """`orders/*.yaml`."""
 
     id: Id
     title: Text
     code: CodeShape
+    category: CategoryShape | None = None
     text: Text
     instruction: Text | None = None
     note: Text | None = None
     counts_as_ordered: list[Text]
     answered_by: list[Id] = Field(default_factory=list)
     unless_the_index_also_by: list[Id] = Field(default_factory=list)
+    resulted_within: Days | None = None
     evidence: list[EvidenceShape]
     cases: list[CaseShape]
 
@@ -244,11 +254,13 @@ class SuggestionShape(Shape):
     """One order of a card."""
 
     order: Id
+    group: Id | None = None
     between: Window
     priority: Literal["routine", "urgent", "asap", "stat"] = "routine"
     recommended: Annotated[Any, Written("a condition, `always` or `never`")] = None
     when: ConditionData = None
     unless: list[ReasonData] = Field(default_factory=list)
+    resulted_within: Days | None = None
 
 
 class UrgencyShape(Shape):
@@ -356,6 +368,7 @@ class PackShape(Shape):
     services: list[ServiceShape]
     scope: ScopeShape
     override_reasons: list[OverrideShape]
+    order_groups: dict[Id, Text] = Field(default_factory=dict)
     precedence: list[ReplacementShape] = Field(default_factory=list)
     examples: list[ExampleShape] = Field(default_factory=list)
     evidence: list[EvidenceShape]

@@ -52,7 +52,7 @@ def check_titles(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Prob
     """A problem for each title of something that the pack does not have; documents by language."""
     for language, titles in pack.titles.items():
         for section, entries in titles.items():
-            known = getattr(pack, section)
+            known = getattr(pack, section.replace(" ", "_"))
             for name in entries.keys() - known.keys():
                 mark = documents[language].key_mark((section, name))
                 yield Problem("K301", mark, f"there is no '{name}'", nearest(name, known))

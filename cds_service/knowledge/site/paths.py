@@ -18,7 +18,7 @@ _LINE = re.compile(r"line ([1-9][0-9]*)")
 _NAMED_BY = ("order", "id", "named", "because")
 _AMOUNT = re.compile(rf"(?<![A-Za-z0-9.]){NUMBER}(?: \S+)?")  # not the 5 of P5P
 _SEVERAL = "any of "
-_PRIORITY = "priority"
+_PRIORITY, _RESULTED = "priority", "resulted within"
 # Keys of each kind of file under which there are numbers that a site may have views on.
 _TOP = {
     "rules": ("when", "on order hooks", "unless", "more urgent", "suggest", "also say"),
@@ -26,10 +26,11 @@ _TOP = {
     + ("grades", "doubtful near a boundary"),
     "measures": ("not computed",),
     "patterns": ("when",),
+    "orders": (_RESULTED,),
     "pack.yaml": ("scope",),
 }
 # Keys whose values are names or words, though there may be a number in them.
-_WORDS = frozenset((*_NAMED_BY, "title", "sent in", "indicator"))
+_WORDS = frozenset((*_NAMED_BY, "title", "sent in", "indicator", "group"))
 
 
 def find(data: Data, at: str) -> list[Where]:
@@ -142,7 +143,7 @@ def _subjects(folder: str, data: Data, where: Where) -> tuple[str, ...]:
     """What a decision has to back: an order, the subject of a phrase, or a whole key."""
     if folder not in ("rules", "patterns"):
         return (str(where[0]),)
-    if where[-1] in ("between", _PRIORITY):
+    if where[-1] in ("between", _PRIORITY, _RESULTED):
         suggestion = inside(data, where[:-1])
         return (str(suggestion["order"]),) if isinstance(suggestion, dict) else ()
     subject = next((key for key in reversed(where) if isinstance(key, str)), "")

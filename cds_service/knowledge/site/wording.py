@@ -48,7 +48,7 @@ def with_readers(pack: Pack, changes: SiteChanges) -> SiteChanges:
 def orders_of(rule: Rule, pack: Pack) -> tuple[Order, ...]:
     """The orders of the rule that have a code of the site's own."""
     orders = (pack.orders[suggestion.order] for suggestion in rule.suggestions)
-    return tuple(order for order in orders if order.site_code is not None)
+    return tuple(dict.fromkeys(order for order in orders if order.site_code is not None))
 
 
 def site_lines(rule: Rule, pack: Pack) -> tuple[str, ...]:
@@ -135,6 +135,8 @@ def _reads_it(rule: Rule, pack: Pack, value: SiteValue) -> bool:
             return name in (*dependencies_of(rule, pack).measures, *about)
         case "markers":
             return _reads_marker(rule, pack, name, str(value.where[0]))
+        case "orders":
+            return name in {suggestion.order for suggestion in rule.suggestions}
         case _:
             return value.where[1] != _FOR_ORDERS or bool(rule.suggestions)
 
