@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Literal, cast
 
-from cds_service.knowledge.model.code_systems import LOINC, Code
+from cds_service.knowledge.model.code_systems import LOINC, SNOMED, Code
 from cds_service.knowledge.model.formulas import Formula, read_formula
 from cds_service.knowledge.model.pack import (
     Measure,
