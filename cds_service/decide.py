@@ -41,6 +41,7 @@ from cds_service.rules.reasons import (
     NoEligible,
     SilenceReason,
 )
+from cds_service.rules.remarks import CompiledRemarks, compile_remarks, with_remarks
 
 ORDER_HOOKS = frozenset(("order-select", "order-sign"))  # their context brings draft orders
 # As if a result that is not final yet had been set aside for it.
@@ -58,6 +59,7 @@ class Program:
     finders: FactFinders
     features: PackFeatures
     silent: tuple[tuple[Test, PackReason], ...]
+    remarks: CompiledRemarks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,7 @@ def compile_pack(pack: Pack) -> Program:
         finders=fact_finders(pack),
         features=compile_features(pack),
         silent=compiled_reasons(pack.scope.silent_when),
+        remarks=compile_remarks(pack.remarks),
     )
 
 
@@ -140,6 +143,7 @@ def evaluate(program: Program, record: PatientRecord, now: datetime, trigger: st
         _about_results(rule, frames, record, now) for rule in rules if _reads_results(rule.rule)
     ]
     decisions = apply_precedence(decisions, program.pack.precedence)
+    decisions = with_remarks(decisions, program.remarks, chooser)
     for rule in rules:
         if not rule.rule.about:
             decisions.extend(_about_set_aside(rule, chooser, record, now))

@@ -69,7 +69,7 @@ def _decision(decision: Decision, pack: Pack) -> Tree:
         preliminary=decision.preliminary or None,
         missing=[leaf.in_words() for leaf in decision.missing],
         unknown=[leaf.subject for leaf in decision.unknown],
-        says=list(decision.says),
+        says=[*decision.says, *(one.remark for one in decision.remarks)],
         orders=[
             _kept(
                 order=order.order,

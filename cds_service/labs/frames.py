@@ -152,6 +152,20 @@ class Chooser:
             not_used=not_used,
         )
 
+    def with_newest(self, frame: Frame) -> Frame:
+        """The frame with the newest final result of each marker where it is newer than the index.
+
+        What lies in the frame stays otherwise; a result in the future of the index may be far
+        outside the window of its marker.
+        """
+        index = frame.index_result
+        newer = {
+            name: self._paired_reading(results[-1])
+            for name, results in frame.history.items()
+            if results and name != frame.index and (not index or results[-1].time > index.time)
+        }
+        return replace(frame, readings={**frame.readings, **newer})
+
     def patient_frame(self) -> Frame:
         """The frame without an index: the newest results of markers that pair with now."""
         readings: dict[str, Reading] = {}

@@ -30,7 +30,16 @@ from cds_service.render.card import (
 )
 from cds_service.render.orders import Filling, OrderTemplate, compile_order
 from cds_service.render.provenance import Basis, compile_basis
-from cds_service.render.texts import RuleTexts, compile_texts, fill_detail, fill_summary
+from cds_service.render.texts import (
+    RemarkTexts,
+    RuleTexts,
+    compile_remarks,
+    compile_texts,
+    fill_detail,
+    fill_remark,
+    fill_summary,
+    fits_summary,
+)
 from cds_service.render.values import Window
 from cds_service.rules.answer import Decision, Proposal
 
@@ -60,6 +69,7 @@ class CardTemplates:
     label: str
     override_reasons: tuple[Coding, ...]
     rules: Mapping[str, CardTemplate]
+    remarks: Mapping[str, RemarkTexts]
     orders: Mapping[str, OrderTemplate]
 
 
@@ -105,6 +115,7 @@ def compile_cards(
             for rule in pack.rules.values()
             if rule.status == "active"
         },
+        remarks=compile_remarks(pack, zone, language),
         orders={order.id: compile_order(order) for order in pack.orders.values()},
     )
 
@@ -138,7 +149,7 @@ def render(
 def _card(decision: Decision, call: _Call) -> Card:
     rule, templates = decision.rule, call.templates
     template = templates.rules[rule.id]
-    summary = fill_summary(template.texts.summary, decision)
+    summary = _with_remark(fill_summary(template.texts.summary, decision), decision, templates)
     uuid = call.uuid_of(decision) if call.uuid_of is not None else _card_uuid(decision, call)
     suggestions = tuple(_suggestions(decision, summary, uuid, call))
     return Card(
@@ -189,7 +200,30 @@ def _detail(decision: Decision, template: CardTemplate, call: _Call) -> str:
     heading = call.templates.messages.text("card.basis heading")
     lines = template.basis.lines(decision, call.outcome.record, call.outcome.unused)
     listed = "\n".join(f"- {line}" for line in lines)
-    return f"{fill_detail(template.texts, decision)}\n\n**{heading}**\n\n{listed}"
+    text = fill_detail(template.texts, decision)
+    if remarks := _remarks(text, decision, call.templates):
+        text = f"{text}\n\n{remarks}"
+    return f"{text}\n\n**{heading}**\n\n{listed}"
+
+
+def _with_remark(summary: str, decision: Decision, templates: CardTemplates) -> str:
+    """The summary with the first remark that it does not hold yet, if there is room for it."""
+    for remarked in decision.remarks:
+        short = fill_remark(templates.remarks[remarked.remark].in_short, decision, remarked)
+        if short not in summary:
+            longer = templates.messages.text("card.summary remark", summary=summary, remark=short)
+            return longer if fits_summary(longer) else summary
+    return summary
+
+
+def _remarks(text: str, decision: Decision, templates: CardTemplates) -> str:
+    """The remarks that the text does not hold yet, on one line."""
+    plain = text.replace("*", "")
+    said = [
+        fill_remark(templates.remarks[one.remark].says, decision, one) for one in decision.remarks
+    ]
+    left = [remark for remark in said if remark.replace("*", "") not in plain]
+    return templates.messages.text("card.remarks", remarks="; ".join(left)) if left else ""
 
 
 def _suggestions(

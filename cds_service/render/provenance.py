@@ -7,12 +7,12 @@ passes `escape_markdown`.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import cast, get_args
 
 from cds_service.amounts import rounded
-from cds_service.knowledge.model.bounds import LimitKind
+from cds_service.knowledge.model.bounds import Earlier, LimitKind
 from cds_service.knowledge.model.conditions import (
     AgeCompare,
     FactIs,
@@ -21,6 +21,7 @@ from cds_service.knowledge.model.conditions import (
 from cds_service.knowledge.model.dependencies import (
     Dependencies,
     dependencies_of,
+    earlier_tests,
     inputs_of,
     measures_about,
     sources_of,
@@ -81,6 +82,7 @@ class Basis:
     measures: tuple[Measure, ...]
     facts: tuple[str, ...]
     limits: Mapping[str, tuple[LimitKind, ...]]  # of a marker, those that the rule judges it by
+    earlier: Mapping[str, Earlier]  # the window of the previous test that a marker is compared with
     names_method: frozenset[str]  # markers of which some code names a method
     last: tuple[str, ...]
 
@@ -124,7 +126,11 @@ class Basis:
         )
         for name in dict.fromkeys((*self.markers, *computed_from)):
             if name in frame.readings:
-                yield self._result(name, frame.readings[name])
+                reading = frame.readings[name]
+                if name in self.earlier:
+                    previous = frame.previous(name, self.earlier[name])
+                    reading = replace(reading, previous=previous)
+                yield self._result(name, reading)
             elif name in frame.not_used:
                 title = escaped(self.pack.markers[name].title)
                 reason = escaped(reason_text(frame.not_used[name], self.messages))
@@ -297,6 +303,7 @@ def compile_basis(rule: Rule, pack: Pack, zone: tzinfo, messages: Messages) -> B
         measures=tuple({one.id: one for one in (*measures, *others)}.values()),
         facts=reads.facts,
         limits=_limits_of(reads),
+        earlier=earlier_tests(rule),
         names_method=frozenset(
             marker.id for marker in pack.markers.values() if any(c.method for c in marker.codes)
         ),

@@ -13,6 +13,8 @@ from typing import TypeAlias
 from jinja2 import Template
 
 from cds_service.amounts import rounded
+from cds_service.knowledge.model.bounds import Earlier
+from cds_service.knowledge.model.dependencies import earlier_tests
 from cds_service.knowledge.model.messages import ENGLISH, Messages
 from cds_service.knowledge.model.pack import UNUSED_DATA, CardText, Measure, Pack, Rule
 from cds_service.knowledge.reading.card_texts import (
@@ -32,7 +34,7 @@ from cds_service.render.values import (
     result_text,
     set_aside_text,
 )
-from cds_service.rules.answer import Decision
+from cds_service.rules.answer import Decision, Remarked
 from cds_service.rules.evaluate import compiled
 
 Value: TypeAlias = str | ResultText | Names | dict[str, Window]
@@ -67,20 +69,38 @@ class RuleTexts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Setting:
-    """What the placeholders of a rule's texts are filled from, besides the decision."""
+class RemarkTexts:
+    """What one remark says in one language, ready to be filled."""
 
-    rule: Rule
+    says: TextTemplate
+    in_short: TextTemplate
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What the placeholders of a text are filled from, besides the decision.
+
+    `earlier` holds the window of the previous test of each marker that the rule compares with one.
+    """
+
     pack: Pack
     zone: tzinfo
     messages: Messages
+    earlier: Mapping[str, Earlier]
+    is_about_set_aside: bool = False
 
 
 def compile_texts(rule: Rule, pack: Pack, zone: tzinfo, language: str) -> RuleTexts:
     """The rule's texts; in English, or in any language, if there is none in this one."""
     texts = rule.texts
     text: CardText = texts.get(language) or texts.get(ENGLISH) or next(iter(texts.values()))
-    setting = _Setting(rule, pack, zone, pack.messages_in(language))
+    setting = _Setting(
+        pack,
+        zone,
+        pack.messages_in(language),
+        earlier_tests(rule),
+        is_about_set_aside=not rule.about,
+    )
     return RuleTexts(
         summary=_compiled(compile_summary(text.summary), text.summary, setting),
         detail=_compiled(compile_detail(text.detail), text.detail, setting),
@@ -88,6 +108,25 @@ def compile_texts(rule: Rule, pack: Pack, zone: tzinfo, language: str) -> RuleTe
             word: _compiled(compile_detail(body), body, setting) for word, body in text.also.items()
         },
     )
+
+
+def compile_remarks(pack: Pack, zone: tzinfo, language: str) -> dict[str, RemarkTexts]:
+    """The texts of the pack's remarks by their ids; in English where there is none in this one."""
+    setting = _Setting(pack, zone, pack.messages_in(language), {})
+    found: dict[str, RemarkTexts] = {}
+    for remark in pack.remarks.each:
+        text = remark.text_in(language)
+        found[remark.id] = RemarkTexts(
+            says=_compiled(compile_detail(text.says), text.says, setting),
+            in_short=_compiled(compile_summary(text.in_short), text.in_short, setting),
+        )
+    return found
+
+
+def fill_remark(text: TextTemplate, decision: Decision, remarked: Remarked) -> str:
+    """One text of a remark, about the results that it is about."""
+    about = replace(decision, frame=remarked.frame, trigger=remarked.trigger)
+    return text.template.render(text.values(about)).strip()
 
 
 def fill_summary(text: TextTemplate, decision: Decision) -> str:
@@ -165,7 +204,7 @@ def _compiled(template: Template, source: str, setting: _Setting) -> TextTemplat
 def _maker(name: str, setting: _Setting) -> Maker:
     """What makes the value of a placeholder; the pack's checks know the same names."""
     pack, messages = setting.pack, setting.messages
-    if name == "result" and not setting.rule.about:
+    if name == "result" and setting.is_about_set_aside:
         return lambda decision: _set_aside(decision, setting)
     if name == _UNUSED:
         return lambda decision: _unused(decision, setting)
@@ -192,7 +231,9 @@ def _result(frame: Frame, name: str, setting: _Setting) -> ResultText:
     markers = setting.pack.markers
     reading = frame.readings.get(name)
     if reading is not None:
-        return result_text(reading, markers[name], setting.zone, setting.messages)
+        if name in setting.earlier:
+            reading = replace(reading, previous=frame.previous(name, setting.earlier[name]))
+        return result_text(reading, markers[name], setting.zone, setting.messages, frame.now)
     return absent_result_text(markers[name].title if name in markers else None, setting.messages)
 
 

@@ -45,6 +45,7 @@ class ResultText:
     screening_limit: str
     previous: str
     previous_date: str
+    days_ago: str
 
     def __str__(self) -> str:
         """Return the value with its unit."""
@@ -97,8 +98,10 @@ class Window:
         return self.messages.text("window.from day", first=first, last=last)
 
 
-def result_text(reading: Reading, marker: Marker, zone: tzinfo, messages: Messages) -> ResultText:
-    """What placeholders can say about a result."""
+def result_text(
+    reading: Reading, marker: Marker, zone: tzinfo, messages: Messages, now: datetime | None = None
+) -> ResultText:
+    """What placeholders can say about a result; how old it is only where `now` is known."""
     result, upper, previous = reading.result, reading.upper, reading.previous
     not_known = messages.text("value.not known")
     return ResultText(
@@ -114,6 +117,7 @@ def result_text(reading: Reading, marker: Marker, zone: tzinfo, messages: Messag
         screening_limit=limit_amount(reading.screening, marker, result, messages) or not_known,
         previous=value_of(previous, marker) if previous else not_known,
         previous_date=date_of(previous, zone) if previous else not_known,
+        days_ago=str((now - result.time).days) if now else not_known,
     )
 
 

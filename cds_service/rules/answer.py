@@ -68,6 +68,15 @@ class Withheld:
     because: WithheldReason
 
 
+@dataclass(frozen=True, slots=True)
+class Remarked:
+    """A remark that a card says, with the results and the marker that it is about."""
+
+    remark: str
+    frame: Frame
+    trigger: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What became of one rule for one patient.
@@ -87,6 +96,7 @@ class Decision:
     orders: tuple[Proposal, ...] = ()
     withheld: tuple[Withheld, ...] = ()
     says: tuple[str, ...] = ()
+    remarks: tuple[Remarked, ...] = ()
     missing: tuple[Leaf, ...] = ()
     unknown: tuple[PersonLeaf, ...] = ()
 

@@ -28,6 +28,7 @@ _FOR_PEOPLE = frozenset(
         "backs",
         "time critical",
         "approved by",
+        "in short",
     )
 )
 # Keys whose values are names: each can be dropped, none has a neighbour.

@@ -126,6 +126,11 @@ def _withheld(value: Data, rest: str) -> ExpectedWithheld:
     return ExpectedWithheld(tuple(pairs))
 
 
+def _said(decision: Decision) -> frozenset[str]:
+    """The words of the sentences and remarks that the card holds."""
+    return frozenset((*decision.says, *(one.remark for one in decision.remarks)))
+
+
 def complaint_about(decision: Decision, expected: RuleExpectation) -> str | None:
     """What the decision is instead of what was expected, or `None` if it is that."""
     match expected:
@@ -136,10 +141,10 @@ def complaint_about(decision: Decision, expected: RuleExpectation) -> str | None
         case ExpectedWithheld(orders=pairs):
             return _not_withheld(decision, pairs)
         case ExpectedSentences(words=words, expected=True):
-            lacking = ", ".join(word for word in words if word not in decision.says)
+            lacking = ", ".join(word for word in words if word not in _said(decision))
             return f"does not say {lacking}" if lacking else None
         case ExpectedSentences(words=words):
-            return f"says {words[0]}" if words[0] in decision.says else None
+            return f"says {words[0]}" if words[0] in _said(decision) else None
         case ExpectedPreliminary():
             return None if decision.preliminary else "is not marked preliminary"
 

@@ -34,6 +34,7 @@ from cds_service.knowledge.reading.grammar import BOUNDS, KINDS
 from cds_service.knowledge.reading.markers import read_marker
 from cds_service.knowledge.reading.pack_file import read_pack_head
 from cds_service.knowledge.reading.phrases import Phrases
+from cds_service.knowledge.reading.remarks import read_remarks
 from cds_service.knowledge.reading.rules import read_rule
 from cds_service.knowledge.reading.schemas import (
     FactShape,
@@ -42,6 +43,7 @@ from cds_service.knowledge.reading.schemas import (
     OrderShape,
     PackShape,
     PatternShape,
+    RemarksShape,
     RuleShape,
 )
 from cds_service.knowledge.reading.spellings import spellings_for
@@ -65,7 +67,7 @@ from tests.house.source import ROOT
 PAGE = ROOT / "docs" / "reference" / "language.md"
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
 ROWS: list[PhraseForm[Any]] = [*BOUNDS, *(form for kind in KINDS.values() for form in kind.forms)]
-SAMPLES = ("pack", "marker", "measure", "pattern", "fact", "order", "rule", "case")
+SAMPLES = ("pack", "remarks", "marker", "measure", "pattern", "fact", "order", "rule", "case")
 FOR_MARKERS = ("code / system", "code / code", "code / method")  # keys of a code, not of an order's
 _TEMPLATE = ROOT / "cds_service" / "knowledge" / "reference" / "language.md"
 EXAMPLES = [example for shown in examples().values() for example in shown]
@@ -205,6 +207,8 @@ def test_a_sample_means_something(name: str) -> None:
             read_measure(shape, reader)
         case FactShape() as shape:
             read_fact(shape, reader)
+        case RemarksShape() as shape:
+            read_remarks(shape, reader, tuple(pack.rules))
         case PatternShape() as shape:
             read_pattern(shape, reader)
         case OrderShape() as shape:

@@ -30,6 +30,7 @@ from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.reading.card_texts import check_texts
 from cds_service.knowledge.reading.explainers import check_explainers
 from cds_service.knowledge.reading.history import check_history
+from cds_service.knowledge.reading.remarks import check_remarks
 from cds_service.sourcefile.diagnostics import Problem, nearest
 from cds_service.sourcefile.document import Document, Where
 
@@ -50,6 +51,7 @@ def check_pack(pack: Pack, documents: Mapping[str, Document]) -> list[Problem]:
         *_order_groups(pack, documents),
         *check_frames(pack, documents),
         *_texts(pack, documents),
+        *check_remarks(pack, documents),
         *_histories(pack, documents),
         *check_explainers(pack),
     ]

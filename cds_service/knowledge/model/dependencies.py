@@ -9,6 +9,7 @@ own file.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from cds_service.knowledge.model.bounds import Earlier
 from cds_service.knowledge.model.conditions import (
     Condition,
     FactIs,
@@ -62,6 +63,7 @@ def all_dependencies(rules: Iterable[Rule], pack: Pack) -> Dependencies:
         parts.update(dict.fromkeys((*own.parts, *answers_of(rule, pack))))
         facts.update(dict.fromkeys(own.facts))
     behind = [reason.when for reason in pack.scope.silent_when]
+    behind.extend(remark.when for remark in pack.remarks.each if remark.when is not None)
     for name in measures:
         parts.update(dict.fromkeys(parts_of_measure(pack.measures[name])))
         behind.extend(reason.when for reason in pack.measures[name].not_computed)
@@ -116,6 +118,16 @@ def patterns_of(rule: Rule) -> tuple[str, ...]:
                 found[leaf.pattern] = None
                 waiting.append(leaf.when)
     return tuple(found)
+
+
+def earlier_tests(rule: Rule) -> dict[str, Earlier]:
+    """The window of the previous test of each marker that `when` compares with one, the first."""
+    found: dict[str, Earlier] = {}
+    for leaf in leaves(rule.when):
+        for part in parts_of(leaf):
+            if part.part == "previous" and part.earlier is not None:
+                found.setdefault(part.marker, part.earlier)
+    return found
 
 
 def measures_about(rule: Rule, pack: Pack) -> tuple[Measure, ...]:

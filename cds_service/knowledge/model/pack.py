@@ -19,6 +19,7 @@ from cds_service.knowledge.model.facts import NOTHING_DENIES, DenyingWords, Fact
 from cds_service.knowledge.model.formulas import Formula
 from cds_service.knowledge.model.messages import ENGLISH, Messages, Titles
 from cds_service.knowledge.model.names import NameIndex
+from cds_service.knowledge.model.remarks import Remarks
 from cds_service.knowledge.model.site import SiteChanges
 from cds_service.knowledge.model.units import NO_PIECES, Dimension, UnitPieces
 
@@ -342,6 +343,7 @@ class Pack:
     orders: Mapping[str, Order]
     rules: Mapping[str, Rule]
     patterns: Mapping[str, Pattern] = field(default_factory=dict)
+    remarks: Remarks = Remarks()  # noqa: RUF009 - it is frozen
     sources: Mapping[str, Source]
     marker_codes: Mapping[tuple[str, str], tuple[str, MarkerCode]] = field(default_factory=dict)
     names: NameIndex = NameIndex()  # noqa: RUF009 - it is frozen

@@ -19,6 +19,7 @@ from cds_service.knowledge.checking import consistency
 from cds_service.knowledge.checking.shared_ids import check_shared_ids
 from cds_service.knowledge.model.messages import Titles
 from cds_service.knowledge.model.pack import CardText, Pack
+from cds_service.knowledge.model.remarks import Remarks
 from cds_service.knowledge.reading.explainers import by_language
 from cds_service.knowledge.reading.facts import read_fact
 from cds_service.knowledge.reading.facts_orders_measures import (
@@ -37,6 +38,7 @@ from cds_service.knowledge.reading.markers import (
 )
 from cds_service.knowledge.reading.pack_file import PackHead, read_pack_head, read_sources
 from cds_service.knowledge.reading.phrases import Phrases
+from cds_service.knowledge.reading.remarks import REMARKS_FILE, read_remarks
 from cds_service.knowledge.reading.rules import read_evidence, read_rule
 from cds_service.knowledge.reading.schemas import (
     FactShape,
@@ -45,6 +47,7 @@ from cds_service.knowledge.reading.schemas import (
     OrderShape,
     PackShape,
     PatternShape,
+    RemarksShape,
     RuleShape,
 )
 from cds_service.knowledge.reading.titles import check_titles, read_titles
@@ -339,6 +342,7 @@ class _Linker:
             orders=orders,
             rules=rules,
             patterns=patterns,
+            remarks=self._remarks(cited),
             sources=sources,
             marker_codes=marker_codes(markers),
             names=name_index(markers),
@@ -352,6 +356,17 @@ class _Linker:
         head = read_pack_head(shape, phrases, self.reader.ids("rules", self.shapes.rules))
         self.reader.problems.extend(phrases.problems)
         return head
+
+    def _remarks(self, cited: tuple[str, ...]) -> Remarks:
+        document = self.reader.files.documents.get(REMARKS_FILE)
+        shape = None if document is None else self.reader.shape(RemarksShape, document)
+        if shape is None:
+            return Remarks()
+        phrases = self.reader.phrases(REMARKS_FILE, self.words)
+        remarks = read_remarks(shape, phrases, self.reader.ids("rules", self.shapes.rules))
+        read_evidence(shape.evidence, phrases, cited)
+        self.reader.problems.extend(phrases.problems)
+        return remarks
 
     def _read(
         self, shapes: Mapping[str, ShapeT], read: Callable[[ShapeT, Phrases], NamedT | None]

@@ -38,7 +38,7 @@ from cds_service.sourcefile.document import Document
 MARKER_PARTS = frozenset(
     ("number", "unit", "date", "multiple", "limit", "limit_from")
     + ("lower_limit", "screening_limit")
-    + ("previous", "previous_date", "title")
+    + ("previous", "previous_date", "title", "days_ago")
 )
 _PART_NEEDS: dict[str, LimitKind] = {
     "multiple": "upper limit",
@@ -150,7 +150,7 @@ def check_texts(rule: Rule, pack: Pack, document: Document) -> Iterator[Problem]
                 mark = document.mark(("also say", word))
                 yield Problem("K305", mark, f"{text.file} has no section '## also: {word}'")
         for name, body, when in sections:
-            yield from _check_section(name, body, when, text, rule, pack)
+            yield from check_section(name, body, when, text, rule, pack)
 
 
 def wording(body: str) -> Iterator[tuple[str, str, str, str]]:
@@ -164,9 +164,10 @@ def wording(body: str) -> Iterator[tuple[str, str, str, str]]:
         yield "K504", match[0], f"'{match[0]}' claims too much", remedy
 
 
-def _check_section(
+def check_section(
     name: str, body: str, when: Condition, text: CardText, rule: Rule, pack: Pack
 ) -> Iterator[Problem]:
+    """Every problem of a part of a text that is shown where `when` holds."""
     for code, piece, message, remedy in wording(body):
         yield _problem(code, text, piece, message, remedy)
     try:

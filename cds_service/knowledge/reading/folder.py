@@ -19,6 +19,7 @@ from cds_service.sourcefile.document import Data, Document, parse, read_text
 FOLDERS = ("markers", "measures", "facts", "patterns", "orders", "rules")
 EXPLAIN = "explain"
 SINGLE = ("pack.yaml", "units.yaml", "sources.yaml")
+OPTIONAL = ("remarks.yaml",)
 _IGNORED = {"README.md", "CHANGELOG.md", "lock.json", SPELLINGS_FILE}
 _TEXT_PARTS = 3  # stem, language, md
 _BELONGING = (
@@ -123,7 +124,7 @@ def read_files(folder: Path, shown: str) -> PackFiles:
 def _belongs(inside: str) -> bool:
     parts = inside.split("/")
     if len(parts) == 1:
-        return inside in SINGLE or language_of_titles(inside) is not None
+        return inside in (*SINGLE, *OPTIONAL) or language_of_titles(inside) is not None
     if len(parts) != 2:
         return False
     pieces = parts[1].split(".")

@@ -376,6 +376,25 @@ class PackShape(Shape):
     cases: list[CaseShape] = Field(default_factory=list)
 
 
+class RemarkShape(Shape):
+    """A remark: when it is said, and what it says in each language."""
+
+    id: Id
+    when: ConditionData = None
+    replaced: Id | None = None
+    says: dict[Text, Text]
+    in_short: dict[Text, Text]
+
+
+class RemarksShape(Shape):
+    """`remarks.yaml`."""
+
+    on: list[Id]
+    remarks: list[RemarkShape]
+    evidence: list[EvidenceShape]
+    cases: list[CaseShape]
+
+
 class SourceShape(Shape):
     """One entry of `sources.yaml`."""
 

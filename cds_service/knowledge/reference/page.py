@@ -25,6 +25,7 @@ FILE_SHAPES: Mapping[str, type[BaseModel]] = {
     "pack": schemas.PackShape,
     "marker": schemas.MarkerShape,
     "measure": schemas.MeasureShape,
+    "remarks": schemas.RemarksShape,
     "pattern": schemas.PatternShape,
     "fact": schemas.FactShape,
     "order": schemas.OrderShape,
