@@ -6,15 +6,12 @@ two a caller may ask which cards those are. Both are pure functions: they touch 
 file, log or database. Every rule leaves a decision, fired or not, with its reasons.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cds_service.knowledge.model.conditions import (
-    AllOf,
-    Present,
-)
-from cds_service.knowledge.model.pack import INDICATORS, PATIENT, UNUSED_DATA, Pack, Rule
+from cds_service.knowledge.model.conditions import AllOf, Present
+from cds_service.knowledge.model.pack import PATIENT, UNUSED_DATA, Indicator, Pack, Reason, Rule
 from cds_service.labs.fact_finders import FactFinders, fact_finders
 from cds_service.labs.facts import facts_of, facts_ordered, facts_taken
 from cds_service.labs.features import PackFeatures, compile_features
@@ -32,7 +29,7 @@ from cds_service.rules.answer import (
     compile_rule,
 )
 from cds_service.rules.contest import apply_precedence, deduplicate_orders, suppress_overridden
-from cds_service.rules.evaluate import Test, compiled_reasons, first_reason
+from cds_service.rules.evaluate import Test, compiled
 from cds_service.rules.measures import CompiledMeasure, compile_measure, with_measures
 from cds_service.rules.reasons import (
     ConditionNotMet,
@@ -42,6 +39,7 @@ from cds_service.rules.reasons import (
     SilenceReason,
 )
 from cds_service.rules.remarks import CompiledRemarks, compile_remarks, with_remarks
+from cds_service.rules.shown_cards import at_least, fold, in_order
 
 ORDER_HOOKS = frozenset(("order-select", "order-sign"))  # their context brings draft orders
 # As if a result that is not final yet had been set aside for it.
@@ -58,7 +56,8 @@ class Program:
     measures: tuple[CompiledMeasure, ...]
     finders: FactFinders
     features: PackFeatures
-    silent: tuple[tuple[Test, PackReason], ...]
+    silent: tuple[tuple[Test, Reason], ...]
+    least: Mapping[str, Indicator]  # the least severe card on results that is shown, by trigger
     remarks: CompiledRemarks
 
 
@@ -95,7 +94,8 @@ def compile_pack(pack: Pack) -> Program:
         measures=tuple(compile_measure(measure) for measure in pack.measures.values()),
         finders=fact_finders(pack),
         features=compile_features(pack),
-        silent=compiled_reasons(pack.scope.silent_when),
+        silent=tuple((compiled(silence.when), silence) for silence in pack.scope.silent_when),
+        least=pack.least,
         remarks=compile_remarks(pack.remarks),
     )
 
@@ -123,27 +123,15 @@ def evaluate(program: Program, record: PatientRecord, now: datetime, trigger: st
         record = replace(record, incomplete=(*record.incomplete, _AGE_NOT_CLEAR))
     unused = unused_data(record, program.features.reach_days, now)
     bare = chooser.bare_frame(None)
-    rules = program.rules.get(trigger, ())
-    silent = _silent_because(program, record, bare)
-    if silent is not None:
-        decisions = [
-            Decision(rule=rule.rule, answer="no card", frame=bare, because=silent) for rule in rules
-        ]
-        return Evaluation(
-            pack=program.pack,
-            record=record,
-            now=now,
-            decisions=tuple(decisions),
-            frames=(),
-            unused=unused,
-            silent=silent,
-        )
+    silences = tuple(_silences(program, record, bare))
+    rules, decided = _parted(program.rules.get(trigger, ()), silences, bare)
     frames = _Frames(program, chooser)
     decisions = [
-        _about_results(rule, frames, record, now) for rule in rules if _reads_results(rule.rule)
+        _about_results(rule, frames, record, now) for rule in rules if rule.rule.rests_on_results
     ]
     decisions = apply_precedence(decisions, program.pack.precedence)
     decisions = with_remarks(decisions, program.remarks, chooser)
+    decisions = at_least(decisions, program.least.get(trigger, "info"))
     for rule in rules:
         if not rule.rule.about:
             decisions.extend(_about_set_aside(rule, chooser, record, now))
@@ -156,21 +144,23 @@ def evaluate(program: Program, record: PatientRecord, now: datetime, trigger: st
         pack=program.pack,
         record=record,
         now=now,
-        decisions=tuple(decisions),
+        decisions=(*decisions, *decided),
         frames=tuple(frames.all()),
         unused=unused,
+        silent=silences[0].because if silences and not rules else None,
     )
 
 
-def _reads_results(rule: Rule) -> bool:
-    return bool(rule.about) and rule.about != (UNUSED_DATA,)
-
-
 def settle(evaluation: Evaluation, overridden: Collection[DecisionKey] = ()) -> Outcome:
-    """The outcome without the cards that were overridden, each order on one card only."""
+    """The outcome without the cards that were overridden, each order on one card only.
+
+    Where a pack limits its cards, further ones are folded: named, and not shown.
+    """
+    limit = evaluation.pack.cards
     decisions = suppress_overridden(evaluation.decisions, overridden)
+    decisions = fold(decisions, limit)
     decisions = deduplicate_orders(decisions, dict(evaluation.pack.orders))
-    decisions.sort(key=lambda one: (not one.shown, -INDICATORS.index(one.indicator)))
+    decisions = in_order(decisions, limit)
     return Outcome(
         pack=evaluation.pack,
         record=evaluation.record,
@@ -204,10 +194,35 @@ def chooser_of(program: Program, record: PatientRecord, now: datetime) -> Choose
     )
 
 
-def _silent_because(program: Program, record: PatientRecord, frame: Frame) -> SilenceReason | None:
+@dataclass(frozen=True, slots=True)
+class _Silenced:
+    """Why every rule is silent but for these."""
+
+    because: SilenceReason
+    but_for: tuple[str, ...] = ()
+
+
+def _silences(program: Program, record: PatientRecord, frame: Frame) -> Iterator[_Silenced]:
     if program.pack.scope.silent_if_deceased and record.patient.deceased is True:
-        return Deceased()
-    return first_reason(program.silent, frame)
+        yield _Silenced(Deceased())
+    for test, silence in program.silent:
+        if test(frame) is True:
+            yield _Silenced(PackReason(silence.because), silence.but_for)
+
+
+def _parted(
+    rules: Iterable[CompiledRule], silences: Iterable[_Silenced], frame: Frame
+) -> tuple[list[CompiledRule], list[Decision]]:
+    """The rules that are to be answered, and the decisions of those that are silent."""
+    answered: list[CompiledRule] = []
+    silent: list[Decision] = []
+    for rule in rules:
+        because = next((one.because for one in silences if rule.rule.id not in one.but_for), None)
+        if because is None:
+            answered.append(rule)
+        else:
+            silent.append(Decision(rule=rule.rule, answer="no card", frame=frame, because=because))
+    return answered, silent
 
 
 class _Frames:
@@ -249,8 +264,10 @@ def _about_results(
     found: list[Decision] = []
     for frame, with_preliminary in _readable(rule, frames):
         decision = answer(rule, frame, record, now, frames.pack.scope.order_days)
+        if with_preliminary and decision.shown:
+            decision = _as_preliminary(decision)
         if decision.shown:
-            return _as_preliminary(decision) if with_preliminary else decision
+            return decision
         found.append(decision)
     if found:
         # What one index leaves open, a plain "no" of another does not settle.
@@ -262,10 +279,10 @@ def _about_results(
 def _readable(rule: CompiledRule, frames: _Frames) -> Iterator[tuple[Frame, bool]]:
     """The frames that a rule may read, those of final results first.
 
-    A critical rule may also rest on preliminary results: that frame is tried when the first gave
-    no card.
+    A critical card may also rest on preliminary results: for a rule that can be critical that
+    frame is tried when the first gave no card.
     """
-    for with_preliminary in (False, True) if rule.rule.indicator == "critical" else (False,):
+    for with_preliminary in (False, True) if rule.rule.can_be_critical else (False,):
         every = (
             frames.get(marker, with_preliminary=with_preliminary) for marker in rule.rule.about
         )
@@ -308,7 +325,10 @@ def _without_frame(rule: CompiledRule, frames: _Frames) -> Decision:
 
 
 def _as_preliminary(decision: Decision) -> Decision:
-    """A card on a preliminary result carries no orders."""
+    """A card on a preliminary result carries no orders; one that is not critical is no card."""
+    if decision.indicator != "critical":
+        rule, frame = decision.rule, decision.frame
+        return Decision(rule=rule, answer="no card", frame=frame, because=IndexPreliminary())
     return replace(decision, preliminary=True, orders=())
 
 

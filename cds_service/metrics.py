@@ -21,6 +21,7 @@ class Metrics:
     requests: Counter
     request_seconds: Histogram
     cards: Counter
+    cards_held_back: Counter
     decisions: Counter
     results_set_aside: Counter
     feedback: Counter
@@ -51,6 +52,12 @@ def make_metrics() -> Metrics:
             registry=registry,
         ),
         cards=counter("cds_cards_total", "Cards returned.", "rule", "indicator"),
+        cards_held_back=counter(
+            "cds_cards_held_back_total",
+            "Cards of rules that fired which were not shown.",
+            "rule",
+            "reason",
+        ),
         decisions=counter("cds_decisions_total", "Answers of rules.", "rule", "answer"),
         results_set_aside=counter(
             "cds_results_set_aside_total", "Results that were not used.", "marker", "reason"

@@ -33,7 +33,7 @@ from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.reading.folder import PackFiles, pack_folders
 from cds_service.knowledge.site.overlay import load_library_at
 from cds_service.prefetch_keys import OBSERVATIONS
-from cds_service.render import CardTemplates, compile_cards, render
+from cds_service.render import CardTemplates, compile_cards, render, with_folded_named
 from cds_service.render.card import Card
 from cds_service.render.profiles import in_profile
 from cds_service.rules.answer import Decision, DecisionKey
@@ -213,6 +213,7 @@ def answer_hook(
         grouped=options.profile != "epic",
     )
     cards = in_profile(cards, options.profile, served.templates.messages)
+    cards = with_folded_named(cards, served.templates, outcome, base_url=options.base_url)
     if recalled is not None:
         recalled.keep(cards, outcome)
     explained = _is_explained(request, options.explain)
@@ -233,6 +234,7 @@ def answer_input(
     patient = outcome.record.patient.reference.removeprefix("Patient/")
     call = CallContext(service=service_id, trigger=trigger, patient_id=patient or _NOBODY)
     cards = render(served.templates, outcome, call)
+    cards = with_folded_named(cards, served.templates, outcome)
     return Answer(response=_response(cards, outcome, {}, explained=True), outcome=outcome)
 
 

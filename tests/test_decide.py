@@ -14,12 +14,13 @@ from cds_service.knowledge.model.conditions import (
     FactIs,
     MeasureCompare,
 )
-from cds_service.knowledge.model.pack import PATIENT, Pack, Reason, Rule
+from cds_service.knowledge.model.pack import PATIENT, Pack, Reason, Rule, Urgency
 from cds_service.labs.patient_record import LabResult, Patient, PatientRecord, Recorded, SetAside
 from cds_service.labs.reasons import PackReason
 from cds_service.labs.set_aside_reasons import SetAsideReason
 from cds_service.rules.answer import Decision, Proposal, Withheld
 from cds_service.rules.reasons import (
+    BelowLeast,
     ConditionNotMet,
     Deceased,
     IndexPreliminary,
@@ -159,6 +160,57 @@ def test_the_whole_pack_is_silent_for_some_patients(
         assert (len(found.decisions), found.frames) == (3, ())
 
 
+INFANT = Patient(reference="", born=(date(2025, 6, 16), date(2025, 6, 16)))
+
+
+def silent_but_for(*rules: str) -> Pack:
+    (young,) = letters().scope.silent_when
+    scope = replace(letters().scope, silent_when=(replace(young, but_for=rules),))
+    return replace(letters(), scope=scope)
+
+
+def test_a_rule_may_be_excepted_from_a_silence() -> None:
+    of = record(result("100"), patient=INFANT)
+    found = outcome(of, silent_but_for(HIGH))
+
+    assert answers(of, silent_but_for(HIGH)) == {
+        HIGH: ("card", None),
+        VERY_HIGH: ("no card", PackReason("age-under-1")),
+        UNIT_MISSING: ("no card", PackReason("age-under-1")),
+    }
+    assert found.silent is None
+    assert len(found.frames) == 1
+
+
+def test_a_rule_is_silent_if_one_of_the_silences_does_not_except_it() -> None:
+    of = record(result("100"), patient=replace(INFANT, deceased=True))
+
+    assert outcome(of, silent_but_for(HIGH)).silent == Deceased()
+    assert answers(of, silent_but_for(HIGH))[HIGH] == ("no card", Deceased())
+
+
+def test_a_hook_without_an_excepted_rule_is_silent() -> None:
+    pack = silent_but_for(HIGH)
+    pack = with_rule(replace(pack.rules[HIGH], hooks=("order-sign",)), pack)
+
+    found = outcome(record(result("100"), patient=INFANT), pack)
+
+    assert found.silent == PackReason("age-under-1")
+
+
+def test_a_hook_may_show_no_card_that_is_mere_information() -> None:
+    (service,) = letters().services
+    pack = replace(letters(), services=(replace(service, least="warning"),))
+    of = replace(record(result("30")), set_aside=(set_aside("beta"),))
+
+    assert answers(of, pack) == {
+        HIGH: ("no card", BelowLeast()),
+        VERY_HIGH: ("no card", ConditionNotMet()),
+        UNIT_MISSING: ("card", None),
+    }
+    assert answers(record(result("100")), pack)[VERY_HIGH] == ("card", None)
+
+
 def test_a_pack_may_speak_of_the_deceased() -> None:
     pack = replace(letters(), scope=replace(letters().scope, silent_if_deceased=False))
 
@@ -206,6 +258,38 @@ def test_a_preliminary_result_shows_a_critical_card_without_orders() -> None:
         (UNIT_MISSING, "no card", ConditionNotMet()),
     ]
     assert (found[0].preliminary, found[0].orders) == (True, ())
+
+
+def urgent_from(number: int) -> Pack:
+    when = Compare(("alpha",), "at least", Number(Fraction(number), str(number)))
+    return changed_rule(HIGH, urgencies=(Urgency(indicator="critical", when=when),))
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        ("30", ("no card", IndexPreliminary())),
+        ("49", ("no card", IndexPreliminary())),
+        ("50", ("card", None)),
+        ("7", ("no card", ConditionNotMet())),
+    ],
+)
+def test_a_card_that_can_be_critical_rests_on_a_preliminary_result_only_as_such(
+    number: str, expected: tuple[str, NoCardReason | None]
+) -> None:
+    of = record(result(number, status="preliminary"))
+    found = {one.rule.id: one for one in outcome(of, urgent_from(50)).decisions}[HIGH]
+
+    assert (found.answer, found.because) == expected
+    assert (found.preliminary, found.orders) == (found.shown, ())
+
+
+def test_a_final_result_gives_the_milder_card_beside_a_preliminary_one() -> None:
+    final, early = result("30", ago=hours(30)), result("40", status="preliminary")
+
+    card = outcome(record(final, early), urgent_from(50)).decisions[0]
+
+    assert (card.rule.id, card.indicator, card.frame.index_result) == (HIGH, "info", final)
 
 
 def test_a_final_result_comes_before_a_newer_preliminary_one() -> None:

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from cds_service.catalogue.other_cards import Place
 from cds_service.catalogue.rules import Catalogue, Release, RulePage
 from cds_service.catalogue.suggestions import SuggestionView
 from cds_service.catalogue.truth_tables import Table
@@ -157,14 +158,18 @@ def _rest(page: RulePage) -> Iterator[str]:
         yield from ("", "## Among other cards", "")
     for place in page.yields_to:
         orders = ", which takes over its orders" if place.orders_join else ""
-        yield f"- yields to [{place.title}]({place.rule}.md){orders}"
+        yield f"- yields to [{place.title}]({place.rule}.md){orders}{_only_if(place)}"
     for place in page.replaces:
         orders = " and takes over its orders" if place.orders_join else ""
-        yield f"- replaces [{place.title}]({place.rule}.md){orders}"
+        yield f"- replaces [{place.title}]({place.rule}.md){orders}{_only_if(place)}"
     yield from ("", "## Versions", "", *_history(page.version.history), "")
     lock = "recorded in the lock file" if page.version.recorded else "not in the lock file yet"
     yield f"Meaning of {page.version.version}: `{page.version.meaning}`, {lock}."
     yield f"Last review: {page.last_review}."
+
+
+def _only_if(place: Place) -> str:
+    return f", only if {place.only_if}" if place.only_if else ""
 
 
 def _history(history: tuple[Release, ...]) -> Iterator[str]:

@@ -4,6 +4,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from cds_service.catalogue.other_cards import Place, replaces, yields_to
 from cds_service.catalogue.suggestions import SuggestionView, suggestion_view
 from cds_service.catalogue.truth_tables import Table, truth_tables
 from cds_service.decide import Program, compile_pack
@@ -113,14 +114,6 @@ class SourceSupport(View, frozen=True, kw_only=True):
     backs: tuple[str, ...]
     says: str
     source: Cited | None = None  # none: a decision of the pack's authors
-
-
-class Place(View, frozen=True, kw_only=True):
-    """Another rule that this one replaces or yields to."""
-
-    rule: str
-    title: str
-    orders_join: bool
 
 
 class Version(View, frozen=True, kw_only=True):
@@ -281,8 +274,8 @@ def _page(rule: Rule, pack: Pack, knowledge: Knowledge) -> RulePage:
             for line in rule.evidence
         ),
         sources=tuple(cited(source) for source in sources_of(rule, pack)),
-        replaces=tuple(_replaces(rule, pack)),
-        yields_to=tuple(_yields_to(rule, pack)),
+        replaces=tuple(replaces(rule, pack)),
+        yields_to=tuple(yields_to(rule, pack)),
         version=_version(rule, pack, knowledge),
         site=site_lines(pack, pack.site.read.get(rule.id, ()) if pack.site else ()),
         switched_off=_why_off(rule, pack),
@@ -310,25 +303,6 @@ def _text(text: CardText, rule: Rule, pack: Pack) -> Text:
             for word, body in text.also.items()
         ),
     )
-
-
-def _replaces(rule: Rule, pack: Pack) -> Iterator[Place]:
-    for one in pack.precedence:
-        if rule.id in one.by:
-            after = one.by.index(rule.id) + 1
-            yielding = one.replaced[after:] if one.strongest else one.replaced
-            yield from (_place(name, pack, one.orders_join) for name in yielding if name != rule.id)
-
-
-def _yields_to(rule: Rule, pack: Pack) -> Iterator[Place]:
-    for one in pack.precedence:
-        if rule.id in one.replaced:
-            before = one.by[: one.by.index(rule.id)] if one.strongest else one.by
-            yield from (_place(name, pack, one.orders_join) for name in before if name != rule.id)
-
-
-def _place(name: str, pack: Pack, join: bool) -> Place:
-    return Place(rule=name, title=pack.rules[name].title, orders_join=join)
 
 
 def _version(rule: Rule, pack: Pack, knowledge: Knowledge) -> Version:

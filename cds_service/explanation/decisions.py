@@ -60,7 +60,7 @@ def _decision(decision: Decision, pack: Pack) -> Tree:
         rule=decision.rule.id,
         version=decision.rule.version,
         answer=decision.answer,
-        indicator=decision.indicator if decision.shown else None,
+        indicator=decision.indicator if decision.shown or decision.held_back else None,
         because=_code(decision.because),
         replacedBy=decision.replaced_by,
         index=decision.frame.index,

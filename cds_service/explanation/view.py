@@ -6,7 +6,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from cds_service.knowledge.model.pack import Pack, Source
+from cds_service.knowledge.model.pack import Pack
+from cds_service.knowledge.model.pack_file import Source
 from cds_service.knowledge.model.site import SiteValue
 
 TIME_CRITICAL: Final = (

@@ -17,7 +17,7 @@ from cds_service.knowledge.model.bounds import Earlier, LimitKind
 from cds_service.knowledge.model.conditions import leaves
 from cds_service.knowledge.model.dependencies import (
     answers_of,
-    conditions_of,
+    conditions_for,
     dependencies_of,
     measures_about,
     parts_of_measure,
@@ -182,7 +182,7 @@ def _reach_days(marker: Marker, pack: Pack) -> int:
     read = [
         part
         for rule in pack.rules.values()
-        for when in conditions_of(rule)
+        for when in conditions_for(rule, pack)
         for leaf in leaves(when)
         for part in parts_of(leaf)
         if part.marker == marker.id and part.earlier is not None
@@ -208,8 +208,8 @@ def _of_marker(marker: Marker, scope: Scope, usable: Usable, *, final: Usable) -
 def features_of(rule: Rule, pack: Pack, features: PackFeatures) -> tuple[FrameFeatures, ...]:
     """What the rule reads in each frame that it may be answered in, in the order they are tried.
 
-    A rule about set-aside results has no frame. A critical rule has each of its frames twice,
-    since it may also rest on preliminary results.
+    A rule about set-aside results has no frame. A rule that can be critical has each of its frames
+    twice, since its card may then also rest on preliminary results.
     """
     parts = dict.fromkeys((*dependencies_of(rule, pack).parts, *answers_of(rule, pack)))
     return tuple(
@@ -224,7 +224,7 @@ def features_of(rule: Rule, pack: Pack, features: PackFeatures) -> tuple[FrameFe
 
 def _may_read(rule: Rule, features: PackFeatures) -> Iterator[Mapping[str, MarkerFeatures]]:
     yield features.final
-    if rule.indicator == "critical" and not set(rule.about) & set(WITHOUT_RESULT):
+    if rule.can_be_critical and not set(rule.about) & set(WITHOUT_RESULT):
         yield features.final_or_preliminary
 
 

@@ -11,6 +11,8 @@ from datetime import UTC, tzinfo
 from typing import cast
 from uuid import UUID, uuid5
 
+from msgspec.structs import replace
+
 from cds_service.call_context import CallContext
 from cds_service.decide import Outcome
 from cds_service.fhir.references import relative_reference
@@ -146,6 +148,25 @@ def render(
     return tuple(_card(decision, call) for decision in outcome.decisions if decision.shown)
 
 
+def with_folded_named(
+    cards: tuple[Card, ...],
+    templates: CardTemplates,
+    outcome: Outcome,
+    *,
+    base_url: str | None = None,
+) -> tuple[Card, ...]:
+    """The cards of an outcome; the last names those that were folded, and links to their pages."""
+    folded = [decision for decision in outcome.decisions if decision.is_folded]
+    if not folded:
+        return cards
+    titles = "; ".join(templates.rules[one.rule.id].rule.title for one in folded)
+    line = templates.messages.text("card.also noted", titles=titles)
+    last = cards[-1]
+    pages = (page for one in folded for page in _pages(one, templates, base_url))
+    links = dict.fromkeys((*last.links, *pages))
+    return (*cards[:-1], replace(last, detail=f"{last.detail}\n\n{line}", links=tuple(links)))
+
+
 def _card(decision: Decision, call: _Call) -> Card:
     rule, templates = decision.rule, call.templates
     template = templates.rules[rule.id]
@@ -165,23 +186,24 @@ def _card(decision: Decision, call: _Call) -> Card:
         suggestions=suggestions,
         selection_behavior="any" if suggestions else None,
         override_reasons=templates.override_reasons,
-        links=(*_pages(decision, call), *template.links),
+        links=(*_pages(decision, templates, call.base_url), *template.links),
         extension=_extension(decision, templates.pack),
     )
 
 
-def _pages(decision: Decision, call: _Call) -> Iterator[CardLink]:
+def _pages(
+    decision: Decision, templates: CardTemplates, base_url: str | None
+) -> Iterator[CardLink]:
     """The pages of this service on the rule and on what it is about; they hold no patient data."""
-    if call.base_url is None:
+    if base_url is None:
         return
-    frame, pack, messages = decision.frame, call.templates.pack, call.templates.messages
+    frame, pack, messages = decision.frame, templates.pack, templates.messages
     about = frame.set_aside.marker if frame.set_aside is not None else frame.index
     if about in pack.explainers:
-        url = f"{call.base_url}/explain/{about}"
         label = messages.text("card.explainer link", marker=pack.markers[about].title)
-        yield CardLink(label=label, url=url, type="absolute")
-    url = f"{call.base_url}/rules/{decision.rule.id}"
-    label = messages.text("card.rule link", rule=call.templates.rules[decision.rule.id].rule.title)
+        yield CardLink(label=label, url=f"{base_url}/explain/{about}", type="absolute")
+    url = f"{base_url}/rules/{decision.rule.id}"
+    label = messages.text("card.rule link", rule=templates.rules[decision.rule.id].rule.title)
     yield CardLink(label=label, url=url, type="absolute")
 
 

@@ -36,6 +36,8 @@ from cds_service.rules.reasons import (
     AlreadyOrdered,
     AlreadyResulted,
     ConditionNotMet,
+    Folded,
+    HeldBack,
     NoCardReason,
     Replaced,
     ResultSinceIndex,
@@ -109,6 +111,16 @@ class Decision:
     def replaced_by(self) -> str | None:
         """The id of the rule whose card took the place of this one."""
         return self.because.rule if isinstance(self.because, Replaced) else None
+
+    @property
+    def held_back(self) -> HeldBack | None:
+        """Why the card is not shown though its rule fired and no other card took its place."""
+        return self.because if isinstance(self.because, HeldBack) else None
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether another card names this one."""
+        return isinstance(self.because, Folded)
 
     @property
     def key(self) -> DecisionKey:

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from cds_service.knowledge.model.pack import INDICATORS, PRIORITIES, Order, Replacement
 from cds_service.rules.answer import Decision, DecisionKey, Proposal, Withheld
-from cds_service.rules.reasons import Offered, Overridden, Replaced
+from cds_service.rules.evaluate import compiled
+from cds_service.rules.reasons import HeldBack, Offered, Overridden, Replaced
 
 
 def apply_precedence(
@@ -52,7 +53,22 @@ def _winner_over(loser_id: str, statement: Replacement, current: dict[str, Decis
         above = above[: above.index(loser_id)]
     final = not current[loser_id].preliminary
     standing = (rule for rule in above if rule != loser_id and _stands(rule, current))
-    return next((rule for rule in standing if not (final and current[rule].preliminary)), None)
+    return next(
+        (
+            rule
+            for rule in standing
+            if not (final and current[rule].preliminary) and _may_win(current[rule], statement)
+        ),
+        None,
+    )
+
+
+def _may_win(winner: Decision, statement: Replacement) -> bool:
+    """Whether the statement speaks of this card, as it is now, as the winner."""
+    least, when = statement.only_as, statement.when
+    if least is not None and INDICATORS.index(winner.indicator) < INDICATORS.index(least):
+        return False
+    return when is None or compiled(when)(winner.frame) is True
 
 
 def _stands(rule: str, current: dict[str, Decision]) -> bool:
@@ -97,13 +113,15 @@ def suppress_overridden(
     the next best card. Before orders are shared out: a silent card keeps none from another.
     """
     return [
-        _suppressed(decision) if decision.shown and decision.key in overridden else decision
+        hold_back(decision, Overridden())
+        if decision.shown and decision.key in overridden
+        else decision
         for decision in decisions
     ]
 
 
-def _suppressed(decision: Decision) -> Decision:
-    because = Overridden()
+def hold_back(decision: Decision, because: HeldBack) -> Decision:
+    """The decision without its card and orders."""
     withheld = (*decision.withheld, *(Withheld(order.order, because) for order in decision.orders))
     return replace(decision, answer="no card", because=because, orders=(), withheld=withheld)
 

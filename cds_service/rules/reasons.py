@@ -59,6 +59,20 @@ class Overridden(CodedReason):
 
 
 @dataclass(frozen=True, slots=True)
+class BelowLeast(CodedReason):
+    """The card is less severe than those that are shown on this hook."""
+
+    kind = "below-least"
+
+
+@dataclass(frozen=True, slots=True)
+class Folded(CodedReason):
+    """More severe cards are shown; this one is named in a line of the last of them."""
+
+    kind = "folded"
+
+
+@dataclass(frozen=True, slots=True)
 class NoEligible(CodedReason):
     """The rule is about a marker of which there is no result that could be its index.
 
@@ -118,15 +132,16 @@ class ResultSinceIndex(CodedReason):
 
 
 SilenceReason: TypeAlias = Deceased | PackReason  # of the whole pack
+HeldBack: TypeAlias = Overridden | BelowLeast | Folded  # the rule fired, and no card took its place
 NoCardReason: TypeAlias = (
-    SilenceReason | ConditionNotMet | Replaced | Overridden | NoEligible | IndexPreliminary
+    SilenceReason | ConditionNotMet | Replaced | HeldBack | NoEligible | IndexPreliminary
 )
 WithheldReason: TypeAlias = (
     PackReason
     | ConditionNotMet
     | Replaced
     | Offered
-    | Overridden
+    | HeldBack
     | AlreadyOrdered
     | AlreadyResulted
     | ResultSinceIndex

@@ -15,7 +15,8 @@ from cds_service.fhir_client.templates import tokens_of
 from cds_service.hooks.contexts import OTHERWISE_REQUIRED, REQUIRED_CONTEXT
 from cds_service.hooks.request import read_request
 from cds_service.hooks.response import HookResponse, write_response
-from cds_service.knowledge.model.pack import Example, Pack
+from cds_service.knowledge.model.pack import Pack
+from cds_service.knowledge.model.pack_file import Example
 from cds_service.sandbox.raw_json import Json, decoded, encoded
 from cds_service.sandbox.services import ServiceOffer
 from cds_service.sandbox.uploads import UploadedPatient

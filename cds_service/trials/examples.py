@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from cds_service.knowledge.model.pack import Example, Pack, Service
+from cds_service.knowledge.model.pack import Pack, Service
+from cds_service.knowledge.model.pack_file import Example
 from cds_service.trials.synthetic_request import request_of
 
 _encoder = msgspec.json.Encoder(decimal_format="number")

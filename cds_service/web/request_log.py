@@ -88,6 +88,8 @@ def count(outcome: Outcome, metrics: Metrics) -> None:
     """Count the answers of the rules, the cards, and the results that were set aside."""
     for decision in outcome.decisions:
         metrics.decisions.labels(decision.rule.id, decision.answer.replace(" ", "-")).inc()
+        if decision.held_back is not None:
+            metrics.cards_held_back.labels(decision.rule.id, decision.held_back.code).inc()
         if decision.shown:
             metrics.cards.labels(decision.rule.id, decision.indicator).inc()
     known = (

@@ -336,3 +336,23 @@ def test_results_at_the_ends_of_the_calendar_do_no_harm(time: str, zone: str) ->
     response = app.test_client().post(SERVICE, json=call(observation(ALT, 1), odd, foreign))
 
     assert response.status_code == 200
+
+
+def test_the_last_card_names_the_others_and_links_to_their_pages() -> None:
+    medicines = [medicine(name) for name in ("isoniazid", "methotrexate", "simvastatin")]
+    body = call(
+        observation(ALT, 250, referenceRange=[{"high": {"value": 40, "unit": "U/L"}}]),
+        observation("62236-5", 10, "nmol/L"),
+        medicationRequests=bundle(*({**one, "id": f"m{n}"} for n, one in enumerate(medicines))),
+    )
+
+    response = answer(body)
+    first, second, third = response["cards"]
+    line = third["detail"].splitlines()[-1]
+
+    assert line == "Also noted: Low vitamin B6 (PLP)"
+    assert "Also noted" not in first["detail"] + second["detail"]
+    assert {link["url"].split("/", 3)[-1] for link in third["links"]} >= {
+        "rules/statin-3x",
+        "rules/plp-deficient",
+    }

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from cds_service.knowledge.model.conditions import Condition, IsExact, Present, SexIs
 from cds_service.knowledge.model.pack import INDICATORS, Indicator, Priority, Replacement, Rule
 from cds_service.rules import contest
 from cds_service.rules.answer import Decision, Proposal, Withheld
@@ -52,6 +53,10 @@ def ranking(*rules: str, orders_join: bool = True) -> Replacement:
 
 def replacing(by: list[str], replaced: list[str], *, orders_join: bool = False) -> Replacement:
     return Replacement(by=tuple(by), replaced=tuple(replaced), orders_join=orders_join)
+
+
+def only_as(indicator: Indicator, when: Condition | None = None) -> Replacement:
+    return replace(replacing(["a"], ["b"]), only_as=indicator, when=when)
 
 
 def shown(decisions: list[Decision]) -> list[str]:
@@ -281,3 +286,48 @@ def test_a_joined_order_keeps_the_group_of_the_winner() -> None:
 def test_an_order_that_is_new_to_the_winner_keeps_its_own_group() -> None:
     other = proposal("repeat-alpha", group="second")
     assert join([proposal(group="first")], [other]) == (proposal(group="first"), other)
+
+
+@pytest.mark.parametrize(
+    ("indicator", "expected"),
+    [("info", ["a", "b"]), ("warning", ["a"]), ("critical", ["a"])],
+)
+def test_a_card_below_the_least_indicator_of_a_statement_replaces_none(
+    indicator: Indicator, expected: list[str]
+) -> None:
+    decisions = [card("a", indicator), card("b")]
+
+    assert shown(apply_precedence(decisions, [only_as("warning")])) == expected
+
+
+def test_the_indicator_that_counts_is_the_one_after_the_statements_before() -> None:
+    decisions = [card("a"), card("b"), card("c", "critical")]
+
+    found = apply_precedence(decisions, [replacing(["a"], ["c"]), only_as("critical")])
+
+    assert shown(found) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        (Present("alpha"), ["a"]),
+        (Present("beta"), ["a", "b"]),
+        (SexIs(()), ["a", "b"]),
+        (IsExact("beta"), ["a", "b"]),
+    ],
+)
+def test_a_statement_holds_only_when_its_condition_is_known_to_hold_of_the_winner(
+    when: Condition, expected: list[str]
+) -> None:
+    statement = replace(replacing(["a"], ["b"]), when=when)
+
+    assert shown(apply_precedence([card("a"), card("b")], [statement])) == expected
+
+
+def test_the_next_card_wins_where_the_first_may_not() -> None:
+    statement = replace(ranking("a", "b", "c"), only_as="warning")
+
+    found = apply_precedence([card("a"), card("b", "warning"), card("c")], [statement])
+
+    assert shown(found) == ["a", "b"]

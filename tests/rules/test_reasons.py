@@ -6,9 +6,11 @@ import pytest
 from cds_service.labs.reasons import CodedReason, HasComparator, Hemolyzed, PackReason
 from cds_service.rules.reasons import (
     AlreadyOrdered,
+    BelowLeast,
     ConditionNotMet,
     Deceased,
     DisabledBySite,
+    Folded,
     IndexPreliminary,
     NoEligible,
     Offered,
@@ -28,6 +30,8 @@ from cds_service.rules.reasons import (
         (Replaced("alt-severe"), "replaced-by:alt-severe"),
         (Offered("alt-severe"), "offered-by:alt-severe"),
         (Overridden(), "overridden"),
+        (BelowLeast(), "below-least"),
+        (Folded(), "folded"),
         (NoEligible("alt"), "no-eligible-alt"),
         (IndexPreliminary(), "index-preliminary"),
         (Deceased(), "deceased"),

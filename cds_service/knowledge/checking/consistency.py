@@ -49,6 +49,7 @@ def check_pack(pack: Pack, documents: Mapping[str, Document]) -> list[Problem]:
         *_evidence(pack, documents),
         *_hooks(pack, documents),
         *_order_groups(pack, documents),
+        *_rank(pack, documents),
         *check_frames(pack, documents),
         *_texts(pack, documents),
         *check_remarks(pack, documents),
@@ -206,6 +207,28 @@ def _order_groups(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Pro
                 mark = documents[f"rules/{rule.id}.yaml"].mark(("suggest", n, "group"))
                 remedy = nearest(group, pack.order_groups) or "groups are listed in pack.yaml"
                 yield Problem("K301", mark, f"there is no order group '{group}'", remedy)
+
+
+def _rank(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
+    """Every rule whose card rests on results has one place in the rank, and no other has any."""
+    if pack.cards is None:
+        return
+    document, where = documents["pack.yaml"], ("cards", "rank")
+    rules = pack.rules.values()
+    ranked = {one.id for one in rules if one.rests_on_results and one.status != "retired"}
+    seen: set[str] = set()
+    for n, name in enumerate(pack.cards.rank):
+        mark = document.mark((*where, n))
+        if name not in pack.rules:
+            yield Problem("K301", mark, f"there is no rule '{name}'", nearest(name, pack.rules))
+        elif name not in ranked:
+            yield Problem("K302", mark, f"the card of '{name}' is not counted", "leave it out")
+        elif name in seen:
+            yield Problem("K302", mark, f"'{name}' has a place already")
+        seen.add(name)
+    for name in sorted(ranked - seen):
+        remedy = "write it where its card belongs among equally severe ones"
+        yield Problem("K301", document.mark(where), f"'{name}' has no place in the rank", remedy)
 
 
 def _histories(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:

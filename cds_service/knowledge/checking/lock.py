@@ -4,7 +4,8 @@
 A rule whose meaning changed needs a new version. The meaning is the parsed tree: conditions,
 indicator, windows, orders and texts. Evidence, history, cases, comments and the way a number is
 written (`5` or `5.0`) are not part of it. What rules share (markers, measures, facts, orders,
-precedence and scope) is locked under the version of the pack.
+precedence, the limit of cards, the least severe card of each hook, and scope) is locked under the
+version of the pack.
 
 Older versions stay: a version that was locked never gets another meaning, and no rule loses its
 place. Only a draft may change under its version, and its entry says that it is one.
@@ -30,10 +31,9 @@ RAISE = "raise the version, add a line to the history, then run `cds-service loc
 RENEW = "run `cds-service lock`"
 _RESTORE = "bring it back from version control; `cds-service lock` makes a new one where none is"
 _DRAFT = "draft "  # before the hash of a version that no patient has met
-_PARTS = ("facts", "markers", "measures", "orders", "order_groups") + (
-    "precedence",
-    "remarks",
-    "scope",
+_PARTS_IF_SAID = ("order_groups", "cards", "least")
+_PARTS = ("facts", "markers", "measures", "orders", "precedence", "remarks", "scope") + (
+    _PARTS_IF_SAID
 )
 # Names, places, labels for people and the author's spelling of a number decide nothing;
 # `dimensions` says what the factors say, `beside_name` how names are written.
@@ -70,11 +70,11 @@ def lock_of(pack: Pack, before: Lock | None = None) -> Lock:
     rules: dict[str, Versions] = dict(there.rules)
     for rule in pack.rules.values():
         rules[rule.id] = _with(there.rules.get(rule.id, {}), rule.version, _meaning(rule))
-    # A pack without groups of orders has the lock that it had before there were any.
+    # A pack that says nothing of a part has the lock that it had before there was any.
     parts = {
         part: meaning_hash(meant)
         for part in _PARTS
-        if (meant := getattr(pack, part)) or part != "order_groups"
+        if (meant := getattr(pack, part)) or part not in _PARTS_IF_SAID
     }
     return Lock(_with(there.pack, pack.version, parts), dict(sorted(rules.items())))
 

@@ -34,6 +34,12 @@ def check_frames(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Prob
         document = documents[f"measures/{measure.id}.yaml"]
         withheld = [reason.when for reason in measure.not_computed]
         yield from _problems(withheld, (measure.about,), pack, document, ("not computed",))
+    for n, statement in enumerate(pack.precedence):
+        if statement.when is None:
+            continue
+        for name in statement.winners:
+            about, place = pack.rules[name].about, ("precedence", n, "when")
+            yield from _problems([statement.when], about, pack, documents["pack.yaml"], place)
     silent = [reason.when for reason in pack.scope.silent_when]
     yield from _problems(silent, (), pack, documents["pack.yaml"], ("scope", "silent for"))
 

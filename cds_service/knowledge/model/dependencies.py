@@ -22,7 +22,8 @@ from cds_service.knowledge.model.conditions import (
 )
 from cds_service.knowledge.model.formulas import Part
 from cds_service.knowledge.model.marker_parts import MarkerPart, PartName, parts_of
-from cds_service.knowledge.model.pack import WITHOUT_RESULT, Measure, Pack, Rule, Source
+from cds_service.knowledge.model.pack import WITHOUT_RESULT, Measure, Pack, Rule
+from cds_service.knowledge.model.pack_file import Source
 
 _AGE = "age"
 _PARTS: dict[Part, PartName] = {"value": "result", "limit": "upper limit", "previous": "previous"}
@@ -43,8 +44,8 @@ class Dependencies:
 
 
 def dependencies_of(rule: Rule, pack: Pack) -> Dependencies:
-    """What the rule's own conditions read, its index and the inputs of its measures included."""
-    return _dependencies(_leaves(conditions_of(rule)), rule.about, pack)
+    """What the rule's conditions read, its index and the inputs of its measures included."""
+    return _dependencies(_leaves(conditions_for(rule, pack)), rule.about, pack)
 
 
 def all_dependencies(rules: Iterable[Rule], pack: Pack) -> Dependencies:
@@ -128,6 +129,14 @@ def earlier_tests(rule: Rule) -> dict[str, Earlier]:
             if part.part == "previous" and part.earlier is not None:
                 found.setdefault(part.marker, part.earlier)
     return found
+
+
+def conditions_for(rule: Rule, pack: Pack) -> Iterator[Condition]:
+    """The conditions of the rule, and those under which its card takes the place of others."""
+    yield from conditions_of(rule)
+    for statement in pack.precedence:
+        if statement.when is not None and rule.id in statement.winners:
+            yield statement.when
 
 
 def measures_about(rule: Rule, pack: Pack) -> tuple[Measure, ...]:

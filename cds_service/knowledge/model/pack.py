@@ -19,6 +19,7 @@ from cds_service.knowledge.model.facts import NOTHING_DENIES, DenyingWords, Fact
 from cds_service.knowledge.model.formulas import Formula
 from cds_service.knowledge.model.messages import ENGLISH, Messages, Titles
 from cds_service.knowledge.model.names import NameIndex
+from cds_service.knowledge.model.pack_file import Example, OverrideReason, Source
 from cds_service.knowledge.model.remarks import Remarks
 from cds_service.knowledge.model.site import SiteChanges
 from cds_service.knowledge.model.units import NO_PIECES, Dimension, UnitPieces
@@ -166,10 +167,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """A condition that withholds a card or an order, and the word that says why."""
+    """A condition that withholds a card or an order, and the word that says why.
+
+    One that silences the whole pack may name rules that are answered all the same.
+    """
 
     when: Condition
     because: str
+    but_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,18 +258,37 @@ class Rule:
     time_critical: bool = False  # asks for action within hours
     history: tuple[Change, ...] = ()  # newest first
 
+    @property
+    def rests_on_results(self) -> bool:
+        """Whether its card is about the patient or results in use, not about what was not used."""
+        return bool(self.about) and self.about != (UNUSED_DATA,)
+
+    @property
+    def can_be_critical(self) -> bool:
+        """Whether its card is critical, always or under a condition."""
+        return "critical" in (self.indicator, *(one.indicator for one in self.urgencies))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replacement:
     """The first rule of `by` that fires takes the place of each fired rule of `replaced`.
 
-    `strongest`: the two lists are one ranking, and each rule yields to those before it.
+    `strongest`: the two lists are one ranking, and each rule yields to those before it. A card
+    takes no part in it as the winner below the indicator `only_as`, or while `when` is not known
+    to hold in its frame.
     """
 
     by: tuple[str, ...]
     replaced: tuple[str, ...]
     orders_join: bool
     strongest: bool = False
+    only_as: Indicator | None = None
+    when: Condition | None = None
+
+    @property
+    def winners(self) -> tuple[str, ...]:
+        """The rules that can take the place of another; the last of a ranking cannot."""
+        return self.by[:-1] if self.strongest else self.by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,32 +299,18 @@ class Service:
     hook: str
     title: str
     description: str
+    least: Indicator = "info"  # a card on results that is less severe is not shown here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A guideline, paper or page that the pack cites."""
+class CardLimit:
+    """How many cards that rest on results are shown, and which come first of equally severe ones.
 
-    id: str
-    title: str
-    url: str | None
+    Critical cards are shown whatever their number.
+    """
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverrideReason:
-    """A reason that a card offers for not following it."""
-
-    code: str
-    display: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
-    """A synthetic patient to try the pack with; `given` is written as in a case."""
-
-    id: str
-    title: str
-    given: Mapping[str, object]
+    at_most: int
+    rank: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,6 +343,7 @@ class Pack:
     scope: Scope
     override_reasons: tuple[OverrideReason, ...]
     precedence: tuple[Replacement, ...]
+    cards: CardLimit | None = None
     examples: tuple[Example, ...]
     order_groups: Mapping[str, str] = field(default_factory=dict)  # id -> title
     units: Mapping[str, str]  # any unit spelling known to the pack -> unit
@@ -353,6 +364,11 @@ class Pack:
     site: SiteChanges | None = None
     messages: Mapping[str, Messages] = field(default_factory=dict)  # by language
     titles: Mapping[str, Titles] = field(default_factory=dict)  # by language
+
+    @property
+    def least(self) -> Mapping[str, Indicator]:
+        """The least severe card on results that is shown, by each hook where not all are."""
+        return {one.hook: one.least for one in self.services if one.least != INDICATORS[0]}
 
     def messages_in(self, language: str = ENGLISH) -> Messages:
         """The sentences that its cards share, in English where the language has none."""

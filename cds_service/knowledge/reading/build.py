@@ -332,6 +332,7 @@ class _Linker:
             scope=head.scope,
             override_reasons=head.override_reasons,
             precedence=head.precedence,
+            cards=head.cards,
             examples=head.examples,
             order_groups=shape.order_groups,
             units=all_units(self.units, markers),

@@ -2,37 +2,38 @@
 """`pack.yaml` and `sources.yaml` -> what holds for the whole pack."""
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 
 from cds_service.knowledge.model.facts import DenyingWords
 from cds_service.knowledge.model.pack import (
+    CardLimit,
     Change,
-    Example,
-    OverrideReason,
     Reason,
     Replacement,
     Scope,
     Service,
-    Source,
 )
+from cds_service.knowledge.model.pack_file import Example, OverrideReason, Source
 from cds_service.knowledge.reading.facts_orders_measures import read_reason
 from cds_service.knowledge.reading.history import read_history
 from cds_service.knowledge.reading.phrases import Phrases
 from cds_service.knowledge.reading.schemas import (
+    CardLimitShape,
     PackShape,
     ReplacementShape,
     ScopeShape,
     SourceShape,
 )
 from cds_service.sourcefile.diagnostics import nearest
-from cds_service.sourcefile.document import Document, Where
+from cds_service.sourcefile.document import Data, Document, Where
 from cds_service.sourcefile.schema import read_shape
 
 _DAYS = re.compile(r"([0-9]+) days?")
 _MINUTES = re.compile(r"([0-9]+) minutes?")
 _AFTER_HOURS = re.compile(r"set aside after ([0-9]+) hours?")
 DECEASED = "deceased"
+_BUT_FOR = "but for"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,7 @@ class PackHead:
     scope: Scope
     override_reasons: tuple[OverrideReason, ...]
     precedence: tuple[Replacement, ...]
+    cards: CardLimit | None
     examples: tuple[Example, ...]
     history: tuple[Change, ...]
 
@@ -51,10 +53,16 @@ def read_pack_head(shape: PackShape, reader: Phrases, rules: Collection[str]) ->
     """Services, scope and precedence; problems are noted in the reader."""
     return PackHead(
         services=tuple(
-            Service(id=line.id, hook=line.hook, title=line.title, description=line.description)
+            Service(
+                id=line.id,
+                hook=line.hook,
+                title=line.title,
+                description=line.description,
+                least=line.least,
+            )
             for line in shape.services
         ),
-        scope=_scope(shape.scope, reader),
+        scope=_scope(shape.scope, reader, rules),
         override_reasons=tuple(
             OverrideReason(code=line.code, display=line.display) for line in shape.override_reasons
         ),
@@ -63,6 +71,7 @@ def read_pack_head(shape: PackShape, reader: Phrases, rules: Collection[str]) ->
             for n, line in enumerate(shape.precedence)
             if (replacement := _replacement(line, ("precedence", n), reader, rules))
         ),
+        cards=_card_limit(shape.cards),
         examples=tuple(
             Example(id=line.id, title=line.title, given=line.given) for line in shape.examples
         ),
@@ -70,18 +79,22 @@ def read_pack_head(shape: PackShape, reader: Phrases, rules: Collection[str]) ->
     )
 
 
-def _scope(shape: ScopeShape, reader: Phrases) -> Scope:
+def _card_limit(shape: CardLimitShape | None) -> CardLimit | None:
+    return None if shape is None else CardLimit(at_most=int(shape.at_most), rank=tuple(shape.rank))
+
+
+def _scope(shape: ScopeShape, reader: Phrases, rules: Collection[str]) -> Scope:
     where: Where = ("scope", "silent for")
-    reasons: list[Reason] = []
+    silent: list[Reason] = []
     for n, line in enumerate(shape.silent_for):
         if isinstance(line, dict):
-            reasons.extend(read_reason(line, (*where, n), reader))
+            silent.extend(_silence(line, (*where, n), reader, rules))
         elif line != DECEASED:
             help_text = f"write '{DECEASED}', or a condition with 'because: word'"
             reader.problem("K202", (*where, n), f"cannot read '{line}'", help_text)
     return Scope(
         silent_if_deceased=DECEASED in shape.silent_for,
-        silent_when=tuple(reasons),
+        silent_when=tuple(silent),
         index_days=_count(shape.index, _DAYS, "index no older than", reader),
         draw_minutes=_count(shape.draw, _MINUTES, "one draw within", reader),
         future_hours=_count(shape.future, _AFTER_HOURS, "results in the future", reader),
@@ -90,6 +103,20 @@ def _scope(shape: ScopeShape, reader: Phrases) -> Scope:
             before=tuple(shape.denied.before), anywhere=tuple(shape.denied.anywhere)
         ),
     )
+
+
+def _silence(
+    line: dict[str, Data], where: Where, reader: Phrases, rules: Collection[str]
+) -> Iterator[Reason]:
+    named = line.get(_BUT_FOR, [])
+    but_for = named if isinstance(named, list) else [named]
+    for name in but_for:
+        if name not in rules:
+            remedy = nearest(str(name), rules)
+            reader.problem("K301", (*where, _BUT_FOR), f"there is no rule '{name}'", remedy)
+    words = {key: value for key, value in line.items() if key != _BUT_FOR}
+    for reason in read_reason(words, where, reader):
+        yield replace(reason, but_for=tuple(map(str, but_for)))
 
 
 def _count(text: str, pattern: re.Pattern[str], key: str, reader: Phrases) -> int:
@@ -109,14 +136,19 @@ def _replacement(
     for rule in named:
         if rule not in rules:
             reader.problem("K301", where, f"there is no rule '{rule}'", nearest(rule, rules))
-    joined = shape.orders == "joined"
-    if shape.strongest_of and not (shape.by or shape.replaced):
-        ranking = tuple(shape.strongest_of)
-        return Replacement(by=ranking, replaced=ranking, orders_join=joined, strongest=True)
-    if shape.by and shape.replaced and not shape.strongest_of:
-        return Replacement(by=tuple(shape.by), replaced=tuple(shape.replaced), orders_join=joined)
-    reader.problem("K106", where, "write either 'strongest of: [...]' or 'by:' and 'replaced:'")
-    return None
+    is_ranking = bool(shape.strongest_of)
+    if is_ranking == bool(shape.by or shape.replaced) or bool(shape.by) != bool(shape.replaced):
+        reader.problem("K106", where, "write either 'strongest of: [...]' or 'by:' and 'replaced:'")
+        return None
+    when = None if shape.when is None else reader.condition(shape.when, (*where, "when"))
+    return Replacement(
+        by=tuple(shape.strongest_of or shape.by or ()),
+        replaced=tuple(shape.strongest_of or shape.replaced or ()),
+        orders_join=shape.orders == "joined",
+        strongest=is_ranking,
+        only_as=shape.only_as,
+        when=when,
+    )
 
 
 def read_sources(document: Document, reader: Phrases) -> dict[str, Source]:

@@ -38,7 +38,10 @@ class Written:
 ConditionData: TypeAlias = Annotated[Any, Written("a condition")]
 ReasonData: TypeAlias = Annotated[dict[str, Any], Written("a condition with `because: word`")]
 GradeData: TypeAlias = Annotated[dict[str, Any], Written("`id`, `title` and a condition")]
-SilentData: TypeAlias = Annotated[Any, Written("`deceased`, or a condition with `because: word`")]
+SilentData: TypeAlias = Annotated[
+    Any,
+    Written("`deceased`, or a condition with `because: word` and, if need be, `but for: [RULE]`"),
+]
 CalledData: TypeAlias = Annotated[
     dict[str, Any],
     Written("`at least NUMBER: word`, `above NUMBER: word` or `otherwise: word`"),
@@ -304,6 +307,7 @@ class ServiceShape(Shape):
     hook: Id
     title: Text
     description: Text
+    least: Literal["info", "warning", "critical"] = "info"
 
 
 class DenyingShape(Shape):
@@ -344,6 +348,17 @@ class ReplacementShape(Shape):
     by: OneOrMore | None = None
     replaced: OneOrMore | None = None
     orders: Literal["joined", "its own"] = "joined"
+    only_as: Literal["warning", "critical"] | None = None
+    when: ConditionData = None
+
+
+class CardLimitShape(Shape):
+    """How many cards are shown, and which come first of equally severe ones."""
+
+    at_most: Annotated[
+        str, StringConstraints(pattern=r"^[1-9][0-9]?$"), Written("a whole number, at least 1")
+    ]
+    rank: list[Id]
 
 
 class ExampleShape(Shape):
@@ -370,6 +385,7 @@ class PackShape(Shape):
     override_reasons: list[OverrideShape]
     order_groups: dict[Id, Text] = Field(default_factory=dict)
     precedence: list[ReplacementShape] = Field(default_factory=list)
+    cards: CardLimitShape | None = None
     examples: list[ExampleShape] = Field(default_factory=list)
     evidence: list[EvidenceShape]
     history: list[ChangeShape]

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A rule's card among the others: which it replaces, which it yields to, and when."""
+
+from collections.abc import Iterator
+
+from cds_service.explanation.view import View
+from cds_service.knowledge.model.pack import Pack, Replacement, Rule
+
+
+class Place(View, frozen=True, kw_only=True):
+    """Another rule that this one replaces or yields to."""
+
+    rule: str
+    title: str
+    orders_join: bool
+    only_if: str = ""  # what has to be so of the card that is shown in place of the other
+
+
+def replaces(rule: Rule, pack: Pack) -> Iterator[Place]:
+    """The rules whose cards this one takes the place of."""
+    for statement in pack.precedence:
+        if rule.id in statement.by:
+            after = statement.by.index(rule.id) + 1
+            yielding = statement.replaced[after:] if statement.strongest else statement.replaced
+            yield from (_place(name, pack, statement) for name in yielding if name != rule.id)
+
+
+def yields_to(rule: Rule, pack: Pack) -> Iterator[Place]:
+    """The rules whose cards take the place of this one."""
+    for statement in pack.precedence:
+        if rule.id in statement.replaced:
+            above = statement.by
+            if statement.strongest:
+                above = above[: above.index(rule.id)]
+            yield from (_place(name, pack, statement) for name in above if name != rule.id)
+
+
+def _place(name: str, pack: Pack, statement: Replacement) -> Place:
+    conditions = []
+    if statement.only_as is not None:
+        conditions.append(f"the card is at least {statement.only_as}")
+    if statement.when is not None:
+        conditions.append(statement.when.in_words())
+    return Place(
+        rule=name,
+        title=pack.rules[name].title,
+        orders_join=statement.orders_join,
+        only_if=" and ".join(conditions),
+    )

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `pack.yaml` and `sources.yaml` list for people: sources, reasons, patients to try."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A guideline, paper or page that the pack cites."""
+
+    id: str
+    title: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideReason:
+    """A reason that a card offers for not following it."""
+
+    code: str
+    display: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A synthetic patient to try the pack with; `given` is written as in a case."""
+
+    id: str
+    title: str
+    given: Mapping[str, object]

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which cards are shown: the least severe of a hook, and three cards with a line."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cds_service.decide import Evaluation, settle
+from cds_service.knowledge.model.pack import (
+    INDICATORS,
+    UNUSED_DATA,
+    CardLimit,
+    Indicator,
+    Rule,
+)
+from cds_service.labs.unused_data import UnusedData
+from cds_service.rules.answer import Decision, Proposal, Withheld
+from cds_service.rules.reasons import BelowLeast, Folded
+from cds_service.rules.shown_cards import at_least, fold, in_order
+from tests.knowledge.fixture_pack import letters
+from tests.labs.patients import NOW, framed, record, result
+
+RULE: Rule = letters().rules["alpha-high"]
+FRAME = framed(result())
+LIMIT = CardLimit(at_most=3, rank=tuple("abcdefgh"))
+ORDER = Proposal(order="beta-test", first_day=0, last_day=14, priority="routine", recommended=None)
+
+
+def card(
+    name: str, indicator: Indicator = "info", *orders: Proposal, about: tuple[str, ...] = ("alpha",)
+) -> Decision:
+    rule = replace(RULE, id=name, about=about)
+    return Decision(rule=rule, answer="card", frame=FRAME, indicator=indicator, orders=orders)
+
+
+def silence(name: str) -> Decision:
+    return replace(card(name), answer="no card")
+
+
+def shown(decisions: list[Decision]) -> str:
+    return "".join(one.rule.id for one in decisions if one.shown)
+
+
+def test_no_more_than_so_many_cards_are_shown() -> None:
+    found = fold([card("d"), silence("x"), card("b"), card("a"), card("c")], LIMIT)
+
+    assert shown(found) == "bac"
+    assert [one.because for one in found if one.rule.id == "d"] == [Folded()]
+    assert shown(fold(found, None)) == "bac"
+    assert shown(fold([card(name) for name in "abcd"], None)) == "abcd"
+
+
+def test_severe_ones_are_shown_before_those_of_a_higher_rank() -> None:
+    cards = [card("a"), card("b"), card("c"), card("d", "warning"), card("e", "critical")]
+
+    assert shown(in_order(fold(cards, LIMIT), LIMIT)) == "eda"
+
+
+def test_every_critical_card_is_shown_and_counts() -> None:
+    cards = [*(card(name, "critical") for name in "efgh"), card("a"), card("b", "warning")]
+
+    assert shown(fold(cards, LIMIT)) == "efgh"
+
+
+@pytest.mark.parametrize("about", [(), (UNUSED_DATA,)])
+def test_a_card_about_what_was_not_used_is_shown_besides(about: tuple[str, ...]) -> None:
+    cards = [card("x", about=about), *(card(name) for name in "abcd")]
+
+    assert shown(in_order(fold(cards, LIMIT), LIMIT)) == "abcx"
+
+
+def test_a_folded_card_offers_no_orders_and_takes_none_from_another() -> None:
+    cards = [card("d", "info", ORDER), *(card(name) for name in "ab"), card("c", "info", ORDER)]
+    found = {one.rule.id: one for one in settled(cards).decisions}
+
+    assert (found["d"].orders, found["c"].orders) == ((), (ORDER,))
+    assert found["d"].withheld == (Withheld("beta-test", Folded()),)
+    assert found["d"].is_folded
+    assert not found["c"].is_folded
+
+
+@pytest.mark.parametrize(
+    ("least", "expected"), [("info", "abc"), ("warning", "bc"), ("critical", "c")]
+)
+def test_a_hook_may_show_no_cards_that_are_less_severe(least: Indicator, expected: str) -> None:
+    found = at_least([card("a"), card("b", "warning"), card("c", "critical"), silence("d")], least)
+
+    assert shown(found) == expected
+    held_back = [one.rule.id for one in found if one.held_back == BelowLeast()]
+    assert held_back == [name for name in "abc" if name not in expected]
+
+
+def settled(cards: list[Decision], *overridden: Decision) -> Evaluation:
+    evaluation = Evaluation(
+        pack=replace(letters(), cards=LIMIT),
+        record=record(),
+        now=NOW,
+        decisions=tuple(cards),
+        frames=(),
+        unused=UnusedData(),
+    )
+    return settle(evaluation, {one.key for one in overridden})
+
+
+CARDS = st.lists(
+    st.builds(
+        card,
+        st.sampled_from("abcdefghxyz"),
+        st.sampled_from(INDICATORS),
+        about=st.sampled_from([("alpha",), (), (UNUSED_DATA,)]),
+    ),
+    max_size=12,
+    unique_by=lambda one: one.rule.id,
+)
+
+
+@given(CARDS)
+def test_no_critical_card_is_ever_hidden(cards: list[Decision]) -> None:
+    found = settled(cards).decisions
+    counted = [one for one in found if one.shown and one.rule.rests_on_results]
+
+    critical = {one.rule.id for one in cards if one.indicator == "critical"}
+    assert critical <= {one.rule.id for one in found if one.shown}
+    assert len(counted) <= max(LIMIT.at_most, len(critical))
+    assert {one.rule.id for one in found if one.shown or one.is_folded} == {
+        one.rule.id for one in cards
+    }
+
+
+@given(CARDS)
+def test_no_card_is_folded_before_a_less_severe_one(cards: list[Decision]) -> None:
+    found = [one for one in settled(cards).decisions if one.rule.rests_on_results]
+    folded = [INDICATORS.index(one.indicator) for one in found if one.is_folded]
+    others = [INDICATORS.index(one.indicator) for one in found if one.shown]
+
+    assert max(folded, default=0) <= min(others, default=len(INDICATORS))
