@@ -31,10 +31,8 @@ RAISE = "raise the version, add a line to the history, then run `cds-service loc
 RENEW = "run `cds-service lock`"
 _RESTORE = "bring it back from version control; `cds-service lock` makes a new one where none is"
 _DRAFT = "draft "  # before the hash of a version that no patient has met
-_PARTS_IF_SAID = ("order_groups", "cards", "least")
-_PARTS = ("facts", "markers", "measures", "orders", "precedence", "remarks", "scope") + (
-    _PARTS_IF_SAID
-)
+_PARTS_IF_SAID = ("order_groups", "remarks", "cards", "least")
+_PARTS = ("facts", "markers", "measures", "orders", "precedence", "scope", *_PARTS_IF_SAID)
 # Names, places, labels for people and the author's spelling of a number decide nothing;
 # `dimensions` says what the factors say, `beside_name` how names are written.
 _NOT_MEANT = frozenset(

@@ -39,3 +39,7 @@ class Remarks:
 
     rules: frozenset[str] = frozenset()
     each: tuple[Remark, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self.each)
