@@ -276,13 +276,15 @@ def _leaf(condition: Condition) -> Test:
             return lambda frame: frame.taking.get(fact)
         case Ordering(what=what, without=without):
             return lambda frame: what in frame.ordering and without not in frame.ordering
-        case PresentBeforeNow() | IndexAge() | TestedBefore() | SameMethod():
+        case PresentBeforeNow() | IndexAge() | TestedBefore() | SameMethod() | OtherMethod():
             return _of_times(condition)
         case _:
             return _of_reading(condition)
 
 
-def _of_times(condition: PresentBeforeNow | IndexAge | TestedBefore | SameMethod) -> Test:
+def _of_times(
+    condition: PresentBeforeNow | IndexAge | TestedBefore | SameMethod | OtherMethod,
+) -> Test:
     """Leaves about when results were taken."""
     match condition:
         case PresentBeforeNow():
@@ -293,6 +295,8 @@ def _of_times(condition: PresentBeforeNow | IndexAge | TestedBefore | SameMethod
             return _frame_test(marker, lambda frame: frame.previous(marker, earlier) is not None)
         case SameMethod(marker=marker, earlier=earlier):
             return _frame_test(marker, lambda frame: _same_method(frame, marker, earlier))
+        case OtherMethod(marker=marker):
+            return _frame_test(marker, lambda frame: _other_method(condition, frame))
 
 
 def _of_reading(condition: Condition) -> Test:
@@ -302,8 +306,6 @@ def _of_reading(condition: Condition) -> Test:
             return _reading_test(marker, lambda one: one.result.value.exact is not None)
         case MeasuredWith(marker=marker, method=method):
             return _reading_test(marker, lambda one: one.result.method == method)
-        case OtherMethod(marker=marker, method=method):
-            return _reading_test(marker, lambda one: _other_method(one, method))
         case NoLimit(marker=marker, limit=kind):
             return _reading_test(marker, lambda one: limit_in(one, kind) is None)
         case _:
@@ -342,10 +344,12 @@ def _reading_test(marker: str, answer: Callable[[Reading], Ternary]) -> Test:
     return test
 
 
-def _other_method(reading: Reading, method: str) -> Ternary:
-    if reading.previous is None:
+def _other_method(condition: OtherMethod, frame: Frame) -> Ternary:
+    previous = frame.previous(condition.marker, condition.earlier)
+    if previous is None:
         return None
-    return (reading.result.method == method) != (reading.previous.method == method)
+    now = frame.readings[condition.marker].result
+    return (now.method == condition.method) != (previous.method == condition.method)
 
 
 def _fact(frame: Frame, condition: FactIs) -> Ternary:

@@ -9,6 +9,7 @@ from cds_service.amounts import compare, exactly
 from cds_service.knowledge.model.formulas import Input
 from cds_service.knowledge.model.pack import Measure
 from cds_service.labs.frames import Frame, MeasureValue
+from cds_service.labs.patient_record import LabResult
 from cds_service.labs.reasons import HasComparator, PackReason
 from cds_service.rules.evaluate import Test, compiled_reasons, first_reason
 
@@ -51,31 +52,36 @@ def _value(compiled_measure: CompiledMeasure, frame: Frame) -> MeasureValue:
     if hemolysed:
         return MeasureValue(because=hemolysed[0])
     if not needed <= frame.readings.keys() or any(
-        item.part == "previous" and frame.readings[item.marker].previous is None
+        item.part == "previous" and _before(item, measure, frame) is None
         for item in measure.formula.inputs
     ):
         return MeasureValue()
     because = first_reason(compiled_measure.not_computed, frame)
     if because is not None:
         return MeasureValue(because=because)
-    if any(_is_range(item, frame) for item in measure.formula.inputs):
+    if any(_is_range(item, measure, frame) for item in measure.formula.inputs):
         return MeasureValue(because=HasComparator())
-    value = measure.formula.value(lambda item: _read(item, frame))
+    value = measure.formula.value(lambda item: _read(item, measure, frame))
     if value is None:
         return MeasureValue()
     return MeasureValue(value=value, called=_called(measure, value))
 
 
-def _is_range(item: Input, frame: Frame) -> bool:
+def _before(item: Input, measure: Measure, frame: Frame) -> LabResult | None:
+    """The earlier test that the formula reads."""
+    return frame.previous(item.marker, measure.earlier) if measure.earlier else None
+
+
+def _is_range(item: Input, measure: Measure, frame: Frame) -> bool:
     """Whether the input came with a comparator, so that no single value can be computed."""
     if item.marker == _AGE or item.part == "limit":
         return False
-    reading = frame.readings[item.marker]
-    result = reading.result if item.part == "value" else reading.previous
+    value = item.part == "value"
+    result = frame.readings[item.marker].result if value else _before(item, measure, frame)
     return result is not None and result.value.exact is None
 
 
-def _read(item: Input, frame: Frame) -> Fraction | None:
+def _read(item: Input, measure: Measure, frame: Frame) -> Fraction | None:
     if item.marker == _AGE:
         years = frame.person.years
         return None if years is None else Fraction(years)
@@ -86,7 +92,8 @@ def _read(item: Input, frame: Frame) -> Fraction | None:
         case "limit":
             return reading.upper.exact if reading.upper else None
         case "previous":
-            return reading.previous.value.exact if reading.previous else None
+            previous = _before(item, measure, frame)
+            return previous.value.exact if previous else None
 
 
 def _called(measure: Measure, value: Fraction) -> str | None:

@@ -50,7 +50,7 @@ _SWAPS = {
 }
 _SWAP = re.compile(r"\b(?:" + "|".join(sorted(_SWAPS, key=len, reverse=True)) + r")\b")
 _NARROWER = re.compile(
-    r" or unknown| or not known| unlike the previous test| since the index"
+    r" or unknown| or not known| unlike the previous test .*| since the index"
     r"| at the previous test .*| without [a-z0-9-]+"
 )
 _TIME = re.compile(r"(?<=[0-9] )(minute|hour|day|week|month|year)(s?)\b")

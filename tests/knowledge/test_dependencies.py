@@ -73,7 +73,10 @@ def parts(*pairs: tuple[str, PartName]) -> tuple[MarkerPart, ...]:
             conditions.PresentBeforeNow("alpha", 365),
             (MarkerPart("alpha", "recent", Earlier(0, 365)),),
         ),
-        (OtherMethod("alpha", "with X"), parts(("alpha", "result"), ("alpha", "previous"))),
+        (
+            OtherMethod("alpha", "with X", EARLIER),
+            (MarkerPart("alpha", "result"), MarkerPart("alpha", "previous", EARLIER)),
+        ),
         (
             NoLimit("alpha", "screening limit"),
             parts(("alpha", "result"), ("alpha", "screening limit")),

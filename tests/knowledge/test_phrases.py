@@ -124,7 +124,7 @@ leaf_conditions: st.SearchStrategy[Condition] = st.one_of(
     st.builds(Present, one_marker, st.booleans()),
     st.builds(IsExact, one_marker),
     st.builds(MeasuredWith, one_marker, st.sampled_from(("by X", "by Y"))),
-    st.builds(OtherMethod, one_marker, st.sampled_from(("by X", "by Y"))),
+    st.builds(OtherMethod, one_marker, st.sampled_from(("by X", "by Y")), days),
     st.builds(Before, one_marker, days),
     st.builds(NoLimit, one_marker, st.sampled_from(LIMITS)),
     st.builds(SetAsideBecause, st.sampled_from(("unit-missing", "implausible"))),

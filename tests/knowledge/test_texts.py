@@ -54,7 +54,10 @@ def found(tmp_path: Path, when: str, placeholder: str) -> list[str]:
             "{{ alpha.previous }} {{ alpha.previous_date }}",
         ),
         ("  - alpha: tested before 1 to 9 days earlier\n", "{{ alpha.previous }}"),
-        ("  - alpha: measured by X unlike the previous test\n", "{{ trigger.previous }}"),
+        (
+            "  - alpha: measured by X unlike the previous test 1 to 90 days earlier\n",
+            "{{ trigger.previous }}",
+        ),
         ("  - sex: male\n", "a brace { or }, 5 {units} and {}"),
     ],
 )

@@ -179,12 +179,12 @@ def test_the_previous_test_is_judged_by_the_limit_of_the_index() -> None:
 def test_another_method_than_before(now: str | None, before: str | None, expected: bool) -> None:
     found = framed(result(method=now), result(method=before, ago=hours(90)))
 
-    assert known(OtherMethod("alpha", "by X"), found) is expected
+    assert known(OtherMethod("alpha", "by X", EARLIER), found) is expected
     assert known(MeasuredWith("alpha", "by X"), found) is (now == "by X")
 
 
 def test_another_method_than_before_needs_a_previous_test() -> None:
-    assert known(OtherMethod("alpha", "by X"), framed(result(method="by X"))) is None
+    assert known(OtherMethod("alpha", "by X", EARLIER), framed(result(method="by X"))) is None
 
 
 @pytest.mark.parametrize(

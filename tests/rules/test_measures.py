@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from cds_service.knowledge.model.bounds import Number
+from cds_service.knowledge.model.bounds import Earlier, Number
 from cds_service.knowledge.model.conditions import (
     Compare,
 )
@@ -26,7 +26,7 @@ BETA = result("2", "beta")
 
 def measure(formula: str, **more: object) -> Measure:
     plain = replace(RATIO, id="it", formula=read_formula(formula), not_computed=(), readings=())
-    return replace(plain, **more)  # type: ignore[arg-type]
+    return replace(plain, earlier=Earlier(1, 30), **more)  # type: ignore[arg-type]
 
 
 def value(of: Measure, *results: LabResult) -> MeasureValue:
@@ -39,6 +39,11 @@ def value(of: Measure, *results: LabResult) -> MeasureValue:
         ("alpha / beta", [result("30"), BETA], "15"),
         ("alpha / alpha.limit", [result("30", limits=(None, "45"))], "2/3"),
         ("alpha - alpha.previous", [result("30"), result("7", ago=hours(90))], "23"),
+        (
+            "alpha - alpha.previous",
+            [result("30"), result("9", ago=hours(30)), result("7", ago=hours(90))],
+            "23",
+        ),
         ("age * alpha", [result("2")], "100"),
         ("sqrt(alpha)", [result("30.25")], "11/2"),
     ],
@@ -55,6 +60,8 @@ def test_a_measure_is_computed_of_its_frame(
         ("alpha / beta", [result("30")]),
         ("alpha / beta", [result("30"), result("0", "beta")]),
         ("alpha - alpha.previous", [result("30")]),
+        ("alpha - alpha.previous", [result("30", ago=hours(1)), result("7", ago=hours(24))]),
+        ("alpha - alpha.previous", [result("30", ago=hours(1)), result("7", ago=hours(722))]),
         ("alpha / beta.limit", [result("30"), BETA]),
     ],
 )

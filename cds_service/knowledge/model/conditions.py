@@ -220,11 +220,14 @@ class OtherMethod(_OfMarker):
     """One of the result and its previous test was measured with `method`, the other was not."""
 
     method: str
+    earlier: Earlier
 
     @property
     def phrase(self) -> str:
-        """For example `measured with P5P unlike the previous test`."""
-        return f"measured {self.method} unlike the previous test"
+        """For example `measured with P5P unlike the previous test 1 to 365 days earlier`."""
+        earlier = self.earlier
+        days = f"{earlier.least_days} to {earlier.most_days} days earlier"
+        return f"measured {self.method} unlike the previous test {days}"
 
 
 @dataclass(frozen=True, slots=True)

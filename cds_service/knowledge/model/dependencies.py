@@ -171,7 +171,8 @@ def parts_of_measure(measure: Measure) -> tuple[MarkerPart, ...]:
     for item in measure.formula.inputs:
         if item.marker != _AGE:
             parts[MarkerPart(item.marker, "result")] = None
-            parts[MarkerPart(item.marker, _PARTS[item.part])] = None
+            earlier = measure.earlier if item.part == "previous" else None
+            parts[MarkerPart(item.marker, _PARTS[item.part], earlier)] = None
     return tuple(parts)
 
 

@@ -57,9 +57,7 @@ def parts_of(leaf: Leaf) -> tuple[MarkerPart, ...]:
             return (MarkerPart(marker, "result"),)
         case PresentBeforeNow(marker=marker, days=days):
             return (MarkerPart(marker, "recent", Earlier(0, days)),)
-        case OtherMethod(marker=marker):
-            return (MarkerPart(marker, "result"), MarkerPart(marker, "previous"))
-        case TestedBefore() | SameMethod():
+        case TestedBefore() | SameMethod() | OtherMethod():
             marker = leaf.marker
             return (MarkerPart(marker, "result"), MarkerPart(marker, "previous", leaf.earlier))
         case NoLimit(marker=marker, limit=limit):

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Literal, TypeAlias
 
 from cds_service.amounts import Interval
-from cds_service.knowledge.model.bounds import LimitKind
+from cds_service.knowledge.model.bounds import Earlier, LimitKind
 from cds_service.knowledge.model.code_systems import Code
 from cds_service.knowledge.model.conditions import Condition
 from cds_service.knowledge.model.explainers import Explainer
@@ -132,6 +132,7 @@ class Measure:
     title: str
     about: str
     formula: Formula
+    earlier: Earlier | None  # which test `.previous` is; `None` if the formula has none
     decimals: int
     not_computed: tuple[NotComputed, ...]
     readings: tuple[Reading, ...]

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Literal, cast
 
+from cds_service.knowledge.model.bounds import Earlier
 from cds_service.knowledge.model.code_systems import LOINC, SNOMED, Code
-from cds_service.knowledge.model.formulas import Formula, read_formula
+from cds_service.knowledge.model.formulas import Formula, Input, read_formula
 from cds_service.knowledge.model.pack import (
     Measure,
     NotComputed,
@@ -26,6 +27,7 @@ from cds_service.knowledge.reading.vocabulary import NUMBER
 from cds_service.sourcefile.diagnostics import nearest
 from cds_service.sourcefile.document import Data, Where
 
+_EARLIER = re.compile(r"([0-9]+) to ([0-9]+) days earlier")
 _CALLED = re.compile(rf"(at least|above) ({NUMBER})")
 _DAYS = re.compile(r"([0-9]{1,6}) days?")
 _WORD = re.compile(r"[a-z0-9:.-]+")  # a reason is a word, so that it can be counted and logged
@@ -76,6 +78,7 @@ def read_measure(shape: MeasureShape, reader: Phrases) -> Measure | None:
     """The measure, or `None` after its problems were noted."""
     before = len(reader.problems)
     formula = _formula(shape, reader)
+    earlier = _previous_test(shape, formula, reader)
     not_computed = tuple(
         NotComputed(when=reason.when, because=reason.because)
         for reason in read_reasons(shape.not_computed, ("not computed",), reader)
@@ -90,6 +93,7 @@ def read_measure(shape: MeasureShape, reader: Phrases) -> Measure | None:
         title=shape.title,
         about=shape.about,
         formula=formula,
+        earlier=earlier,
         decimals=int(shape.decimals),
         not_computed=not_computed,
         readings=readings,
@@ -123,6 +127,26 @@ def _formula(shape: MeasureShape, reader: Phrases) -> Formula | None:
             message = f"only {shape.about}, which the measure is about, has a previous test"
             reader.problem("K206", ("formula",), message)
     return formula
+
+
+def _previous_test(shape: MeasureShape, formula: Formula | None, reader: Phrases) -> Earlier | None:
+    """Which earlier test the formula reads; said if, and only if, it reads one."""
+    asked = formula is not None and any(
+        item == Input(shape.about, "previous") for item in formula.inputs
+    )
+    if shape.previous_test is None:
+        if asked:
+            help_text = "write 'previous test: 1 to 180 days earlier'"
+            reader.problem("K206", ("formula",), "it is not said which previous test", help_text)
+        return None
+    if formula is not None and not asked:
+        reader.problem("K206", ("previous test",), "the formula reads no previous test")
+    match = _EARLIER.fullmatch(shape.previous_test)
+    if match is None or int(match[1]) > int(match[2]):
+        help_text = "write 'N to N days earlier', the smaller number first"
+        reader.problem("K202", ("previous test",), "cannot read this distance", help_text)
+        return None
+    return Earlier(int(match[1]), int(match[2]))
 
 
 def _reading(line: dict[str, Data], where: Where, reader: Phrases) -> Reading:

@@ -227,10 +227,10 @@ def _measured(phrase: Phrase, method: str) -> Condition | None:
     return MeasuredWith(marker, method) if known else None
 
 
-def _other_method(phrase: Phrase, method: str) -> Condition | None:
+def _other_method(phrase: Phrase, method: str, least: str, most: str) -> Condition | None:
     (marker,) = phrase.subject
     known = method in phrase.words.markers[marker].methods
-    return OtherMethod(marker, method) if known else None
+    return OtherMethod(marker, method, _earlier(phrase, least, most)) if known else None
 
 
 def _tested_before(phrase: Phrase, least: str, most: str) -> Condition:
@@ -351,8 +351,8 @@ _OF_ONE_MARKER: Final[tuple[PhraseForm[Condition], ...]] = (
         lambda phrase, kind: NoLimit(phrase.subject[0], kind),
     ),
     PhraseForm(
-        "measured METHOD unlike the previous test",
-        "one of the result and the previous test was measured so, the other was not",
+        "measured METHOD unlike the previous test N to N days earlier",
+        "one of the result and that previous test was measured so, the other was not",
         _other_method,
     ),
     PhraseForm("measured METHOD", "the code of the result names this method", _measured),

@@ -157,6 +157,7 @@ class MeasureShape(Shape):
     title: Text
     about: Id
     formula: Annotated[Text, Written("a formula")]
+    previous_test: Annotated[Text | None, Written("for example `1 to 180 days earlier`")] = None
     decimals: WholeNumber
     not_computed: list[ReasonData] = Field(default_factory=list)
     called: list[CalledData] = Field(default_factory=list)
