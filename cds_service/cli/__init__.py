@@ -56,6 +56,7 @@ COMMANDS: dict[str, str] = {
     "docs": "Write one page a rule, and an index, from the configured packs.",
     "evaluate": "Show the cards for a FHIR Bundle, one resource, NDJSON or a hook request.",
     "explain": "Show a rule, or a pack, in words with its versions; without NAME, list every rule.",
+    "facts": "Which facts the codes and words of a site would make so.",
     "feedback": "Show acceptance and override reasons of every rule and version.",
     "keys": "The keys by which FHIR servers know the service (SMART Backend Services).",
     "lock": "Record the meaning of every rule with its version in lock.json.",

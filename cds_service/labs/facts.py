@@ -7,6 +7,7 @@ asked for: a fact that reads them is no without one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -60,8 +61,11 @@ def facts_taken(
 def facts_ordered(pack: Pack, finders: FactFinders, record: PatientRecord) -> frozenset[str]:
     """The facts that would be yes by a medicine that is being ordered now."""
     direct = {one.fact for order in record.prescribing for one in finders.medicines.found(order)}
-    if not direct:
-        return frozenset()
+    return made_so(direct, pack) if direct else frozenset()
+
+
+def made_so(direct: AbstractSet[str], pack: Pack) -> frozenset[str]:
+    """The facts that are so if these are: themselves, and those of which they are one part."""
     return frozenset(
         name for name in pack.facts if not direct.isdisjoint(_alternatives(name, pack))
     )

@@ -17,7 +17,7 @@ from cds_service.cli import COMMANDS, cli
 from tests.knowledge.fixture_pack import changed, replaced
 
 ROOT = Path(__file__).parents[2]
-WITH_EXAMPLES = ["serve", "demo", "evaluate", "check", "lock", "explain", "settings"]
+WITH_EXAMPLES = ["serve", "demo", "evaluate", "check", "lock", "explain", "facts", "settings"]
 
 
 def run(
