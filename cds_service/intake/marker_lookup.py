@@ -113,7 +113,15 @@ class MarkerLookup:
             if len(order.answered_by) > 1
             for code in order.equivalents
         }
-        self._resulted = frozenset(resulted_codes(pack.rules.values(), pack))
+        self._resulted = {
+            *resulted_codes(pack.rules.values(), pack),
+            *(
+                pair
+                for order in pack.orders.values()
+                if order.resulted_days is not None
+                for pair in order.equivalents
+            ),
+        }
         self._known: dict[tuple[str | Coding | None, ...], _Found] = {}
 
     def of(self, concept: CodeableConcept | None) -> MarkerMatch | SetAsideReason:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from cds_service.hooks.discovery import prefetch_of, rules_of, write_discovery
-from cds_service.knowledge.model.dependencies import all_dependencies
+from cds_service.knowledge.model.dependencies import all_dependencies, resulted_codes
 from cds_service.knowledge.model.pack import WITHOUT_RESULT, Pack
 from tests.web.http_fixtures import empties, knowledge
 
@@ -63,7 +63,9 @@ def test_every_code_of_every_marker_that_counts_is_asked_for_newest_first() -> N
         for name in all_dependencies(RULES, PACK).markers
         for code in PACK.markers[name].codes
     }
-    assert set(asked[1].split(",")) == codes
+    resulted = {f"{system}|{code}" for system, code in resulted_codes(RULES, PACK)}
+    assert set(asked[1].split(",")) == codes | resulted
+    assert "http://loinc.org|28614-6" in resulted
     assert query.endswith("&_sort=-date&_count=200")
 
 
