@@ -10,6 +10,7 @@ import pytest
 from cds_service.hooks.discovery import prefetch_of, rules_of, write_discovery
 from cds_service.knowledge.model.dependencies import all_dependencies, resulted_codes
 from cds_service.knowledge.model.pack import WITHOUT_RESULT, Pack
+from cds_service.knowledge.model.remarks import Remarks
 from tests.web.http_fixtures import empties, knowledge
 
 (PACK,) = (pack for pack in knowledge().packs if pack.id == "liver")
@@ -87,7 +88,8 @@ def test_a_site_with_local_codes_asks_for_the_laboratory_category() -> None:
 
 def test_nothing_is_asked_for_that_no_rule_needs() -> None:
     bare = replace(PACK.rules["alt-severe"], suggestions=(), unless=(), urgencies=(), also_say={})
-    pack = replace(PACK, measures={}, scope=replace(PACK.scope, silent_when=()))
+    scope = replace(PACK.scope, silent_when=())
+    pack = replace(PACK, measures={}, scope=scope, remarks=Remarks())
 
     assert set(prefetch_of([bare], pack, by_category=False)) == {"patient", "observations"}
 
