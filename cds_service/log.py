@@ -93,10 +93,8 @@ def log_request(**fields: object) -> None:
     structlog.get_logger().info("request", **kept)
 
 
-def log_start(
-    *, rules: int, rules_off: int, time_critical: int, approved: bool, **pack: str
-) -> None:
-    """Log what the process serves of a pack: counts, and whether a clinician approved the rules."""
+def log_start(*, rules: int, rules_off: int, time_critical: int, signed: bool, **pack: str) -> None:
+    """Log what the process serves of a pack: counts, and whether a clinician signed the rules."""
     named = {name: value for name, value in pack.items() if _may_be_logged(name, value)}
     structlog.get_logger().info(
         "start",
@@ -104,7 +102,7 @@ def log_start(
         rules=rules,
         rules_off=rules_off,
         time_critical=time_critical,
-        approved=approved,
+        signed=signed,
     )
 
 

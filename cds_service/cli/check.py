@@ -10,6 +10,7 @@ import click
 from cds_service.knowledge.checking.lock import RENEW, check_lock, read_lock, write_lock
 from cds_service.knowledge.checking.shared_ids import check_shared_ids
 from cds_service.knowledge.model.pack import Pack
+from cds_service.knowledge.model.status import approval
 from cds_service.knowledge.reading.build import build_pack
 from cds_service.knowledge.reading.folder import PackFiles, pack_folders, read_files
 from cds_service.knowledge.site.file import SiteFile, no_such_pack, read_site
@@ -81,6 +82,8 @@ def check(
         library.extend([(pack, files)] if pack is not None else [])
         problems.extend(found)
         notes.append(f"{name}: {summary}")
+        if pack is not None and pack.signature is not None:
+            notes.append(f"{name}: {approval(pack)}")
         known.append(_id_of(files))
         if site is not None and known[-1] == site.shape.pack and not found:
             found, more = _check_site(files, site)

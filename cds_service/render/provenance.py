@@ -311,6 +311,15 @@ def compile_basis(rule: Rule, pack: Pack, zone: tzinfo, messages: Messages) -> B
     )
 
 
+def _signed(pack: Pack, messages: Messages) -> str:
+    """Who answers for what the card says."""
+    signed = pack.signature
+    if signed is None:
+        return messages.text("card.not signed")
+    key: MessageKey = "card.signed" if signed.holds else "card.changed since signed"
+    return messages.text(key, who=signed.by, date=signed.on)
+
+
 def _limits_of(reads: Dependencies) -> Mapping[str, tuple[LimitKind, ...]]:
     """The limits of each marker that the rule reads; those of which it reads none are left out."""
     found: dict[str, tuple[LimitKind, ...]] = {}
@@ -322,15 +331,14 @@ def _limits_of(reads: Dependencies) -> Mapping[str, tuple[LimitKind, ...]]:
 
 
 def _last(rule: Rule, pack: Pack, messages: Messages) -> Iterator[str]:
-    yield escaped(
-        messages.text(
-            "card.rule",
-            rule=rule.id,
-            version=rule.version,
-            pack=pack.title,
-            pack_version=pack.version,
-        )
+    named = messages.text(
+        "card.rule",
+        rule=rule.id,
+        version=rule.version,
+        pack=pack.title,
+        pack_version=pack.version,
     )
+    yield escaped(f"{named}; {_signed(pack, messages)}")
     sources = sources_of(rule, pack)
     if sources:
         shown = (_linked(source.title, source.url) for source in sources)

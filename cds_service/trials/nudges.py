@@ -27,7 +27,7 @@ _FOR_PEOPLE = frozenset(
         "source",
         "backs",
         "time critical",
-        "approved by",
+        "signed",
         "in short",
     )
 )

@@ -12,7 +12,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from cds_service.clock import Clock, stopwatch, system_clock
 from cds_service.errors import CdsServiceError
-from cds_service.knowledge.model.status import rules_off, rules_on, time_critical_on
+from cds_service.knowledge.model.status import (
+    is_signed,
+    rules_off,
+    rules_on,
+    time_critical_on,
+)
 from cds_service.log import log_crash, log_replay, log_start
 from cds_service.memory import open_memory
 from cds_service.metrics import Metrics, make_metrics
@@ -117,7 +122,7 @@ def create_app(
 
 
 def _log_knowledge(knowledge: Knowledge) -> None:
-    """Log what is served: how many rules, and that nobody has approved them if so it is."""
+    """Log what is served: how many rules, and whether they are signed as they are."""
     for pack in knowledge.packs:
         log_start(
             pack=pack.id,
@@ -125,7 +130,7 @@ def _log_knowledge(knowledge: Knowledge) -> None:
             rules=len(rules_on(pack)),
             rules_off=len(rules_off(pack)),
             time_critical=len(time_critical_on(pack)),
-            approved=pack.approved_by is not None,
+            signed=is_signed(pack),
         )
 
 

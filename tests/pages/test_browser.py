@@ -2,13 +2,16 @@
 """The pages in a real browser: accessible, nothing overflows, no script, at two widths."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page
 
+from cds_service.catalogue.review import review_of
+from cds_service.web.html.rendering import document
 from tests.web.browsing import NEEDS_BROWSER, WIDTHS, chromium, served
-from tests.web.http_fixtures import app
+from tests.web.http_fixtures import app, knowledge
 
 PAGES = (
     "/",
@@ -96,3 +99,15 @@ def test_the_keyboard_reaches_the_content_first(page: Page, base: str) -> None:
     page.keyboard.press("Tab")
 
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+
+
+def test_the_review_of_a_pack_has_no_violation_and_fits(page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "review.html"
+    view = review_of(knowledge(), "liver")
+    file.write_text(document("review.html", {"view": view}), encoding="utf-8")
+
+    page.goto(file.as_uri())
+
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0

@@ -15,12 +15,14 @@ import pytest
 import structlog
 
 from cds_service.knowledge.checking.lock import lock_of
-from cds_service.knowledge.model.status import status_summary
+from cds_service.knowledge.checking.signature import signature_hash
+from cds_service.knowledge.model.status import is_signed, status_summary
 from cds_service.knowledge.reading.build import load_packs
 from cds_service.knowledge.site.overlay import load_packs_at
 from cds_service.knowledge.words import rule_in_words
 from cds_service.log import configure_log
 from cds_service.web import create_app
+from tests.knowledge.signed_packs import sign
 from tests.site.site_fixtures import EXAMPLE, client_at, problems_at, settings_at, site_file, value
 from tests.web.http_fixtures import LOINC
 
@@ -100,16 +102,15 @@ def test_the_prefetch_leaves_out_what_only_rules_that_are_off_read(tmp_path: Pat
     assert GGT not in less["observations"]
 
 
-def test_an_approval_is_told(tmp_path: Path) -> None:
-    shutil.copytree(CARDS / "liver", tmp_path / "liver")
-    head = tmp_path / "liver" / "pack.yaml"
-    text = head.read_text(encoding="utf-8")
-    assert text.count("approved by: nobody yet") == 1
-    head.write_text(text.replace("nobody yet", "Dr. Example, 2027-01-02"), encoding="utf-8")
+def test_a_signature_is_told_and_holds_beside_the_values_of_a_site(tmp_path: Path) -> None:
+    shutil.copytree(CARDS, tmp_path, dirs_exist_ok=True)
+    sign(tmp_path / "liver", signature_hash(load_packs(CARDS)[0]))
 
-    (pack,) = load_packs(tmp_path)
+    for site in (None, EXAMPLE):
+        (pack,) = load_packs_at(tmp_path, site)
 
-    assert status_summary(pack).startswith("Approved by Dr. Example, 2027-01-02. Rules that are on")
+        assert is_signed(pack)
+        assert status_summary(pack).startswith("Signed by Dr. Example on 2027-01-02. Rules that")
 
 
 @pytest.mark.parametrize(("path", "off"), [(None, 0), (EXAMPLE, 1)])
@@ -128,7 +129,7 @@ def test_the_start_is_one_line_of_counts(path: Path | None, off: int, stream: io
         "pack": "liver",
         "rules_off": off,
         "time_critical": 4,
-        "approved": False,
+        "signed": False,
     }
 
 

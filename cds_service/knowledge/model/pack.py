@@ -21,6 +21,7 @@ from cds_service.knowledge.model.messages import ENGLISH, Messages, Titles
 from cds_service.knowledge.model.names import NameIndex
 from cds_service.knowledge.model.pack_file import Example, OverrideReason, Source
 from cds_service.knowledge.model.remarks import Remarks
+from cds_service.knowledge.model.signature import Signature
 from cds_service.knowledge.model.site import SiteChanges
 from cds_service.knowledge.model.units import NO_PIECES, Dimension, UnitPieces
 
@@ -360,7 +361,7 @@ class Pack:
     marker_codes: Mapping[tuple[str, str], tuple[str, MarkerCode]] = field(default_factory=dict)
     names: NameIndex = NameIndex()  # noqa: RUF009 - it is frozen
     explainers: Mapping[str, Mapping[str, Explainer]] = field(default_factory=dict)  # by language
-    approved_by: str | None = None  # the clinician who approved the rules
+    signature: Signature | None = None  # of the clinician who approved the rules
     history: tuple[Change, ...] = ()  # newest first
     site: SiteChanges | None = None
     messages: Mapping[str, Messages] = field(default_factory=dict)  # by language

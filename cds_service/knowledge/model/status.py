@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a pack stands here: who approved it, which rules are on, which of them cannot wait."""
+"""How a pack stands here: who signed it, which rules are on, which of them cannot wait."""
 
 from collections.abc import Iterator
 
@@ -24,8 +24,21 @@ def rules_off(pack: Pack) -> tuple[str, ...]:
 
 
 def approval(pack: Pack) -> str:
-    """Who approved the rules, as a sentence."""
-    return NOT_APPROVED if pack.approved_by is None else f"Approved by {pack.approved_by}."
+    """Who signed the rules, as a sentence; a change since then is said."""
+    signed = pack.signature
+    if signed is None:
+        return NOT_APPROVED
+    if signed.holds:
+        return f"Signed by {signed.by} on {signed.on}."
+    return (
+        f"Changed since {signed.by} signed these rules on {signed.on}: "
+        "what has changed is not approved."
+    )
+
+
+def is_signed(pack: Pack) -> bool:
+    """Whether a clinician signed the rules as they are."""
+    return pack.signature is not None and pack.signature.holds
 
 
 def status_summary(pack: Pack) -> str:

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.checking import consistency
 from cds_service.knowledge.checking.shared_ids import check_shared_ids
+from cds_service.knowledge.checking.signature import with_signature_checked
 from cds_service.knowledge.model.messages import Titles
 from cds_service.knowledge.model.pack import CardText, Pack
 from cds_service.knowledge.model.remarks import Remarks
@@ -56,7 +57,6 @@ from cds_service.sourcefile.diagnostics import Mark, Problem
 from cds_service.sourcefile.document import Document
 from cds_service.sourcefile.schema import read_shape
 
-NOBODY_YET = "nobody yet"  # `approved by:` of a pack that no clinician has approved
 _NO_WORDS = Vocabulary(markers={}, measures=frozenset(), facts=frozenset(), orders=frozenset())
 ModelT = TypeVar("ModelT", bound=BaseModel)
 ShapeT = TypeVar(
@@ -133,7 +133,7 @@ def build_pack(
             *consistency.check_pack(pack, files.documents),
             *check_titles(pack, files.titles),
         ]
-    return pack, problems
+    return (pack if pack is None else with_signature_checked(pack)), problems
 
 
 def link_pack(
@@ -325,7 +325,7 @@ class _Linker:
             publisher=shape.publisher,
             url=shape.url,
             usage=shape.usage,
-            approved_by=None if shape.approved_by == NOBODY_YET else shape.approved_by,
+            signature=head.signature,
             history=head.history,
             notices=tuple(shape.notices),
             services=head.services,

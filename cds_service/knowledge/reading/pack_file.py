@@ -15,6 +15,7 @@ from cds_service.knowledge.model.pack import (
     Service,
 )
 from cds_service.knowledge.model.pack_file import Example, OverrideReason, Source
+from cds_service.knowledge.model.signature import Signature
 from cds_service.knowledge.reading.facts_orders_measures import read_reason
 from cds_service.knowledge.reading.history import read_history
 from cds_service.knowledge.reading.phrases import Phrases
@@ -23,6 +24,7 @@ from cds_service.knowledge.reading.schemas import (
     PackShape,
     ReplacementShape,
     ScopeShape,
+    SignedShape,
     SourceShape,
 )
 from cds_service.sourcefile.diagnostics import nearest
@@ -47,6 +49,7 @@ class PackHead:
     cards: CardLimit | None
     examples: tuple[Example, ...]
     history: tuple[Change, ...]
+    signature: Signature | None
 
 
 def read_pack_head(shape: PackShape, reader: Phrases, rules: Collection[str]) -> PackHead:
@@ -76,11 +79,16 @@ def read_pack_head(shape: PackShape, reader: Phrases, rules: Collection[str]) ->
             Example(id=line.id, title=line.title, given=line.given) for line in shape.examples
         ),
         history=read_history(shape.history),
+        signature=_signature(shape.signed),
     )
 
 
 def _card_limit(shape: CardLimitShape | None) -> CardLimit | None:
     return None if shape is None else CardLimit(at_most=int(shape.at_most), rank=tuple(shape.rank))
+
+
+def _signature(shape: SignedShape | None) -> Signature | None:
+    return None if shape is None else Signature(by=shape.by, on=shape.on, lock=shape.lock)
 
 
 def _scope(shape: ScopeShape, reader: Phrases, rules: Collection[str]) -> Scope:

@@ -55,6 +55,11 @@ Version = Annotated[
     str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$"), Written("a version")
 ]
 Day = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"), Written("a date")]
+LockHash = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9a-f]{32}$"),
+    Written("the hash that `cds-service review` gives"),
+]
 Https = Annotated[
     str, StringConstraints(pattern=r"^https://[^\s<>\"]+$"), Written("an https address")
 ]
@@ -370,6 +375,14 @@ class ExampleShape(Shape):
     given: GivenData
 
 
+class SignedShape(Shape):
+    """Who approved the rules, when, and the hash of what they meant."""
+
+    by: Text
+    on: Day
+    lock: LockHash
+
+
 class PackShape(Shape):
     """`pack.yaml`."""
 
@@ -379,7 +392,7 @@ class PackShape(Shape):
     publisher: Text
     url: Https
     usage: Text
-    approved_by: Text = "nobody yet"
+    signed: SignedShape | None = None
     notices: list[Text]
     services: list[ServiceShape]
     scope: ScopeShape

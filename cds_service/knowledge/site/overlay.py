@@ -59,7 +59,8 @@ def _at(site: SiteFile, pack: Pack, files: PackFiles) -> Pack:
     changed, problems = site_pack(files, site)
     if changed is None or problems:
         raise KnowledgeError(tuple(problems))
-    return changed
+    # What was signed is the pack; the values of the site are named beside it.
+    return replace(changed, signature=pack.signature)
 
 
 def site_pack(

@@ -19,6 +19,7 @@ from msgspec.json import Encoder
 
 from cds_service import __version__
 from cds_service.errors import RequestError
+from cds_service.knowledge.model.status import approval
 from cds_service.web.html.scale_chart import horizontal, vertical
 from cds_service.web.html.trend_chart import chart
 from cds_service.web.outcomes import json_response
@@ -82,7 +83,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters.update(markdown=markdown, inline=inline, capital=capital, runs=runs)
+    found.filters.update(
+        markdown=markdown, inline=inline, capital=capital, runs=runs, approval=approval
+    )
     found.globals.update(horizontal=horizontal, vertical=vertical, chart=chart, version=__version__)
     return found
 
@@ -113,6 +116,11 @@ def page(
     response.headers["Content-Security-Policy"] = policy
     response.vary.add("Accept")
     return response
+
+
+def document(template: str, values: Mapping[str, object]) -> str:
+    """A page that is kept as a file and loads nothing."""
+    return _PAGES.get_template(template).render(values)
 
 
 def either(request: Request, template: str, view: object, **values: object) -> Response:

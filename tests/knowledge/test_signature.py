@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A signature holds for the meaning that was signed, and no other."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cds_service.errors import KnowledgeError
+from cds_service.knowledge.checking.signature import signature_hash
+from cds_service.knowledge.model.pack import Pack
+from cds_service.knowledge.model.status import NOT_APPROVED, approval, is_signed
+from cds_service.knowledge.reading.build import load_packs
+from tests.knowledge.signed_packs import sign
+
+CARDS = Path(__file__).parents[2] / "cards"
+
+
+@pytest.fixture(name="cards")
+def _cards(tmp_path: Path) -> Path:
+    shutil.copytree(CARDS, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def liver(cards: Path) -> Pack:
+    return next(pack for pack in load_packs(cards) if pack.id == "liver")
+
+
+def replace_in(file: Path, old: str, new: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_nobody_has_signed_the_pack_that_comes_with_the_service() -> None:
+    assert approval(liver(CARDS)) == NOT_APPROVED
+    assert not is_signed(liver(CARDS))
+
+
+def test_a_signature_holds_for_what_was_signed(cards: Path) -> None:
+    sign(cards / "liver", signature_hash(liver(CARDS)))
+
+    pack = liver(cards)
+
+    assert is_signed(pack)
+    assert approval(pack) == "Signed by Dr. Example on 2027-01-02."
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("rules/alt-severe.yaml", "15 x", "16 x"),
+        ("rules/alt-severe.en.md", "onsider", "onsider now"),
+        ("markers/alt.yaml", "title: ", "title: Serum "),
+        ("rules/alt-severe.yaml", "version: 1.", "version: 2."),
+    ],
+)
+def test_a_change_of_meaning_ends_it(cards: Path, file: str, old: str, new: str) -> None:
+    sign(cards / "liver", signature_hash(liver(CARDS)))
+    replace_in(cards / "liver" / file, old, new)
+    if "version" in old:
+        replace_in(cards / "liver" / file, "{version: 1.", "{version: 2.")
+
+    pack = liver(cards)
+
+    assert not is_signed(pack)
+    assert approval(pack).startswith("Changed since Dr. Example signed these rules on 2027-01-02")
+
+
+def test_mended_evidence_does_not(cards: Path) -> None:
+    sign(cards / "liver", signature_hash(liver(CARDS)))
+    replace_in(cards / "liver/rules/alt-severe.yaml", "says: ", "says: As it stands there, ")
+
+    assert is_signed(liver(cards))
+
+
+@pytest.mark.parametrize("lock", ["yes", "0123", "g" * 32])
+def test_what_is_no_hash_is_a_problem(cards: Path, lock: str) -> None:
+    sign(cards / "liver", lock)
+
+    with pytest.raises(KnowledgeError, match="K106"):
+        load_packs(cards)
