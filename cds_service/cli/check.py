@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from cds_service.knowledge.checking.lock import RENEW, check_lock, read_lock, write_lock
+from cds_service.knowledge.checking.narrow_index import narrow_indexes
 from cds_service.knowledge.checking.shared_ids import check_shared_ids
 from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.model.status import approval
@@ -84,6 +85,11 @@ def check(
         notes.append(f"{name}: {summary}")
         if pack is not None and pack.signature is not None:
             notes.append(f"{name}: {approval(pack)}")
+        if pack is not None:
+            warnings = narrow_indexes(pack, files.documents)
+            notes.extend(
+                f"warning: {one.mark.file}:{one.mark.line}: {one.message}" for one in warnings
+            )
         known.append(_id_of(files))
         if site is not None and known[-1] == site.shape.pack and not found:
             found, more = _check_site(files, site)
@@ -93,6 +99,11 @@ def check(
     if site is not None and site.shape.pack not in known:
         problems.append(no_such_pack(site, known))
     _print(problems, notes, style)
+
+
+def _as_warning(problem: Problem) -> str:
+    mark = problem.mark
+    return f"warning: {mark.file}:{mark.line}: {problem.code} {problem.message}: {problem.remedy}"
 
 
 def _print(problems: list[Problem], notes: list[str], style: Format) -> None:

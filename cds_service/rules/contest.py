@@ -30,7 +30,7 @@ def _apply(statement: Replacement, current: dict[str, Decision]) -> None:
         if winner_id is None:
             continue
         winner, loser, because = current[winner_id], current[loser_id], Replaced(winner_id)
-        current[winner_id] = _absorb(winner, loser, orders_join=statement.orders_join)
+        current[winner_id] = _absorb(winner, loser, statement)
         current[loser_id] = replace(
             loser,
             answer="no card",
@@ -75,10 +75,12 @@ def _stands(rule: str, current: dict[str, Decision]) -> bool:
     return rule in current and current[rule].shown
 
 
-def _absorb(winner: Decision, loser: Decision, *, orders_join: bool) -> Decision:
-    """The winner with the higher indicator of the two and, if orders join, with both orders."""
-    indicator = max(winner.indicator, loser.indicator, key=INDICATORS.index)
-    orders = join(winner.orders, loser.orders) if orders_join else winner.orders
+def _absorb(winner: Decision, loser: Decision, statement: Replacement) -> Decision:
+    """The winner with the higher indicator and both orders, as far as the statement passes them."""
+    indicator = winner.indicator
+    if statement.indicator_rises:
+        indicator = max(indicator, loser.indicator, key=INDICATORS.index)
+    orders = join(winner.orders, loser.orders) if statement.orders_join else winner.orders
     offered = {order.order for order in orders}
     withheld = tuple(order for order in winner.withheld if order.order not in offered)
     return replace(winner, indicator=indicator, orders=orders, withheld=withheld)

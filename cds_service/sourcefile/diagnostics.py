@@ -58,6 +58,10 @@ CODES: dict[str, str] = {
     "K805": "a site file changes one thing twice, or changes nothing",
     "K806": "no case of the site notices when its value is changed",
 }
+# What may be meant, and ends no command.
+WARNINGS: dict[str, str] = {
+    "K208": "a rule is about fewer markers than it asks for",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,6 +284,7 @@ class Replacement:
     replaced: tuple[str, ...]
     orders_join: bool
     strongest: bool = False
+    indicator_rises: bool = True  # the winner shows the higher indicator of the two
     only_as: Indicator | None = None
     when: Condition | None = None
 

@@ -154,6 +154,7 @@ def _replacement(
         replaced=tuple(shape.strongest_of or shape.replaced or ()),
         orders_join=shape.orders == "joined",
         strongest=is_ranking,
+        indicator_rises=shape.indicator == "the higher",
         only_as=shape.only_as,
         when=when,
     )

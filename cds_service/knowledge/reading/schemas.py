@@ -354,6 +354,7 @@ class ReplacementShape(Shape):
     by: OneOrMore | None = None
     replaced: OneOrMore | None = None
     orders: Literal["joined", "its own"] = "joined"
+    indicator: Literal["the higher", "its own"] = "the higher"
     only_as: Literal["warning", "critical"] | None = None
     when: ConditionData = None
 
