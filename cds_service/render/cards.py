@@ -232,7 +232,7 @@ def _with_remark(summary: str, decision: Decision, templates: CardTemplates) -> 
     """The summary with the first remark that it does not hold yet, if there is room for it."""
     for remarked in decision.remarks:
         short = fill_remark(templates.remarks[remarked.remark].in_short, decision, remarked)
-        if short not in summary:
+        if short.casefold() not in summary.casefold():
             longer = templates.messages.text("card.summary remark", summary=summary, remark=short)
             return longer if fits_summary(longer) else summary
     return summary
