@@ -303,7 +303,7 @@ def compile_basis(rule: Rule, pack: Pack, zone: tzinfo, messages: Messages) -> B
         measures=tuple({one.id: one for one in (*measures, *others)}.values()),
         facts=reads.facts,
         limits=_limits_of(reads),
-        earlier=earlier_tests(rule),
+        earlier=earlier_tests(rule, pack),
         names_method=frozenset(
             marker.id for marker in pack.markers.values() if any(c.method for c in marker.codes)
         ),

@@ -98,7 +98,7 @@ def compile_texts(rule: Rule, pack: Pack, zone: tzinfo, language: str) -> RuleTe
         pack,
         zone,
         pack.messages_in(language),
-        earlier_tests(rule),
+        earlier_tests(rule, pack),
         is_about_set_aside=not rule.about,
     )
     return RuleTexts(

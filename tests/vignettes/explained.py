@@ -66,7 +66,9 @@ def readings_of(body: Mapping[str, Any]) -> Json:
     for frame in explanation(body).get("frames", []):
         for result in frame.get("results", ()):
             if frame["index"] == result["marker"] == "alt":
-                found |= _facts_of(result) | _measures_of(frame)
+                found |= _facts_of(result)
+            if frame["index"] == result["marker"] in ("alt", "total-bilirubin"):
+                found |= _measures_of(frame)
             if frame["index"] == result["marker"] == "plp":
                 found["plpNmolL"] = result["value"]
     return found

@@ -121,11 +121,12 @@ def patterns_of(rule: Rule) -> tuple[str, ...]:
     return tuple(found)
 
 
-def earlier_tests(rule: Rule) -> dict[str, Earlier]:
+def earlier_tests(rule: Rule, pack: Pack) -> dict[str, Earlier]:
     """The window of the previous test of each marker that `when` compares with one, the first."""
     found: dict[str, Earlier] = {}
     for leaf in leaves(rule.when):
-        for part in parts_of(leaf):
+        measure = pack.measures[leaf.measure] if isinstance(leaf, MeasureCompare) else None
+        for part in parts_of_measure(measure) if measure else parts_of(leaf):
             if part.part == "previous" and part.earlier is not None:
                 found.setdefault(part.marker, part.earlier)
     return found
