@@ -128,7 +128,7 @@ class AlreadyResulted(CodedReason):
 class ResultSinceIndex(CodedReason):
     """Every marker that would answer the order has a result later than the index."""
 
-    kind = "result-since-index"
+    kind = "result-since-the-index"
 
 
 SilenceReason: TypeAlias = Deceased | PackReason  # of the whole pack

@@ -37,7 +37,7 @@ from cds_service.rules.reasons import (
         (Deceased(), "deceased"),
         (DisabledBySite(), "switched off by the site"),
         (AlreadyOrdered(), "active-order-exists"),
-        (ResultSinceIndex(), "result-since-index"),
+        (ResultSinceIndex(), "result-since-the-index"),
     ],
 )
 def test_the_code_of_a_reason_never_changes(reason: CodedReason, code: str) -> None:

@@ -116,7 +116,7 @@ MessageKey: TypeAlias = Literal[
     "reason.switched off by the site",
     "reason.active-order-exists",
     "reason.already-resulted",
-    "reason.result-since-index",
+    "reason.result-since-the-index",
     "reason.hemolyzed-specimen",
     "reason.not-applicable:comparator",
     "set aside.code-not-in-pack",
