@@ -86,10 +86,7 @@ def check(
         if pack is not None and pack.signature is not None:
             notes.append(f"{name}: {approval(pack)}")
         if pack is not None:
-            warnings = narrow_indexes(pack, files.documents)
-            notes.extend(
-                f"warning: {one.mark.file}:{one.mark.line}: {one.message}" for one in warnings
-            )
+            notes.extend(_as_warning(one) for one in narrow_indexes(pack, files.documents))
         known.append(_id_of(files))
         if site is not None and known[-1] == site.shape.pack and not found:
             found, more = _check_site(files, site)

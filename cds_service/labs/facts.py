@@ -83,13 +83,26 @@ def _entries(finders: FactFinders, record: PatientRecord) -> dict[str, list[_Ent
 
     def add(found: Iterable[Found], record: Recorded) -> None:
         for one in found:
-            entries.setdefault(one.fact, []).append(_Entry(one.name, record.recorded))
+            name = _named_as_sent(one, record)
+            entries.setdefault(one.fact, []).append(_Entry(name, record.recorded))
 
     for medicine in (*(record.medicines or ()), *record.prescribing):
         add(finders.medicines.found(medicine), medicine)
     for condition in record.conditions or ():
         add(finders.conditions.found(condition), condition)
     return entries
+
+
+def _named_as_sent(found: Found, record: Recorded) -> str:
+    """The name and, where another one was sent for it, that one: `phenprocoumon (Marcumar)`."""
+    word = found.by.casefold()
+    if word == found.name.casefold():
+        return found.name
+    for text in record.texts:
+        start = text.casefold().find(word)
+        if start >= 0:
+            return f"{found.name} ({text[start : start + len(word)]})"
+    return found.name
 
 
 @dataclass(frozen=True, slots=True)
