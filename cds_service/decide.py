@@ -16,6 +16,7 @@ from cds_service.labs.fact_finders import FactFinders, fact_finders
 from cds_service.labs.facts import facts_of, facts_ordered, facts_taken
 from cds_service.labs.features import PackFeatures, compile_features
 from cds_service.labs.frames import Chooser, Frame, by_marker, with_hemolysis
+from cds_service.labs.parts_of_wholes import with_impossible_parts
 from cds_service.labs.patient import person_on
 from cds_service.labs.patient_record import Incomplete, LabResult, PatientRecord, SetAside
 from cds_service.labs.reasons import PackReason
@@ -118,6 +119,7 @@ def decide(program: Program, record: PatientRecord, now: datetime, trigger: str)
 
 def evaluate(program: Program, record: PatientRecord, now: datetime, trigger: str) -> Evaluation:
     """Every decision of the rules of this trigger after precedence; `now` as for `decide`."""
+    record = with_impossible_parts(record, program.pack)
     chooser = chooser_of(program, record, now)
     if chooser.age_decides():
         record = replace(record, incomplete=(*record.incomplete, _AGE_NOT_CLEAR))

@@ -253,7 +253,7 @@ class Chooser:
     def _paired(self, node: Paired | None, index_time: datetime) -> LabResult | None:
         if node is None:
             return None
-        results = self._results(node.of)
+        results = [one for one in self._results(node.of) if not one.impossible]
         if not results:
             return None
         reach = timedelta(hours=node.within_hours)

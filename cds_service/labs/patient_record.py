@@ -71,6 +71,7 @@ class LabResult:
     issued_only: bool = False  # the time is `issued`, no effective time was sent
     interpretation: str | None = None
     notes: tuple[ReadingNote, ...] = ()
+    impossible: bool = False  # more than the whole of which it is a part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,20 @@ class Marker:
     bands: tuple[Grade, ...]  # for display only
     grades: tuple[Grade, ...]  # most severe first
     near: "Near | None"
+    whole: "Whole | None" = None
     dimensions: Mapping[Dimension, Fraction] = field(default_factory=dict)  # -> base unit's factor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """The marker of which another is a part, and by how much rounding can let the part exceed it.
+
+    A part above both the whole with `plus` on top and the whole with its `share` on top cannot be.
+    """
+
+    marker: str
+    plus: Fraction
+    share: Fraction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from cds_service.knowledge.model.pack import (
     MarkerCode,
     Near,
     Pairing,
+    Whole,
 )
 from cds_service.knowledge.model.units import Dimension, UnitPieces
 from cds_service.knowledge.reading.phrases import Phrases
@@ -36,6 +37,7 @@ from cds_service.knowledge.reading.vocabulary import NUMBER, MarkerWords
 from cds_service.sourcefile.diagnostics import nearest
 from cds_service.sourcefile.document import Data, Document, Where
 
+_WHOLE = re.compile(rf"([a-z][a-z0-9-]*) plus ({NUMBER}) (\S+) or ({NUMBER}) %")
 _RANGE = re.compile(rf"({NUMBER}) to ({NUMBER})(?: (\S+))?")
 _AMOUNT = re.compile(rf"({NUMBER})(?: (\S+))?")
 _PAIRS_INDEX = re.compile(r"within ([0-9]+) (hours|days) of the index")
@@ -115,11 +117,30 @@ def read_marker(
         bands=_grades(shape, "bands", reader),
         grades=_grades(shape, "grades", reader),
         near=_near(shape, reader),
+        whole=_whole(shape, factors, reader),
         dimensions=_dimensions(shape, factors, spellings.units, reader)
         if factors.get(unit) == 1
         else {},
     )
     return marker if len(reader.problems) == before else None
+
+
+def _whole(shape: MarkerShape, factors: Mapping[str, Fraction], reader: Phrases) -> Whole | None:
+    if shape.never_above is None:
+        return None
+    match = _WHOLE.fullmatch(shape.never_above)
+    if match is None or match[3] not in factors:
+        message, remedy = "cannot read this line", "write: MARKER plus NUMBER UNIT or NUMBER %"
+        reader.problem("K202", ("never above",), message, remedy)
+        return None
+    if match[1] not in reader.vocabulary.markers:
+        remedy = nearest(match[1], reader.vocabulary.markers)
+        reader.problem("K301", ("never above",), f"there is no marker '{match[1]}'", remedy)
+    return Whole(
+        marker=match[1],
+        plus=Fraction(match[2]) * factors[match[3]],
+        share=Fraction(match[4]) / 100,
+    )
 
 
 def _factors(

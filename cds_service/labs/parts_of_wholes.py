@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results that cannot be: more of a part than of the whole that was measured in the same draw.
+
+Such a result is named with what could not be used and stands beside no other result. Rules about
+its own marker still read it: what cannot be is no comfort.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+
+from cds_service.amounts import compare
+from cds_service.knowledge.model.pack import Pack, Whole
+from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
+
+
+def with_impossible_parts(record: PatientRecord, pack: Pack) -> PatientRecord:
+    """The record, each such result marked and listed as set aside."""
+    wholes = {name: marker.whole for name, marker in pack.markers.items() if marker.whole}
+    found = {
+        id(result)
+        for result in record.results
+        if (whole := wholes.get(result.marker)) and _exceeds(result, whole, record.results, pack)
+    }
+    if not found:
+        return record
+    return replace(
+        record,
+        results=tuple(
+            replace(one, impossible=True) if id(one) in found else one for one in record.results
+        ),
+        set_aside=(
+            *record.set_aside,
+            *(_set_aside(one) for one in record.results if id(one) in found),
+        ),
+    )
+
+
+def _exceeds(part: LabResult, whole: Whole, results: Iterable[LabResult], pack: Pack) -> bool:
+    draw = timedelta(minutes=pack.scope.draw_minutes)
+    return any(
+        compare(part.value, "above", one.value.plus(whole.plus)) is True
+        and compare(part.value, "above", one.value.times(1 + whole.share)) is True
+        for one in results
+        if one.marker == whole.marker and abs(one.time - part.time) <= draw
+    )
+
+
+def _set_aside(result: LabResult) -> SetAside:
+    return SetAside(
+        reason="implausible",
+        marker=result.marker,
+        code=result.code,
+        reference=result.reference,
+        time=result.time,
+        number=(result.sent.comparator or "") + result.sent.number,
+        unit=result.sent.unit,
+    )
