@@ -47,7 +47,11 @@ class UnknownService(RequestError):
 
 
 class UnknownPage(RequestError):
-    """There is no marker or rule with that id."""
+    """There is no marker or rule with that id; `near` are (id, title) of markers like it."""
+
+    def __init__(self, message: str, *, near: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.near = near
 
 
 class Forbidden(RequestError):

@@ -26,6 +26,7 @@ from cds_service.knowledge.model.conditions import (
 )
 from cds_service.knowledge.model.dependencies import dependencies_of, sources_of
 from cds_service.knowledge.model.pack import (
+    INDICATORS,
     PATIENT,
     UNUSED_DATA,
     CardText,
@@ -201,7 +202,19 @@ class Catalogue:
         return self._pages[rule_id]
 
     def _rules(self) -> Iterator[tuple[Rule, Pack]]:
-        return ((rule, pack) for pack in self.knowledge.packs for rule in pack.rules.values())
+        return ((rule, pack) for pack in self.knowledge.packs for rule in by_severity(pack))
+
+
+def by_severity(pack: Pack) -> list[Rule]:
+    """The rules of a pack as people read them: the most severe first, then by rank."""
+    ranked = pack.cards.rank if pack.cards else ()
+    places = {rule: place for place, rule in enumerate(ranked)}
+
+    def place(rule: Rule) -> tuple[bool, int, int]:
+        severity = INDICATORS.index(rule.indicator)
+        return rule.status != "active", -severity, places.get(rule.id, len(places))
+
+    return sorted(pack.rules.values(), key=place)
 
 
 def entry_of(rule: Rule, pack: Pack) -> RuleEntry:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cds_service.amounts import plain
-from cds_service.errors import UnknownPage
+from cds_service.catalogue.rules import by_severity
+from cds_service.explainers.addresses import Asked, marker_named, typed_question, unknown_test
 from cds_service.explainers.prose import Filled, filled
 from cds_service.explainers.question import Question
 from cds_service.explainers.value import ValueAssessment, judge
@@ -76,13 +77,16 @@ class Explainers:
             if name in pack.explainers
         )
 
-    def find(self, marker_id: str) -> tuple[Marker, Pack]:
-        """The marker and its pack; raises `UnknownPage`."""
-        for pack in self.knowledge.packs:
-            if marker_id in pack.explainers:
-                return pack.markers[marker_id], pack
-        known = ", ".join(marker.id for marker in self.markers())
-        raise UnknownPage(f"There is no explainer of this name; there are: {known}.")
+    def find(self, word: str) -> tuple[Marker, Pack]:
+        """The marker that an id, a name or a code means, and its pack; raises `UnknownPage`."""
+        found = marker_named(word, self.knowledge.packs)
+        if found is None:
+            raise unknown_test(word, self.knowledge.packs)
+        return found
+
+    def asked(self, text: str) -> Asked:
+        """The test and the value of one line that was typed; raises `UnknownPage`."""
+        return typed_question(text, self.knowledge.packs)
 
     def page(self, question: Question, now: datetime) -> ExplainPage:
         """The page that answers a question; raises `RequestError` if it cannot be put."""
@@ -124,7 +128,7 @@ def _page(
         text=text,
         rules=tuple(
             NamedView(id=rule.id, title=rule.title)
-            for rule in pack.rules.values()
+            for rule in by_severity(pack)
             if rule.status == "active" and marker.id in rule.about
         ),
         markers=markers,

@@ -211,6 +211,68 @@ def test_an_unknown_marker_is_refused_with_the_list(http: FlaskClient) -> None:
     assert ", ".join(PACK.explainers) in page.text or "alt" in page.text
 
 
+@pytest.mark.parametrize(
+    ("address", "location"),
+    [
+        ("/explain/SGPT", "/explain/alt"),
+        ("/explain/alat/35", "/explain/alt/35"),
+        ("/explain/ALT", "/explain/alt"),
+        ("/explain/1742-6?format=json", "/explain/alt?format=json"),
+        ("/explain/gamma-GT/80%20U/L?limit=60", "/explain/ggt/80%20U/L?limit=60"),
+        ("/explain/Total%20bilirubin/2,5", "/explain/total-bilirubin/2%2C5"),
+        ("/explain/vitamin%20B6", "/explain/plp"),
+    ],
+)
+def test_a_name_or_a_code_leads_to_its_marker(
+    http: FlaskClient, address: str, location: str
+) -> None:
+    response = http.get(address)
+
+    assert (response.status_code, response.headers["Location"]) == (308, location)
+    assert http.get(location).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("typed", "location"),
+    [
+        ("ALT 1 U/L", "/explain/alt/1%20U/L"),
+        ("SGPT 35", "/explain/alt/35"),
+        ("sgpt: 35", "/explain/alt/35"),
+        ("ALT<3", "/explain/alt/%3C3"),
+        ("vitamin B6 30 nmol/L", "/explain/plp/30%20nmol/L"),
+        ("bilirubin direct = 1,2 mg/dL", "/explain/direct-bilirubin/1%2C2%20mg/dL"),
+        ("INR", "/explain/inr"),
+    ],
+)
+def test_one_line_names_the_test_and_its_value(
+    http: FlaskClient, typed: str, location: str
+) -> None:
+    response = http.get("/explain", query_string={"q": typed})
+
+    assert (response.status_code, response.headers["Location"]) == (302, location)
+    assert http.get(location).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["/explain/ALTT", "/explain/SGTP/35", "/explain?q=alta+35"])
+def test_a_name_that_is_not_known_is_answered_with_the_nearest(
+    http: FlaskClient, address: str
+) -> None:
+    page = http.get(address)
+    answer = http.get(address, headers={"Accept": "application/json"})
+
+    assert (page.status_code, answer.status_code) == (404, 404)
+    assert "Did you mean" in page.text
+    assert '<a href="/explain/alt">ALT</a>' in page.text
+    assert "The nearest: " in answer.text
+
+
+def test_the_start_page_opens_with_the_field(http: FlaskClient) -> None:
+    page = http.get("/").text
+
+    main = page[page.index("<main") :]
+    assert main.index('<label for="ask">Which test, which value?</label>') < main.index("<p")
+
+
 def test_below_one_year_the_rules_are_silent_and_the_page_says_so(http: FlaskClient) -> None:
     found = data(http, "/explain/alt/1?age=6+months")
 

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from markupsafe import escape
 
 from cds_service.cli.docs import docs
+from cds_service.knowledge.model.pack import INDICATORS
 from cds_service.knowledge.model.status import NOT_APPROVED
 from tests.house.source import ROOT
 from tests.web.http_fixtures import client, knowledge
@@ -86,6 +87,20 @@ def test_the_list_names_the_rules_that_cannot_wait(http: FlaskClient) -> None:
 )
 def test_the_list_is_filtered(http: FlaskClient, query: str, expected: set[str]) -> None:
     assert {one["id"] for one in data(http, f"/rules?{query}")["rules"]} == expected
+
+
+def test_the_most_severe_come_first_and_then_the_rank_decides(http: FlaskClient) -> None:
+    rules = data(http, "/rules")["rules"]
+    active = [one for one in rules if one["status"] == "active"]
+
+    severities = [INDICATORS.index(one["indicator"]) for one in active]
+    assert severities == sorted(severities, reverse=True)
+    assert PACK.cards is not None
+    critical = [one["id"] for one in active if one["indicator"] == "critical"]
+    places = [PACK.cards.rank.index(one) for one in critical if one in PACK.cards.rank]
+    assert places == sorted(places)
+    page = http.get("/rules").text
+    assert page.index(f"/rules/{critical[-1]}") < page.index("/rules/alt-very-low")
 
 
 def test_a_rule_is_laid_out_from_its_tree(http: FlaskClient) -> None:

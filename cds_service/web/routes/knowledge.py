@@ -2,12 +2,14 @@
 """The pages of the knowledge: explainers and rules, for people and as JSON."""
 
 from collections.abc import Iterator
+from http import HTTPStatus
+from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Response, request
 
-from cds_service.catalogue.rules import Catalogue
+from cds_service.catalogue.rules import Catalogue, by_severity
 from cds_service.clock import Clock
-from cds_service.errors import CdsServiceError, RequestError
+from cds_service.errors import CdsServiceError, RequestError, UnknownPage
 from cds_service.explainers.page import Explainers
 from cds_service.explainers.question import question_of
 from cds_service.knowledge.model.pack import INDICATORS
@@ -15,6 +17,7 @@ from cds_service.service import Knowledge
 from cds_service.web.html.rendering import FORMAT, HTML, STYLE, either, page, wanted
 from cds_service.web.outcomes import answer_to, message_for
 
+TYPED = "q"  # a test and its value as one line, from the field of the start page
 _FILTERS = ("q", "indicator", "marker")
 _LONGEST_QUERY = 2000  # characters; a question about every marker is shorter
 _STYLE_LIFE = "max-age=300, must-revalidate"
@@ -30,6 +33,7 @@ def blueprint(knowledge: Knowledge, clock: Clock, *, sandbox: bool = False) -> B
     def home() -> Response:
         values = {
             "packs": knowledge.packs,
+            "rules": {pack.id: by_severity(pack) for pack in knowledge.packs},
             "explainers": explainers.markers(),
             "count": rules.entries().count,
             "sandbox": sandbox,
@@ -57,6 +61,9 @@ def blueprint(knowledge: Knowledge, clock: Clock, *, sandbox: bool = False) -> B
 
     @routes.get("/explain")
     def every_explainer() -> Response:
+        if typed := request.args.get(TYPED, "").strip():
+            asked = explainers.asked(typed)
+            return _redirect(asked.marker, asked.value, HTTPStatus.FOUND)
         view = {"explainers": explainers.markers()}
         return either(request, "explainers.html", view)
 
@@ -76,12 +83,23 @@ def blueprint(knowledge: Knowledge, clock: Clock, *, sandbox: bool = False) -> B
 
 
 def _explained(explainers: Explainers, marker_id: str, value: str, clock: Clock) -> Response:
-    marker, pack = explainers.find(marker_id)
-    if len(request.query_string) + len(value) > _LONGEST_QUERY:
+    if len(request.query_string) + len(marker_id) + len(value) > _LONGEST_QUERY:
         raise RequestError("Expected a shorter address.")
+    marker, pack = explainers.find(marker_id)
+    if marker_id != marker.id:
+        return _redirect(marker.id, value, HTTPStatus.PERMANENT_REDIRECT)
     question = question_of(marker, pack, value, _query())
     view = explainers.page(question, clock())
     return either(request, "explain.html", view, asked=question.asked, markers=pack.markers)
+
+
+def _redirect(marker_id: str, value: str, status: HTTPStatus) -> Response:
+    """To the page of a marker, with the query as it is but for what was typed as one line."""
+    query = urlencode([one for one in request.args.items(multi=True) if one[0] != TYPED])
+    address = "/".join(("/explain", marker_id, *([quote(value, safe="/")] if value else [])))
+    response = Response("", status)
+    response.headers["Location"] = f"{address}?{query}" if query else address
+    return response
 
 
 def _query() -> Iterator[tuple[str, str]]:
@@ -97,4 +115,6 @@ def _refused(error: CdsServiceError) -> Response:
         as_page = True
     if not as_page:
         return response
-    return page("refused.html", {"message": message_for(error)}, response.status_code)
+    near = error.near if isinstance(error, UnknownPage) else ()
+    values = {"message": message_for(error), "near": near}
+    return page("refused.html", values, response.status_code)
