@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 
 from cds_service.knowledge.reading.folder import PackFiles
 from cds_service.sourcefile.document import Data, Where
-from cds_service.trials.steps import Kind, formula_steps, text_steps
+from cds_service.trials.steps import NO_UNITS, Kind, Units, formula_steps, text_steps
 
 # Keys whose values say something to people, or name things, and decide nothing.
 _FOR_PEOPLE = frozenset(
@@ -82,7 +82,7 @@ _Changes: TypeAlias = Iterator[_Change]
 def nudges_of(files: PackFiles) -> Iterator[Nudge]:
     """Every change of every file of the pack."""
     units = {
-        path.split("/")[1].removesuffix(".yaml"): tuple(listed)
+        path.split("/")[1].removesuffix(".yaml"): listed
         for path, document in files.of("markers")
         if isinstance(document.data, dict)
         and isinstance(listed := document.data.get("units"), dict)
@@ -107,9 +107,9 @@ class _Walk:
     """Walks the data of one file; `units` are those of each marker of the pack."""
 
     path: str
-    units: Mapping[str, tuple[str, ...]]
+    units: Mapping[str, Units]
 
-    def changes(self, data: Data, where: Where, spoken_of: tuple[str, ...] = ()) -> _Changes:
+    def changes(self, data: Data, where: Where, spoken_of: Units = NO_UNITS) -> _Changes:
         """Every change below a place; `spoken_of` are the units of what it speaks of."""
         if isinstance(data, str):
             yield from self._of_text(data, where, spoken_of)
@@ -131,7 +131,7 @@ class _Walk:
             else:
                 yield from self.changes(value, here, self._units_of(key) or spoken_of)
 
-    def _of_text(self, text: str, where: Where, spoken_of: tuple[str, ...]) -> _Changes:
+    def _of_text(self, text: str, where: Where, spoken_of: Units) -> _Changes:
         key = next((one for one in reversed(where) if isinstance(one, str)), "")
         if key == "because":
             yield _Change("word", where, f"'{text}' as another reason", _ANOTHER_REASON)
@@ -147,12 +147,12 @@ class _Walk:
         if self.path.startswith("facts/") and where[0] == "medicines" and where[-1] == "name":
             yield _Change("name", where, f"'{value}' as another name", _NOBODY, str(value))
 
-    def _units_of(self, key: str | int) -> tuple[str, ...]:
+    def _units_of(self, key: str | int) -> Units:
         """The units of the marker that a key names, or of the marker whose file it is."""
         names = [str(key)]
         if self.path.startswith("markers/"):
             names.append(self.path.split("/")[1].removesuffix(".yaml"))
-        return next((self.units[name] for name in names if name in self.units), ())
+        return next((self.units[name] for name in names if name in self.units), NO_UNITS)
 
 
 def _dropped(key: str | int, value: Data, here: Where) -> _Change:

@@ -6,12 +6,14 @@ one, and what narrows a phrase is left out.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["number", "word", "unit", "name", "entry", "line"]
+Units: TypeAlias = Mapping[str, object]  # what one of each unit is, as the marker's file writes it
+NO_UNITS: Units = {}
 
 _NUMBER = re.compile(
     r"(?<![A-Za-z0-9_.*^-])(?<![A-Za-z0-9]\()[0-9]+(?:\.[0-9]+)?(?![0-9A-Za-z_*^])"
@@ -76,8 +78,11 @@ class Step:
     text: str
 
 
-def text_steps(text: str, units: Sequence[str] = ()) -> Iterator[Step]:
-    """Every step of a text; `units` are those that the markers it speaks of accept."""
+def text_steps(text: str, units: Units = NO_UNITS) -> Iterator[Step]:
+    """Every step of a text; `units` are those that the markers it speaks of accept.
+
+    A unit of the same size is no step: 100 mg/L says what 100 ug/mL says.
+    """
     for match in _NUMBER.finditer(text):
         for step in (1, -1):
             moved = _moved(match[0], step)
@@ -91,7 +96,8 @@ def text_steps(text: str, units: Sequence[str] = ()) -> Iterator[Step]:
             yield _swapped("unit", match, other + match[2])
     for unit in units:
         for match in re.finditer(rf"(?<=[0-9] ){re.escape(unit)}(?![^ ,])", text):
-            yield from (_swapped("unit", match, other) for other in units if other != unit)
+            others = (one for one, size in units.items() if size != units[unit])
+            yield from (_swapped("unit", match, other) for other in others)
 
 
 def formula_steps(text: str) -> Iterator[Step]:
