@@ -40,7 +40,7 @@ from cds_service.rules.reasons import (
     SilenceReason,
 )
 from cds_service.rules.remarks import CompiledRemarks, compile_remarks, with_remarks
-from cds_service.rules.shown_cards import at_least, fold, in_order
+from cds_service.rules.shown_cards import at_least, fold, in_order, without_quiet
 
 ORDER_HOOKS = frozenset(("order-select", "order-sign"))  # their context brings draft orders
 # As if a result that is not final yet had been set aside for it.
@@ -153,13 +153,18 @@ def evaluate(program: Program, record: PatientRecord, now: datetime, trigger: st
     )
 
 
-def settle(evaluation: Evaluation, overridden: Collection[DecisionKey] = ()) -> Outcome:
-    """The outcome without the cards that were overridden, each order on one card only.
+def settle(
+    evaluation: Evaluation,
+    overridden: Collection[DecisionKey] = (),
+    quiet: Collection[DecisionKey] = (),
+) -> Outcome:
+    """The outcome without the cards that were overridden or are quiet, each order on one card only.
 
     Where a pack limits its cards, further ones are folded: named, and not shown.
     """
     limit = evaluation.pack.cards
     decisions = suppress_overridden(evaluation.decisions, overridden)
+    decisions = without_quiet(decisions, quiet)
     decisions = fold(decisions, limit)
     decisions = deduplicate_orders(decisions, dict(evaluation.pack.orders))
     decisions = in_order(decisions, limit)

@@ -162,6 +162,8 @@ def _rest(page: RulePage) -> Iterator[str]:
     for place in page.replaces:
         orders = " and takes over its orders" if place.orders_join else ""
         yield f"- replaces [{place.title}]({place.rule}.md){orders}{_only_if(place)}"
+    if page.quiet:
+        yield from ("", page.quiet)
     yield from ("", "## Versions", "", *_history(page.version.history), "")
     lock = "recorded in the lock file" if page.version.recorded else "not in the lock file yet"
     yield f"Meaning of {page.version.version}: `{page.version.meaning}`, {lock}."

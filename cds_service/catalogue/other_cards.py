@@ -35,6 +35,17 @@ def yields_to(rule: Rule, pack: Pack) -> Iterator[Place]:
             yield from (_place(name, pack, statement) for name in above if name != rule.id)
 
 
+def quiet(rule: Rule) -> str:
+    """For how long the card is not shown again once it was, in a sentence; empty for not at all."""
+    if not rule.quiet_days:
+        return ""
+    days = "1 day" if rule.quiet_days == 1 else f"{rule.quiet_days} days"
+    return (
+        f"Once it was shown, the card is quiet for {days} for the same patient, unless it has "
+        "become more severe; a critical card is always shown."
+    )
+
+
 def _place(name: str, pack: Pack, statement: Replacement) -> Place:
     conditions = []
     if statement.only_as is not None:

@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from cds_service.catalogue.other_cards import Place, replaces, yields_to
+from cds_service.catalogue.other_cards import Place, quiet, replaces, yields_to
 from cds_service.catalogue.suggestions import SuggestionView, suggestion_view
 from cds_service.catalogue.truth_tables import Table, truth_tables
 from cds_service.decide import Program, compile_pack
@@ -147,6 +147,7 @@ class RulePage(View, frozen=True, kw_only=True):
     yields_to: tuple[Place, ...] = ()
     version: Version
     site: tuple[SiteLine, ...] = ()
+    quiet: str = ""  # for how long it is not shown again
     switched_off: str = ""  # why the site switched it off
     last_review: str
     notices: tuple[str, ...]
@@ -291,6 +292,7 @@ def _page(rule: Rule, pack: Pack, knowledge: Knowledge) -> RulePage:
         yields_to=tuple(yields_to(rule, pack)),
         version=_version(rule, pack, knowledge),
         site=site_lines(pack, pack.site.read.get(rule.id, ()) if pack.site else ()),
+        quiet=quiet(rule),
         switched_off=_why_off(rule, pack),
         last_review=rule.last_review or "",
         notices=pack.notices,

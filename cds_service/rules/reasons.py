@@ -66,6 +66,13 @@ class BelowLeast(CodedReason):
 
 
 @dataclass(frozen=True, slots=True)
+class ShownRecently(CodedReason):
+    """The card was shown for the same patient, as severe as now, in the days that it is quiet."""
+
+    kind = "shown-recently"
+
+
+@dataclass(frozen=True, slots=True)
 class Folded(CodedReason):
     """More severe cards are shown; this one is named in a line of the last of them."""
 
@@ -132,7 +139,8 @@ class ResultSinceIndex(CodedReason):
 
 
 SilenceReason: TypeAlias = Deceased | PackReason  # of the whole pack
-HeldBack: TypeAlias = Overridden | BelowLeast | Folded  # the rule fired, and no card took its place
+# The rule fired, and no other card took the place of its own.
+HeldBack: TypeAlias = Overridden | BelowLeast | ShownRecently | Folded
 NoCardReason: TypeAlias = (
     SilenceReason | ConditionNotMet | Replaced | HeldBack | NoEligible | IndexPreliminary
 )

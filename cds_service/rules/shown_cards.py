@@ -4,12 +4,17 @@
 A critical card is never held back here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import date
+from typing import TypeAlias
 
 from cds_service.knowledge.model.pack import INDICATORS, CardLimit, Indicator
-from cds_service.rules.answer import Decision
+from cds_service.rules.answer import Decision, DecisionKey
 from cds_service.rules.contest import hold_back
-from cds_service.rules.reasons import BelowLeast, Folded
+from cds_service.rules.reasons import BelowLeast, Folded, ShownRecently
+
+LastShown: TypeAlias = Callable[[Decision, Indicator], date | None]
+"""The last day on which the card of a decision was shown with an indicator."""
 
 
 def at_least(decisions: Sequence[Decision], least: Indicator) -> list[Decision]:
@@ -17,6 +22,41 @@ def at_least(decisions: Sequence[Decision], least: Indicator) -> list[Decision]:
     return [
         hold_back(decision, BelowLeast())
         if decision.shown and INDICATORS.index(decision.indicator) < INDICATORS.index(least)
+        else decision
+        for decision in decisions
+    ]
+
+
+def quiet_keys(
+    decisions: Iterable[Decision], today: date, last_shown: LastShown
+) -> frozenset[DecisionKey]:
+    """The cards that are quiet today, as `last_shown` tells the last day of each indicator.
+
+    A card that has become more severe than it was when it was shown is not quiet.
+    """
+    return frozenset(
+        decision.key
+        for decision in decisions
+        if can_be_quiet(decision) and _is_quiet(decision, today, last_shown)
+    )
+
+
+def can_be_quiet(decision: Decision) -> bool:
+    """Whether it is a card that may be quiet; a critical one never is."""
+    return decision.shown and decision.rule.quiet_days > 0 and decision.indicator != "critical"
+
+
+def _is_quiet(decision: Decision, today: date, last_shown: LastShown) -> bool:
+    as_severe = INDICATORS[INDICATORS.index(decision.indicator) :]
+    days = (last_shown(decision, indicator) for indicator in as_severe)
+    return any(day is not None and (today - day).days < decision.rule.quiet_days for day in days)
+
+
+def without_quiet(decisions: Sequence[Decision], quiet: Collection[DecisionKey]) -> list[Decision]:
+    """The decisions with no card where it is quiet; what such a card replaced stays replaced."""
+    return [
+        hold_back(decision, ShownRecently())
+        if decision.key in quiet and can_be_quiet(decision)
         else decision
         for decision in decisions
     ]

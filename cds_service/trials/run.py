@@ -10,19 +10,21 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from cds_service.decide import Outcome, Program, compile_pack, decide
+from cds_service.decide import Outcome, Program, compile_pack, evaluate, settle
 from cds_service.errors import RequestError
 from cds_service.hooks.request import read_request
 from cds_service.intake.read_record import read_record
 from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.reading.folder import PackFiles
+from cds_service.rules.shown_cards import quiet_keys
 from cds_service.sourcefile.diagnostics import Problem
 from cds_service.sources.hook_request import input_from_request
 from cds_service.trials.cases import Case, read_cases
 from cds_service.trials.expectations import complaints, decision_on
 from cds_service.trials.rule_expectations import WordError
+from cds_service.trials.shown_before import ShownBefore, last_shown, read_shown
 from cds_service.trials.synthetic_chart import GivenError
-from cds_service.trials.synthetic_request import HOOK, request_of
+from cds_service.trials.synthetic_request import HOOK, SHOWN, request_of
 
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
 _LIMITS = {"max_depth": 64, "max_entries": 1000}
@@ -36,6 +38,7 @@ class Trial:
     case: Case
     body: bytes
     hook: str
+    shown: tuple[ShownBefore, ...] = ()
 
 
 def read_trials(files: PackFiles, pack: Pack) -> tuple[list[Trial], list[Problem]]:
@@ -53,10 +56,11 @@ def trials_of(cases: Iterable[Case], pack: Pack) -> tuple[list[Trial], list[Prob
         hook = _hook_of(case, pack)
         try:
             request = request_of(case.given, pack, NOW, hook)
+            shown = read_shown(case.given.get(SHOWN, []), pack)
         except GivenError as error:
             problems.append(Problem("K604", case.mark, str(error)))
             continue
-        trials.append(Trial(case, _encoder.encode(request), hook))
+        trials.append(Trial(case, _encoder.encode(request), hook, shown))
     return trials, problems
 
 
@@ -75,7 +79,9 @@ def outcome_of(trial: Trial, program: Program) -> Outcome:
     record = read_record(
         program.pack, input_from_request(request), now=NOW, zone=UTC, names_fallback=True
     )
-    return decide(program, record, NOW, trial.hook)
+    evaluation = evaluate(program, record, NOW, trial.hook)
+    quiet = quiet_keys(evaluation.decisions, NOW.date(), last_shown(trial.shown, NOW.date()))
+    return settle(evaluation, quiet=quiet)
 
 
 def failures(trials: Iterable[Trial], program: Program) -> Iterator[Problem]:

@@ -35,6 +35,7 @@ from cds_service.trials.synthetic_chart import (
 NOT_SENT = "not sent"
 NEVER = "never"
 HOOK = "hook"
+SHOWN = "shown"
 _VALUE = re.compile(
     r"(?:(less than|at most|more than|at least) )?(-?[0-9]+(?:\.[0-9]+)?)(?: (without unit|\S+))?"
 )
@@ -107,7 +108,7 @@ def _bundle(resources: list[Json]) -> Json:
 
 
 def _add(subject: str, words: Data, chart: _Chart) -> None:
-    if subject == HOOK:
+    if subject in (HOOK, SHOWN):
         return  # the runner has asked for it
     if subject == "age":
         _add_age(_text(subject, words), chart)

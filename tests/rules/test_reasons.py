@@ -17,6 +17,7 @@ from cds_service.rules.reasons import (
     Overridden,
     Replaced,
     ResultSinceIndex,
+    ShownRecently,
 )
 
 
@@ -32,6 +33,7 @@ from cds_service.rules.reasons import (
         (Overridden(), "overridden"),
         (BelowLeast(), "below-least"),
         (Folded(), "folded"),
+        (ShownRecently(), "shown-recently"),
         (NoEligible("alt"), "no-eligible-alt"),
         (IndexPreliminary(), "index-preliminary"),
         (Deceased(), "deceased"),

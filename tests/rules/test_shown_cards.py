@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which cards are shown: the least severe of a hook, and three cards with a line."""
 
+from collections.abc import Iterable
 from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.decide import Evaluation, settle
+from cds_service.decide import Evaluation, Outcome, settle
 from cds_service.knowledge.model.pack import (
     INDICATORS,
     UNUSED_DATA,
@@ -17,8 +19,15 @@ from cds_service.knowledge.model.pack import (
 )
 from cds_service.labs.unused_data import UnusedData
 from cds_service.rules.answer import Decision, Proposal, Withheld
-from cds_service.rules.reasons import BelowLeast, Folded
-from cds_service.rules.shown_cards import at_least, fold, in_order
+from cds_service.rules.reasons import BelowLeast, Folded, ShownRecently
+from cds_service.rules.shown_cards import (
+    LastShown,
+    at_least,
+    fold,
+    in_order,
+    quiet_keys,
+    without_quiet,
+)
 from tests.knowledge.fixture_pack import letters
 from tests.labs.patients import NOW, framed, record, result
 
@@ -92,7 +101,7 @@ def test_a_hook_may_show_no_cards_that_are_less_severe(least: Indicator, expecte
     assert held_back == [name for name in "abc" if name not in expected]
 
 
-def settled(cards: list[Decision], *overridden: Decision) -> Evaluation:
+def settled(cards: list[Decision], quiet: Iterable[Decision] = ()) -> Outcome:
     evaluation = Evaluation(
         pack=replace(letters(), cards=LIMIT),
         record=record(),
@@ -101,7 +110,7 @@ def settled(cards: list[Decision], *overridden: Decision) -> Evaluation:
         frames=(),
         unused=UnusedData(),
     )
-    return settle(evaluation, {one.key for one in overridden})
+    return settle(evaluation, quiet={one.key for one in quiet})
 
 
 CARDS = st.lists(
@@ -136,3 +145,72 @@ def test_no_card_is_folded_before_a_less_severe_one(cards: list[Decision]) -> No
     others = [INDICATORS.index(one.indicator) for one in found if one.shown]
 
     assert max(folded, default=0) <= min(others, default=len(INDICATORS))
+
+
+TODAY = date(2026, 6, 15)
+
+
+def quiet_card(indicator: Indicator = "info", days: int = 28) -> Decision:
+    one = card("a", indicator, ORDER)
+    return replace(one, rule=replace(one.rule, quiet_days=days))
+
+
+def shown_on(indicator: Indicator, days_ago: int) -> LastShown:
+    day = TODAY - timedelta(days=days_ago)
+    return lambda _decision, shown_as: day if shown_as == indicator else None
+
+
+def is_quiet(decision: Decision, last_shown: LastShown) -> bool:
+    keys = quiet_keys([decision], TODAY, last_shown)
+    (found,) = without_quiet([decision], keys)
+    assert found.shown is not bool(keys)
+    return bool(keys)
+
+
+@pytest.mark.parametrize(("days_ago", "expected"), [(0, True), (27, True), (28, False)])
+def test_a_card_is_quiet_until_so_many_days_after_it_was_shown(
+    days_ago: int, *, expected: bool
+) -> None:
+    assert is_quiet(quiet_card(), shown_on("info", days_ago)) is expected
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        ("info", "warning", False),
+        ("warning", "warning", True),
+        ("warning", "info", True),
+        ("critical", "info", True),
+        ("critical", "critical", False),
+    ],
+)
+def test_a_card_that_has_become_more_severe_or_is_critical_is_shown(
+    before: Indicator, now: Indicator, *, expected: bool
+) -> None:
+    assert is_quiet(quiet_card(now), shown_on(before, 1)) is expected
+
+
+def test_a_card_without_quiet_days_or_that_was_not_shown_is_shown() -> None:
+    assert not is_quiet(quiet_card(days=0), shown_on("info", 0))
+    assert not is_quiet(quiet_card(), lambda _decision, _indicator: None)
+
+
+def test_a_quiet_card_makes_room_for_another_and_leaves_it_its_order() -> None:
+    decisions = [quiet_card(), *(card(name) for name in "bc"), card("d", "info", ORDER)]
+    found = settled(decisions, quiet=[decisions[0]]).decisions
+
+    assert shown(list(found)) == "bcd"
+    (quiet,) = (one for one in found if one.rule.id == "a")
+    assert (quiet.because, quiet.orders) == (ShownRecently(), ())
+    assert quiet.withheld == (Withheld("beta-test", ShownRecently()),)
+    assert found[2].orders == (ORDER,)
+
+
+@given(CARDS)
+def test_no_critical_card_is_ever_quiet(cards: list[Decision]) -> None:
+    daily = [replace(one, rule=replace(one.rule, quiet_days=1)) for one in cards]
+    found = settled(daily, quiet=daily).decisions
+
+    assert {one.rule.id for one in found if one.shown} == {
+        one.rule.id for one in cards if one.indicator == "critical"
+    }

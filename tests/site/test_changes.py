@@ -145,7 +145,7 @@ def test_a_rule_that_is_off_is_not_evaluated_and_is_listed() -> None:
     assert card_of(answer, "fib4-high") is None
     assert rule_in(answer, "fib4-high") == {
         "rule": "fib4-high",
-        "version": "1.0.0",
+        "version": "1.2.0",
         "answer": "no card",
         "because": "switched off by the site",
     }

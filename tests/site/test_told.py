@@ -67,7 +67,7 @@ def test_the_words_of_a_rule_name_the_site() -> None:
     assert "Liver panel (24325-3), 5 to 20 days" in mild
     assert "5 and 20 days instead of 7 and 28 days (rules/alt-mild.yaml, suggest / " in mild
     assert "45 U/L instead of 40 U/L (markers/alt.yaml" in mild
-    assert "fib4-high 1.0.0, switched off" in off
+    assert "fib4-high 1.2.0, switched off" in off
     assert "Switched off by General Hospital laboratory: The clinic has a fibrosis" in off
     low = rule_in_words(pack.rules["alt-very-low"], pack)
     assert "Site code of General Hospital laboratory for Repeat ALT: 4711 of https://lab" in low

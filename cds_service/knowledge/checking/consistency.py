@@ -36,7 +36,7 @@ from cds_service.sourcefile.document import Document, Where
 
 _RESERVED = frozenset(
     ("age", "sex", "index", "ordering", "taking", "all", "any", "because")
-    + ("deceased", "medicines", "conditions", "orders", "encounter")
+    + ("deceased", "medicines", "conditions", "orders", "encounter", "shown")
 )
 
 
@@ -178,6 +178,7 @@ def _evidence(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem
         document = documents[f"rules/{rule.id}.yaml"]
         needed = subjects_of([rule.when, *(reason.when for reason in rule.unless)])
         needed |= {suggestion.order for suggestion in rule.suggestions}
+        needed |= {"quiet for"} if rule.quiet_days else set()
         known = subjects_of(conditions_of(rule)) | needed | {*rule.also_say, "text"}
         backed = {subject for line in rule.evidence for subject in line.backs}
         for subject in sorted(needed - backed):

@@ -109,6 +109,7 @@ MessageKey: TypeAlias = Literal[
     "reason.offered-by",
     "reason.overridden",
     "reason.below-least",
+    "reason.shown-recently",
     "reason.folded",
     "reason.no-eligible",
     "reason.index-preliminary",

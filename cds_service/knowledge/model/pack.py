@@ -271,6 +271,7 @@ class Rule:
     last_review: str | None
     stands_in: str | None = None  # last of `about`: the index only where it has no first beside it
     time_critical: bool = False  # asks for action within hours
+    quiet_days: int = 0  # for so many days after it was shown it is not shown again
     history: tuple[Change, ...] = ()  # newest first
 
     @property

@@ -89,6 +89,7 @@ def read_rule(
         texts=texts,
         last_review=shape.last_review,
         time_critical=shape.time_critical == "yes",
+        quiet_days=int(shape.quiet_for.split()[0]) if shape.quiet_for else 0,
         history=read_history(shape.history),
     )
 

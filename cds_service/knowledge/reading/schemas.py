@@ -297,6 +297,14 @@ class RuleShape(Shape):
     hooks: list[Id]
     indicator: Literal["info", "warning", "critical"]
     time_critical: Literal["yes"] | None = None
+    quiet_for: (
+        Annotated[
+            str,
+            StringConstraints(pattern=r"^[1-9][0-9]{0,3} days?$"),
+            Written("for example `28 days`"),
+        ]
+        | None
+    ) = None
     more_urgent: list[UrgencyShape] = Field(default_factory=list)
     when: ConditionData
     on_order_hooks: ConditionData = None

@@ -21,13 +21,21 @@ _SEVERAL = "any of "
 _PRIORITY, _RESULTED = "priority", "resulted within"
 # Keys of each kind of file under which there are numbers that a site may have views on.
 _TOP = {
-    "rules": ("when", "on order hooks", "unless", "more urgent", "suggest", "also say"),
+    "rules": (
+        "when",
+        "on order hooks",
+        "unless",
+        "more urgent",
+        "suggest",
+        "also say",
+        "quiet for",
+    ),
     "markers": ("plausible", "pairs", "upper limit", "lower limit", "screening limit", "bands")
     + ("grades", "doubtful near a boundary"),
     "measures": ("not computed",),
     "patterns": ("when",),
     "orders": (_RESULTED,),
-    "pack.yaml": ("scope",),
+    "pack.yaml": ("scope", "cards"),
 }
 # Keys whose values are names or words, though there may be a number in them.
 _WORDS = frozenset((*_NAMED_BY, "title", "sent in", "indicator", "group"))
