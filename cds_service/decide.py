@@ -165,9 +165,8 @@ def settle(
     limit = evaluation.pack.cards
     decisions = suppress_overridden(evaluation.decisions, overridden)
     decisions = without_quiet(decisions, quiet)
-    decisions = fold(decisions, limit)
+    decisions = in_order(fold(decisions, limit), limit)
     decisions = deduplicate_orders(decisions, dict(evaluation.pack.orders))
-    decisions = in_order(decisions, limit)
     return Outcome(
         pack=evaluation.pack,
         record=evaluation.record,

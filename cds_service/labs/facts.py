@@ -21,10 +21,11 @@ from cds_service.labs.patient_record import PatientRecord, Recorded
 
 @dataclass(frozen=True, slots=True)
 class FactAnswer:
-    """Whether the fact is so, and the names of what made it yes."""
+    """Whether the fact is so, the names of what made it yes, and these as they were sent."""
 
     known: Ternary
     names: tuple[str, ...] = ()
+    as_sent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class _Entry:
     """A record that speaks of a fact: by what name, and when a condition was recorded."""
 
     name: str
+    as_sent: str
     recorded: datetime | None = None
 
 
@@ -83,8 +85,8 @@ def _entries(finders: FactFinders, record: PatientRecord) -> dict[str, list[_Ent
 
     def add(found: Iterable[Found], record: Recorded) -> None:
         for one in found:
-            name = _named_as_sent(one, record)
-            entries.setdefault(one.fact, []).append(_Entry(name, record.recorded))
+            entry = _Entry(one.name, _as_sent(one, record), record.recorded)
+            entries.setdefault(one.fact, []).append(entry)
 
     for medicine in (*(record.medicines or ()), *record.prescribing):
         add(finders.medicines.found(medicine), medicine)
@@ -93,16 +95,11 @@ def _entries(finders: FactFinders, record: PatientRecord) -> dict[str, list[_Ent
     return entries
 
 
-def _named_as_sent(found: Found, record: Recorded) -> str:
-    """The name and, where another one was sent for it, that one: `phenprocoumon (Marcumar)`."""
-    word = found.by.casefold()
-    if word == found.name.casefold():
-        return found.name
-    for text in record.texts:
-        start = text.casefold().find(word)
-        if start >= 0:
-            return f"{found.name} ({text[start : start + len(word)]})"
-    return found.name
+def _as_sent(found: Found, record: Recorded) -> str:
+    """What was sent, with the name behind it if it is not in there: `Marcumar (phenprocoumon)`."""
+    sent = next((text for text in record.texts if found.by.casefold() in text.casefold()), None)
+    sent = sent or next(iter(record.texts), found.name)
+    return sent if found.name.casefold() in sent.casefold() else f"{sent} ({found.name})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +126,7 @@ def _answer(fact: Fact, reader: _Reader, answers: dict[str, FactAnswer]) -> Fact
     if any(meets(one, reader.person) is True for one in fact.never_for):
         answers[fact.id] = FactAnswer(False)
         return answers[fact.id]
-    own = set(_own_names(fact, reader))
+    own = dict(_own_names(fact, reader))
     known = [*_lists(fact, reader.record)]
     if own:
         known.append(True)
@@ -140,8 +137,9 @@ def _answer(fact: Fact, reader: _Reader, answers: dict[str, FactAnswer]) -> Fact
         together = all_known([part.known for part in every])
         known.append(together)
         either.extend(every if together is True else ())
-    names = own.union(*(part.names for part in either))
-    answers[fact.id] = FactAnswer(any_known(known), tuple(sorted(names)))
+    names = {*own.values()}.union(*(part.names for part in either))
+    as_sent = {*own}.union(*(part.as_sent for part in either))
+    answers[fact.id] = FactAnswer(any_known(known), tuple(sorted(names)), tuple(sorted(as_sent)))
     return answers[fact.id]
 
 
@@ -155,12 +153,12 @@ def _lists(fact: Fact, record: PatientRecord) -> Iterator[Ternary]:
         yield False
 
 
-def _own_names(fact: Fact, reader: _Reader) -> Iterator[str]:
-    """The names of what makes the fact so without other facts."""
+def _own_names(fact: Fact, reader: _Reader) -> Iterator[tuple[str, str]]:
+    """What makes the fact so without other facts: as it was sent, and its name."""
     for entry in reader.entries.get(fact.id, ()):
         if _is_recent(entry, fact, reader.now) and not _has_ended(entry, fact, reader.entries):
-            yield entry.name
-    yield from (one for one in reader.record.encounters if one in fact.encounter_classes)
+            yield entry.as_sent, entry.name
+    yield from ((one, one) for one in reader.record.encounters if one in fact.encounter_classes)
 
 
 def _is_recent(entry: _Entry, fact: Fact, now: datetime) -> bool:

@@ -23,6 +23,7 @@ from cds_service.knowledge.reading.card_texts import (
     compile_summary,
     placeholders,
 )
+from cds_service.labs.facts import FactAnswer
 from cds_service.labs.frames import Frame
 from cds_service.labs.unused_data import UnusedData
 from cds_service.render.unused_text import unused_names
@@ -211,12 +212,16 @@ def _maker(name: str, setting: _Setting) -> Maker:
     if name == "order":
         return lambda decision: _windows(decision, messages)
     if name in pack.facts:
-        return lambda decision: Names(decision.frame.facts[name].names, messages)
+        return lambda decision: _names(decision.frame.facts[name], messages)
     if name in pack.measures:
         return lambda decision: measure_words(decision.frame, pack.measures[name], messages)
     if name == "trigger":
         return lambda decision: _result(decision.frame, decision.trigger or "", setting)
     return lambda decision: _result(decision.frame, name, setting)
+
+
+def _names(answer: FactAnswer, messages: Messages) -> Names:
+    return Names(answer.names, messages, sent=answer.as_sent)
 
 
 def measure_words(frame: Frame, measure: Measure, messages: Messages) -> str:

@@ -59,6 +59,12 @@ class Names:
     every: tuple[str, ...]
     messages: Messages
     most: int | None = None
+    sent: tuple[str, ...] = ()
+
+    @property
+    def as_sent(self) -> str:
+        """Return the names as they were sent, such as `Marcumar (phenprocoumon)`."""
+        return replace(self, every=tuple(map(sanitize, self.sent))).names
 
     @property
     def names(self) -> str:

@@ -316,7 +316,9 @@ def _of_reading(condition: Condition) -> Test:
 def _present_before_now(condition: PresentBeforeNow, frame: Frame) -> bool:
     oldest = frame.now - timedelta(days=condition.days)
     return any(
-        result.time >= oldest and (not condition.exact or result.value.exact is not None)
+        result.time >= oldest
+        and not result.impossible
+        and (not condition.exact or result.value.exact is not None)
         for result in frame.history.get(condition.marker, ())
     )
 

@@ -195,8 +195,7 @@ def _of_fact(fact: str, word: str, program: Program, outcome: Outcome) -> str | 
     answer = _chooser(program, outcome).facts[fact]
     found = _KNOWN[answer.known]
     if name := word.removeprefix("yes by ") if word.startswith("yes by ") else "":
-        is_by = any(one == name or one.startswith(f"{name} (") for one in answer.names)
-        return None if is_by else f"expected {word}, got {', '.join(answer.names)}"
+        return None if name in answer.names else f"expected {word}, got {', '.join(answer.names)}"
     if word not in _KNOWN.values():
         message = f"cannot read the expectation '{word}': write yes, yes by NAME, no or not known"
         raise WordError(message)

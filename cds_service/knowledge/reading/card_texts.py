@@ -208,7 +208,9 @@ def _trouble(
         fits = len(parts) == 2 and parts[0].replace("_", "-") in known and parts[1] == "window"
         return None if fits else ("is not an order of this rule", "order.NAME.window")
     if name in pack.facts:
-        if parts != ["names"] or not _always(when, lambda leaf: leaf == FactIs(name, answer=True)):
+        if parts not in (["names"], ["as_sent"]) or not _always(
+            when, lambda leaf: leaf == FactIs(name, answer=True)
+        ):
             return (_NOT_SURE, "use a fact that 'when' asks for, .names")
         return None
     if name in pack.measures:
