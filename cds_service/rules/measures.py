@@ -51,14 +51,16 @@ def _value(compiled_measure: CompiledMeasure, frame: Frame) -> MeasureValue:
     hemolysed = [reason for marker, reason in frame.not_used.items() if marker in needed]
     if hemolysed:
         return MeasureValue(because=hemolysed[0])
-    if not needed <= frame.readings.keys() or any(
-        item.part == "previous" and _before(item, measure, frame) is None
-        for item in measure.formula.inputs
-    ):
+    if not needed <= frame.readings.keys():
         return MeasureValue()
     because = first_reason(compiled_measure.not_computed, frame)
     if because is not None:
         return MeasureValue(because=because)
+    if any(
+        item.part == "previous" and _before(item, measure, frame) is None
+        for item in measure.formula.inputs
+    ):
+        return MeasureValue()
     if any(_is_range(item, measure, frame) for item in measure.formula.inputs):
         return MeasureValue(because=HasComparator())
     value = measure.formula.value(lambda item: _read(item, measure, frame))
