@@ -97,6 +97,24 @@ def rounded(value: Fraction, decimals: int) -> str:
     return f"{sign}{whole}.{part}" if part else sign + whole
 
 
+def significant(value: Fraction, digits: int) -> str:
+    """The value with so many significant digits, without needless zeros; for display only.
+
+    No digit before the decimal point is given up.
+
+    >>> significant(Fraction(40, 60), 3), significant(Fraction(1234567, 1000), 3)
+    ('0.667', '1235')
+    """
+    size = abs(value)
+    decimals = digits
+    while size >= 1 and decimals > 0:
+        size, decimals = size / 10, decimals - 1
+    while 0 < size < Fraction(1, 10):
+        size, decimals = size * 10, decimals + 1
+    text = rounded(value, decimals)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def plain(value: Fraction) -> str:
     """The value without needless zeros, to at most six decimals; for display only."""
     text = rounded(value, 6)

@@ -8,7 +8,6 @@ came of it and sets the explainer's text beside it.
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from cds_service.amounts import plain
 from cds_service.catalogue.rules import by_severity
 from cds_service.explainers.addresses import Asked, marker_named, typed_question, unknown_test
 from cds_service.explainers.prose import Filled, filled
@@ -35,9 +34,23 @@ from cds_service.explanation.view import (
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.knowledge.model.status import approval
 from cds_service.labs.frames import Frame
+from cds_service.render.result_units import (
+    ResultUnit,
+    unit_of_marker,
+    unit_of_scale,
+    unit_of_system,
+)
 from cds_service.service import Knowledge
 
 _LANGUAGE = "en"
+
+
+class UnitSystem(View, frozen=True, kw_only=True):
+    """One of the two systems of units in which the page can be read, and its unit."""
+
+    id: str
+    unit: str
+    current: bool = False
 
 
 class ExplainPage(View, frozen=True, kw_only=True):
@@ -47,8 +60,11 @@ class ExplainPage(View, frozen=True, kw_only=True):
     name: str
     unit: str
     units: tuple[str, ...]
+    systems: tuple[UnitSystem, ...] = ()
     plausible: str
     upper_limit: LimitView | None = None
+    lower_limit: LimitView | None = None
+    takes_lower_limit: bool = False
     scale: ScaleView | None = None
     grades: tuple[Band, ...] = ()
     judged: ValueAssessment | None = None
@@ -66,7 +82,7 @@ class Explainers:
     """The explainers of every pack; texts are filled when first asked for."""
 
     knowledge: Knowledge
-    _filled: dict[str, Filled] = field(default_factory=dict)
+    _filled: dict[tuple[str, str], Filled] = field(default_factory=dict)
 
     def markers(self) -> tuple[NamedView, ...]:
         """Every marker that has an explainer."""
@@ -88,21 +104,25 @@ class Explainers:
         """The test and the value of one line that was typed; raises `UnknownPage`."""
         return typed_question(text, self.knowledge.packs)
 
-    def page(self, question: Question, now: datetime) -> ExplainPage:
-        """The page that answers a question; raises `RequestError` if it cannot be put."""
+    def page(self, question: Question, now: datetime, system: str = "") -> ExplainPage:
+        """The page that answers a question; raises `RequestError` if it cannot be put.
+
+        Its amounts are in the unit of this system (US or SI), else as they were sent.
+        """
         marker, pack = question.marker, question.pack
         judged, frame = None, blank_frame(marker)
         if question.given:
-            judged, own = judge(self.knowledge, question, now)
+            judged, own = judge(self.knowledge, question, now, system)
             frame = own or frame
-        return _page(self._text(marker, pack), question, judged, frame, self.markers())
+        text = self._text(marker, pack, system)
+        return _page(text, question, judged, frame, self.markers(), system)
 
-    def _text(self, marker: Marker, pack: Pack) -> Filled:
-        if marker.id not in self._filled:
+    def _text(self, marker: Marker, pack: Pack, system: str) -> Filled:
+        if (marker.id, system) not in self._filled:
             by_language = pack.explainers[marker.id]
             explainer = by_language.get(_LANGUAGE) or next(iter(by_language.values()))
-            self._filled[marker.id] = filled(explainer, marker, pack)
-        return self._filled[marker.id]
+            self._filled[marker.id, system] = filled(explainer, marker, pack, system)
+        return self._filled[marker.id, system]
 
 
 def _page(
@@ -111,19 +131,31 @@ def _page(
     judged: ValueAssessment | None,
     frame: Frame,
     markers: tuple[NamedView, ...],
+    system: str,
 ) -> ExplainPage:
     marker, pack = question.marker, question.pack
-    reading = frame.readings[marker.id]
+    reading, unit = frame.readings[marker.id], unit_of_system(marker, system)
     asked = judged is not None and judged.value is not None
+    shown_in = unit or unit_of_scale(reading, marker)
     return ExplainPage(
         marker=NamedView(id=marker.id, title=marker.title),
         name=marker.name,
         unit=marker.unit,
         units=tuple(dict.fromkeys(marker.units.values())),
-        plausible=_plausible(marker),
-        upper_limit=limit_in_words(reading.upper, marker, reading.result, pack),
-        scale=scale_of(marker, frame, asked=asked),
-        grades=tuple(grade_rows(marker.grades, marker, frame, asked=asked)),
+        systems=tuple(
+            UnitSystem(id=name, unit=one, current=one == shown_in.text)
+            for name, one in marker.shown_in.items()
+        ),
+        plausible=_plausible(marker, unit or unit_of_marker(marker)),
+        upper_limit=limit_in_words(reading.upper, marker, reading.result, pack, unit),
+        lower_limit=limit_in_words(reading.lower, marker, reading.result, pack, unit),
+        takes_lower_limit="lower limit" in marker.limits,
+        scale=scale_of(marker, frame, asked=asked, unit=unit),
+        grades=tuple(
+            one
+            for one in grade_rows(marker.grades, marker, frame, asked=asked, unit=unit)
+            if one.title
+        ),
         judged=judged,
         text=text,
         rules=tuple(
@@ -139,7 +171,7 @@ def _page(
     )
 
 
-def _plausible(marker: Marker) -> str:
+def _plausible(marker: Marker, unit: ResultUnit) -> str:
     low, high = marker.plausible.low, marker.plausible.high
-    ends = [plain(one) for one in (low, high) if one is not None]
-    return f"{' to '.join(ends)} {marker.unit}".strip()
+    ends = [unit.number(one) for one in (low, high) if one is not None]
+    return f"{' to '.join(ends)} {unit.text}".strip()

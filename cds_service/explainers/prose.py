@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import TypeAlias
 
-from cds_service.amounts import plain
+from cds_service.explanation.band_words import in_words, is_fixed
 from cds_service.explanation.clauses import title_of
 from cds_service.explanation.scale import blank_frame, stretches
 from cds_service.explanation.view import Cited, View, cited
@@ -13,7 +13,7 @@ from cds_service.knowledge.model.explainers import Explainer, Section
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.knowledge.reading.card_texts import compile_detail
 from cds_service.knowledge.reading.explainers import BOTTOM_LINE, NEXT, REASONS
-from cds_service.render.result_units import unit_of_marker
+from cds_service.render.result_units import ResultUnit, unit_of_marker, unit_of_system
 from cds_service.render.values import Window
 
 _Words: TypeAlias = dict[str, dict[str, object]]
@@ -55,9 +55,9 @@ class Filled(View, frozen=True, kw_only=True):
     sources: tuple[Cited, ...] = ()
 
 
-def filled(explainer: Explainer, marker: Marker, pack: Pack) -> Filled:
-    """The explainer as views."""
-    words = _words(marker, pack)
+def filled(explainer: Explainer, marker: Marker, pack: Pack, system: str = "") -> Filled:
+    """The explainer as views, its amounts in the unit of this system (US or SI)."""
+    words = _words(marker, pack, unit_of_system(marker, system) or unit_of_marker(marker))
     by_kind: dict[str, list[Section]] = {}
     for section in explainer.sections:
         by_kind.setdefault(section.kind, []).append(section)
@@ -105,27 +105,31 @@ def _fill(text: str, words: _Words) -> str:
     return compile_detail(text).render(words).strip()
 
 
-def _words(marker: Marker, pack: Pack) -> _Words:
+def _words(marker: Marker, pack: Pack, unit: ResultUnit) -> _Words:
     """The value of every placeholder that `knowledge.explainers` knows."""
     bands: dict[str, list[str]] = {}
-    for stretch in stretches(marker.bands, marker, blank_frame(marker)):
-        bands.setdefault(_name(stretch.grade.id), []).append(stretch.words(unit_of_marker(marker)))
+    if is_fixed(marker.bands):
+        for stretch in stretches(marker.bands, marker, blank_frame(marker)):
+            bands.setdefault(_name(stretch.grade.id), []).append(stretch.words(unit))
+    else:
+        for band in marker.bands:
+            bands[_name(band.id)] = [in_words(band.when, unit, pack)]
     return {
         "band": {name: " or ".join(words) for name, words in bands.items()},
-        "limit": dict(_limits(marker)),
+        "limit": dict(_limits(marker, unit)),
         "window": {_name(rule): windows for rule, windows in _windows(pack)},
     }
 
 
-def _limits(marker: Marker) -> Iterator[tuple[str, str]]:
+def _limits(marker: Marker, unit: ResultUnit) -> Iterator[tuple[str, str]]:
     amounts: dict[str, set[Fraction]] = {}
     for choices in marker.limits.values():
         for choice in choices:
             if choice.amount is not None:
                 amounts.setdefault(_name(choice.named), set()).add(choice.amount)
     for name, found in amounts.items():
-        listed = " or ".join(plain(one) for one in sorted(found))
-        yield name, f"{listed} {marker.unit}".strip()
+        listed = " or ".join(unit.number(one) for one in sorted(found))
+        yield name, f"{listed} {unit.text}".strip()
 
 
 def _windows(pack: Pack) -> Iterator[tuple[str, Mapping[str, str]]]:

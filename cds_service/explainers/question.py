@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
 from cds_service.errors import RequestError
 from cds_service.hooks.request import HookRequest, read_request
+from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.sourcefile.document import Data
 from cds_service.trials.synthetic_chart import GivenError
@@ -22,10 +24,12 @@ from cds_service.trials.synthetic_request import NOT_SENT, request_of
 VALUE = "value"
 UNIT = "unit"
 LIMIT = "limit"
+LOWER = "lower-limit"
 SEX = "sex"
 AGE = "age"
 SEXES = ("male", "female", "unknown")
 OLDEST = 130
+LOWER_LIMIT: Final = "lower limit"
 _OF_LIMIT = "-limit"
 _NUMBER = r"-?[0-9]{1,12}(?:\.[0-9]{1,12})?"
 _UNIT = r"(?!e[0-9])(?:[A-Za-zµμ%\[{]|10[*^]|/[A-Za-z])[^\s,;]{0,39}"
@@ -79,8 +83,10 @@ def question_of(
         own = one.id == marker.id
         value = asked.get(VALUE if own else one.id, "")
         limit = asked.get(LIMIT if own else one.id + _OF_LIMIT, "")
+        lower = asked.get(LOWER, "") if own and LOWER_LIMIT in one.limits else ""
         if value:
-            given[one.id] = _line(one, value, asked.get(UNIT, "") if own else "", limit)
+            line = _line(one, value, asked.get(UNIT, "") if own else "")
+            given[one.id] = line + _limit("upper limit", limit) + _limit(LOWER_LIMIT, lower)
     return Question(marker=marker, pack=pack, given=given, asked=asked)
 
 
@@ -96,7 +102,7 @@ def request_for(question: Question, now: datetime, hook: str) -> HookRequest:
 
 def parameters_of(marker: Marker, pack: Pack) -> Iterator[str]:
     """Every name that a question about the marker may have."""
-    yield from (VALUE, UNIT, LIMIT, SEX, AGE)
+    yield from (VALUE, UNIT, LIMIT, LOWER, SEX, AGE)
     for one in pack.markers.values():
         if one.id != marker.id:
             yield from (one.id, one.id + _OF_LIMIT)
@@ -105,7 +111,7 @@ def parameters_of(marker: Marker, pack: Pack) -> Iterator[str]:
 def _asked(query: Iterable[tuple[str, str]], pack: Pack) -> dict[str, str]:
     """The filled-in parameters, each once; an unknown one, perhaps a typing error, is refused."""
     markers = [name for marker in pack.markers for name in (marker, marker + _OF_LIMIT)]
-    known = {VALUE, UNIT, LIMIT, SEX, AGE, *markers}
+    known = {VALUE, UNIT, LIMIT, LOWER, SEX, AGE, *markers}
     asked: dict[str, str] = {}
     for name, value in query:
         if name not in known:
@@ -133,7 +139,7 @@ def _person(asked: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield AGE, f"{int(match[1])} {unit}"
 
 
-def _line(marker: Marker, value: str, unit: str, limit: str) -> str:
+def _line(marker: Marker, value: str, unit: str) -> str:
     """The words of a case for one result, in the marker's unit unless another one is named."""
     match = _VALUE.fullmatch(_with_point(value))
     if match is None:
@@ -144,13 +150,16 @@ def _line(marker: Marker, value: str, unit: str, limit: str) -> str:
     unit_text = match[3] or unit or marker.unit
     if unit_text and not re.fullmatch(_UNIT, unit_text):
         raise RequestError("Expected 'unit' to be one of the marker's units.")
-    words = f"{comparator}{match[2]} {unit_text}".strip()
+    return f"{comparator}{match[2]} {unit_text}".strip()
+
+
+def _limit(kind: LimitKind, limit: str) -> str:
     if not limit:
-        return words
+        return ""
     amount = _AMOUNT.fullmatch(_with_point(limit))
     if amount is None or amount[0].startswith("-"):
-        raise RequestError("Expected an upper limit as a number in the unit of its value.")
-    return f"{words}, upper limit {amount[0]}"
+        raise RequestError("Expected a limit as a number in the unit of its value.")
+    return f", {kind} {amount[0]}"
 
 
 def _with_point(text: str) -> str:

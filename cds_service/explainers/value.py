@@ -14,9 +14,17 @@ from cds_service.knowledge.model.dependencies import inputs_of
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import Indicator, Marker, Measure, Pack, Priority
 from cds_service.labs.frames import Frame, MeasureValue
+from cds_service.labs.reasons import PackReason
 from cds_service.render.card import Card
 from cds_service.render.reason_text import reason_text
-from cds_service.render.values import Window, converted_value, multiple_of, value_of
+from cds_service.render.result_units import unit_of_system
+from cds_service.render.values import (
+    Window,
+    converted_value,
+    multiple_of,
+    value_in,
+    value_of,
+)
 from cds_service.rules.answer import Decision
 from cds_service.rules.grades import grade_of, is_doubtful
 from cds_service.service import Answer, Knowledge, Options, answer_hook
@@ -28,7 +36,8 @@ class ValueView(View, frozen=True, kw_only=True):
     """The value that was asked about, as it was read."""
 
     sent: str
-    converted: str = ""
+    shown: str  # as the page says it
+    converted: str = ""  # the same in the other unit, if there is one to say
     band: NamedView | None = None
     band_at_least: bool = False
     grade: NamedView | None = None
@@ -100,9 +109,12 @@ class ValueAssessment(View, frozen=True, kw_only=True):
 
 
 def judge(
-    knowledge: Knowledge, question: Question, now: datetime
+    knowledge: Knowledge, question: Question, now: datetime, system: str = ""
 ) -> tuple[ValueAssessment, Frame | None]:
-    """What the rules say, and the frame around the value if it was used."""
+    """What the rules say, and the frame around the value if it was used.
+
+    The value is said in the unit of the system (US or SI), else as it was sent.
+    """
     pack, marker = question.pack, question.marker
     service = next((one for one in pack.services if one.hook == _ASKED_BY), pack.services[0])
     request = request_for(question, now, service.hook)
@@ -112,9 +124,9 @@ def judge(
     frame = chooser.frame(marker.id, with_preliminary=False)
     frames = [*outcome.frames, *([frame] if frame else [])]
     judged = ValueAssessment(
-        value=_value(marker, frame, pack) if frame and question.has_value else None,
+        value=_value(marker, frame, pack, system) if frame and question.has_value else None,
         not_used=_not_used(outcome, marker) if question.has_value and frame is None else "",
-        silent=reason_text(outcome.silent, pack.messages_in()) if outcome.silent else "",
+        silent=_silent(outcome, marker),
         others=tuple(_others(question, frames)),
         cards=tuple(_fired(answer, pack)),
         measures=tuple(_measures(frames, question)),
@@ -123,12 +135,16 @@ def judge(
     return judged, frame
 
 
-def _value(marker: Marker, frame: Frame, pack: Pack) -> ValueView:
+def _value(marker: Marker, frame: Frame, pack: Pack, system: str) -> ValueView:
     reading, messages = frame.readings[marker.id], pack.messages_in()
+    sent, unit = value_of(reading.result, marker), unit_of_system(marker, system)
+    shown = value_in(reading.result, unit, messages) if unit else None
+    converted = converted_value(reading.result, marker, messages) or ""
     band, grade = grade_of(marker.bands, frame), grade_of(marker.grades, frame)
     return ValueView(
-        sent=value_of(reading.result, marker),
-        converted=converted_value(reading.result, marker, messages) or "",
+        sent=sent,
+        shown=shown or sent,
+        converted=sent if shown else converted,
         band=NamedView(id=band.grade.id, title=band.grade.title) if band else None,
         band_at_least=band is not None and band.at_least,
         grade=NamedView(id=grade.grade.id, title=grade.grade.title) if grade else None,
@@ -136,6 +152,17 @@ def _value(marker: Marker, frame: Frame, pack: Pack) -> ValueView:
         multiple=multiple_of(reading.result.value, reading.upper, messages) or "",
         near_boundary=is_doubtful(marker, reading),
     )
+
+
+def _silent(outcome: Outcome, marker: Marker) -> str:
+    """Why every rule is silent, or every one that is about the marker."""
+    pack, silent = outcome.pack, outcome.silent
+    if silent is None:
+        codes = {one.because for one in pack.scope.silent_when}
+        reasons = [one.because for one in outcome.decisions if marker.id in one.rule.about]
+        found = [one for one in reasons if isinstance(one, PackReason) and one.code in codes]
+        silent = found[0] if found and len(found) == len(reasons) else None
+    return reason_text(silent, pack.messages_in()) if silent else ""
 
 
 def _not_used(outcome: Outcome, marker: Marker) -> str:

@@ -117,7 +117,7 @@ def _graded(marker: Marker, frame: Frame, kind: str) -> str:
     if found is None:
         return ""
     title = found.grade.title
-    return f"at least {title.lower()}" if found.at_least else title
+    return f"at least {title[:1].lower()}{title[1:]}" if found.at_least else title
 
 
 def _notes(result: LabResult) -> Iterator[str]:

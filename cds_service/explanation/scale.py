@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
-from cds_service.amounts import Interval, exactly, plain
+from cds_service.amounts import Interval, exactly, plain, rounded
 from cds_service.explanation.view import View
-from cds_service.knowledge.model.bounds import Number, TimesLimit
+from cds_service.knowledge.model.bounds import Number, TimesLimit, TimesMarker
 from cds_service.knowledge.model.conditions import (
+    AnyOf,
     Compare,
     leaves,
 )
@@ -28,11 +29,12 @@ from cds_service.rules.evaluate import limit_in
 from cds_service.rules.grades import grade_of
 
 _NOBODY = Person(months=None, sex="unknown")
+_NO_GRADE = Grade(id="", title="", when=AnyOf(()))  # between edges, where none is known
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Neighbouring values of one band; an end of `None` is open."""
+    """Neighbouring values of one band, or of none that is known; an end of `None` is open."""
 
     grade: Grade
     low: Fraction | None
@@ -66,7 +68,7 @@ class Stretch:
 
 
 class Band(View, frozen=True, kw_only=True):
-    """One row of a table of bands or grades."""
+    """One row of a table of bands or grades; without a title it is a stretch of no known band."""
 
     id: str
     title: str
@@ -94,19 +96,17 @@ class LimitView(View, frozen=True, kw_only=True):
 
 
 def stretches(grades: tuple[Grade, ...], marker: Marker, frame: Frame) -> tuple[Stretch, ...]:
-    """The stretches from low to high; those that no band names are left out."""
+    """The stretches from low to high; none if no band is known anywhere."""
     found: list[Stretch] = []
     for probe, low, high in _probes(_boundaries(grades, marker, frame)):
         graded = grade_of(grades, _with_value(frame, marker, probe))
-        if graded is None:
-            continue
-        grade, is_point = graded.grade, low == high
+        grade, is_point = graded.grade if graded else _NO_GRADE, low == high
         last = found[-1] if found else None
         if last is not None and last.grade.title == grade.title and last.high == low:
             found[-1] = replace(last, high=high, high_open=not is_point)
         else:
             found.append(Stretch(grade, low, high, not is_point, not is_point))
-    return tuple(found)
+    return tuple(found) if any(one.grade.id for one in found) else ()
 
 
 def blank_frame(marker: Marker, person: Person = _NOBODY) -> Frame:
@@ -140,26 +140,35 @@ def blank_frame(marker: Marker, person: Person = _NOBODY) -> Frame:
 
 
 def limit_in_words(
-    limit: Limit | None, marker: Marker, result: LabResult, pack: Pack
+    limit: Limit | None,
+    marker: Marker,
+    result: LabResult,
+    pack: Pack,
+    unit: ResultUnit | None = None,
 ) -> LimitView | None:
-    """The limit of a result as a page says it."""
+    """The limit of a result as a page says it, in this unit or in that of the result."""
     messages = pack.messages_in()
-    amount = limit_amount(limit, marker, result, messages)
+    amount = limit_amount(limit, marker, result, messages, unit)
     if limit is None or amount is None:
         return None
     return LimitView(amount=amount, named=limit_source(limit.named, messages))
 
 
-def scale_of(marker: Marker, frame: Frame, *, asked: bool) -> ScaleView | None:
-    """The bands of the marker, if it has any, with the value of the frame if it was asked for."""
+def scale_of(
+    marker: Marker, frame: Frame, *, asked: bool, unit: ResultUnit | None = None
+) -> ScaleView | None:
+    """The bands of the marker, if it has any, with the value of the frame if it was asked for.
+
+    In this unit, or in that of the result.
+    """
     row = stretches(marker.bands, marker, frame)
     if not row:
         return None
     reading = frame.readings[marker.id]
     place = where_is(reading.result.value, row) if asked else None
-    unit = unit_of_scale(reading, marker)
+    unit = unit or unit_of_scale(reading, marker)
     return ScaleView(
-        bands=tuple(grade_rows(marker.bands, marker, frame, asked=asked)),
+        bands=tuple(grade_rows(marker.bands, marker, frame, asked=asked, unit=unit)),
         edges=tuple(unit.number(one.high) for one in row if one.high is not None),
         unit=unit.text,
         place=float(place[0]) if place else None,
@@ -169,11 +178,16 @@ def scale_of(marker: Marker, frame: Frame, *, asked: bool) -> ScaleView | None:
 
 
 def grade_rows(
-    grades: tuple[Grade, ...], marker: Marker, frame: Frame, *, asked: bool
+    grades: tuple[Grade, ...],
+    marker: Marker,
+    frame: Frame,
+    *,
+    asked: bool,
+    unit: ResultUnit | None = None,
 ) -> Iterator[Band]:
     """A row for each stretch of the grades; with `asked` the one of the value is current."""
     found = grade_of(grades, frame) if asked else None
-    unit = unit_of_scale(frame.readings[marker.id], marker)
+    unit = unit or unit_of_scale(frame.readings[marker.id], marker)
     for stretch in stretches(grades, marker, frame):
         yield Band(
             id=stretch.grade.id,
@@ -187,17 +201,24 @@ def grade_rows(
 def _of_limit(stretch: Stretch, marker: Marker, frame: Frame) -> str:
     """The stretch in multiples of the upper limit, if that is how its grade is worded."""
     upper = frame.readings[marker.id].upper
-    bounds = (leaf.bound for leaf in leaves(stretch.grade.when) if isinstance(leaf, Compare))
+    bounds = [leaf.bound for leaf in leaves(stretch.grade.when) if isinstance(leaf, Compare)]
     if (
         upper is None
         or upper.exact is None
         or upper.exact <= 0
-        or not any(isinstance(b, TimesLimit) for b in bounds)
+        or not any(isinstance(b, TimesLimit) and b.limit == "upper limit" for b in bounds)
     ):
         return ""
     if stretch.high is not None:
-        return f"up to {plain(stretch.high / upper.exact)} ×"
-    return f"above {plain(stretch.low / upper.exact)} ×" if stretch.low is not None else ""
+        return f"{'below' if stretch.high_open else 'up to'} {_times(stretch.high, upper.exact)} ×"
+    if stretch.low is None:
+        return ""
+    return f"{'above' if stretch.low_open else 'at least'} {_times(stretch.low, upper.exact)} ×"
+
+
+def _times(amount: Fraction, limit: Fraction) -> str:
+    """The amount as a multiple of the limit, to two decimals."""
+    return plain(Fraction(rounded(amount / limit, 2)))
 
 
 def where_is(value: Interval, row: tuple[Stretch, ...]) -> tuple[Fraction, bool, bool] | None:
@@ -241,14 +262,18 @@ def _boundaries(grades: Iterable[Grade], marker: Marker, frame: Frame) -> tuple[
             case Number(amount=amount):
                 found.add(amount)
             case TimesLimit(times=times, limit=kind):
-                limit = limit_in(reading, kind)
-                ends = limit.times(times) if limit else None
-                found.update(
-                    end for end in (ends.low, ends.high) if end is not None
-                ) if ends else ()
+                found.update(_ends(limit_in(reading, kind), times))
+            case TimesMarker(times=times, marker=name, plus=None) if name in frame.readings:
+                found.update(_ends(frame.readings[name].result.value, times))
             case _:
                 pass
     return tuple(sorted(found))
+
+
+def _ends(interval: Interval | Limit | None, times: Fraction) -> Iterator[Fraction]:
+    if interval is not None:
+        scaled = interval.times(times)
+        yield from (end for end in (scaled.low, scaled.high) if end is not None)
 
 
 def _probes(

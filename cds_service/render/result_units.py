@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-from cds_service.amounts import plain, rounded
+from cds_service.amounts import plain, rounded, significant
 from cds_service.knowledge.model.messages import Messages
 from cds_service.knowledge.model.pack import Marker
 from cds_service.labs.frames import Reading
@@ -13,21 +13,26 @@ from cds_service.labs.patient_record import LabResult
 from cds_service.render.sanitize import sanitize
 
 _ONE = Fraction(1)
+_DIGITS = 3  # significant digits of an amount of the pack in another unit
 
 
 @dataclass(frozen=True, slots=True)
 class ResultUnit:
     """A unit, its factor to the unit of the marker, and how many decimals are shown in it.
 
-    In the unit of the marker itself nothing is rounded (`None`): its amounts are the pack's.
+    In the unit of the marker itself nothing is rounded (`None`): its amounts are the pack's. With
+    `digits` an amount has so many significant ones instead.
     """
 
     text: str
     factor: Fraction = _ONE
     decimals: int | None = None
+    digits: int | None = None
 
     def number(self, amount: Fraction) -> str:
         """An amount of the marker as a number of this unit, without needless zeros."""
+        if self.digits is not None:
+            return significant(amount / self.factor, self.digits)
         if self.decimals is None:
             return plain(amount / self.factor)
         number = rounded(amount / self.factor, self.decimals)
@@ -37,6 +42,16 @@ class ResultUnit:
 def unit_of_marker(marker: Marker) -> ResultUnit:
     """The unit in which the pack has the amounts of a marker."""
     return ResultUnit(marker.unit)
+
+
+def unit_of_system(marker: Marker, system: str) -> ResultUnit | None:
+    """The unit in which pages show the marker in this system, US or SI, if it has one."""
+    text = marker.shown_in.get(system)
+    if text is None:
+        return None
+    if text == marker.unit:
+        return unit_of_marker(marker)
+    return ResultUnit(text, marker.factors[text], digits=_DIGITS)
 
 
 def unit_of_result(result: LabResult, marker: Marker) -> ResultUnit:
@@ -55,23 +70,32 @@ def unit_of_scale(reading: Reading, marker: Marker) -> ResultUnit:
 
 
 def limit_amount(
-    limit: Limit | None, marker: Marker, result: LabResult, messages: Messages
+    limit: Limit | None,
+    marker: Marker,
+    result: LabResult,
+    messages: Messages,
+    shown: ResultUnit | None = None,
 ) -> str | None:
     """The limit in the unit of its result: the laboratory's own figure if it was sent in that unit.
 
-    One that was sent in another unit is rounded to the decimals of the result.
+    One that was sent in another unit is rounded to the decimals of the result. With `shown` the
+    limit is in that unit, unless the result was sent in it.
     """
     if limit is None:
         return None
     unit = unit_of_result(result, marker)
+    if shown is not None and shown.factor != result.factor:
+        if limit.up_to is None:
+            return f"{shown.number(limit.amount)} {shown.text}".strip()
+        unit = shown
     if limit.up_to is not None:
         low, high = unit.number(limit.amount), unit.number(limit.up_to)
         return f"{messages.text('value.between', low=low, high=high)} {unit.text}".strip()
     if limit.sent is None:
         return f"{unit.number(limit.amount)} {unit.text}".strip()
     if Fraction(limit.sent.number) * result.factor == limit.amount:
-        shown = sanitize(limit.sent.unit or result.sent.unit) if marker.unit else ""
-        return f"{sanitize(limit.sent.number)} {shown}".strip()
+        sent_in = sanitize(limit.sent.unit or result.sent.unit) if marker.unit else ""
+        return f"{sanitize(limit.sent.number)} {sent_in}".strip()
     number = rounded(limit.amount / result.factor, _decimals(result.sent.number))
     return f"{number} {unit.text}".strip()
 

@@ -16,7 +16,7 @@ from cds_service.knowledge.model.pack import Marker
 from cds_service.labs.frames import Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient_record import LabResult, Precision, SetAside
-from cds_service.render.result_units import limit_amount
+from cds_service.render.result_units import ResultUnit, limit_amount
 from cds_service.render.sanitize import sanitize
 
 _MULTIPLE_DECIMALS = 2
@@ -157,6 +157,14 @@ def converted_value(result: LabResult, marker: Marker, messages: Messages) -> st
         return None
     amount = bounds_of(result.value, plain, messages)
     return f"{amount} {marker.unit}" if amount else None
+
+
+def value_in(result: LabResult, unit: ResultUnit, messages: Messages) -> str | None:
+    """The value in this unit if it was sent in another one."""
+    if result.factor == unit.factor:
+        return None
+    amount = bounds_of(result.value, unit.number, messages)
+    return f"{amount} {unit.text}" if amount else None
 
 
 def date_of(result: LabResult, zone: tzinfo) -> str:

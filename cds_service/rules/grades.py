@@ -4,6 +4,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from cds_service.knowledge.model.conditions import AgeCompare, leaves
 from cds_service.knowledge.model.pack import Grade, Marker
 from cds_service.labs.frames import Frame, Reading
 from cds_service.rules.evaluate import compiled
@@ -18,14 +19,23 @@ class Graded:
 
 
 def grade_of(grades: Iterable[Grade], frame: Frame) -> Graded | None:
-    """The first grade whose condition is true, or `None`: indeterminate."""
+    """The first grade whose condition is true, or `None`: indeterminate.
+
+    As with limits, a grade of an age applies only where the age is known.
+    """
     at_least = False
     for grade in grades:
+        if frame.person.months is None and _is_of_an_age(grade):
+            continue
         known = compiled(grade.when)(frame)
         if known is True:
             return Graded(grade, at_least)
         at_least = at_least or known is None
     return None
+
+
+def _is_of_an_age(grade: Grade) -> bool:
+    return any(isinstance(leaf, AgeCompare) for leaf in leaves(grade.when))
 
 
 def is_doubtful(marker: Marker, reading: Reading) -> bool:

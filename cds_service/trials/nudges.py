@@ -29,6 +29,7 @@ _FOR_PEOPLE = frozenset(
         "time critical",
         "signed",
         "in short",
+        "shown in",
     )
 )
 # Keys whose values are names: each can be dropped, none has a neighbour.

@@ -19,6 +19,8 @@ PAGES = (
     "/explain/alt",
     "/explain/alt/1",
     "/explain/alt/250?ast=300",
+    "/explain/total-bilirubin/5?units=SI",
+    "/explain/ck/300",
     "/explain/alt/nothing",
     "/rules",
     "/rules/alt-very-low",
@@ -81,7 +83,9 @@ def test_the_form_asks_for_another_value(page: Page, base: str) -> None:
     page.get_by_label("AST, value").fill("300")
     page.get_by_role("button", name="Show").click()
 
-    assert page.locator("h1").inner_text() == "ALT 250 U/L: very high"
+    assert page.locator("h1").inner_text() == (
+        "ALT 250 U/L: very high (graded moderate: 6.25 × the limit)"
+    )
     assert "AST" in page.locator("table.facts").first.inner_text()
 
 

@@ -273,6 +273,95 @@ def test_the_start_page_opens_with_the_field(http: FlaskClient) -> None:
     assert main.index('<label for="ask">Which test, which value?</label>') < main.index("<p")
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("/explain/alt/60", "mildly elevated (graded borderline: 1.50 × the limit)"),
+        ("/explain/alt/250", "very high (graded moderate: 6.25 × the limit)"),
+        ("/explain/ast/300", "moderate (7.50 × the limit)"),
+        ("/explain/alp/180?limit=120", "clearly raised (1.50 × the limit)"),
+        ("/explain/total-bilirubin/5", "beyond Gilbert (4.17 × the limit)"),
+        ("/explain/direct-bilirubin/1?total-bilirubin=4", "mostly unconjugated"),
+        ("/explain/direct-bilirubin/1.2?age=5+months", "raised in an infant"),
+        ("/explain/ggt/80?limit=60", "above the limit (1.33 × the limit)"),
+        ("/explain/inr/2.2", "critical with jaundice"),
+        ("/explain/albumin/3.2?lower-limit=3.5", "below the limit"),
+        ("/explain/platelets/90", "low for the rules"),
+        ("/explain/ck/1200", "at least muscle injury"),
+        ("/explain/plp/15", "deficient"),
+    ],
+)
+def test_every_marker_has_a_word_for_a_value(http: FlaskClient, address: str, said: str) -> None:
+    heading = re.search(r"<h1>(.*?)</h1>", http.get(address).text, re.DOTALL)
+
+    assert heading is not None
+    words = " ".join(re.sub("<[^>]*>", "", heading[1]).split())
+    assert words.partition(": ")[2] == said
+
+
+@pytest.mark.parametrize("address", ["/explain/alp/150", "/explain/ggt/80", "/explain/albumin/3.2"])
+def test_without_the_limit_no_band_is_named(http: FlaskClient, address: str) -> None:
+    judged = data(http, address)["judged"]
+
+    assert "band" not in judged["value"]
+    page = http.get(address).text
+    assert "that is not known here" in page or "leaves open which band" in page
+
+
+def test_bands_between_known_edges_are_drawn_without_a_word(http: FlaskClient) -> None:
+    scale = data(http, "/explain/ck/300")["scale"]
+
+    assert [one["title"] for one in scale["bands"]] == [
+        "", "Muscle injury", "Severe muscle injury",
+    ]  # fmt: skip
+    assert scale["edges"] == ["1000", "5000"]
+
+
+@pytest.mark.parametrize(
+    ("address", "sent", "shown", "first", "edge"),
+    [
+        ("alt/40", "40 U/L", "0.667 ukat/L", "below 0.0833 ukat/L", "0.0833"),
+        ("total-bilirubin/2.4", "2.4 mg/dL", "41 umol/L", "up to 20.5 umol/L", "20.5"),
+        ("albumin/%3C2.8", "<2.8 g/dL", "<28 g/L", "below 30 g/L", "30"),
+        ("total-bilirubin/42%20umol/L", "42 umol/L", "42 umol/L", "up to 20.5 umol/L", "20.5"),
+    ],
+)
+def test_the_page_is_read_in_the_other_units(
+    http: FlaskClient, address: str, sent: str, shown: str, first: str, edge: str
+) -> None:
+    found = data(http, f"/explain/{address}?units=SI")
+
+    assert (found["judged"]["value"]["sent"], found["judged"]["value"]["shown"]) == (sent, shown)
+    assert (found["scale"]["bands"][0]["range"], found["scale"]["edges"][0]) == (first, edge)
+    assert [one["id"] for one in found["systems"] if one.get("current")] == ["SI"]
+
+
+def test_the_choice_of_units_is_kept_and_changes_no_value() -> None:
+    http = client()
+    first = http.get("/explain/plp/15?units=US&sex=male").text
+    later = http.get("/explain/alt/60").text
+    http.get("/explain/alt?units=SI")
+
+    assert "3.71 ug/L" in first
+    assert 'href="?sex=male&amp;units=SI"' in first
+    assert "60 U/L: " in re.sub("<[^>]*>", "", later)
+    assert "1 ukat/L: " in re.sub("<[^>]*>", "", http.get("/explain/alt/60").text)
+    assert data(http, "/explain/alt/60")["judged"]["value"]["shown"] == "60 U/L"
+    assert http.get("/explain/alt?units=metric").status_code == 400
+
+
+def test_jaundice_beside_alt_is_a_matter_of_days(http: FlaskClient) -> None:
+    found = data(http, "/explain/alt/100?total-bilirubin=5")
+
+    windows = [
+        order["window"] for card in found["judged"]["cards"] for order in card.get("orders", [])
+    ]
+    assert windows
+    assert not [one for one in windows if "week" in one]
+    (text,) = (one for one in found["text"]["together"] if one["id"] == "total-bilirubin")
+    assert text["text"].index("obstruction first") < text["text"].index("Hy's law")
+
+
 def test_below_one_year_the_rules_are_silent_and_the_page_says_so(http: FlaskClient) -> None:
     found = data(http, "/explain/alt/1?age=6+months")
 

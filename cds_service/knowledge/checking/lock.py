@@ -34,10 +34,11 @@ _DRAFT = "draft "  # before the hash of a version that no patient has met
 _PARTS_IF_SAID = ("order_groups", "remarks", "cards", "least")
 _PARTS = ("facts", "markers", "measures", "orders", "precedence", "scope", *_PARTS_IF_SAID)
 # Names, places, labels for people and the author's spelling of a number decide nothing;
-# `dimensions` says what the factors say, `beside_name` how names are written.
+# `dimensions` says what the factors say, `beside_name` how names are written,
+# `shown_in` in what unit pages show.
 _NOT_MEANT = frozenset(
     ("version", "evidence", "last_review", "file", "lines", "written", "time_critical", "history")
-    + ("dimensions", "beside_name")
+    + ("dimensions", "beside_name", "shown_in")
 )
 _Json: TypeAlias = "bool | int | str | list[_Json] | dict[str, _Json] | None"
 Versions: TypeAlias = Mapping[str, str]  # version -> hash of its meaning, newest first

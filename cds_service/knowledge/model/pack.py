@@ -30,6 +30,7 @@ Priority: TypeAlias = Literal["routine", "urgent", "asap", "stat"]
 Answer: TypeAlias = Literal["card", "no card", "not enough data"]
 
 INDICATORS: tuple[Indicator, ...] = ("info", "warning", "critical")  # least urgent first
+UNIT_SYSTEMS = ("US", "SI")
 # What a rule is about when it needs no result, and when it names all that could not be used.
 WITHOUT_RESULT = PATIENT, UNUSED_DATA = ("patient", "unused data")
 PRIORITIES: tuple[Priority, ...] = ("routine", "urgent", "asap", "stat")  # FHIR R4, least first
@@ -97,6 +98,7 @@ class Marker:
     near: "Near | None"
     whole: "Whole | None" = None
     dimensions: Mapping[Dimension, Fraction] = field(default_factory=dict)  # -> base unit's factor
+    shown_in: Mapping[str, str] = field(default_factory=dict)  # US or SI -> unit, for pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

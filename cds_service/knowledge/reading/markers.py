@@ -14,6 +14,7 @@ from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.knowledge.model.code_systems import LOINC
 from cds_service.knowledge.model.conditions import (
     AgeCompare,
+    Compare,
     Condition,
     SexIs,
     leaves,
@@ -21,6 +22,7 @@ from cds_service.knowledge.model.conditions import (
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.names import MarkerName, Named, NameIndex, phrases, words_of
 from cds_service.knowledge.model.pack import (
+    UNIT_SYSTEMS,
     Grade,
     LimitChoice,
     Marker,
@@ -118,11 +120,22 @@ def read_marker(
         grades=_grades(shape, "grades", reader),
         near=_near(shape, reader),
         whole=_whole(shape, factors, reader),
+        shown_in=_shown_in(shape, reader),
         dimensions=_dimensions(shape, factors, spellings.units, reader)
         if factors.get(unit) == 1
         else {},
     )
     return marker if len(reader.problems) == before else None
+
+
+def _shown_in(shape: MarkerShape, reader: Phrases) -> Mapping[str, str]:
+    if shape.shown_in and len(shape.shown_in) < len(UNIT_SYSTEMS):
+        reader.problem("K105", ("shown in",), "write a unit for US and one for SI")
+    for system, unit in shape.shown_in.items():
+        if unit not in shape.units:
+            known = "write one of: " + ", ".join(shape.units)
+            reader.problem("K203", ("shown in", system), f"'{unit}' is not a unit here", known)
+    return {str(system): unit for system, unit in shape.shown_in.items()}
 
 
 def _whole(shape: MarkerShape, factors: Mapping[str, Fraction], reader: Phrases) -> Whole | None:
@@ -297,9 +310,18 @@ def _grades(shape: MarkerShape, key: str, reader: Phrases) -> tuple[Grade, ...]:
         if condition is None:
             continue
         result.append(Grade(id=str(line["id"]), title=str(line["title"]), when=condition))
-        if {marker for leaf in leaves(condition) for marker in markers_of(leaf)} - {shape.id}:
+        if set(_spoken_of(condition, bounds=key == "grades")) - {shape.id}:
             reader.problem("K301", (key, n), "a grade speaks of its own marker only")
     return tuple(result)
+
+
+def _spoken_of(condition: Condition, *, bounds: bool) -> Iterator[str]:
+    """The markers of a condition; those that only serve as a bound, with `bounds`."""
+    for leaf in leaves(condition):
+        if isinstance(leaf, Compare) and not bounds:
+            yield from leaf.markers
+        else:
+            yield from markers_of(leaf)
 
 
 def _near(shape: MarkerShape, reader: Phrases) -> Near | None:

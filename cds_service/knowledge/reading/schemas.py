@@ -140,6 +140,9 @@ class MarkerShape(Shape):
         default_factory=dict
     )
     spellings: dict[str, list[Text]] = Field(default_factory=dict)
+    shown_in: dict[Literal["US", "SI"], Annotated[Text, Written("one of `units`")]] = Field(
+        default_factory=dict
+    )
     missing_unit: Literal["accepted"] | None = None
     plausible: Range
     pairs: Annotated[Text, Written("`within 72 hours of the index` or `within 90 days before now`")]

@@ -55,6 +55,11 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def small(text: str) -> str:
+    """The text with its first letter small, unless its first word is an abbreviation."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+
+
 def runs(names: Sequence[str], numbers: Mapping[str, int]) -> list[tuple[str, str]]:
     """(first name, `3` or `5–9`) for the numbers of the names, neighbours taken together."""
     ordered = sorted(set(names), key=lambda name: numbers[name])
@@ -84,7 +89,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters.update(
-        markdown=markdown, inline=inline, capital=capital, runs=runs, approval=approval
+        markdown=markdown, inline=inline, capital=capital, small=small, runs=runs, approval=approval
     )
     found.globals.update(horizontal=horizontal, vertical=vertical, chart=chart, version=__version__)
     return found

@@ -10,6 +10,7 @@ from cds_service.explanation.scale import ScaleView
 
 _WIDE = 720
 _EDGE = 12
+_SIGN = 8.0  # width of a letter of a label, and some air
 _STEP = 52  # height of a band on the vertical scale
 
 
@@ -24,6 +25,15 @@ class Box:
     title: str
     range: str
     current: bool
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The title on one line, or on two if it is long for its box."""
+        words = self.title.split()
+        if len(words) < 2 or len(self.title) * _SIGN <= self.width:
+            return (self.title,) if words else ()
+        cuts = [(" ".join(words[:n]), " ".join(words[n:])) for n in range(1, len(words))]
+        return min(cuts, key=lambda cut: max(map(len, cut)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,14 @@ from cds_service.clock import Clock
 from cds_service.errors import CdsServiceError, RequestError, UnknownPage
 from cds_service.explainers.page import Explainers
 from cds_service.explainers.question import question_of
-from cds_service.knowledge.model.pack import INDICATORS
+from cds_service.knowledge.model.pack import INDICATORS, UNIT_SYSTEMS, Marker
 from cds_service.service import Knowledge
 from cds_service.web.html.rendering import FORMAT, HTML, STYLE, either, page, wanted
 from cds_service.web.outcomes import answer_to, message_for
 
 TYPED = "q"  # a test and its value as one line, from the field of the start page
+UNITS = "units"  # the system of units, in the query and in the cookie that keeps it
+_KEPT = 365 * 24 * 3600  # seconds
 _FILTERS = ("q", "indicator", "marker")
 _LONGEST_QUERY = 2000  # characters; a question about every marker is shorter
 _STYLE_LIFE = "max-age=300, must-revalidate"
@@ -89,8 +91,38 @@ def _explained(explainers: Explainers, marker_id: str, value: str, clock: Clock)
     if marker_id != marker.id:
         return _redirect(marker.id, value, HTTPStatus.PERMANENT_REDIRECT)
     question = question_of(marker, pack, value, _query())
-    view = explainers.page(question, clock())
-    return either(request, "explain.html", view, asked=question.asked, markers=pack.markers)
+    system = _system(marker)
+    view = explainers.page(question, clock(), system)
+    response = either(
+        request,
+        "explain.html",
+        view,
+        asked=question.asked,
+        markers=pack.markers,
+        switches={name: _switched(name) for name in marker.shown_in},
+        asked_units=request.args.get(UNITS, ""),
+    )
+    if wanted(request) == HTML:
+        response.vary.add("Cookie")
+        if system and request.args.get(UNITS):
+            response.set_cookie(UNITS, system, max_age=_KEPT, path="/explain", samesite="Lax")
+    return response
+
+
+def _system(marker: Marker) -> str:
+    """The system of units that was chosen, now or on a page before; JSON goes by the address."""
+    chosen = request.args.get(UNITS, "")
+    if chosen and chosen not in UNIT_SYSTEMS:
+        raise RequestError(f"Expected 'units' to be one of {', '.join(UNIT_SYSTEMS)}.")
+    if not chosen and wanted(request) == HTML:
+        chosen = request.cookies.get(UNITS, "")
+    return chosen if chosen in marker.shown_in else ""
+
+
+def _switched(system: str) -> str:
+    """The address of this very page in the other system of units."""
+    kept = [one for one in request.args.items(multi=True) if one[0] != UNITS]
+    return f"?{urlencode([*kept, (UNITS, system)])}"
 
 
 def _redirect(marker_id: str, value: str, status: HTTPStatus) -> Response:
@@ -103,7 +135,8 @@ def _redirect(marker_id: str, value: str, status: HTTPStatus) -> Response:
 
 
 def _query() -> Iterator[tuple[str, str]]:
-    return ((name, one) for name, one in request.args.items(multi=True) if name != FORMAT)
+    asked = request.args.items(multi=True)
+    return ((name, one) for name, one in asked if name not in (FORMAT, UNITS))
 
 
 def _refused(error: CdsServiceError) -> Response:
