@@ -10,7 +10,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cds_service.knowledge.model.conditions import AllOf, Present
+from cds_service.knowledge.model.conditions import (
+    AllOf,
+)
+from cds_service.knowledge.model.leaves import (
+    Present,
+)
 from cds_service.knowledge.model.pack import PATIENT, UNUSED_DATA, Indicator, Pack, Reason, Rule
 from cds_service.labs.fact_finders import FactFinders, fact_finders
 from cds_service.labs.facts import facts_of, facts_ordered, facts_taken

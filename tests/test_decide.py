@@ -9,7 +9,7 @@ import pytest
 
 from cds_service.decide import Outcome, compile_pack, decide, evaluate, settle
 from cds_service.knowledge.model.bounds import Number
-from cds_service.knowledge.model.conditions import (
+from cds_service.knowledge.model.leaves import (
     Compare,
     FactIs,
     MeasureCompare,

@@ -10,10 +10,12 @@ from cds_service.knowledge.model.bounds import TimesMarker
 from cds_service.knowledge.model.conditions import (
     AllOf,
     AnyOf,
-    Compare,
     Condition,
-    Leaf,
     PatternIs,
+)
+from cds_service.knowledge.model.leaves import (
+    Compare,
+    Leaf,
 )
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import Pack, Reason

@@ -11,7 +11,11 @@ from pydantic import Field
 
 from cds_service.fhir.references import base_url, is_base_url
 from cds_service.fhir_client.servers import Server, Servers, SigningAlgorithm
-from cds_service.knowledge.reading.schemas import Shape, Text, YesNo
+from cds_service.knowledge.reading.schemas import (
+    Shape,
+    Text,
+    YesNo,
+)
 from cds_service.outgoing.address_policy import AddressPolicy, url_problem
 from cds_service.sourcefile.diagnostics import Problem
 from cds_service.sourcefile.document import Document, Where

@@ -14,8 +14,6 @@ from typing import cast, get_args
 from cds_service.amounts import rounded
 from cds_service.knowledge.model.bounds import Earlier, LimitKind
 from cds_service.knowledge.model.conditions import (
-    AgeCompare,
-    FactIs,
     leaves,
 )
 from cds_service.knowledge.model.dependencies import (
@@ -25,6 +23,10 @@ from cds_service.knowledge.model.dependencies import (
     inputs_of,
     measures_about,
     sources_of,
+)
+from cds_service.knowledge.model.leaves import (
+    AgeCompare,
+    FactIs,
 )
 from cds_service.knowledge.model.messages import MessageKey, Messages
 from cds_service.knowledge.model.pack import Marker, Measure, Pack, Rule

@@ -11,11 +11,13 @@ from typing import TypeAlias
 
 from cds_service.amounts import Ternary
 from cds_service.knowledge.model.conditions import (
-    AgeCompare,
     Condition,
+    leaves,
+)
+from cds_service.knowledge.model.leaves import (
+    AgeCompare,
     FactIs,
     Leaf,
-    leaves,
 )
 from cds_service.knowledge.model.pack import (
     INDICATORS,

@@ -21,11 +21,14 @@ from cds_service.knowledge.model.bounds import (
     TimesPrevious,
 )
 from cds_service.knowledge.model.conditions import (
-    AgeCompare,
     AllOf,
     AnyOf,
-    Compare,
     Condition,
+    PatternIs,
+)
+from cds_service.knowledge.model.leaves import (
+    AgeCompare,
+    Compare,
     FactIs,
     HasUnusedData,
     IndexAge,
@@ -35,7 +38,6 @@ from cds_service.knowledge.model.conditions import (
     NoLimit,
     Ordering,
     OtherMethod,
-    PatternIs,
     Present,
     PresentBeforeNow,
     SameMethod,

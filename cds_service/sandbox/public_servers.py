@@ -5,7 +5,10 @@ from functools import cache
 from pathlib import Path
 
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge.reading.schemas import Shape, Text
+from cds_service.knowledge.reading.schemas import (
+    Shape,
+    Text,
+)
 from cds_service.sourcefile.schema import read_shape_file
 
 FILE = Path(__file__).with_name("servers.yaml")

@@ -14,7 +14,8 @@ from cds_service.decide import Program, compile_pack
 from cds_service.errors import RequestError
 from cds_service.knowledge.checking.consistency import check_pack
 from cds_service.knowledge.model.pack import Marker, Pack
-from cds_service.knowledge.reading.build import PackCache, build_pack, link_pack
+from cds_service.knowledge.reading.build import build_pack, link_pack
+from cds_service.knowledge.reading.file_reader import PackCache
 from cds_service.knowledge.reading.folder import PackFiles
 from cds_service.sourcefile.diagnostics import Problem
 from cds_service.trials.nudges import Nudge, nudges_of

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from cds_service.decide import Program, compile_pack
 from cds_service.errors import RequestError
 from cds_service.knowledge.model.pack import Pack
-from cds_service.knowledge.reading.build import PackCache
+from cds_service.knowledge.reading.file_reader import PackCache
 from cds_service.knowledge.reading.folder import PackFiles
 from cds_service.knowledge.site.file import SiteFile
 from cds_service.knowledge.site.overlay import site_pack

@@ -13,7 +13,11 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from cds_service.fhir.references import base_url, is_base_url
-from cds_service.knowledge.reading.schemas import Shape, Text, YesNo
+from cds_service.knowledge.reading.schemas import (
+    Shape,
+    Text,
+    YesNo,
+)
 from cds_service.outgoing.address_policy import AddressPolicy, url_problem
 from cds_service.prefetch_keys import PrefetchKey
 from cds_service.settings import OutputProfile, TokenSeconds

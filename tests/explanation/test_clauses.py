@@ -8,7 +8,7 @@ import pytest
 
 from cds_service.explanation.clauses import leaf_text
 from cds_service.knowledge.model.bounds import Number, TimesMarker
-from cds_service.knowledge.model.conditions import (
+from cds_service.knowledge.model.leaves import (
     Compare,
     FactIs,
     Leaf,

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from cds_service.knowledge.model import conditions
+from cds_service.knowledge.model import leaves
 from cds_service.knowledge.model.bounds import (
     Earlier,
     Number,
@@ -13,19 +13,19 @@ from cds_service.knowledge.model.bounds import (
     TimesMarker,
     TimesPrevious,
 )
-from cds_service.knowledge.model.conditions import (
+from cds_service.knowledge.model.dependencies import (
+    Dependencies,
+    all_dependencies,
+    dependencies_of,
+    fact_closure,
+)
+from cds_service.knowledge.model.leaves import (
     Compare,
     Leaf,
     NoLimit,
     OtherMethod,
     Present,
     SexIs,
-)
-from cds_service.knowledge.model.dependencies import (
-    Dependencies,
-    all_dependencies,
-    dependencies_of,
-    fact_closure,
 )
 from cds_service.knowledge.model.marker_parts import MarkerPart, PartName, parts_of
 from tests.knowledge.fixture_pack import letters
@@ -62,7 +62,7 @@ def parts(*pairs: tuple[str, PartName]) -> tuple[MarkerPart, ...]:
         (Present("beta"), parts(("beta", "result"))),
         (Present("beta", since_index=True), parts(("beta", "later"))),
         (
-            conditions.TestedBefore("alpha", EARLIER),
+            leaves.TestedBefore("alpha", EARLIER),
             (MarkerPart("alpha", "result"), MarkerPart("alpha", "previous", EARLIER)),
         ),
         (
@@ -70,7 +70,7 @@ def parts(*pairs: tuple[str, PartName]) -> tuple[MarkerPart, ...]:
             (MarkerPart("alpha", "result"), MarkerPart("alpha", "previous", EARLIER)),
         ),
         (
-            conditions.PresentBeforeNow("alpha", 365),
+            leaves.PresentBeforeNow("alpha", 365),
             (MarkerPart("alpha", "recent", Earlier(0, 365)),),
         ),
         (

@@ -22,6 +22,7 @@ from cds_service.knowledge.model.conditions import (
 )
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import PATIENT
+from cds_service.knowledge.reading.bound_forms import BOUNDS
 from cds_service.knowledge.reading.build import load_pack
 from cds_service.knowledge.reading.facts import read_fact
 from cds_service.knowledge.reading.facts_orders_measures import (
@@ -30,9 +31,13 @@ from cds_service.knowledge.reading.facts_orders_measures import (
     read_pattern,
 )
 from cds_service.knowledge.reading.forms import PhraseForm
-from cds_service.knowledge.reading.grammar import BOUNDS, KINDS
+from cds_service.knowledge.reading.grammar import KINDS
 from cds_service.knowledge.reading.markers import read_marker
 from cds_service.knowledge.reading.pack_file import read_pack_head
+from cds_service.knowledge.reading.pack_shapes import (
+    PackShape,
+    RemarksShape,
+)
 from cds_service.knowledge.reading.phrases import Phrases
 from cds_service.knowledge.reading.remarks import read_remarks
 from cds_service.knowledge.reading.rules import read_rule
@@ -41,9 +46,7 @@ from cds_service.knowledge.reading.schemas import (
     MarkerShape,
     MeasureShape,
     OrderShape,
-    PackShape,
     PatternShape,
-    RemarksShape,
     RuleShape,
 )
 from cds_service.knowledge.reading.spellings import spellings_for

@@ -9,14 +9,15 @@ import pytest
 from cds_service.amounts import Interval
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.model.bounds import TimesLimit
-from cds_service.knowledge.model.conditions import (
+from cds_service.knowledge.model.leaves import (
     AgeCompare,
     Compare,
     FactIs,
 )
 from cds_service.knowledge.model.names import Named
 from cds_service.knowledge.model.pack import Near, Pairing, Reading, Replacement
-from cds_service.knowledge.reading.build import PackCache, build_pack, load_pack, load_packs
+from cds_service.knowledge.reading.build import build_pack, load_pack, load_packs
+from cds_service.knowledge.reading.file_reader import PackCache
 from cds_service.knowledge.reading.folder import pack_folders
 from tests.knowledge.fixture_pack import (
     LETTERS,

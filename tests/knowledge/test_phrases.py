@@ -18,11 +18,14 @@ from cds_service.knowledge.model.bounds import (
     TimesMarker,
 )
 from cds_service.knowledge.model.conditions import (
-    AgeCompare,
     AllOf,
     AnyOf,
-    Compare,
     Condition,
+    leaves,
+)
+from cds_service.knowledge.model.leaves import (
+    AgeCompare,
+    Compare,
     FactIs,
     IsExact,
     MeasureCompare,
@@ -35,10 +38,9 @@ from cds_service.knowledge.model.conditions import (
     Sex,
     SexIs,
     Taking,
-    leaves,
 )
-from cds_service.knowledge.model.conditions import (
-    TestedBefore as Before,  # pytest would collect it,
+from cds_service.knowledge.model.leaves import (
+    TestedBefore as Before,  # pytest would collect it
 )
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.reading.phrases import Phrases

@@ -8,8 +8,11 @@ import pytest
 
 from cds_service.amounts import Ternary
 from cds_service.knowledge.model.code_systems import ICD_10_CM, RXNORM, SNOMED, Code
-from cds_service.knowledge.model.conditions import AgeCompare, SexIs
 from cds_service.knowledge.model.facts import CodeMatch, DenyingWords, Fact, Medicine
+from cds_service.knowledge.model.leaves import (
+    AgeCompare,
+    SexIs,
+)
 from cds_service.knowledge.model.pack import Pack
 from cds_service.labs.fact_finders import fact_finders
 from cds_service.labs.facts import FactAnswer, facts_of, facts_ordered, facts_taken

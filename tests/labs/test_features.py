@@ -17,8 +17,10 @@ from cds_service.knowledge.model.bounds import Earlier, Number, TimesLimit, Time
 from cds_service.knowledge.model.conditions import (
     AllOf,
     AnyOf,
-    Compare,
     Condition,
+)
+from cds_service.knowledge.model.leaves import (
+    Compare,
     MeasureCompare,
     Present,
 )

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from cds_service.amounts import Ternary
 from cds_service.knowledge.model.conditions import (
-    AgeCompare,
     AllOf,
     AnyOf,
     Condition,
+)
+from cds_service.knowledge.model.leaves import (
+    AgeCompare,
     FactIs,
     SexIs,
 )

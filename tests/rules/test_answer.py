@@ -12,8 +12,10 @@ from cds_service.knowledge.model.bounds import Number
 from cds_service.knowledge.model.code_systems import LOINC
 from cds_service.knowledge.model.conditions import (
     AllOf,
-    Compare,
     Condition,
+)
+from cds_service.knowledge.model.leaves import (
+    Compare,
     FactIs,
     SexIs,
 )

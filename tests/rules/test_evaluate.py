@@ -10,11 +10,13 @@ import pytest
 from cds_service.amounts import Ternary
 from cds_service.knowledge.model.bounds import Earlier, Number, TimesLimit, TimesMarker
 from cds_service.knowledge.model.conditions import (
-    AgeCompare,
     AllOf,
     AnyOf,
-    Compare,
     Condition,
+)
+from cds_service.knowledge.model.leaves import (
+    AgeCompare,
+    Compare,
     FactIs,
     IsExact,
     MeasureCompare,
@@ -26,8 +28,8 @@ from cds_service.knowledge.model.conditions import (
     SetAsideBecause,
     SexIs,
 )
-from cds_service.knowledge.model.conditions import (
-    TestedBefore as Before,  # pytest would collect it,
+from cds_service.knowledge.model.leaves import (
+    TestedBefore as Before,  # pytest would collect it
 )
 from cds_service.labs.facts import FactAnswer
 from cds_service.labs.frames import Frame, MeasureValue

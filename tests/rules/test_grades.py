@@ -8,7 +8,7 @@ import pytest
 
 from cds_service.amounts import Comparator
 from cds_service.knowledge.model.bounds import Number
-from cds_service.knowledge.model.conditions import (
+from cds_service.knowledge.model.leaves import (
     Compare,
 )
 from cds_service.knowledge.model.pack import Grade, Near

@@ -10,21 +10,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from cds_service.knowledge.checking.never_in_frame import check_frames
 from cds_service.knowledge.model.code_systems import is_well_formed
 from cds_service.knowledge.model.conditions import (
-    AgeCompare,
     Condition,
+    PatternIs,
+    named_leaves,
+)
+from cds_service.knowledge.model.dependencies import conditions_of, fact_closure
+from cds_service.knowledge.model.facts import Fact
+from cds_service.knowledge.model.leaves import (
+    AgeCompare,
     FactIs,
     HasUnusedData,
     IndexAge,
     MeasureCompare,
     Ordering,
-    PatternIs,
     SetAsideBecause,
     SexIs,
     Taking,
-    named_leaves,
 )
-from cds_service.knowledge.model.dependencies import conditions_of, fact_closure
-from cds_service.knowledge.model.facts import Fact
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.reading.card_texts import check_texts

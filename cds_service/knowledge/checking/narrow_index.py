@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping
 from cds_service.knowledge.model.conditions import (
     AllOf,
     AnyOf,
-    Compare,
     Condition,
     PatternIs,
     leaves,
+)
+from cds_service.knowledge.model.leaves import (
+    Compare,
 )
 from cds_service.knowledge.model.pack import Pack
 from cds_service.sourcefile.diagnostics import Problem

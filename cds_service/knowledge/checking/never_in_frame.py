@@ -9,14 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from cds_service.knowledge.model.conditions import (
     Condition,
+    leaves,
+)
+from cds_service.knowledge.model.dependencies import conditions_of
+from cds_service.knowledge.model.leaves import (
     HasUnusedData,
     Leaf,
     MeasureCompare,
     Present,
     SetAsideBecause,
-    leaves,
 )
-from cds_service.knowledge.model.dependencies import conditions_of
 from cds_service.knowledge.model.marker_parts import MarkerPart, parts_of
 from cds_service.knowledge.model.pack import PATIENT, UNUSED_DATA, Pack
 from cds_service.sourcefile.diagnostics import Problem

@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from cds_service.knowledge.model.bounds import Earlier
 from cds_service.knowledge.model.conditions import (
     Condition,
-    FactIs,
-    Leaf,
-    MeasureCompare,
     PatternIs,
-    Taking,
     leaves,
     named_leaves,
 )
 from cds_service.knowledge.model.formulas import Part
+from cds_service.knowledge.model.leaves import (
+    FactIs,
+    Leaf,
+    MeasureCompare,
+    Taking,
+)
 from cds_service.knowledge.model.marker_parts import MarkerPart, PartName, parts_of
 from cds_service.knowledge.model.pack import WITHOUT_RESULT, Measure, Pack, Rule
 from cds_service.knowledge.model.pack_file import Source

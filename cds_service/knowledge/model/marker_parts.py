@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from cds_service.knowledge.model.bounds import Earlier, TimesLimit, TimesMarker, TimesPrevious
-from cds_service.knowledge.model.conditions import (
+from cds_service.knowledge.model.leaves import (
     Compare,
     IsExact,
     Leaf,

@@ -4,7 +4,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cds_service.knowledge.model.conditions import Condition
+from cds_service.knowledge.model.conditions import (
+    Condition,
+)
 from cds_service.knowledge.model.messages import ENGLISH
 
 

@@ -6,13 +6,11 @@
 and build again.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
-
-from pydantic import BaseModel
+from typing import Protocol, TypeVar
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.checking import consistency
@@ -28,16 +26,24 @@ from cds_service.knowledge.reading.facts_orders_measures import (
     read_order,
     read_pattern,
 )
+from cds_service.knowledge.reading.file_reader import (
+    FileReader,
+    PackCache,
+    Shapes,
+    ShapeT,
+)
 from cds_service.knowledge.reading.folder import SINGLE, PackFiles, pack_folders, read_files
 from cds_service.knowledge.reading.markers import (
     all_units,
     marker_codes,
     name_index,
     read_marker,
-    read_units,
-    read_words,
 )
 from cds_service.knowledge.reading.pack_file import PackHead, read_pack_head, read_sources
+from cds_service.knowledge.reading.pack_shapes import (
+    PackShape,
+    RemarksShape,
+)
 from cds_service.knowledge.reading.phrases import Phrases
 from cds_service.knowledge.reading.remarks import REMARKS_FILE, read_remarks
 from cds_service.knowledge.reading.rules import read_evidence, read_rule
@@ -46,24 +52,11 @@ from cds_service.knowledge.reading.schemas import (
     MarkerShape,
     MeasureShape,
     OrderShape,
-    PackShape,
     PatternShape,
-    RemarksShape,
-    RuleShape,
 )
 from cds_service.knowledge.reading.titles import check_titles, read_titles
-from cds_service.knowledge.reading.vocabulary import MarkerWords, Vocabulary
+from cds_service.knowledge.reading.vocabulary import Vocabulary
 from cds_service.sourcefile.diagnostics import Mark, Problem
-from cds_service.sourcefile.document import Document
-from cds_service.sourcefile.schema import read_shape
-
-_NO_WORDS = Vocabulary(markers={}, measures=frozenset(), facts=frozenset(), orders=frozenset())
-ModelT = TypeVar("ModelT", bound=BaseModel)
-ShapeT = TypeVar(
-    "ShapeT",
-    bound=RuleShape | MarkerShape | MeasureShape | FactShape | PatternShape | OrderShape,
-)
-ReadT = TypeVar("ReadT")
 
 
 class HasId(Protocol):
@@ -110,19 +103,6 @@ def load_library(cards: Path, shown: str | None = None) -> tuple[tuple[Pack, Pac
     return tuple(library)
 
 
-@dataclass(slots=True)
-class PackCache:
-    """What was read of unchanged documents, for building again with one of them changed."""
-
-    files: PackFiles
-    vocabulary: Vocabulary | None = None
-    read: dict[tuple[str, str], tuple[Any, list[Problem]]] = field(default_factory=dict)
-
-    def holds(self, path: str, document: Document) -> bool:
-        """Whether the document is still the one that this cache was made for."""
-        return self.files.documents.get(path) is document
-
-
 def build_pack(
     files: PackFiles, cache: PackCache | None = None
 ) -> tuple[Pack | None, list[Problem]]:
@@ -142,7 +122,7 @@ def link_pack(
     """The same without the checks between files, which take the longest."""
     if any(name not in files.documents for name in SINGLE):
         return None, list(files.problems)
-    reader = _FileReader(files, cache)
+    reader = FileReader(files, cache)
     units = reader.units()
     shapes = reader.shapes()
     vocabulary = reader.vocabulary(shapes, units)
@@ -150,149 +130,13 @@ def link_pack(
     return pack, [*files.problems, *reader.problems]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shapes:
-    """What the files of each folder hold, by path; the phrases in them are not read yet."""
-
-    markers: Mapping[str, MarkerShape]
-    measures: Mapping[str, MeasureShape]
-    facts: Mapping[str, FactShape]
-    patterns: Mapping[str, PatternShape]
-    orders: Mapping[str, OrderShape]
-    rules: Mapping[str, RuleShape]
-
-
-@dataclass(frozen=True, slots=True)
-class _FileReader:
-    """Reads the files of a pack one by one, or takes from the cache what was read of them."""
-
-    files: PackFiles
-    cache: PackCache | None
-    problems: list[Problem] = field(default_factory=list)
-
-    def units(self) -> dict[str, str]:
-        """Every spelling of a unit with the unit that it stands for."""
-        reader = self.phrases("units.yaml", _NO_WORDS)
-        units = read_units(reader.document, reader)
-        self.problems.extend(reader.problems)
-        return units
-
-    def shapes(self) -> _Shapes:
-        """Every file of the folders that has the form of its kind."""
-        return _Shapes(
-            markers=dict(self._shapes("markers", MarkerShape)),
-            measures=dict(self._shapes("measures", MeasureShape)),
-            facts=dict(self._shapes("facts", FactShape)),
-            patterns=dict(self._shapes("patterns", PatternShape)),
-            orders=dict(self._shapes("orders", OrderShape)),
-            rules=dict(self._shapes("rules", RuleShape)),
-        )
-
-    def vocabulary(self, shapes: _Shapes, units: Mapping[str, str]) -> Vocabulary:
-        """The names that phrases may use."""
-        vocabulary = self._with_patterns(
-            Vocabulary(
-                markers=dict(self._words(shapes.markers, units)),
-                measures=self.ids("measures", shapes.measures),
-                facts=self.ids("facts", shapes.facts),
-                orders=self.ids("orders", shapes.orders),
-            ),
-            shapes.patterns,
-        )
-        if self.cache is not None and self.cache.vocabulary is None:
-            self.cache.vocabulary = vocabulary
-        return vocabulary
-
-    def _with_patterns(self, words: Vocabulary, shapes: Mapping[str, PatternShape]) -> Vocabulary:
-        """The names with the patterns, each after those that it is made of.
-
-        One that cannot be read is left out; its problems are noted when the file itself is read.
-        """
-        waiting = dict(shapes)
-        while True:
-            read = {
-                path: when
-                for path, shape in waiting.items()
-                if (when := self.phrases(path, words).condition(shape.when, ("when",))) is not None
-            }
-            if not read:
-                return words
-            found = {waiting.pop(path).id: when for path, when in read.items()}
-            words = replace(words, patterns={**words.patterns, **found})
-
-    def ids(self, folder: str, shapes: Mapping[str, ShapeT]) -> frozenset[str]:
-        """The ids of a folder; a file that cannot be read is still there to be spoken of."""
-        stems = (path.split("/")[1].removesuffix(".yaml") for path, _ in self.files.of(folder))
-        return frozenset((*stems, *(shape.id for shape in shapes.values())))
-
-    def shape(self, kind: type[ModelT], document: Document) -> ModelT | None:
-        """The document as a shape; `None` after its problems were noted."""
-        if any(
-            problem.code == "K101" and problem.mark.file == document.file
-            for problem in self.files.problems
-        ):
-            return None  # it is no YAML, and that was noted
-        shape, problems = read_shape(kind, document.data, document)
-        self.problems.extend(problems)
-        return shape
-
-    def phrases(self, path: str, words: Vocabulary) -> Phrases:
-        """A reader of the phrases of a file."""
-        return Phrases(self.files.documents[path], words)
-
-    def once(
-        self, path: str, step: str, make: Callable[[], ReadT], words: Vocabulary = _NO_WORDS
-    ) -> ReadT:
-        """What `make` reads, from the cache if nothing changed that the step reads."""
-        cache = self.cache
-        if cache is None or not self._unchanged(path, step, cache, words):
-            return make()
-        if (path, step) not in cache.read:
-            before = len(self.problems)
-            made = make()
-            cache.read[path, step] = (made, self.problems[before:])
-            return made
-        value, problems = cache.read[path, step]
-        self.problems.extend(problems)
-        return cast("ReadT", value)
-
-    def _shapes(self, folder: str, kind: type[ModelT]) -> Iterator[tuple[str, ModelT]]:
-        for path, document in self.files.of(folder):
-            shape = self.once(path, "shape", partial(self.shape, kind, document))
-            if shape is None:
-                continue
-            stem = path.removeprefix(f"{folder}/").removesuffix(".yaml")
-            if getattr(shape, "id", stem) != stem:
-                message = f"the file is named '{stem}'; its id is another"
-                mark = document.mark(("id",))
-                self.problems.append(Problem("K107", mark, message, "make the two agree"))
-            yield path, shape
-
-    def _words(
-        self, shapes: Mapping[str, MarkerShape], units: Mapping[str, str]
-    ) -> Iterator[tuple[str, MarkerWords]]:
-        for path, shape in shapes.items():
-            # problems of units are noted when the marker itself is read
-            read = partial(read_words, shape, self.phrases(path, _NO_WORDS), units)
-            yield shape.id, self.once(path, "words", read)
-
-    def _unchanged(self, path: str, step: str, cache: PackCache, words: Vocabulary) -> bool:
-        """Whether the file is the same, and what the step needs besides: units, or all words."""
-        documents = self.files.documents
-        if not cache.holds(path, documents[path]):
-            return False
-        if step == "words":
-            return cache.holds("units.yaml", documents["units.yaml"])
-        return step == "shape" or cache.vocabulary == words
-
-
 @dataclass(frozen=True, slots=True)
 class _Linker:
     """Makes a pack of the shapes: reads every phrase against one vocabulary."""
 
-    reader: _FileReader
+    reader: FileReader
     units: Mapping[str, str]
-    shapes: _Shapes
+    shapes: Shapes
     words: Vocabulary
 
     def pack(self) -> Pack | None:

@@ -18,17 +18,19 @@ from cds_service.knowledge.model.bounds import Earlier, LimitKind, TimesLimit, T
 from cds_service.knowledge.model.conditions import (
     AllOf,
     AnyOf,
-    Compare,
     Condition,
+    PatternIs,
+    leaves,
+)
+from cds_service.knowledge.model.leaves import (
+    Compare,
     FactIs,
     Leaf,
     MeasureCompare,
     OtherMethod,
-    PatternIs,
     Present,
     SameMethod,
     TestedBefore,
-    leaves,
 )
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import UNUSED_DATA, CardText, Pack, Rule

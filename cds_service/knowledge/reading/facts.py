@@ -5,10 +5,21 @@ import re
 from collections.abc import Iterator
 
 from cds_service.knowledge.model.code_systems import ICD_10_CM, RXNORM, SNOMED, Code
-from cds_service.knowledge.model.conditions import AgeCompare, Condition, SexIs, leaves
+from cds_service.knowledge.model.conditions import (
+    Condition,
+    leaves,
+)
 from cds_service.knowledge.model.facts import CodeMatch, DenyingWords, Fact, Medicine
+from cds_service.knowledge.model.leaves import (
+    AgeCompare,
+    SexIs,
+)
 from cds_service.knowledge.reading.phrases import Phrases
-from cds_service.knowledge.reading.schemas import ConditionCodeShape, FactShape, MedicineShape
+from cds_service.knowledge.reading.schemas import (
+    ConditionCodeShape,
+    FactShape,
+    MedicineShape,
+)
 from cds_service.sourcefile.diagnostics import nearest
 from cds_service.sourcefile.document import Where
 

@@ -7,26 +7,23 @@ compared with. `knowledge.reading.phrases` reads by these tables and by nothing 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from typing import Final, Literal, cast
 
 from cds_service.amounts import Relation
 from cds_service.knowledge.model.bounds import (
-    Bound,
     Earlier,
-    LimitKind,
     Number,
-    TimesLimit,
-    TimesMarker,
-    TimesPrevious,
 )
 from cds_service.knowledge.model.conditions import (
-    AgeCompare,
     AllOf,
-    Compare,
     Condition,
+    PatternIs,
+)
+from cds_service.knowledge.model.leaves import (
+    AgeCompare,
+    Compare,
     FactIs,
     HasUnusedData,
     IndexAge,
@@ -36,7 +33,6 @@ from cds_service.knowledge.model.conditions import (
     NoLimit,
     Ordering,
     OtherMethod,
-    PatternIs,
     Present,
     PresentBeforeNow,
     SameMethod,
@@ -46,6 +42,7 @@ from cds_service.knowledge.model.conditions import (
     Taking,
     TestedBefore,
 )
+from cds_service.knowledge.reading.bound_forms import AMOUNT, BOUNDS, earlier
 from cds_service.knowledge.reading.forms import Kind, Phrase, PhraseForm, read_form
 from cds_service.sourcefile.diagnostics import nearest
 
@@ -55,113 +52,6 @@ SEVERAL_MARKERS: Final = "several markers"
 A_MEASURE: Final = "a measure"
 A_FACT: Final = "a fact"
 A_PATTERN: Final = "a pattern"
-
-
-def _times_limit(
-    phrase: Phrase, _unit: str | None, factor: str | None, kind: LimitKind
-) -> TimesLimit | None:
-    for marker in phrase.subject:
-        if kind not in phrase.words.markers[marker].limits:
-            message = f"{marker} has no {kind}, so this is never known"
-            phrase.problem("K205", message, f"write '{kind}:' in its file")
-            return None
-    return TimesLimit(Fraction(factor or 1), kind)
-
-
-def _number(phrase: Phrase, last_unit: str | None, number: str, unit: str | None) -> Number | None:
-    unit = unit or last_unit
-    amounts = set()
-    for marker in phrase.subject:
-        words = phrase.words.markers[marker]
-        factor = words.factors.get(unit) if unit else (None if words.unit else Fraction(1))
-        if factor is None:
-            allowed = "write one of: " + (", ".join(words.factors) or "a number without unit")
-            what = f"has no unit '{unit}'" if unit else "needs a unit after the number"
-            phrase.problem("K203", f"{marker} {what}", allowed)
-            return None
-        amounts.add(Fraction(number) * factor)
-    if len(amounts) != 1:
-        phrase.problem("K203", "the markers do not share this unit")
-        return None
-    return Number(amounts.pop(), f"{number} {unit}" if unit else number)
-
-
-def _times_marker(
-    phrase: Phrase, _unit: str | None, factor: str | None, other: str
-) -> TimesMarker | None:
-    markers = phrase.words.markers
-    if other not in markers:
-        phrase.problem("K201", f"there is no marker '{other}'", nearest(other, markers))
-        return None
-    if any(markers[marker].unit != markers[other].unit for marker in phrase.subject):
-        phrase.problem("K203", f"{other} has another unit, so the two do not compare")
-        return None
-    return TimesMarker(Fraction(factor or 1), other)
-
-
-def _times_marker_plus(
-    phrase: Phrase, unit: str | None, factor: str | None, other: str, number: str, own_unit: str
-) -> TimesMarker | None:
-    multiple = _times_marker(phrase, unit, factor, other)
-    more = _number(phrase, unit, number, own_unit)
-    return None if multiple is None or more is None else replace(multiple, plus=more)
-
-
-def _times_previous(
-    phrase: Phrase, _unit: str | None, factor: str | None, least: str, most: str
-) -> TimesPrevious:
-    return TimesPrevious(Fraction(factor or 1), _earlier(phrase, least, most))
-
-
-def _times_previous_plus(
-    phrase: Phrase,
-    unit: str | None,
-    factor: str | None,
-    least: str,
-    most: str,
-    number: str,
-    own_unit: str | None,
-) -> TimesPrevious | None:
-    more = _number(phrase, unit, number, own_unit)
-    previous = _times_previous(phrase, unit, factor, least, most)
-    return None if more is None else replace(previous, plus=more)
-
-
-_AMOUNT: Final[PhraseForm[Bound]] = PhraseForm(
-    "NUMBER [UNIT]",
-    "a fixed amount; a marker with a unit needs one, and of two bounds the first may take the unit"
-    " of the second",
-    _number,
-)
-BOUNDS: Final[tuple[PhraseForm[Bound], ...]] = (
-    PhraseForm(
-        "[FACTOR x] LIMIT",
-        "the limit that the marker's file finds for that very result, or a multiple of it",
-        _times_limit,
-    ),
-    _AMOUNT,
-    PhraseForm(
-        "[FACTOR x] MARKER",
-        "the result of another marker of the frame, or a multiple of it; both have the same unit",
-        _times_marker,
-    ),
-    PhraseForm(
-        "[FACTOR x] MARKER plus NUMBER UNIT",
-        "the same with an amount on top, such as what rounding can add",
-        _times_marker_plus,
-    ),
-    PhraseForm(
-        "[FACTOR x] the previous test N to N days earlier",
-        "the previous test of the same marker, or a multiple of it: the last that is at least so"
-        " many days older than the index, if it is not more than the second number of days older",
-        _times_previous,
-    ),
-    PhraseForm(
-        "[FACTOR x] the previous test N to N days earlier plus NUMBER [UNIT]",
-        "the same with an amount on top",
-        _times_previous_plus,
-    ),
-)
 
 
 def _compare(phrase: Phrase, *comparison: str | None) -> Condition | None:
@@ -175,7 +65,7 @@ def _compare_within(phrase: Phrase, *words: str) -> Condition | None:
 
 def _compare_earlier(phrase: Phrase, *words: str) -> Condition | None:
     *comparison, least, most = words
-    return _comparison(phrase, comparison, _earlier(phrase, least, most))
+    return _comparison(phrase, comparison, earlier(phrase, least, most))
 
 
 def _compare_near(phrase: Phrase, *words: str) -> Condition | None:
@@ -196,7 +86,7 @@ def _comparison(
         remedy = "write 'any:' with one line for each marker"
         phrase.problem("K202", f"cannot read '{phrase.text}'", remedy)
         return None
-    last_number = _AMOUNT.pattern.fullmatch(pairs[-1][1])
+    last_number = AMOUNT.pattern.fullmatch(pairs[-1][1])
     unit = last_number[2] if last_number else None
     parts: list[Condition] = []
     for relation, text in pairs:
@@ -209,12 +99,6 @@ def _comparison(
         elif len(phrase.problems) == before:
             phrase.problem("K204", f"cannot read '{text}' as a number, limit or marker")
     return _both(parts) if len(parts) == len(pairs) else None
-
-
-def _earlier(phrase: Phrase, least: str, most: str) -> Earlier:
-    if int(least) > int(most):
-        phrase.problem("K205", "the first number of days is above the second")
-    return Earlier(int(least), int(most))
 
 
 def _both(parts: list[Condition]) -> Condition:
@@ -230,11 +114,11 @@ def _measured(phrase: Phrase, method: str) -> Condition | None:
 def _other_method(phrase: Phrase, method: str, least: str, most: str) -> Condition | None:
     (marker,) = phrase.subject
     known = method in phrase.words.markers[marker].methods
-    return OtherMethod(marker, method, _earlier(phrase, least, most)) if known else None
+    return OtherMethod(marker, method, earlier(phrase, least, most)) if known else None
 
 
 def _tested_before(phrase: Phrase, least: str, most: str) -> Condition:
-    return TestedBefore(phrase.subject[0], _earlier(phrase, least, most))
+    return TestedBefore(phrase.subject[0], earlier(phrase, least, most))
 
 
 def _pattern(phrase: Phrase, *, answer: bool, or_unknown: bool = False) -> Condition:
@@ -343,7 +227,7 @@ _OF_ONE_MARKER: Final[tuple[PhraseForm[Condition], ...]] = (
     PhraseForm(
         "measured as the previous test N to N days earlier",
         "the codes of the two name the same method, or neither names one",
-        lambda phrase, least, most: SameMethod(phrase.subject[0], _earlier(phrase, least, most)),
+        lambda phrase, least, most: SameMethod(phrase.subject[0], earlier(phrase, least, most)),
     ),
     PhraseForm(
         "has no LIMIT",

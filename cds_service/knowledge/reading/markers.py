@@ -13,11 +13,17 @@ from cds_service.amounts import Interval, plain
 from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.knowledge.model.code_systems import LOINC
 from cds_service.knowledge.model.conditions import (
+<<<<<<< HEAD
     AgeCompare,
     Compare,
+=======
+>>>>>>> 3626bf9 (house: split four modules that had grown too long)
     Condition,
-    SexIs,
     leaves,
+)
+from cds_service.knowledge.model.leaves import (
+    AgeCompare,
+    SexIs,
 )
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.names import MarkerName, Named, NameIndex, phrases, words_of
@@ -33,7 +39,12 @@ from cds_service.knowledge.model.pack import (
 )
 from cds_service.knowledge.model.units import Dimension, UnitPieces
 from cds_service.knowledge.reading.phrases import Phrases
-from cds_service.knowledge.reading.schemas import CodeShape, FactorShape, LimitShape, MarkerShape
+from cds_service.knowledge.reading.schemas import (
+    CodeShape,
+    FactorShape,
+    LimitShape,
+    MarkerShape,
+)
 from cds_service.knowledge.reading.spellings import Spellings
 from cds_service.knowledge.reading.vocabulary import NUMBER, MarkerWords
 from cds_service.sourcefile.diagnostics import nearest

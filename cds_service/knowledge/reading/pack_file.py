@@ -18,13 +18,15 @@ from cds_service.knowledge.model.pack_file import Example, OverrideReason, Sourc
 from cds_service.knowledge.model.signature import Signature
 from cds_service.knowledge.reading.facts_orders_measures import read_reason
 from cds_service.knowledge.reading.history import read_history
-from cds_service.knowledge.reading.phrases import Phrases
-from cds_service.knowledge.reading.schemas import (
+from cds_service.knowledge.reading.pack_shapes import (
     CardLimitShape,
     PackShape,
     ReplacementShape,
     ScopeShape,
     SignedShape,
+)
+from cds_service.knowledge.reading.phrases import Phrases
+from cds_service.knowledge.reading.schemas import (
     SourceShape,
 )
 from cds_service.sourcefile.diagnostics import nearest

@@ -12,11 +12,13 @@ from fractions import Fraction
 from cds_service.amounts import Relation
 from cds_service.knowledge.model.bounds import Number
 from cds_service.knowledge.model.conditions import (
-    AgeCompare,
     AllOf,
     AnyOf,
-    Compare,
     Condition,
+)
+from cds_service.knowledge.model.leaves import (
+    AgeCompare,
+    Compare,
     MeasureCompare,
 )
 from cds_service.knowledge.reading.forms import Kind, Phrase, read_form

@@ -14,7 +14,10 @@ from pathlib import Path
 from pydantic import Field
 
 from cds_service.knowledge.model.units import NO_PIECES, Size, UnitPieces
-from cds_service.knowledge.reading.schemas import Shape, Text
+from cds_service.knowledge.reading.schemas import (
+    Shape,
+    Text,
+)
 from cds_service.settings import Settings, cards_folder
 from cds_service.sourcefile.diagnostics import Problem
 from cds_service.sourcefile.document import Document, Where, parse, read_text

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from cds_service.knowledge.model.bounds import LimitKind
-from cds_service.knowledge.model.conditions import Condition
+from cds_service.knowledge.model.conditions import (
+    Condition,
+)
 
 NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"  # how a number is written in every file
 OF_EVERY_PACK = (

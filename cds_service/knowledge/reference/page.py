@@ -15,17 +15,18 @@ from msgspec import Struct, convert
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
-from cds_service.knowledge.reading import schemas
+from cds_service.knowledge.reading import pack_shapes, schemas
+from cds_service.knowledge.reading.bound_forms import BOUNDS
 from cds_service.knowledge.reading.forms import WORDS, PhraseForm
-from cds_service.knowledge.reading.grammar import BOUNDS, KINDS, ONE_MARKER, SEVERAL_MARKERS
+from cds_service.knowledge.reading.grammar import KINDS, ONE_MARKER, SEVERAL_MARKERS
 from cds_service.sourcefile.document import Data, parse
 
 _HERE = files(__package__)
 FILE_SHAPES: Mapping[str, type[BaseModel]] = {
-    "pack": schemas.PackShape,
+    "pack": pack_shapes.PackShape,
     "marker": schemas.MarkerShape,
     "measure": schemas.MeasureShape,
-    "remarks": schemas.RemarksShape,
+    "remarks": pack_shapes.RemarksShape,
     "pattern": schemas.PatternShape,
     "fact": schemas.FactShape,
     "order": schemas.OrderShape,

@@ -8,7 +8,13 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge.reading.schemas import CaseShape, Day, Id, Shape, Text
+from cds_service.knowledge.reading.schemas import (
+    CaseShape,
+    Day,
+    Id,
+    Shape,
+    Text,
+)
 from cds_service.sourcefile.diagnostics import Problem, nearest
 from cds_service.sourcefile.document import Document, parse, read_text
 from cds_service.sourcefile.schema import read_shape

@@ -14,7 +14,8 @@ from cds_service.errors import KnowledgeError
 from cds_service.knowledge.model.code_systems import Code, is_well_formed
 from cds_service.knowledge.model.pack import Marker, Order, Pack, Rule
 from cds_service.knowledge.model.site import SiteChanges, SiteValue, SwitchedOff
-from cds_service.knowledge.reading.build import PackCache, build_pack, load_library
+from cds_service.knowledge.reading.build import build_pack, load_library
+from cds_service.knowledge.reading.file_reader import PackCache
 from cds_service.knowledge.reading.folder import PackFiles
 from cds_service.knowledge.site.file import SiteFile, ValueShape, no_such_pack, read_site
 from cds_service.knowledge.site.markers import with_spellings
