@@ -14,11 +14,7 @@ from cds_service.amounts import Interval, exactly, plain, rounded
 from cds_service.explanation.view import View
 from cds_service.knowledge.model.bounds import Number, TimesLimit, TimesMarker
 from cds_service.knowledge.model.conditions import (
-<<<<<<< HEAD
     AnyOf,
-    Compare,
-=======
->>>>>>> 3626bf9 (house: split four modules that had grown too long)
     leaves,
 )
 from cds_service.knowledge.model.leaves import (

@@ -13,16 +13,12 @@ from cds_service.amounts import Interval, plain
 from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.knowledge.model.code_systems import LOINC
 from cds_service.knowledge.model.conditions import (
-<<<<<<< HEAD
-    AgeCompare,
-    Compare,
-=======
->>>>>>> 3626bf9 (house: split four modules that had grown too long)
     Condition,
     leaves,
 )
 from cds_service.knowledge.model.leaves import (
     AgeCompare,
+    Compare,
     SexIs,
 )
 from cds_service.knowledge.model.marker_parts import markers_of
