@@ -31,6 +31,7 @@ class Metrics:
     refused: Counter
     replay_unchecked: Counter
     replay_late: Counter
+    quiet_unsure: Counter
     fhir_queries: Counter
 
 
@@ -81,6 +82,10 @@ def make_metrics() -> Metrics:
         ),
         replay_late=counter(
             "cds_replay_late_total", "Calls among those whose token proved to have been used."
+        ),
+        quiet_unsure=counter(
+            "cds_quiet_unsure_total",
+            "Cards shown while it was not known whether another process had shown them lately.",
         ),
         fhir_queries=counter(
             "cds_fhir_queries_total", "Queries to FHIR servers for calls.", "outcome"

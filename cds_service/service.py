@@ -75,6 +75,10 @@ class Recalled(Protocol):
     def overridden(self) -> frozenset[DecisionKey]:
         """Which cards a clinician has overridden."""
 
+    @property
+    def quiet(self) -> frozenset[DecisionKey]:
+        """Which cards were shown lately, and are not to be shown again yet."""
+
     def card_uuid(self, decision: Decision) -> UUID:
         """The uuid of a card, by which feedback about it will be known."""
 
@@ -93,10 +97,10 @@ class Memory(Protocol):
 class Options:
     """What one call is answered with: where the service can be read about, and why on request.
 
-    With a `memory`, cards that clinicians of the `client` overrode stay silent. `prefetch_keys`
-    gives the key of discovery for what the client calls otherwise. The deadline is checked between
-    the steps: part of the rules may answer differently from all of them, and no card at all would
-    reassure, so an answer that comes too late is no answer.
+    With a `memory`, cards that clinicians of the `client` overrode, or were shown lately, stay
+    silent. `prefetch_keys` gives the key of discovery for what the client calls otherwise. The
+    deadline is checked between the steps: part of the rules may answer differently from all of
+    them, and no card at all would reassure, so an answer that comes too late is no answer.
     """
 
     base_url: str | None = None
@@ -202,7 +206,10 @@ def answer_hook(
         fhir_server=request.fhir_server,
     )
     recalled = options.memory.recall(evaluation, call) if options.memory is not None else None
-    outcome = settle(evaluation, recalled.overridden if recalled is not None else ())
+    if recalled is None:
+        outcome = settle(evaluation)
+    else:
+        outcome = settle(evaluation, recalled.overridden, recalled.quiet)
     cards = render(
         served.templates,
         outcome,

@@ -211,7 +211,13 @@ class Settings(BaseSettings):
     hash_key: Annotated[SecretStr, AfterValidator(_long)] | None = Field(
         None,
         description="The secret, of 32 or more characters, that hides patients in what is kept of "
-        "overrides. Unset: in open mode one that everybody knows; else no override silences.",
+        "overrides and of cards that were shown. Unset: no card is quiet after it was shown, and "
+        "no override silences, but in open mode, by a key that everybody knows.",
+    )
+    quiet: bool = Field(
+        True,
+        description="Do not show a card again within the days that its rule is `quiet for`; needs "
+        "CDS_HASH_KEY.",
     )
     max_feedback_bytes: PositiveInt = Field(
         1024 * 1024, description="The longest feedback body that is read, in bytes."

@@ -97,7 +97,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'service.db'}"
     url: str = request.getfixturevalue("postgres_url")
     server: Postgres = request.getfixturevalue("postgres")
-    server.run("TRUNCATE card_counts, cards_shown, feedback, tokens_used", "service")
+    server.run("TRUNCATE card_counts, cards_shown, feedback, quiet_cards, tokens_used", "service")
     return url
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which cards of a call clinicians overrode, the uuids of the others, and feedback about them.
+"""Which cards of a call clinicians overrode or saw lately, the uuids of the others, and feedback.
 
 An overridden card is not shown again for the same patient, rule and results, for some days:
 a clinician who has answered is not asked again.
@@ -12,20 +12,24 @@ The silence is narrow, because a card that is wrongly silent does more harm than
 - so does one that now stands for another rule too, of its own severity or above: what was not
   there when the clinician answered was not answered;
 - an override that is not known yet, or that a database which is away keeps, silences nothing.
+
+A card of a rule that says `quiet for` is not shown again within those days (`QuietCards`).
 """
 
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from hashlib import sha256
+from typing import TypeAlias
 from uuid import UUID
 
-from cds_service.call_context import CallContext
+from cds_service.call_context import SANDBOX, CallContext
 from cds_service.clock import Clock, system_clock
 from cds_service.decide import Evaluation, Outcome
 from cds_service.knowledge.model.pack import Pack
 from cds_service.memory.card_uuid import CardUuids
+from cds_service.memory.quiet_cards import QuietCards, open_quiet_cards, shown_once
 from cds_service.memory.records import CardRecords
 from cds_service.memory.subjects import subject_of
 from cds_service.render.card import Card
@@ -45,6 +49,9 @@ from cds_service.store.thread import DatabaseThread
 
 _NO_SECRET = b"cds-service"
 
+ReportUnsure: TypeAlias = Callable[[int], object]
+"""What is done about so many cards that another process may have shown lately, unknown to this."""
+
 
 class CardMemory:
     """Remembers cards; one object a process. A call never waits for the database here."""
@@ -57,12 +64,16 @@ class CardMemory:
         key: bytes | None,
         silence: timedelta,
         patience: float,
+        quiet: QuietCards | None = None,
+        report_unsure: ReportUnsure = lambda _: None,
     ) -> None:
         self.store = records.store
         self._records = records
         self.uuids = uuids
         self._key = key
         self._silence = silence
+        self._quiet = quiet
+        self._report_unsure = report_unsure
         self._thread = DatabaseThread("feedback", records.refresh, patience=patience)
         # A page of a large database must not keep feedback waiting.
         self._pages = DatabaseThread("feedback-page", patience=patience)
@@ -86,7 +97,22 @@ class CardMemory:
                 for key, origin in origins.items()
                 if self._records.overrides.silence(call.client, origin, since)
             )
-        return RecalledCall(memory=self, call=call, origins=origins, overridden=overridden)
+        # Nobody is at work in the sandbox: what is shown there was not seen.
+        quiet: frozenset[DecisionKey] = frozenset()
+        if self._quiet is not None and call.client != SANDBOX:
+            quiet = self._quiet.of(evaluation, call)
+        return RecalledCall(
+            memory=self, call=call, origins=origins, overridden=overridden, quiet=quiet
+        )
+
+    def show(self, outcome: Outcome, call: CallContext) -> None:
+        """Note the cards of the outcome that are quiet from now on; written in the background."""
+        if self._quiet is None or call.client == SANDBOX:
+            return
+        self._quiet.show(outcome, call)
+        once = sum(decision.indicator != "critical" for decision in shown_once(outcome))
+        if once and (self._records.failed or self._thread.is_held_up):
+            self._report_unsure(once)
 
     def count_cards(self, cards: Mapping[str, ShownCards]) -> None:
         """Count cards that are shown, each by its uuid; they are written in the background."""
@@ -135,12 +161,16 @@ class CardMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecalledCall:
-    """What is remembered of the cards of one call; `overridden` are those a clinician answered."""
+    """What is remembered of the cards of one call.
+
+    `overridden` are those a clinician answered, `quiet` those that were shown lately.
+    """
 
     memory: CardMemory
     call: CallContext
     origins: Mapping[DecisionKey, CardOrigin]
     overridden: frozenset[DecisionKey]
+    quiet: frozenset[DecisionKey]
 
     def card_uuid(self, decision: Decision) -> UUID:
         """The uuid of a card, by which feedback about it will be known."""
@@ -148,7 +178,8 @@ class RecalledCall:
         return self.memory.uuids.make(origin, self.call.client, self.call.id)
 
     def keep(self, cards: Sequence[Card], outcome: Outcome) -> None:
-        """Count the cards of the outcome, which are being sent."""
+        """Count the cards of the outcome, which are being sent, and note those quiet from now."""
+        self.memory.show(outcome, self.call)
         shown = (one for one in outcome.decisions if one.shown)
         day = outcome.now.astimezone(UTC).date()
         self.memory.count_cards(
@@ -167,9 +198,16 @@ class RecalledCall:
 
 
 def open_memory(
-    settings: Settings, store: Store, packs: Iterable[Pack], clock: Clock = system_clock
+    settings: Settings,
+    store: Store,
+    packs: Sequence[Pack],
+    clock: Clock = system_clock,
+    report_unsure: ReportUnsure = lambda _: None,
 ) -> CardMemory:
     """The memory that the settings ask for, over an open store; without a key it silences none.
+
+    `report_unsure` is told how many cards were shown while the database was away that another
+    process may have shown within their quiet days.
 
     Raises `StoreError` if the database does not answer.
     """
@@ -177,6 +215,7 @@ def open_memory(
     seal_key = hmac.digest(key or _NO_SECRET, b"seal", "sha256")
     uuids = CardUuids(seal_key, is_keyed=key is not None)
     silence = timedelta(days=settings.silence_days if key is not None else 0)
+    quiet = open_quiet_cards(settings, store, packs, clock)
     records = CardRecords(
         store,
         uuids,
@@ -188,11 +227,20 @@ def open_memory(
         clock,
         silence=silence,
         kept=timedelta(days=settings.feedback_days),
+        quiet=quiet.records if quiet is not None else None,
     )
     records.load()
     # Half of a call's time: a call that waits for the thread of a request that waits is in time.
     patience = settings.deadline_ms / 2000
-    return CardMemory(records, uuids, key=key, silence=silence, patience=patience)
+    return CardMemory(
+        records,
+        uuids,
+        key=key,
+        silence=silence,
+        patience=patience,
+        quiet=quiet,
+        report_unsure=report_unsure,
+    )
 
 
 def _key(settings: Settings) -> bytes | None:

@@ -2,20 +2,20 @@
 """What is in memory, brought in line with the database by one thread of each process.
 
 Overrides are loaded at the start, known at once to the process that takes them in, and read twice
-a second by the others. The database gives its ids in order, and transactions may end in another:
-what came in the last minute is read again each time.
+a second by the others. So is when cards that may be quiet were last shown (`quiet_records.py`).
 """
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
-from cds_service.clock import Clock, Stopwatch, stopwatch
+from cds_service.clock import Clock, stopwatch
 from cds_service.errors import StoreError
 from cds_service.log import log_crash
 from cds_service.memory.card_uuid import CardUuids
 from cds_service.memory.counts import CardCounts
+from cds_service.memory.newest_ids import NewestIds
 from cds_service.memory.overrides import Overrides
+from cds_service.memory.quiet_records import QuietRecords
 from cds_service.store.store import (
     CardOrigin,
     Feedback,
@@ -30,7 +30,11 @@ _READ_ALL = 60 * 60_000  # what was removed from the database, or is too old, is
 
 
 class CardRecords:
-    """Counts and overrides between memory and database; every method but `load` for one thread."""
+    """Counts and overrides between memory and database; every method but `load` for one thread.
+
+    `quiet` brings what was shown of quiet cards, if that is remembered; `failed` says whether the
+    database did not answer the last time.
+    """
 
     def __init__(
         self,
@@ -41,25 +45,31 @@ class CardRecords:
         *,
         silence: timedelta,
         kept: timedelta,
+        quiet: QuietRecords | None = None,
     ) -> None:
         self.store = store
         self.counts = CardCounts()
         self.overrides = Overrides()
+        self.quiet = quiet
+        self.failed = False
         self._uuids = uuids
         self._rules = tuple(rules)
         self._clock = clock
         self._silence = silence
         self._kept = kept
-        self._newest: deque[tuple[Stopwatch, int]] = deque([(stopwatch(), 0)])
+        self._ids = NewestIds(again=_READ_AGAIN)
         self._since_all = stopwatch()
         self._purged: date | None = None
-        self._failed = False
 
     def load(self) -> None:
-        """Read every override in force; raises `StoreError`."""
-        if not self._silence:
-            return
-        self._newest = deque([(stopwatch(), self.store.newest_feedback())])
+        """Read every override in force, and what may be quiet; raises `StoreError`."""
+        if self.quiet is not None:
+            self.quiet.load()
+        if self._silence:
+            self._load_overrides()
+
+    def _load_overrides(self) -> None:
+        self._ids = NewestIds(self.store.newest_feedback(), again=_READ_AGAIN)
         self._since_all = stopwatch()
         self.overrides.replace(self.store.overrides(since=self._clock() - self._silence))
 
@@ -71,13 +81,15 @@ class CardRecords:
         try:
             self._write_counts()
             self._follow()
+            if self.quiet is not None:
+                self.quiet.refresh()
             self._purge()
         except StoreError as error:
-            if not self._failed:
+            if not self.failed:
                 log_crash(error)
-            self._failed = True
+            self.failed = True
         else:
-            self._failed = False
+            self.failed = False
 
     def take(self, items: Sequence[Feedback], client: str, service: str) -> tuple[NewFeedback, ...]:
         """Keep feedback; what is new of it is on the disk then. Raises `StoreError`."""
@@ -113,14 +125,12 @@ class CardRecords:
         if not self._silence:
             return
         newest = self.store.newest_feedback()
-        if newest < self._newest[-1][1] or self._since_all() > _READ_ALL:
-            self.load()
+        if newest < self._ids.newest or self._since_all() > _READ_ALL:
+            self._load_overrides()
             return
-        while len(self._newest) > 1 and self._newest[1][0]() > _READ_AGAIN:
-            self._newest.popleft()
         since = self._clock() - self._silence
-        self.overrides.add(self.store.overrides(since=since, after=self._newest[0][1]))
-        self._newest.append((stopwatch(), newest))
+        self.overrides.add(self.store.overrides(since=since, after=self._ids.after))
+        self._ids.add(newest)
 
     def _purge(self) -> None:
         """Once a day, so much in each round that feedback need not wait."""

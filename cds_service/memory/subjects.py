@@ -16,26 +16,34 @@ from cds_service.call_context import CallContext
 from cds_service.decide import Evaluation
 from cds_service.fhir.references import base_url
 from cds_service.knowledge.model.dependencies import dependencies_of
-from cds_service.knowledge.model.pack import INDICATORS
+from cds_service.knowledge.model.pack import INDICATORS, Indicator
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.rules.answer import Decision
-from cds_service.store.store import SUBJECT_BYTES
+from cds_service.store.store import QUIET_CARD_BYTES, SUBJECT_BYTES, RuleVersion
 
 
 def subject_of(decision: Decision, evaluation: Evaluation, call: CallContext, key: bytes) -> bytes:
     """The first bytes of the keyed hash of whom and what the card is about."""
-    # Two servers of one client may give two patients the same id.
-    server = base_url(call.fhir_server or "")
     rule = decision.rule
-    patient = (call.client, server, call.patient_id)
-    about = (*patient, rule.id, rule.version, decision.preliminary)
+    about = (*_patient(call), rule.id, rule.version, decision.preliminary)
     subject = (about, _absorbed_rules(decision, evaluation), *_rests_on(decision, evaluation))
     return hmac.digest(key, encode(subject), "sha256")[:SUBJECT_BYTES]
+
+
+def quiet_card_of(rule: RuleVersion, indicator: Indicator, call: CallContext, key: bytes) -> bytes:
+    """The first bytes of the keyed hash of a patient, a rule and an indicator; no result counts."""
+    named = (*_patient(call), rule, indicator)
+    return hmac.digest(key, encode(named), "sha256")[:QUIET_CARD_BYTES]
 
 
 def rank(indicator: str) -> int:
     """The place of an indicator in the order of severity; more severe is higher."""
     return INDICATORS.index(indicator)
+
+
+def _patient(call: CallContext) -> tuple[str, str, str]:
+    """Whom the call is about: two servers of one client may give two patients the same id."""
+    return (call.client, base_url(call.fhir_server or ""), call.patient_id)
 
 
 def _absorbed_rules(decision: Decision, evaluation: Evaluation) -> list[str]:

@@ -15,9 +15,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cds_service.knowledge.model.pack import Indicator
 from cds_service.store.files import LocalFile
-from cds_service.store.tables import card_counts, cards_shown, feedback
+from cds_service.store.tables import card_counts, cards_shown, feedback, quiet_cards
 
 SUBJECT_BYTES = 6  # of the hash of whom and what a card was about
+QUIET_CARD_BYTES = 8  # of the hash of whom a card that may be quiet was about, and of its rule
 _PURGED_AT_ONCE = 5000  # rows: a long transaction would keep feedback waiting
 
 
@@ -80,6 +81,13 @@ class Override(NamedTuple):
     client: str
     origin: CardOrigin
     received: datetime
+
+
+class ShownDay(NamedTuple):
+    """A card that may be quiet, by a keyed hash, and a day on which it was shown."""
+
+    card: bytes
+    day: date
 
 
 class NewFeedback(NamedTuple):
@@ -209,20 +217,55 @@ class Store:
             for row in rows
         }
 
+    def add_shown_days(self, shown: Iterable[ShownDay]) -> None:
+        """Keep the days on which cards that may be quiet were shown."""
+        # In one order: two processes that add the same rows do not wait for each other.
+        rows = [one._asdict() for one in sorted(shown)]
+        if not rows:
+            return
+        with self.database.writing() as connection:
+            adding = insert_into(quiet_cards, connection).on_conflict_do_nothing()
+            connection.execute(adding, rows)
+
+    def shown_days(
+        self, *, since: date, after: int = 0, at_most: int
+    ) -> tuple[tuple[ShownDay, ...], int]:
+        """The first days from then on with an id above `after`, and the highest id among them."""
+        table = quiet_cards.c
+        question = (
+            select(table.id, table.card, table.day)
+            .where(table.id > after, table.day >= since)
+            .order_by(table.id)
+            .limit(at_most)
+        )
+        with self.database.reading() as connection:
+            rows = connection.execute(question).all()
+        found = tuple(ShownDay(bytes(card), day) for _, card, day in rows)
+        return found, rows[-1].id if rows else after
+
+    def newest_shown_day(self) -> int:
+        """The highest id among the days on which cards were shown; 0 if there is none."""
+        with self.database.reading() as connection:
+            return connection.execute(select(func.max(quiet_cards.c.id))).scalar_one() or 0
+
     def purge(self, *, before: datetime) -> int:
         """Remove feedback received and cards shown before then; how many rows went."""
         total = 0
-        while gone := self.purge_some(before=before):
+        while gone := self.purge_some(before=before) + self.purge_shown_days(before=before.date()):
             total += gone
         return total
 
     def purge_some(self, *, before: datetime) -> int:
-        """Remove at most some thousand of the rows that `purge` would remove; how many went."""
+        """Remove at most some thousand of those rows, but no shown days; how many went."""
         return (
             self._purge(feedback, feedback.c.received, before)
             + self._purge(cards_shown, cards_shown.c.shown, before)
             + self._purge(card_counts, card_counts.c.day, before.date())
         )
+
+    def purge_shown_days(self, *, before: date) -> int:
+        """Remove at most some thousand of the shown days before then; how many went."""
+        return self._purge(quiet_cards, quiet_cards.c.day, before)
 
     def close(self) -> None:
         """Close every connection."""

@@ -106,6 +106,20 @@ feedback = Table(
     Index("feedback_received", "received"),
 )
 
+# One row for each day on which a card that may be quiet was shown. `card` is a keyed hash of the
+# client, patient, rule and indicator.
+quiet_cards = Table(
+    "quiet_cards",
+    metadata,
+    Column(
+        "id", BigInteger().with_variant(Integer, "sqlite"), Identity(always=True), primary_key=True
+    ),
+    Column("card", LargeBinary(8), nullable=False),
+    Column("day", Date, nullable=False),
+    UniqueConstraint("card", "day", name="quiet_cards_shown"),
+    Index("quiet_cards_day", "day"),
+)
+
 # One row a token that was used and could still be sent again.
 tokens_used = Table(
     "tokens_used",

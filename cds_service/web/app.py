@@ -94,7 +94,8 @@ def create_app(
     for pack in knowledge.packs:
         metrics.pack_info.labels(pack.id, pack.version).set(1)
     store = open_store(database_url(settings)) if store is None else store
-    memory = app.extensions["memory"] = open_memory(settings, store, knowledge.packs, clock)
+    memory = open_memory(settings, store, knowledge.packs, clock, metrics.quiet_unsure.inc)
+    app.extensions["memory"] = memory
     keys = open_keys(settings.signing_keys, logged=True)
     fetching = make_fetching(settings, clock, metrics, keys)
     app.register_blueprint(hooks.blueprint(settings, knowledge, clock, metrics, memory, fetching))

@@ -81,10 +81,9 @@ def rule_of(card: Json) -> str:
 
 
 def clinic(database: str, **more: object) -> Clinic:
-    """A service with all of its packs over this database."""
-    settings = Settings(
-        **{"database_url": SecretStr(database), "hash_key": SecretStr(KEY), **more}  # type: ignore[arg-type]
-    )
+    """A service with all of its packs over this database; cards that were shown are not quiet."""
+    usual = {"database_url": SecretStr(database), "hash_key": SecretStr(KEY), "quiet": False}
+    settings = Settings(**{**usual, **more})  # type: ignore[arg-type]
     clock = [NOW]
     store = open_store(database)
     app = create_app(settings, clock=lambda: clock[0], knowledge=knowledge(), store=store)

@@ -448,7 +448,7 @@ def test_a_card_that_had_a_row_before_uuids_said_what_it_was_is_silenced(small: 
 
 def clinic_over(place: Clinic) -> Clinic:
     """Another process of the service."""
-    settings = Settings(hash_key=SecretStr(KEY))
+    settings = Settings(hash_key=SecretStr(KEY), quiet=False)
     app = create_app(
         settings, clock=lambda: place.clock[0], knowledge=knowledge(), store=place.store
     )

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cards that are quiet because they were shown lately: those of rules that say `quiet for`.
+
+What is kept is a keyed hash of client, patient, rule and indicator, and the day, in the time zone
+of the site. A new result, or the same in another hook, is quiet all the same; a more severe card
+is not, nor is a rule with a new version. A card counts as shown when it is sent.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+
+from cds_service.call_context import CallContext
+from cds_service.clock import Clock
+from cds_service.decide import Evaluation
+from cds_service.knowledge.model.pack import Indicator, Pack
+from cds_service.memory.quiet_records import QuietRecords
+from cds_service.memory.subjects import quiet_card_of
+from cds_service.rules.answer import Decision, DecisionKey
+from cds_service.rules.shown_cards import quiet_keys
+from cds_service.settings import Settings
+from cds_service.store import Store
+from cds_service.store.store import RuleVersion
+
+
+class QuietCards:
+    """Tells which cards of a call are quiet, and takes in which were shown."""
+
+    def __init__(self, records: QuietRecords, key: bytes) -> None:
+        self.records = records
+        self._key = key
+
+    def of(self, evaluation: Evaluation, call: CallContext) -> frozenset[DecisionKey]:
+        """The cards of an evaluation that are quiet today."""
+
+        def last_shown(decision: Decision, indicator: Indicator) -> date | None:
+            return self.records.shown_days.day(self._card(decision, indicator, evaluation, call))
+
+        return quiet_keys(evaluation.decisions, evaluation.now.date(), last_shown)
+
+    def show(self, outcome: Evaluation, call: CallContext) -> None:
+        """Note the cards that are sent; also a critical one, for a milder one may follow."""
+        self.records.shown_days.show(
+            [
+                self._card(decision, decision.indicator, outcome, call)
+                for decision in shown_once(outcome)
+            ],
+            outcome.now.date(),
+        )
+
+    def _card(
+        self, decision: Decision, indicator: Indicator, evaluation: Evaluation, call: CallContext
+    ) -> bytes:
+        rule = RuleVersion(evaluation.pack.id, decision.rule.id, decision.rule.version)
+        return quiet_card_of(rule, indicator, call, self._key)
+
+
+def shown_once(outcome: Evaluation) -> Iterator[Decision]:
+    """The cards that are shown of rules that are quiet afterwards."""
+    return (one for one in outcome.decisions if one.shown and one.rule.quiet_days)
+
+
+def open_quiet_cards(
+    settings: Settings, store: Store, packs: Iterable[Pack], clock: Clock
+) -> QuietCards | None:
+    """The quiet cards of these packs; `None` where no rule is quiet, or none is to be.
+
+    The key has to be set, in open mode too: there nobody is hidden by one that everybody knows,
+    and whoever tries something out sees its card again.
+    """
+    days = max((rule.quiet_days for pack in packs for rule in pack.rules.values()), default=0)
+    if settings.hash_key is None or not settings.quiet or not days:
+        return None
+    key = settings.hash_key.get_secret_value().encode()
+    return QuietCards(QuietRecords(store, clock, days), key)
