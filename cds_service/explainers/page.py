@@ -149,7 +149,7 @@ def _page(
         plausible=_plausible(marker, unit or unit_of_marker(marker)),
         upper_limit=limit_in_words(reading.upper, marker, reading.result, pack, unit),
         lower_limit=limit_in_words(reading.lower, marker, reading.result, pack, unit),
-        takes_lower_limit="lower limit" in marker.limits,
+        takes_lower_limit=bool(marker.limits.get("lower limit")),
         scale=scale_of(marker, frame, asked=asked, unit=unit),
         grades=tuple(
             one

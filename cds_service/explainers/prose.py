@@ -2,6 +2,7 @@
 """An explainer with its placeholders filled, as views; made once for each marker."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -58,10 +59,11 @@ class Filled(View, frozen=True, kw_only=True):
 def filled(explainer: Explainer, marker: Marker, pack: Pack, system: str = "") -> Filled:
     """The explainer as views, its amounts in the unit of this system (US or SI)."""
     words = _words(marker, pack, unit_of_system(marker, system) or unit_of_marker(marker))
+    sections = [_with_addresses(section, pack) for section in explainer.sections]
     by_kind: dict[str, list[Section]] = {}
-    for section in explainer.sections:
+    for section in sections:
         by_kind.setdefault(section.kind, []).append(section)
-    cites = dict.fromkeys(source for section in explainer.sections for source in section.sources)
+    cites = dict.fromkeys(source for section in sections for source in section.sources)
     scale = [_prose(one, "", words) for one in by_kind.get("the scale", [])]
     return Filled(
         title=explainer.title,
@@ -75,6 +77,11 @@ def filled(explainer: Explainer, marker: Marker, pack: Pack, system: str = "") -
         topics=tuple(_prose(one, one.name, words) for one in by_kind.get("topic", [])),
         sources=tuple(cited(pack.sources[name]) for name in cites),
     )
+
+
+def _with_addresses(section: Section, pack: Pack) -> Section:
+    """The section with those of its sources that a reader can open."""
+    return replace(section, sources=tuple(one for one in section.sources if pack.sources[one].url))
 
 
 def _prose(section: Section, title: str, words: _Words) -> Prose:

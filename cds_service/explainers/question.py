@@ -83,7 +83,7 @@ def question_of(
         own = one.id == marker.id
         value = asked.get(VALUE if own else one.id, "")
         limit = asked.get(LIMIT if own else one.id + _OF_LIMIT, "")
-        lower = asked.get(LOWER, "") if own and LOWER_LIMIT in one.limits else ""
+        lower = asked.get(LOWER, "") if own and one.limits.get(LOWER_LIMIT) else ""
         if value:
             line = _line(one, value, asked.get(UNIT, "") if own else "")
             given[one.id] = line + _limit("upper limit", limit) + _limit(LOWER_LIMIT, lower)

@@ -341,7 +341,7 @@ def _last(rule: Rule, pack: Pack, messages: Messages) -> Iterator[str]:
         pack_version=pack.version,
     )
     yield escaped(f"{named}; {_signed(pack, messages)}")
-    sources = sources_of(rule, pack)
+    sources = [source for source in sources_of(rule, pack) if source.url]  # that can be opened
     if sources:
         shown = (_linked(source.title, source.url) for source in sources)
         yield messages.text("card.sources", sources="; ".join(shown))

@@ -37,7 +37,8 @@ def test_every_statement_of_the_founding_page_is_answered() -> None:
     explainer = PACK.explainers["alt"]["en"]
 
     headings = {heading_of(section) for section in explainer.sections}
-    assert list(explainer.covers) == [f"S{n}" for n in range(1, 26)]
+    statements = [*(f"S{n}" for n in range(1, 26)), *(f"T{n}" for n in range(1, 9))]
+    assert list(explainer.covers) == statements
     assert {place for places in explainer.covers.values() for place in places} <= headings
 
 
@@ -59,6 +60,13 @@ def test_every_explainer_has_a_page_whose_sources_exist(http: FlaskClient, marke
     assert "{{" not in page
     assert "Text last reviewed on 20" in page
     assert "does not replace it" in page
+
+
+def test_every_source_of_an_explainer_can_be_opened(http: FlaskClient) -> None:
+    cited = [one for marker in EVERY for one in data(http, f"/explain/{marker}")["text"]["sources"]]
+
+    assert cited
+    assert [one["id"] for one in cited if not one.get("url", "").startswith("https://")] == []
 
 
 def test_the_founding_question(http: FlaskClient) -> None:

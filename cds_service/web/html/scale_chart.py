@@ -10,7 +10,7 @@ from cds_service.explanation.scale import ScaleView
 
 _WIDE = 720
 _EDGE = 12
-_SIGN = 8.0  # width of a letter of a label, and some air
+_SIGN = 9.0  # width of a letter of a label, and some air
 _STEP = 52  # height of a band on the vertical scale
 
 
@@ -94,13 +94,13 @@ def vertical(scale: ScaleView) -> Drawing:
     count = len(scale.bands)
     height = count * _STEP
     boxes = tuple(
-        Box(112, _EDGE + (count - 1 - n) * _STEP, 24, _STEP, one.title, one.range, one.current)
+        Box(124, _EDGE + (count - 1 - n) * _STEP, 24, _STEP, one.title, one.range, one.current)
         for n, one in enumerate(scale.bands)
     )
     pointer = _pointer(scale, 0, height)
     if pointer is not None:
         pointer = Pointer(_rounded(_EDGE + height - pointer.at), "end", pointer.towards)
-    return Drawing(320, height + 2 * _EDGE, boxes, (), pointer)
+    return Drawing(372, height + 2 * _EDGE, boxes, (), pointer)
 
 
 def _pointer(scale: ScaleView, start: float, length: float) -> Pointer | None:
