@@ -80,6 +80,11 @@ def rule_of(card: Json) -> str:
     return rule
 
 
+def version_of(rule: str) -> str:
+    """The version of a rule of the liver pack."""
+    return knowledge().packs[0].rules[rule].version
+
+
 def clinic(database: str, **more: object) -> Clinic:
     """A service with all of its packs over this database; cards that were shown are not quiet."""
     usual = {"database_url": SecretStr(database), "hash_key": SecretStr(KEY), "quiet": False}

@@ -12,7 +12,7 @@ from cds_service.cli import EXIT_CODES, cli
 from cds_service.clock import system_clock
 from cds_service.errors import StoreError
 from cds_service.store.schema import HEAD
-from tests.feedback.service import Clinic, clinic, item
+from tests.feedback.service import Clinic, clinic, item, version_of
 from tests.store.postgres import Postgres
 from tests.web.http_fixtures import NAME
 
@@ -45,7 +45,7 @@ def test_acceptance_and_reasons_are_shown_with_bars(place: Clinic) -> None:
     lines = run("feedback").output.splitlines()
 
     assert lines == [
-        "Very low ALT  alt-very-low 1.0.0, 4 shown",
+        f"Very low ALT  alt-very-low {version_of('alt-very-low')}, 4 shown",
         "  " + "█" * 10 + "▒" * 10 + "·" * 20,
         "  1 accepted, 1 overridden, 2 without feedback",
         f"         1  {'▒' * 10}  Already known",

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -20,6 +21,7 @@ from cds_service.store.store import ShownDay
 from cds_service.store.tables import quiet_cards
 from cds_service.web import create_app
 from tests.feedback.service import KEY, Clinic, clinic, rule_of
+from tests.trust.signing import es384, registration, rs384, site
 from tests.vignettes.compare import EXAMPLES
 from tests.vignettes.convert import now_of, request_of
 from tests.web.http_fixtures import (
@@ -135,6 +137,21 @@ def test_another_patient_is_shown_the_card(small: Clinic) -> None:
 
     assert small.rules(other) == [RULE]
     assert small.rules({**founding(), "fhirServer": "https://elsewhere.example.org"}) == [RULE]
+
+
+def test_another_client_is_shown_the_card(tmp_path: Path) -> None:
+    second = "https://other.example.org"
+    clients = (registration(), registration(id="other", issuer=second, keys=[rs384("o").jwk]))
+    place = site(tmp_path, *clients, hash_key=SecretStr(KEY))
+
+    def cards(token: str) -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        response = place.http.post(SERVICE, json=founding(), headers=headers)
+        return len((response.json or {})["cards"])
+
+    asked = [cards(es384().token()), cards(rs384("o").token(iss=second)), cards(es384().token())]
+
+    assert asked == [1, 1, 0]
 
 
 def test_what_one_process_shows_the_others_follow(database: str) -> None:

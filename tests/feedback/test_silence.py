@@ -272,7 +272,7 @@ def test_an_override_of_one_client_is_not_one_of_another(tmp_path: Path) -> None
         registration(),
         registration(id="other", issuer="https://other.example.org", keys=[rs384("o").jwk]),
     )
-    place = site(tmp_path, *clients, hash_key=SecretStr("a key of tests, long enough to be one"))
+    place = site(tmp_path, *clients, hash_key=SecretStr(KEY), quiet=False)
     other = "https://other.example.org"
 
     def ask(signer: Any, issuer: str, body: Json, path: str = SERVICE) -> Json:
