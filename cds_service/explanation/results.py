@@ -38,6 +38,7 @@ class Newest(View, frozen=True, kw_only=True):
     grade: str = ""
     notes: tuple[str, ...] = ()
     upper_limit: LimitView | None = None
+    lower_limit: LimitView | None = None
     scale: ScaleView | None = None
     explained: bool = False  # there is an explainer to read
 
@@ -107,6 +108,7 @@ def _newest(marker: Marker, chooser: Chooser, zone: tzinfo) -> Newest | None:
         grade=_graded(marker, frame, "grades"),
         notes=tuple(_notes(result)),
         upper_limit=limit_in_words(reading.upper, marker, result, chooser.pack),
+        lower_limit=limit_in_words(reading.lower, marker, result, chooser.pack),
         scale=scale,
         explained=marker.id in chooser.pack.explainers,
     )
