@@ -11,7 +11,7 @@ import click
 from click import BadParameter
 
 from cds_service.cli.burden_counts import as_json, as_lines, burden_of, lost_of
-from cds_service.cli.burden_views import ShownCard, View, files_of, knowledge_of, views_of
+from cds_service.cli.burden_views import ShownCard, PatientView, files_of, knowledge_of, views_of
 from cds_service.clock import system_clock
 from cds_service.errors import RequestError
 
@@ -76,7 +76,7 @@ def _time(when: str | None) -> datetime:
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
-def _side(side: Path, files: Sequence[Path], hook: str, now: datetime) -> list[View]:
+def _side(side: Path, files: Sequence[Path], hook: str, now: datetime) -> list[PatientView]:
     """The views of one side: answered now, or read from a file of answered ones."""
     if side.is_file():
         return _read(side)
@@ -86,11 +86,11 @@ def _side(side: Path, files: Sequence[Path], hook: str, now: datetime) -> list[V
         return [view for file in bar for view in views_of(file, knowledge, hook, now)]
 
 
-def _read(file: Path) -> list[View]:
+def _read(file: Path) -> list[PatientView]:
     try:
         lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         return [
-            View(
+            PatientView(
                 str(line["patient"]),
                 tuple(ShownCard(str(one["rule"]), str(one["indicator"])) for one in line["cards"]),
             )

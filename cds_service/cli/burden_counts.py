@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cds_service.cli.burden_views import ShownCard, View
+from cds_service.cli.burden_views import ShownCard, PatientView
 from cds_service.knowledge.model.pack import INDICATORS
 
 ALARMING = frozenset(("critical", "warning"))
@@ -39,7 +39,7 @@ class Lost:
     new: tuple[ShownCard, ...]
 
 
-def burden_of(views: Sequence[View]) -> Burden:
+def burden_of(views: Sequence[PatientView]) -> Burden:
     """The counts over the views."""
     return Burden(
         views=len(views),
@@ -49,7 +49,7 @@ def burden_of(views: Sequence[View]) -> Burden:
     )
 
 
-def lost_of(old: Sequence[View], new: Sequence[View]) -> list[Lost]:
+def lost_of(old: Sequence[PatientView], new: Sequence[PatientView]) -> list[Lost]:
     """The views that are no longer answered by a critical or warning card."""
     return [
         Lost(patient=before.patient, old=_alarms(before), new=after.cards)
@@ -58,7 +58,7 @@ def lost_of(old: Sequence[View], new: Sequence[View]) -> list[Lost]:
     ]
 
 
-def _alarms(view: View) -> tuple[ShownCard, ...]:
+def _alarms(view: PatientView) -> tuple[ShownCard, ...]:
     return tuple(card for card in view.cards if card.indicator in ALARMING)
 
 

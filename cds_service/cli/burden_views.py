@@ -32,7 +32,7 @@ class ShownCard:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class PatientView:
     """What one patient was shown at one time; `patient` is a reference, or the file's name."""
 
     patient: str
@@ -49,7 +49,7 @@ def knowledge_of(cards: Path) -> Knowledge:
     return load_knowledge(Settings(cards=cards))
 
 
-def views_of(file: Path, knowledge: Knowledge, hook: str, now: datetime) -> Iterator[View]:
+def views_of(file: Path, knowledge: Knowledge, hook: str, now: datetime) -> Iterator[PatientView]:
     """Each patient of a file as all services of the hook answer; raises `RequestError`."""
     services = [name for name, hooks in knowledge.services.items() if hook in hooks]
     try:
@@ -58,7 +58,7 @@ def views_of(file: Path, knowledge: Knowledge, hook: str, now: datetime) -> Iter
             answers = [answer_input(knowledge, given, name, hook, now) for name in services]
             cards = [one for answer in answers for one in _shown(write_response(answer.response))]
             patient = answers[0].outcome.record.patient.reference if answers else ""
-            yield View(patient or file.stem, tuple(cards))
+            yield PatientView(patient or file.stem, tuple(cards))
     except CdsServiceError as error:
         raise RequestError(f"{file.name}: {error}") from None
 

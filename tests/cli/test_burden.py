@@ -12,7 +12,14 @@ from click.testing import CliRunner, Result
 from benchmarks.hospital import NOW, patients, read_hospital, write_patients
 from cds_service.cli.burden import burden
 from cds_service.cli.burden_counts import as_lines, burden_of, lost_of
-from cds_service.cli.burden_views import ShownCard, View, files_of, knowledge_of, main, views_of
+from cds_service.cli.burden_views import (
+    ShownCard,
+    PatientView,
+    files_of,
+    knowledge_of,
+    main,
+    views_of,
+)
 from cds_service.errors import RequestError
 
 CARDS = Path(__file__).parents[2] / "cards"
@@ -25,7 +32,7 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(burden, words)
 
 
-def written(path: Path, *views: View) -> str:
+def written(path: Path, *views: PatientView) -> str:
     lines = (
         json.dumps(
             {
@@ -47,7 +54,12 @@ def _hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_counts_are_of_views_and_of_cards() -> None:
-    views = [View("a", (SEVERE, MILD)), View("b", (MILD,)), View("c", ()), View("d", (RAISED,))]
+    views = [
+        PatientView("a", (SEVERE, MILD)),
+        PatientView("b", (MILD,)),
+        PatientView("c", ()),
+        PatientView("d", (RAISED,)),
+    ]
 
     counted = burden_of(views)
 
@@ -58,8 +70,18 @@ def test_the_counts_are_of_views_and_of_cards() -> None:
 
 
 def test_a_view_is_lost_when_no_alarm_is_left() -> None:
-    old = [View("a", (SEVERE,)), View("b", (RAISED,)), View("c", (RAISED, MILD)), View("d", ())]
-    new = [View("a", (RAISED,)), View("b", ()), View("c", (MILD,)), View("d", (SEVERE,))]
+    old = [
+        PatientView("a", (SEVERE,)),
+        PatientView("b", (RAISED,)),
+        PatientView("c", (RAISED, MILD)),
+        PatientView("d", ()),
+    ]
+    new = [
+        PatientView("a", (RAISED,)),
+        PatientView("b", ()),
+        PatientView("c", (MILD,)),
+        PatientView("d", (SEVERE,)),
+    ]
 
     lost = lost_of(old, new)
 
@@ -102,8 +124,10 @@ def test_run_as_a_program_it_writes_views(
 
 
 def test_a_table_names_the_rules(hospital: Path, tmp_path: Path) -> None:
-    old = written(tmp_path / "old", View("Patient/a", (SEVERE,)), View("Patient/b", ()))
-    new = written(tmp_path / "new", View("Patient/a", ()), View("Patient/b", (MILD,)))
+    old = written(
+        tmp_path / "old", PatientView("Patient/a", (SEVERE,)), PatientView("Patient/b", ())
+    )
+    new = written(tmp_path / "new", PatientView("Patient/a", ()), PatientView("Patient/b", (MILD,)))
 
     lines = run(str(hospital), "--cards", old, new).stdout.splitlines()
 
@@ -123,8 +147,8 @@ def test_a_file_that_holds_no_views_is_named(hospital: Path, tmp_path: Path, tex
 
 
 def test_two_sides_are_of_the_same_patients(hospital: Path, tmp_path: Path) -> None:
-    old = written(tmp_path / "old", View("Patient/a", ()))
-    new = written(tmp_path / "new", View("Patient/b", ()))
+    old = written(tmp_path / "old", PatientView("Patient/a", ()))
+    new = written(tmp_path / "new", PatientView("Patient/b", ()))
 
     assert isinstance(run(str(hospital), "--cards", old, new).exception, RequestError)
 

@@ -212,7 +212,7 @@ ROWS: dict[str, Row] = {
         sent=request(alt(300), *SAME_DRAW), cards=frozenset({"alt-moderate"}), orders=2
     ),
     "W3 direct bilirubin over the total by rounding": replace(
-        only("conjugated-bilirubin-raised"),
+        only("cholestatic-jaundice"),
         sent=request(alt(30), LIMITED_ALP, TOTAL, observation("direct", "1968-7", 3.05, "mg/dL")),
     ),
     "W5 the specimen is hemolysed": Row(

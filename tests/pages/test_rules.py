@@ -17,10 +17,12 @@ from tests.web.http_fixtures import client, knowledge
 
 PACK = knowledge().packs[0]
 TIME_CRITICAL = {
+    "acetaminophen-level-high",
     "alf-emergency",
     "alt-over-1000",
     "hys-law-pattern",
     "isoniazid-stop-threshold",
+    "pregnancy-liver-emergency",
 }
 
 

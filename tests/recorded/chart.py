@@ -83,7 +83,7 @@ def observation(number: int, given: Json) -> Json:
 def medication(number: int, given: Json) -> Json:
     """A MedicationRequest by RxNorm code, by name, or by both."""
     concept: Json = {"text": given["name"]}
-    if given["rxcui"]:
+    if given.get("rxcui"):
         concept["coding"] = [{"system": RXNORM, "code": given["rxcui"]}]
     return {
         "resourceType": "MedicationRequest",

@@ -80,10 +80,7 @@ def _perturbed_example(rng: Random, words: Words) -> tuple[Json, datetime]:
     months = person.get("ageMonths", 12 * person["ageYears"] if "ageYears" in person else None)
     sex = person.get("sex")
     snomed = "http://snomed.info/sct"
-    conditions = [
-        {"system": snomed, "code": item["snomed"], "text": item.get("text")}
-        for item in inputs.get("conditions", [])
-    ]
+    conditions = [_as_condition(item) for item in inputs.get("conditions", [])]
     if person.get("pregnant"):
         conditions.append({"system": snomed, "code": "77386006"})
     chart: Json = {
@@ -104,6 +101,16 @@ def _perturbed_example(rng: Random, words: Words) -> tuple[Json, datetime]:
     for _ in range(rng.choice((0, 1, 1, 2, 2, 3))):
         _perturb(chart, rng, words, now)
     return chart, now
+
+
+def _as_condition(given: Json) -> Json:
+    """A condition of a worked example with its code, display and text."""
+    icd = given.get("icd10")
+    return {
+        "system": "http://hl7.org/fhir/sid/icd-10-cm" if icd else "http://snomed.info/sct",
+        "code": icd or given.get("snomed"),
+        "text": given.get("text") or given.get("display"),
+    }
 
 
 def _perturb(chart: Json, rng: Random, words: Words, now: datetime) -> None:

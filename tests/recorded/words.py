@@ -52,7 +52,11 @@ class Words:
 
 def read_words() -> Words:
     """The words of the liver pack and of the worked examples."""
-    examples = json.loads((ROOT / "tests/data/vignettes-liver.json").read_text(encoding="utf-8"))
+    examples = [
+        example
+        for file in ("vignettes-liver.json", "vignettes-liver-2.json")
+        for example in json.loads((ROOT / "tests/data" / file).read_text(encoding="utf-8"))
+    ]
     facts = list(_read("facts"))
     orders = list(_read("orders"))
     rules = list(_read("rules"))

@@ -195,7 +195,7 @@ def test_the_code_of_the_site_is_known_where_orders_are_made() -> None:
 
 
 def test_a_priority_of_the_site(tmp_path: Path) -> None:
-    place = "suggest / liver-panel / priority"
+    place = "suggest / line 2 / priority"
     path = site_file(
         tmp_path, "values:\n" + value("rules/alt-mild.yaml", place, "urgent", "routine")
     )
