@@ -11,7 +11,7 @@ import click
 from click import BadParameter
 
 from cds_service.cli.burden_counts import as_json, as_lines, burden_of, lost_of
-from cds_service.cli.burden_views import ShownCard, PatientView, files_of, knowledge_of, views_of
+from cds_service.cli.burden_views import PatientView, ShownCard, files_of, knowledge_of, views_of
 from cds_service.clock import system_clock
 from cds_service.errors import RequestError
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cds_service.cli.burden_views import ShownCard, PatientView
+from cds_service.cli.burden_views import PatientView, ShownCard
 from cds_service.knowledge.model.pack import INDICATORS
 
 ALARMING = frozenset(("critical", "warning"))

@@ -13,8 +13,8 @@ from benchmarks.hospital import NOW, patients, read_hospital, write_patients
 from cds_service.cli.burden import burden
 from cds_service.cli.burden_counts import as_lines, burden_of, lost_of
 from cds_service.cli.burden_views import (
-    ShownCard,
     PatientView,
+    ShownCard,
     files_of,
     knowledge_of,
     main,
