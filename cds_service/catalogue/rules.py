@@ -21,9 +21,7 @@ from cds_service.explanation.view import (
     site_lines,
 )
 from cds_service.knowledge.checking.lock import Versions, meaning_hash
-from cds_service.knowledge.model.conditions import (
-    Condition,
-)
+from cds_service.knowledge.model.conditions import Condition, expanded
 from cds_service.knowledge.model.dependencies import dependencies_of, sources_of
 from cds_service.knowledge.model.pack import (
     INDICATORS,
@@ -230,7 +228,7 @@ def entry_of(rule: Rule, pack: Pack) -> RuleEntry:
         about=tuple(one.title for one in _about(rule, pack)),
         markers=dependencies_of(rule, pack).markers,
         hooks=rule.hooks,
-        when=rule.when.in_words(),
+        when=expanded(rule.when).in_words(),
         pack=pack.id,
     )
 

@@ -219,9 +219,10 @@ def bilirubin(total: float, direct: Json) -> list[Json]:
 @pytest.mark.parametrize(
     ("total", "direct", "rule"),
     [
-        (3.0, {"value": 3.05}, "conjugated-bilirubin-raised"),
+        (3.0, {"value": 3.05}, "cholestatic-jaundice"),
         (2.0, {"value": 0.2, "comparator": "<"}, "unconjugated-pattern"),
-        (2.0, {"value": 0.6, "comparator": "<"}, "bilirubin-fraction-needed"),
+        (2.0, {"value": 0.6, "comparator": "<"}, "unconjugated-pattern"),
+        (2.0, {"value": 0.8, "comparator": "<"}, "bilirubin-fraction-needed"),
         (2.0, {"value": 2.5}, "bilirubin-fraction-needed"),
     ],
 )

@@ -92,8 +92,8 @@ def test_a_time_critical_rule_that_is_off_is_named_as_off(tmp_path: Path) -> Non
 
 
 def test_the_prefetch_leaves_out_what_only_rules_that_are_off_read(tmp_path: Path) -> None:
-    rules = ("isolated-alp", "isolated-alp-hepatobiliary", "isolated-alp-non-hepatic")
-    rules = (*rules, "cholestatic-enzymes", "muscle-source")
+    alone = ("isolated-alp", "isolated-alp-hepatobiliary", "isolated-alp-non-hepatic")
+    rules = (*alone, "cholestatic-enzymes", "muscle-source")
     lines = "".join(f"  - {{rule: {rule}, because: Invented.}}\n" for rule in rules)
 
     whole, less = (

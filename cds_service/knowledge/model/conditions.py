@@ -68,6 +68,19 @@ def leaves(condition: Condition) -> tuple[Leaf, ...]:
     return leaves(condition.when) if isinstance(condition, PatternIs) else (condition,)
 
 
+def expanded(condition: Condition) -> Condition:
+    """The condition with what its patterns stand for in place of their names, where they hold."""
+    match condition:
+        case AllOf(parts=parts):
+            return AllOf(tuple(map(expanded, parts)))
+        case AnyOf(parts=parts):
+            return AnyOf(tuple(map(expanded, parts)))
+        case PatternIs(when=when, answer=True):
+            return expanded(when)
+        case _:
+            return condition
+
+
 def named_leaves(condition: Condition) -> tuple["Leaf | PatternIs", ...]:
     """Every leaf of the tree as its author wrote it, a pattern as one of them."""
     if isinstance(condition, AllOf | AnyOf):
