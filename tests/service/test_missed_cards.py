@@ -229,7 +229,7 @@ def bilirubin(total: float, direct: Json) -> list[Json]:
 def test_no_direct_bilirubin_silences_a_raised_total(
     knowledge: Knowledge, total: float, direct: Json, rule: str
 ) -> None:
-    assert rules(knowledge, bilirubin(total, direct), []) == {rule}
+    assert rules(knowledge, bilirubin(total, direct), []) - {"dq-results-set-aside"} == {rule}
 
 
 def test_the_rest_of_a_draw_is_not_the_repeat(knowledge: Knowledge) -> None:
