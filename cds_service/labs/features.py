@@ -8,7 +8,7 @@ and whether results of a hemolysed specimen count. "The index" in a node is the 
 that it is read in. Which of several results of one time counts is `labs.ordering`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal, TypeAlias
@@ -175,24 +175,28 @@ def compile_features(pack: Pack) -> PackFeatures:
         any_status = replace(usable, statuses=FINAL_OR_PRELIMINARY)
         final[name] = _of_marker(marker, pack.scope, usable, final=usable)
         final_or_preliminary[name] = _of_marker(marker, pack.scope, any_status, final=usable)
-    reach_days = {name: _reach_days(marker, pack) for name, marker in pack.markers.items()}
+    looked_back = _looked_back(pack)
+    reach_days = {
+        name: _reach_days(marker, pack.scope, looked_back) for name, marker in pack.markers.items()
+    }
     return PackFeatures(final, final_or_preliminary, reach_days)
 
 
-def _reach_days(marker: Marker, pack: Pack) -> int:
+def _looked_back(pack: Pack) -> frozenset[MarkerPart]:
+    """Every part that the pack's rules read some days back."""
+    conditions = {when for rule in pack.rules.values() for when in conditions_for(rule, pack)}
+    read = {leaf for when in conditions for leaf in leaves(when)}
+    return frozenset(part for leaf in read for part in parts_of(leaf) if part.earlier is not None)
+
+
+def _reach_days(marker: Marker, scope: Scope, looked_back: Iterable[MarkerPart]) -> int:
     """The days before now in which a result of the marker can still count for something."""
-    read = [
-        part
-        for rule in pack.rules.values()
-        for when in conditions_for(rule, pack)
-        for leaf in leaves(when)
-        for part in parts_of(leaf)
-        if part.marker == marker.id and part.earlier is not None
-    ]
-    before = (part.earlier.most_days for part in read if part.earlier and part.part == "previous")
-    recent = (part.earlier.most_days for part in read if part.earlier and part.part == "recent")
+    days: dict[str, list[int]] = {"previous": [], "recent": []}
+    for part in looked_back:
+        if part.marker == marker.id and part.earlier is not None:
+            days[part.part].append(part.earlier.most_days)
     paired = ceil(marker.pairing.hours / _HOURS_A_DAY)
-    return max(pack.scope.index_days + max((paired, *before)), *recent, 0)
+    return max(scope.index_days + max((paired, *days["previous"])), *days["recent"], 0)
 
 
 def _of_marker(marker: Marker, scope: Scope, usable: Usable, *, final: Usable) -> MarkerFeatures:

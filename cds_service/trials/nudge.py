@@ -10,16 +10,16 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
-from cds_service.decide import Program, compile_pack
-from cds_service.errors import RequestError
+from cds_service.decide import compile_pack
 from cds_service.knowledge.checking.consistency import check_pack
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.knowledge.reading.build import build_pack, link_pack
 from cds_service.knowledge.reading.file_reader import PackCache
 from cds_service.knowledge.reading.folder import PackFiles
 from cds_service.sourcefile.diagnostics import Problem
+from cds_service.trials.case_patients import CasePatients, Change, change_of
 from cds_service.trials.nudges import Nudge, nudges_of
-from cds_service.trials.run import Trial, failures, read_trials
+from cds_service.trials.run import Trial, read_trials
 from cds_service.trials.steps import Kind
 
 
@@ -46,7 +46,8 @@ class _Nudger:
         if pack is None or problems:  # else every nudge of it would seem to be noticed
             message = "a pack with problems cannot be nudged"
             raise ValueError(message)
-        self.meaning = _meaning(pack)
+        self.pack, self.meaning = pack, _meaning(pack)
+        self.patients = CasePatients(compile_pack(pack))
         trials, _ = read_trials(files, pack)
         self.trials: dict[str, list[Trial]] = {}  # by file; those that noticed last come first
         for trial in trials:
@@ -60,20 +61,20 @@ class _Nudger:
             return True
         if _meaning(pack) == self.meaning:
             return True  # the change says what holds anyway, such as a default
-        program = compile_pack(pack)
-        if self._any_fails(nudge.path, nudge, program) or check_pack(pack, files.documents):
+        change = change_of(self.pack, compile_pack(pack))
+        if self._any_fails(nudge.path, nudge, change) or check_pack(pack, files.documents):
             return True
         others = (path for path in self.trials if path != nudge.path)
-        return any(self._any_fails(path, nudge, program) for path in others)
+        return any(self._any_fails(path, nudge, change) for path in others)
 
-    def _any_fails(self, path: str, nudge: Nudge, program: Program) -> bool:
+    def _any_fails(self, path: str, nudge: Nudge, change: Change) -> bool:
         """Whether a case of the file fails; those that speak of what changed are tried first."""
         trials = self.trials.get(path, [])
         piece = nudge.piece.casefold()
         if piece:
             trials = sorted(trials, key=lambda one: piece not in one.case.title.casefold())
         for trial in trials:
-            if _fails(trial, program):
+            if change.fails(trial, self.patients):
                 self.trials[path].remove(trial)
                 self.trials[path].insert(0, trial)
                 return True
@@ -101,13 +102,6 @@ def _meaning(pack: Pack) -> Pack:
         if pack.unit_pieces.size_of(spelling) is None
     }
     return replace(pack, markers=markers, units=units)
-
-
-def _fails(trial: Trial, program: Program) -> bool:
-    try:
-        return next(failures((trial,), program), None) is not None
-    except (RequestError, LookupError):
-        return True  # the pack no longer holds what the case speaks of
 
 
 _nudger: _Nudger | None = None

@@ -10,7 +10,15 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from cds_service.decide import Outcome, Program, compile_pack, evaluate, settle
+from cds_service.decide import (
+    Answers,
+    Outcome,
+    Program,
+    answers_of,
+    compile_pack,
+    contest,
+    settle,
+)
 from cds_service.errors import RequestError
 from cds_service.hooks.request import read_request
 from cds_service.intake.read_record import read_record
@@ -73,15 +81,25 @@ def _hook_of(case: Case, pack: Pack) -> str:
     return pack.services[0].hook if pack.services else "patient-view"
 
 
-def outcome_of(trial: Trial, program: Program) -> Outcome:
-    """What the pack decides about the patient of a case."""
+def answers_in(trial: Trial, program: Program) -> Answers:
+    """What each rule of the pack says by itself; raises `RequestError` if intake refuses."""
     request = read_request(trial.body, **_LIMITS)
     record = read_record(
         program.pack, input_from_request(request), now=NOW, zone=UTC, names_fallback=True
     )
-    evaluation = evaluate(program, record, NOW, trial.hook)
+    return answers_of(program, record, NOW, trial.hook)
+
+
+def settled(trial: Trial, program: Program, answers: Answers) -> Outcome:
+    """What becomes of the answers, given what the case says was shown before."""
+    evaluation = contest(program, answers)
     quiet = quiet_keys(evaluation.decisions, NOW.date(), last_shown(trial.shown, NOW.date()))
     return settle(evaluation, quiet=quiet)
+
+
+def outcome_of(trial: Trial, program: Program) -> Outcome:
+    """What the pack decides about the patient of a case."""
+    return settled(trial, program, answers_in(trial, program))
 
 
 def failures(trials: Iterable[Trial], program: Program) -> Iterator[Problem]:

@@ -5,9 +5,10 @@ What each file holds is plain data with its form checked; the phrases in it are 
 vocabulary, which is made of all files first.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
@@ -31,6 +32,7 @@ from cds_service.sourcefile.diagnostics import Problem
 from cds_service.sourcefile.document import Document
 from cds_service.sourcefile.schema import read_shape
 
+_NAME = re.compile(r"[a-z][a-z0-9-]*")
 NO_WORDS = Vocabulary(markers={}, measures=frozenset(), facts=frozenset(), orders=frozenset())
 ModelT = TypeVar("ModelT", bound=BaseModel)
 ShapeT = TypeVar(
@@ -72,6 +74,7 @@ class FileReader:
     files: PackFiles
     cache: PackCache | None
     problems: list[Problem] = field(default_factory=list)
+    _other_words: dict[int, frozenset[str] | None] = field(default_factory=dict)
 
     def units(self) -> dict[str, str]:
         """Every spelling of a unit with the unit that it stands for."""
@@ -93,18 +96,27 @@ class FileReader:
 
     def vocabulary(self, shapes: Shapes, units: Mapping[str, str]) -> Vocabulary:
         """The names that phrases may use."""
-        vocabulary = self._with_patterns(
-            Vocabulary(
-                markers=dict(self._words(shapes.markers, units)),
-                measures=self.ids("measures", shapes.measures),
-                facts=self.ids("facts", shapes.facts),
-                orders=self.ids("orders", shapes.orders),
-            ),
-            shapes.patterns,
+        bare = Vocabulary(
+            markers=dict(self._words(shapes.markers, units)),
+            measures=self.ids("measures", shapes.measures),
+            facts=self.ids("facts", shapes.facts),
+            orders=self.ids("orders", shapes.orders),
         )
+        if (known := self._known_vocabulary(bare)) is not None:
+            return known
+        vocabulary = self._with_patterns(bare, shapes.patterns)
         if self.cache is not None and self.cache.vocabulary is None:
             self.cache.vocabulary = vocabulary
         return vocabulary
+
+    def _known_vocabulary(self, bare: Vocabulary) -> Vocabulary | None:
+        """The vocabulary of the cache, if nothing changed that it is made of."""
+        cache, documents = self.cache, self.files.documents
+        known = None if cache is None else cache.vocabulary
+        if cache is None or known is None or replace(known, patterns={}) != bare:
+            return None
+        same = all(cache.holds(path, documents[path]) for path, _ in self.files.of("patterns"))
+        return known if same else None
 
     def _with_patterns(self, words: Vocabulary, shapes: Mapping[str, PatternShape]) -> Vocabulary:
         """The names with the patterns, each after those that it is made of.
@@ -186,4 +198,31 @@ class FileReader:
             return False
         if step == "words":
             return cache.holds("units.yaml", documents["units.yaml"])
-        return step == "shape" or cache.vocabulary == words
+        if step == "shape":
+            return True
+        other = self._other_patterns(cache, words)
+        return other is not None and other.isdisjoint(_words_in(documents[path]))
+
+    def _other_patterns(self, cache: PackCache, words: Vocabulary) -> frozenset[str] | None:
+        """The patterns that stand for something else than in the cache; `None` if more differs."""
+        known, key = cache.vocabulary, id(words)
+        if known is words:
+            return frozenset()
+        if key not in self._other_words:
+            self._other_words[key] = None
+            if known is not None and replace(known, patterns={}) == replace(words, patterns={}):
+                names = {*known.patterns, *words.patterns}
+                self._other_words[key] = frozenset(
+                    name for name in names if known.patterns.get(name) != words.patterns.get(name)
+                )
+        return self._other_words[key]
+
+
+@lru_cache(maxsize=1024)
+def _words_in_lines(lines: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(word for line in lines for word in _NAME.findall(line))
+
+
+def _words_in(document: Document) -> frozenset[str]:
+    """Every word of the file that can be the name of a pattern."""
+    return _words_in_lines(document.lines)
