@@ -58,19 +58,24 @@ class Change:
     def fails(self, trial: Trial, patients: CasePatients) -> bool:
         """Whether the case, which the unchanged pack meets, is not met any more."""
         answers = patients.answers(trial)
-        is_read_anew = not self.same_results and bool(answers and answers.record.resulted)
-        if answers is None or is_read_anew or not self.parts <= _CONTEST | _RULES:
-            reached = answers is None or is_read_anew or self._reaches(answers)
-            return reached and _is_broken(trial, self.program)
+        if answers is None or (answers.record.resulted and not self.same_results):
+            return _is_broken(trial, self.program)
+        if not self.parts <= _CONTEST | _RULES:
+            is_reached = self._asked(trial) or self._reaches(answers)
+            return is_reached and _is_broken(trial, self.program)
         again = self._again(answers)
-        is_own = trial.case.path.startswith("patterns/") and "patterns" in self.parts
-        if again is answers and not is_own and not self.parts & _CONTEST:
+        if again is answers and not self._asked(trial) and not self.parts & _CONTEST:
             return False
         try:
             outcome = settled(trial, self.program, again)
             return next(complaints(trial.case, self.program, outcome), None) is not None
         except (WordError, LookupError):
             return True  # the pack no longer holds what the case speaks of
+
+    def _asked(self, trial: Trial) -> bool:
+        """Whether the case asks for what changed itself, beside what the rules decide."""
+        part = trial.case.path.partition("/")[0]
+        return part in ("orders", "patterns") and part in self.parts
 
     def _again(self, answers: Answers) -> Answers:
         """The answers with those of changed rules made anew; the same object if none differs."""
