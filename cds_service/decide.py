@@ -83,13 +83,15 @@ class Evaluation:
     """Every decision about one patient at one time, as the rules alone give it.
 
     `silent` names why the whole pack is silent, if it is; `frames` holds the frame of each index;
-    `unused` what was sent and might have raised another card.
+    `unused` what was sent and might have raised another card; `alone` what each rule about results
+    decided before the cards met.
     """
 
     pack: Pack
     record: PatientRecord
     now: datetime
     decisions: tuple[Decision, ...]
+    alone: tuple[Decision, ...] = ()
     frames: tuple[Frame, ...]
     unused: UnusedData
     silent: SilenceReason | None = None
@@ -188,6 +190,7 @@ def contest(program: Program, answers: Answers) -> Evaluation:
         record=record,
         now=now,
         decisions=(*decisions, *answers.silent),
+        alone=answers.decisions,
         frames=tuple(answers.frames.all()),
         unused=unused,
         silent=answers.because,
@@ -212,6 +215,7 @@ def settle(
         pack=evaluation.pack,
         record=evaluation.record,
         now=evaluation.now,
+        alone=evaluation.alone,
         decisions=tuple(decisions),
         frames=evaluation.frames,
         unused=evaluation.unused,

@@ -148,8 +148,9 @@ def _orders(decision: Decision) -> Iterator[str]:
 
 
 def _alike(one: Decision, other: Decision) -> bool:
-    """Whether two decisions are the same but for the rule that gave them."""
-    return one is other or replace(one, rule=other.rule) == other
+    """Whether two decisions of a rule and of the changed rule come to the same."""
+    same_quiet = one.rule.quiet_days == other.rule.quiet_days or not one.shown
+    return one is other or (same_quiet and replace(one, rule=other.rule) == other)
 
 
 def _is_broken(trial: Trial, program: Program) -> bool:

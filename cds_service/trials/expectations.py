@@ -6,7 +6,7 @@ that the expectation itself cannot be read.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 
 from cds_service.amounts import plain, rounded
@@ -19,6 +19,7 @@ from cds_service.rules.answer import Decision, is_answered, is_ordered, is_resul
 from cds_service.rules.evaluate import compiled, limit_in
 from cds_service.rules.grades import grade_of, is_doubtful
 from cds_service.rules.measures import with_measures
+from cds_service.sourcefile.document import Data
 from cds_service.trials.cases import Case
 from cds_service.trials.rule_expectations import (
     WordError,
@@ -42,8 +43,7 @@ def complaints(case: Case, program: Program, outcome: Outcome) -> Iterator[str]:
     for word, value in case.expect:
         match folder:
             case "rules":
-                expected = read_rule_expectation(word, value)
-                found = complaint_about(decision_on(outcome, case.about), expected)
+                found = _of_rule(case.about, word, value, outcome)
             case "markers":
                 found = _of_marker(case, word, program, outcome)
             case "measures":
@@ -64,9 +64,20 @@ def _chooser(program: Program, outcome: Outcome) -> Chooser:
     return chooser_of(program, outcome.record, outcome.now)
 
 
+def _of_rule(rule: str, word: str, value: Data, outcome: Outcome) -> str | None:
+    """`alone ...` asks for what the rule decided before the cards met."""
+    words = word.removeprefix("alone ")
+    decisions = outcome.decisions if words == word else outcome.alone
+    return complaint_about(_on(decisions, rule), read_rule_expectation(words, value))
+
+
 def decision_on(outcome: Outcome, rule: str) -> Decision:
     """The decision of a rule; of several about set-aside results the shown one."""
-    found = [decision for decision in outcome.decisions if decision.rule.id == rule]
+    return _on(outcome.decisions, rule)
+
+
+def _on(decisions: Iterable[Decision], rule: str) -> Decision:
+    found = [decision for decision in decisions if decision.rule.id == rule]
     if not found:
         message = f"no rule '{rule}' was asked"
         raise WordError(message)

@@ -3,7 +3,8 @@
 
 `card`, `card: warning`, `no card because WORD`, `not enough data`, `orders ORDER; ORDER`,
 `withheld ORDER because WORD`, `says WORD`, `does not say WORD`, `preliminary`; the last words may
-stand as a value too, as in `{orders: [ORDER, ORDER]}`.
+stand as a value too, as in `{orders: [ORDER, ORDER]}`. Before any of them, `alone` asks for what
+the rule decided before the cards met.
 """
 
 import re
