@@ -111,14 +111,22 @@ def significant(value: Fraction, digits: int) -> str:
         size, decimals = size / 10, decimals - 1
     while 0 < size < Fraction(1, 10):
         size, decimals = size * 10, decimals + 1
+    return shortened(value, decimals)
+
+
+def shortened(value: Fraction, decimals: int) -> str:
+    """The value with at most so many decimals, without needless zeros; for display only.
+
+    >>> shortened(Fraction(25, 2), 2), shortened(Fraction(4), 2)
+    ('12.5', '4')
+    """
     text = rounded(value, decimals)
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def plain(value: Fraction) -> str:
     """The value without needless zeros, to at most six decimals; for display only."""
-    text = rounded(value, 6)
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return shortened(value, 6)
 
 
 def _decide(surely: bool, surely_not: bool) -> Ternary:

@@ -19,6 +19,7 @@ from cds_service.amounts import (
     exactly,
     plain,
     rounded,
+    significant,
 )
 
 RELATIONS: tuple[Relation, ...] = get_args(Relation)
@@ -203,3 +204,22 @@ def test_rounding_agrees_with_decimals(value: Decimal, decimals: int) -> None:
 )
 def test_a_plain_number_has_no_needless_zeros(value: str, text: str) -> None:
     assert plain(Fraction(value)) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("0", "0"),
+        ("137/17", "8.06"),
+        ("2/3", "0.667"),
+        ("1/30", "0.0333"),
+        ("1/3000", "0.000333"),
+        ("-1/3", "-0.333"),
+        ("4", "4"),
+        ("120", "120"),
+        ("1234.567", "1235"),
+        ("99.96", "100"),
+    ],
+)
+def test_significant_digits_give_up_no_whole_digit(value: str, text: str) -> None:
+    assert significant(Fraction(value), 3) == text

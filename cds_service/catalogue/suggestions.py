@@ -4,7 +4,7 @@
 from cds_service.explanation.clauses import Because, Clause, clause_of, reasons_of
 from cds_service.explanation.view import View
 from cds_service.knowledge.model.pack import Pack, Priority, Suggestion
-from cds_service.render.values import Window
+from cds_service.render.values import window_of
 
 
 class SuggestionView(View, frozen=True, kw_only=True):
@@ -37,7 +37,7 @@ def suggestion_view(suggestion: Suggestion, pack: Pack) -> SuggestionView:
         title=order.title,
         code=order.code.code,
         site_code=f"{order.site_code.code} of {order.site_code.system}" if order.site_code else "",
-        window=Window(suggestion.first_day, suggestion.last_day, pack.messages_in()).window,
+        window=window_of(suggestion, pack.messages_in()).window,
         priority=suggestion.priority,
         group=pack.order_groups[suggestion.group] if suggestion.group is not None else "",
         resulted_days=suggestion.result_days(order),

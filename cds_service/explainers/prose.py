@@ -15,7 +15,7 @@ from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.knowledge.reading.card_texts import compile_detail
 from cds_service.knowledge.reading.explainers import BOTTOM_LINE, NEXT, REASONS
 from cds_service.render.result_units import ResultUnit, unit_of_marker, unit_of_system
-from cds_service.render.values import Window
+from cds_service.render.values import window_of
 
 _Words: TypeAlias = dict[str, dict[str, object]]
 
@@ -144,9 +144,7 @@ def _windows(pack: Pack) -> Iterator[tuple[str, Mapping[str, str]]]:
         yield (
             rule.id,
             {
-                _name(suggestion.order): Window(
-                    suggestion.first_day, suggestion.last_day, pack.messages_in()
-                ).window
+                _name(suggestion.order): window_of(suggestion, pack.messages_in()).window
                 for suggestion in rule.suggestions
             },
         )

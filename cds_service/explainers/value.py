@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from cds_service.amounts import rounded
+from cds_service.amounts import shortened
 from cds_service.catalogue.rules import program_of
 from cds_service.decide import Outcome, chooser_of
 from cds_service.explainers.question import Question, request_for
@@ -19,11 +19,11 @@ from cds_service.render.card import Card
 from cds_service.render.reason_text import reason_text
 from cds_service.render.result_units import unit_of_system
 from cds_service.render.values import (
-    Window,
     converted_value,
     multiple_of,
     value_in,
     value_of,
+    window_of,
 )
 from cds_service.rules.answer import Decision
 from cds_service.rules.grades import grade_of, is_doubtful
@@ -204,7 +204,7 @@ def _card(decision: Decision, card: Card, pack: Pack) -> CardView:
                 id=order.order,
                 title=pack.orders[order.order].title,
                 code=pack.orders[order.order].code.code,
-                window=Window(order.first_day, order.last_day, pack.messages_in()).window,
+                window=window_of(order, pack.messages_in()).window,
                 priority=order.priority,
                 recommended=order.recommended,
                 instruction=pack.orders[order.order].instruction or "",
@@ -223,7 +223,7 @@ def _measures(frames: list[Frame], question: Question) -> Iterator[Computed]:
     for name, value in found.items():
         measure = question.pack.measures[name]
         if value.value is not None:
-            number = rounded(value.value, measure.decimals)
+            number = shortened(value.value, measure.decimals)
             called = value.called or ""
             yield Computed(id=name, title=measure.title, value=number, called=called)
         elif value.because and _is_asked(measure, question):

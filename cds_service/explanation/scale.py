@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
-from cds_service.amounts import Interval, exactly, plain, rounded
+from cds_service.amounts import Interval, exactly, shortened
 from cds_service.explanation.view import View
 from cds_service.knowledge.model.bounds import Number, TimesLimit, TimesMarker
 from cds_service.knowledge.model.conditions import (
@@ -220,7 +220,7 @@ def _of_limit(stretch: Stretch, marker: Marker, frame: Frame) -> str:
 
 def _times(amount: Fraction, limit: Fraction) -> str:
     """The amount as a multiple of the limit, to two decimals."""
-    return plain(Fraction(rounded(amount / limit, 2)))
+    return shortened(amount / limit, 2)
 
 
 def where_is(value: Interval, row: tuple[Stretch, ...]) -> tuple[Fraction, bool, bool] | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from cds_service.labs.ordering import precedence, same_by_rounding, status_rank
-from cds_service.labs.patient_record import LabResult, SetAside
+from cds_service.labs.patient_record import LabResult, SetAside, set_aside
 from cds_service.labs.set_aside_reasons import SetAsideReason
 
 
@@ -44,7 +44,7 @@ def _winner(same: list[LabResult], aside: list[SetAside]) -> LabResult:
     for result in same:
         reason = _reason_to_set_aside(result, winner)
         if reason is not None:
-            aside.append(_set_aside(result, reason))
+            aside.append(set_aside(result, reason))
     return winner
 
 
@@ -55,15 +55,3 @@ def _reason_to_set_aside(result: LabResult, winner: LabResult) -> SetAsideReason
     if result.value == winner.value or same_by_rounding(result, winner):
         return None
     return "superseded" if result.value.contains(winner.value) else "conflicting-duplicates"
-
-
-def _set_aside(result: LabResult, reason: SetAsideReason) -> SetAside:
-    return SetAside(
-        reason=reason,
-        marker=result.marker,
-        code=result.code,
-        reference=result.reference,
-        time=result.time,
-        number=f"{result.sent.comparator or ''}{result.sent.number}",
-        unit=result.sent.unit,
-    )

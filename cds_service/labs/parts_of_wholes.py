@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from cds_service.amounts import compare
 from cds_service.knowledge.model.pack import Pack, Whole
-from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
+from cds_service.labs.patient_record import LabResult, PatientRecord, set_aside
 
 
 def with_impossible_parts(record: PatientRecord, pack: Pack) -> PatientRecord:
@@ -31,7 +31,7 @@ def with_impossible_parts(record: PatientRecord, pack: Pack) -> PatientRecord:
         ),
         set_aside=(
             *record.set_aside,
-            *(_set_aside(one) for one in record.results if id(one) in found),
+            *(set_aside(one, "implausible") for one in record.results if id(one) in found),
         ),
     )
 
@@ -43,16 +43,4 @@ def _exceeds(part: LabResult, whole: Whole, results: Iterable[LabResult], pack: 
         and compare(part.value, "above", one.value.times(1 + whole.share)) is True
         for one in results
         if one.marker == whole.marker and abs(one.time - part.time) <= draw
-    )
-
-
-def _set_aside(result: LabResult) -> SetAside:
-    return SetAside(
-        reason="implausible",
-        marker=result.marker,
-        code=result.code,
-        reference=result.reference,
-        time=result.time,
-        number=(result.sent.comparator or "") + result.sent.number,
-        unit=result.sent.unit,
     )

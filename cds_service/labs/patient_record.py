@@ -92,6 +92,19 @@ class SetAside:
     is_result: bool = True
 
 
+def set_aside(result: LabResult, reason: SetAsideReason) -> SetAside:
+    """The result as something that is not used."""
+    return SetAside(
+        reason=reason,
+        marker=result.marker,
+        code=result.code,
+        reference=result.reference,
+        time=result.time,
+        number=f"{result.sent.comparator or ''}{result.sent.number}",
+        unit=result.sent.unit,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """A coded record that is in force: an active medicine or an active condition.

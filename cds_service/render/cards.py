@@ -8,6 +8,7 @@ fills the rest. No request compiles a template or builds a model.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from itertools import groupby
 from typing import cast
 from uuid import UUID, uuid5
 
@@ -42,7 +43,7 @@ from cds_service.render.texts import (
     fill_summary,
     fits_summary,
 )
-from cds_service.render.values import Window
+from cds_service.render.values import window_of
 from cds_service.rules.answer import Decision, Proposal
 
 # Ours alone: a card's uuid is derived from it, so a call that is repeated gives the same uuid.
@@ -145,7 +146,12 @@ def render(
         uuid_of=uuid_of,
         grouped=grouped,
     )
-    return tuple(_card(decision, call) for decision in outcome.decisions if decision.shown)
+    shown = [decision for decision in outcome.decisions if decision.shown]
+    first = _of_the_patient(shown[0], call) if shown else ()
+    return tuple(
+        _card(decision, call, listed=first if number else ())
+        for number, decision in enumerate(shown)
+    )
 
 
 def with_folded_named(
@@ -167,7 +173,8 @@ def with_folded_named(
     return (*cards[:-1], replace(last, detail=f"{last.detail}\n\n{line}", links=tuple(links)))
 
 
-def _card(decision: Decision, call: _Call) -> Card:
+def _card(decision: Decision, call: _Call, *, listed: Sequence[str]) -> Card:
+    """The card; what it rests on is not said again where it is `listed` on the first one."""
     rule, templates = decision.rule, call.templates
     template = templates.rules[rule.id]
     summary = _with_remark(fill_summary(template.texts.summary, decision), decision, templates)
@@ -177,7 +184,7 @@ def _card(decision: Decision, call: _Call) -> Card:
         uuid=str(uuid),
         summary=summary,
         indicator=decision.indicator,
-        detail=_detail(decision, template, call),
+        detail=_detail(decision, template, call, listed),
         source=CardSource(
             label=templates.label,
             url=f"{call.base_url}/rules/{rule.id}" if call.base_url else None,
@@ -218,14 +225,23 @@ def _card_uuid(decision: Decision, call: _Call) -> UUID:
     return uuid5(_NAMESPACE, name)
 
 
-def _detail(decision: Decision, template: CardTemplate, call: _Call) -> str:
-    heading = call.templates.messages.text("card.basis heading")
-    lines = template.basis.lines(decision, call.outcome.record, call.outcome.unused)
-    listed = "\n".join(f"- {line}" for line in lines)
+def _of_the_patient(decision: Decision, call: _Call) -> tuple[str, ...]:
+    basis = call.templates.rules[decision.rule.id].basis
+    return basis.of_the_patient(decision, call.outcome.record, call.outcome.unused)
+
+
+def _detail(decision: Decision, template: CardTemplate, call: _Call, listed: Sequence[str]) -> str:
+    messages = call.templates.messages
+    every = _of_the_patient(decision, call)
+    lines = [line for line in every if line not in listed]
+    if len(lines) < len(every):
+        lines.append(messages.text("card.listed on the first card"))
+    lines.extend(template.basis.of_the_card(decision))
+    basis = "\n".join(f"- {line}" for line in lines)
     text = fill_detail(template.texts, decision)
     if remarks := _remarks(text, decision, call.templates):
         text = f"{text}\n\n{remarks}"
-    return f"{text}\n\n**{heading}**\n\n{listed}"
+    return f"{text}\n\n**{messages.text('card.basis heading')}**\n\n{basis}"
 
 
 def _with_remark(summary: str, decision: Decision, templates: CardTemplates) -> str:
@@ -239,13 +255,20 @@ def _with_remark(summary: str, decision: Decision, templates: CardTemplates) -> 
 
 
 def _remarks(text: str, decision: Decision, templates: CardTemplates) -> str:
-    """The remarks that the text does not hold yet, on one line."""
-    plain = text.replace("*", "")
-    said = [
-        fill_remark(templates.remarks[one.remark].says, decision, one) for one in decision.remarks
-    ]
-    left = [remark for remark in said if remark.replace("*", "") not in plain]
+    """The remarks that the text does not hold yet, not even in short, on one line."""
+    plain = _plain(text)
+    left = []
+    for one in decision.remarks:
+        texts = templates.remarks[one.remark]
+        says, in_short = (fill_remark(text, decision, one) for text in (texts.says, texts.in_short))
+        if _plain(says) not in plain and _plain(in_short) not in plain:
+            left.append(says)
     return templates.messages.text("card.remarks", remarks="; ".join(left)) if left else ""
+
+
+def _plain(markdown: str) -> str:
+    """The words alone, to find them in other text."""
+    return markdown.replace("*", "").replace("\\", "").casefold()
 
 
 def _suggestions(
@@ -260,9 +283,9 @@ def _suggestions(
         today=call.outcome.now.astimezone(call.templates.zone).date(),
     )
     for group, proposals in _offered(decision, grouped=call.grouped):
-        labels = tuple(_label(one, call.templates) for one in proposals)
+        labels = tuple(_in_window((one,), call.templates) for one in proposals)
         yield CardSuggestion(
-            label=labels[0] if group is None else call.templates.pack.order_groups[group],
+            label=_group_label(group, proposals, call.templates) if group else labels[0],
             uuid=str(uuid5(uuid, proposals[0].order if group is None else f"group {group}")),
             is_recommended=_recommended(proposals),
             actions=tuple(
@@ -298,13 +321,27 @@ def _recommended(proposals: Sequence[Proposal]) -> bool | None:
     return False if False in opinions else None
 
 
-def _label(proposal: Proposal, templates: CardTemplates) -> str:
-    """The order with its window and, if it is more than routine, its priority."""
-    messages, order = templates.messages, templates.orders[proposal.order].order.title
-    window = Window(proposal.first_day, proposal.last_day, messages).window
-    if proposal.priority == "routine":
+def _group_label(group: str, proposals: Sequence[Proposal], templates: CardTemplates) -> str:
+    """The name of the group and its orders, neighbours of one window together."""
+    together = [
+        list(orders)
+        for _, orders in groupby(
+            proposals, key=lambda one: (one.first_day, one.last_day, one.priority)
+        )
+    ]
+    orders = "; ".join(_in_window(one, templates) for one in together)
+    name = templates.pack.order_groups[group]
+    return templates.messages.text("card.group label", group=name, orders=orders)
+
+
+def _in_window(proposals: Sequence[Proposal], templates: CardTemplates) -> str:
+    """Orders of one window with it and, if it is more than routine, with their priority."""
+    messages, first = templates.messages, proposals[0]
+    order = ", ".join(templates.orders[one.order].order.title for one in proposals)
+    window = window_of(first, messages).window
+    if first.priority == "routine":
         return messages.text("card.order label", order=order, window=window)
-    priority = messages.text(cast("MessageKey", f"priority.{proposal.priority}"))
+    priority = messages.text(cast("MessageKey", f"priority.{first.priority}"))
     return messages.text("card.order label urgent", order=order, window=window, priority=priority)
 
 

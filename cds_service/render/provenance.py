@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import cast, get_args
 
-from cds_service.amounts import rounded
+from cds_service.amounts import shortened
 from cds_service.knowledge.model.bounds import Earlier, LimitKind
 from cds_service.knowledge.model.conditions import (
     leaves,
@@ -88,10 +88,10 @@ class Basis:
     names_method: frozenset[str]  # markers of which some code names a method
     last: tuple[str, ...]
 
-    def lines(
+    def of_the_patient(
         self, decision: Decision, record: PatientRecord, unused: UnusedData
     ) -> tuple[str, ...]:
-        """The list, without a heading; one Markdown item each."""
+        """What may stand on other cards of the same call too; one Markdown item each."""
         frame = decision.frame
         return (
             *self._unused_results(frame),
@@ -99,8 +99,15 @@ class Basis:
             *self._computed(frame),
             *self._facts(frame),
             *self._not_known(decision, record),
-            *self._withheld(decision),
             *self._warnings(decision, record, unused),
+        )
+
+    def of_the_card(self, decision: Decision) -> tuple[str, ...]:
+        """What is said of this card alone; one Markdown item each."""
+        preliminary = self.messages.text("line.preliminary")
+        return (
+            *self._withheld(decision),
+            *((preliminary,) if decision.preliminary else ()),
             *self._of_the_site(decision),
             *self.last,
         )
@@ -181,7 +188,7 @@ class Basis:
             found = frame.measures.get(measure.id)
             if found is None or found.value is None:
                 continue
-            title, value = escaped(measure.title), escaped(rounded(found.value, measure.decimals))
+            title, value = escaped(measure.title), escaped(shortened(found.value, measure.decimals))
             if found.called:
                 name = escaped(found.called)
                 shown.append(
@@ -282,14 +289,13 @@ class Basis:
     def _warnings(
         self, decision: Decision, record: PatientRecord, unused: UnusedData
     ) -> Iterator[str]:
-        if decision.preliminary:
-            yield self.messages.text("line.preliminary")
         if unused.results and decision.frame.unused is None:
             results = "; ".join(self._shortened(unused, _MOST_UNUSED_BESIDE))
             yield self.messages.text("line.unused", results=results)
         if record.incomplete:
             parts = (escaped(incomplete_text(part, self.messages)) for part in record.incomplete)
             yield self.messages.text("line.incomplete", parts="; ".join(dict.fromkeys(parts)))
+        yield self.messages.text("card.judgement")
 
 
 def compile_basis(rule: Rule, pack: Pack, zone: tzinfo, messages: Messages) -> Basis:
@@ -345,7 +351,6 @@ def _last(rule: Rule, pack: Pack, messages: Messages) -> Iterator[str]:
     if sources:
         shown = (_linked(source.title, source.url) for source in sources)
         yield messages.text("card.sources", sources="; ".join(shown))
-    yield messages.text("card.judgement")
 
 
 def _linked(title: str, url: str | None) -> str:

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-from cds_service.amounts import plain, rounded, significant
+from cds_service.amounts import plain, rounded, shortened, significant
 from cds_service.knowledge.model.messages import Messages
 from cds_service.knowledge.model.pack import Marker
 from cds_service.labs.frames import Reading
@@ -35,8 +35,7 @@ class ResultUnit:
             return significant(amount / self.factor, self.digits)
         if self.decimals is None:
             return plain(amount / self.factor)
-        number = rounded(amount / self.factor, self.decimals)
-        return number.rstrip("0").rstrip(".") if "." in number else number
+        return shortened(amount / self.factor, self.decimals)
 
 
 def unit_of_marker(marker: Marker) -> ResultUnit:

@@ -12,11 +12,17 @@ from typing import TypeAlias
 
 from jinja2 import Template
 
-from cds_service.amounts import rounded
+from cds_service.amounts import shortened
 from cds_service.knowledge.model.bounds import Earlier
 from cds_service.knowledge.model.dependencies import earlier_tests
 from cds_service.knowledge.model.messages import ENGLISH, Messages
-from cds_service.knowledge.model.pack import UNUSED_DATA, CardText, Measure, Pack, Rule
+from cds_service.knowledge.model.pack import (
+    UNUSED_DATA,
+    CardText,
+    Measure,
+    Pack,
+    Rule,
+)
 from cds_service.knowledge.reading.card_texts import (
     SUMMARY_BELOW,
     compile_detail,
@@ -34,6 +40,7 @@ from cds_service.render.values import (
     absent_result_text,
     result_text,
     set_aside_text,
+    window_of,
 )
 from cds_service.rules.answer import Decision, Remarked
 from cds_service.rules.evaluate import compiled
@@ -229,7 +236,7 @@ def measure_words(frame: Frame, measure: Measure, messages: Messages) -> str:
     found = frame.measures.get(measure.id)
     if found is None or found.value is None:
         return messages.text("value.not known")
-    return rounded(found.value, measure.decimals)
+    return shortened(found.value, measure.decimals)
 
 
 def _result(frame: Frame, name: str, setting: _Setting) -> ResultText:
@@ -262,7 +269,7 @@ def _windows(decision: Decision, messages: Messages) -> dict[str, Window]:
     settled: set[str] = set()
     windows: dict[str, Window] = {}
     for suggestion in decision.rule.suggestions:
-        window = Window(suggestion.first_day, suggestion.last_day, messages)
+        window = window_of(suggestion, messages)
         meant = suggestion.when is None or compiled(suggestion.when)(decision.frame) is True
         name = suggestion.order.replace("-", "_")
         if name not in windows or (meant and name not in settled):
@@ -270,7 +277,6 @@ def _windows(decision: Decision, messages: Messages) -> dict[str, Window]:
         if meant:
             settled.add(name)
     windows.update(
-        (order.order.replace("-", "_"), Window(order.first_day, order.last_day, messages))
-        for order in decision.orders
+        (order.order.replace("-", "_"), window_of(order, messages)) for order in decision.orders
     )
     return windows

@@ -9,17 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, tzinfo
 from fractions import Fraction
+from functools import partial
 
-from cds_service.amounts import Interval, plain, rounded
+from cds_service.amounts import Interval, shortened, significant
 from cds_service.knowledge.model.messages import Messages
-from cds_service.knowledge.model.pack import Marker
+from cds_service.knowledge.model.pack import Marker, Priority, Suggestion
 from cds_service.labs.frames import Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient_record import LabResult, Precision, SetAside
 from cds_service.render.result_units import ResultUnit, limit_amount
 from cds_service.render.sanitize import sanitize
+from cds_service.rules.answer import Proposal
 
-_MULTIPLE_DECIMALS = 2
+_CONVERTED_DIGITS = 3
 _DAYS_A_WEEK = 7
 _DATES: dict[Precision, str] = {
     "instant": "%Y-%m-%d",
@@ -88,12 +90,15 @@ class Window:
 
     first_day: int
     last_day: int
+    priority: Priority
     messages: Messages
 
     @property
     def window(self) -> str:
-        """Return for example `within 5 days` or `in 2 to 12 weeks`."""
+        """Return for example `today`, `within 5 days` or `in 2 to 12 weeks`."""
         first, last = self.first_day, self.last_day
+        if self.priority == "stat" and last <= 1:
+            return self.messages.text("window.today")
         if first == 0:
             if last <= 1:
                 return self.messages.text("window.one day")
@@ -102,6 +107,11 @@ class Window:
             first, last = first // _DAYS_A_WEEK, last // _DAYS_A_WEEK
             return self.messages.text("window.from week", first=first, last=last)
         return self.messages.text("window.from day", first=first, last=last)
+
+
+def window_of(order: Suggestion | Proposal, messages: Messages) -> Window:
+    """The window of an order, as a text or a label says it."""
+    return Window(order.first_day, order.last_day, order.priority, messages)
 
 
 def result_text(
@@ -155,7 +165,7 @@ def converted_value(result: LabResult, marker: Marker, messages: Messages) -> st
     """The value in the marker's unit if it was sent in another one."""
     if not marker.unit or result.unit == marker.unit:
         return None
-    amount = bounds_of(result.value, plain, messages)
+    amount = bounds_of(result.value, partial(significant, digits=_CONVERTED_DIGITS), messages)
     return f"{amount} {marker.unit}" if amount else None
 
 
@@ -196,11 +206,19 @@ def multiple_of(value: Interval, limit: Limit | None, messages: Messages) -> str
     """How many times the limit the value is; of a value with comparator, the bound it has."""
     if limit is None or limit.exact is None or limit.exact <= 0:
         return None
-    return bounds_of(
-        value.times(1 / limit.exact),
-        lambda amount: rounded(amount, _MULTIPLE_DECIMALS),
-        messages,
-    )
+    return bounds_of(value.times(1 / limit.exact), _times, messages)
+
+
+def _times(amount: Fraction) -> str:
+    """The amount to two decimals, or to as many more as keep it off a half that it is not.
+
+    Rules begin at whole and half multiples: what is just above one must not read as being it.
+    """
+    for decimals in range(2, 6):
+        text = shortened(amount, decimals)
+        if Fraction(text) == amount or (2 * Fraction(text)).denominator > 1:
+            break
+    return text
 
 
 def bounds_of(value: Interval, shown: Callable[[Fraction], str], messages: Messages) -> str | None:

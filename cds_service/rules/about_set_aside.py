@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from cds_service.labs.frames import Chooser
-from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
+from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside, set_aside
 from cds_service.labs.set_aside_reasons import SetAsideReason
 from cds_service.rules.answer import (
     CompiledRule,
@@ -49,13 +49,7 @@ def _pending(record: PatientRecord) -> Iterator[SetAside]:
     """Preliminary results, which rules may call pending as they do those registered."""
     for result in record.results:
         if result.status == "preliminary" and not _settled(result, record):
-            yield SetAside(
-                reason=PENDING,
-                marker=result.marker,
-                code=result.code,
-                reference=result.reference,
-                time=result.time,
-            )
+            yield set_aside(result, PENDING)
 
 
 def _settled(result: LabResult, record: PatientRecord) -> bool:

@@ -17,7 +17,7 @@ from cds_service.knowledge.model.pack import Indicator, Pack
 from cds_service.labs.set_aside_reasons import MEANINGS
 from cds_service.render.reason_text import incomplete_text, reason_text
 from cds_service.render.sanitize import sanitize
-from cds_service.render.values import Window, day_of, moment_of, value_of
+from cds_service.render.values import day_of, moment_of, value_of, window_of
 from cds_service.rules.answer import Decision
 from cds_service.rules.reasons import ConditionNotMet, DisabledBySite, Offered, WithheldReason
 
@@ -128,7 +128,7 @@ def _why(decision: Decision, pack: Pack, zone: tzinfo) -> Why:
         orders=tuple(
             Proposed(
                 title=pack.orders[order.order].title,
-                window=Window(order.first_day, order.last_day, pack.messages_in()).window,
+                window=window_of(order, pack.messages_in()).window,
                 priority=order.priority,
                 recommended=order.recommended is True,
             )

@@ -150,6 +150,18 @@ def test_a_card_shows_what_it_rests_on() -> None:
     assert "Not known" not in detail
 
 
+def test_what_cards_of_one_call_rest_on_is_listed_on_the_first() -> None:
+    body = call(observation(ALT, 3), observation("62236-5", 25, "nmol/L"))
+
+    first, second = answer(body)["cards"]
+
+    result = "**ALT 3 U/L**, 2026-06-14 08:00 UTC"
+    assert result in first["detail"]
+    assert result not in second["detail"]
+    assert "- And what the first card lists." in second["detail"]
+    assert "- Rule " in second["detail"]
+
+
 def test_a_card_keeps_the_zeros_that_the_laboratory_sent() -> None:
     text = json.dumps(founding()).replace('"value": 1,', '"value": 1.10,')
 
@@ -162,6 +174,14 @@ def test_a_value_in_another_unit_is_also_shown_in_that_of_the_marker() -> None:
     detail = card_of(call(observation(ALT, 0.02, "ukat/L")))["detail"]
 
     assert "**ALT 0.02 ukat/L (1.2 U/L)**" in detail
+
+
+def test_a_converted_value_has_three_significant_digits() -> None:
+    body = call(observation(ALT, 60), observation(BILIRUBIN, 137, "umol/L"))
+
+    details = " ".join(card["detail"] for card in answer(body)["cards"])
+
+    assert "**total bilirubin 137 umol/L (8.01 mg/dL)**" in details
 
 
 def test_a_result_that_is_not_final_says_so() -> None:
@@ -186,8 +206,8 @@ def test_measures_are_shown_with_the_results_they_are_computed_from() -> None:
 
     (card,) = answer(body)["cards"]
 
-    assert "AST/ALT 0.50" in card["detail"]
-    assert "R factor 7.50 (hepatocellular)" in card["detail"]
+    assert "AST/ALT 0.5" in card["detail"]
+    assert "R factor 7.5 (hepatocellular)" in card["detail"]
     assert "**ALP 60 U/L**" in card["detail"]
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.amounts import Comparator, compared, exactly
+from cds_service.knowledge.model.pack import Priority
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient_record import Precision, Sent, SetAside
 from cds_service.render.sanitize import sanitize
@@ -90,15 +91,18 @@ def test_times_at_the_ends_of_the_calendar_are_shown(time: datetime, zone: str) 
     ("value", "comparator", "shown"),
     [
         ("1", None, "0.03"),
-        ("120", None, "3.00"),
+        ("120", None, "3"),
         ("40.2", None, "1.01"),  # 1.005 exactly: half up
-        ("40.1999", None, "1.00"),
-        ("200", ">", ">5.00"),
-        ("200", ">=", ">=5.00"),
+        ("40.1999", None, "1.005"),
+        ("199.96", None, "4.999"),
+        ("60.1", None, "1.503"),
+        ("40.0000001", None, "1"),
+        ("200", ">", ">5"),
+        ("200", ">=", ">=5"),
         ("5", "<=", "<=0.13"),
     ],
 )
-def test_multiples_have_two_decimals_half_up(
+def test_multiples_have_two_decimals_or_more_to_stay_off_a_boundary(
     value: str, comparator: Comparator | None, shown: str
 ) -> None:
     assert (
@@ -126,19 +130,22 @@ def test_where_a_limit_came_from_is_said_in_words(named: str, said: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "said"),
+    ("first", "last", "priority", "said"),
     [
-        (0, 0, "within 24 hours"),
-        (0, 1, "within 24 hours"),
-        (0, 5, "within 5 days"),
-        (0, 14, "within 14 days"),
-        (14, 84, "in 2 to 12 weeks"),
-        (7, 28, "in 1 to 4 weeks"),
-        (3, 10, "in 3 to 10 days"),
+        (0, 0, "stat", "today"),
+        (0, 1, "stat", "today"),
+        (0, 2, "stat", "within 2 days"),
+        (0, 0, "routine", "within 24 hours"),
+        (0, 1, "urgent", "within 24 hours"),
+        (0, 5, "routine", "within 5 days"),
+        (0, 14, "routine", "within 14 days"),
+        (14, 84, "routine", "in 2 to 12 weeks"),
+        (7, 28, "routine", "in 1 to 4 weeks"),
+        (3, 10, "urgent", "in 3 to 10 days"),
     ],
 )
-def test_a_window_reads_like_speech(first: int, last: int, said: str) -> None:
-    assert Window(first, last, MESSAGES).window == said
+def test_a_window_reads_like_speech(first: int, last: int, priority: Priority, said: str) -> None:
+    assert Window(first, last, priority, MESSAGES).window == said
 
 
 @pytest.mark.parametrize(
