@@ -177,7 +177,7 @@ def _card(decision: Decision, call: _Call, *, listed: Sequence[str]) -> Card:
     """The card; what it rests on is not said again where it is `listed` on the first one."""
     rule, templates = decision.rule, call.templates
     template = templates.rules[rule.id]
-    summary = _with_remark(fill_summary(template.texts.summary, decision), decision, templates)
+    summary = _with_remarks(fill_summary(template.texts.summary, decision), decision, templates)
     uuid = call.uuid_of(decision) if call.uuid_of is not None else _card_uuid(decision, call)
     suggestions = tuple(_suggestions(decision, summary, uuid, call))
     return Card(
@@ -244,14 +244,20 @@ def _detail(decision: Decision, template: CardTemplate, call: _Call, listed: Seq
     return f"{text}\n\n**{messages.text('card.basis heading')}**\n\n{basis}"
 
 
-def _with_remark(summary: str, decision: Decision, templates: CardTemplates) -> str:
-    """The summary with the first remark that it does not hold yet, if there is room for it."""
-    for remarked in decision.remarks:
-        short = fill_remark(templates.remarks[remarked.remark].in_short, decision, remarked)
-        if short.casefold() not in summary.casefold():
-            longer = templates.messages.text("card.summary remark", summary=summary, remark=short)
-            return longer if fits_summary(longer) else summary
-    return summary
+def _with_remarks(summary: str, decision: Decision, templates: CardTemplates) -> str:
+    """The summary with every remark that it does not hold yet and has room for, in their order."""
+    said: list[str] = []
+    longer = summary
+    for one in decision.remarks:
+        short = fill_remark(templates.remarks[one.remark].in_short, decision, one)
+        if short.casefold() in summary.casefold():
+            continue
+        remarks = "; ".join((*said, short))
+        text = templates.messages.text("card.summary remark", summary=summary, remark=remarks)
+        if fits_summary(text):
+            said.append(short)
+            longer = text
+    return longer
 
 
 def _remarks(text: str, decision: Decision, templates: CardTemplates) -> str:
