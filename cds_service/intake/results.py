@@ -17,7 +17,7 @@ from cds_service.intake.ranges import RangesRead, limits_of
 from cds_service.intake.resource_index import ResourceIndex, local_name
 from cds_service.intake.times import Moment, Times, sent_time
 from cds_service.intake.units import unit_of
-from cds_service.intake.values import ReadQuantity, sent_value, value_of
+from cds_service.intake.values import ReadQuantity, has_value, sent_value, value_of
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.labs.patient_record import LabResult, Resulted, ResultStatus, Sent, SetAside
 from cds_service.labs.reading_notes import ReadingNote
@@ -77,7 +77,7 @@ def read_observation(
 def resulted_tests(source: SourceObservation, context: ReadContext) -> Iterator[Resulted]:
     """The tests of an Observation that make an order needless, of the pack's markers or not.
 
-    What they say does not count, but that they are final does.
+    What they say does not count, but that they are final and say something does.
     """
     observation = source.observation
     for measured in (observation, *many(observation.component)):
@@ -88,12 +88,25 @@ def _resulted(
     source: SourceObservation, measured: Measured, context: ReadContext
 ) -> Iterator[Resulted]:
     codes = context.lookup.resulted(measured.code)
-    if not codes:
+    if not codes or not _says_something(source.observation, measured):
         return
     with suppress(NotUsable):
         if _status(source.observation) != "preliminary":
             time = _moment(source, context)[0].time
             yield from (Resulted(code, time) for code in codes)
+
+
+def _says_something(observation: Observation, measured: Measured) -> bool:
+    """Whether it has a value, a component with one, or a member; an absent or modified one not."""
+    if was_sent(observation.modifier_extension) or was_sent(measured.modifier_extension):
+        return False
+    if measured is not observation or was_sent(observation.data_absent_reason):
+        return has_value(measured)
+    return (
+        has_value(observation)
+        or bool(many(observation.has_member))
+        or any(_says_something(observation, part) for part in many(observation.component))
+    )
 
 
 def set_aside_whole(

@@ -116,6 +116,19 @@ def number_from(text: str) -> SentNumber | None:
     return SentNumber(Fraction(exact), f"{exact:f}")
 
 
+def has_value(measured: Measured) -> bool:
+    """Whether a value of any kind was sent, and no reason why it is absent."""
+    if was_sent(measured.data_absent_reason):
+        return False
+    quantity = measured.value_quantity
+    return (
+        (quantity is not None and was_sent(quantity.value))
+        or bool((measured.value_string or "").strip())
+        or was_sent(measured.value_integer)
+        or any(was_sent(value) for value in _other_values(measured))
+    )
+
+
 def value_of(measured: Measured, pack: Pack) -> ReadQuantity:
     """The value of a result; raises `NotUsable`. The pack knows what a unit is."""
     if was_sent(measured.data_absent_reason):  # with or without a value (obs-6): not to be used
@@ -123,7 +136,7 @@ def value_of(measured: Measured, pack: Pack) -> ReadQuantity:
     quantity = measured.value_quantity
     text = (measured.value_string or "").strip()
     sent = (quantity is not None) + bool(text) + was_sent(measured.value_integer)
-    others = _has_other_value(measured)
+    others = any(value is not NOTHING for value in _other_values(measured))
     if sent + others > 1:
         raise NotUsable("unparseable")
     if quantity is not None:
@@ -135,16 +148,16 @@ def value_of(measured: Measured, pack: Pack) -> ReadQuantity:
     raise NotUsable("unparseable" if others else "no-value")
 
 
-def _has_other_value(measured: Measured) -> bool:
+def _other_values(measured: Measured) -> tuple[Raw, ...]:
     return (
-        measured.value_codeable_concept is not NOTHING
-        or measured.value_boolean is not NOTHING
-        or measured.value_range is not NOTHING
-        or measured.value_ratio is not NOTHING
-        or measured.value_sampled_data is not NOTHING
-        or measured.value_time is not NOTHING
-        or measured.value_date_time is not NOTHING
-        or measured.value_period is not NOTHING
+        measured.value_codeable_concept,
+        measured.value_boolean,
+        measured.value_range,
+        measured.value_ratio,
+        measured.value_sampled_data,
+        measured.value_time,
+        measured.value_date_time,
+        measured.value_period,
     )
 
 

@@ -92,6 +92,61 @@ def test_what_is_not_final_or_has_no_time_is_no_result(more: Json) -> None:
     assert [one.reason for one in record.set_aside] == ["code-not-in-pack"]
 
 
+MODIFIED = [{"url": "https://example.org/not-this-patient", "valueBoolean": True}]
+NOT_PERFORMED = {"coding": [{"code": "not-performed"}]}
+NOTHING = {"valueQuantity": None, "valueString": None}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        NOTHING,
+        {**NOTHING, "valueQuantity": {"unit": "U/L"}},
+        {**NOTHING, "valueString": " "},
+        {**NOTHING, "valueCodeableConcept": {}},
+        {**NOTHING, "dataAbsentReason": NOT_PERFORMED},
+        {"dataAbsentReason": NOT_PERFORMED},
+        {"modifierExtension": MODIFIED},
+        {**NOTHING, "component": [{"code": coded("0-0"), "dataAbsentReason": NOT_PERFORMED}]},
+    ],
+)
+def test_what_says_nothing_or_may_mean_something_else_is_no_result(more: Json) -> None:
+    assert record_of(said(VIRUS, **more)).resulted == ()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"valueCodeableConcept": {"text": "not detected"}},
+        {"valueBoolean": False},
+        {"valueInteger": 0},
+        {"valueQuantity": {"value": 0}},
+        {"component": [{"code": coded("0-0"), "valueString": "not detected"}]},
+        {"hasMember": [{"reference": "Observation/m1"}]},
+    ],
+)
+def test_any_value_component_or_member_is_a_result(more: Json) -> None:
+    record = record_of(said(VIRUS, **{**NOTHING, **more}))
+
+    assert record.resulted == (Resulted((LOINC, VIRUS), SEEN),)
+
+
+@pytest.mark.parametrize(
+    ("whole", "part"),
+    [
+        ({}, {"valueString": None}),
+        ({}, {"dataAbsentReason": NOT_PERFORMED}),
+        ({}, {"modifierExtension": MODIFIED}),
+        ({"modifierExtension": MODIFIED}, {}),
+    ],
+)
+def test_a_component_counts_only_by_a_value_that_nothing_modifies(whole: Json, part: Json) -> None:
+    component = {"code": coded(VIRUS), "valueString": "not detected", **part}
+    panel = observation(code=coded("24363-4"), valueQuantity=None, component=[component], **whole)
+
+    assert record_of(panel).resulted == ()
+
+
 def test_a_result_of_a_marker_counts_too_and_stays_a_result() -> None:
     record = record_of(observation())
 
