@@ -109,16 +109,18 @@ def _index_time(frame: Frame) -> datetime:
 
 
 def _without_frame(rule: CompiledRule, frames: Frames) -> Decision:
-    marker = rule.rule.about[0]
-    frame = frames.get(marker, with_preliminary=True)
-    if frame is not None:
-        return Decision(rule=rule.rule, answer="no card", frame=frame, because=IndexPreliminary())
+    about = rule.rule.about
+    for marker in about:
+        frame = frames.get(marker, with_preliminary=True)
+        if frame is not None:
+            reason = IndexPreliminary()
+            return Decision(rule=rule.rule, answer="no card", frame=frame, because=reason)
     return Decision(
         rule=rule.rule,
         answer="not enough data",
         frame=frames.empty(),
-        because=NoEligible(marker),
-        missing=(Present(marker),),
+        because=NoEligible(about[0]),
+        missing=tuple(Present(marker) for marker in about),
     )
 
 

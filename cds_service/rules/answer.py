@@ -217,7 +217,8 @@ def answer(
         return Decision(rule=rule, answer="no card", frame=frame, because=ConditionNotMet())
     because = first_reason(compiled_rule.unless, frame)
     if because is not None:
-        withheld = tuple(Withheld(suggestion.order, because) for suggestion in rule.suggestions)
+        each = dict.fromkeys(suggestion.order for suggestion in rule.suggestions)
+        withheld = tuple(Withheld(order, because) for order in each)
         return Decision(
             rule=rule, answer="no card", frame=frame, because=because, withheld=withheld
         )

@@ -367,3 +367,15 @@ def test_what_was_asked_in_vain_is_named_once() -> None:
 
     assert decided(conditions, frame(None)).unknown == (FACT,)
     assert decided(conditions, frame(True)).unknown == ()
+
+
+def test_an_order_of_two_suggestions_is_withheld_once() -> None:
+    reasons = (Reason(when=MALE, because="two"),)
+    twice = (suggestion(), suggestion("repeat-alpha"), suggestion(when=MALE))
+
+    found = decided(rule(unless=reasons, suggestions=twice))
+
+    assert found.withheld == (
+        Withheld("beta-test", PackReason("two")),
+        Withheld("repeat-alpha", PackReason("two")),
+    )
