@@ -13,6 +13,7 @@ from cds_service.knowledge.model.leaves import (
     Compare,
     FactIs,
     MeasureCompare,
+    Present,
 )
 from cds_service.knowledge.model.pack import PATIENT, Pack, Reason, Rule, Urgency
 from cds_service.labs.patient_record import LabResult, Patient, PatientRecord, Recorded, SetAside
@@ -433,3 +434,19 @@ def test_what_is_being_ordered_is_known_by_the_codes_of_its_order() -> None:
     frame = outcome(of).frames[0]
 
     assert frame.ordering == {"beta-test", "on-gammazine", "any-risk"}
+
+
+ABOUT_TWO = changed_rule(HIGH, about=("alpha", "beta"))
+
+
+def test_a_preliminary_result_of_any_marker_of_the_rule_is_why_there_is_no_card() -> None:
+    of = record(result("3", "beta", status="preliminary"))
+
+    assert answers(of, ABOUT_TWO)[HIGH] == ("no card", IndexPreliminary())
+
+
+def test_without_any_result_every_marker_of_the_rule_is_missing() -> None:
+    found = {one.rule.id: one for one in outcome(record(), ABOUT_TWO).decisions}[HIGH]
+
+    assert (found.answer, found.because) == ("not enough data", NoEligible("alpha"))
+    assert found.missing == (Present("alpha"), Present("beta"))

@@ -8,7 +8,7 @@ that the fact leaves out (`but not`) is not read.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from cds_service.knowledge.model.code_systems import ICD_10_CM
@@ -27,11 +27,15 @@ _SIGNS = _HYPHENS | _APOSTROPHES
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A fact that a record speaks of, the name of what says so, and the code or word that did."""
+    """A fact that a record speaks of, the name of what says so, and the code or word that did.
+
+    `text` is the first text in which the word stands, as it was sent; empty for a code.
+    """
 
     fact: str
     name: str
     by: str
+    text: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,10 @@ class MedicineFinder:
         }
         if self.words is not None:
             for text in record.texts:
-                for match in self.words.finditer(_as_read(text)):
-                    pairs.update(Found(fact, name, match[0]) for fact, name in self.named[match[0]])
+                for match in self.words.finditer(as_read(text)):
+                    pairs.update(
+                        Found(fact, name, match[0], text) for fact, name in self.named[match[0]]
+                    )
         return pairs
 
 
@@ -82,15 +88,15 @@ class _Words:
     anywhere: re.Pattern[str] | None
     inside: re.Pattern[str] | None
 
-    def found(self, text: str) -> Iterator[Found]:
-        """What a text says, that is written as words are read."""
+    def found(self, text: str, sent: str) -> Iterator[Found]:
+        """What a text says, that is written as words are read; `sent` is the same as sent."""
         allowed = [match.span() for match in self.inside.finditer(text)] if self.inside else []
         if _is_denied(self.anywhere, text, allowed):
             return
         for match in self.names.finditer(text):
             if _is_denied(self.before, text[: match.start()], allowed):
                 return  # and so is every later one
-            yield Found(self.fact, self.spelled[match[0]], match[0])
+            yield Found(self.fact, self.spelled[match[0]], match[0], sent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,7 @@ class ConditionFinder:
     def _in_text(
         self, text: str, record: Recorded, left_out: Mapping[_Code, set[str]]
     ) -> Iterator[Found]:
-        read = _as_read(text)
+        read = as_read(text)
         if self.any_name is None or not self.any_name.search(read):
             return
         unread = {
@@ -129,7 +135,7 @@ class ConditionFinder:
         }
         for words in self.words:
             if words.fact not in unread:
-                yield from words.found(read)
+                yield from words.found(read, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +160,7 @@ def _medicine_finder(facts: Iterable[Fact]) -> MedicineFinder:
             for code in medicine.codes:
                 _add(codes, (code.system, code.code), fact.id, medicine.name)
             for name in (medicine.name, *medicine.also_named):
-                _add(named, _as_read(name), fact.id, medicine.name)
+                _add(named, as_read(name), fact.id, medicine.name)
     return MedicineFinder(_Codes(codes, {}), _any_of(named), named)
 
 
@@ -183,7 +189,7 @@ def _codes(matches: Iterable[tuple[str, CodeMatch]]) -> _Codes:
 
 def _words_of(fact: Fact, general: DenyingWords) -> _Words:
     lifted = set(fact.not_denied_by)
-    spelled = {_as_read(name): name for name in fact.condition_names}
+    spelled = {as_read(name): name for name in fact.condition_names}
     names = _any_of(spelled)
     if names is None:
         message = f"{fact.id} has no names"
@@ -207,15 +213,15 @@ def _is_denied(
     )
 
 
-def _as_read(text: str) -> str:
+def as_read(text: str) -> str:
     """The text as words are compared: small letters, hyphens as blanks, one blank at a time."""
     return " ".join(text.casefold().translate(_SIGNS).split())
 
 
 def _any_of(words: Iterable[str]) -> re.Pattern[str] | None:
     """Any of these as whole words, the longest that fits; `None` if there are none."""
-    # the longest first, so that "carbidopa/levodopa" is not read as "carbidopa" alone
-    ordered = sorted({_as_read(word) for word in words}, key=lambda word: (-len(word), word))
+    # the longest first, so that "alphazine/betazine" is not read as "alphazine" alone
+    ordered = sorted({as_read(word) for word in words}, key=lambda word: (-len(word), word))
     alternatives = "|".join(re.escape(word) for word in ordered)
     return re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)") if ordered else None
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from cds_service.amounts import Ternary
 from cds_service.knowledge.model.facts import Fact
 from cds_service.knowledge.model.pack import Pack
-from cds_service.labs.fact_finders import FactFinders, Found
+from cds_service.labs.fact_finders import FactFinders, Found, as_read
 from cds_service.labs.patient import Person, all_known, any_known, meets
 from cds_service.labs.patient_record import PatientRecord, Recorded
 
@@ -55,7 +55,14 @@ def facts_taken(
     medicines = record.medicines
     if medicines is not None:
         medicines = tuple(one for one in medicines if one.reference not in ordered)
-    only = replace(record, medicines=medicines, conditions=(), prescribing=(), encounters=())
+    only = replace(
+        record,
+        medicines=medicines,
+        conditions=(),
+        prescribing=(),
+        encounters=(),
+        incomplete=tuple(lack for lack in record.incomplete if lack.part == "medicines"),
+    )
     answers = _answers(_Reader(pack, only, now, person, _entries(finders, only)))
     return {name: answer.known for name, answer in answers.items()}
 
@@ -96,10 +103,9 @@ def _entries(finders: FactFinders, record: PatientRecord) -> dict[str, list[_Ent
 
 
 def _as_sent(found: Found, record: Recorded) -> str:
-    """What was sent, with the name behind it if it is not in there: `Marcumar (phenprocoumon)`."""
-    sent = next((text for text in record.texts if found.by.casefold() in text.casefold()), None)
-    sent = sent or next(iter(record.texts), found.name)
-    return sent if found.name.casefold() in sent.casefold() else f"{sent} ({found.name})"
+    """What was sent, with the name behind it if it is not in there: `Gammavite (gammazine)`."""
+    sent = found.text or next(iter(record.texts), found.name)
+    return sent if as_read(found.name) in as_read(sent) else f"{sent} ({found.name})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,9 +160,11 @@ class Chooser:
         """
         index = frame.index_result
         newer = {
-            name: self._paired_reading(results[-1])
+            name: self._paired_reading(newest)
             for name, results in frame.history.items()
-            if results and name != frame.index and (not index or results[-1].time > index.time)
+            if name != frame.index
+            and (newest := _newest_possible(results))
+            and (not index or newest.time > index.time)
         }
         return replace(frame, readings={**frame.readings, **newer})
 
@@ -278,6 +280,10 @@ class Chooser:
             screening=limit_of(marker, "screening limit", result, self.person),
             previous=previous,
         )
+
+
+def _newest_possible(results: Sequence[LabResult]) -> LabResult | None:
+    return next((result for result in reversed(results) if not result.impossible), None)
 
 
 def _nearest(results: Sequence[LabResult], time: datetime) -> LabResult:

@@ -17,7 +17,7 @@ from cds_service.knowledge.model.pack import Pack
 from cds_service.labs.fact_finders import fact_finders
 from cds_service.labs.facts import FactAnswer, facts_of, facts_ordered, facts_taken
 from cds_service.labs.patient import Person
-from cds_service.labs.patient_record import PatientRecord, Recorded
+from cds_service.labs.patient_record import Incomplete, IncompletePart, PatientRecord, Recorded
 from tests.knowledge.fixture_pack import letters
 from tests.labs.patients import NOW, coded, named, record
 
@@ -422,3 +422,37 @@ def test_what_is_taken_is_on_the_list_and_not_only_being_ordered() -> None:
     assert taken(replace(record(medicines=(order,)), prescribing=(order,))) is False
     assert taken(replace(record(medicines=(drug,)), prescribing=(order,))) is True
     assert taken(record(conditions=(named("delta"),))) is False
+
+
+def test_a_list_of_another_kind_that_is_not_whole_says_nothing_of_what_is_taken() -> None:
+    def taken(part: IncompletePart) -> Ternary:
+        of = replace(record(), incomplete=(Incomplete(part, "only a part"),))
+        return facts_taken(letters(), fact_finders(letters()), of, NOW, WOMAN)["any-risk"]
+
+    assert taken("conditions") is False
+    assert taken("medicines") is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "sent"),
+    [
+        (("Tablet", "GAMMA\u2011VITE 5 mg"), "GAMMA\u2011VITE 5 mg (gammazine)"),
+        (("other", "Gamma  Vite"), "Gamma  Vite (gammazine)"),
+        (("other", "Gammazine", "gammazine"), "Gammazine"),
+    ],
+)
+def test_the_text_that_names_a_fact_is_the_one_in_which_it_was_found(
+    texts: tuple[str, ...], sent: str
+) -> None:
+    medicine = Medicine(name="gammazine", codes=(), also_named=("gamma-vite",))
+    pack = pack_of(replace(fact_of("top"), medicines=(medicine,)))
+
+    assert answers(record(medicines=(named(*texts),)), pack)["top"].as_sent == (sent,)
+
+
+def test_a_name_is_not_repeated_for_its_hyphen() -> None:
+    fact = replace(fact_of("top"), condition_names=("gamma-delta",))
+
+    found = answers(record(conditions=(named("other", "Gamma\u2010Delta"),)), pack_of(fact))
+
+    assert found["top"].as_sent == ("Gamma\u2010Delta",)

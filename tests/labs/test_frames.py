@@ -287,3 +287,13 @@ def test_a_hemolysis_index_above_its_limit_speaks_for_the_specimen_of_that_time(
     assert index("20") == spoiled
     assert index("20.1") == kept
     assert frame(spoiled, result("99", "beta"), pack=pack) is None
+
+
+def test_what_cannot_be_is_not_the_newest_of_its_marker() -> None:
+    index = result(ago=hours(48))
+    newer, never = result("3", "beta", ago=hours(24)), result("9", "beta", ago=hours(1))
+    of = chooser(record(index, newer, replace(never, impossible=True)))
+    frame = of.frame("alpha", with_preliminary=False)
+    assert frame is not None
+
+    assert of.with_newest(frame).readings["beta"].result == newer
