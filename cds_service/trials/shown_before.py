@@ -13,7 +13,7 @@ from cds_service.rules.shown_cards import LastShown
 from cds_service.sourcefile.document import Data
 from cds_service.trials.synthetic_chart import GivenError
 
-_SHOWN = re.compile(r"([a-z0-9-]+) ([0-9]+) days? ago as (info|warning|critical)")
+_SHOWN = re.compile(r"([a-z0-9-]+) ([0-9]{1,4}) days? ago as (info|warning|critical)")
 
 
 @dataclass(frozen=True, slots=True)

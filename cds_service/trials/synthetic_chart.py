@@ -11,7 +11,9 @@ Json: TypeAlias = dict[str, object]
 
 PATIENT = "case"
 CODED = re.compile(r'(rxnorm|snomed|icd-10-cm|loinc) (\S+)(?: named "(.+)")?')
-_RECORDED = re.compile(r"(.+), ([0-9]+) days ago")
+_CONDITION = re.compile(r"(.+?)(?:, (resolved))?(?:, ([0-9]+) days? ago)?")
+_MEDICINE = re.compile(r"(.+?)(?:, (stopped))?")
+_STATE = re.compile(r", *(?:resolved|stopped|[0-9]+ \w+ ago)\b")  # what has to stand at the end
 _ENCOUNTER = re.compile(r"([A-Z]+)(, finished)?")
 SYSTEMS = {"rxnorm": RXNORM, "snomed": SNOMED, "icd-10-cm": ICD_10_CM, "loinc": LOINC}
 
@@ -30,32 +32,39 @@ def concept(text: str) -> Json:
 
 
 def medicine(text: str, intent: str) -> Json:
-    """A MedicationRequest: `isoniazid`, `rxnorm 197832`, `isoniazid, stopped`."""
-    stopped = text.removesuffix(", stopped")
+    """A MedicationRequest: `gammazine`, `rxnorm CODE`, `gammazine, stopped`."""
+    match = _parted(_MEDICINE, text, "NAME, or NAME, stopped")
     return {
         "resourceType": "MedicationRequest",
-        "status": "active" if stopped == text else "stopped",
+        "status": match[2] or "active",
         "intent": intent,
-        "medicationCodeableConcept": concept(stopped),
+        "medicationCodeableConcept": concept(match[1]),
         "subject": {"reference": f"Patient/{PATIENT}"},
     }
 
 
 def condition(text: str, now: datetime) -> Json:
-    """A Condition: `cirrhosis`, `snomed 19943007, 40 days ago`, `cirrhosis, resolved`."""
-    active = text.removesuffix(", resolved")
-    status = "active" if active == text else "resolved"
+    """A Condition: `delta`, `snomed CODE, 40 days ago`, `delta, resolved, 1 day ago`."""
+    match = _parted(_CONDITION, text, "NAME[, resolved][, 40 days ago]")
     system = "http://terminology.hl7.org/CodeSystem/condition-clinical"
     resource: Json = {
         "resourceType": "Condition",
-        "clinicalStatus": {"coding": [{"system": system, "code": status}]},
-        "code": concept(active),
+        "clinicalStatus": {"coding": [{"system": system, "code": match[2] or "active"}]},
+        "code": concept(match[1]),
         "subject": {"reference": f"Patient/{PATIENT}"},
     }
-    if match := _RECORDED.fullmatch(active):
-        resource["code"] = concept(match[1])
-        resource["recordedDate"] = (now - timedelta(days=int(match[2]))).isoformat()
+    if match[3]:
+        resource["recordedDate"] = (now - timedelta(days=int(match[3]))).isoformat()
     return resource
+
+
+def _parted(pattern: re.Pattern[str], text: str, form: str) -> re.Match[str]:
+    """The text in its parts; raises `GivenError` if a state is left over in the name."""
+    match = pattern.fullmatch(text)
+    if match is None or (not CODED.fullmatch(match[1]) and _STATE.search(match[1])):
+        message = f"cannot read '{text}': write {form}"
+        raise GivenError(message)
+    return match
 
 
 def encounter(text: str) -> Json:

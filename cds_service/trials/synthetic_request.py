@@ -43,7 +43,7 @@ _COMPARATORS = {"less than": "<", "at most": "<=", "more than": ">", "at least":
 _AGO = re.compile(r"([0-9]+) (minutes?|hours?|days?) ago")
 _AHEAD = re.compile(r"in ([0-9]+) (minutes?|hours?|days?)")
 _LIMIT = re.compile(r"(upper|lower) limit ([0-9]+(?:\.[0-9]+)?)")
-_AGE = re.compile(r"([0-9]+) (years?|months?)")
+_AGE = re.compile(r"([0-9]{1,3}) (years?|months?)")
 _STATUSES = frozenset(
     ("registered", "preliminary", "corrected", "amended", "entered-in-error", "cancelled")
 )
@@ -72,7 +72,11 @@ def request_of(given: Mapping[str, Data], pack: Pack, now: datetime, hook: str) 
     """The hook request of a case; raises `GivenError` for a word that has no meaning."""
     chart = _Chart(pack, now)
     for subject, words in given.items():
-        _add(subject, words, chart)
+        try:
+            _add(subject, words, chart)
+        except OverflowError as error:
+            message = f"'{subject}' is too far from now"
+            raise GivenError(message) from error
     prefetch: Json = {
         prefetch_keys.PATIENT: chart.patient,
         prefetch_keys.OBSERVATIONS: _bundle(chart.observations),

@@ -295,3 +295,51 @@ def test_a_fact_is_made_true_by_what_it_is_made_of() -> None:
 def test_words_without_a_meaning_are_refused(given: dict[str, Data]) -> None:
     with pytest.raises(GivenError):
         request(**given)
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "day"),
+    [
+        ("delta, 1 day ago", "active", "2026-06-14"),
+        ("delta, 40 days ago", "active", "2026-05-06"),
+        ("delta, resolved, 2 days ago", "resolved", "2026-06-13"),
+        ('snomed 7 named "delta, resolved", 1 day ago', "active", "2026-06-14"),
+    ],
+)
+def test_a_condition_may_be_of_another_day(text: str, status: str, day: str) -> None:
+    (found,) = resources("conditions", conditions=[text])
+
+    assert found["clinicalStatus"]["coding"][0]["code"] == status
+    assert found["recordedDate"].startswith(day)
+    assert "ago" not in str(found["code"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("conditions", "delta, 2 days ago, resolved"),
+        ("conditions", "delta, 2 weeks ago"),
+        ("conditions", "delta, resolved 2 days ago"),
+        ("conditions", "delta, stopped"),
+        ("medicines", "gammazine, 2 days ago"),
+        ("medicines", "gammazine, resolved"),
+    ],
+)
+def test_what_is_left_over_of_a_chart_line_is_refused(kind: str, text: str) -> None:
+    with pytest.raises(GivenError, match="cannot read"):
+        request_of({kind: [text]}, letters(), NOW, "patient-view")
+
+
+@pytest.mark.parametrize(
+    ("subject", "text"),
+    [
+        ("alpha", "7 U/L, 9999999 days ago"),
+        ("alpha", "7 U/L, in 99999999999 days"),
+        ("conditions", "delta, 9999999 days ago"),
+        ("orders", "9999003-8 active 9999999 days ago"),
+        ("resulted", "9999003-8 9999999 days ago"),
+    ],
+)
+def test_no_day_is_so_far_that_there_is_none(subject: str, text: str) -> None:
+    with pytest.raises(GivenError, match="too far"):
+        request_of({subject: [text]}, letters(), NOW, "patient-view")
