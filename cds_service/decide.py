@@ -80,18 +80,16 @@ class Answers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Every decision about one patient at one time, as the rules alone give it.
+    """Every decision about one patient at one time, after precedence and with remarks.
 
     `silent` names why the whole pack is silent, if it is; `frames` holds the frame of each index;
-    `unused` what was sent and might have raised another card; `alone` what each rule about results
-    decided before the cards met.
+    `unused` what was sent and might have raised another card.
     """
 
     pack: Pack
     record: PatientRecord
     now: datetime
     decisions: tuple[Decision, ...]
-    alone: tuple[Decision, ...] = ()
     frames: tuple[Frame, ...]
     unused: UnusedData
     silent: SilenceReason | None = None
@@ -190,7 +188,6 @@ def contest(program: Program, answers: Answers) -> Evaluation:
         record=record,
         now=now,
         decisions=(*decisions, *answers.silent),
-        alone=answers.decisions,
         frames=tuple(answers.frames.all()),
         unused=unused,
         silent=answers.because,
@@ -215,7 +212,6 @@ def settle(
         pack=evaluation.pack,
         record=evaluation.record,
         now=evaluation.now,
-        alone=evaluation.alone,
         decisions=tuple(decisions),
         frames=evaluation.frames,
         unused=evaluation.unused,

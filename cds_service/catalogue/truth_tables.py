@@ -19,7 +19,7 @@ from cds_service.sourcefile.document import Data
 from cds_service.trials.cases import CaseChange
 from cds_service.trials.expectations import complaints, decision_on
 from cds_service.trials.rule_expectations import proposal_text
-from cds_service.trials.run import Trial, outcome_of, read_trials
+from cds_service.trials.run import Trial, answers_in, read_trials, settled
 
 
 class Given(View, frozen=True, kw_only=True):
@@ -65,7 +65,8 @@ def truth_tables(rule: str, files: PackFiles, program: Program) -> tuple[Table, 
 
 
 def _row(trial: Trial, program: Program) -> Row:
-    outcome = outcome_of(trial, program)
+    answers = answers_in(trial, program)
+    outcome = settled(trial, program, answers)
     decision = decision_on(outcome, trial.case.about)
     change = trial.case.change
     return Row(
@@ -75,7 +76,7 @@ def _row(trial: Trial, program: Program) -> Row:
         indicator=decision.indicator if decision.shown else "",
         because=_because(decision),
         orders=tuple(proposal_text(proposal) for proposal in decision.orders),
-        as_expected=not list(complaints(trial.case, program, outcome)),
+        as_expected=not list(complaints(trial.case, program, answers, outcome)),
     )
 
 

@@ -45,7 +45,7 @@ class CasePatients:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PackDifference:
     """What differs between a pack and the changed one: parts by name, rules and markers by id."""
 
     program: Program  # of the changed pack
@@ -68,7 +68,7 @@ class Change:
             return False
         try:
             outcome = settled(trial, self.program, again)
-            return next(complaints(trial.case, self.program, outcome), None) is not None
+            return next(complaints(trial.case, self.program, again, outcome), None) is not None
         except (WordError, LookupError):
             return True  # the pack no longer holds what the case speaks of
 
@@ -120,11 +120,11 @@ class Change:
         return True
 
 
-def change_of(before: Pack, after: Program) -> Change:
+def difference_of(before: Pack, after: Program) -> PackDifference:
     """The difference between two packs."""
     pack = after.pack
     parts = (one.name for one in fields(pack))
-    return Change(
+    return PackDifference(
         program=after,
         parts=frozenset(one for one in parts if getattr(pack, one) != getattr(before, one)),
         same_rules=frozenset(

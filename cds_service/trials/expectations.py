@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 
 from cds_service.amounts import plain, rounded
-from cds_service.decide import Outcome, Program, chooser_of
+from cds_service.decide import Answers, Outcome, Program, chooser_of
 from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.knowledge.model.pack import Grade, Marker
 from cds_service.labs.frames import Chooser, Frame, Reading
@@ -37,13 +37,13 @@ _ORDER_WORDS = (
 _KNOWN = {True: "yes", False: "no", None: "not known"}
 
 
-def complaints(case: Case, program: Program, outcome: Outcome) -> Iterator[str]:
-    """What the case expected and did not get."""
+def complaints(case: Case, program: Program, answers: Answers, outcome: Outcome) -> Iterator[str]:
+    """What the case expected of the answers and of what became of them, and did not get."""
     folder = case.path.split("/", maxsplit=1)[0]
     for word, value in case.expect:
         match folder:
             case "rules":
-                found = _of_rule(case.about, word, value, outcome)
+                found = _of_rule(case.about, word, value, answers, outcome)
             case "markers":
                 found = _of_marker(case, word, program, outcome)
             case "measures":
@@ -64,10 +64,10 @@ def _chooser(program: Program, outcome: Outcome) -> Chooser:
     return chooser_of(program, outcome.record, outcome.now)
 
 
-def _of_rule(rule: str, word: str, value: Data, outcome: Outcome) -> str | None:
+def _of_rule(rule: str, word: str, value: Data, answers: Answers, outcome: Outcome) -> str | None:
     """`alone ...` asks for what the rule decided before the cards met."""
     words = word.removeprefix("alone ")
-    decisions = outcome.decisions if words == word else outcome.alone
+    decisions = outcome.decisions if words == word else answers.decisions
     return complaint_about(_on(decisions, rule), read_rule_expectation(words, value))
 
 

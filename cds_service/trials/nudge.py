@@ -17,7 +17,7 @@ from cds_service.knowledge.reading.build import build_pack, link_pack
 from cds_service.knowledge.reading.file_reader import PackCache
 from cds_service.knowledge.reading.folder import PackFiles
 from cds_service.sourcefile.diagnostics import Problem
-from cds_service.trials.case_patients import CasePatients, Change, change_of
+from cds_service.trials.case_patients import CasePatients, PackDifference, difference_of
 from cds_service.trials.nudges import Nudge, nudges_of
 from cds_service.trials.run import Trial, read_trials
 from cds_service.trials.steps import Kind
@@ -61,20 +61,20 @@ class _Nudger:
             return True
         if _meaning(pack) == self.meaning:
             return True  # the change says what holds anyway, such as a default
-        change = change_of(self.pack, compile_pack(pack))
-        if self._any_fails(nudge.path, nudge, change) or check_pack(pack, files.documents):
+        difference = difference_of(self.pack, compile_pack(pack))
+        if self._any_fails(nudge.path, nudge, difference) or check_pack(pack, files.documents):
             return True
         others = (path for path in self.trials if path != nudge.path)
-        return any(self._any_fails(path, nudge, change) for path in others)
+        return any(self._any_fails(path, nudge, difference) for path in others)
 
-    def _any_fails(self, path: str, nudge: Nudge, change: Change) -> bool:
+    def _any_fails(self, path: str, nudge: Nudge, difference: PackDifference) -> bool:
         """Whether a case of the file fails; those that speak of what changed are tried first."""
         trials = self.trials.get(path, [])
         piece = nudge.piece.casefold()
         if piece:
             trials = sorted(trials, key=lambda one: piece not in one.case.title.casefold())
         for trial in trials:
-            if change.fails(trial, self.patients):
+            if difference.fails(trial, self.patients):
                 self.trials[path].remove(trial)
                 self.trials[path].insert(0, trial)
                 return True

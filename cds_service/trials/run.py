@@ -107,7 +107,9 @@ def failures(trials: Iterable[Trial], program: Program) -> Iterator[Problem]:
     for trial in trials:
         case = trial.case
         try:
-            for complaint in complaints(case, program, outcome_of(trial, program)):
+            answers = answers_in(trial, program)
+            outcome = settled(trial, program, answers)
+            for complaint in complaints(case, program, answers, outcome):
                 yield Problem("K601", case.mark, f"case '{case.title}' fails: {complaint}")
         except WordError as error:
             yield Problem("K604", case.mark, str(error))
