@@ -25,14 +25,14 @@ from cds_service.knowledge.model.pack import PATIENT
 from cds_service.knowledge.reading.bound_forms import BOUNDS
 from cds_service.knowledge.reading.build import load_pack
 from cds_service.knowledge.reading.facts import read_fact
-from cds_service.knowledge.reading.facts_orders_measures import (
+from cds_service.knowledge.reading.forms import PhraseForm
+from cds_service.knowledge.reading.grammar import KINDS
+from cds_service.knowledge.reading.markers import read_marker
+from cds_service.knowledge.reading.orders_measures_patterns import (
     read_measure,
     read_order,
     read_pattern,
 )
-from cds_service.knowledge.reading.forms import PhraseForm
-from cds_service.knowledge.reading.grammar import KINDS
-from cds_service.knowledge.reading.markers import read_marker
 from cds_service.knowledge.reading.pack_file import read_pack_head
 from cds_service.knowledge.reading.pack_shapes import (
     PackShape,

@@ -109,3 +109,93 @@ def test_every_rule_whose_card_counts_has_one_place_in_the_rank(
     tmp_path: Path, rank: str, expected: list[str]
 ) -> None:
     assert told(tmp_path, limited(rank)) == expected
+
+
+@pytest.mark.parametrize("named", ["[{alpha-high: yes}]", "{alpha-high: yes}", "[[alpha-high]]"])
+def test_an_exception_of_a_silence_names_rules_and_nothing_else(tmp_path: Path, named: str) -> None:
+    found = told(tmp_path, (SILENCE, f"because: age-under-1, but for: {named}}}"))
+
+    assert found == ["K202 cannot read this"]
+
+
+OTHER_SERVICE = "  - {id: second, hook: patient-view, title: Second, description: Invented."
+
+
+@pytest.mark.parametrize(
+    ("least", "expected"),
+    [
+        ("", []),
+        (", least: info", []),
+        (
+            ", least: warning",
+            ["K106 'least' is not that of 'letters-patient-view', which answers the same hook"],
+        ),
+    ],
+)
+def test_two_services_of_a_hook_show_the_same_cards(
+    tmp_path: Path, least: str, expected: list[str]
+) -> None:
+    more = f"{OTHER_SERVICE}{least}}}\n"
+
+    assert told(tmp_path, ("scope:\n", f"{more}scope:\n")) == expected
+
+
+EXAMPLE = "  - {id: one, title: One, given: {age: 50 years}}\n"
+REASON = "  - {code: known, display: Already known}\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [
+        (EVIDENCE, f"examples:\n{EXAMPLE}{EXAMPLE}{EVIDENCE}", "one"),
+        (REASON, REASON + REASON, "known"),
+        (
+            "scope:\n",
+            OTHER_SERVICE.replace("second", "letters-patient-view") + "}\nscope:\n",
+            "letters-patient-view",
+        ),
+    ],
+)
+def test_an_id_stands_once_in_its_list(tmp_path: Path, old: str, new: str, name: str) -> None:
+    assert told(tmp_path, (old, new)) == [f"K302 '{name}' stands twice"]
+
+
+def test_a_remark_has_an_id_of_its_own(tmp_path: Path) -> None:
+    remark = (
+        "  - {{id: low, when: {{beta: below 5}}, says: {{en: {0}.}}, in short: {{en: beta}}}}\n"
+    )
+    lines = "".join(remark.format(word) for word in ("one", "two"))
+    text = f"on: [alpha-high]\nremarks:\n{lines}evidence: []\ncases: []\n"
+
+    _, problems = build_pack(letters_files(changed(tmp_path, {"remarks.yaml": text})))
+
+    assert [f"{one.mark.line} {one.code} {one.message}" for one in problems] == [
+        "4 K302 'low' stands twice"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("index no older than: 90 days", "index no older than: 10000 days"),
+        ("one draw within: 60 minutes", "one draw within: 10000 minutes"),
+        ("set aside after 24 hours", "set aside after 10000 hours"),
+        ("open orders count for: 30 days", "open orders count for: 10000 days"),
+    ],
+)
+def test_no_number_of_the_scope_is_beyond_what_a_date_can_bear(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    (found,) = told(tmp_path, (old, new))
+
+    assert found.startswith("K202")
+
+
+@pytest.mark.parametrize("days", ["9999", "10000"])
+def test_neither_is_one_of_an_order_or_a_suggestion(tmp_path: Path, days: str) -> None:
+    order = replaced("orders/beta-test.yaml", ("code:", f"resulted within: {days} days\ncode:"))
+    rule = replaced("rules/alpha-high.yaml", ("7 and 14 days", f"7 and {days} days"))
+
+    _, problems = build_pack(letters_files(changed(tmp_path, {**order, **rule})))
+
+    assert [one.code for one in problems] == ([] if days == "9999" else ["K202", "K202"])

@@ -359,3 +359,21 @@ def test_a_multiple_is_written_without_needless_zeros() -> None:
         TimesLimit(Fraction("1.50"), "upper limit").in_words()
         == f"{plain(Fraction(3, 2))} x upper limit"
     )
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        {"index": "older than {} days"},
+        {"alpha": "tested before 1 to {} days earlier"},
+        {"alpha": "below 5 U/L at the previous test within {} days"},
+        {"alpha": "below 5 U/L within {} hours of the index"},
+        {"alpha": "present within {} days before now"},
+        {"age": "below {} years"},
+    ],
+)
+def test_a_number_of_days_has_at_most_four_digits(phrase: dict[str, str]) -> None:
+    ((subject, text),) = phrase.items()
+
+    assert read({subject: text.format(9999)})[1] == []
+    assert read({subject: text.format(10000)})[1] in (["K202"], ["K204"])

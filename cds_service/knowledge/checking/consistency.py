@@ -28,11 +28,11 @@ from cds_service.knowledge.model.leaves import (
     Taking,
 )
 from cds_service.knowledge.model.marker_parts import markers_of
-from cds_service.knowledge.model.pack import Pack
+from cds_service.knowledge.model.pack import Pack, Service
 from cds_service.knowledge.reading.card_texts import check_texts
 from cds_service.knowledge.reading.explainers import check_explainers
 from cds_service.knowledge.reading.history import check_history
-from cds_service.knowledge.reading.remarks import check_remarks
+from cds_service.knowledge.reading.remarks import REMARKS_FILE, check_remarks
 from cds_service.sourcefile.diagnostics import Problem, nearest
 from cds_service.sourcefile.document import Document, Where
 
@@ -50,6 +50,8 @@ def check_pack(pack: Pack, documents: Mapping[str, Document]) -> list[Problem]:
         *_circles(pack, documents),
         *_evidence(pack, documents),
         *_hooks(pack, documents),
+        *_least(pack, documents),
+        *_listed_ids(pack, documents),
         *_order_groups(pack, documents),
         *_rank(pack, documents),
         *check_frames(pack, documents),
@@ -200,6 +202,32 @@ def _hooks(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
                 mark = documents[f"rules/{rule.id}.yaml"].mark(("hooks", n))
                 remedy = "services are listed in pack.yaml"
                 yield Problem("K301", mark, f"no service answers the hook '{hook}'", remedy)
+
+
+def _least(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
+    """What a hook shows does not depend on which of its services is called."""
+    first: dict[str, Service] = {}
+    for n, service in enumerate(pack.services):
+        other = first.setdefault(service.hook, service)
+        if service.least != other.least:
+            mark = documents["pack.yaml"].mark(("services", n))
+            message = f"'least' is not that of '{other.id}', which answers the same hook"
+            yield Problem("K106", mark, message, f"write 'least: {other.least}', or change both")
+
+
+def _listed_ids(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
+    """Each id in a list of `pack.yaml` or `remarks.yaml` stands there once."""
+    lists: tuple[tuple[str, str, str, Sequence[str]], ...] = (
+        ("pack.yaml", "services", "id", [one.id for one in pack.services]),
+        ("pack.yaml", "override reasons", "code", [one.code for one in pack.override_reasons]),
+        ("pack.yaml", "examples", "id", [one.id for one in pack.examples]),
+        (REMARKS_FILE, "remarks", "id", [one.id for one in pack.remarks.each]),
+    )
+    for file, key, part, names in lists:
+        for n, name in enumerate(names):
+            if name in names[:n]:
+                mark = documents[file].mark((key, n, part))
+                yield Problem("K302", mark, f"'{name}' stands twice", "give each its own")
 
 
 def _order_groups(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A folder of knowledge files -> a pack, or all of its problems at once.
 
-`read_files` (in `folders`) reads the folder once; `link_pack` makes the pack of what was read and
+`read_files` (in `folder`) reads the folder once; `link_pack` makes the pack of what was read and
 `build_pack` checks it besides. They are steps, so that the nudger can change one value in memory
 and build again.
 """
@@ -21,11 +21,6 @@ from cds_service.knowledge.model.pack import CardText, Pack
 from cds_service.knowledge.model.remarks import Remarks
 from cds_service.knowledge.reading.explainers import by_language
 from cds_service.knowledge.reading.facts import read_fact
-from cds_service.knowledge.reading.facts_orders_measures import (
-    read_measure,
-    read_order,
-    read_pattern,
-)
 from cds_service.knowledge.reading.file_reader import (
     FileReader,
     PackCache,
@@ -38,6 +33,11 @@ from cds_service.knowledge.reading.markers import (
     marker_codes,
     name_index,
     read_marker,
+)
+from cds_service.knowledge.reading.orders_measures_patterns import (
+    read_measure,
+    read_order,
+    read_pattern,
 )
 from cds_service.knowledge.reading.pack_file import PackHead, read_pack_head, read_sources
 from cds_service.knowledge.reading.pack_shapes import (

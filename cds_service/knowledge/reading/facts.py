@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`facts/*.yaml` -> facts."""
 
-import re
 from collections.abc import Iterator
 
 from cds_service.knowledge.model.code_systems import ICD_10_CM, RXNORM, SNOMED, Code
@@ -14,6 +13,7 @@ from cds_service.knowledge.model.leaves import (
     AgeCompare,
     SexIs,
 )
+from cds_service.knowledge.reading.orders_measures_patterns import read_days
 from cds_service.knowledge.reading.phrases import Phrases
 from cds_service.knowledge.reading.schemas import (
     ConditionCodeShape,
@@ -23,7 +23,6 @@ from cds_service.knowledge.reading.schemas import (
 from cds_service.sourcefile.diagnostics import nearest
 from cds_service.sourcefile.document import Where
 
-_DAYS = re.compile(r"([0-9]{1,6}) days?")
 _OF_THE_PROBLEM_LIST = "is for a fact with conditions"
 
 
@@ -48,7 +47,7 @@ def read_fact(shape: FactShape, reader: Phrases) -> Fact:
         ),
         not_denied_by=tuple(shape.not_denied_by),
         not_denied_inside=tuple(shape.not_denied_inside),
-        days=_days(shape, reader),
+        days=read_days(shape.no_older_than, ("no older than",), reader),
         ended_by=shape.ended_by,
         any_of=tuple(shape.any_of),
         all_of=tuple(shape.all_of),
@@ -95,17 +94,6 @@ def _check_parts(shape: FactShape, reader: Phrases) -> None:
     for key, words in of_words.items():
         if words and not shape.condition_names:
             reader.problem("K106", (key,), f"'{key}' is for a fact with 'condition names'")
-
-
-def _days(shape: FactShape, reader: Phrases) -> int | None:
-    if shape.no_older_than is None:
-        return None
-    match = _DAYS.fullmatch(shape.no_older_than)
-    if match is None:
-        message = f"cannot read '{shape.no_older_than}'"
-        reader.problem("K202", ("no older than",), message, "write for example: 42 days")
-        return None
-    return int(match[1])
 
 
 def _never_for(shape: FactShape, reader: Phrases) -> Iterator[Condition]:

@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 from cds_service.knowledge.model.conditions import (
     Condition,
 )
-from cds_service.knowledge.reading.vocabulary import NUMBER, Vocabulary
+from cds_service.knowledge.reading.vocabulary import COUNT, NUMBER, Vocabulary
 
 ResultT = TypeVar("ResultT")
 _RELATIONS = "below|at most|above|at least"
@@ -60,9 +60,9 @@ WORDS: Final[Mapping[str, Word]] = {
     ),
     "MARKER": Word("([a-z][a-z0-9-]*)", "the id of a marker"),
     "METHOD": Word("(.+)", "a method that a code of the marker names"),
-    "DAYS": Word("([0-9]+) days?", "`1 day`, `180 days`"),
-    "N": Word("([0-9]+)", "a whole number"),
-    "AGE": Word("([0-9]+ (?:years?|months?))", "`18 years`, `1 year`, `6 months`"),
+    "DAYS": Word(rf"({COUNT}) days?", "`1 day`, `180 days`; at most 9999"),
+    "N": Word(f"({COUNT})", "a whole number, at most 9999"),
+    "AGE": Word(f"({COUNT} (?:years?|months?))", "`18 years`, `1 year`, `6 months`"),
     "SEXES": Word(
         f"({_SEX}(?: or {_SEX})*)", "`male`, `female`, `unknown`, or several joined by `or`"
     ),

@@ -42,15 +42,15 @@ from cds_service.knowledge.reading.schemas import (
     MarkerShape,
 )
 from cds_service.knowledge.reading.spellings import Spellings
-from cds_service.knowledge.reading.vocabulary import NUMBER, MarkerWords
+from cds_service.knowledge.reading.vocabulary import COUNT, NUMBER, MarkerWords
 from cds_service.sourcefile.diagnostics import nearest
 from cds_service.sourcefile.document import Data, Document, Where
 
 _WHOLE = re.compile(rf"([a-z][a-z0-9-]*) plus ({NUMBER}) (\S+) or ({NUMBER}) %")
 _RANGE = re.compile(rf"({NUMBER}) to ({NUMBER})(?: (\S+))?")
 _AMOUNT = re.compile(rf"({NUMBER})(?: (\S+))?")
-_PAIRS_INDEX = re.compile(r"within ([0-9]+) (hours|days) of the index")
-_PAIRS_NOW = re.compile(r"within ([0-9]+) (hours|days) before now")
+_PAIRS_INDEX = re.compile(rf"within ({COUNT}) (hours|days) of the index")
+_PAIRS_NOW = re.compile(rf"within ({COUNT}) (hours|days) before now")
 _MULTIPLE = re.compile(rf"({NUMBER}) x upper limit")
 NO_UNIT = "none"
 ANY_TEST = "any test"  # the list of words that every marker allows

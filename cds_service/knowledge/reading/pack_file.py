@@ -16,8 +16,8 @@ from cds_service.knowledge.model.pack import (
 )
 from cds_service.knowledge.model.pack_file import Example, OverrideReason, Source
 from cds_service.knowledge.model.signature import Signature
-from cds_service.knowledge.reading.facts_orders_measures import read_reason
 from cds_service.knowledge.reading.history import read_history
+from cds_service.knowledge.reading.orders_measures_patterns import read_reason
 from cds_service.knowledge.reading.pack_shapes import (
     CardLimitShape,
     PackShape,
@@ -29,13 +29,14 @@ from cds_service.knowledge.reading.phrases import Phrases
 from cds_service.knowledge.reading.schemas import (
     SourceShape,
 )
+from cds_service.knowledge.reading.vocabulary import COUNT
 from cds_service.sourcefile.diagnostics import nearest
 from cds_service.sourcefile.document import Data, Document, Where
 from cds_service.sourcefile.schema import read_shape
 
-_DAYS = re.compile(r"([0-9]+) days?")
-_MINUTES = re.compile(r"([0-9]+) minutes?")
-_AFTER_HOURS = re.compile(r"set aside after ([0-9]+) hours?")
+_DAYS = re.compile(rf"({COUNT}) days?")
+_MINUTES = re.compile(rf"({COUNT}) minutes?")
+_AFTER_HOURS = re.compile(rf"set aside after ({COUNT}) hours?")
 DECEASED = "deceased"
 _BUT_FOR = "but for"
 
@@ -121,8 +122,10 @@ def _silence(
     named = line.get(_BUT_FOR, [])
     but_for = named if isinstance(named, list) else [named]
     for name in but_for:
-        if name not in rules:
-            remedy = nearest(str(name), rules)
+        if not isinstance(name, str):
+            reader.problem("K202", (*where, _BUT_FOR), "cannot read this", "write the ids of rules")
+        elif name not in rules:
+            remedy = nearest(name, rules)
             reader.problem("K301", (*where, _BUT_FOR), f"there is no rule '{name}'", remedy)
     words = {key: value for key, value in line.items() if key != _BUT_FOR}
     for reason in read_reason(words, where, reader):

@@ -15,8 +15,8 @@ from cds_service.knowledge.model.pack import (
     Suggestion,
     Urgency,
 )
-from cds_service.knowledge.reading.facts_orders_measures import read_days, read_reasons
 from cds_service.knowledge.reading.history import read_history
+from cds_service.knowledge.reading.orders_measures_patterns import read_days, read_reasons
 from cds_service.knowledge.reading.phrases import Phrases
 from cds_service.knowledge.reading.schemas import (
     EvidenceShape,
@@ -24,13 +24,14 @@ from cds_service.knowledge.reading.schemas import (
     SuggestionShape,
     TextHeadShape,
 )
+from cds_service.knowledge.reading.vocabulary import COUNT
 from cds_service.sourcefile.diagnostics import Mark, Problem, nearest
 from cds_service.sourcefile.document import Data, Where, parse
 from cds_service.sourcefile.schema import read_shape
 
 SET_ASIDE = "set-aside results"
 _WITHOUT_RESULT = tuple((word,) for word in WITHOUT_RESULT)
-_BETWEEN = re.compile(r"([0-9]+) and ([0-9]+) days")
+_BETWEEN = re.compile(rf"({COUNT}) and ({COUNT}) days")
 _FRONT = re.compile(r"---\n(.*?\n)---\n(.*)", re.DOTALL)
 _ALSO = re.compile(r"^## also: *([a-z0-9-]+) *$", re.MULTILINE)
 

@@ -11,6 +11,7 @@ from cds_service.knowledge.model.conditions import (
 )
 
 NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"  # how a number is written in every file
+COUNT = "[0-9]{1,4}"  # of days, hours or minutes; with more digits a date could overflow
 OF_EVERY_PACK = (
     "age",
     "sex",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`orders/*.yaml` and `measures/*.yaml` -> orders and measures."""
+"""`orders/*.yaml`, `measures/*.yaml` and `patterns/*.yaml` -> orders, measures and patterns."""
 
 import re
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ from cds_service.knowledge.reading.schemas import (
     OrderShape,
     PatternShape,
 )
-from cds_service.knowledge.reading.vocabulary import NUMBER
+from cds_service.knowledge.reading.vocabulary import COUNT, NUMBER
 from cds_service.sourcefile.diagnostics import nearest
 from cds_service.sourcefile.document import Data, Where
 
-_EARLIER = re.compile(r"([0-9]+) to ([0-9]+) days earlier")
+_EARLIER = re.compile(rf"({COUNT}) to ({COUNT}) days earlier")
 _CALLED = re.compile(rf"(at least|above) ({NUMBER})")
-_DAYS = re.compile(r"([0-9]{1,6}) days?")
+_DAYS = re.compile(rf"({COUNT}) days?")
 _WORD = re.compile(r"[a-z0-9:.-]+")  # a reason is a word, so that it can be counted and logged
 _AGE = "age"
 
