@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The word for a test in an address or a field -> the marker that it means.
 
-A marker is found by its id, its title, any of its names as laboratories write them, and its codes:
-`alt`, `SGPT`, `alanine aminotransferase`, `1742-6`.
+A marker is found by its id, its title, any of its names as laboratories write them, and its codes.
 """
 
 import re
@@ -10,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from cds_service.errors import UnknownPage
+from cds_service.errors import RequestError, UnknownPage
 from cds_service.explanation.view import NamedView
 from cds_service.knowledge.model.names import NotUnderstood
 from cds_service.knowledge.model.pack import Marker, Pack
@@ -52,12 +51,16 @@ def unknown_test(word: str, packs: Iterable[Pack]) -> UnknownPage:
 
 
 def typed_question(text: str, packs: Iterable[Pack]) -> Asked:
-    """What was typed as one line, such as `SGPT 35` or `total bilirubin 2.5 mg/dL`.
+    """What was typed as one line, such as `alpha 35` or `total alpha 2.5 mg/dL`.
 
-    The longest beginning that means a marker is the test, the rest its value. Raises `UnknownPage`.
+    The longest beginning that means a marker is the test, the rest its value. Raises `UnknownPage`,
+    and `RequestError` for a line that is too long.
     """
     packs = tuple(packs)
-    words = _GLUED.sub(r" \1", text[:_LONGEST]).split()
+    line = " ".join(text.split())
+    if len(line) > _LONGEST:
+        raise RequestError(f"Expected at most {_LONGEST} characters: a test and a value.")
+    words = _GLUED.sub(r" \1", line).split()
     for end in range(len(words), 0, -1):
         found = marker_named(" ".join(words[:end]).rstrip(":= "), packs)
         if found is not None:

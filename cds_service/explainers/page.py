@@ -11,7 +11,7 @@ from datetime import datetime
 from cds_service.catalogue.rules import by_severity
 from cds_service.explainers.addresses import Asked, marker_named, typed_question, unknown_test
 from cds_service.explainers.prose import Filled, filled
-from cds_service.explainers.question import Question
+from cds_service.explainers.question import Question, takes_lower_limit
 from cds_service.explainers.value import ValueAssessment, judge
 from cds_service.explanation.scale import (
     Band,
@@ -149,7 +149,7 @@ def _page(
         plausible=_plausible(marker, unit or unit_of_marker(marker)),
         upper_limit=limit_in_words(reading.upper, marker, reading.result, pack, unit),
         lower_limit=limit_in_words(reading.lower, marker, reading.result, pack, unit),
-        takes_lower_limit=bool(marker.limits.get("lower limit")),
+        takes_lower_limit=takes_lower_limit(marker),
         scale=scale_of(marker, frame, asked=asked, unit=unit),
         grades=tuple(
             one

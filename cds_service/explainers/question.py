@@ -73,7 +73,7 @@ def question_of(
     marker: Marker, pack: Pack, path_value: str, query: Iterable[tuple[str, str]]
 ) -> Question:
     """The question of an address; raises `RequestError` for what cannot be read."""
-    asked = _asked(query, pack)
+    asked = _asked(query, marker, pack)
     if path_value:
         if VALUE in asked:
             raise RequestError("Expected one value, in the path or as 'value'.")
@@ -83,7 +83,7 @@ def question_of(
         own = one.id == marker.id
         value = asked.get(VALUE if own else one.id, "")
         limit = asked.get(LIMIT if own else one.id + _OF_LIMIT, "")
-        lower = asked.get(LOWER, "") if own and one.limits.get(LOWER_LIMIT) else ""
+        lower = asked.get(LOWER, "") if own else ""
         if value:
             line = _line(one, value, asked.get(UNIT, "") if own else "")
             given[one.id] = line + _limit("upper limit", limit) + _limit(LOWER_LIMIT, lower)
@@ -102,16 +102,22 @@ def request_for(question: Question, now: datetime, hook: str) -> HookRequest:
 
 def parameters_of(marker: Marker, pack: Pack) -> Iterator[str]:
     """Every name that a question about the marker may have."""
-    yield from (VALUE, UNIT, LIMIT, LOWER, SEX, AGE)
+    yield from (VALUE, UNIT, LIMIT, SEX, AGE)
+    if takes_lower_limit(marker):
+        yield LOWER
     for one in pack.markers.values():
         if one.id != marker.id:
             yield from (one.id, one.id + _OF_LIMIT)
 
 
-def _asked(query: Iterable[tuple[str, str]], pack: Pack) -> dict[str, str]:
+def takes_lower_limit(marker: Marker) -> bool:
+    """Whether the laboratory's lower limit says anything about the marker."""
+    return bool(marker.limits.get(LOWER_LIMIT))
+
+
+def _asked(query: Iterable[tuple[str, str]], marker: Marker, pack: Pack) -> dict[str, str]:
     """The filled-in parameters, each once; an unknown one, perhaps a typing error, is refused."""
-    markers = [name for marker in pack.markers for name in (marker, marker + _OF_LIMIT)]
-    known = {VALUE, UNIT, LIMIT, LOWER, SEX, AGE, *markers}
+    known = {*parameters_of(marker, pack)}
     asked: dict[str, str] = {}
     for name, value in query:
         if name not in known:

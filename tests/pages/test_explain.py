@@ -261,6 +261,37 @@ def test_one_line_names_the_test_and_its_value(
     assert http.get(location).status_code == 200
 
 
+def test_blanks_of_a_typed_line_do_not_count(http: FlaskClient) -> None:
+    response = http.get("/explain", query_string={"q": f"alt{' ' * 196}35"})
+
+    assert (response.status_code, response.headers["Location"]) == (302, "/explain/alt/35")
+
+
+def test_a_line_that_is_too_long_is_refused_and_not_cut(http: FlaskClient) -> None:
+    response = http.get("/explain", query_string={"q": f"alt {'1' * 197}"})
+
+    assert response.status_code == 400
+    assert "Expected at most 200 characters" in response.text
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/explain/albumin/3.2?lower-limit=3.5", 200),
+        ("/explain/ggt/35?lower-limit=5", 400),
+        ("/explain/alt/35?alt=36", 400),
+        ("/explain/alt/35?alt-limit=40", 400),
+    ],
+)
+def test_a_parameter_that_would_be_passed_over_is_refused(
+    http: FlaskClient, address: str, status: int
+) -> None:
+    response = http.get(address)
+
+    assert response.status_code == status
+    assert ("Expected only these parameters" in response.text) is (status == 400)
+
+
 @pytest.mark.parametrize("address", ["/explain/ALTT", "/explain/SGTP/35", "/explain?q=alta+35"])
 def test_a_name_that_is_not_known_is_answered_with_the_nearest(
     http: FlaskClient, address: str
