@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from cds_service.cli.writing import writing
 from cds_service.knowledge.checking.lock import RENEW, check_lock, read_lock, write_lock
 from cds_service.knowledge.checking.narrow_index import narrow_indexes
 from cds_service.knowledge.checking.shared_ids import check_shared_ids
@@ -208,5 +209,6 @@ def lock(folder: Path | None) -> None:
         if pack is None or problems:
             click.echo(print_problems(problems, "text"))
             sys.exit(1)
-        write_lock(pack_folder, pack)
+        with writing(pack_folder):
+            write_lock(pack_folder, pack)
         click.echo(f"{pack.id} {pack.version}: {len(pack.rules)} rules locked", err=True)

@@ -8,6 +8,7 @@ import click
 
 from cds_service.catalogue.markdown import documents, is_ours
 from cds_service.catalogue.rules import Catalogue
+from cds_service.cli.writing import writing
 from cds_service.service import load_knowledge
 from cds_service.settings import load_settings
 
@@ -37,10 +38,11 @@ def docs(folder: Path, check: bool) -> None:
         for name in stale:
             click.echo(f"{folder / name}: stale; run `cds-service docs`", err=True)
         sys.exit(1 if stale else 0)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in stale:
-        if name in right:
-            (folder / name).write_text(right[name], encoding="utf-8", newline="\n")
-        else:
-            (folder / name).unlink()
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in stale:
+            if name in right:
+                (folder / name).write_text(right[name], encoding="utf-8", newline="\n")
+            else:
+                (folder / name).unlink()
     click.echo(f"{folder}: {len(right)} pages, {len(stale)} changed", err=True)

@@ -91,14 +91,14 @@ def match(file: TextIO, *, unmatched: bool, as_json: bool) -> None:
       cds-service facts match problem-list.csv
       cds-service facts match medicines.jsonl --json
       cds-service facts match problem-list.csv --unmatched
-      grep -i liver problem-list.csv | cds-service facts match -
+      (echo text; cut -f 3 words.tsv) | cds-service facts match -
 
     Exit codes: 0 done; 1 the file cannot be read.
     """
     packs = [(pack, fact_finders(pack)) for pack in _packs()]
     try:
         rows = [_row(number, entry, packs) for number, entry in _entries(file.read())]
-    except (_FormError, UnicodeDecodeError) as error:
+    except (_FormError, UnicodeDecodeError, csv.Error) as error:
         click.echo(f"cannot read the list: {error}", err=True)
         sys.exit(1)
     shown = [row for row in rows if bool(row.found) is not unmatched]
@@ -131,7 +131,7 @@ def _sources(fact: Fact) -> str:
         "any of": ", ".join(fact.any_of),
         "all of": ", ".join(fact.all_of),
     }
-    return "; ".join(f"{what}: {said}" for what, said in sources.items() if said)
+    return "; ".join(f"{what}: {source}" for what, source in sources.items() if source)
 
 
 def _entries(text: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -161,7 +161,19 @@ def _json_lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
         if not isinstance(data, dict):
             message = f"line {number} is no object; {_FORM}"
             raise _FormError(message)
-        yield number, _known({str(name).lower(): str(value) for name, value in data.items()})
+        yield number, _known(dict(_cells(data, number)))
+
+
+def _cells(data: dict[str, object], number: int) -> Iterator[tuple[str, str]]:
+    """The columns of an object; what is null was not given."""
+    for name, value in data.items():
+        column = name.strip().lower()
+        if column not in _COLUMNS or value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            message = f"line {number}: '{column}' is no text or number"
+            raise _FormError(message)
+        yield column, str(value)
 
 
 def _known(entry: dict[str, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from cds_service.catalogue.review import review_of
+from cds_service.cli.writing import writing
 from cds_service.service import load_knowledge
 from cds_service.settings import load_settings
 from cds_service.web.html.rendering import document
@@ -29,7 +30,8 @@ def review(pack: str | None, out: Path | None) -> None:
       cds-service review --out review.html
       cds-service review liver > review.html
 
-    Exit codes: 0 written; 1 a pack cannot be read; 2 there is no such pack.
+    Exit codes: 0 written; 1 a pack cannot be read; 2 there is no such pack; 3 the file cannot be
+    written.
     """
     knowledge = load_knowledge(load_settings().model_copy(update={"site_file": None}))
     if pack is None:
@@ -42,5 +44,6 @@ def review(pack: str | None, out: Path | None) -> None:
     if out is None:
         click.echo(text)
         return
-    out.write_text(text, encoding="utf-8", newline="\n")
+    with writing(out):
+        out.write_text(text, encoding="utf-8", newline="\n")
     click.echo(f"{out}: {view.count} rules of {view.title} {view.version}", err=True)

@@ -61,6 +61,34 @@ def test_json_lines_in_and_json_out() -> None:
     ]
 
 
+def test_what_is_null_was_not_given() -> None:
+    line = '{" Text ": "delta", "code": null, "system": null, "other": {"a": 1}}'
+
+    assert json.loads(run("match", "-", "--json", stdin=line).output)["rows"] == [
+        {
+            "line": 1,
+            "text": "delta",
+            "facts": [{"fact": "delta-disease", "name": "delta", "by": "delta"}],
+            "also": ["any-risk"],
+        }
+    ]
+
+
+@pytest.mark.parametrize("value", ['{"text": "delta"}', '["delta"]', "true"])
+def test_a_value_that_is_no_text_or_number_is_refused(value: str) -> None:
+    shown = run("match", "-", stdin=f'{{"code": 7}}\n{{"text": {value}}}')
+
+    assert shown.exit_code == 1
+    assert shown.stderr == "cannot read the list: line 2: 'text' is no text or number\n"
+
+
+def test_a_cell_that_is_too_long_is_refused() -> None:
+    shown = run("match", "-", stdin=f"text\n{'x' * 131073}\n")
+
+    assert shown.exit_code == 1
+    assert "cannot read the list: field larger than field limit" in shown.stderr
+
+
 @pytest.mark.parametrize("text", ["name\nx\n", "", '{"text": \n', "{}\n[]\n"])
 def test_a_file_of_another_form_is_refused(text: str) -> None:
     shown = run("match", "-", stdin=text)

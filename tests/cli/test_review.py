@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cds-service review`: the document that a clinician signs."""
 
+import errno
+import os
 import re
 import shutil
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from cds_service.cli import EXIT_CODES
 from cds_service.cli.check import check
 from cds_service.cli.review import review
 from cds_service.errors import UnknownPage
@@ -19,6 +22,7 @@ from cds_service.web import create_app
 from tests.knowledge.signed_packs import sign
 from tests.web.http_fixtures import NOW, SERVICE, founding
 
+NO_FILE = os.strerror(errno.ENOENT)
 CARDS = Path(__file__).parents[2] / "cards"
 (LIVER,) = load_packs(CARDS)
 
@@ -80,6 +84,13 @@ def test_a_file_is_written_and_said(tmp_path: Path) -> None:
 
     assert (tmp_path / "review.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert "rules of Liver tests" in done.stderr
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    done = run("--out", str(tmp_path / "no" / "such.html"))
+
+    assert str(done.exception) == f"{tmp_path}/no/such.html cannot be written: {NO_FILE}."
+    assert EXIT_CODES[type(done.exception)] == 3  # type: ignore[index]
 
 
 def test_a_pack_that_is_not_there_is_named() -> None:

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that a command writes: what hinders it is said in one sentence."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cds_service.errors import CdsServiceError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise a `CdsServiceError` if the file or folder cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise CdsServiceError(f"{path} cannot be written: {error.strerror}.") from None
