@@ -17,10 +17,10 @@ from pathlib import Path
 import click
 
 from benchmarks.hospital import NOW, SEED, patients, read_hospital, write_patients
-from cds_service.cli import burden_views
 
 FIRST_EDITION = "efe6a57"
 _ROOT = Path(__file__).parents[1]
+_ANSWERED_VIEWS = Path(__file__).with_name("answered_views.py")
 
 
 def archived(commit: str, folder: Path) -> Path:
@@ -36,7 +36,7 @@ def archived(commit: str, folder: Path) -> Path:
 
 def answer_with(tree: Path, hospital: Path, answers: Path, *, count: int) -> Path:
     """The views of so many patients as another tree of the service answers them, in a file."""
-    words = [burden_views.__file__, str(hospital), str(tree / "cards"), "patient-view"]
+    words = [str(_ANSWERED_VIEWS), str(hospital), str(tree / "cards"), "patient-view"]
     asked = subprocess.Popen(
         # -P: the folder of the program, which is this tree's own, stays off the path.
         [sys.executable, "-P", *words, NOW.isoformat()],

@@ -3,17 +3,26 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 from click import BadParameter
 
 from cds_service.cli.burden_counts import as_json, as_lines, burden_of, lost_of
-from cds_service.cli.burden_views import PatientView, ShownCard, files_of, knowledge_of, views_of
+from cds_service.cli.burden_views import (
+    PatientView,
+    ShownCard,
+    files_of,
+    knowledge_of,
+    services_of,
+    views_of,
+)
 from cds_service.clock import system_clock
 from cds_service.errors import RequestError
+from cds_service.knowledge.model.pack import INDICATORS
 
 
 @click.command()
@@ -25,7 +34,7 @@ from cds_service.errors import RequestError
     required=True,
     metavar="OLD NEW",
     type=click.Path(exists=True, path_type=Path),
-    help="Two cards folders, or files of views that were answered before.",
+    help="Two cards folders, or files of views answered before: one JSON object a line.",
 )
 @click.option("--hook", default="patient-view", show_default=True, help="What the views are of.")
 @click.option("--at", "when", help="The time of the views, such as 2026-06-15T09:00Z [now].")
@@ -44,11 +53,17 @@ def burden(
     Examples:
       cds-service burden patients --cards old/cards cards
       cds-service burden patients --cards old/cards cards --at 2026-06-15T09:00Z --json
+      cds-service burden patients --cards old/cards cards --hook order-sign
+      cds-service burden patients --cards old-views.jsonl cards
+
+    A file of views has {"patient": "Patient/1", "cards": [{"rule": RULE, "indicator": "info"}]} a
+    line, in the order of the patients.
 
     In the source tree `python -m benchmarks.hospital FOLDER` makes up patients of a hospital, and
     `python -m benchmarks.burden` compares the first edition with the cards of the tree on them.
 
-    Exit codes: 0 compared; 1 a file or a pack cannot be read, or there are no patients.
+    Exit codes: 0 compared; 1 a file or a pack cannot be read, there are no patients, or no service
+    answers the hook.
     """
     now = _time(when)
     files = files_of(folder)
@@ -79,22 +94,26 @@ def _time(when: str | None) -> datetime:
 def _side(side: Path, files: Sequence[Path], hook: str, now: datetime) -> list[PatientView]:
     """The views of one side: answered now, or read from a file of answered ones."""
     if side.is_file():
-        return _read(side)
+        return read_views(side)
     knowledge = knowledge_of(side)
+    services_of(knowledge, hook)  # before the bar of the progress
     label = f"Views with {side.name}"
     with click.progressbar(files, label=label, file=sys.stderr, show_pos=True) as bar:
         return [view for file in bar for view in views_of(file, knowledge, hook, now)]
 
 
-def _read(file: Path) -> list[PatientView]:
+def read_views(file: Path) -> list[PatientView]:
+    """The views of a file of answered ones; raises `RequestError` for any other."""
     try:
         lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         return [
-            PatientView(
-                str(line["patient"]),
-                tuple(ShownCard(str(one["rule"]), str(one["indicator"])) for one in line["cards"]),
-            )
-            for line in lines
+            PatientView(str(line["patient"]), tuple(map(_card, line["cards"]))) for line in lines
         ]
     except (ValueError, KeyError, TypeError):
         raise RequestError(f"{file.name} is no file of answered views.") from None
+
+
+def _card(written: Mapping[str, Any]) -> ShownCard:
+    if written["indicator"] not in INDICATORS:
+        raise ValueError
+    return ShownCard(str(written["rule"]), str(written["indicator"]))

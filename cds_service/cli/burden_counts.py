@@ -103,8 +103,12 @@ def _key(card: ShownCard) -> tuple[int, str]:
 def as_lines(old: Burden, new: Burden, lost: Sequence[Lost]) -> Iterator[str]:
     """Both sides as a table, the most severe rules first."""
     yield f"{old.views} views{'':<37}{'old':>8}{'new':>8}{'change':>8}"
-    yield _share("views with a card", old, new, "with_a_card")
-    yield _share("views with a critical or warning card", old, new, "with_an_alarm")
+    shares = {
+        "views with a card": (old.with_a_card, new.with_a_card),
+        "views with a critical or warning card": (old.with_an_alarm, new.with_an_alarm),
+    }
+    for name, counts in shares.items():
+        yield _line(f"{name}, per cent", *_pair(old, new, *counts))
     yield ""
     total = (old.by_rule.total(), new.by_rule.total())
     yield _line("cards per 100 views", *_pair(old, new, *total))
@@ -127,11 +131,6 @@ def _named(cards: Sequence[ShownCard]) -> str:
 
 def _pair(old: Burden, new: Burden, before: int, after: int) -> tuple[float, float]:
     return old.per_100(before), new.per_100(after)
-
-
-def _share(name: str, old: Burden, new: Burden, count: str) -> str:
-    before, after = old.per_100(getattr(old, count)), new.per_100(getattr(new, count))
-    return _line(f"{name}, per cent", before, after)
 
 
 def _line(name: str, before: float, after: float) -> str:

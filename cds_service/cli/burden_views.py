@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the patients of a folder are shown, one view each, as little as `burden` needs of it.
 
-Run as a program it writes one JSON object a view. So another version of the service can be asked
-as well: this file is then run with that version's package on the path, and imports only what has
-been there since the first edition.
+`benchmarks.answered_views` asks another version of the service by this file: it imports only what
+has been there since the first edition.
 """
 
 import json
-import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -49,15 +47,24 @@ def knowledge_of(cards: Path) -> Knowledge:
     return load_knowledge(Settings(cards=cards))
 
 
+def services_of(knowledge: Knowledge, hook: str) -> list[str]:
+    """The services that answer the hook; raises `RequestError` if none does."""
+    services = [name for name, hooks in knowledge.services.items() if hook in hooks]
+    if not services:
+        known = dict.fromkeys(one for hooks in knowledge.services.values() for one in hooks)
+        raise RequestError(f"No service answers this hook; known: {', '.join(known)}.")
+    return services
+
+
 def views_of(file: Path, knowledge: Knowledge, hook: str, now: datetime) -> Iterator[PatientView]:
     """Each patient of a file as all services of the hook answer; raises `RequestError`."""
-    services = [name for name, hooks in knowledge.services.items() if hook in hooks]
+    services = services_of(knowledge, hook)
     try:
         inputs = inputs_from_document(read_resources(file.read_bytes()))
         for given in inputs:
             answers = [answer_input(knowledge, given, name, hook, now) for name in services]
             cards = [one for answer in answers for one in _shown(write_response(answer.response))]
-            patient = answers[0].outcome.record.patient.reference if answers else ""
+            patient = answers[0].outcome.record.patient.reference
             yield PatientView(patient or file.stem, tuple(cards))
     except CdsServiceError as error:
         raise RequestError(f"{file.name}: {error}") from None
@@ -66,16 +73,3 @@ def views_of(file: Path, knowledge: Knowledge, hook: str, now: datetime) -> Iter
 def _shown(response: bytes) -> Iterator[ShownCard]:
     for card in json.loads(response)["cards"]:
         yield ShownCard(card["extension"][_CARD]["rule"], card["indicator"])
-
-
-def main(words: Sequence[str]) -> None:
-    """Print the views of FOLDER with the packs of CARDS for HOOK at TIME."""
-    folder, cards, hook, now = words
-    knowledge = knowledge_of(Path(cards))
-    for file in files_of(Path(folder)):
-        for view in views_of(file, knowledge, hook, datetime.fromisoformat(now)):
-            print(json.dumps(asdict(view)), flush=True)  # noqa: T201 - this is its output
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

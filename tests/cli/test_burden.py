@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from benchmarks.answered_views import main
 from benchmarks.hospital import NOW, patients, read_hospital, write_patients
-from cds_service.cli.burden import burden
+from cds_service.cli.burden import burden, read_views
 from cds_service.cli.burden_counts import as_lines, burden_of, lost_of
 from cds_service.cli.burden_views import (
     PatientView,
     ShownCard,
     files_of,
     knowledge_of,
-    main,
     views_of,
 )
 from cds_service.errors import RequestError
@@ -111,16 +111,24 @@ def test_a_folder_is_answered_and_a_file_is_read(hospital: Path, tmp_path: Path)
     assert found["lost"] == []
 
 
+def _has_card(file: Path) -> bool:
+    (view,) = views_of(file, knowledge_of(CARDS), "patient-view", NOW)
+    return bool(view.cards)
+
+
 def test_run_as_a_program_it_writes_views(
     hospital: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = files_of(hospital)[0]
+    file = next(one for one in files_of(hospital) if _has_card(one))
     shutil.copy(file, tmp_path)
 
     main([str(tmp_path), str(CARDS), "patient-view", NOW.isoformat()])
 
-    (view,) = views_of(file, knowledge_of(CARDS), "patient-view", NOW)
-    assert json.loads(capsys.readouterr().out)["patient"] == view.patient
+    answered = tmp_path / "views.jsonl"
+    answered.write_text(capsys.readouterr().out, encoding="utf-8")
+    views = list(views_of(file, knowledge_of(CARDS), "patient-view", NOW))
+    assert read_views(answered) == views
+    assert views[0].cards
 
 
 def test_a_table_names_the_rules(hospital: Path, tmp_path: Path) -> None:
@@ -136,7 +144,10 @@ def test_a_table_names_the_rules(hospital: Path, tmp_path: Path) -> None:
     assert "  Patient/a: severe (critical); now no card" in lines
 
 
-@pytest.mark.parametrize("text", ["{}", "[", '{"patient": "a", "cards": 1}'])
+OTHER_INDICATOR = '{"patient": "a", "cards": [{"rule": "x", "indicator": "hard-stop"}]}'
+
+
+@pytest.mark.parametrize("text", ["{}", "[", '{"patient": "a", "cards": 1}', OTHER_INDICATOR])
 def test_a_file_that_holds_no_views_is_named(hospital: Path, tmp_path: Path, text: str) -> None:
     (tmp_path / "old").write_text(text, encoding="utf-8")
 
@@ -144,6 +155,13 @@ def test_a_file_that_holds_no_views_is_named(hospital: Path, tmp_path: Path, tex
 
     assert isinstance(done.exception, RequestError)
     assert str(done.exception) == "old is no file of answered views."
+
+
+def test_a_hook_that_no_service_answers_is_refused(hospital: Path) -> None:
+    done = run(str(hospital), "--cards", str(CARDS), str(CARDS), "--hook", "patient-veiw")
+
+    assert isinstance(done.exception, RequestError)
+    assert "No service answers this hook; known: patient-view" in str(done.exception)
 
 
 def test_two_sides_are_of_the_same_patients(hospital: Path, tmp_path: Path) -> None:
