@@ -2,18 +2,25 @@
 """A signature holds for the meaning that was signed, and no other."""
 
 import shutil
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge.checking.signature import signature_hash
-from cds_service.knowledge.model.pack import Pack
+from cds_service.knowledge.checking.signature import NOT_SIGNED, SIGNED, signature_hash
+from cds_service.knowledge.model.names import NameIndex
+from cds_service.knowledge.model.pack import CardLimit, Pack
+from cds_service.knowledge.model.remarks import Remark, Remarks
+from cds_service.knowledge.model.signature import Signature
 from cds_service.knowledge.model.status import NOT_APPROVED, approval, is_signed
 from cds_service.knowledge.reading.build import load_packs
+from tests.knowledge.fixture_pack import letters
 from tests.knowledge.signed_packs import sign
 
 CARDS = Path(__file__).parents[2] / "cards"
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "sign-a-pack.md"
 
 
 @pytest.fixture(name="cards")
@@ -53,6 +60,10 @@ def test_a_signature_holds_for_what_was_signed(cards: Path) -> None:
         ("rules/alt-severe.en.md", "onsider", "onsider now"),
         ("markers/alt.yaml", "title: ", "title: Serum "),
         ("rules/alt-severe.yaml", "version: 2.", "version: 3."),
+        ("../messages.en.yaml", "does not replace it", "may replace it"),
+        ("pack.yaml", "They are not made for infants", "They are made for infants"),
+        ("remarks.yaml", "CK **", "Creatine kinase **"),
+        ("pack.yaml", "{code: ", "{code: other-"),
     ],
 )
 def test_a_change_of_meaning_ends_it(cards: Path, file: str, old: str, new: str) -> None:
@@ -72,6 +83,49 @@ def test_mended_evidence_does_not(cards: Path) -> None:
     replace_in(cards / "liver/rules/alt-severe.yaml", "says: ", "says: As it stands there, ")
 
     assert is_signed(liver(cards))
+
+
+def changed(field: str) -> object:
+    """Another value of a part of the pack."""
+    if field in OTHER:
+        return OTHER[field]
+    value = getattr(LETTERS, field)
+    if isinstance(value, str):
+        return f"{value}x"
+    if isinstance(value, Mapping):
+        return {**value, "more": next(iter(value.values()), "more")}
+    return (*value, value[0] if value else "more")
+
+
+LETTERS = letters()
+REMARK = Remark(id="one", when=None, replaced=None, texts={})
+OTHER = {
+    "cards": CardLimit(at_most=3, rank=()),
+    "names": NameIndex(),
+    "remarks": Remarks(each=(REMARK,)),
+    "rules": {},
+    "scope": replace(LETTERS.scope, index_days=1),
+    "signature": Signature(by="Nobody", on="2027-01-02", lock=""),
+    "site": None,
+    "unit_pieces": replace(LETTERS.unit_pieces),
+    "version": "1.0.1",
+}
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Pack)])
+def test_every_part_of_a_pack_is_signed_or_known_not_to_be(field: str) -> None:
+    other = replace(LETTERS, **{field: changed(field)})  # type: ignore[arg-type]
+
+    assert (field in SIGNED) is not (field in NOT_SIGNED)
+    assert (signature_hash(other) != signature_hash(LETTERS)) is (field in SIGNED)
+
+
+def test_the_guide_names_every_part_that_is_signed_or_not() -> None:
+    text = " ".join(GUIDE.read_text(encoding="utf-8").split())
+    signed, _, others = text.partition("The hash stands for")[2].partition("Not part of it are")
+
+    assert [words for words in SIGNED.values() if words not in signed] == []
+    assert [words for words in NOT_SIGNED.values() if words not in others] == []
 
 
 @pytest.mark.parametrize("lock", ["yes", "0123", "g" * 32])
