@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from cds_service.knowledge.model.bounds import days_in_words
 from cds_service.knowledge.model.conditions import (
     AllOf,
     AnyOf,
@@ -91,7 +92,8 @@ def _suggestion(suggestion: Suggestion, pack: Pack) -> Iterator[str]:
             yield f"{_INDENT * 2}recommended when"
             yield from _condition(suggestion.recommended, 3)
     if (days := suggestion.result_days(order)) is not None:
-        yield f"{_INDENT * 2}unless (already-resulted) it has a result of the last {days} days"
+        known = f"it has a result of the last {days_in_words(days)}"
+        yield f"{_INDENT * 2}unless (already-resulted) {known}"
     for reason in suggestion.unless:
         yield f"{_INDENT * 2}unless ({reason.because})"
         yield from _condition(reason.when, 3)
@@ -106,5 +108,5 @@ def _condition(condition: Condition, depth: int) -> Iterator[str]:
         return
     yield f"{indent}- {condition.in_words()}"
     if isinstance(condition, PatternIs):
-        yield f"{indent}{_INDENT}which is so when"
+        yield f"{indent}{_INDENT}where yes means"
         yield from _condition(condition.when, depth + 2)

@@ -10,6 +10,11 @@ from cds_service.amounts import plain
 LimitKind: TypeAlias = Literal["upper limit", "lower limit", "screening limit"]
 
 
+def days_in_words(days: int) -> str:
+    """Return `1 day`, or for example `90 days`."""
+    return "1 day" if days == 1 else f"{days} days"
+
+
 @dataclass(frozen=True, slots=True)
 class Earlier:
     """The previous test: the last that is at least so many days older than the index.
@@ -24,8 +29,18 @@ class Earlier:
     def in_words(self) -> str:
         """Return the phrase as written in rules."""
         if self.least_days == 0:
-            return f"at the previous test within {self.most_days} days"
-        return f"at the previous test {self.least_days} to {self.most_days} days earlier"
+            return f"at the previous test within {days_in_words(self.most_days)}"
+        return f"at the {self.test}"
+
+    @property
+    def span(self) -> str:
+        """How long before the index: `1 to 90 days earlier`."""
+        return f"{self.least_days} to {self.most_days} days earlier"
+
+    @property
+    def test(self) -> str:
+        """The test itself: `previous test 1 to 90 days earlier`."""
+        return f"previous test {self.span}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +91,7 @@ class TimesPrevious:
 
     def in_words(self) -> str:
         """Return for example `0.7 x the previous test 1 to 90 days earlier`."""
-        earlier = self.earlier
-        test = f"the previous test {earlier.least_days} to {earlier.most_days} days earlier"
+        test = f"the {self.earlier.test}"
         multiple = test if self.times == 1 else f"{plain(self.times)} x {test}"
         return f"{multiple} plus {self.plus.in_words()}" if self.plus else multiple
 

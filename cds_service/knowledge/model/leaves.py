@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from cds_service.amounts import Relation
-from cds_service.knowledge.model.bounds import Bound, Earlier, LimitKind, Number
+from cds_service.knowledge.model.bounds import Bound, Earlier, LimitKind, Number, days_in_words
 
 Sex: TypeAlias = Literal["male", "female", "unknown"]
 
@@ -184,7 +184,7 @@ class IndexAge(_Leaf):
     @property
     def phrase(self) -> str:
         """For example `older than 7 days`."""
-        days = f"{self.days} day{'' if self.days == 1 else 's'}"
+        days = days_in_words(self.days)
         return f"older than {days}" if self.relation == "older than" else f"at most {days} old"
 
 
@@ -220,9 +220,7 @@ class OtherMethod(_OfMarker):
     @property
     def phrase(self) -> str:
         """For example `measured with P5P unlike the previous test 1 to 365 days earlier`."""
-        earlier = self.earlier
-        days = f"{earlier.least_days} to {earlier.most_days} days earlier"
-        return f"measured {self.method} unlike the previous test {days}"
+        return f"measured {self.method} unlike the {self.earlier.test}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,9 +232,7 @@ class SameMethod(_OfMarker):
     @property
     def phrase(self) -> str:
         """For example `measured as the previous test 1 to 90 days earlier`."""
-        earlier = self.earlier
-        days = f"{earlier.least_days} to {earlier.most_days} days earlier"
-        return f"measured as the previous test {days}"
+        return f"measured as the {self.earlier.test}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +244,7 @@ class TestedBefore(_OfMarker):
     @property
     def phrase(self) -> str:
         """For example `tested before 1 to 365 days earlier`."""
-        earlier = self.earlier
-        return f"tested before {earlier.least_days} to {earlier.most_days} days earlier"
+        return f"tested before {self.earlier.span}"
 
 
 @dataclass(frozen=True, slots=True)
