@@ -3,11 +3,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from cds_service.catalogue.other_cards import Place
+from cds_service.catalogue.other_cards import RelatedRule
 from cds_service.catalogue.rules import Catalogue, Release, RulePage
 from cds_service.catalogue.suggestions import SuggestionView
 from cds_service.catalogue.truth_tables import Table
 from cds_service.explanation.clauses import Because, Clause
+from cds_service.knowledge.model.bounds import days_in_words
 
 _WRITTEN_BY = "This page is written by `cds-service docs`; change the pack instead."
 _UNSAFE = str.maketrans({"|": "\\|", "<": "&lt;", "*": "\\*", "[": "\\[", "]": "\\]"})
@@ -92,7 +93,10 @@ def _conditions(page: RulePage) -> Iterator[str]:
 def _clause(clause: Clause, depth: int, after: str = "") -> Iterator[str]:
     indent = "  " * depth
     if clause.kind == "is":
-        yield f"{indent}- {clause.subject} **{clause.phrase}**{after}"
+        means = ", where yes means" if clause.parts else ""  # it is a pattern
+        yield f"{indent}- {clause.subject} **{clause.phrase}**{after}{means}"
+        for part in clause.parts:
+            yield from _clause(part, depth + 1)
         return
     words = "all of these" if clause.kind == "all" else "at least one of these"
     yield f"{indent}- {words}{after}"
@@ -119,7 +123,7 @@ def _suggestion(suggestion: SuggestionView) -> Iterator[str]:
     if suggestion.recommended_when is not None:
         yield f"  - recommended when {_inline(suggestion.recommended_when)}"
     if suggestion.resulted_days is not None:
-        yield f"  - unless it has a result of the last {suggestion.resulted_days} days"
+        yield f"  - unless it has a result of the last {days_in_words(suggestion.resulted_days)}"
     for why in suggestion.unless:
         yield f"  - unless {_inline(why.when)} (`{why.because}`)"
 
@@ -156,12 +160,12 @@ def _rest(page: RulePage) -> Iterator[str]:
         yield f"- {', '.join(line.backs)}: {line.says} ({who})"
     if page.yields_to or page.replaces:
         yield from ("", "## Among other cards", "")
-    for place in page.yields_to:
-        orders = ", which takes over its orders" if place.orders_join else ""
-        yield f"- yields to [{place.title}]({place.rule}.md){orders}{_only_if(place)}"
-    for place in page.replaces:
-        orders = " and takes over its orders" if place.orders_join else ""
-        yield f"- replaces [{place.title}]({place.rule}.md){orders}{_only_if(place)}"
+    for other in page.yields_to:
+        orders = ", which takes over its orders" if other.orders_join else ""
+        yield f"- yields to [{other.title}]({other.rule}.md){orders}{_only_if(other)}"
+    for other in page.replaces:
+        orders = " and takes over its orders" if other.orders_join else ""
+        yield f"- replaces [{other.title}]({other.rule}.md){orders}{_only_if(other)}"
     if page.quiet:
         yield from ("", page.quiet)
     yield from ("", "## Versions", "", *_history(page.version.history), "")
@@ -170,8 +174,8 @@ def _rest(page: RulePage) -> Iterator[str]:
     yield f"Last review: {page.last_review}."
 
 
-def _only_if(place: Place) -> str:
-    return f", only if {place.only_if}" if place.only_if else ""
+def _only_if(other: RelatedRule) -> str:
+    return f", only if {other.only_if}" if other.only_if else ""
 
 
 def _history(history: tuple[Release, ...]) -> Iterator[str]:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pack as the clinician who signs it reads it: every rule, what was decided, what has changed."""
+"""A pack as the clinician who signs it reads it: every rule, what they share, what has changed."""
 
 from collections.abc import Iterator
 
 from cds_service.catalogue.rules import Catalogue, RulePage
+from cds_service.catalogue.shared_parts import SharedSection, shared_parts
 from cds_service.errors import UnknownPage
 from cds_service.explanation.view import View
 from cds_service.knowledge.checking.signature import signature_hash
@@ -53,6 +54,7 @@ class Review(View, frozen=True, kw_only=True):
     changes: tuple[Changed, ...]
     groups: tuple[Group, ...]
     shared: tuple[Decided, ...]
+    parts: tuple[SharedSection, ...]
     notices: tuple[str, ...]
 
 
@@ -81,6 +83,7 @@ def review_of(knowledge: Knowledge, pack_id: str) -> Review:
             for one in reversed(INDICATORS)
         ),
         shared=tuple(_shared(knowledge.files[pack.id])) if pack.id in knowledge.files else (),
+        parts=shared_parts(pack),
         notices=pack.notices,
     )
 

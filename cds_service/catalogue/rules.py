@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from cds_service.catalogue.other_cards import Place, quiet, replaces, yields_to
+from cds_service.catalogue.other_cards import RelatedRule, quiet, replaces, yields_to
 from cds_service.catalogue.suggestions import SuggestionView, suggestion_view
 from cds_service.catalogue.truth_tables import Table, truth_tables
 from cds_service.decide import Program, compile_pack
@@ -141,8 +141,8 @@ class RulePage(View, frozen=True, kw_only=True):
     cases: tuple[Table, ...] = ()
     evidence: tuple[SourceSupport, ...]
     sources: tuple[Cited, ...]
-    replaces: tuple[Place, ...] = ()
-    yields_to: tuple[Place, ...] = ()
+    replaces: tuple[RelatedRule, ...] = ()
+    yields_to: tuple[RelatedRule, ...] = ()
     version: Version
     site: tuple[SiteLine, ...] = ()
     quiet: str = ""  # for how long it is not shown again

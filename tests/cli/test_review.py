@@ -5,6 +5,9 @@ import errno
 import os
 import re
 import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,8 @@ from cds_service.cli.check import check
 from cds_service.cli.review import review
 from cds_service.errors import UnknownPage
 from cds_service.knowledge.checking.signature import signature_hash
+from cds_service.knowledge.model.conditions import AllOf, AnyOf, PatternIs, named_leaves
+from cds_service.knowledge.model.leaves import _Leaf
 from cds_service.knowledge.reading.build import load_packs
 from cds_service.service import load_knowledge
 from cds_service.settings import Settings
@@ -64,6 +69,76 @@ def test_what_the_authors_decided_stands_apart_from_what_sources_say(text: str) 
     for line in rule.evidence:
         says = " ".join(line.says.split()).split("'")[0].split("<")[0][:40]
         assert says in (decided if line.source is None else sourced)
+
+
+def words_of(value: object, name: str = "") -> Iterator[str]:
+    """Every text of a part of the pack, but for conditions and what decides nothing."""
+    if name in NOT_READ or isinstance(value, (_Leaf, AllOf, AnyOf, PatternIs)):
+        return
+    if isinstance(value, str):
+        yield " ".join(value.split())
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from words_of(one)
+    elif isinstance(value, tuple | frozenset):
+        for one in value:
+            yield from words_of(one)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from words_of(getattr(value, field.name), field.name)
+
+
+# Not part of the meaning, or said in other words; the title stands for the id of a marker or fact.
+NOT_READ = {
+    "lines", "file", "system", "around", "relation", "beside_name", "shown_in", "units", "term",
+    "inputs", "any_of", "all_of", "ended_by", "answered_by", "answered_beside_index", "about",
+    "rank", "by", "replaced", "rules", "marker", "equivalents", "duplicates", "but_for",
+}  # fmt: skip
+SHARED = (
+    "usage services scope override_reasons order_groups remarks messages titles "
+    "markers measures facts orders"
+)
+
+
+@pytest.mark.parametrize("part", SHARED.split())
+def test_everything_that_is_signed_stands_in_it(text: str, part: str) -> None:
+    plain = " ".join(unescape(re.sub(r"<[^>]*>", " ", text)).split())
+
+    words = list(words_of(getattr(LIVER, part)))
+
+    assert [word for word in words if word not in plain] == []
+    assert words or part == "titles"
+
+
+def test_numbers_of_the_shared_parts_stand_in_it(text: str) -> None:
+    assert LIVER.cards is not None
+    assert f"{LIVER.cards.at_most} cards; critical ones whatever their number" in text
+    assert "cards on results from warning on" in text
+    for order in LIVER.orders.values():
+        if order.resulted_days is not None:
+            assert f"needless after a result of the last:</span> {order.resulted_days} days" in text
+        assert all(code in text for _, code in order.equivalents)
+
+
+def test_a_rule_stands_there_whole(text: str) -> None:
+    def section(rule: str) -> str:
+        return text.split(f'id="{rule}"')[1].split("</section>", maxsplit=1)[0]
+
+    patterns = {
+        (rule.id, leaf.when.in_words())
+        for rule in LIVER.rules.values()
+        for leaf in named_leaves(rule.when)
+        if isinstance(leaf, PatternIs)
+    }
+    assert patterns
+    assert all("where “yes” means" in section(rule) for rule, _ in patterns)
+    for rule in LIVER.rules.values():
+        if rule.status != "retired":
+            assert ("the card is quiet for" in section(rule.id)) is (rule.quiet_days > 0)
+            groups = {one.group for one in rule.suggestions if one.group is not None}
+            assert all(LIVER.order_groups[group] in section(rule.id) for group in groups)
+    only_if = [one for one in LIVER.precedence if one.only_as is not None or one.when is not None]
+    assert all(", only if " in section(name) for one in only_if for name in one.winners)
 
 
 def test_it_loads_nothing(text: str) -> None:

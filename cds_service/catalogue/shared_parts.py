@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the rules of a pack share, in words from the model: all that is signed besides the rules."""
+
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+
+from cds_service.amounts import Interval, plain
+from cds_service.explanation.clauses import Clause, clause_of, title_of
+from cds_service.explanation.view import View
+from cds_service.knowledge.model.bounds import days_in_words
+from cds_service.knowledge.model.code_systems import ICD_10_CM, LOINC, RXNORM, SNOMED, Code
+from cds_service.knowledge.model.conditions import Condition
+from cds_service.knowledge.model.facts import CodeMatch, DenyingWords, Fact
+from cds_service.knowledge.model.pack import (
+    Grade,
+    LimitChoice,
+    Marker,
+    Measure,
+    Order,
+    Pack,
+    Replacement,
+)
+from cds_service.knowledge.model.remarks import Remark
+
+_SYSTEMS = {LOINC: "LOINC", SNOMED: "SNOMED CT", RXNORM: "RxNorm", ICD_10_CM: "ICD-10-CM"}
+
+
+class SharedLine(View, frozen=True, kw_only=True):
+    """One thing that is so, perhaps only under a condition."""
+
+    label: str
+    text: str = ""
+    when: Clause | None = None
+
+
+class SharedThing(View, frozen=True, kw_only=True):
+    """A marker, fact, order and the like, with all that is so of it."""
+
+    title: str
+    id: str = ""
+    lines: tuple[SharedLine, ...]
+
+
+class SharedSection(View, frozen=True, kw_only=True):
+    """The things of one kind."""
+
+    title: str
+    things: tuple[SharedThing, ...]
+
+
+def shared_parts(pack: Pack) -> tuple[SharedSection, ...]:
+    """Every shared part of the pack that holds anything."""
+    named = {
+        "The pack": _of_pack(pack),
+        "Which card stands for which": _of_precedence(pack),
+        "Remarks, which many cards say": _of_remarks(pack),
+        "Sentences that all cards share": _of_messages(pack),
+        "Tests": (_thing(one, _of_marker(one, pack)) for one in pack.markers.values()),
+        "Measures": (_thing(one, _of_measure(one, pack)) for one in pack.measures.values()),
+        "Facts": (_thing(one, _of_fact(one, pack)) for one in pack.facts.values()),
+        "Orders": (_thing(one, _of_order(one, pack)) for one in pack.orders.values()),
+    }
+    sections = (SharedSection(title=title, things=tuple(of)) for title, of in named.items())
+    return tuple(section for section in sections if section.things)
+
+
+def _thing(named: Marker | Measure | Fact | Order, lines: Iterable[SharedLine]) -> SharedThing:
+    return SharedThing(title=named.title, id=named.id, lines=tuple(lines))
+
+
+def _line(label: str, text: str | int | None, when: Clause | None = None) -> Iterator[SharedLine]:
+    """The line, unless there is nothing to say."""
+    if text not in (None, "", 0) or when is not None:
+        yield SharedLine(label=label, text="" if text is None else str(text), when=when)
+
+
+def _listed(label: str, words: Iterable[str], mark: str = "; ") -> Iterator[SharedLine]:
+    yield from _line(label, mark.join(words))
+
+
+def _lines_of(*groups: Iterable[SharedLine]) -> tuple[SharedLine, ...]:
+    return tuple(line for group in groups for line in group)
+
+
+def _of_pack(pack: Pack) -> Iterator[SharedThing]:
+    yield SharedThing(title="Scope", lines=tuple(_scope(pack)))
+    for one in pack.services:
+        least = f"cards on results from {one.least} on" if one.least != "info" else "every card"
+        lines = _lines_of(_line("shows", least), _line("described as", one.description))
+        yield SharedThing(title=f"{one.title}, on {one.hook}", id=one.id, lines=lines)
+    if pack.cards is not None:
+        rank = (pack.rules[name].title for name in pack.cards.rank)
+        limit = f"{pack.cards.at_most} cards; critical ones whatever their number"
+        lines = _lines_of(
+            _line("at most", limit), _listed("of equally severe ones first", rank, " > ")
+        )
+        yield SharedThing(title="How many cards are shown", lines=lines)
+    reasons = (SharedLine(label=one.code, text=one.display) for one in pack.override_reasons)
+    yield SharedThing(title="Reasons for not following a card", lines=tuple(reasons))
+    groups = (SharedLine(label=name, text=title) for name, title in pack.order_groups.items())
+    if pack.order_groups:
+        yield SharedThing(title="Orders that are offered together", lines=tuple(groups))
+
+
+def _scope(pack: Pack) -> Iterator[SharedLine]:
+    scope = pack.scope
+    if scope.silent_if_deceased:
+        yield SharedLine(label="silent", text="if the patient is deceased")
+    for one in scope.silent_when:
+        but_for = ", ".join(pack.rules[name].title for name in one.but_for)
+        text = f"{one.because}{f', but for: {but_for}' if but_for else ''}"
+        yield SharedLine(label="silent", text=text, when=clause_of(one.when, pack))
+    yield from _line("a card is about a result no older than", days_in_words(scope.index_days))
+    yield from _line("results are of one draw within", f"{scope.draw_minutes} minutes")
+    yield from _line("a result in the future is set aside after", f"{scope.future_hours} hours")
+    yield from _line("an open order counts for", days_in_words(scope.order_days))
+    if scope.critical_rules_read_preliminary:
+        yield SharedLine(label="preliminary results", text="critical cards only, without orders")
+    yield from _line("of different values of one time", f"the {scope.duplicates} counts")
+    yield from _denying(scope.denying)
+
+
+def _denying(words: DenyingWords) -> Iterator[SharedLine]:
+    yield from _listed("denied by these words before the name", words.before)
+    yield from _listed("denied by these words anywhere in the text", words.anywhere)
+
+
+def _of_precedence(pack: Pack) -> Iterator[SharedThing]:
+    def titles(names: Iterable[str], mark: str) -> str:
+        return mark.join(pack.rules[name].title for name in names)
+
+    for one in pack.precedence:
+        winners = "the first that fires, instead of the others" if one.strongest else "the first of"
+        replaced = () if one.strongest else _line("instead of", titles(one.replaced, "; "))
+        lines = _lines_of(_line(winners, titles(one.by, " > ")), replaced, _terms(one, pack))
+        yield SharedThing(title=", ".join(one.winners), lines=lines)
+
+
+def _terms(one: Replacement, pack: Pack) -> Iterator[SharedLine]:
+    yield from _line("only as at least", one.only_as)
+    if one.when is not None:
+        yield SharedLine(label="only if", when=clause_of(one.when, pack))
+    yield from _line("orders", "of both" if one.orders_join else "its own")
+    yield from _line("severity", "the higher of the two" if one.indicator_rises else "its own")
+
+
+def _of_remarks(pack: Pack) -> Iterator[SharedThing]:
+    if not pack.remarks:
+        return
+    who = "; ".join(rule.title for rule in pack.rules.values() if rule.id in pack.remarks.rules)
+    yield SharedThing(title="Cards that say them", lines=tuple(_line("cards", who)))
+    for one in pack.remarks.each:
+        yield SharedThing(title="Remark", id=one.id, lines=tuple(_remark(one, pack)))
+
+
+def _remark(remark: Remark, pack: Pack) -> Iterator[SharedLine]:
+    if remark.when is not None:
+        yield SharedLine(label="said when", when=clause_of(remark.when, pack))
+    if remark.replaced is not None:
+        yield from _line("said on the card in place of", pack.rules[remark.replaced].title)
+    for language, text in remark.texts.items():
+        yield SharedLine(label=f"says ({language})", text=text.says)
+        yield SharedLine(label=f"in short ({language})", text=text.in_short)
+
+
+def _of_messages(pack: Pack) -> Iterator[SharedThing]:
+    for language, messages in pack.messages.items():
+        lines = (SharedLine(label=key, text=text) for key, text in messages.formats.items())
+        yield SharedThing(title=f"Sentences ({language})", lines=tuple(lines))
+    for language, sections in pack.titles.items():
+        lines = (
+            SharedLine(label=name, text=title)
+            for titles in sections.values()
+            for name, title in titles.items()
+        )
+        yield SharedThing(title=f"Titles ({language})", lines=tuple(lines))
+
+
+def _of_marker(marker: Marker, pack: Pack) -> Iterator[SharedLine]:
+    unit = marker.unit
+
+    def amount(value: Fraction) -> str:
+        return f"{plain(value)} {unit}".strip()
+
+    yield from _line("name", marker.name)
+    yield from _line("unit", unit or "none")
+    if marker.unit_may_be_missing:
+        yield SharedLine(label="without a unit", text=f"read as {unit}")
+    yield from _line("plausible", _range(marker.plausible, amount))
+    around = {"index": "of the result that the card is about", "now": "before now"}
+    near = f"within {marker.pairing.hours} hours {around[marker.pairing.around]}"
+    yield from _line("read beside others", near)
+    if marker.used_if_hemolysed:
+        yield SharedLine(label="hemolysed", text="used all the same")
+    if marker.shows_hemolysis:
+        yield SharedLine(label="above its upper limit", text="the specimen counts as hemolysed")
+    for kind, choices in marker.limits.items():
+        for choice in choices:
+            yield _limit(kind, choice, pack, amount)
+    for label, grades in (("band", marker.bands), ("grade", marker.grades)):
+        yield from (_grade(label, one, pack) for one in grades)
+    if marker.near is not None:
+        edges = [*map(amount, marker.near.amounts)]
+        edges.extend(f"{plain(one)} times the limit" for one in marker.near.multiples)
+        text = f"in {marker.near.unit} within {amount(marker.near.distance)} of {', '.join(edges)}"
+        yield SharedLine(label="class in doubt", text=text)
+    if marker.whole is not None:
+        whole = marker.whole
+        above = f"by more than {amount(whole.plus)} and {plain(100 * whole.share)} per cent"
+        text = f"above {title_of(whole.marker, pack)} {above}"
+        yield SharedLine(label="impossible", text=text)
+    yield from _listed("codes", (_code(one, one.method) for one in marker.codes))
+    yield from _listed("names", marker.names)
+    yield from _listed(
+        f"units, and how many {unit} each is",
+        (f"{spelling} = {_exact(factor)}" for spelling, factor in marker.factors.items()),
+    )
+
+
+def _range(interval: Interval, amount: Callable[[Fraction], str]) -> str:
+    return " to ".join(amount(end) for end in (interval.low, interval.high) if end is not None)
+
+
+def _limit(
+    kind: str, choice: LimitChoice, pack: Pack, amount: Callable[[Fraction], str]
+) -> SharedLine:
+    if choice.amount is not None:
+        text = amount(choice.amount)
+    elif choice.believed is not None:
+        text = f"that of the laboratory, from {_range(choice.believed, amount)}"
+    else:
+        text = "that of the laboratory"
+    when = None if choice.applies is None else clause_of(choice.applies, pack)
+    return SharedLine(label=kind, text=f"{text} ({choice.named})", when=when)
+
+
+def _grade(label: str, grade: Grade, pack: Pack) -> SharedLine:
+    text = f"{grade.title} ({grade.id})"
+    return SharedLine(label=label, text=text, when=clause_of(grade.when, pack))
+
+
+def _exact(value: Fraction) -> str:
+    """The number as it is: a fraction where decimals could not say it."""
+    short = plain(value)
+    return short if Fraction(short) == value else f"{value.numerator}/{value.denominator}"
+
+
+def _code(code: Code, more: str | None = None) -> str:
+    system = _SYSTEMS.get(code.system, code.system)
+    return f"{system} {code.code} {code.name}{f' ({more})' if more else ''}"
+
+
+def _of_measure(measure: Measure, pack: Pack) -> Iterator[SharedLine]:
+    yield from _line("about", title_of(measure.about, pack))
+    yield from _line("formula", measure.formula.written)
+    if measure.earlier is not None:
+        yield from _line("its previous test", measure.earlier.test)
+    yield SharedLine(label="decimals", text=str(measure.decimals))
+    for reason in measure.not_computed:
+        when = clause_of(reason.when, pack)
+        yield SharedLine(label="not computed", text=reason.because, when=when)
+    for one in measure.readings:
+        bound = "" if one.relation == "otherwise" else f" {plain(one.bound)}"
+        yield SharedLine(label=f"called {one.called}", text=f"{one.relation}{bound}")
+
+
+def _of_fact(fact: Fact, pack: Pack) -> Iterator[SharedLine]:
+    for medicine in fact.medicines:
+        codes = ", ".join(_code(one).removesuffix(f" {one.name}") for one in medicine.codes)
+        named = ", ".join(medicine.also_named)
+        text = "; ".join(filter(None, (medicine.name, codes, named and f"also named {named}")))
+        yield SharedLine(label="medicine", text=text)
+    yield from (SharedLine(label="condition", text=_match(one)) for one in fact.conditions)
+    yield from (SharedLine(label="but not", text=_match(one)) for one in fact.but_not)
+    yield from _listed("condition in words", fact.condition_names)
+    yield from _denying(fact.denied)
+    yield from _listed("not denied by", fact.not_denied_by)
+    yield from _listed("no word denies inside of", fact.not_denied_inside)
+    yield from _line("a dated entry counts for", fact.days and days_in_words(fact.days))
+    yield from _line("ended by", fact.ended_by and title_of(fact.ended_by, pack))
+    yield from _listed("so if any of", (title_of(one, pack) for one in fact.any_of))
+    yield from _listed("so if all of", (title_of(one, pack) for one in fact.all_of))
+    yield from (_never(one, pack) for one in fact.never_for)
+    yield from _listed("encounters", fact.encounter_classes)
+
+
+def _match(match: CodeMatch) -> str:
+    return f"{_code(match.code)}{' and every code below it' if match.below else ''}"
+
+
+def _never(condition: Condition, pack: Pack) -> SharedLine:
+    return SharedLine(label="never for", when=clause_of(condition, pack))
+
+
+def _of_order(order: Order, pack: Pack) -> Iterator[SharedLine]:
+    yield from _line("code", _code(order.code))
+    yield from _line("says", order.text)
+    yield from _line("instruction", order.instruction)
+    yield from _line("note", order.note)
+    yield from _line("category", None if order.category is None else _code(order.category))
+    equal = sorted(f"{_SYSTEMS.get(system, system)} {code}" for system, code in order.equivalents)
+    yield from _listed("counts as ordered or resulted", equal)
+    answered = (title_of(one, pack) for one in order.answered_by)
+    yield from _listed("needless after results of all of", answered)
+    beside = (title_of(one, pack) for one in order.answered_beside_index)
+    yield from _listed("and of these, unless the card is about them", beside)
+    if order.resulted_days is not None:
+        yield from _line("needless after a result of the last", days_in_words(order.resulted_days))
