@@ -28,12 +28,13 @@ def _burden_views() -> ModuleType:
 
 
 def main(words: Sequence[str]) -> None:
-    """Print the views of FOLDER with the packs of CARDS for HOOK at TIME, one JSON object each."""
-    folder, cards, hook, now = words
+    """Print the views of FOLDER with the packs of CARDS for HOOK at each TIME, as JSON objects."""
+    folder, cards, hook, *times = words
+    at = [datetime.fromisoformat(time) for time in times]
     views = _burden_views()
     knowledge = views.knowledge_of(Path(cards))
     for file in views.files_of(Path(folder)):
-        for view in views.views_of(file, knowledge, hook, datetime.fromisoformat(now)):
+        for view in views.views_of(file, knowledge, hook, at):
             print(json.dumps(asdict(view)), flush=True)
 
 

@@ -12,6 +12,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -34,12 +35,14 @@ def archived(commit: str, folder: Path) -> Path:
     return folder
 
 
-def answer_with(tree: Path, hospital: Path, answers: Path, *, count: int) -> Path:
+def answer_with(
+    tree: Path, hospital: Path, answers: Path, *, times: Sequence[str], count: int
+) -> Path:
     """The views of so many patients as another tree of the service answers them, in a file."""
     words = [str(_ANSWERED_VIEWS), str(hospital), str(tree / "cards"), "patient-view"]
     asked = subprocess.Popen(
         # -P: the folder of the program, which is this tree's own, stays off the path.
-        [sys.executable, "-P", *words, NOW.isoformat()],
+        [sys.executable, "-P", *words, *times],
         cwd=tree,
         env={**os.environ, "PYTHONPATH": str(tree)},
         stdout=subprocess.PIPE,
@@ -47,7 +50,7 @@ def answer_with(tree: Path, hospital: Path, answers: Path, *, count: int) -> Pat
     with asked, answers.open("wb") as out:
         lines = asked.stdout or ()
         with click.progressbar(
-            lines, length=count, label="Views with old", file=sys.stderr, show_pos=True
+            lines, length=count * len(times), label="Views with old", file=sys.stderr, show_pos=True
         ) as bar:
             out.writelines(bar)
     if asked.returncode:
@@ -65,19 +68,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--old", default=FIRST_EDITION, help="the commit to compare with")
     parser.add_argument("--new", type=Path, default=_ROOT / "cards", help="a cards folder")
     parser.add_argument("--patients", type=int, default=2000)
+    parser.add_argument("--once", action="store_true", help="no record is opened again")
     parser.add_argument("--even", action="store_true", help="each picture equally often")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        people = patients(read_hospital(), given.patients, even=given.even, seed=given.seed)
+        hospital = read_hospital()
+        again = [] if given.once else hospital["opened again"]["days"]
+        people = patients(hospital, given.patients, even=given.even, seed=given.seed)
         write_patients(folder / "hospital", people)
         tree = archived(given.old, folder / "tree")
         answers = folder / "old.jsonl"
-        old = answer_with(tree, folder / "hospital", answers, count=given.patients)
+        times = [(NOW + timedelta(days=later)).isoformat() for later in (0, *again)]
+        old = answer_with(tree, folder / "hospital", answers, times=times, count=given.patients)
         command = ["burden", str(folder / "hospital"), "--cards", str(old), str(given.new)]
         command += ["--at", NOW.isoformat(), *(["--json"] if given.json else [])]
+        command += [word for later in again for word in ("--again", str(later))]
         done = subprocess.run([sys.executable, "-m", "cds_service", *command], check=False)
     return done.returncode
 

@@ -4,7 +4,7 @@
 Knowledge is loaded and compiled once, at start-up; a call reads it and changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
@@ -229,15 +229,22 @@ def answer_hook(
 
 
 def answer_input(
-    knowledge: Knowledge, given: PatientInput, service_id: str, trigger: str, now: datetime
+    knowledge: Knowledge,
+    given: PatientInput,
+    service_id: str,
+    trigger: str,
+    now: datetime,
+    *,
+    quiet_of: Callable[[Evaluation], frozenset[DecisionKey]] | None = None,
 ) -> Answer:
     """The cards, with their reasons, for resources that came without a call, such as a file's.
 
-    Raises `UnknownService` and `RequestError` as `answer_hook` does; what was not among the
-    resources is not known.
+    `quiet_of` says which cards were shown lately; without it none were. What was not among the
+    resources is not known. Raises `UnknownService` and `RequestError` as `answer_hook` does.
     """
     served = _served(knowledge, service_id, trigger)
-    outcome = settle(_evaluated(knowledge, served, given, trigger, now))
+    evaluation = _evaluated(knowledge, served, given, trigger, now)
+    outcome = settle(evaluation, quiet=() if quiet_of is None else quiet_of(evaluation))
     patient = outcome.record.patient.reference.removeprefix("Patient/")
     call = CallContext(service=service_id, trigger=trigger, patient_id=patient or _NOBODY)
     cards = render(served.templates, outcome, call)

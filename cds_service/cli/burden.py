@@ -4,7 +4,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import click
 from click import BadParameter
 
 from cds_service.cli.burden_counts import as_json, as_lines, burden_of, lost_of
+from cds_service.cli.burden_quiet import ShownDays
 from cds_service.cli.burden_views import (
     PatientView,
     ShownCard,
@@ -38,22 +39,37 @@ from cds_service.knowledge.model.pack import INDICATORS
 )
 @click.option("--hook", default="patient-view", show_default=True, help="What the views are of.")
 @click.option("--at", "when", help="The time of the views, such as 2026-06-15T09:00Z [now].")
+@click.option(
+    "--again",
+    "days",
+    type=click.IntRange(0, 3650),
+    multiple=True,
+    metavar="DAYS",
+    help="View each patient again so many days later; may be given more than once.",
+)
 @click.option("--json", "as_data", is_flag=True, help="JSON: views, old, new, lost.")
 def burden(
-    folder: Path, sides: tuple[Path, Path], hook: str, when: str | None, as_data: bool
+    folder: Path,
+    sides: tuple[Path, Path],
+    hook: str,
+    when: str | None,
+    days: tuple[int, ...],
+    as_data: bool,
 ) -> None:
     """Compare how many cards two editions of the packs show for the same patients.
 
     FOLDER holds patients in files that `evaluate` reads: FHIR Bundles, NDJSON or hook requests
-    (.json, .ndjson). Each patient is one view, at one time. Shown are cards per 100 views by rule
-    and severity, the share of views with a card, and the views that are lost: with a critical or
-    warning card in OLD and none in NEW.
+    (.json, .ndjson). Each patient is one view at one time, and one more for each --again: what was
+    shown before may then be quiet. Shown are cards per 100 views by rule and severity, the share of
+    views with a card, and the patients that are lost: with a critical or warning card in OLD and
+    none in NEW.
 
     \b
     Examples:
       cds-service burden patients --cards old/cards cards
       cds-service burden patients --cards old/cards cards --at 2026-06-15T09:00Z --json
       cds-service burden patients --cards old/cards cards --hook order-sign
+      cds-service burden patients --cards old/cards cards --again 1 --again 7
       cds-service burden patients --cards old-views.jsonl cards
 
     A file of views has {"patient": "Patient/1", "cards": [{"rule": RULE, "indicator": "info"}]} a
@@ -66,10 +82,11 @@ def burden(
     answers the hook.
     """
     now = _time(when)
+    times = [now, *(now + timedelta(days=later) for later in sorted(days))]
     files = files_of(folder)
     if not files:
         raise RequestError(f"There are no patients in {folder}: no .json or .ndjson files.")
-    old, new = (_side(side, files, hook, now) for side in sides)
+    old, new = (_side(side, files, hook, times) for side in sides)
     if [view.patient for view in old] != [view.patient for view in new]:
         raise RequestError("The two sides are not of the same patients.")
     counted = burden_of(old), burden_of(new)
@@ -91,7 +108,9 @@ def _time(when: str | None) -> datetime:
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
-def _side(side: Path, files: Sequence[Path], hook: str, now: datetime) -> list[PatientView]:
+def _side(
+    side: Path, files: Sequence[Path], hook: str, times: Sequence[datetime]
+) -> list[PatientView]:
     """The views of one side: answered now, or read from a file of answered ones."""
     if side.is_file():
         return read_views(side)
@@ -99,7 +118,7 @@ def _side(side: Path, files: Sequence[Path], hook: str, now: datetime) -> list[P
     services_of(knowledge, hook)  # before the bar of the progress
     label = f"Views with {side.name}"
     with click.progressbar(files, label=label, file=sys.stderr, show_pos=True) as bar:
-        return [view for file in bar for view in views_of(file, knowledge, hook, now)]
+        return [view for file in bar for view in views_of(file, knowledge, hook, times, ShownDays)]
 
 
 def read_views(file: Path) -> list[PatientView]:

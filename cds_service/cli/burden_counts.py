@@ -32,7 +32,7 @@ class Burden:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """A view in which the old edition shows critical or warning cards, and the new one none."""
+    """A patient to whom the old edition shows critical or warning cards, and the new one none."""
 
     patient: str
     old: tuple[ShownCard, ...]
@@ -44,22 +44,31 @@ def burden_of(views: Sequence[PatientView]) -> Burden:
     return Burden(
         views=len(views),
         with_a_card=sum(bool(view.cards) for view in views),
-        with_an_alarm=sum(bool(_alarms(view)) for view in views),
+        with_an_alarm=sum(bool(_alarms(view.cards)) for view in views),
         by_rule=Counter(card for view in views for card in view.cards),
     )
 
 
 def lost_of(old: Sequence[PatientView], new: Sequence[PatientView]) -> list[Lost]:
-    """The views that are no longer answered by a critical or warning card."""
+    """The patients of whom no view is answered by a critical or warning card any more."""
+    before, after = _by_patient(old), _by_patient(new)
     return [
-        Lost(patient=before.patient, old=_alarms(before), new=after.cards)
-        for before, after in zip(old, new, strict=True)
-        if _alarms(before) and not _alarms(after)
+        Lost(patient=patient, old=_alarms(cards), new=after[patient])
+        for patient, cards in before.items()
+        if _alarms(cards) and not _alarms(after[patient])
     ]
 
 
-def _alarms(view: PatientView) -> tuple[ShownCard, ...]:
-    return tuple(card for card in view.cards if card.indicator in ALARMING)
+def _by_patient(views: Sequence[PatientView]) -> dict[str, tuple[ShownCard, ...]]:
+    """Every card that a patient was shown, each once."""
+    found: dict[str, dict[ShownCard, None]] = {}
+    for view in views:
+        found.setdefault(view.patient, {}).update(dict.fromkeys(view.cards))
+    return {patient: tuple(cards) for patient, cards in found.items()}
+
+
+def _alarms(cards: Sequence[ShownCard]) -> tuple[ShownCard, ...]:
+    return tuple(card for card in cards if card.indicator in ALARMING)
 
 
 def as_json(old: Burden, new: Burden, lost: Sequence[Lost]) -> dict[str, Any]:
@@ -120,7 +129,7 @@ def as_lines(old: Burden, new: Burden, lost: Sequence[Lost]) -> Iterator[str]:
         name = f"  {card.rule} ({card.indicator})"
         yield _line(name, *_pair(old, new, old.by_rule[card], new.by_rule[card]))
     yield ""
-    yield f"{len(lost)} views lost: a critical or warning card in old, none in new"
+    yield f"{len(lost)} patients lost: a critical or warning card in old, none in new"
     for one in lost:
         yield f"  {one.patient}: {_named(one.old)}; now {_named(one.new) or 'no card'}"
 

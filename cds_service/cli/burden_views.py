@@ -6,10 +6,11 @@ has been there since the first edition.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Protocol
 
 from cds_service.errors import CdsServiceError, RequestError
 from cds_service.hooks.response import write_response
@@ -56,16 +57,45 @@ def services_of(knowledge: Knowledge, hook: str) -> list[str]:
     return services
 
 
-def views_of(file: Path, knowledge: Knowledge, hook: str, now: datetime) -> Iterator[PatientView]:
-    """Each patient of a file as all services of the hook answer; raises `RequestError`."""
+class ShownBefore(Protocol):
+    """What one patient was shown at earlier views."""
+
+    def options(self) -> dict[str, Any]:
+        """What `answer_input` is to be given besides, so that quiet cards are quiet."""
+
+    def keep(self, outcome: Any) -> None:
+        """Remember the cards of a view."""
+
+
+def views_of(
+    file: Path,
+    knowledge: Knowledge,
+    hook: str,
+    times: Sequence[datetime],
+    shown_before: Callable[[], ShownBefore] | None = None,
+) -> Iterator[PatientView]:
+    """Each patient of a file at each time as all services of the hook answer.
+
+    Raises `RequestError`. With `shown_before`, which is asked once for each patient, cards that an
+    earlier view has shown may be quiet.
+    """
     services = services_of(knowledge, hook)
     try:
-        inputs = inputs_from_document(read_resources(file.read_bytes()))
-        for given in inputs:
-            answers = [answer_input(knowledge, given, name, hook, now) for name in services]
-            cards = [one for answer in answers for one in _shown(write_response(answer.response))]
-            patient = answers[0].outcome.record.patient.reference
-            yield PatientView(patient or file.stem, tuple(cards))
+        for given in inputs_from_document(read_resources(file.read_bytes())):
+            before = None if shown_before is None else shown_before()
+            for now in times:
+                options = {} if before is None else before.options()
+                answers = [
+                    answer_input(knowledge, given, name, hook, now, **options) for name in services
+                ]
+                cards = [
+                    one for answer in answers for one in _shown(write_response(answer.response))
+                ]
+                if before is not None:
+                    for answer in answers:
+                        before.keep(answer.outcome)
+                patient = answers[0].outcome.record.patient.reference
+                yield PatientView(patient or file.stem, tuple(cards))
     except CdsServiceError as error:
         raise RequestError(f"{file.name}: {error}") from None
 

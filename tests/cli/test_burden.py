@@ -4,6 +4,7 @@
 import json
 import shutil
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -90,14 +91,16 @@ def test_a_view_is_lost_when_no_alarm_is_left() -> None:
         ("c", (RAISED,), (MILD,)),
     ]
     text = "\n".join(as_lines(burden_of(old), burden_of(new), lost))
-    assert "2 views lost" in text
+    assert "2 patients lost" in text
     assert "c: raised (warning); now mild (info)" in text
 
 
 def test_a_folder_is_answered_and_a_file_is_read(hospital: Path, tmp_path: Path) -> None:
     knowledge = knowledge_of(CARDS)
     views = [
-        one for file in files_of(hospital) for one in views_of(file, knowledge, "patient-view", NOW)
+        one
+        for file in files_of(hospital)
+        for one in views_of(file, knowledge, "patient-view", [NOW])
     ]
     old = written(tmp_path / "old.jsonl", *views)
 
@@ -111,8 +114,33 @@ def test_a_folder_is_answered_and_a_file_is_read(hospital: Path, tmp_path: Path)
     assert found["lost"] == []
 
 
+def test_a_card_that_may_be_quiet_is_shown_at_the_first_of_two_views(
+    hospital: Path, tmp_path: Path
+) -> None:
+    quiet = next(one for one in files_of(hospital) if _has_quiet_card(one))
+    shutil.copy(quiet, tmp_path)
+
+    done = run(
+        *(str(tmp_path), "--cards", str(CARDS), str(CARDS), "--at", NOW.isoformat()),
+        *("--again", "1", "--json"),
+    )
+
+    found = json.loads(done.stdout)
+    assert found["views"] == 2
+    assert found["new"]["viewsWithCard"] == 1
+    later = [NOW, NOW + timedelta(days=1)]
+    knowledge = knowledge_of(CARDS)
+    without = list(views_of(quiet, knowledge, "patient-view", later))
+    assert without[0].cards == without[1].cards
+
+
+def _has_quiet_card(file: Path) -> bool:
+    (view,) = views_of(file, knowledge_of(CARDS), "patient-view", [NOW])
+    return [one.rule for one in view.cards] == ["alt-borderline"]
+
+
 def _has_card(file: Path) -> bool:
-    (view,) = views_of(file, knowledge_of(CARDS), "patient-view", NOW)
+    (view,) = views_of(file, knowledge_of(CARDS), "patient-view", [NOW])
     return bool(view.cards)
 
 
@@ -126,7 +154,7 @@ def test_run_as_a_program_it_writes_views(
 
     answered = tmp_path / "views.jsonl"
     answered.write_text(capsys.readouterr().out, encoding="utf-8")
-    views = list(views_of(file, knowledge_of(CARDS), "patient-view", NOW))
+    views = list(views_of(file, knowledge_of(CARDS), "patient-view", [NOW]))
     assert read_views(answered) == views
     assert views[0].cards
 
