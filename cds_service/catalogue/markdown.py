@@ -67,6 +67,8 @@ def _rule(page: RulePage) -> Iterator[str]:
             yield from _suggestion(suggestion)
     for text in page.texts:
         yield from ("", f"## What the card says ({text.language})", "", f"> **{text.summary}**")
+        for one in text.summary_when:
+            yield from (">", f"> **{one.text}** (when {_inline(one.when)})")
         yield from (">", *(f"> {line}".rstrip() for line in text.detail.split("\n")))
         for also in text.also:
             yield from ("", f"And when {_inline(also.when)}:", "")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rule catalogue: every rule in words from its tree, with cases, evidence and version."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cds_service.catalogue.other_cards import RelatedRule, quiet, replaces, yields_to
@@ -105,6 +105,7 @@ class Text(View, frozen=True, kw_only=True):
     summary: str
     detail: str
     also: tuple[Also, ...] = ()
+    summary_when: tuple[Also, ...] = ()
 
 
 class SourceSupport(View, frozen=True, kw_only=True):
@@ -311,10 +312,15 @@ def _text(text: CardText, rule: Rule, pack: Pack) -> Text:
         language=text.language,
         summary=text.summary,
         detail=text.detail,
-        also=tuple(
-            Also(word=word, when=clause_of(rule.also_say[word], pack), text=body)
-            for word, body in text.also.items()
-        ),
+        also=_also(text.also, rule, pack),
+        summary_when=_also(text.summary_when, rule, pack),
+    )
+
+
+def _also(texts: Mapping[str, str], rule: Rule, pack: Pack) -> tuple[Also, ...]:
+    return tuple(
+        Also(word=word, when=clause_of(rule.also_say[word], pack), text=body)
+        for word, body in texts.items()
     )
 
 

@@ -177,7 +177,7 @@ def _card(decision: Decision, call: _Call, *, listed: Sequence[str]) -> Card:
     """The card; what it rests on is not said again where it is `listed` on the first one."""
     rule, templates = decision.rule, call.templates
     template = templates.rules[rule.id]
-    summary = _with_remarks(fill_summary(template.texts.summary, decision), decision, templates)
+    summary = _with_remarks(fill_summary(template.texts, decision), decision, templates)
     uuid = call.uuid_of(decision) if call.uuid_of is not None else _card_uuid(decision, call)
     suggestions = tuple(_suggestions(decision, summary, uuid, call))
     return Card(

@@ -74,6 +74,7 @@ class RuleTexts:
     summary: TextTemplate
     detail: TextTemplate
     also: Mapping[str, TextTemplate]
+    summary_when: Mapping[str, TextTemplate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,10 @@ def compile_texts(rule: Rule, pack: Pack, zone: tzinfo, language: str) -> RuleTe
         also={
             word: _compiled(compile_detail(body), body, setting) for word, body in text.also.items()
         },
+        summary_when={
+            word: _compiled(compile_summary(body), body, setting)
+            for word, body in text.summary_when.items()
+        },
     )
 
 
@@ -137,8 +142,10 @@ def fill_remark(text: TextTemplate, decision: Decision, remarked: Remarked) -> s
     return text.template.render(text.values(about)).strip()
 
 
-def fill_summary(text: TextTemplate, decision: Decision) -> str:
+def fill_summary(texts: RuleTexts, decision: Decision) -> str:
     """The summary, under 140 characters: a list of names is shortened before any word is lost."""
+    said = (texts.summary_when[word] for word in texts.summary_when if word in decision.says)
+    text = next(said, texts.summary)
     values = text.values(decision)
     summary = text.template.render(values)
     if fits_summary(summary):
@@ -163,10 +170,8 @@ def fits_summary(text: str) -> bool:
 
 def fill_detail(texts: RuleTexts, decision: Decision) -> str:
     """The detail and every section that the decision says, as Markdown."""
-    parts = [texts.detail.template.render(texts.detail.values(decision))]
-    for word in decision.says:
-        section = texts.also[word]
-        parts.append(section.template.render(section.values(decision)))
+    sections = [texts.detail, *(texts.also[word] for word in decision.says if word in texts.also)]
+    parts = (section.template.render(section.values(decision)) for section in sections)
     return "\n\n".join(stripped for part in parts if (stripped := part.strip()))
 
 

@@ -118,9 +118,43 @@ def test_a_section_under_a_condition_may_show_what_the_condition_asks_for(tmp_pa
     assert places(problems) == [f"{TEXT}:8: K501"]
 
 
+WHEN_LOW = """summary when:
+  low-beta: "Alpha {{ alpha }} and beta {{ beta }}. Consider beta."
+---
+Alpha **"""
+
+
+@pytest.mark.parametrize(
+    "section",
+    [(), (("## also: low-beta\n\nBeta {{ beta }} is low as well.", ""),)],
+)
+def test_a_summary_under_a_condition_may_show_what_the_condition_asks_for(
+    tmp_path: Path, section: tuple[tuple[str, str], ...]
+) -> None:
+    change = replaced(TEXT, ("---\nAlpha **", WHEN_LOW), *section)
+
+    problems = problems_of(changed(tmp_path, change))
+
+    assert [one.code for one in problems] == ["K701"]
+
+
 @pytest.mark.parametrize(
     ("change", "place"),
     [
+        (
+            replaced(TEXT, ("---\nAlpha **", WHEN_LOW.replace("low-beta", "nothing"))),
+            [f"{TEXT}:4: K305"],
+        ),
+        (
+            replaced(TEXT, ("---\nAlpha **", WHEN_LOW.replace("{{ beta }}", "{{ gamma }}"))),
+            [f"{TEXT}:4: K501"],
+        ),
+        (
+            replaced(
+                TEXT, ("---\nAlpha **", WHEN_LOW.replace("beta.", "beta. " + "Consider. " * 14))
+            ),
+            [f"{TEXT}:4: K502"],
+        ),
         (
             replaced(TEXT, ("## also: low-beta", "## also: lower")),
             [f"{TEXT}:6: K305", f"{RULE}:24: K305"],

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Summaries keep under 140 characters without losing a value; values never become markup."""
 
+from dataclasses import replace
 from datetime import UTC
 
 import pytest
@@ -26,7 +27,7 @@ ATTACKS = (
 
 
 def summary_of(one: Decision) -> str:
-    return fill_summary(compile_texts(one.rule, PACK, UTC, "en").summary, one)
+    return fill_summary(compile_texts(one.rule, PACK, UTC, "en"), one)
 
 
 def detail_of(one: Decision) -> str:
@@ -35,6 +36,28 @@ def detail_of(one: Decision) -> str:
 
 def with_unit(unit: str, detail: str = "ALT {{ alt }}") -> Decision:
     return decision(of=reading(result(sent=Sent(number="15", unit=unit))), detail=detail)
+
+
+@pytest.mark.parametrize(
+    ("says", "summary"),
+    [
+        ((), "ALT 1 U/L."),
+        (("context",), "ALT 1 U/L."),
+        (("inr",), "ALT 1 U/L and INR."),
+        (("context", "bilirubin"), "ALT 1 U/L and bilirubin."),
+        (("inr", "bilirubin"), "ALT 1 U/L and bilirubin."),
+    ],
+)
+def test_the_first_summary_for_something_that_the_card_says_is_taken(
+    says: tuple[str, ...], summary: str
+) -> None:
+    plain = decision(summary="ALT {{ alt }}.")
+    others = {"bilirubin": "ALT {{ alt }} and bilirubin.", "inr": "ALT {{ alt }} and INR."}
+    text = replace(plain.rule.texts["en"], summary_when=others)
+
+    found = summary_of(replace(plain, rule=replace(plain.rule, texts={"en": text}), says=says))
+
+    assert found == summary
 
 
 def test_a_short_summary_is_filled_and_left_alone() -> None:

@@ -234,7 +234,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardText:
-    """The text of a card in one language: template sources, and the file they came from."""
+    """The text of a card in one language: template sources, and the file they came from.
+
+    `summary_when` has another summary for words of `also say`: the first that the card says counts.
+    """
 
     language: str
     file: str
@@ -242,6 +245,7 @@ class CardText:
     summary: str
     detail: str
     also: Mapping[str, str]
+    summary_when: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

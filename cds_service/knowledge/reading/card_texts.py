@@ -141,14 +141,17 @@ def check_texts(rule: Rule, pack: Pack, document: Document) -> Iterator[Problem]
     """Every problem of the rule's texts."""
     for text in rule.texts.values():
         sections = [("summary", text.summary, rule.when), ("detail", text.detail, rule.when)]
-        for word, body in text.also.items():
+        parts = [("summary", *part) for part in text.summary_when.items()]
+        parts += [(word, word, body) for word, body in text.also.items()]
+        for name, word, body in parts:
             if word not in rule.also_say:
                 message = f"the rule never says 'also: {word}'"
-                yield _problem("K305", text, f"## also: {word}", message)
+                piece = f"## also: {word}" if word in text.also else f"{word}:"
+                yield _problem("K305", text, piece, message)
                 continue
-            sections.append((word, body, AllOf((rule.when, rule.also_say[word]))))
+            sections.append((name, body, AllOf((rule.when, rule.also_say[word]))))
         for word in rule.also_say:
-            if word not in text.also:
+            if word not in text.also and word not in text.summary_when:
                 mark = document.mark(("also say", word))
                 yield Problem("K305", mark, f"{text.file} has no section '## also: {word}'")
         for name, body, when in sections:

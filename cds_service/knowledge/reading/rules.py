@@ -167,6 +167,7 @@ def read_card_text(text: str, shown: str, language: str) -> tuple[CardText | Non
         file=shown,
         lines=tuple(text.splitlines()),
         summary=head.summary,
+        summary_when=head.summary_when,
         detail=pieces[0].strip(),
         also=also,
     )

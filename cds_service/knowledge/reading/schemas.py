@@ -331,6 +331,7 @@ class TextHeadShape(Shape):
     """The head of a card text."""
 
     summary: Text
+    summary_when: dict[Id, Text] = Field(default_factory=dict)
 
 
 class ExplainerHeadShape(Shape):
