@@ -14,7 +14,6 @@ from cds_service.labs.patient_record import Precision
 
 _EARLIEST_YEAR = 1850  # before it stand the null dates of programs, such as 0001-01-01
 _LATEST_YEAR = 9998  # so that a day more is still a date
-_NOT_BELIEVED = "?"  # in place of a time that contradicts itself; it reads as no time
 _LAST_TIME = time(23, 59, 59)
 
 
@@ -102,6 +101,10 @@ def _check_year(day: date) -> None:
         raise ValueError
 
 
+class _Contradiction(ValueError):
+    """The times of a resource contradict each other, so none of them is believed."""
+
+
 class SentTime(NamedTuple):
     """The text of a result's time, and whether only its time of issue was sent."""
 
@@ -133,20 +136,24 @@ def sent_time(
 
 def _effective(resource: Observation | DiagnosticReport, times: Times) -> str | None:
     """The one effective time that was sent; several are not believed, for FHIR allows one."""
-    sent = [resource.effective_date_time, _end_of(resource.effective_period, times)]
+    try:
+        sent = [resource.effective_date_time, _end_of(resource.effective_period, times)]
+    except _Contradiction:
+        return None
     if isinstance(resource, Observation):
         sent.append(resource.effective_instant)
         sent.append(_last_event(resource.effective_timing, times))
     found = [text for text in sent if text]
-    return _NOT_BELIEVED if found[1:] else next(iter(found), None)
+    return found[0] if len(found) == 1 else None
 
 
 def _end_of(period: Period | None, times: Times) -> str | None:
+    """The end of the period, else its beginning; raises `_Contradiction` if it ends before."""
     if period is None:
         return None
     begins, ends = (times.moment(text or "") for text in (period.start, period.end))
     if begins is not None and ends is not None and ends.time < begins.begins:
-        return _NOT_BELIEVED
+        raise _Contradiction
     return period.end or period.start
 
 
