@@ -35,7 +35,7 @@ from cds_service.knowledge.site.overlay import load_library_at
 from cds_service.prefetch_keys import OBSERVATIONS
 from cds_service.render import CardTemplates, compile_cards, render, with_folded_named
 from cds_service.render.card import Card
-from cds_service.render.profiles import in_profile
+from cds_service.render.profiles import in_profile, takes_groups
 from cds_service.rules.answer import Decision, DecisionKey
 from cds_service.settings import ExplainMode, OutputProfile, Settings, cards_folder, prefetch_keys
 from cds_service.sources.hook_request import input_from_request, kinds_sent
@@ -216,8 +216,7 @@ def answer_hook(
         call,
         base_url=options.base_url,
         uuid_of=recalled.card_uuid if recalled is not None else None,
-        # Epic takes one action in a suggestion (conformance.md, Q-EP-10).
-        grouped=options.profile != "epic",
+        grouped=takes_groups(options.profile),
     )
     cards = in_profile(cards, options.profile, served.templates.messages)
     cards = with_folded_named(cards, served.templates, outcome, base_url=options.base_url)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cards in the form that one kind of client takes.
 
-Every client gets one action a suggestion, `any` of them, and a topic in letters and digits: Epic
-takes no other, and all others do (conformance.md, Q-EP-10 and Q-EP-12). What only Epic wants is
-added here, for the clients that are registered with its profile.
+Every client gets `any` of the suggestions and a topic in letters and digits: Epic takes no other,
+and all others do. A suggestion has an action for each order of its group; what only Epic wants is
+made here, for the clients that are registered with its profile: one action a suggestion, and codes
+of its own (tests/conformance/test_clients.py, Q-EP-10 to Q-EP-13).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +21,11 @@ EPIC_CODES = "urn:com.epic.cdshooks.action.code.system."
 
 _CONTENT_TYPE = "com.epic.cdshooks.card.detail.content-type"
 _MARKDOWN = "text/markdown; variant=GitHub"
+
+
+def takes_groups(profile: OutputProfile) -> bool:
+    """Whether a client of this profile takes a suggestion of several actions."""
+    return profile != "epic"
 
 
 def in_profile(
