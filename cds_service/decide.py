@@ -9,6 +9,7 @@ file, log or database. Every rule leaves a decision, fired or not, with its reas
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NewType
 
 from cds_service.knowledge.model.conditions import (
     AllOf,
@@ -95,9 +96,8 @@ class Evaluation:
     silent: SilenceReason | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome(Evaluation):
-    """An evaluation that is settled: shown cards come first, most severe first."""
+Outcome = NewType("Outcome", Evaluation)
+"""An evaluation that is settled: shown cards come first, most severe first."""
 
 
 def compile_pack(pack: Pack) -> Program:
@@ -208,15 +208,7 @@ def settle(
     decisions = without_quiet(decisions, quiet)
     decisions = in_order(fold(decisions, limit), limit)
     decisions = deduplicate_orders(decisions, dict(evaluation.pack.orders))
-    return Outcome(
-        pack=evaluation.pack,
-        record=evaluation.record,
-        now=evaluation.now,
-        decisions=tuple(decisions),
-        frames=evaluation.frames,
-        unused=evaluation.unused,
-        silent=evaluation.silent,
-    )
+    return Outcome(replace(evaluation, decisions=tuple(decisions)))
 
 
 def chooser_of(program: Program, record: PatientRecord, now: datetime) -> Chooser:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from fractions import Fraction
 
 from cds_service.amounts import exactly
-from cds_service.decide import Outcome
+from cds_service.decide import Evaluation, Outcome
 from cds_service.knowledge.model.pack import CardText, Pack
 from cds_service.labs.facts import FactAnswer
 from cds_service.labs.frames import Frame, Reading
@@ -78,7 +78,7 @@ def outcome(*decisions: Decision, record: PatientRecord | None = None) -> Outcom
     rules = {**PACK.rules, **{one.rule.id: one.rule for one in decisions}}
     born = (datetime(1976, 1, 1, tzinfo=UTC).date(),) * 2
     known = PatientRecord(patient=Patient(reference="Patient/p", born=born, sex="male"))
-    return Outcome(
+    evaluation = Evaluation(
         pack=replace(PACK, rules=rules),
         record=record or known,
         now=NOW,
@@ -86,3 +86,4 @@ def outcome(*decisions: Decision, record: PatientRecord | None = None) -> Outcom
         frames=(),
         unused=UnusedData(),
     )
+    return Outcome(evaluation)
