@@ -11,9 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NewType
 
-from cds_service.knowledge.model.conditions import (
-    AllOf,
-)
+from cds_service.knowledge.model.conditions import AllOf
 from cds_service.knowledge.model.pack import UNUSED_DATA, Indicator, Pack, Reason
 from cds_service.labs.fact_finders import FactFinders, fact_finders
 from cds_service.labs.facts import facts_of, facts_ordered, facts_taken
@@ -26,20 +24,11 @@ from cds_service.labs.reasons import PackReason
 from cds_service.labs.unused_data import UnusedData, unused_data
 from cds_service.rules.about_results import Frames, about_results
 from cds_service.rules.about_set_aside import about_set_aside
-from cds_service.rules.answer import (
-    CompiledRule,
-    Decision,
-    DecisionKey,
-    answer,
-    compile_rule,
-)
+from cds_service.rules.answer import CompiledRule, Decision, DecisionKey, answer, compile_rule
 from cds_service.rules.contest import apply_precedence, deduplicate_orders, suppress_overridden
 from cds_service.rules.evaluate import Test, compiled
 from cds_service.rules.measures import CompiledMeasure, compile_measure
-from cds_service.rules.reasons import (
-    Deceased,
-    SilenceReason,
-)
+from cds_service.rules.reasons import Deceased, SilenceReason
 from cds_service.rules.remarks import CompiledRemarks, compile_remarks, with_remarks
 from cds_service.rules.shown_cards import at_least, fold, in_order, without_quiet
 

@@ -4,15 +4,8 @@
 from cds_service.amounts import plain
 from cds_service.explanation.clauses import title_of
 from cds_service.knowledge.model.bounds import Bound, Number, TimesLimit, TimesMarker
-from cds_service.knowledge.model.conditions import (
-    AllOf,
-    AnyOf,
-    Condition,
-    leaves,
-)
-from cds_service.knowledge.model.leaves import (
-    Compare,
-)
+from cds_service.knowledge.model.conditions import AllOf, AnyOf, Condition, leaves
+from cds_service.knowledge.model.leaves import Compare
 from cds_service.knowledge.model.pack import Grade, Pack
 from cds_service.render.result_units import ResultUnit
 

@@ -13,13 +13,8 @@ from fractions import Fraction
 from cds_service.amounts import Interval, exactly, shortened
 from cds_service.explanation.view import View
 from cds_service.knowledge.model.bounds import Number, TimesLimit, TimesMarker
-from cds_service.knowledge.model.conditions import (
-    AnyOf,
-    leaves,
-)
-from cds_service.knowledge.model.leaves import (
-    Compare,
-)
+from cds_service.knowledge.model.conditions import AnyOf, leaves
+from cds_service.knowledge.model.leaves import Compare
 from cds_service.knowledge.model.pack import Grade, Marker, Pack
 from cds_service.labs.frames import Frame, Reading
 from cds_service.labs.limits import Limit, limit_of

@@ -14,9 +14,7 @@ from math import ceil
 from typing import Literal, TypeAlias
 
 from cds_service.knowledge.model.bounds import Earlier, LimitKind
-from cds_service.knowledge.model.conditions import (
-    leaves,
-)
+from cds_service.knowledge.model.conditions import leaves
 from cds_service.knowledge.model.dependencies import (
     answers_of,
     conditions_for,

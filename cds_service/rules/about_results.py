@@ -5,22 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from cds_service.knowledge.model.leaves import (
-    Present,
-)
+from cds_service.knowledge.model.leaves import Present
 from cds_service.knowledge.model.pack import PATIENT, Rule
 from cds_service.labs.frames import Chooser, Frame
 from cds_service.labs.patient_record import PatientRecord
-from cds_service.rules.answer import (
-    CompiledRule,
-    Decision,
-    answer,
-)
+from cds_service.rules.answer import CompiledRule, Decision, answer
 from cds_service.rules.measures import CompiledMeasure, with_measures
-from cds_service.rules.reasons import (
-    IndexPreliminary,
-    NoEligible,
-)
+from cds_service.rules.reasons import IndexPreliminary, NoEligible
 
 
 class Frames:

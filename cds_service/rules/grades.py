@@ -4,12 +4,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cds_service.knowledge.model.conditions import (
-    leaves,
-)
-from cds_service.knowledge.model.leaves import (
-    AgeCompare,
-)
+from cds_service.knowledge.model.conditions import leaves
+from cds_service.knowledge.model.leaves import AgeCompare
 from cds_service.knowledge.model.pack import Grade, Marker
 from cds_service.labs.frames import Frame, Reading
 from cds_service.rules.evaluate import compiled

@@ -8,14 +8,8 @@ import pytest
 
 from cds_service.knowledge.checking.narrow_index import narrow_indexes
 from cds_service.knowledge.model.bounds import TimesLimit
-from cds_service.knowledge.model.conditions import (
-    AnyOf,
-    Condition,
-    PatternIs,
-)
-from cds_service.knowledge.model.leaves import (
-    Compare,
-)
+from cds_service.knowledge.model.conditions import AnyOf, Condition, PatternIs
+from cds_service.knowledge.model.leaves import Compare
 from tests.knowledge.fixture_pack import LETTERS, letters, letters_files
 
 TWICE = TimesLimit(Fraction(2), "upper limit")

@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from cds_service.knowledge.model.dependencies import dependencies_of
-from cds_service.knowledge.model.leaves import (
-    FactIs,
-)
+from cds_service.knowledge.model.leaves import FactIs
 from cds_service.knowledge.model.pack import CardLimit, Pack
 from cds_service.knowledge.reading.build import build_pack
 from cds_service.sourcefile.diagnostics import Problem

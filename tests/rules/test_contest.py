@@ -5,14 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from cds_service.knowledge.model.conditions import (
-    Condition,
-)
-from cds_service.knowledge.model.leaves import (
-    IsExact,
-    Present,
-    SexIs,
-)
+from cds_service.knowledge.model.conditions import Condition
+from cds_service.knowledge.model.leaves import IsExact, Present, SexIs
 from cds_service.knowledge.model.pack import INDICATORS, Indicator, Priority, Replacement, Rule
 from cds_service.rules import contest
 from cds_service.rules.answer import Decision, Proposal, Withheld

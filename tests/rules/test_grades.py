@@ -8,9 +8,7 @@ import pytest
 
 from cds_service.amounts import Comparator
 from cds_service.knowledge.model.bounds import Number
-from cds_service.knowledge.model.leaves import (
-    Compare,
-)
+from cds_service.knowledge.model.leaves import Compare
 from cds_service.knowledge.model.pack import Grade, Near
 from cds_service.rules.grades import Graded, grade_of, is_doubtful
 from tests.labs.patients import ALPHA, framed, result

@@ -9,9 +9,7 @@ import pytest
 
 from cds_service.knowledge.model.bounds import Earlier, Number
 from cds_service.knowledge.model.formulas import read_formula
-from cds_service.knowledge.model.leaves import (
-    Compare,
-)
+from cds_service.knowledge.model.leaves import Compare
 from cds_service.knowledge.model.pack import Measure, NotComputed, Reading
 from cds_service.labs.frames import MeasureValue
 from cds_service.labs.patient_record import LabResult, Patient

@@ -7,16 +7,8 @@ That may be meant, so it is a warning and no problem.
 
 from collections.abc import Iterator, Mapping
 
-from cds_service.knowledge.model.conditions import (
-    AllOf,
-    AnyOf,
-    Condition,
-    PatternIs,
-    leaves,
-)
-from cds_service.knowledge.model.leaves import (
-    Compare,
-)
+from cds_service.knowledge.model.conditions import AllOf, AnyOf, Condition, PatternIs, leaves
+from cds_service.knowledge.model.leaves import Compare
 from cds_service.knowledge.model.pack import Pack
 from cds_service.sourcefile.diagnostics import Problem
 from cds_service.sourcefile.document import Document

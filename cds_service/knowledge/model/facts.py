@@ -4,9 +4,7 @@
 from dataclasses import dataclass
 
 from cds_service.knowledge.model.code_systems import Code
-from cds_service.knowledge.model.conditions import (
-    Condition,
-)
+from cds_service.knowledge.model.conditions import Condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

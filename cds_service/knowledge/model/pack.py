@@ -13,9 +13,7 @@ from typing import Literal, TypeAlias
 from cds_service.amounts import Interval
 from cds_service.knowledge.model.bounds import Earlier, LimitKind
 from cds_service.knowledge.model.code_systems import Code
-from cds_service.knowledge.model.conditions import (
-    Condition,
-)
+from cds_service.knowledge.model.conditions import Condition
 from cds_service.knowledge.model.explainers import Explainer
 from cds_service.knowledge.model.facts import NOTHING_DENIES, DenyingWords, Fact
 from cds_service.knowledge.model.formulas import Formula

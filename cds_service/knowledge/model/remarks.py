@@ -4,9 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cds_service.knowledge.model.conditions import (
-    Condition,
-)
+from cds_service.knowledge.model.conditions import Condition
 from cds_service.knowledge.model.messages import ENGLISH
 
 

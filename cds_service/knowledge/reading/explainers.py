@@ -11,18 +11,12 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from cds_service.knowledge.model.bounds import Number
-from cds_service.knowledge.model.conditions import (
-    leaves,
-)
+from cds_service.knowledge.model.conditions import leaves
 from cds_service.knowledge.model.explainers import Explainer, Section, SectionKind
-from cds_service.knowledge.model.leaves import (
-    Compare,
-)
+from cds_service.knowledge.model.leaves import Compare
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.knowledge.reading.card_texts import TextError, placeholders, wording
-from cds_service.knowledge.reading.schemas import (
-    ExplainerHeadShape,
-)
+from cds_service.knowledge.reading.schemas import ExplainerHeadShape
 from cds_service.sourcefile.diagnostics import Mark, Problem, nearest
 from cds_service.sourcefile.document import parse
 from cds_service.sourcefile.schema import read_shape

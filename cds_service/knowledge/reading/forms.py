@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
-from cds_service.knowledge.model.conditions import (
-    Condition,
-)
+from cds_service.knowledge.model.conditions import Condition
 from cds_service.knowledge.reading.vocabulary import COUNT, NUMBER, Vocabulary
 
 ResultT = TypeVar("ResultT")

@@ -9,9 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from cds_service.knowledge.model.pack import Change
-from cds_service.knowledge.reading.schemas import (
-    ChangeShape,
-)
+from cds_service.knowledge.reading.schemas import ChangeShape
 from cds_service.sourcefile.diagnostics import Mark, Problem
 from cds_service.sourcefile.document import Document
 

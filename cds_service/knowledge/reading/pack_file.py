@@ -6,14 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from cds_service.knowledge.model.facts import DenyingWords
-from cds_service.knowledge.model.pack import (
-    CardLimit,
-    Change,
-    Reason,
-    Replacement,
-    Scope,
-    Service,
-)
+from cds_service.knowledge.model.pack import CardLimit, Change, Reason, Replacement, Scope, Service
 from cds_service.knowledge.model.pack_file import Example, OverrideReason, Source
 from cds_service.knowledge.model.signature import Signature
 from cds_service.knowledge.reading.history import read_history
@@ -26,9 +19,7 @@ from cds_service.knowledge.reading.pack_shapes import (
     SignedShape,
 )
 from cds_service.knowledge.reading.phrases import Phrases
-from cds_service.knowledge.reading.schemas import (
-    SourceShape,
-)
+from cds_service.knowledge.reading.schemas import SourceShape
 from cds_service.knowledge.reading.vocabulary import COUNT
 from cds_service.sourcefile.diagnostics import nearest
 from cds_service.sourcefile.document import Data, Document, Where

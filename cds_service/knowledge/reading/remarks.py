@@ -4,17 +4,12 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from cds_service.knowledge.model.conditions import (
-    Condition,
-)
+from cds_service.knowledge.model.conditions import Condition
 from cds_service.knowledge.model.messages import ENGLISH
 from cds_service.knowledge.model.pack import CardText, Pack, Rule
 from cds_service.knowledge.model.remarks import Remark, Remarks, RemarkText
 from cds_service.knowledge.reading.card_texts import check_section
-from cds_service.knowledge.reading.pack_shapes import (
-    RemarkShape,
-    RemarksShape,
-)
+from cds_service.knowledge.reading.pack_shapes import RemarkShape, RemarksShape
 from cds_service.knowledge.reading.phrases import Phrases
 from cds_service.sourcefile.diagnostics import Problem, nearest
 from cds_service.sourcefile.document import Document, Where

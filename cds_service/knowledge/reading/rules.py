@@ -4,9 +4,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from cds_service.knowledge.model.conditions import (
-    Condition,
-)
+from cds_service.knowledge.model.conditions import Condition
 from cds_service.knowledge.model.pack import (
     WITHOUT_RESULT,
     CardText,

@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from cds_service.knowledge.model.bounds import LimitKind
-from cds_service.knowledge.model.conditions import (
-    Condition,
-)
+from cds_service.knowledge.model.conditions import Condition
 
 NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"  # how a number is written in every file
 COUNT = "[0-9]{1,4}"  # of days, hours or minutes; with more digits a date could overflow

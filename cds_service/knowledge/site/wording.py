@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from cds_service.knowledge.model.bounds import LimitKind
-from cds_service.knowledge.model.conditions import (
-    leaves,
-)
+from cds_service.knowledge.model.conditions import leaves
 from cds_service.knowledge.model.dependencies import (
     dependencies_of,
     inputs_of,
