@@ -55,7 +55,8 @@ def check(
 ) -> None:
     """Check a folder of card packs and run every case in it.
 
-    All problems are listed at once, each with file, line, column and what to write instead.
+    All problems are listed at once, each with file, line, column and what to write instead. What
+    may be meant is listed too, as a warning (K208: a rule is about fewer markers than it asks for).
     FOLDER is a pack or a folder of packs; without it the configured packs are checked.
     With --nudge every number is moved one step, every comparison word swapped and every line
     dropped, one at a time; a change that no case notices is a problem.
@@ -67,6 +68,8 @@ def check(
       cds-service check --site site.yaml
       cds-service check cards/liver --nudge
       cds-service check cards --format sarif > problems.sarif
+
+    Exit codes: 0 no problem, perhaps warnings; 1 problems.
     """
     place, shown = _place(folder)
     folders = pack_folders(place)
@@ -74,6 +77,7 @@ def check(
         raise click.UsageError(f"no pack in {shown}: a pack is a folder with a pack.yaml")
     site = _site(site_file, given=folder is not None)
     problems: list[Problem] = []
+    warnings: list[Problem] = []
     notes: list[str] = []
     known: list[str] = []
     library: list[tuple[Pack, PackFiles]] = []
@@ -87,7 +91,7 @@ def check(
         if pack is not None and pack.signature is not None:
             notes.append(f"{name}: {approval(pack)}")
         if pack is not None:
-            notes.extend(_as_warning(one) for one in narrow_indexes(pack, files.documents))
+            warnings.extend(narrow_indexes(pack, files.documents))
         known.append(_id_of(files))
         if site is not None and known[-1] == site.shape.pack and not found:
             found, more = _check_site(files, site)
@@ -96,18 +100,15 @@ def check(
     problems.extend(check_shared_ids(library))
     if site is not None and site.shape.pack not in known:
         problems.append(no_such_pack(site, known))
-    _print(problems, notes, style)
+    _print(problems, warnings, notes, style)
 
 
-def _as_warning(problem: Problem) -> str:
-    mark = problem.mark
-    return f"warning: {mark.file}:{mark.line}: {problem.code} {problem.message}: {problem.remedy}"
-
-
-def _print(problems: list[Problem], notes: list[str], style: Format) -> None:
-    """Print everything; any problem ends the command with exit code 1."""
-    if problems or style != "text":
-        click.echo(print_problems(problems, style))
+def _print(
+    problems: list[Problem], warnings: list[Problem], notes: list[str], style: Format
+) -> None:
+    """Print everything; any problem ends the command with exit code 1, a warning does not."""
+    if problems or warnings or style != "text":
+        click.echo(print_problems([*problems, *warnings], style))
     for line in notes:
         click.echo(line, err=True)
     if problems:

@@ -2,7 +2,8 @@
 """What is wrong with a knowledge file, for the person who wrote it.
 
 A problem has a place, the line itself, what is wrong, what to write instead and a stable code.
-`CODES` is the list of all codes; each has a wrong example in `tests/knowledge/bad/`.
+`CODES` is the list of all codes; each has a wrong example in `tests/knowledge/bad/`. `WARNINGS`
+are those of what may be meant.
 """
 
 import json
@@ -62,6 +63,7 @@ CODES: dict[str, str] = {
 WARNINGS: dict[str, str] = {
     "K208": "a rule is about fewer markers than it asks for",
 }
+_MEANINGS = CODES | WARNINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,11 @@ class Problem:
         """The key that sorts problems by file, line, column and code."""
         return (self.mark.file, self.mark.line, self.mark.column, self.code, self.message)
 
+    @property
+    def level(self) -> Literal["error", "warning"]:
+        """Whether it is wrong, or may be meant."""
+        return "warning" if self.code in WARNINGS else "error"
+
     def __str__(self) -> str:
         return _as_text(self)
 
@@ -115,7 +122,8 @@ def print_problems(problems: Sequence[Problem], style: Format) -> str:
 
 def _as_text(problem: Problem) -> str:
     mark = problem.mark
-    lines = [f"{mark.file}:{mark.line}:{mark.column}: {problem.code} {problem.message}"]
+    level = "warning: " if problem.level == "warning" else ""
+    lines = [f"{mark.file}:{mark.line}:{mark.column}: {level}{problem.code} {problem.message}"]
     if mark.text.strip():
         number = f"{mark.line:>6} | "
         lines.append(number + mark.text)
@@ -129,6 +137,7 @@ def _as_json(problem: Problem) -> dict[str, object]:
     mark = problem.mark
     return {
         "code": problem.code,
+        "level": problem.level,
         "file": mark.file,
         "line": mark.line,
         "column": mark.column,
@@ -148,7 +157,7 @@ def _as_github(problem: Problem) -> str:
     file = escaped(mark.file).replace(":", "%3A").replace(",", "%2C")
     message = escaped(" ".join(filter(None, (problem.message, problem.remedy))))
     place = f"file={file},line={mark.line},col={mark.column}"
-    return f"::error {place},title={problem.code}::{message}"
+    return f"::{problem.level} {place},title={problem.code}::{message}"
 
 
 def _as_sarif(problems: Sequence[Problem]) -> dict[str, object]:
@@ -163,7 +172,8 @@ def _as_sarif(problems: Sequence[Problem]) -> dict[str, object]:
                     "driver": {
                         "name": "cds-service check",
                         "rules": [
-                            {"id": code, "shortDescription": {"text": CODES[code]}} for code in used
+                            {"id": code, "shortDescription": {"text": _MEANINGS[code]}}
+                            for code in used
                         ],
                     }
                 },
@@ -177,7 +187,7 @@ def _sarif_result(problem: Problem) -> dict[str, object]:
     mark = problem.mark
     return {
         "ruleId": problem.code,
-        "level": "error",
+        "level": problem.level,
         "message": {"text": " ".join(filter(None, (problem.message, problem.remedy)))},
         "locations": [
             {

@@ -8,9 +8,11 @@ from textwrap import dedent
 
 import pytest
 
+from cds_service.cli.check import _print as print_all
 from cds_service.sourcefile.diagnostics import (
     CODES,
     WARNINGS,
+    Format,
     Mark,
     Problem,
     nearest,
@@ -100,6 +102,7 @@ def test_json_has_every_field_of_every_problem(problems: list[Problem]) -> None:
     ]
     assert read[1] == {
         "code": "K201",
+        "level": "error",
         "file": "letters/rules/alpha-high.yaml",
         "line": 12,
         "column": 5,
@@ -142,6 +145,32 @@ def test_github_commands_cannot_be_forged() -> None:
     assert print_problems([problem], "github") == (
         "::error file=a%2Cb%3Ac%25d.yaml,line=1,col=1,title=K101::50 %25%0D%0A::error::"
     )
+
+
+WARNING = Problem("K208", Mark("a.yaml", 2, 1), "is about fewer", "name every marker")
+
+
+def test_a_warning_is_one_in_every_format() -> None:
+    error = Problem("K101", Mark("a.yaml", 1, 1), "is not readable")
+
+    lines = print_problems([error, WARNING], "github").splitlines()
+    run = json.loads(print_problems([error, WARNING], "sarif"))["runs"][0]
+
+    assert "a.yaml:2:1: warning: K208 is about fewer" in print_problems([error, WARNING], "text")
+    assert [line.split(" ")[0] for line in lines] == ["::error", "::warning"]
+    assert [one["level"] for one in json.loads(print_problems([error, WARNING], "json"))] == [
+        "error",
+        "warning",
+    ]
+    assert [one["level"] for one in run["results"]] == ["error", "warning"]
+    assert [one["id"] for one in run["tool"]["driver"]["rules"]] == ["K101", "K208"]
+
+
+@pytest.mark.parametrize("style", ["text", "json", "sarif", "github"])
+def test_a_warning_ends_no_command(style: Format, capsys: pytest.CaptureFixture[str]) -> None:
+    print_all([], [WARNING], [], style)
+
+    assert "K208" in capsys.readouterr().out
 
 
 def test_a_problem_is_told_once() -> None:

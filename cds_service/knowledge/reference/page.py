@@ -19,6 +19,7 @@ from cds_service.knowledge.reading import pack_shapes, schemas
 from cds_service.knowledge.reading.bound_forms import BOUNDS
 from cds_service.knowledge.reading.forms import WORDS, PhraseForm
 from cds_service.knowledge.reading.grammar import KINDS, ONE_MARKER, SEVERAL_MARKERS
+from cds_service.sourcefile.diagnostics import CODES, WARNINGS
 from cds_service.sourcefile.document import Data, parse
 
 _HERE = files(__package__)
@@ -68,6 +69,13 @@ def examples() -> dict[str, tuple[PhraseExample, ...]]:
     return {form: tuple(_examples(data)) for form, data in document.data.items()}
 
 
+def _problems() -> Iterator[str]:
+    """A table of the codes of problems and warnings."""
+    yield from ("| code | what it says |", "| --- | --- |")
+    meanings = {**CODES, **{code: f"a warning: {meaning}" for code, meaning in WARNINGS.items()}}
+    yield from (f"| {code} | {meanings[code]} |" for code in sorted(meanings))
+
+
 def _examples(data: Data) -> Iterator[PhraseExample]:
     for item in data if isinstance(data, list) else []:
         yield convert(item, PhraseExample)
@@ -76,6 +84,7 @@ def _examples(data: Data) -> Iterator[PhraseExample]:
 def language_page() -> str:
     """The whole page as Markdown."""
     tables = {
+        "problems": "\n".join(_problems()),
         "words": "\n".join(_words()),
         "bounds": _phrase_table(BOUNDS, "bound | stands for"),
         "comparisons": _phrase_table(KINDS[SEVERAL_MARKERS].forms),
