@@ -6,13 +6,22 @@ from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+import pytest
 import schemathesis
 import yaml
 from flask import Flask
 from hypothesis import HealthCheck, Phase, settings
+from msgspec import Struct
 from schemathesis import checks
 
 from cds_service import __version__
+from cds_service.catalogue.other_cards import RelatedRule
+from cds_service.catalogue.rules import RulePage
+from cds_service.catalogue.suggestions import SuggestionView
+from cds_service.explainers.page import ExplainPage, UnitSystem
+from cds_service.explanation.clauses import Because
+from cds_service.explanation.scale import LimitView
 from cds_service.settings import Settings
 from cds_service.web.outcomes import STATUS
 from tests.house.source import ROOT
@@ -50,6 +59,36 @@ def test_it_is_served_as_it_stands() -> None:
 
 def test_its_version_is_that_of_the_service() -> None:
     assert DESCRIPTION["info"]["version"] == __version__
+
+
+def schema(*path: str) -> dict[str, Any]:
+    found: dict[str, Any] = DESCRIPTION
+    for step in path:
+        found = found[step]
+    return found
+
+
+RULE_PAGE = schema("paths", "/rules/{id}", "get", "responses", "200", "content")
+EXPLAINED = schema("components", "responses", "Explained", "content")
+
+
+@pytest.mark.parametrize(
+    ("view", "described"),
+    [
+        (RulePage, RULE_PAGE["application/json"]["schema"]),
+        (ExplainPage, EXPLAINED["application/json"]["schema"]),
+        (UnitSystem, EXPLAINED["application/json"]["schema"]["properties"]["systems"]["items"]),
+        (SuggestionView, schema("components", "schemas", "RuleSuggestion")),
+        (RelatedRule, schema("components", "schemas", "RelatedRule")),
+        (Because, schema("components", "schemas", "Because")),
+        (LimitView, schema("components", "schemas", "UsedLimit")),
+    ],
+)
+def test_every_member_of_a_page_is_described(view: type[Struct], described: dict[str, Any]) -> None:
+    fields = msgspec.structs.fields(view)
+
+    assert {field.encode_name for field in fields} == set(described["properties"])
+    assert set(described["required"]) <= {field.encode_name for field in fields}
 
 
 def test_every_status_of_an_error_is_described_for_calls_or_feedback() -> None:
