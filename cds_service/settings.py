@@ -211,8 +211,8 @@ class Settings(BaseSettings):
     hash_key: Annotated[SecretStr, AfterValidator(_long)] | None = Field(
         None,
         description="The secret, of 32 or more characters, that hides patients in what is kept of "
-        "overrides and of cards that were shown. Unset: no card is quiet after it was shown, and "
-        "no override silences, but in open mode, by a key that everybody knows.",
+        "overrides and of cards that were shown. Unset: no card is quiet; overrides silence in "
+        "open mode only, by a key everybody knows.",
     )
     quiet: bool = Field(
         True,
