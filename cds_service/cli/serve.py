@@ -46,8 +46,8 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     _application(settings, "")  # what is wrong stops the start here, once, with every problem
     who = "open to this machine only" if is_open(settings) else f"for {settings.public_url}"
     if settings.hash_key is None and settings.silence_days and not is_open(settings):
-        said = "overridden cards, and those that were just shown, are shown again"
-        click.echo(f"CDS_HASH_KEY is not set: {said}", err=True)
+        effect = "overridden cards, and those that were just shown, are shown again"
+        click.echo(f"CDS_HASH_KEY is not set: {effect}", err=True)
     scheme = "http" if settings.tls_key is None else "https"
     address = shown_address(settings.host, listening.getsockname()[1])
     click.echo(f"Listening on {scheme}://{address}, {who}", err=True)

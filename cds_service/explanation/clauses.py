@@ -93,7 +93,7 @@ def _leaf(leaf: Leaf, pack: Pack) -> Clause:
 
 
 def leaf_text(leaf: Leaf, pack: Pack) -> str:
-    """The condition on one line, such as `ALT or AST: above 35 U/L`, with titles for ids."""
+    """The condition on one line, such as `Alpha or Beta: above 35 U/L`, with titles for ids."""
     clause = _leaf(leaf, pack)
     return f"{clause.subject}: {clause.phrase}"
 

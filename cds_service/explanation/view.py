@@ -77,5 +77,5 @@ def cited(source: Source) -> Cited:
 
 
 def pack_named(pack: Pack) -> str:
-    """For example `Liver tests around ALT 1.0.0`."""
+    """For example `Letters 1.0.0`."""
     return f"{pack.title} {pack.version}"

@@ -100,8 +100,8 @@ class MarkerLookup:
     """Finds the marker that claims a result, for each code of a request once.
 
     Names are a fallback: they count only if asked for and if no code of LOINC or SNOMED CT says
-    what the result is, for a red cell's ALT is displayed as ALT too. A code that these systems
-    cannot have says nothing.
+    what the result is, for a test of another specimen is displayed by the same name. A code that
+    these systems cannot have says nothing.
     """
 
     def __init__(self, pack: Pack, *, names_fallback: bool) -> None:

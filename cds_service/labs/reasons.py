@@ -24,8 +24,8 @@ class CodedReason:
 class PackReason(CodedReason):
     """The word that the pack gives for a condition, as in `unless: {..., because: WORD}`.
 
-    >>> PackReason("known-cirrhosis").code
-    'known-cirrhosis'
+    >>> PackReason("delta-known").code
+    'delta-known'
     """
 
     kind = "pack"

@@ -65,7 +65,7 @@ def open_quiet_cards(
     """The quiet cards of these packs; `None` where no rule is quiet, or none is to be.
 
     The key has to be set, in open mode too: there nobody is hidden by one that everybody knows,
-    and whoever tries something out sees its card again.
+    and someone who tries something out sees its card again.
     """
     days = max((rule.quiet_days for pack in packs for rule in pack.rules.values()), default=0)
     if settings.hash_key is None or not settings.quiet or not days:

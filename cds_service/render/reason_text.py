@@ -18,8 +18,8 @@ def reason_text(reason: AnyReason | SetAsideReason, messages: Messages) -> str:
 
     A pack's own word is written with blanks for its hyphens.
 
-    >>> reason_text(PackReason("known-cirrhosis"), Messages("en", {}))
-    'known cirrhosis'
+    >>> reason_text(PackReason("known-delta"), Messages("en", {}))
+    'known delta'
     """
     if isinstance(reason, PackReason):
         return reason.word.replace("-", " ").replace(":", ": ").replace("  ", " ")

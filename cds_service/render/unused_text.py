@@ -23,7 +23,7 @@ def unused_names(unused: UnusedData, pack: Pack, messages: Messages) -> Names:
 def unused_text(item: SetAside, pack: Pack, zone: tzinfo, messages: Messages) -> str:
     """One result that was not used, as plain text: its title, value and day, and why.
 
-    For example `ALT 35 furlong, 2026-11-28: its unit is not known for this test`.
+    For example `Alpha 35 furlong, 2026-11-28: its unit is not known for this test`.
     """
     sent = (sanitize(item.number), sanitize(item.unit))
     no_date = messages.text("result.date not known")

@@ -21,8 +21,8 @@ class ConditionNotMet(CodedReason):
 class Replaced(CodedReason):
     """The card of another rule takes the place of this one.
 
-    >>> Replaced("alt-over-1000").code
-    'replaced-by:alt-over-1000'
+    >>> Replaced("alpha-very-high").code
+    'replaced-by:alpha-very-high'
     """
 
     kind = "replaced-by"
@@ -38,8 +38,8 @@ class Replaced(CodedReason):
 class Offered(CodedReason):
     """The card of another rule offers the order.
 
-    >>> Offered("alt-severe").code
-    'offered-by:alt-severe'
+    >>> Offered("alpha-high").code
+    'offered-by:alpha-high'
     """
 
     kind = "offered-by"
@@ -74,7 +74,7 @@ class ShownRecently(CodedReason):
 
 @dataclass(frozen=True, slots=True)
 class Folded(CodedReason):
-    """More severe cards are shown; this one is named in a line of the last of them."""
+    """Enough cards come first, more severe or of a higher rank; the last of them names this one."""
 
     kind = "folded"
 
@@ -83,8 +83,8 @@ class Folded(CodedReason):
 class NoEligible(CodedReason):
     """The rule is about a marker of which there is no result that could be its index.
 
-    >>> NoEligible("alt").code
-    'no-eligible-alt'
+    >>> NoEligible("alpha").code
+    'no-eligible-alpha'
     """
 
     kind = "no-eligible"

@@ -30,7 +30,7 @@ def at_least(decisions: Sequence[Decision], least: Indicator) -> list[Decision]:
 def quiet_keys(
     decisions: Iterable[Decision], today: date, last_shown: LastShown
 ) -> frozenset[DecisionKey]:
-    """The cards that are quiet today, as `last_shown` tells the last day of each indicator.
+    """The cards that are quiet today; `last_shown` gives the last day of each indicator.
 
     A card that has become more severe than it was when it was shown is not quiet.
     """

@@ -30,7 +30,7 @@ class Case:
     The case of a `but` line has a `change`; its `given` is that of the base with the change made.
     """
 
-    path: str  # inside the pack, such as rules/alt-very-low.yaml
+    path: str  # inside the pack, such as rules/alpha-high.yaml
     about: str  # the id of the rule, marker, measure, fact or order; empty for the pack
     title: str
     given: Mapping[str, Data]

@@ -19,7 +19,7 @@ _RESULTED = re.compile(
 
 
 def order_of(text: str, pack: Pack, now: datetime) -> Json:
-    """The ServiceRequest that a case writes as `24325-3 active 3 days ago urgent`."""
+    """The ServiceRequest that a case writes as `CODE active 3 days ago urgent`."""
     match = _ORDER.fullmatch(text)
     if match is None:
         message = f"cannot read the order '{text}': write CODE active 3 days ago [urgent]"
@@ -37,7 +37,7 @@ def order_of(text: str, pack: Pack, now: datetime) -> Json:
 
 
 def resulted_of(text: str, pack: Pack, now: datetime) -> Json:
-    """The Observation that a case writes as `5196-1 400 days ago`; its value does not count."""
+    """The Observation that a case writes as `CODE 400 days ago`; its value does not count."""
     match = _RESULTED.fullmatch(text)
     if match is None:
         message = f"cannot read the result '{text}': write CODE 30 days ago [preliminary]"

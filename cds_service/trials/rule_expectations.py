@@ -82,8 +82,8 @@ def read_rule_expectation(word: str, value: Data) -> RuleExpectation:
 
     >>> read_rule_expectation("card", "warning")
     ExpectedAnswer(answer='card', detail='warning', written='card: warning')
-    >>> read_rule_expectation("says", ["low-alp", "gilbert"])
-    ExpectedSentences(words=('low-alp', 'gilbert'), expected=True)
+    >>> read_rule_expectation("says", ["low-beta", "high-gamma"])
+    ExpectedSentences(words=('low-beta', 'high-gamma'), expected=True)
     """
     if isinstance(value, str) and value:
         word = f"{word} {value}" if word.endswith("because") else f"{word}: {value}"
@@ -177,7 +177,7 @@ def _not_withheld(decision: Decision, pairs: tuple[tuple[str, str], ...]) -> str
 
 
 def proposal_text(proposal: Proposal) -> str:
-    """A proposal as cases write it, such as `ferritin 0-28 days recommended in iron`."""
+    """A proposal as cases write it, such as `beta-test 0-28 days recommended in letters`."""
     opinion = {True: " recommended", False: " not recommended", None: ""}[proposal.recommended]
     priority = "" if proposal.priority == "routine" else f" {proposal.priority}"
     days = f"{proposal.first_day}-{proposal.last_day} days"

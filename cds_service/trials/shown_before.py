@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cards that were shown before a case: `shown: alt-mild 27 days ago as info`."""
+"""The cards that were shown before a case: `shown: RULE 27 days ago as info`."""
 
 import re
 from collections.abc import Iterable

@@ -76,7 +76,7 @@ class TimesMarker:
     plus: Number | None = None
 
     def in_words(self) -> str:
-        """Return for example `2 x alt`, or `alt plus 5 U/L`."""
+        """Return for example `2 x alpha`, or `alpha plus 5 U/L`."""
         multiple = self.marker if self.times == 1 else f"{plain(self.times)} x {self.marker}"
         return f"{multiple} plus {self.plus.in_words()}" if self.plus else multiple
 

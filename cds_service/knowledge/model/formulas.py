@@ -2,8 +2,8 @@
 """The arithmetic of measures: text -> tree -> exact number.
 
 A formula is ordinary arithmetic (`+ - * /`, brackets, `sqrt`) over markers, written with
-underscores: `alt`, `alt.limit` (its upper limit), `alt.previous` (its previous test) and `age`
-(completed years). Python's own parser reads it and every node must be on the list below, so
+underscores: `alpha`, `alpha.limit` (its upper limit), `alpha.previous` (its previous test) and
+`age` (completed years). Python's own parser reads it and every node must be on the list below, so
 nothing can be executed.
 """
 

@@ -27,7 +27,7 @@ class _Leaf:
         """What has to be so of the subject, as written in rules."""
 
     def in_words(self) -> str:
-        """Return the condition as written in rules, for example `alt: at least 3 x upper limit`."""
+        """Return the condition as written in rules: `alpha: at least 3 x upper limit`."""
         return f"{self.subject}: {self.phrase}"
 
 
@@ -58,7 +58,7 @@ class Compare(_Leaf):
 
     @property
     def subject(self) -> str:
-        """The id of the marker, or `any of alt, ast`."""
+        """The id of the marker, or `any of alpha, beta`."""
         return self.markers[0] if len(self.markers) == 1 else "any of " + ", ".join(self.markers)
 
     @property
@@ -206,7 +206,7 @@ class MeasuredWith(_OfMarker):
 
     @property
     def phrase(self) -> str:
-        """For example `measured with P5P`."""
+        """For example `measured by X`."""
         return f"measured {self.method}"
 
 
@@ -219,7 +219,7 @@ class OtherMethod(_OfMarker):
 
     @property
     def phrase(self) -> str:
-        """For example `measured with P5P unlike the previous test 1 to 365 days earlier`."""
+        """For example `measured by X unlike the previous test 1 to 365 days earlier`."""
         return f"measured {self.method} unlike the {self.earlier.test}"
 
 
@@ -305,7 +305,7 @@ class Ordering(_Leaf):
 
     @property
     def phrase(self) -> str:
-        """For example `repeat-alt without liver-panel`."""
+        """For example `repeat-alpha without beta-test`."""
         return self.what + (f" without {self.without}" if self.without else "")
 
 

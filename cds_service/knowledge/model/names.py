@@ -21,8 +21,8 @@ _WORD = re.compile(r"[^\W_]+|[#/%]")
 def words_of(text: str) -> Words:
     """The words of a name in small letters; `#`, `/` and `%` are words, other signs are not.
 
-    >>> words_of("ALT (SGPT), Serum/Plasma")
-    ('alt', 'sgpt', 'serum', '/', 'plasma')
+    >>> words_of("Alpha (A1), Serum/Plasma")
+    ('alpha', 'a1', 'serum', '/', 'plasma')
     """
     return tuple(_WORD.findall(normalize("NFKC", text[: _LONGEST + 1]).casefold()))
 

@@ -81,7 +81,7 @@ class Marker:
     id: str
     title: str
     name: str
-    unit: str  # empty for a number without unit, such as INR
+    unit: str  # empty for a number without unit
     codes: tuple[MarkerCode, ...]
     names: tuple[str, ...]
     beside_name: tuple[str, ...]  # words that change nothing when they stand beside a name

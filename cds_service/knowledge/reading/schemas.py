@@ -154,9 +154,9 @@ class MarkerShape(Shape):
     bands: list[GradeData] = Field(default_factory=list)
     grades: list[GradeData] = Field(default_factory=list)
     doubtful_near_a_boundary: NearShape | None = None
-    never_above: (
-        Annotated[Text, Written("for example `total-bilirubin plus 0.1 mg/dL or 5 %`")] | None
-    ) = None
+    never_above: Annotated[Text, Written("for example `MARKER plus 0.1 mg/dL or 5 %`")] | None = (
+        None
+    )
     evidence: list[EvidenceShape]
     cases: list[CaseShape]
 
