@@ -155,9 +155,9 @@ def _of_remarks(pack: Pack) -> Iterator[SharedThing]:
 
 def _remark(remark: Remark, pack: Pack) -> Iterator[SharedLine]:
     if remark.when is not None:
-        yield SharedLine(label="said when", when=clause_of(remark.when, pack))
+        yield SharedLine(label="when", when=clause_of(remark.when, pack))
     if remark.replaced is not None:
-        yield from _line("said on the card in place of", pack.rules[remark.replaced].title)
+        yield from _line("on the card in place of", pack.rules[remark.replaced].title)
     for language, text in remark.texts.items():
         yield SharedLine(label=f"says ({language})", text=text.says)
         yield SharedLine(label=f"in short ({language})", text=text.in_short)

@@ -12,7 +12,7 @@ import click
 from click import BadParameter
 
 from cds_service.cli.burden_counts import as_json, as_lines, burden_of, lost_of
-from cds_service.cli.burden_quiet import ShownDays
+from cds_service.cli.burden_quiet import EarlierViews
 from cds_service.cli.burden_views import (
     PatientView,
     ShownCard,
@@ -118,7 +118,9 @@ def _side(
     services_of(knowledge, hook)  # before the bar of the progress
     label = f"Views with {side.name}"
     with click.progressbar(files, label=label, file=sys.stderr, show_pos=True) as bar:
-        return [view for file in bar for view in views_of(file, knowledge, hook, times, ShownDays)]
+        return [
+            view for file in bar for view in views_of(file, knowledge, hook, times, EarlierViews)
+        ]
 
 
 def read_views(file: Path) -> list[PatientView]:

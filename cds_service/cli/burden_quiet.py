@@ -12,7 +12,7 @@ from cds_service.rules.shown_cards import can_be_quiet, quiet_keys
 
 
 @dataclass(slots=True)
-class ShownDays:
+class EarlierViews:
     """The last day on which each card of one patient was shown, with each indicator."""
 
     _days: dict[tuple[DecisionKey, Indicator], date] = field(default_factory=dict)

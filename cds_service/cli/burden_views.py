@@ -57,7 +57,7 @@ def services_of(knowledge: Knowledge, hook: str) -> list[str]:
     return services
 
 
-class ShownBefore(Protocol):
+class ViewMemory(Protocol):
     """What one patient was shown at earlier views."""
 
     def options(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def views_of(
     knowledge: Knowledge,
     hook: str,
     times: Sequence[datetime],
-    shown_before: Callable[[], ShownBefore] | None = None,
+    shown_before: Callable[[], ViewMemory] | None = None,
 ) -> Iterator[PatientView]:
     """Each patient of a file at each time as all services of the hook answer.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that a command writes: what hinders it is said in one sentence."""
+"""Files that a command writes: a hindrance becomes one sentence."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
