@@ -84,6 +84,8 @@ def question_of(
         value = asked.get(VALUE if own else one.id, "")
         limit = asked.get(LIMIT if own else one.id + _OF_LIMIT, "")
         lower = asked.get(LOWER, "") if own else ""
+        if not value and (limit or lower):
+            raise RequestError(f"Expected a value of '{one.id}' beside its limit.")
         if value:
             line = _line(one, value, asked.get(UNIT, "") if own else "")
             given[one.id] = line + _limit("upper limit", limit) + _limit(LOWER_LIMIT, lower)

@@ -261,6 +261,16 @@ def test_one_line_names_the_test_and_its_value(
     assert http.get(location).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "query", ["limit=40", "lower-limit=5", "value=35&ast-limit=40", "ast-limit=40"]
+)
+def test_a_limit_without_its_value_is_refused(http: FlaskClient, query: str) -> None:
+    response = http.get(f"/explain/alt?{query}")
+
+    assert response.status_code == 400
+    assert "beside its limit" in response.text
+
+
 def test_blanks_of_a_typed_line_do_not_count(http: FlaskClient) -> None:
     response = http.get("/explain", query_string={"q": f"alt{' ' * 196}35"})
 
