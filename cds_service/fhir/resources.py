@@ -75,6 +75,7 @@ class Observation(Measured, frozen=True, tag_field=_TAG, tag="Observation"):
     issued: str | None = None
     note: Raw = NOTHING
     specimen: Reference | None = None
+    focus: Many[Reference] = None
     component: Many[Component] = None
     has_member: Many[Reference] = None
     contained: Many["Resource"] = None

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple, TypeVar
 
 from cds_service.errors import RequestError
-from cds_service.fhir.elements import plain_code, was_sent
+from cds_service.fhir.elements import many, plain_code, was_sent
 from cds_service.fhir.resources import (
     Condition,
     Encounter,
     MedicationRequest,
     MedicationStatement,
+    Observation,
     Patient,
     ServiceRequest,
 )
@@ -179,7 +180,7 @@ class _Reader:
         read: list[LabResult] = []
         aside: list[SetAside] = []
         for source in self.sources:
-            reason = self._not_ours(self.subjects.owner(source.observation.subject))
+            reason = self._not_about_ours(source.observation)
             if reason:
                 aside.extend(set_aside_whole(source, reason, self.context))
                 continue
@@ -194,7 +195,7 @@ class _Reader:
     def resulted(self) -> Iterator[Resulted]:
         """The tests of the patient whose results make orders needless."""
         for source in self.sources:
-            if not self._not_ours(self.subjects.owner(source.observation.subject)):
+            if not self._not_about_ours(source.observation):
                 yield from resulted_tests(source, self.context)
 
     def _hemolysed(self) -> set[Draw]:
@@ -332,6 +333,11 @@ class _Reader:
         if reason is None and was_sent(resource.modifier_extension):
             return "modifier-extension"
         return reason
+
+    def _not_about_ours(self, result: Observation) -> SetAsideReason | None:
+        if self.subjects.is_about_another(many(result.focus)):
+            return "other-patient"
+        return self._not_ours(self.subjects.owner(result.subject))
 
     def _not_ours(self, owner: Owner) -> SetAsideReason | None:
         if owner == "another":

@@ -284,7 +284,7 @@ def _status(observation: Observation) -> ResultStatus:
 
 def _moment(source: SourceObservation, context: ReadContext) -> tuple[Moment, bool]:
     sent = sent_time(source.observation, source.panel, context.times)
-    moment = context.times.moment(sent.text) if sent else None
+    moment = context.times.of_result(sent.text) if sent else None
     if sent is None or moment is None:
         raise NotUsable("no-time")
     if moment.begins > context.latest:

@@ -25,6 +25,7 @@ from cds_service.fhir.references import parts_of, plain_id, server_of
 from cds_service.fhir.resources import Patient
 
 Owner: TypeAlias = Literal["patient", "another", "unnamed", "unresolved"]
+_PERSONS = frozenset(("patient", "relatedperson"))
 Numbers: TypeAlias = Mapping[str, set[str]]  # by the system that gave them
 
 
@@ -57,6 +58,17 @@ class Subjects:
             return known
         by_number = self._owner_by_number(subject.identifier)
         return by_number if by_number != "unnamed" else known
+
+    def is_about_another(self, focus: Iterable[Reference]) -> bool:
+        """Whether one of these, which a result is about instead of its subject, is another person.
+
+        FHIR R4, Observation.focus: a fetus, a donor, the mother. A device or a specimen is none.
+        """
+        return any(
+            parts_of((one.reference or "").strip()).kind.lower() in _PERSONS
+            and self.owner(one) == "another"
+            for one in focus
+        )
 
     def are_apart(self, references: Iterable[Reference | None]) -> bool:
         """Whether subjects that nothing else names have two numbers of one system."""

@@ -5,7 +5,7 @@ A partial date is the last moment of its day, month or year at the site, but nev
 if it has begun: a result "of 2026" is as late as it can be, and no later.
 """
 
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
 
 from cds_service.fhir.elements import Period, Timing
@@ -13,6 +13,8 @@ from cds_service.fhir.resources import DiagnosticReport, Observation
 from cds_service.labs.patient_record import Precision
 
 _EARLIEST_YEAR = 1850  # before it stand the null dates of programs, such as 0001-01-01
+# No result is older; before it stand other null dates, such as 1900-01-01 and 1970-01-01.
+_EARLIEST_RESULT = datetime(1971, 1, 1, tzinfo=UTC)
 _LATEST_YEAR = 9998  # so that a day more is still a date
 _LAST_TIME = time(23, 59, 59)
 
@@ -46,6 +48,11 @@ class Times:
             except (ValueError, OverflowError):
                 self._read[text] = None
         return self._read[text]
+
+    def of_result(self, text: str) -> Moment | None:
+        """The moment, or `None` if the text is none, or is what a program writes for no date."""
+        moment = self.moment(text)
+        return None if moment is None or moment.time < _EARLIEST_RESULT else moment
 
     def _instant(self, text: str) -> Moment:
         text = _extended(text.upper())
@@ -121,7 +128,7 @@ def sent_time(
     read at all it is the first that was sent, or `None`.
     """
     own = _effective(result, times)
-    if own is not None and times.moment(own) is not None:
+    if own is not None and times.of_result(own) is not None:
         return SentTime(own, issued_only=False)
     sources = (result,) if parent is None else (result, parent)
     effective = [text for source in sources if (text := _effective(source, times))]
@@ -130,7 +137,7 @@ def sent_time(
         *(SentTime(text, issued_only=False) for text in effective),
         *(SentTime(text, issued_only=True) for text in issued),
     ]
-    readable = (time for time in sent if times.moment(time.text) is not None)
+    readable = (time for time in sent if times.of_result(time.text) is not None)
     return next(readable, sent[0] if sent else None)
 
 
@@ -160,7 +167,7 @@ def _end_of(period: Period | None, times: Times) -> str | None:
 def _last_event(timing: Timing | None, times: Times) -> str | None:
     events = timing.event if timing else None
     texts = [events] if isinstance(events, str) else [text for text in events or () if text]
-    read = [(moment.time, text) for text in texts if (moment := times.moment(text))]
+    read = [(moment.time, text) for text in texts if (moment := times.of_result(text))]
     if read:
         return max(read)[1]
     return texts[0] if texts else None

@@ -43,6 +43,8 @@ _COMPARATORS: dict[str | None, Comparator | None] = {
 }
 _COMPARATOR = "|".join(sorted(filter(None, _COMPARATORS), key=len, reverse=True))
 _TEXT = re.compile(rf"({_COMPARATOR})?\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*(.*)", re.IGNORECASE)
+# In a text `1.500` may be one and a half or, as much of Europe writes it, fifteen hundred.
+_MAYBE_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
 # `1 400`, `1,400`, `1:40`, `5-10`, `1e3`: what follows continues the number, and is no unit.
 _NO_UNIT = re.compile(r"[0-9.,:'’*^+<>=~–—-]|[eE][+-]?[0-9]")
 
@@ -189,7 +191,7 @@ def _from_text(text: str, pack: Pack) -> ReadQuantity:
     text = unescape(text) if "&" in text else text
     match = _TEXT.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
     number = number_from(match[2].removeprefix("+")) if match else None
-    if match is None or number is None:
+    if match is None or number is None or _MAYBE_THOUSANDS.fullmatch(match[2]):
         raise NotUsable("unparseable")
     unit = match[3]
     apart = text[match.end(2) :][:1].isspace()  # `180 10*9/L`; not `1e3 U/L`

@@ -73,7 +73,7 @@ MEANINGS: Mapping[SetAsideReason, str] = {
         "No known code was sent, and its name holds that of a marker beside words that may say "
         "that something else was measured. Its unit would be one of the marker."
     ),
-    "other-patient": "Its subject is another patient. It is never used.",
+    "other-patient": "Its subject or its focus is another person. It is never used.",
     "no-subject": "It names no patient, and something else in the request is of another patient.",
     "subject-unresolved": "Its subject is a search (`Patient?identifier=...`), not a reference.",
     "invalid-resource": "It is not what FHIR R4 allows in an element that is read.",

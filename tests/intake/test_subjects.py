@@ -74,6 +74,28 @@ def test_results_of_another_patient_are_set_aside() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("focus", "used"),
+    [
+        ([{"reference": "RelatedPerson/mother"}], False),
+        ([{"reference": "Patient/p2"}], False),
+        ({"reference": "https://other.example/r4/RelatedPerson/fetus/_history/1"}, False),
+        ([{"reference": "Device/meter"}, {"reference": "Patient/donor"}], False),
+        ([{"reference": "Patient/p1"}], True),
+        ([{"reference": "Device/meter"}], True),
+        ([{"reference": "Specimen/s"}, {"display": "blood"}], True),
+        ([], True),
+        (None, True),
+    ],
+)
+def test_a_result_about_another_person_is_not_the_subjects(focus: object, used: bool) -> None:
+    about = {**subject("Patient/p1"), "id": "r2", "focus": focus}
+    record = asked_about("p1", observation(effectiveDateTime="2026-06-01"), about)
+
+    assert ("Observation/r2" in [one.reference for one in record.results]) is used
+    assert [one.reason for one in record.set_aside] == ([] if used else ["other-patient"])
+
+
 @pytest.mark.parametrize("kind", ["MedicationRequest", "Condition", "ServiceRequest"])
 def test_nothing_else_of_another_patient_is_used(kind: str) -> None:
     other: Json = {

@@ -75,7 +75,8 @@ def test_a_string_may_hold_a_unit_that_begins_with_a_number() -> None:
     "sent",
     [
         "see comment", "1,400 U/L", "1,4 U/L", "1 400 U/L", "1'400", "5-10 U/L", "1:40", "5 - 10",
-        "~5 U/L", "<", "U/L", "5..1 U/L", "1e3 U/L", "٥ U/L", "2 1", "5 U/L\nsee note", "5" * 99,
+        "~5 U/L", "<", "U/L", "5..1 U/L", "1e3 U/L", "1.500 U/L", ">12.500", "150.000",
+        "٥ U/L", "2 1", "5 U/L\nsee note", "5" * 99,
     ],
 )  # fmt: skip
 def test_a_string_that_is_no_single_number_is_unparseable(sent: str) -> None:
