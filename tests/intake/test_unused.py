@@ -44,7 +44,7 @@ def test_what_can_mean_one_thing_only_is_read(change: Json) -> None:
     ("change", "words"),
     [
         ({"subject": {"reference": "Patient?identifier=1"}}, "whose it is cannot be told"),
-        ({"subject": {"reference": "Patient/p2"}}, "ALT, 2026-06-15: it is of another patient"),
+        ({"subject": {"reference": "Patient/p2"}}, "ALT, 2026-06-15: it is of another person"),
         ({"status": "F"}, "its status is none of FHIR"),
         ({"effectiveDateTime": "x"}, "its time is missing"),
         (
