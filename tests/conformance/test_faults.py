@@ -236,7 +236,7 @@ ROWS: dict[str, Row] = {
         says=("21 umol/L",),
     ),
     "W9 a number of another patient": replace(
-        named("it is of another patient"),
+        named("it is of another person"),
         sent=request(
             other(
                 ALT,

@@ -195,7 +195,7 @@ def test_t22_a_result_of_another_patient_is_not_used_and_said_without_its_value(
 
     assert answer(call(other))[0] == 400
     assert (status, card["indicator"]) == (200, "info")
-    assert "ALT, 2026-06-14: it is of another patient" in card["detail"]
+    assert "ALT, 2026-06-14: it is of another person" in card["detail"]
     assert "1789" not in str(card)
 
 

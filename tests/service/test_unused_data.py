@@ -294,8 +294,8 @@ def test_a_subject_that_can_only_mean_the_patient_is_read(reference: str) -> Non
     ("reference", "reason"),
     [
         ("Patient?identifier=https://ehr.example|1", "whose it is cannot be told"),
-        ("Patient/p2", "it is of another patient"),
-        ("Group/p1", "it is of another patient"),
+        ("Patient/p2", "it is of another person"),
+        ("Group/p1", "it is of another person"),
     ],
 )
 def test_a_result_of_someone_else_is_told(reference: str, reason: str) -> None:
