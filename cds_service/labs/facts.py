@@ -132,7 +132,7 @@ def _answer(fact: Fact, reader: _Reader, answers: dict[str, FactAnswer]) -> Fact
     if any(meets(one, reader.person) is True for one in fact.never_for):
         answers[fact.id] = FactAnswer(False)
         return answers[fact.id]
-    own = dict(_own_names(fact, reader))
+    own = _most_telling(_own_names(fact, reader))
     known = [*_lists(fact, reader.record)]
     if own:
         known.append(True)
@@ -143,8 +143,8 @@ def _answer(fact: Fact, reader: _Reader, answers: dict[str, FactAnswer]) -> Fact
         together = all_known([part.known for part in every])
         known.append(together)
         either.extend(every if together is True else ())
-    names = {*own.values()}.union(*(part.names for part in either))
-    as_sent = {*own}.union(*(part.as_sent for part in either))
+    names = {name for _, name in own}.union(*(part.names for part in either))
+    as_sent = {sent for sent, _ in own}.union(*(part.as_sent for part in either))
     answers[fact.id] = FactAnswer(any_known(known), tuple(sorted(names)), tuple(sorted(as_sent)))
     return answers[fact.id]
 
@@ -165,6 +165,19 @@ def _own_names(fact: Fact, reader: _Reader) -> Iterator[tuple[str, str]]:
         if _is_recent(entry, fact, reader.now) and not _has_ended(entry, fact, reader.entries):
             yield entry.as_sent, entry.name
     yield from ((one, one) for one in reader.record.encounters if one in fact.encounter_classes)
+
+
+def _most_telling(found: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """The pairs without names that a longer name of the same text holds."""
+    pairs = frozenset(found)
+    return frozenset(
+        (sent, name)
+        for sent, name in pairs
+        if not any(
+            other != name and other_sent == sent and as_read(name) in as_read(other)
+            for other_sent, other in pairs
+        )
+    )
 
 
 def _is_recent(entry: _Entry, fact: Fact, now: datetime) -> bool:

@@ -456,3 +456,22 @@ def test_a_name_is_not_repeated_for_its_hyphen() -> None:
     found = answers(record(conditions=(named("other", "Gamma\u2010Delta"),)), pack_of(fact))
 
     assert found["top"].as_sent == ("Gamma\u2010Delta",)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("zetazine / gammazine / alphazine", ("alphazine", "gammazine", "zetazine")),
+        ("gammazine retard", ("gammazine retard",)),
+        ("gammazine retard and zetazine", ("gammazine retard", "zetazine")),
+    ],
+)
+def test_every_name_in_a_text_is_given_but_those_that_a_longer_one_holds(
+    text: str, names: tuple[str, ...]
+) -> None:
+    every = ("zetazine", "gammazine", "alphazine", "gammazine retard")
+    fact = replace(fact_of("top"), condition_names=every)
+
+    found = answers(record(conditions=(named(text),)), pack_of(fact))["top"]
+
+    assert found.names == names
