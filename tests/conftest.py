@@ -95,9 +95,12 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database with our tables and nothing in them."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'service.db'}"
+    from cds_service.store.tables import metadata
+
     url: str = request.getfixturevalue("postgres_url")
     server: Postgres = request.getfixturevalue("postgres")
-    server.run("TRUNCATE card_counts, cards_shown, feedback, quiet_cards, tokens_used", "service")
+    tables = ", ".join(metadata.tables)
+    server.run(f"TRUNCATE {tables}", "service")
     return url
 
 

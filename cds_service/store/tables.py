@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Date,
     DateTime,
@@ -20,9 +21,12 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
+
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -83,9 +87,7 @@ cards_shown = Table(
 feedback = Table(
     "feedback",
     metadata,
-    Column(
-        "id", BigInteger().with_variant(Integer, "sqlite"), Identity(always=True), primary_key=True
-    ),
+    Column("id", _NUMBER, Identity(always=True), primary_key=True),
     Column("client", Text, nullable=False),
     Column("card", Text, nullable=False),
     Column("outcome", Text, nullable=False),
@@ -111,9 +113,7 @@ feedback = Table(
 quiet_cards = Table(
     "quiet_cards",
     metadata,
-    Column(
-        "id", BigInteger().with_variant(Integer, "sqlite"), Identity(always=True), primary_key=True
-    ),
+    Column("id", _NUMBER, Identity(always=True), primary_key=True),
     Column("card", LargeBinary(8), nullable=False),
     Column("day", Date, nullable=False),
     UniqueConstraint("card", "day", name="quiet_cards_shown"),
@@ -127,4 +127,123 @@ tokens_used = Table(
     Column("name", LargeBinary(32), primary_key=True),
     Column("until", UtcDateTime, nullable=False),
     Index("tokens_used_until", "until"),
+)
+
+# One row a Subscription that we registered. `path` is the unguessable end of its endpoint; `what`
+# the criteria or the canonical of the topic; `missing` the ranges of event numbers that were
+# skipped and may still come; `searched_until` how far searches have gone.
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("path", Text, primary_key=True),
+    Column("server", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("remote_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("secret", LargeBinary(32)),
+    Column("secret_before", LargeBinary(32)),
+    Column("hmac_key", LargeBinary),
+    Column("numbered", Boolean, nullable=False),
+    Column("last_event", BigInteger),
+    Column("missing", JSON(none_as_null=True)),
+    Column("last_received", UtcDateTime),
+    Column("heartbeat_seconds", Integer),
+    Column("searched_until", UtcDateTime),
+    Column("expires", UtcDateTime),
+    Column("created", UtcDateTime, nullable=False),
+    Index("subscriptions_server", "server"),
+)
+
+# One row a version of a resource that a server told us of. `version` is never empty: where the
+# server names none it is made up, so that nothing is taken for a repeat. `body` is the resource,
+# compressed, until the item is done; `gone` says that the resource was deleted.
+inbox_items = Table(
+    "inbox_items",
+    metadata,
+    Column("id", _NUMBER, Identity(always=True), primary_key=True),
+    Column("server", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("resource_id", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("updated", UtcDateTime),
+    Column("gone", Boolean, nullable=False),
+    Column("subscription", Text, nullable=False),
+    Column("received", UtcDateTime, nullable=False),
+    Column("body", LargeBinary),
+    Column("patient", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("decision", BigInteger),
+    Column("finished", UtcDateTime),
+    UniqueConstraint("server", "type", "resource_id", "version", name="inbox_items_version"),
+    Index("inbox_items_patient", "server", "patient", "state"),
+    Index("inbox_items_finished", "state", "finished"),
+)
+
+# One row for each patient with waiting items, and for each other piece of work: `patient` is then
+# `item:{id}` (whose patient is not known yet), `search:{path}` or `gap:{path}`. `wanted` grows with
+# everything that asks for the work, so that its holder sees what came after the lease. `fence`
+# differs for every lease.
+inbox_queue = Table(
+    "inbox_queue",
+    metadata,
+    Column("server", Text, primary_key=True),
+    Column("patient", Text, primary_key=True),
+    Column("due", UtcDateTime, nullable=False),
+    Column("wanted", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("holder", Text),
+    Column("fence", BigInteger, nullable=False),
+    Column("leased_until", UtcDateTime),
+    Index("inbox_queue_due", "due"),
+)
+
+# One row for each time that a patient was decided on because something arrived. `input` is what it
+# was decided from, compressed; `written` is `no`, `yes`, `failed` or `withdrawn`.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", _NUMBER, Identity(always=True), primary_key=True),
+    Column("server", Text, nullable=False),
+    Column("patient", Text, nullable=False),
+    Column("decided", UtcDateTime, nullable=False),
+    Column("trigger", Text, nullable=False),
+    Column("packs", JSON, nullable=False),
+    Column("input", LargeBinary, nullable=False),
+    Column("findings", JSON, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("written", Text, nullable=False),
+    Column("problem", Text, nullable=False),
+    Index("decisions_patient", "server", "patient", "decided"),
+    Index("decisions_decided", "decided"),
+)
+
+# What of ours stands on a server. `state` is `open`, `cancelled` or `left-alone`; of what is open
+# there is one for each patient, rule and marker.
+advice_written = Table(
+    "advice_written",
+    metadata,
+    Column("id", _NUMBER, Identity(always=True), primary_key=True),
+    Column("server", Text, nullable=False),
+    Column("patient", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("marker", Text, nullable=False),
+    Column("task", Text, nullable=False),
+    Column("indicator", Text, nullable=False),
+    Column("decision", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("changed", UtcDateTime, nullable=False),
+    Index(
+        "advice_written_open",
+        "server",
+        "patient",
+        "rule",
+        "marker",
+        unique=True,
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
 )
