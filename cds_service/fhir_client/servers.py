@@ -10,18 +10,40 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from cds_service.fhir.references import base_url
+from cds_service.fhir.references import base_url, is_base_url
 from cds_service.outgoing.address_policy import AddressPolicy, is_this_machine
 from cds_service.trust.clients import Client
 
 SigningAlgorithm: TypeAlias = Literal["ES384", "RS384"]
+PayloadContent: TypeAlias = Literal["empty", "id-only", "full-resource"]
+WriteBack: TypeAlias = Literal["off", "silent", "on"]
 
 ANYWHERE: Final = AddressPolicy(private=True, loopback=True, http=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionSettings:
+    """How results that arrive are heard of at one server, and what becomes of the advice.
+
+    `content` is for Subscriptions on a `topic`, `payload` for those by criteria. `numbered`: event
+    numbers count from the start of the Subscription, so that a missing one shows. `owner` is a
+    reference to who works on the Tasks that are written.
+    """
+
+    content: PayloadContent = "id-only"
+    payload: bool = True
+    topic: str | None = None
+    numbered: bool = True
+    write_back: WriteBack = "silent"
+    owner: str | None = None
+    settling_seconds: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """A FHIR server that may be queried; `base` is in the normal form of `base_url`.
+
+    `name` is what commands call it.
 
     An `anonymous` one requires no token. With a `client_id` the service can have a token of its own
     (SMART Backend Services), for `scopes`, or without any for what the queries need.
@@ -34,6 +56,8 @@ class Server:
     algorithm: SigningAlgorithm = "ES384"
     scopes: tuple[str, ...] = ()
     own_access_for_hooks: bool = False
+    name: str | None = None
+    subscriptions: SubscriptionSettings = SubscriptionSettings()
 
     @property
     def may_see_token(self) -> bool:
@@ -56,6 +80,12 @@ class Servers:
         if self.development:
             return Server(base=base, policy=ANYWHERE, anonymous=True)
         return None
+
+    def named(self, name: str) -> Server | None:
+        """The server that the file calls so, else the one at this base URL, as `find` has it."""
+        by_name = (server for server in self.listed.values() if server.name == name)
+        found = next(by_name, None)
+        return self.find(name) if found is None and is_base_url(name) else found
 
     def for_call(self, url: str, client: Client | None) -> Server | None:
         """The server at this base URL, if a call of the client may have it asked.

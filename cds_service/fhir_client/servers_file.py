@@ -4,16 +4,25 @@
 YAML as strict as the knowledge files; `docs/how-to/connect-a-fhir-server.md` shows one.
 """
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
-from cds_service.fhir.references import base_url, is_base_url
-from cds_service.fhir_client.servers import Server, Servers, SigningAlgorithm
+from cds_service.fhir.references import base_url, is_base_url, is_id
+from cds_service.fhir_client.servers import (
+    PayloadContent,
+    Server,
+    Servers,
+    SigningAlgorithm,
+    SubscriptionSettings,
+    WriteBack,
+)
 from cds_service.knowledge.reading.schemas import (
     Shape,
     Text,
+    WholeNumber,
     YesNo,
 )
 from cds_service.outgoing.address_policy import AddressPolicy, url_problem
@@ -26,8 +35,32 @@ CODES = {
     "R201": "two servers have the same base",
     "R202": "a base URL cannot be used",
     "R203": "settings for a token of the service stand without a client id",
+    "R204": "two servers have the same name",
+    "R205": "a name has other characters than letters, digits and hyphens",
+    "R206": "the owner is no reference to an organization or to a person who works in care",
+    "R207": "the settling time is longer than ten minutes",
+    "R208": "the topic is no canonical URL",
 }
 _OF_CLIENT_ID = ("algorithm", "scopes", "own_access_for_hooks")
+_NAME: Final = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
+# FHIR R4, "Task": the types that `owner` may name and that can act on a proposal.
+_OWNERS: Final = frozenset(
+    ("CareTeam", "HealthcareService", "Organization", "Practitioner", "PractitionerRole")
+)
+_LONGEST_SETTLING: Final = 600  # seconds
+_CANONICAL: Final = re.compile(r"(https?://|urn:)[^\s|#]+(\|\S+)?")
+
+
+class SubscriptionShape(Shape):
+    """How results that arrive are heard of, and what becomes of the advice."""
+
+    content: PayloadContent = "id-only"
+    payload: YesNo = "yes"
+    topic: Text | None = None
+    numbered: YesNo = "yes"
+    write_back: WriteBack = "silent"
+    owner: Text | None = None
+    settling_seconds: WholeNumber = "1"
 
 
 class ServerShape(Shape):
@@ -41,6 +74,8 @@ class ServerShape(Shape):
     algorithm: SigningAlgorithm = "ES384"
     scopes: Text = ""
     own_access_for_hooks: YesNo = "no"
+    name: Text | None = None
+    subscriptions: SubscriptionShape = SubscriptionShape()
 
 
 class ServersShape(Shape):
@@ -82,6 +117,20 @@ def _server(shape: ServerShape, *, development: bool) -> Server:
         algorithm=shape.algorithm,
         scopes=tuple(shape.scopes.split()),
         own_access_for_hooks=shape.own_access_for_hooks == "yes",
+        name=shape.name,
+        subscriptions=_subscriptions(shape.subscriptions),
+    )
+
+
+def _subscriptions(shape: SubscriptionShape) -> SubscriptionSettings:
+    return SubscriptionSettings(
+        content=shape.content,
+        payload=shape.payload == "yes",
+        topic=shape.topic,
+        numbered=shape.numbered == "yes",
+        write_back=shape.write_back,
+        owner=shape.owner,
+        settling_seconds=int(shape.settling_seconds),
     )
 
 
@@ -110,4 +159,47 @@ def _problems(
                     f"'{word}' is for a server where the service is registered",
                     "write the 'client id' that the server gave the service",
                 )
+    return [
+        *problems,
+        *_problems_of_name(shape.name, document, at, before),
+        *_problems_of_subscriptions(shape.subscriptions, document, (*at, "subscriptions")),
+    ]
+
+
+def _problems_of_name(
+    name: str | None, document: Document, at: Where, before: dict[str, Server]
+) -> list[Problem]:
+    if name is None:
+        return []
+    mark = document.mark((*at, "name"))
+    if not _NAME.fullmatch(name):
+        message = "a name is made of letters, digits and single hyphens"
+        return [Problem("R205", mark, message, "write for example: general-hospital")]
+    if any(server.name == name for server in before.values()):
+        return [Problem("R204", mark, "another server has this name already")]
+    return []
+
+
+def _problems_of_subscriptions(
+    shape: SubscriptionShape, document: Document, at: Where
+) -> list[Problem]:
+    problems: list[Problem] = []
+
+    def problem(code: str, name: str, message: str, remedy: str) -> None:
+        problems.append(Problem(code, document.mark((*at, name)), message, remedy))
+
+    if shape.owner is not None and not _is_owner(shape.owner):
+        remedy = "write for example: Organization/laboratory"
+        problem("R206", "owner", f"an owner is one of {', '.join(sorted(_OWNERS))}", remedy)
+    if int(shape.settling_seconds) > _LONGEST_SETTLING:
+        message = f"results settle for at most {_LONGEST_SETTLING} seconds"
+        problem("R207", "settling seconds", message, "write a few seconds")
+    if shape.topic is not None and not _CANONICAL.fullmatch(shape.topic):
+        remedy = "write the URL that the server's SubscriptionTopic has"
+        problem("R208", "topic", "a topic is named by its canonical URL", remedy)
     return problems
+
+
+def _is_owner(reference: str) -> bool:
+    kind, _, identity = reference.partition("/")
+    return kind in _OWNERS and is_id(identity)

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.errors import SettingsError
-from cds_service.fhir_client.servers import ANYWHERE, Server, Servers
+from cds_service.fhir_client.servers import ANYWHERE, Server, Servers, SubscriptionSettings
 from cds_service.fhir_client.servers_file import (
     CODES,
     ServerShape,
+    SubscriptionShape,
     load_servers,
     read_servers,
 )
@@ -42,6 +43,15 @@ def test_a_server_is_read_whole(tmp_path: Path) -> None:
     algorithm: RS384
     scopes: system/Observation.rs system/Patient.rs
     own access for hooks: yes
+    name: General-1
+    subscriptions:
+      content: full-resource
+      payload: no
+      topic: https://fhir.example.org/topics/lab|1.0
+      numbered: no
+      write back: on
+      owner: Practitioner/7
+      settling seconds: 0
 """,
     )
 
@@ -55,6 +65,16 @@ def test_a_server_is_read_whole(tmp_path: Path) -> None:
                 algorithm="RS384",
                 scopes=("system/Observation.rs", "system/Patient.rs"),
                 own_access_for_hooks=True,
+                name="General-1",
+                subscriptions=SubscriptionSettings(
+                    content="full-resource",
+                    payload=False,
+                    topic="https://fhir.example.org/topics/lab|1.0",
+                    numbered=False,
+                    write_back="on",
+                    owner="Practitioner/7",
+                    settling_seconds=0,
+                ),
             )
         }
     )
@@ -75,6 +95,23 @@ WRONG = {
     f"servers:\n  - base: {BASE}\n    own access for hooks: yes\n": [("R203", 3)],
     f"servers:\n  - base: {BASE}\n    algorithm: HS256\n    client id: a\n": [("K106", 3)],
     f"servers:\n  - base: {BASE}\n    anonymous: maybe\n": [("K106", 3)],
+    f"servers:\n  - base: {BASE}\n    name: two words\n": [("R205", 3)],
+    f"servers:\n  - base: {BASE}\n    name: -\u00e9\n": [("R205", 3)],
+    f"servers:\n  - base: {BASE}\n    name: a\n  - base: {BASE}/2\n    name: a\n": [("R204", 5)],
+    **{
+        f"servers:\n  - base: {BASE}\n    subscriptions:\n      {line}\n": [(code, 4)]
+        for line, code in {
+            "content: everything": "K106",
+            "write back: yes": "K106",
+            "owner: Patient/1": "R206",
+            "owner: Organization": "R206",
+            "owner: https://other.example/Organization/1": "R206",
+            "settling seconds: soon": "K106",
+            "settling seconds: 601": "R207",
+            "topic: results": "R208",
+            "write-back: on": "K104",
+        }.items()
+    },
 }
 
 
@@ -178,3 +215,23 @@ def test_the_guide_explains_every_key() -> None:
     explained = re.findall(r"^\| `([a-z ]+)` \|", GUIDE, re.MULTILINE)
 
     assert explained == [name.replace("_", " ") for name in ServerShape.model_fields]
+
+
+def test_the_guide_explains_every_key_of_subscriptions() -> None:
+    explained = re.findall(r"^\| > `([a-z ]+)` \|", GUIDE, re.MULTILINE)
+
+    assert explained == [name.replace("_", " ") for name in SubscriptionShape.model_fields]
+
+
+def test_a_server_is_found_by_its_name_or_its_base() -> None:
+    listed = Server(base=BASE, name="general")
+    servers = Servers(listed={BASE: listed})
+
+    assert servers.named("general") is listed
+    assert servers.named(f"{BASE}/") is listed
+    assert servers.named("other") is None
+
+
+@pytest.mark.parametrize("text", ["", "other", "https://user@x/"])
+def test_what_names_no_server_finds_none_in_development_either(text: str) -> None:
+    assert Servers(development=True).named(text) is None
