@@ -270,7 +270,7 @@ class FhirClient:
             response = self._sent(access, url, token, deadline, room)
             if response is None or response.status in _TRANSIENT:
                 if attempt + 1 < TRIES:
-                    _wait(attempt, response, deadline)
+                    wait_before_next(attempt, response, deadline)
             elif response.status == 401 and token and not is_renewed:
                 is_renewed = True
                 replacement = access.bearer.renewed(token, deadline)
@@ -284,22 +284,37 @@ class FhirClient:
         self, access: Access, url: str, token: str | None, deadline: Deadline, room: int
     ) -> HttpResponse | None:
         """One request: its response, `None` if the connection broke; raises `QueryError`."""
-        headers = {"Accept": "application/fhir+json"}
-        if token is not None and access.server.may_see_token:
-            headers["Authorization"] = f"Bearer {token}"
-        request = HttpRequest(url=url, headers=headers, most_bytes=room)
-        try:
-            return self._transport(access.server.policy).send(request, deadline)
-        except AddressNotAllowed:
-            raise QueryError("not-allowed") from None
-        except DeadlineExceeded:
-            raise QueryError("late") from None
-        except ResponseTooLarge:
-            raise QueryError("too-long") from None
-        except PermanentTransportError:
-            raise QueryError("unreachable") from None
-        except TransportError:
-            return None
+        request = HttpRequest(url=url, headers={"Accept": "application/fhir+json"}, most_bytes=room)
+        transport = self._transport(access.server.policy)
+        return send_once(transport, access, request, token, deadline)
+
+
+def send_once(
+    transport: Transport,
+    access: Access,
+    request: HttpRequest,
+    token: str | None,
+    deadline: Deadline,
+) -> HttpResponse | None:
+    """The response to a request that carries the token, if the server may see it.
+
+    `None` if the connection broke; raises `QueryError` where repeating cannot help.
+    """
+    if token is not None and access.server.may_see_token:
+        headers = {**request.headers, "Authorization": f"Bearer {token}"}
+        request = replace(request, headers=headers)
+    try:
+        return transport.send(request, deadline)
+    except AddressNotAllowed:
+        raise QueryError("not-allowed") from None
+    except DeadlineExceeded:
+        raise QueryError("late") from None
+    except ResponseTooLarge:
+        raise QueryError("too-long") from None
+    except PermanentTransportError:
+        raise QueryError("unreachable") from None
+    except TransportError:
+        return None
 
 
 def _ended(job: "Future[QueryResult]") -> QueryResult:
@@ -323,7 +338,7 @@ def _next_url(url: str, link: str, base: str) -> str | None:
     return joined if is_inside(joined, base) else None
 
 
-def _wait(attempt: int, response: HttpResponse | None, deadline: Deadline) -> None:
+def wait_before_next(attempt: int, response: HttpResponse | None, deadline: Deadline) -> None:
     """Pause before the next attempt; raises `QueryError` if that would last to the deadline."""
     # With a random share, queries that failed together are not repeated at the same time.
     backoff = _FIRST_WAIT * 2**attempt * uniform(0.5, 1.5)  # noqa: S311

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from threading import Event, Lock, Timer, local
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -53,7 +53,7 @@ class ResponseTooLarge(TransportError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """A GET request, or a POST of a `form`.
+    """A GET request, a POST of a `form`, or a `method` with a `body`.
 
     At most `most_bytes` of the response are read, counted after decompression.
     """
@@ -62,6 +62,8 @@ class HttpRequest:
     headers: Mapping[str, str] = field(repr=False)
     most_bytes: int
     form: Mapping[str, str] | None = field(default=None, repr=False)
+    method: Literal["GET", "POST", "PUT"] | None = None
+    body: bytes | None = field(default=None, repr=False)
     allow_compression: bool = True
 
 
@@ -122,9 +124,9 @@ class Transport:
     def _sent(self, request: HttpRequest, timeout: tuple[float, float]) -> HttpResponse:
         identity = {} if request.allow_compression else {"Accept-Encoding": "identity"}
         with self._session.request(
-            "GET" if request.form is None else "POST",
+            request.method or ("GET" if request.form is None else "POST"),
             request.url,
-            data=request.form,
+            data=request.form if request.body is None else request.body,
             headers={**request.headers, **identity},
             timeout=timeout,
             allow_redirects=False,

@@ -23,6 +23,9 @@ class Asked:
     path: str
     parameters: Mapping[str, str]
     authorization: str | None
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -94,13 +97,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(urlsplit(self.path).query)
 
     def do_POST(self) -> None:
-        self.answer(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(body.decode(), body)
 
-    def answer(self, query: str) -> None:
+    def do_PUT(self) -> None:
+        self.do_POST()
+
+    def answer(self, query: str, body: bytes = b"") -> None:
         asked = Asked(
             path=urlsplit(self.path).path.removeprefix(f"{BASE}/"),
             parameters=dict(parse_qsl(query, keep_blank_values=True)),
             authorization=self.headers.get("Authorization"),
+            method=self.command,
+            headers=dict(self.headers),
+            body=body,
         )
         self.state.asked.append(asked)
         self.write(self.state.reply(asked))
