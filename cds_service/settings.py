@@ -214,6 +214,11 @@ class Settings(BaseSettings):
         "overrides and of cards that were shown. Unset: no card is quiet; overrides silence in "
         "open mode only, by a key everybody knows.",
     )
+    subscription_key: Annotated[SecretStr, AfterValidator(_long)] | None = Field(
+        None,
+        description="The secret, of 32 or more characters, under which HMAC keys of Subscriptions "
+        "are kept encrypted. Unset: no Subscription has an HMAC key.",
+    )
     quiet: bool = Field(
         True,
         description="Do not show a card again within the days that its rule is `quiet for`; needs "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which access token the queries of a hook call carry: the call's, the service's own, or none.
+"""Which access token requests carry: that of a hook call, the service's own, or none.
 
 A token that comes with a call is limited to what its user may see (CDS Hooks 2.0.1, "FHIR Resource
 Access"). The service's own sees more, so it never stands in for it: it serves calls without a
@@ -33,6 +33,22 @@ def authorize_call(
         return Access(server, GivenToken(authorization.access_token, life))
     if authorization is None and tokens is not None and _has_own(server):
         return Access(server, tokens.bearer(server, queries))
+    return Access(server, NoToken()) if server.anonymous else None
+
+
+def authorize_background(
+    server: Server,
+    tokens: TokenCache | None,
+    queries: Iterable[str],
+    writes: Iterable[str] = (),
+) -> Access | None:
+    """The server with the service's own token, for work that no user asked for.
+
+    `writes` are the types that are created or updated. `None` if there is no token to be had and
+    the server is not an `anonymous` one.
+    """
+    if tokens is not None and server.client_id is not None and server.may_see_token:
+        return Access(server, tokens.bearer(server, queries, writes))
     return Access(server, NoToken()) if server.anonymous else None
 
 

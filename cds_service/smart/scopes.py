@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias
 Style: TypeAlias = Literal["v1", "v2"]
 
 _SCOPE: Final = re.compile(r"system/(\*|[A-Za-z]+)\.(read|write|\*|c?r?u?d?s?)")
+_WRITTEN: Final = ":write"  # no name of a type ends so
 _LETTERS: Final = {"read": "rs", "write": "cud", "*": "cruds"}
 
 
@@ -20,10 +21,22 @@ def types_of(queries: Iterable[str]) -> frozenset[str]:
     return frozenset(re.split(r"[/?]", query, maxsplit=1)[0] for query in queries)
 
 
+def to_write(types: Iterable[str]) -> frozenset[str]:
+    """What `scopes_for` needs to ask for the right to create and update these types."""
+    return frozenset(f"{kind}{_WRITTEN}" for kind in types)
+
+
 def scopes_for(types: Iterable[str], style: Style) -> tuple[str, ...]:
-    """The scopes to read and search these types and nothing more."""
-    letters = "read" if style == "v1" else "rs"
-    return tuple(f"system/{kind}.{letters}" for kind in sorted(types))
+    """The scopes to read and search these types, or to write them (`to_write`); nothing more.
+
+    >>> scopes_for(["Patient", *to_write(["Task"])], "v2")
+    ('system/Patient.rs', 'system/Task.cu')
+    """
+    reads, writes = ("read", "write") if style == "v1" else ("rs", "cu")
+    return tuple(
+        f"system/{kind.removesuffix(_WRITTEN)}.{writes if kind.endswith(_WRITTEN) else reads}"
+        for kind in sorted(types)
+    )
 
 
 def missing(asked: Iterable[str], granted: Iterable[str]) -> frozenset[str]:

@@ -17,7 +17,7 @@ from cds_service.fhir_client.failures import QueryError
 from cds_service.fhir_client.servers import Server
 from cds_service.outgoing.transport import Transport
 from cds_service.smart.failures import TokenError
-from cds_service.smart.scopes import missing, scopes_for, types_of
+from cds_service.smart.scopes import missing, scopes_for, to_write, types_of
 from cds_service.smart.signing_keys import KeyFile
 from cds_service.smart.token_service import AccessToken, Configuration, TokenService
 
@@ -48,12 +48,15 @@ class TokenCache:
         self._configurations: dict[Server, tuple[Configuration, datetime]] = {}
         self._lock = Lock()
 
-    def bearer(self, server: Server, queries: Iterable[str]) -> "BackendToken":
-        """The tokens of a server with a `client_id`, for these queries.
+    def bearer(
+        self, server: Server, queries: Iterable[str], writes: Iterable[str] = ()
+    ) -> "BackendToken":
+        """The tokens of a server with a `client_id`, for these queries and types that are written.
 
         Calls that name the same resource types share a token.
         """
-        return BackendToken(server, frozenset() if server.scopes else types_of(queries), self)
+        types = frozenset[str]() if server.scopes else types_of(queries) | to_write(writes)
+        return BackendToken(server, types, self)
 
     def token(self, server: Server, types: _Types, deadline: Deadline) -> AccessToken:
         """A valid token for these resource types; raises `QueryError`."""

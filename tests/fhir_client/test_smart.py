@@ -20,10 +20,10 @@ from cds_service.fhir_client.failures import QueryError
 from cds_service.fhir_client.servers import ANYWHERE, Server
 from cds_service.hooks.request import Authorization
 from cds_service.outgoing.address_policy import AddressPolicy
-from cds_service.smart.access import authorize_call
+from cds_service.smart.access import authorize_background, authorize_call
 from cds_service.smart.failures import TOKEN_FAILURES, TokenError
 from cds_service.smart.key_rotation import add_key
-from cds_service.smart.scopes import missing, scopes_for, types_of
+from cds_service.smart.scopes import missing, scopes_for, to_write, types_of
 from cds_service.smart.signing_keys import KeyFile
 from cds_service.smart.token_cache import BackendToken, TokenCache, open_token_cache
 from tests.fhir_client.faulty import Asked, Faulty, Reply, faulty, in_turn, searchset
@@ -504,3 +504,31 @@ def test_the_command_says_that_keys_are_missing(server: Faulty, tmp_path: Path) 
 
     assert (result.exit_code, TOKEN_FAILURES["no-keys"] in result.output) == (1, True)
     assert server.asked == []
+
+
+def test_bs_008_what_is_written_is_asked_for_apart() -> None:
+    needs = {"Observation", *to_write(["Task"])}
+
+    assert scopes_for(needs, "v2") == ("system/Observation.rs", "system/Task.cu")
+    assert scopes_for(needs, "v1") == ("system/Observation.read", "system/Task.write")
+    assert missing(scopes_for(needs, "v2"), ["system/*.read", "system/Task.write"]) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("server", "kind"),
+    [
+        (Server(base="https://x", client_id="a"), BackendToken),
+        (Server(base="https://x", client_id="a", anonymous=True), BackendToken),
+        (Server(base="https://x", anonymous=True), NoToken),
+        (Server(base="http://x.example", client_id="a"), type(None)),
+        (Server(base="https://x"), type(None)),
+    ],
+)
+def test_work_of_its_own_carries_the_service_s_token(
+    keys: KeyFile, server: Server, kind: type[object]
+) -> None:
+    tokens = tokens_of(keys)
+
+    found = authorize_background(server, tokens, ["Observation?_id=1"], ["Task"])
+
+    assert isinstance(None if found is None else found.bearer, kind)
