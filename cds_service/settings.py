@@ -31,6 +31,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from cds_service.arrival_settings import ArrivalSettings, LongSecret
 from cds_service.errors import SettingsError
 from cds_service.prefetch_keys import PREFETCH_KEYS
 
@@ -38,7 +39,6 @@ PREFIX: Final = "CDS_"
 # Kubernetes sets these in every pod that lives beside a Service named "cds-service".
 FOREIGN_PREFIX: Final = "CDS_SERVICE_"
 
-_SHORTEST_SECRET: Final = 32
 _FILE: Final = "_FILE"  # CDS_HASH_KEY_FILE names the file that holds CDS_HASH_KEY
 
 ExplainMode: TypeAlias = Literal["off", "on-request", "always"]
@@ -74,13 +74,7 @@ def _database(url: SecretStr) -> SecretStr:
     raise ValueError("expected sqlite:////folder/file.db or postgresql+psycopg://host/database")
 
 
-def _long(secret: SecretStr) -> SecretStr:
-    if len(secret.get_secret_value()) >= _SHORTEST_SECRET:
-        return secret
-    raise ValueError(f"expected at least {_SHORTEST_SECRET} characters")
-
-
-class Settings(BaseSettings):
+class Settings(ArrivalSettings):
     """Operator settings. `Settings()` ignores the environment; `load_settings` reads it."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
@@ -208,16 +202,11 @@ class Settings(BaseSettings):
         description="How many days an overridden card stays silent for the same patient and "
         "result; 0 never silences.",
     )
-    hash_key: Annotated[SecretStr, AfterValidator(_long)] | None = Field(
+    hash_key: LongSecret | None = Field(
         None,
         description="The secret, of 32 or more characters, that hides patients in what is kept of "
         "overrides and of cards that were shown. Unset: no card is quiet; overrides silence in "
         "open mode only, by a key everybody knows.",
-    )
-    subscription_key: Annotated[SecretStr, AfterValidator(_long)] | None = Field(
-        None,
-        description="The secret, of 32 or more characters, under which HMAC keys of Subscriptions "
-        "are kept encrypted. Unset: no Subscription has an HMAC key.",
     )
     quiet: bool = Field(
         True,

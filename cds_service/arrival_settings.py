@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The settings of Subscriptions and of the inbox; a part of `settings.py`, which reads them."""
+
+from typing import Annotated, Final, TypeAlias
+
+from pydantic import AfterValidator, Field, PositiveInt, SecretStr
+from pydantic_settings import BaseSettings
+
+_SHORTEST_SECRET: Final = 32
+
+
+def _long(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) >= _SHORTEST_SECRET:
+        return secret
+    raise ValueError(f"expected at least {_SHORTEST_SECRET} characters")
+
+
+LongSecret: TypeAlias = Annotated[SecretStr, AfterValidator(_long)]
+
+
+class ArrivalSettings(BaseSettings):
+    """What is set about results that arrive."""
+
+    subscription_key: LongSecret | None = Field(
+        None,
+        description="The secret, of 32 or more characters, under which HMAC keys of Subscriptions "
+        "are kept encrypted. Unset: no Subscription has an HMAC key.",
+    )
+    max_notification_bytes: PositiveInt = Field(
+        4 * 1024 * 1024, description="The longest notification that is read, in bytes."
+    )
+    inbox_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
+        5, description="How often a result that arrived may fail before it is a dead letter."
+    )
+    inbox_hours: PositiveInt = Field(
+        24,
+        description="How many hours a result that arrived is tried again while its FHIR server "
+        "does not answer; then it is a dead letter.",
+    )
+    inbox_lease_seconds: Annotated[int, Field(ge=5, le=3600)] = Field(
+        60,
+        description="How long a worker has for the results of one patient, in seconds; then "
+        "another one may take them.",
+    )
+    inbox_days: PositiveInt = Field(
+        30, description="How many days it is known which results arrived and were decided on."
+    )
+    gap_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
+        10,
+        description="How long an event that was skipped may be late, in seconds, before the FHIR "
+        "server is asked for it.",
+    )
+    reconcile_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
+        15,
+        description="How often the worker searches for results that no notification told of, in "
+        "minutes; it does so when it starts as well.",
+    )
+    reconcile_overlap_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
+        10,
+        description="How far before the last search the next one begins, in minutes: the FHIR "
+        "server's clock may differ, and its index may be late.",
+    )

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What arrives -> rows of the inbox and of its queue, within a transaction of the caller."""
+
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from secrets import token_hex
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, case, select
+
+from cds_service.store.store import insert_into
+from cds_service.store.tables import inbox_items, inbox_queue
+from cds_service.subscriptions.told import Told
+
+_FASTEST: Final = 1  # zlib level: resources are small, and a sender waits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A resource that a server told of; `numbered` says that event numbers name events for good."""
+
+    server: str
+    subscription: str
+    told: Told
+    numbered: bool = False
+
+
+class NewItem(NamedTuple):
+    """An item that was not in the inbox before."""
+
+    server: str
+    id: int
+    patient: str
+
+
+def insert_items(
+    connection: Connection, arrivals: Iterable[Arrival], now: datetime
+) -> tuple[NewItem, ...]:
+    """Keep what is new among the arrivals; one for each version of a resource."""
+    # In one order: two processes that add the same rows do not wait for each other.
+    rows = {_identity(row): row for row in (_row(one, now) for one in arrivals)}
+    if not rows:
+        return ()
+    for row in rows.values():
+        if not row["patient"]:
+            row["patient"] = patient_of(connection, row["server"], row["type"], row["resource_id"])
+    added = connection.execute(
+        insert_into(inbox_items, connection)
+        .on_conflict_do_nothing()
+        .returning(inbox_items.c.server, inbox_items.c.id, inbox_items.c.patient),
+        [rows[identity] for identity in sorted(rows)],
+    )
+    return tuple(NewItem(*row) for row in added)
+
+
+def enqueue(connection: Connection, server: str, key: str, due: datetime) -> None:
+    """Ask for a piece of work at a time; what is due before stays so."""
+    adding = insert_into(inbox_queue, connection).values(
+        server=server, patient=key, due=due, wanted=1, attempts=0, fence=0
+    )
+    sooner = case(
+        (inbox_queue.c.due > adding.excluded.due, adding.excluded.due), else_=inbox_queue.c.due
+    )
+    connection.execute(
+        adding.on_conflict_do_update(
+            index_elements=inbox_queue.primary_key.columns,
+            set_={"due": sooner, "wanted": inbox_queue.c.wanted + 1},
+        )
+    )
+
+
+def patient_of(connection: Connection, server: str, kind: str, identity: str) -> str:
+    """The patient of a resource, as it was told before; empty if it was not."""
+    table = inbox_items.c
+    found: str | None = connection.execute(
+        select(table.patient)
+        .where(
+            table.server == server,
+            table.type == kind,
+            table.resource_id == identity,
+            table.patient != "",
+        )
+        .order_by(table.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return found or ""
+
+
+def compressed(body: bytes | None) -> bytes | None:
+    """A body as it is kept."""
+    return None if body is None else zlib.compress(body, _FASTEST)
+
+
+def version_of(told: Told, subscription: str, now: datetime, *, numbered: bool) -> str:
+    """The version of a resource, or what stands for it where the server named none.
+
+    Two events are never taken for one: without anything to tell them apart each is new.
+    """
+    if told.version:
+        return told.version
+    if told.updated is not None:
+        return f"updated {told.updated.isoformat()}"
+    if told.event is not None and numbered:
+        return f"event {subscription} {told.event}"
+    if told.event_time is not None:
+        return f"event {subscription} {told.event_time.isoformat()}"
+    return f"received {now.isoformat()} {token_hex(8)}"
+
+
+def _row(arrival: Arrival, now: datetime) -> dict[str, Any]:
+    told = arrival.told
+    version = version_of(told, arrival.subscription, now, numbered=arrival.numbered)
+    return {
+        "server": arrival.server,
+        "type": told.type,
+        "resource_id": told.id,
+        "version": f"{version} gone" if told.gone else version,
+        "updated": told.updated,
+        "gone": told.gone,
+        "subscription": arrival.subscription,
+        "received": now,
+        "body": compressed(told.body),
+        "patient": told.patient,
+        "state": "waiting",
+        "attempts": 0,
+        "problem": "",
+    }
+
+
+def _identity(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return row["server"], row["type"], row["resource_id"], row["version"]

@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The durable inbox: what arrived, who works on it, and what became of it.
+
+What is added is on the disk when `add` returns. The work is queued by patient: a worker leases the
+row of a patient, handles everything that waits for this patient, and in one transaction keeps what
+it decided, marks the items and removes the row, if nobody else has leased it since (`fence`). So a
+patient has one worker at a time, a panel of results makes one decision, and each version of a
+resource is decided on once.
+
+What fails is tried again after growing pauses, and goes to the dead letters in the end. Items that
+failed together are tried one by one, so that one that always fails does not take others with it.
+
+Every method raises `StoreError` if the database does not answer.
+"""
+
+import random
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from secrets import randbits
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
+
+from cds_service.store.store import Transactions
+from cds_service.store.tables import decisions, inbox_items, inbox_queue
+from cds_service.subscriptions.arrivals import Arrival, enqueue, insert_items
+from cds_service.subscriptions.work import ITEM, Decision, Item, Lease, LeaseLost, newest
+
+_AT_ONCE: Final = 500  # items of one patient in one lease
+_TOGETHER: Final = 2  # attempts in which items of a patient are tried together
+_FIRST_PAUSE: Final = timedelta(seconds=2)
+_LONGEST_PAUSE: Final = timedelta(minutes=15)
+_FENCE_BITS: Final = 62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxLimits:
+    """How long the inbox waits, and how often it tries.
+
+    `settle` is the time in which results of one patient are gathered; `attempts` is how often an
+    item may fail by itself, `retries` how often work may find that a server does not answer.
+    """
+
+    settle: timedelta = timedelta(seconds=1)
+    lease: timedelta = timedelta(seconds=60)
+    attempts: int = 5
+    retries: int = 20
+
+
+class Inbox:
+    """The inbox over a database. Any number of processes may have one."""
+
+    def __init__(self, database: Transactions, limits: InboxLimits | None = None) -> None:
+        self.database = database
+        self.limits = limits or InboxLimits()
+
+    def add(self, arrivals: Iterable[Arrival], now: datetime) -> int:
+        """Keep what arrived; how many of them are new."""
+        with self.database.writing() as connection:
+            return self.add_within(connection, arrivals, now)
+
+    def add_within(self, connection: Connection, arrivals: Iterable[Arrival], now: datetime) -> int:
+        """The same within a transaction."""
+        new = insert_items(connection, arrivals, now)
+        for server, key in sorted({(item.server, _key(item.patient, item.id)) for item in new}):
+            due = now if key.startswith(ITEM) else now + self.limits.settle
+            enqueue(connection, server, key, due)
+        return len(new)
+
+    def ask(self, server: str, key: str, due: datetime) -> None:
+        """Queue a piece of work that is no patient, once however often it is asked for."""
+        with self.database.writing() as connection:
+            enqueue(connection, server, key, due)
+
+    def lease(self, holder: str, now: datetime) -> Lease | None:
+        """The work that has been due for longest and nobody has; `None` if there is none.
+
+        A lease may be of nothing but superseded items.
+        """
+        due = and_(
+            inbox_queue.c.due <= now,
+            or_(inbox_queue.c.leased_until.is_(None), inbox_queue.c.leased_until <= now),
+        )
+        with self.database.reading() as connection:  # to look must not keep a writer waiting
+            if connection.execute(select(inbox_queue.c.due).where(due).limit(1)).first() is None:
+                return None
+        with self.database.writing() as connection:
+            row = connection.execute(
+                select(inbox_queue)
+                .where(due)
+                .order_by(inbox_queue.c.due)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            ).first()
+            return None if row is None else self._leased(connection, row, holder, now)
+
+    def _leased(self, connection: Connection, row: Any, holder: str, now: datetime) -> Lease:
+        until, fence = now + self.limits.lease, randbits(_FENCE_BITS)
+        connection.execute(
+            update(inbox_queue)
+            .where(_is_row(row.server, row.patient))
+            # What asks for the work meanwhile brings `due` forward to its own time.
+            .values(holder=holder, fence=fence, leased_until=until, due=until)
+        )
+        waiting = self._waiting(connection, row.server, row.patient, now)
+        chosen = _chosen(waiting)
+        ids = [item.id for item in chosen]
+        connection.execute(
+            update(inbox_items)
+            .where(inbox_items.c.id.in_(ids))
+            .values(attempts=inbox_items.c.attempts + 1)
+        )
+        current = _current(chosen, _finished(connection, chosen))
+        return Lease(
+            server=row.server,
+            key=row.patient,
+            fence=fence,
+            wanted=row.wanted,
+            attempts=row.attempts,
+            until=until,
+            items=current,
+            superseded=tuple(set(ids) - {item.id for item in current}),
+            left=len(chosen) < len(waiting) or len(waiting) == _AT_ONCE,
+        )
+
+    def _waiting(
+        self, connection: Connection, server: str, key: str, now: datetime
+    ) -> tuple[Item, ...]:
+        """The waiting items of a row; those whose worker was lost again and again are dead now."""
+        found = [
+            item_of(row)
+            for row in connection.execute(
+                select(inbox_items)
+                .where(_belongs(server, key), inbox_items.c.state == "waiting")
+                .order_by(inbox_items.c.id)
+                .limit(_AT_ONCE)
+            )
+        ]
+        lost = [item.id for item in found if item.attempts >= self.limits.attempts]
+        _mark(connection, lost, state="dead", problem="worker-lost", finished=now)
+        return tuple(item for item in found if item.id not in lost)
+
+    def finish(self, lease: Lease, decision: Decision | None, now: datetime) -> int | None:
+        """Keep a decision, whose id is returned, with the end of its items; all of it or nothing.
+
+        Without a decision the work ends without one. Raises `LeaseLost`.
+        """
+        with self.database.writing() as connection:
+            wanted = self._held(connection, lease)
+            number = None
+            if decision is not None:
+                number = _kept(connection, lease, decision, now)
+            ended = {"state": "done", "finished": now, "body": None, "problem": ""}
+            _mark(connection, [item.id for item in lease.items], decision=number, **ended)
+            _mark(connection, lease.superseded, **(ended | {"problem": "superseded"}))
+            _let_go(connection, lease, wanted=wanted, due=now if lease.left else None)
+            return number
+
+    def fail(self, lease: Lease, code: str, now: datetime, *, retry: bool) -> bool:
+        """Note that the work failed, to be tried again later; whether items are dead letters now.
+
+        `retry` says that another time is likely to do, as where a server is away: its items stay
+        together. Raises `LeaseLost`.
+        """
+        with self.database.writing() as connection:
+            wanted = self._held(connection, lease)
+            last = self.limits.retries if retry else self.limits.attempts
+            tries = {item.id: lease.attempts if retry else item.attempts for item in lease.items}
+            dead = [number for number, before in tries.items() if before + 1 >= last]
+            again = [number for number in tries if number not in dead]
+            _mark(connection, dead, state="dead", problem=code, finished=now)
+            if retry:
+                back = {"attempts": inbox_items.c.attempts - 1, "problem": code}
+                _mark(connection, again, **back)
+            else:
+                _mark(connection, again, problem=code)
+            superseded = {"state": "done", "finished": now, "body": None, "problem": "superseded"}
+            _mark(connection, lease.superseded, **superseded)
+            keeps = bool(again) or lease.left or not lease.items
+            due = now + pause(lease.attempts) if keeps else None
+            if lease.left and not retry:
+                due = now  # the others need not wait for this one
+            _let_go(connection, lease, wanted=wanted, due=due, attempts=lease.attempts + 1)
+            return bool(dead)
+
+    def _held(self, connection: Connection, lease: Lease) -> int:
+        """How often the work was asked for; raises `LeaseLost` if another worker has it."""
+        row = connection.execute(
+            select(inbox_queue.c.fence, inbox_queue.c.wanted)
+            .where(_is_row(lease.server, lease.key))
+            .with_for_update()
+        ).first()
+        if row is None or row.fence != lease.fence:
+            raise LeaseLost
+        wanted: int = row.wanted
+        return wanted
+
+
+def pause(attempts: int) -> timedelta:
+    """How long to wait after so many failures; a random share keeps workers apart."""
+    longest = min(_FIRST_PAUSE * 2 ** min(attempts, 16), _LONGEST_PAUSE)
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+def item_of(row: Any) -> Item:
+    """The item in a row of the table."""
+    return Item(
+        id=row.id,
+        server=row.server,
+        type=row.type,
+        resource_id=row.resource_id,
+        version=row.version,
+        updated=row.updated,
+        gone=row.gone,
+        subscription=row.subscription,
+        received=row.received,
+        body=None if row.body is None else zlib.decompress(row.body),
+        patient=row.patient,
+        state=row.state,
+        attempts=row.attempts,
+        problem=row.problem,
+    )
+
+
+def _key(patient: str, number: int) -> str:
+    return patient or f"{ITEM}{number}"
+
+
+def _is_row(server: str, key: str) -> ColumnElement[bool]:
+    return and_(inbox_queue.c.server == server, inbox_queue.c.patient == key)
+
+
+def _belongs(server: str, key: str) -> ColumnElement[bool]:
+    """Which items a row of the queue is about."""
+    if key.startswith(ITEM):
+        return inbox_items.c.id == int(key.removeprefix(ITEM))
+    return and_(inbox_items.c.server == server, inbox_items.c.patient == key)
+
+
+def _chosen(waiting: Sequence[Item]) -> Sequence[Item]:
+    """Those to handle now: all that did not fail yet, else the one that failed least."""
+    fresh = [item for item in waiting if item.attempts < _TOGETHER]
+    if fresh or not waiting:
+        return fresh
+    return [min(waiting, key=lambda item: (item.attempts, item.id))]
+
+
+def _current(chosen: Sequence[Item], finished: Sequence[Item]) -> tuple[Item, ...]:
+    """The newest state of each resource among these, where nothing newer was finished before."""
+    versions: dict[tuple[str, str], list[Item]] = {}
+    for item in sorted((*finished, *chosen), key=lambda item: item.id):
+        versions.setdefault((item.type, item.resource_id), []).append(item)
+    last = {newest(items).id for items in versions.values()}
+    return tuple(item for item in chosen if item.id in last)
+
+
+def _finished(connection: Connection, items: Sequence[Item]) -> tuple[Item, ...]:
+    """What was finished before of the same resources."""
+    if not items:
+        return ()
+    table = inbox_items.c
+    same = and_(
+        table.server == items[0].server,
+        table.type.in_({item.type for item in items}),
+        table.resource_id.in_({item.resource_id for item in items}),
+        table.state == "done",
+        table.problem.in_(("", "no-patient")),
+    )
+    return tuple(item_of(row) for row in connection.execute(select(inbox_items).where(same)))
+
+
+def _mark(connection: Connection, ids: Sequence[int], **values: Any) -> None:
+    if ids:
+        waiting = and_(inbox_items.c.id.in_(ids), inbox_items.c.state == "waiting")
+        connection.execute(update(inbox_items).where(waiting).values(**values))
+
+
+def _kept(connection: Connection, lease: Lease, decision: Decision, now: datetime) -> int:
+    values = {
+        "server": lease.server,
+        "patient": lease.key,
+        "decided": now,
+        "trigger": decision.trigger,
+        "packs": dict(decision.packs),
+        "input": zlib.compress(decision.input),
+        "findings": [dict(finding) for finding in decision.findings],
+        "mode": decision.mode,
+        "written": decision.written,
+        "problem": decision.problem,
+    }
+    number: int = connection.execute(
+        insert(decisions).values(**values).returning(decisions.c.id)
+    ).scalar_one()
+    if decision.also is not None:
+        decision.also(connection, number)
+    return number
+
+
+def _let_go(
+    connection: Connection, lease: Lease, *, wanted: int, due: datetime | None, attempts: int = 0
+) -> None:
+    """Remove the row of the queue, or give it back: due at a time, or when more was asked for."""
+    row = _is_row(lease.server, lease.key)
+    if due is None and wanted == lease.wanted:
+        connection.execute(delete(inbox_queue).where(row))
+        return
+    values: dict[str, Any] = {"holder": None, "leased_until": None, "attempts": attempts}
+    if due is not None and (wanted == lease.wanted or due < lease.until):
+        values["due"] = due
+    connection.execute(update(inbox_queue).where(row).values(**values))

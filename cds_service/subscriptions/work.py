@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the inbox holds, and what it hands to a worker.
+
+`Decide` and its `Decision` are the seam to whoever decides: the inbox knows no rules.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import reduce
+from typing import Any, Final, Literal, TypeAlias
+
+from sqlalchemy import Connection
+
+from cds_service.errors import CdsServiceError
+
+ITEM: Final = "item:"
+SEARCH: Final = "search:"
+GAP: Final = "gap:"
+
+State: TypeAlias = Literal["waiting", "done", "dead"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A version of a resource that a server told of, as the inbox keeps it.
+
+    `body` is the resource as it was sent or read; `None` if it is gone, or if the item is done.
+    """
+
+    id: int
+    server: str
+    type: str
+    resource_id: str
+    version: str
+    updated: datetime | None
+    gone: bool
+    subscription: str
+    received: datetime
+    body: bytes | None = field(repr=False)
+    patient: str = field(repr=False)
+    state: State = "waiting"
+    attempts: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What arrived for one patient: of each resource its newest state, and nothing older."""
+
+    server: str
+    patient: str = field(repr=False)
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What was decided on a `Work`; a row of the table `decisions`.
+
+    `input` is what it was decided from, and is compressed when it is kept. `also` writes more in
+    the transaction that keeps the decision, of whose id it is told.
+    """
+
+    trigger: str
+    packs: Mapping[str, Any]
+    input: bytes = field(repr=False)
+    findings: Sequence[Mapping[str, Any]] = field(repr=False)
+    mode: Literal["silent", "on"] = "silent"
+    written: Literal["no", "yes", "failed", "withdrawn"] = "no"
+    problem: str = ""
+    also: Callable[[Connection, int], object] | None = None
+
+
+Decide: TypeAlias = Callable[[Work], Decision]
+"""Decides on a patient; may be called again for the same work, and has to repeat what it did.
+
+Raises `Retry` for what another time may give, such as a server that does not answer.
+"""
+
+
+class Retry(CdsServiceError):
+    """The work cannot be done now; `code` says why, as one of `QUERY_FAILURES` or so."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__("The work cannot be done now.")
+        self.code = code
+
+
+class LeaseLost(CdsServiceError):
+    """Another worker has the work by now: nothing was kept."""
+
+    def __init__(self) -> None:
+        super().__init__("Another worker has this work by now.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A row of the queue that a worker holds until `until`.
+
+    `items` are what it has to handle, `superseded` the ids of those that a newer version or a
+    deletion makes superfluous. `left` says that other items of the row wait for another lease.
+    """
+
+    server: str
+    key: str = field(repr=False)
+    fence: int
+    wanted: int
+    attempts: int
+    until: datetime
+    items: tuple[Item, ...] = ()
+    superseded: tuple[int, ...] = ()
+    left: bool = False
+
+    @property
+    def work(self) -> Work:
+        """What is to be decided."""
+        return Work(server=self.server, patient=self.key, items=self.items)
+
+
+def newest(items: Sequence[Item]) -> Item:
+    """The newest state among versions of one resource, in whatever order they were received."""
+    return reduce(lambda one, other: other if _is_newer(other, one) else one, items)
+
+
+def _is_newer(one: Item, other: Item) -> bool:
+    """Whether the one is newer: by version, else by time, else by receipt."""
+    if one.version.isdigit() and other.version.isdigit():
+        return int(one.version) > int(other.version)
+    first, second = _time(one), _time(other)
+    if first is not None and second is not None and first != second:
+        return first > second
+    return one.id > other.id
+
+
+def _time(item: Item) -> datetime | None:
+    """When the resource came to be so; of a deletion, when it was heard of."""
+    return item.received if item.gone and item.updated is None else item.updated
