@@ -103,7 +103,8 @@ def read_notification(
     if there is not None and (there.type, there.id) != (told.type, told.id):
         raise RequestError("expected the type and id of the address", "$.id")
     if lower.get(_INTERACTION, "").strip().lower() == "delete":
-        told = replace(told, gone=True, body=None)
+        # The version in the body, if any, is the one before the deletion.
+        told = replace(told, gone=True, body=None, version="", updated=None)
     kind: Kind = "deleted" if told.gone else "resource"
     return Notification(kind=kind, resources=(told,))
 
@@ -195,13 +196,13 @@ def _of_event(event: Event, there: Address, sent: Mapping[tuple[str, str], Told]
     return replace(
         told,
         event=event.number,
-        version=told.version or there.version,
+        version=there.version if told.body is None and there.version else told.version,
         event_time=event.time,
     )
 
 
 def _sent(entries: Sequence[_Entry], server: str) -> dict[tuple[str, str], Told]:
-    """The resources of the entries after the status, and those that an entry says are deleted."""
+    """What the entries after the status tell: resources, or the names of those left out."""
     found: dict[tuple[str, str], Told] = {}
     for place, entry in enumerate(entries[1:], start=1):
         told = _of_entry(entry, server, f"$.entry[{place}].resource")
@@ -219,7 +220,7 @@ def _of_entry(entry: _Entry, server: str, where: str) -> Told | None:
         gone = there or address_of(request.url or "")
         return None if gone is None else replace(_named(gone), gone=True)
     if entry.resource is NOTHING or bytes(entry.resource) == b"null":
-        return None
+        return None if there is None else _named(there)
     told = told_of(entry.resource, server, where)
     if there is None or not is_resource(there.type, there.id):
         return told
