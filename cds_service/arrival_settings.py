@@ -52,7 +52,7 @@ class ArrivalSettings(BaseSettings):
     )
     reconcile_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
         15,
-        description="How often the worker searches for results that no notification told of, in "
+        description="How often the worker searches for results that no notification named, in "
         "minutes; it does so when it starts as well.",
     )
     reconcile_overlap_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(

@@ -156,7 +156,7 @@ subscriptions = Table(
     Index("subscriptions_server", "server"),
 )
 
-# One row a version of a resource that a server told us of. `version` is never empty: where the
+# One row a version of a resource that a server notified of. `version` is never empty: where the
 # server names none it is made up, so that nothing is taken for a repeat. `body` is the resource,
 # compressed, until the item is done; `gone` says that the resource was deleted.
 inbox_items = Table(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What arrives -> rows of the inbox and of its queue, within a transaction of the caller."""
+"""What arrives -> items of the inbox, within a transaction of the caller."""
 
 import zlib
 from collections.abc import Iterable, Mapping
@@ -8,22 +8,22 @@ from datetime import datetime
 from secrets import token_hex
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, case, select
+from sqlalchemy import Connection, select
 
 from cds_service.store.store import insert_into
-from cds_service.store.tables import inbox_items, inbox_queue
-from cds_service.subscriptions.told import Told
+from cds_service.store.tables import inbox_items
+from cds_service.subscriptions.notified import NotifiedResource
 
 _FASTEST: Final = 1  # zlib level: resources are small, and a sender waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A resource that a server told of; `numbered` says that event numbers name events for good."""
+    """A resource that a server named; `numbered` says that event numbers name events for good."""
 
     server: str
     subscription: str
-    told: Told
+    resource: NotifiedResource
     numbered: bool = False
 
 
@@ -55,24 +55,8 @@ def insert_items(
     return tuple(NewItem(*row) for row in added)
 
 
-def enqueue(connection: Connection, server: str, key: str, due: datetime) -> None:
-    """Ask for a piece of work at a time; what is due before stays so."""
-    adding = insert_into(inbox_queue, connection).values(
-        server=server, patient=key, due=due, wanted=1, attempts=0, fence=0
-    )
-    sooner = case(
-        (inbox_queue.c.due > adding.excluded.due, adding.excluded.due), else_=inbox_queue.c.due
-    )
-    connection.execute(
-        adding.on_conflict_do_update(
-            index_elements=inbox_queue.primary_key.columns,
-            set_={"due": sooner, "wanted": inbox_queue.c.wanted + 1},
-        )
-    )
-
-
 def patient_of(connection: Connection, server: str, kind: str, identity: str) -> str:
-    """The patient of a resource, as it was told before; empty if it was not."""
+    """The patient of a resource, as it was known before; empty if it was not."""
     table = inbox_items.c
     found: str | None = connection.execute(
         select(table.patient)
@@ -93,36 +77,39 @@ def compressed(body: bytes | None) -> bytes | None:
     return None if body is None else zlib.compress(body, _FASTEST)
 
 
-def version_of(told: Told, subscription: str, now: datetime, *, numbered: bool) -> str:
+def version_of(
+    resource: NotifiedResource, subscription: str, now: datetime, *, numbered: bool
+) -> str:
     """The version of a resource, or what stands for it where the server named none.
 
     Two events are never taken for one: without anything to tell them apart each is new.
     """
-    if told.version:
-        return told.version
-    if told.updated is not None:
-        return f"updated {told.updated.isoformat()}"
-    if told.event is not None and numbered:
-        return f"event {subscription} {told.event}"
-    if told.event_time is not None:
-        return f"event {subscription} {told.event_time.isoformat()}"
+    if resource.version:
+        return resource.version
+    if resource.updated is not None:
+        return f"updated {resource.updated.isoformat()}"
+    time = "" if resource.event_time is None else resource.event_time.isoformat()
+    if resource.event is not None and (numbered or time):
+        return (
+            f"event {subscription} {resource.event} {time}"  # the time, for numbers may begin anew
+        )
     return f"received {now.isoformat()} {token_hex(8)}"
 
 
 def _row(arrival: Arrival, now: datetime) -> dict[str, Any]:
-    told = arrival.told
-    version = version_of(told, arrival.subscription, now, numbered=arrival.numbered)
+    resource = arrival.resource
+    version = version_of(resource, arrival.subscription, now, numbered=arrival.numbered)
     return {
         "server": arrival.server,
-        "type": told.type,
-        "resource_id": told.id,
-        "version": f"{version} gone" if told.gone else version,
-        "updated": told.updated,
-        "gone": told.gone,
+        "type": resource.type,
+        "resource_id": resource.id,
+        "version": version,
+        "updated": resource.updated,
+        "gone": resource.gone,
         "subscription": arrival.subscription,
         "received": now,
-        "body": compressed(told.body),
-        "patient": told.patient,
+        "body": compressed(resource.body),
+        "patient": resource.patient,
         "state": "waiting",
         "attempts": 0,
         "problem": "",

@@ -13,25 +13,23 @@ failed together are tried one by one, so that one that always fails does not tak
 Every method raises `StoreError` if the database does not answer.
 """
 
-import random
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import randbits
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
 from cds_service.store.store import Transactions
 from cds_service.store.tables import decisions, inbox_items, inbox_queue
-from cds_service.subscriptions.arrivals import Arrival, enqueue, insert_items
-from cds_service.subscriptions.work import ITEM, Decision, Item, Lease, LeaseLost, newest
+from cds_service.subscriptions.arrivals import Arrival, insert_items
+from cds_service.subscriptions.queue import enqueue, held, is_row, let_go, pause
+from cds_service.subscriptions.work import ITEM, ArrivalDecision, Item, Lease, newest
 
 _AT_ONCE: Final = 500  # items of one patient in one lease
 _TOGETHER: Final = 2  # attempts in which items of a patient are tried together
-_FIRST_PAUSE: Final = timedelta(seconds=2)
-_LONGEST_PAUSE: Final = timedelta(minutes=15)
 _FENCE_BITS: Final = 62
 
 
@@ -39,22 +37,28 @@ _FENCE_BITS: Final = 62
 class InboxLimits:
     """How long the inbox waits, and how often it tries.
 
-    `settle` is the time in which results of one patient are gathered; `attempts` is how often an
-    item may fail by itself, `retries` how often work may find that a server does not answer.
+    An item may fail `attempts` times by itself. Where a server does not answer, its items are tried
+    for as long as `patience`, and as often at least.
     """
 
-    settle: timedelta = timedelta(seconds=1)
     lease: timedelta = timedelta(seconds=60)
     attempts: int = 5
-    retries: int = 20
+    patience: timedelta = timedelta(days=1)
 
 
 class Inbox:
     """The inbox over a database. Any number of processes may have one."""
 
-    def __init__(self, database: Transactions, limits: InboxLimits | None = None) -> None:
+    def __init__(
+        self,
+        database: Transactions,
+        limits: InboxLimits | None = None,
+        settling: Callable[[str], timedelta] = lambda _: timedelta(seconds=1),
+    ) -> None:
+        """`settling` says how long results of a patient of a server are gathered."""
         self.database = database
         self.limits = limits or InboxLimits()
+        self.settling = settling
 
     def add(self, arrivals: Iterable[Arrival], now: datetime) -> int:
         """Keep what arrived; how many of them are new."""
@@ -65,7 +69,7 @@ class Inbox:
         """The same within a transaction."""
         new = insert_items(connection, arrivals, now)
         for server, key in sorted({(item.server, _key(item.patient, item.id)) for item in new}):
-            due = now if key.startswith(ITEM) else now + self.limits.settle
+            due = now if key.startswith(ITEM) else now + self.settling(server)
             enqueue(connection, server, key, due)
         return len(new)
 
@@ -100,7 +104,7 @@ class Inbox:
         until, fence = now + self.limits.lease, randbits(_FENCE_BITS)
         connection.execute(
             update(inbox_queue)
-            .where(_is_row(row.server, row.patient))
+            .where(is_row(row.server, row.patient))
             # What asks for the work meanwhile brings `due` forward to its own time.
             .values(holder=holder, fence=fence, leased_until=until, due=until)
         )
@@ -142,20 +146,20 @@ class Inbox:
         _mark(connection, lost, state="dead", problem="worker-lost", finished=now)
         return tuple(item for item in found if item.id not in lost)
 
-    def finish(self, lease: Lease, decision: Decision | None, now: datetime) -> int | None:
+    def finish(self, lease: Lease, decision: ArrivalDecision | None, now: datetime) -> int | None:
         """Keep a decision, whose id is returned, with the end of its items; all of it or nothing.
 
         Without a decision the work ends without one. Raises `LeaseLost`.
         """
         with self.database.writing() as connection:
-            wanted = self._held(connection, lease)
+            wanted = held(connection, lease)
             number = None
             if decision is not None:
                 number = _kept(connection, lease, decision, now)
-            ended = {"state": "done", "finished": now, "body": None, "problem": ""}
-            _mark(connection, [item.id for item in lease.items], decision=number, **ended)
-            _mark(connection, lease.superseded, **(ended | {"problem": "superseded"}))
-            _let_go(connection, lease, wanted=wanted, due=now if lease.left else None)
+            ids = [item.id for item in lease.items]
+            _mark(connection, ids, decision=number, **_ended(now))
+            _mark(connection, lease.superseded, **_ended(now, "superseded"))
+            let_go(connection, lease, wanted=wanted, due=now if lease.left else None)
             return number
 
     def fail(self, lease: Lease, code: str, now: datetime, *, retry: bool) -> bool:
@@ -165,43 +169,25 @@ class Inbox:
         together. Raises `LeaseLost`.
         """
         with self.database.writing() as connection:
-            wanted = self._held(connection, lease)
-            last = self.limits.retries if retry else self.limits.attempts
-            tries = {item.id: lease.attempts if retry else item.attempts for item in lease.items}
-            dead = [number for number, before in tries.items() if before + 1 >= last]
-            again = [number for number in tries if number not in dead]
+            wanted = held(connection, lease)
+            dead = [item.id for item in lease.items if self._is_over(item, lease, now, retry=retry)]
+            again = [item.id for item in lease.items if item.id not in dead]
             _mark(connection, dead, state="dead", problem=code, finished=now)
-            if retry:
-                back = {"attempts": inbox_items.c.attempts - 1, "problem": code}
-                _mark(connection, again, **back)
-            else:
-                _mark(connection, again, problem=code)
-            superseded = {"state": "done", "finished": now, "body": None, "problem": "superseded"}
-            _mark(connection, lease.superseded, **superseded)
-            keeps = bool(again) or lease.left or not lease.items
-            due = now + pause(lease.attempts) if keeps else None
+            back = {"attempts": inbox_items.c.attempts - 1} if retry else {}
+            _mark(connection, again, problem=code, **back)
+            _mark(connection, lease.superseded, **_ended(now, "superseded"))
+            due = now + pause(lease.attempts) if again or not lease.items else None
             if lease.left and not retry:
-                due = now  # the others need not wait for this one
-            _let_go(connection, lease, wanted=wanted, due=due, attempts=lease.attempts + 1)
+                due = now  # the others need not wait for these
+            let_go(connection, lease, wanted=wanted, due=due, attempts=lease.attempts + 1)
             return bool(dead)
 
-    def _held(self, connection: Connection, lease: Lease) -> int:
-        """How often the work was asked for; raises `LeaseLost` if another worker has it."""
-        row = connection.execute(
-            select(inbox_queue.c.fence, inbox_queue.c.wanted)
-            .where(_is_row(lease.server, lease.key))
-            .with_for_update()
-        ).first()
-        if row is None or row.fence != lease.fence:
-            raise LeaseLost
-        wanted: int = row.wanted
-        return wanted
-
-
-def pause(attempts: int) -> timedelta:
-    """How long to wait after so many failures; a random share keeps workers apart."""
-    longest = min(_FIRST_PAUSE * 2 ** min(attempts, 16), _LONGEST_PAUSE)
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311
+    def _is_over(self, item: Item, lease: Lease, now: datetime, *, retry: bool) -> bool:
+        """Whether an item that failed once more is not tried again."""
+        if not retry:
+            return item.attempts + 1 >= self.limits.attempts
+        is_late = now - item.received >= self.limits.patience
+        return is_late and lease.attempts + 1 >= self.limits.attempts
 
 
 def item_of(row: Any) -> Item:
@@ -226,10 +212,6 @@ def item_of(row: Any) -> Item:
 
 def _key(patient: str, number: int) -> str:
     return patient or f"{ITEM}{number}"
-
-
-def _is_row(server: str, key: str) -> ColumnElement[bool]:
-    return and_(inbox_queue.c.server == server, inbox_queue.c.patient == key)
 
 
 def _belongs(server: str, key: str) -> ColumnElement[bool]:
@@ -271,13 +253,17 @@ def _finished(connection: Connection, items: Sequence[Item]) -> tuple[Item, ...]
     return tuple(item_of(row) for row in connection.execute(select(inbox_items).where(same)))
 
 
+def _ended(now: datetime, problem: str = "") -> dict[str, Any]:
+    return {"state": "done", "finished": now, "body": None, "problem": problem}
+
+
 def _mark(connection: Connection, ids: Sequence[int], **values: Any) -> None:
     if ids:
         waiting = and_(inbox_items.c.id.in_(ids), inbox_items.c.state == "waiting")
         connection.execute(update(inbox_items).where(waiting).values(**values))
 
 
-def _kept(connection: Connection, lease: Lease, decision: Decision, now: datetime) -> int:
+def _kept(connection: Connection, lease: Lease, decision: ArrivalDecision, now: datetime) -> int:
     values = {
         "server": lease.server,
         "patient": lease.key,
@@ -296,17 +282,3 @@ def _kept(connection: Connection, lease: Lease, decision: Decision, now: datetim
     if decision.also is not None:
         decision.also(connection, number)
     return number
-
-
-def _let_go(
-    connection: Connection, lease: Lease, *, wanted: int, due: datetime | None, attempts: int = 0
-) -> None:
-    """Remove the row of the queue, or give it back: due at a time, or when more was asked for."""
-    row = _is_row(lease.server, lease.key)
-    if due is None and wanted == lease.wanted:
-        connection.execute(delete(inbox_queue).where(row))
-        return
-    values: dict[str, Any] = {"holder": None, "leased_until": None, "attempts": attempts}
-    if due is not None and (wanted == lease.wanted or due < lease.until):
-        values["due"] = due
-    connection.execute(update(inbox_queue).where(row).values(**values))

@@ -17,8 +17,14 @@ from msgspec.json import Decoder
 from cds_service.errors import RequestError, UnsupportedMediaType
 from cds_service.fhir.elements import NOTHING
 from cds_service.fhir.references import server_of
+from cds_service.subscriptions.notified import (
+    Address,
+    NotifiedResource,
+    address_of,
+    is_resource,
+    read_resource,
+)
 from cds_service.subscriptions.status import Event, Status, StatusType, read_status
-from cds_service.subscriptions.told import Address, Told, address_of, is_resource, told_of
 
 Kind: TypeAlias = Literal["resource", "deleted", "search"] | StatusType
 
@@ -35,11 +41,11 @@ class Notification:
     """What one request tells; `search` says that something happened, but not to which resource.
 
     `foreign` counts resources of another server than the one that was subscribed to, which are
-    told of and not taken. `status` is there for a Bundle alone.
+    named and not taken. `status` is there for a Bundle alone.
     """
 
     kind: Kind
-    resources: tuple[Told, ...] = ()
+    resources: tuple[NotifiedResource, ...] = ()
     search: bool = False
     foreign: int = 0
     status: Status | None = None
@@ -99,14 +105,14 @@ def read_notification(
         if _DELETED in lower:  # Medplum
             return _deletion(_address(lower[_DELETED]))
         return Notification(kind="search", search=True)
-    told = told_of(body, server, "$")
-    if there is not None and (there.type, there.id) != (told.type, told.id):
+    resource = read_resource(body, server, "$")
+    if there is not None and (there.type, there.id) != (resource.type, resource.id):
         raise RequestError("expected the type and id of the address", "$.id")
     if lower.get(_INTERACTION, "").strip().lower() == "delete":
         # The version in the body, if any, is the one before the deletion.
-        told = replace(told, gone=True, body=None, version="", updated=None)
-    kind: Kind = "deleted" if told.gone else "resource"
-    return Notification(kind=kind, resources=(told,))
+        resource = replace(resource, gone=True, body=None, version="", updated=None)
+    kind: Kind = "deleted" if resource.gone else "resource"
+    return Notification(kind=kind, resources=(resource,))
 
 
 def _type_of(body: bytes, headers: Mapping[str, str]) -> str | None:
@@ -139,10 +145,10 @@ def _deletion(there: Address) -> Notification:
     return Notification(kind="deleted", resources=(replace(_named(there), gone=True),))
 
 
-def _named(there: Address) -> Told:
+def _named(there: Address) -> NotifiedResource:
     """A resource of which only the address is known."""
     patient = there.id if there.type == "Patient" else ""
-    return Told(type=there.type, id=there.id, version=there.version, patient=patient)
+    return NotifiedResource(type=there.type, id=there.id, version=there.version, patient=patient)
 
 
 def _bundle(body: bytes, server: str) -> Notification:
@@ -171,15 +177,15 @@ def _with_events(status: Status, entries: Sequence[_Entry], server: str) -> Noti
         if there is None:
             raise RequestError("expected a reference to a resource", event.where)
     here = [(event, there) for event, there in focused if there and _is_here(there, server)]
-    told = [_of_event(event, there, sent) for event, there in here]
+    found = [_of_event(event, there, sent) for event, there in here]
     unnamed = any(not event.focus for event in status.events)
     if not focused and sent:  # resources without a focus that names them
-        told, unnamed = list(sent.values()), False
+        found, unnamed = list(sent.values()), False
     elif not status.events and status.type == "event-notification":
         unnamed = True
     return Notification(
         kind=status.type,
-        resources=tuple(told),
+        resources=tuple(found),
         search=unnamed,
         foreign=len(focused) - len(here),
         status=status,
@@ -190,28 +196,30 @@ def _is_here(there: Address, server: str) -> bool:
     return there.server in {"", server_of(server)}
 
 
-def _of_event(event: Event, there: Address, sent: Mapping[tuple[str, str], Told]) -> Told:
+def _of_event(
+    event: Event, there: Address, sent: Mapping[tuple[str, str], NotifiedResource]
+) -> NotifiedResource:
     """What an event tells of its focus: the entry, if one came, else the name alone."""
-    told = sent.get((there.type, there.id), _named(there))
+    resource = sent.get((there.type, there.id), _named(there))
     return replace(
-        told,
+        resource,
         event=event.number,
-        version=there.version if told.body is None and there.version else told.version,
+        version=there.version if resource.body is None and there.version else resource.version,
         event_time=event.time,
     )
 
 
-def _sent(entries: Sequence[_Entry], server: str) -> dict[tuple[str, str], Told]:
+def _sent(entries: Sequence[_Entry], server: str) -> dict[tuple[str, str], NotifiedResource]:
     """What the entries after the status tell: resources, or the names of those left out."""
-    found: dict[tuple[str, str], Told] = {}
+    found: dict[tuple[str, str], NotifiedResource] = {}
     for place, entry in enumerate(entries[1:], start=1):
-        told = _of_entry(entry, server, f"$.entry[{place}].resource")
-        if told is not None:
-            found[told.type, told.id] = told
+        resource = _of_entry(entry, server, f"$.entry[{place}].resource")
+        if resource is not None:
+            found[resource.type, resource.id] = resource
     return found
 
 
-def _of_entry(entry: _Entry, server: str, where: str) -> Told | None:
+def _of_entry(entry: _Entry, server: str, where: str) -> NotifiedResource | None:
     there = address_of(entry.full_url or "")
     if there is not None and not _is_here(there, server):
         return None
@@ -221,7 +229,7 @@ def _of_entry(entry: _Entry, server: str, where: str) -> Told | None:
         return None if gone is None else replace(_named(gone), gone=True)
     if entry.resource is NOTHING or bytes(entry.resource) == b"null":
         return None if there is None else _named(there)
-    told = told_of(entry.resource, server, where)
+    resource = read_resource(entry.resource, server, where)
     if there is None or not is_resource(there.type, there.id):
-        return told
-    return replace(told, version=told.version or there.version)
+        return resource
+    return replace(resource, version=resource.version or there.version)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the inbox holds, and what it hands to a worker.
 
-`Decide` and its `Decision` are the seam to whoever decides: the inbox knows no rules.
+`Decide` and its `ArrivalDecision` are the seam to whoever decides: the inbox knows no rules.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ State: TypeAlias = Literal["waiting", "done", "dead"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A version of a resource that a server told of, as the inbox keeps it.
+    """A version of a resource that a server notified of, as the inbox keeps it.
 
     `body` is the resource as it was sent or read; `None` if it is gone, or if the item is done.
     """
@@ -54,11 +54,11 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class ArrivalDecision:
     """What was decided on a `Work`; a row of the table `decisions`.
 
     `input` is what it was decided from, and is compressed when it is kept. `also` writes more in
-    the transaction that keeps the decision, of whose id it is told.
+    the transaction that keeps the decision, whose id it is given.
     """
 
     trigger: str
@@ -71,7 +71,7 @@ class Decision:
     also: Callable[[Connection, int], object] | None = None
 
 
-Decide: TypeAlias = Callable[[Work], Decision]
+Decide: TypeAlias = Callable[[Work], ArrivalDecision]
 """Decides on a patient; may be called again for the same work, and has to repeat what it did.
 
 Raises `Retry` for what another time may give, such as a server that does not answer.

@@ -34,14 +34,14 @@ def test_every_sender_is_understood(sent: Sent) -> None:
         "kind": found.kind,
         "resources": [
             {
-                "type": told.type,
-                "id": told.id,
-                "version": told.version,
-                "patient": told.patient,
-                "gone": told.gone,
-                "body": told.body is not None,
+                "type": resource.type,
+                "id": resource.id,
+                "version": resource.version,
+                "patient": resource.patient,
+                "gone": resource.gone,
+                "body": resource.body is not None,
             }
-            for told in found.resources
+            for resource in found.resources
         ],
         "search": found.search,
         "numbers": list(found.event_numbers),
@@ -66,23 +66,33 @@ def test_an_empty_post_of_any_type_asks_for_a_search(body: bytes, content_type: 
 
 
 def test_a_delete_says_that_the_resource_is_gone() -> None:
-    (told,) = read(method="DELETE", sub_path="Observation/w1").resources
+    (resource,) = read(method="DELETE", sub_path="Observation/w1").resources
 
-    assert (told.type, told.id, told.gone, told.body) == ("Observation", "w1", True, None)
+    assert (resource.type, resource.id, resource.gone, resource.body) == (
+        "Observation",
+        "w1",
+        True,
+        None,
+    )
 
 
 def test_a_put_without_a_body_names_a_resource_that_has_to_be_read() -> None:
-    (told,) = read(method="PUT", sub_path="Observation/w1").resources
+    (resource,) = read(method="PUT", sub_path="Observation/w1").resources
 
-    assert (told.type, told.id, told.gone, told.body) == ("Observation", "w1", False, None)
+    assert (resource.type, resource.id, resource.gone, resource.body) == (
+        "Observation",
+        "w1",
+        False,
+        None,
+    )
 
 
 def test_a_resource_is_kept_byte_for_byte() -> None:
     body = b'{"resourceType": "Observation", "id": "w1", "valueQuantity": {"value": 1.10}}'
 
-    (told,) = read(body, "PUT", "Observation/w1").resources
+    (resource,) = read(body, "PUT", "Observation/w1").resources
 
-    assert told.body == body
+    assert resource.body == body
 
 
 @pytest.mark.parametrize(
@@ -100,9 +110,9 @@ def test_a_resource_is_kept_byte_for_byte() -> None:
 def test_the_patient_is_one_of_the_server_that_sent(subject: object, patient: str) -> None:
     body = {"resourceType": "Observation", "id": "w1", "subject": {"reference": subject}}
 
-    (told,) = read(body).resources
+    (resource,) = read(body).resources
 
-    assert told.patient == patient
+    assert resource.patient == patient
 
 
 def _bundle(**status: Any) -> Json:

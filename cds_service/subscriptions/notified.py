@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a notification tells of one resource: which version, of which patient, and its content.
 
-JSON of a resource, or a reference to one -> `Told`. Only what is needed to keep and order it is
-read; a resource that is odd elsewhere is kept all the same. Nothing is read from a server here.
+JSON of a resource, or a reference to one -> `NotifiedResource`. Only what is needed to keep and
+order it is read; a resource that is odd elsewhere is kept all the same. No server is asked here.
 """
 
 import re
@@ -24,12 +24,12 @@ _HISTORY: Final = "/_history/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class NotifiedResource:
     """A resource that a notification tells of; without a `body` it has to be read.
 
     `version` and `updated` are as the server wrote them, if it did; `gone` says that the resource
     was deleted. `patient` is the id of the patient, empty if that is not known. `event` and
-    `event_time` are those of the event that told of it.
+    `event_time` are those of its event.
     """
 
     type: str
@@ -92,7 +92,7 @@ def is_resource(kind: str, identity: str) -> bool:
     return kind in RESOURCE_TYPES and _ID.fullmatch(identity) is not None
 
 
-def told_of(body: Raw | bytes, server: str, where: str) -> Told:
+def read_resource(body: Raw | bytes, server: str, where: str) -> NotifiedResource:
     """What a resource tells of itself; raises `RequestError` if it cannot be kept by its id."""
     try:
         found = _RESOURCE.decode(body)
@@ -105,7 +105,7 @@ def told_of(body: Raw | bytes, server: str, where: str) -> Told:
     if found.id is None or _ID.fullmatch(found.id) is None:
         raise RequestError("expected the id of the resource", f"{where}.id")
     meta = _meta(found.meta)
-    return Told(
+    return NotifiedResource(
         type=found.resource_type,
         id=found.id,
         version=meta.version_id or "",

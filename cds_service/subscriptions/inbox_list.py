@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands in the inbox: for operators and for metrics. Methods raise `StoreError`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+
+from cds_service.store.store import Transactions
+from cds_service.store.tables import inbox_items, inbox_queue
+from cds_service.subscriptions.inbox import item_of
+from cds_service.subscriptions.queue import enqueue
+from cds_service.subscriptions.work import ITEM, Item, State
+
+_PURGED_AT_ONCE = 5000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxState:
+    """How full the inbox is; `oldest` is when the first of the waiting items was received."""
+
+    waiting: int
+    dead: int
+    oldest: datetime | None
+
+
+class InboxList:
+    """The items of an inbox, one by one."""
+
+    def __init__(self, database: Transactions) -> None:
+        self._database = database
+
+    def state(self) -> InboxState:
+        """How full the inbox is."""
+        table = inbox_items.c
+        question = (
+            select(table.state, func.count(), func.min(table.received))
+            .where(table.state != "done")
+            .group_by(table.state)
+        )
+        with self._database.reading() as connection:
+            found = {row[0]: (row[1], row[2]) for row in connection.execute(question)}
+        waiting, oldest = found.get("waiting", (0, None))
+        return InboxState(waiting=waiting, dead=found.get("dead", (0, None))[0], oldest=oldest)
+
+    def items(self, state: State | None, at_most: int) -> tuple[Item, ...]:
+        """The newest items in this state, or of all that are not done."""
+        table = inbox_items.c
+        wanted = table.state != "done" if state is None else table.state == state
+        question = select(inbox_items).where(wanted).order_by(table.id.desc()).limit(at_most)
+        with self._database.reading() as connection:
+            return tuple(item_of(row) for row in connection.execute(question))
+
+    def item(self, number: int) -> Item | None:
+        """The item with this id."""
+        question = select(inbox_items).where(inbox_items.c.id == number)
+        with self._database.reading() as connection:
+            row = connection.execute(question).first()
+        return None if row is None else item_of(row)
+
+    def retry(self, numbers: tuple[int, ...] | None, now: datetime) -> int:
+        """Try dead letters again, by default all of them; how many there were."""
+        table = inbox_items.c
+        changed = (
+            update(inbox_items)
+            .where(table.state == "dead", *_among(numbers))
+            .values(state="waiting", attempts=0, problem="", finished=None)
+            .returning(table.server, table.id, table.patient)
+        )
+        with self._database.writing() as connection:
+            rows = connection.execute(changed).all()
+            for server, key in sorted({(row[0], row[2] or f"{ITEM}{row[1]}") for row in rows}):
+                enqueue(connection, server, key, now)
+                connection.execute(
+                    update(inbox_queue)
+                    .where(inbox_queue.c.server == server, inbox_queue.c.patient == key)
+                    .values(attempts=0)
+                )
+        return len(rows)
+
+    def drop(self, numbers: tuple[int, ...] | None, now: datetime) -> int:
+        """End dead letters without a decision, by default all of them; how many there were."""
+        changed = (
+            update(inbox_items)
+            .where(inbox_items.c.state == "dead", *_among(numbers))
+            .values(state="done", problem="dropped", body=None, finished=now)
+        )
+        with self._database.writing() as connection:
+            return connection.execute(changed).rowcount
+
+    def purge_some(self, *, before: datetime) -> int:
+        """Remove at most some thousand items that were done before then; how many went."""
+        table = inbox_items.c
+        old = select(table.id).where(table.state == "done", table.finished < before)
+        old = old.limit(_PURGED_AT_ONCE)
+        with self._database.writing() as connection:
+            return connection.execute(delete(inbox_items).where(table.id.in_(old))).rowcount
+
+
+def _among(numbers: tuple[int, ...] | None) -> tuple[Any, ...]:
+    return () if numbers is None else (inbox_items.c.id.in_(numbers),)
