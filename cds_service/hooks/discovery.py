@@ -5,7 +5,7 @@ Only the restricted subset of queries that every client can run is used (CDS Hoo
 "Prefetch query restrictions"), and only the token `{{context.patientId}}`, which every hook has.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.json import Encoder
 
@@ -97,7 +97,8 @@ def prefetch_of(rules: Iterable[Rule], pack: Pack, *, by_category: bool) -> dict
     resulted = resulted_codes(chosen, pack)
     queries = {PATIENT: "Patient/{{context.patientId}}"}
     if by_category or needs.markers:
-        which = f"category={_LABORATORY}" if by_category else _codes(needs.markers, resulted, pack)
+        codes = dict.fromkeys((*_codes(needs.markers, pack), *resulted))
+        which = _which(codes, by_category=by_category)
         queries[OBSERVATIONS] = f"Observation?{_OF_PATIENT}&{which}&{_NEWEST}"
     if any(fact.reads_conditions for fact in facts):
         queries[CONDITIONS] = f"Condition?{_OF_PATIENT}&{_ALL}"
@@ -111,7 +112,24 @@ def prefetch_of(rules: Iterable[Rule], pack: Pack, *, by_category: bool) -> dict
     return queries
 
 
-def _codes(markers: Iterable[str], resulted: Iterable[tuple[str, str]], pack: Pack) -> str:
-    of_markers = ((code.system, code.code) for name in markers for code in pack.markers[name].codes)
-    codes = dict.fromkeys((*of_markers, *resulted))
+def results_filter(packs: Iterable[Pack], *, by_category: bool) -> str:
+    """The search parameter for the laboratory results that any active rule of the packs reads.
+
+    These are the codes of prefetch, over all packs and hooks: Subscriptions ask by the same.
+    """
+    codes: dict[tuple[str, str], None] = {}
+    for pack in packs:
+        rules = tuple(rule for rule in pack.rules.values() if rule.status == "active")
+        codes |= dict.fromkeys(_codes(all_dependencies(rules, pack).markers, pack))
+        codes |= dict.fromkeys(resulted_codes(rules, pack))
+    return _which(codes, by_category=by_category)
+
+
+def _codes(markers: Iterable[str], pack: Pack) -> Iterator[tuple[str, str]]:
+    return ((code.system, code.code) for name in markers for code in pack.markers[name].codes)
+
+
+def _which(codes: Iterable[tuple[str, str]], *, by_category: bool) -> str:
+    if by_category:
+        return f"category={_LABORATORY}"
     return "code=" + ",".join(f"{system}|{code}" for system, code in codes)
