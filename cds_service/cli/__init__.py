@@ -66,6 +66,8 @@ COMMANDS: dict[str, str] = {
     "serve": "Answer CDS Hooks calls.",
     "servers": "Which FHIR servers the service may ask.",
     "settings": "Show every setting, its value and where that came from.",
+    "subscribe": "Have a FHIR server notify the service of laboratory results.",
+    "subscriptions": "By which Subscriptions FHIR servers notify the service.",
 }
 """Every command with the first sentence of its help, so that listing them imports none."""
 
@@ -110,6 +112,7 @@ def cli() -> None:
       cds-service sandbox --fhir URL        the cards for patients of a FHIR server
       cds-service check cards --nudge       check the knowledge, and that every number is guarded
       cds-service explain alt-very-low      one rule in words
+      cds-service subscribe --server NAME   have a FHIR server notify the service of results
       cds-service feedback                  what clinicians did with the cards of each rule
 
     Exit codes: 0 fine, 1 problems found, 2 wrong use or settings, 3 something failed,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias
 
-from sqlalchemy import Connection, Row, insert, select, text, update
+from sqlalchemy import Connection, Row, delete, insert, select, text, update
 
 from cds_service.fhir_client.servers import PayloadContent
 from cds_service.store.store import Transactions
@@ -28,7 +28,7 @@ class Registration:
     """A Subscription of ours on a server; `path` is the unguessable end of its endpoint.
 
     `what` is the criteria, or the canonical URL of the topic; `remote_id` is empty until the server
-    has given an id; `status` is what the server said last, or `NOT_SENT`.
+    has given an id; `status` is the last one that the server gave, or `NOT_SENT`.
     """
 
     path: str = field(repr=False)
@@ -50,7 +50,7 @@ class Registration:
     created: datetime
 
 
-class Registrations:
+class RegistrationTable:
     """The registered Subscriptions, over an open database; methods raise `StoreError`."""
 
     def __init__(self, database: Transactions) -> None:
@@ -109,6 +109,8 @@ class Registrations:
                 "secret": secret,
                 "secret_before": kept,
             }
+            if now is not None and now.status in {OFF, NOT_SENT}:  # it begins anew
+                values |= {"created": wanted.created, "last_received": None}
             _change(connection, wanted.path, values)
             found = _at(connection, wanted.path)
         return wanted if found is None else found
@@ -140,6 +142,14 @@ class Registrations:
             if now is not None and now.remote_id not in {"", remote_id}:
                 values |= {"last_event": None, "missing": None, "last_received": None}
             _change(connection, path, values)
+
+    def forget(self, path: str) -> None:
+        """Remove a row whose Subscription no server ever took."""
+        table = subscriptions.c
+        with self._database.writing() as connection:
+            connection.execute(
+                delete(subscriptions).where(table.path == path, table.remote_id == "")
+            )
 
     def note_status(self, path: str, status: str) -> None:
         """Keep what the server says of the Subscription now."""

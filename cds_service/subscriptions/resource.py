@@ -168,6 +168,15 @@ class StoredSubscription:
     elements: Mapping[str, str] = field(repr=False)
 
     @property
+    def end(self) -> datetime | None:
+        """When the server will end it, if it says so with a time zone."""
+        try:
+            found = datetime.fromisoformat(self.elements.get("end", ""))
+        except ValueError:
+            return None
+        return found if found.tzinfo is not None else None
+
+    @property
     def topic(self) -> str:
         """The canonical URL of its topic, empty if it is by criteria."""
         return self.elements.get("topic", "") or (

@@ -18,7 +18,7 @@ from cds_service.subscriptions.credentials import (
     seal,
     unseal,
 )
-from cds_service.subscriptions.registration import Registration, Registrations
+from cds_service.subscriptions.registration import Registration, RegistrationTable
 
 BASE = "https://fhir.example.org/r4"
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -26,9 +26,9 @@ KEY = "k" * 32
 
 
 @pytest.fixture(name="rows")
-def _rows(database: str) -> Iterator[Registrations]:
+def _rows(database: str) -> Iterator[RegistrationTable]:
     store = open_store(database)
-    yield Registrations(store.database)
+    yield RegistrationTable(store.database)
     store.close()
 
 
@@ -44,7 +44,7 @@ def wanted(path: str = "a", **changes: object) -> Registration:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def confirm(rows: Registrations, secret: str, remote_id: str = "7") -> None:
+def confirm(rows: RegistrationTable, secret: str, remote_id: str = "7") -> None:
     rows.confirm(
         "a",
         secret=hashed(secret),
@@ -55,13 +55,13 @@ def confirm(rows: Registrations, secret: str, remote_id: str = "7") -> None:
     )
 
 
-def at(rows: Registrations, path: str = "a") -> Registration:
+def at(rows: RegistrationTable, path: str = "a") -> Registration:
     found = rows.at(path)
     assert found is not None
     return found
 
 
-def test_a_server_has_one_subscription_by_criteria(rows: Registrations) -> None:
+def test_a_server_has_one_subscription_by_criteria(rows: RegistrationTable) -> None:
     first = rows.reserve(wanted("a"))
 
     assert rows.reserve(wanted("b", what="Observation?code=2")) == first
@@ -69,7 +69,7 @@ def test_a_server_has_one_subscription_by_criteria(rows: Registrations) -> None:
     assert rows.at("b") is None
 
 
-def test_a_server_has_one_subscription_for_each_topic(rows: Registrations) -> None:
+def test_a_server_has_one_subscription_for_each_topic(rows: RegistrationTable) -> None:
     kept = [
         rows.reserve(wanted("a", kind="topic", what="https://x/1")),
         rows.reserve(wanted("b", kind="topic", what="https://x/2")),
@@ -83,7 +83,7 @@ def test_a_server_has_one_subscription_for_each_topic(rows: Registrations) -> No
     assert [one.path for one in rows.all(BASE)] == ["a", "b", "c", "d"]
 
 
-def test_of_many_that_reserve_at_once_one_adds_the_row(rows: Registrations) -> None:
+def test_of_many_that_reserve_at_once_one_adds_the_row(rows: RegistrationTable) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda n: rows.reserve(wanted(f"p{n}")), range(16)))
 
@@ -91,7 +91,7 @@ def test_of_many_that_reserve_at_once_one_adds_the_row(rows: Registrations) -> N
     assert len(rows.all()) == 1
 
 
-def test_two_secrets_count_until_the_server_confirms(rows: Registrations) -> None:
+def test_two_secrets_count_until_the_server_confirms(rows: RegistrationTable) -> None:
     row = rows.reserve(wanted())
     rows.begin_writing(row, hashed("one"))
     assert (at(rows).secret, at(rows).secret_before) == (hashed("one"), None)
@@ -108,7 +108,7 @@ def test_two_secrets_count_until_the_server_confirms(rows: Registrations) -> Non
     ("shown", "kept"), [(None, "one"), ("two", "two"), ("one", "one"), ("foreign", "one")]
 )
 def test_after_a_write_that_was_not_confirmed_the_secret_in_force_is_kept(
-    rows: Registrations, shown: str | None, kept: str
+    rows: RegistrationTable, shown: str | None, kept: str
 ) -> None:
     row = rows.reserve(wanted())
     rows.begin_writing(row, hashed("one"))
@@ -120,7 +120,7 @@ def test_after_a_write_that_was_not_confirmed_the_secret_in_force_is_kept(
     assert (at(rows).secret, at(rows).secret_before) == (hashed("three"), hashed(kept))
 
 
-def test_a_confirmation_of_an_earlier_write_ends_no_secret(rows: Registrations) -> None:
+def test_a_confirmation_of_an_earlier_write_ends_no_secret(rows: RegistrationTable) -> None:
     row = rows.reserve(wanted())
     rows.begin_writing(row, hashed("one"))
     rows.begin_writing(row, hashed("two"))
@@ -131,7 +131,7 @@ def test_a_confirmation_of_an_earlier_write_ends_no_secret(rows: Registrations) 
     assert (at(rows).remote_id, at(rows).status) == ("7", "active")
 
 
-def test_what_is_wanted_and_said_is_kept(rows: Registrations) -> None:
+def test_what_is_wanted_and_said_is_kept(rows: RegistrationTable) -> None:
     row = rows.reserve(wanted())
     changed = replace(row, what="Observation?code=9", content="empty", numbered=False)
     rows.begin_writing(replace(changed, hmac_key=b"sealed"), hashed("one"))
@@ -141,6 +141,16 @@ def test_what_is_wanted_and_said_is_kept(rows: Registrations) -> None:
 
     assert (found.what, found.content, found.numbered) == ("Observation?code=9", "empty", False)
     assert (found.hmac_key, found.status) == (b"sealed", "error")
+
+
+def test_only_what_no_server_took_is_forgotten(rows: RegistrationTable) -> None:
+    rows.reserve(wanted("a", remote_id="7"))
+    rows.reserve(wanted("b", kind="topic", what="https://x/1"))
+
+    rows.forget("a")
+    rows.forget("b")
+
+    assert [one.path for one in rows.all()] == ["a"]
 
 
 def test_secrets_are_long_and_only_their_hash_is_kept() -> None:

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands about Subscriptions share: the server, its token, the database, the plan."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import click
+
+from cds_service.cli.printable import printable
+from cds_service.clock import system_clock
+from cds_service.fhir_client.client import FhirClient
+from cds_service.fhir_client.servers import Server, Servers
+from cds_service.fhir_client.servers_file import load_servers
+from cds_service.fhir_client.writer import FhirWriter
+from cds_service.hooks.discovery import results_filter
+from cds_service.knowledge.site.overlay import load_packs_at
+from cds_service.settings import Settings, cards_folder, database_url, load_settings
+from cds_service.smart.access import authorize_background
+from cds_service.smart.signing_keys import open_keys
+from cds_service.smart.token_cache import TokenCache, open_token_cache
+from cds_service.store.engine import open_store
+from cds_service.subscriptions.endpoint import endpoints_below
+from cds_service.subscriptions.register import Plan, Registered, Registrar
+from cds_service.subscriptions.registration import Registration, RegistrationTable
+from cds_service.subscriptions.remote import RegistrationError, RemoteSubscriptions
+
+_ASKED = ("Subscription", "Observation?")  # of which types a token is needed to read
+_WRITTEN = ("Subscription",)
+_MOST_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionRegistry:
+    """The registered Subscriptions, and the way to the servers that hold them."""
+
+    settings: Settings
+    servers: Servers
+    rows: RegistrationTable
+    tokens: TokenCache | None
+
+    def server(self, name: str) -> Server:
+        """The server of this name or base; wrong use if there is none."""
+        found = self.servers.named(name)
+        if found is None:
+            raise click.BadParameter(
+                "there is no such server: give a name or base of CDS_FHIR_SERVERS",
+                param_hint="--server",
+            )
+        return found
+
+    def chosen(self, name: str | None) -> tuple[Registration, ...]:
+        """The registrations of this server, or all of them."""
+        return self.rows.all(None if name is None else self.server(name).base)
+
+    def remote(self, server: Server) -> RemoteSubscriptions:
+        """The way to a server; raises `RegistrationError` if it lets nobody in."""
+        access = authorize_background(server, self.tokens, _ASKED, _WRITTEN)
+        if access is None:
+            raise RegistrationError(
+                "there is no access: give the server a 'client id', or 'anonymous: yes'"
+            )
+        client = FhirClient(most_bytes=_MOST_BYTES, most_pages=self.settings.fhir_max_pages)
+        return RemoteSubscriptions(access=access, client=client)
+
+    def remote_of(self, row: Registration) -> RemoteSubscriptions:
+        """The way to the server of a row."""
+        server = self.servers.find(row.server)
+        if server is None:
+            raise RegistrationError("CDS_FHIR_SERVERS no longer lists this server")
+        return self.remote(server)
+
+    def registrar(self, remote: RemoteSubscriptions, wait_seconds: float) -> Registrar:
+        """What writes Subscriptions of this server."""
+        key = self.settings.subscription_key
+        return Registrar(
+            remote=remote,
+            writer=FhirWriter(most_bytes=_MOST_BYTES),
+            rows=self.rows,
+            clock=system_clock,
+            key_setting=None if key is None else key.get_secret_value(),
+            wait_seconds=wait_seconds,
+        )
+
+    def plan(self, server: Server) -> Plan:
+        """What the servers file and the packs say of this server's Subscriptions."""
+        endpoints = endpoints_below(self.settings, server)
+        if endpoints is None:
+            raise RegistrationError(
+                "the server must know where to send to: set CDS_PUBLIC_URL to an https address; in "
+                "development, for a server of this machine, CDS_PORT"
+            )
+        wanted = server.subscriptions
+        return Plan(
+            endpoints=endpoints,
+            results=self.results(),
+            topic=wanted.topic,
+            content=wanted.content,
+            payload=wanted.payload,
+            numbered=wanted.numbered,
+        )
+
+    def results(self) -> str:
+        """The search parameter for the laboratory results that the packs read."""
+        packs = load_packs_at(cards_folder(self.settings), self.settings.site_file)
+        return results_filter(packs, by_category=self.settings.lab_category_prefetch)
+
+
+@contextmanager
+def open_registry() -> Iterator[SubscriptionRegistry]:
+    """The registry of the configured database, until the block ends."""
+    settings = load_settings()
+    servers = load_servers(settings.fhir_servers, development=settings.profile == "development")
+    keys = open_keys(settings.signing_keys)
+    store = open_store(database_url(settings))
+    try:
+        yield SubscriptionRegistry(
+            settings=settings,
+            servers=servers,
+            rows=RegistrationTable(store.database),
+            tokens=None if keys is None else open_token_cache(keys, system_clock),
+        )
+    finally:
+        store.close()
+
+
+def fail(error: RegistrationError) -> NoReturn:
+    """Say why, and leave: 3 if the server is away or failed, else 1."""
+    click.echo(f"cds-service: {printable(str(error))}", err=True)
+    sys.exit(3 if error.outside else 1)
+
+
+def registered_row(found: Registered) -> dict[str, Any]:
+    """A Subscription and what its server made of it, for JSON."""
+    return {
+        **row_of(found.registration),
+        "endpoint": found.endpoint,
+        "made": found.made,
+        "differences": [
+            {"element": one.element, "sent": one.sent, "stored": one.stored}
+            for one in found.differences
+        ],
+        **({"error": found.error} if found.error else {}),
+        **({"writtenAsActive": True} if found.written_as_active else {}),
+    }
+
+
+def row_of(row: Registration) -> dict[str, Any]:
+    """A registration without its secrets, for JSON."""
+    times = {
+        "lastReceived": row.last_received,
+        "expires": row.expires,
+        "created": row.created,
+    }
+    return {
+        "server": row.server,
+        "subscription": f"Subscription/{row.remote_id}" if row.remote_id else None,
+        "kind": row.kind,
+        "content": row.content,
+        "what": row.what,
+        "status": row.status,
+        "numbered": row.numbered,
+        "lastEvent": row.last_event,
+        **{
+            name: None if time is None else time.isoformat(timespec="seconds")
+            for name, time in times.items()
+        },
+    }
+
+
+def print_registered(found: Registered) -> None:
+    """The Subscription for people; what another server wrote must not steer the terminal."""
+    row = found.registration
+    verb = "made" if found.made else "written again"
+    click.echo(f"{found.reference} on {row.server}: {verb}, {printable(row.status)}")
+    what = row.what if row.kind != "criteria" else "laboratory results by criteria"
+    click.echo(f"  {'notifies of':<21} {printable(what)}")
+    click.echo(f"  {'content':<21} {row.content}")
+    click.echo(f"  {'endpoint':<21} {found.endpoint}")
+    for one in found.differences:
+        changed = f"{one.element}: sent {one.sent}, stored {one.stored}"
+        click.echo(f"  {'the server changed':<21} {printable(changed)}")
+    if found.written_as_active:
+        click.echo(f"  {'note':<21} it stayed requested, so it was written again as active")
+    if found.error:
+        click.echo(f"  {'the server says':<21} {printable(found.error)}")
+    if row.status == "active" and row.last_received is None:
+        click.echo(f"  {'note':<21} never delivered yet: see 'cds-service subscriptions status'")
