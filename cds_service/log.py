@@ -49,6 +49,8 @@ FIELDS: Final[Mapping[str, type | re.Pattern[str]]] = {
     "failed": int,
     "clients": int,
     "problems": int,
+    "arrived": int,
+    "foreign": int,
 }
 # Their messages carry URLs, which may carry a patient's id.
 SILENCED: Final = ("urllib3", "werkzeug")

@@ -33,6 +33,10 @@ class Metrics:
     replay_late: Counter
     quiet_unsure: Counter
     fhir_queries: Counter
+    notifications: Counter
+    inbox_waiting: Gauge
+    inbox_oldest: Gauge
+    inbox_dead: Gauge
 
 
 def make_metrics() -> Metrics:
@@ -41,6 +45,9 @@ def make_metrics() -> Metrics:
 
     def counter(name: str, meaning: str, *labels: str) -> Counter:
         return Counter(name, meaning, labels, registry=registry)
+
+    def gauge(name: str, meaning: str) -> Gauge:
+        return Gauge(name, meaning, registry=registry)
 
     return Metrics(
         registry=registry,
@@ -67,11 +74,10 @@ def make_metrics() -> Metrics:
         pack_info=Gauge(
             "cds_pack_info", "1 for each pack in use.", ("pack", "version"), registry=registry
         ),
-        clients=Gauge("cds_clients", "Registered clients in force.", registry=registry),
-        clients_current=Gauge(
+        clients=gauge("cds_clients", "Registered clients in force."),
+        clients_current=gauge(
             "cds_clients_current",
             "1 if the file of clients is in force as it is, 0 if it has problems.",
-            registry=registry,
         ),
         refused=counter(
             "cds_calls_refused_total", "Calls without a valid token.", "client", "reason"
@@ -87,6 +93,14 @@ def make_metrics() -> Metrics:
             "cds_quiet_unsure_total",
             "Cards shown while it was not known whether another process had shown them lately.",
         ),
+        notifications=counter(
+            "cds_notifications_total", "Notifications of Subscriptions taken in.", "kind"
+        ),
+        inbox_waiting=gauge("cds_inbox_waiting", "Results that arrived and wait for a worker."),
+        inbox_oldest=gauge(
+            "cds_inbox_oldest_seconds", "How long the first of those that wait has waited."
+        ),
+        inbox_dead=gauge("cds_inbox_dead", "Results that failed too often: dead letters."),
         fhir_queries=counter(
             "cds_fhir_queries_total", "Queries to FHIR servers for calls.", "outcome"
         ),

@@ -22,6 +22,8 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
+from cds_service.fhir_client.servers import Servers, SubscriptionSettings
+from cds_service.settings import Settings
 from cds_service.store.store import Transactions
 from cds_service.store.tables import decisions, inbox_items, inbox_queue
 from cds_service.subscriptions.arrivals import Arrival, insert_items
@@ -188,6 +190,22 @@ class Inbox:
             return item.attempts + 1 >= self.limits.attempts
         is_late = now - item.received >= self.limits.patience
         return is_late and lease.attempts + 1 >= self.limits.attempts
+
+
+def make_inbox(settings: Settings, database: Transactions, servers: Servers) -> Inbox:
+    """The inbox as it is set; a server that is not listed any more has the usual settling time."""
+    limits = InboxLimits(
+        lease=timedelta(seconds=settings.inbox_lease_seconds),
+        attempts=settings.inbox_attempts,
+        patience=timedelta(hours=settings.inbox_hours),
+    )
+
+    def settling(base: str) -> timedelta:
+        server = servers.find(base)
+        usual = SubscriptionSettings() if server is None else server.subscriptions
+        return timedelta(seconds=usual.settling_seconds)
+
+    return Inbox(database, limits, settling)
 
 
 def item_of(row: Any) -> Item:

@@ -2,18 +2,24 @@
 """What stands in the inbox: for operators and for metrics. Methods raise `StoreError`."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import delete, func, select, update
 
+from cds_service.clock import Clock
+from cds_service.errors import StoreError
+from cds_service.metrics import Metrics
 from cds_service.store.store import Transactions
 from cds_service.store.tables import inbox_items, inbox_queue
+from cds_service.store.thread import DatabaseThread
 from cds_service.subscriptions.inbox import item_of
 from cds_service.subscriptions.queue import enqueue
 from cds_service.subscriptions.work import ITEM, Item, State
 
-_PURGED_AT_ONCE = 5000
+_PURGED_AT_ONCE: Final = 5000
+_PATIENCE: Final = 0.5  # seconds
+_FRESH: Final = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +102,36 @@ class InboxList:
         old = old.limit(_PURGED_AT_ONCE)
         with self._database.writing() as connection:
             return connection.execute(delete(inbox_items).where(table.id.in_(old))).rowcount
+
+
+class InboxWatch:
+    """How full the inbox is, for those who ask often: the database is asked now and then."""
+
+    def __init__(self, listed: InboxList, clock: Clock) -> None:
+        self._list = listed
+        self._clock = clock
+        self._thread = DatabaseThread("inbox-watch", patience=_PATIENCE)
+        self._known: tuple[datetime, InboxState | None] | None = None
+
+    def state(self) -> InboxState | None:
+        """How full the inbox is, or was some seconds ago; `None` if the database is away."""
+        now = self._clock()
+        if self._known is None or now - self._known[0] > _FRESH:
+            try:
+                self._known = now, self._thread.ask(self._list.state)
+            except StoreError:
+                self._known = now, None
+        return self._known[1]
+
+    def show(self, metrics: Metrics) -> None:
+        """Set the metrics of the inbox; without a database they stay as they were."""
+        state = self.state()
+        if state is None:
+            return
+        waited = timedelta() if state.oldest is None else self._clock() - state.oldest
+        metrics.inbox_waiting.set(state.waiting)
+        metrics.inbox_dead.set(state.dead)
+        metrics.inbox_oldest.set(max(waited.total_seconds(), 0))
 
 
 def _among(numbers: tuple[int, ...] | None) -> tuple[Any, ...]:

@@ -24,6 +24,26 @@ StatusType: TypeAlias = Literal[
 # FHIR R4, "Subscription.status", and what R5 added; anything else is not kept.
 _STATUSES: Final = frozenset(("requested", "active", "error", "off", "entered-in-error"))
 _MOST: Final = 2**63 - 1
+# The paths in messages are made of these: any other name is the sender's own text.
+_VALUES: Final = frozenset(
+    f"value{kind}"
+    for kind in (
+        "Canonical",
+        "Code",
+        "CodeableConcept",
+        "Date",
+        "DateTime",
+        "Id",
+        "Instant",
+        "Integer",
+        "Integer64",
+        "PositiveInt",
+        "Reference",
+        "String",
+        "UnsignedInt",
+        "Uri",
+    )
+)
 _CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _EXPECTED: Final = (
     "expected a Parameters or SubscriptionStatus resource, the status of a Subscription"
@@ -126,7 +146,7 @@ def _parameters(resource: Mapping[str, Any], name: str, where: str) -> Values:
 def _value(parameter: Mapping[str, Any], where: str) -> tuple[Any, str]:
     if "part" in parameter:
         return parameter, where
-    key = next((key for key in parameter if key.startswith("value")), None)
+    key = next((key for key in parameter if key in _VALUES), None)
     return (None, where) if key is None else (parameter[key], f"{where}.{key}")
 
 

@@ -32,6 +32,8 @@ from cds_service.settings import (
 from cds_service.smart.signing_keys import open_keys
 from cds_service.store import Store, open_store
 from cds_service.store.replay import Unsure, open_replay
+from cds_service.subscriptions.inbox_list import InboxList, InboxWatch
+from cds_service.subscriptions.receive import make_receiver
 from cds_service.trust.replay import ReplayStore
 from cds_service.web.access.clients import Gate, make_gate
 from cds_service.web.access.cors import allow_origin
@@ -46,7 +48,7 @@ from cds_service.web.outcomes import (
     refusal,
 )
 from cds_service.web.request_log import LogEntry, close
-from cds_service.web.routes import feedback, hooks, operations
+from cds_service.web.routes import feedback, hooks, operations, subscriptions
 from cds_service.web.routes import knowledge as knowledge_routes
 from cds_service.web.server.bodies import is_shed, refuse_unread
 from cds_service.web.server.host import check_host
@@ -115,7 +117,12 @@ def create_app(
         return open_replay(store, partial(_report_replay, metrics)) if replay is None else replay
 
     gate = make_gate(settings, clock, metrics, used_tokens)
-    app.register_blueprint(operations.blueprint(knowledge, metrics, gate, keys, store))
+    watch = InboxWatch(InboxList(store.database), clock)
+    app.register_blueprint(operations.blueprint(knowledge, metrics, gate, keys, store, watch))
+    receiver = make_receiver(settings, store, fetching.servers, clock)
+    app.register_blueprint(
+        subscriptions.blueprint(receiver, metrics, settings.max_notification_bytes)
+    )
     app.extensions["door"] = HeaderPrecheck(app, gate, knowledge.services)
     _around(app, metrics, gate, frozenset(settings.development_origins.split()))
     _errors(app)

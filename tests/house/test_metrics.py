@@ -18,6 +18,10 @@ def test_every_metric_appears_under_its_name() -> None:
     metrics.refused.labels("ehr", "audience").inc()
     metrics.replay_unchecked.inc()
     metrics.replay_late.inc()
+    metrics.notifications.labels("resource").inc()
+    metrics.inbox_waiting.set(3)
+    metrics.inbox_oldest.set(4.5)
+    metrics.inbox_dead.set(1)
 
     text = exposition(metrics).decode()
 
@@ -34,6 +38,10 @@ def test_every_metric_appears_under_its_name() -> None:
         'cds_calls_refused_total{client="ehr",reason="audience"} 1.0',
         "cds_replay_unchecked_total 1.0",
         "cds_replay_late_total 1.0",
+        'cds_notifications_total{kind="resource"} 1.0',
+        "cds_inbox_waiting 3.0",
+        "cds_inbox_oldest_seconds 4.5",
+        "cds_inbox_dead 1.0",
     ):
         assert sample in text.splitlines()
 

@@ -120,6 +120,11 @@ def _bundle(**status: Any) -> Json:
     return {"resourceType": "Bundle", "type": "history", "entry": [{"resource": first}]}
 
 
+def _parameters(*parameters: Json) -> Json:
+    first = {"resourceType": "Parameters", "parameter": list(parameters)}
+    return {"resourceType": "Bundle", "type": "history", "entry": [{"resource": first}]}
+
+
 def _event(**event: Any) -> Json:
     return _bundle(notificationEvent=[event])
 
@@ -155,6 +160,14 @@ def _event(**event: Any) -> Json:
         (
             _event(focus={"reference": CANARY}),
             "$.entry[0].resource.notificationEvent[0].focus",
+        ),
+        (
+            _parameters({"name": "type", f"value{CANARY}": "heartbeat"}),
+            "$.entry[0].resource.parameter[0]",
+        ),
+        (
+            _parameters({"name": "type", "valueCode": CANARY}),
+            "$.entry[0].resource.parameter[0].valueCode",
         ),
         (_bundle(notificationEvent=[CANARY]), "$.entry[0].resource.notificationEvent[0]"),
     ],

@@ -89,10 +89,11 @@ class Gate:
         return request.blueprint not in PUBLIC
 
 
-PUBLIC = frozenset({"catalogue", "feedback_page", "pages", "sandbox"})
+PUBLIC = frozenset({"catalogue", "feedback_page", "pages", "sandbox", "subscriptions"})
 """Blueprints that need no token: none of their pages shows data the service has of a patient.
 
-The sandbox shows what is put into it, and what open FHIR servers show to everyone.
+The sandbox shows what is put into it, and what open FHIR servers show to everyone. Notifications of
+Subscriptions carry a secret of their own.
 """
 
 

@@ -13,6 +13,7 @@ from cds_service.metrics import Metrics, exposition
 from cds_service.service import Knowledge
 from cds_service.smart.signing_keys import KEPT, KeyFile, SigningKeys
 from cds_service.store import Store
+from cds_service.subscriptions.inbox_list import InboxWatch
 from cds_service.web.access.clients import Gate
 from cds_service.web.outcomes import json_response
 
@@ -23,6 +24,7 @@ def blueprint(
     gate: Gate | None,
     keys: KeyFile | None,
     store: Store,
+    inbox: InboxWatch,
 ) -> Blueprint:
     """The addresses over this knowledge, these metrics, the service's own keys and its store."""
     routes = Blueprint("pages", __name__)
@@ -51,10 +53,15 @@ def blueprint(
         if keys is not None:
             keys.current()
             body["signing_keys"] = _state(is_current=keys.is_current)
+        # A full inbox makes no call wrong: operators have to look.
+        state = inbox.state()
+        if state is not None:
+            body["inbox"] = {"waiting": state.waiting, "dead": state.dead}
         return json_response(body, status)
 
     @routes.get("/metrics")
     def counts() -> Response:
+        inbox.show(metrics)
         return Response(exposition(metrics), content_type=CONTENT_TYPE_LATEST)
 
     @routes.get("/jwks.json")

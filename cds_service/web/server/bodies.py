@@ -43,6 +43,12 @@ def read_body(request: Request, most_bytes: int, most_levels: int) -> bytes:
     return body
 
 
+def read_any(request: Request, most_bytes: int) -> bytes:
+    """The bytes of a body of any type, which may be empty; raises as `read_body` does."""
+    _check_coding(request)
+    return _taken(request, most_bytes)
+
+
 def _taken(request: Request, most_bytes: int) -> bytes:
     length = request.content_length
     if length is not None and length > most_bytes:
@@ -67,6 +73,10 @@ def check_type(request: Request) -> None:
         kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
     ):
         raise UnsupportedMediaType("Expected Content-Type: application/json.")
+    _check_coding(request)
+
+
+def _check_coding(request: Request) -> None:
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in {"", "identity"}:
         # A small compressed body can unfold to any size; no EHR is known to compress.

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A request to the endpoint of a Subscription: authenticated, read, and kept in the inbox.
+
+When `receive` returns, what arrived is on the disk. No FHIR server is asked, whatever is sent: what
+was not sent with the notification is read later by the worker. The database is asked by a thread of
+its own, so that one that hangs does not hold up other calls.
+"""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Final
+
+from cds_service.clock import Clock
+from cds_service.errors import (
+    PayloadTooLarge,
+    RequestError,
+    SettingsError,
+    Unauthenticated,
+    UnknownPage,
+)
+from cds_service.fhir.depth import is_deeper
+from cds_service.fhir_client.servers import Servers
+from cds_service.settings import Settings
+from cds_service.store import Store
+from cds_service.store.thread import DatabaseThread
+from cds_service.subscriptions.arrivals import Arrival
+from cds_service.subscriptions.credentials import SealedKeyError, is_secret, unseal
+from cds_service.subscriptions.event_numbers import note, note_received
+from cds_service.subscriptions.inbox import Inbox, make_inbox
+from cds_service.subscriptions.notification import Kind, Notification, read_notification
+from cds_service.subscriptions.notified import address_of
+from cds_service.subscriptions.queue import enqueue
+from cds_service.subscriptions.registration import Registration, Registrations
+from cds_service.subscriptions.status import Status
+from cds_service.subscriptions.work import GAP, SEARCH
+
+_SIGNATURES: Final = ("x-hub-signature-256", "x-hub-signature", "x-signature")
+_PREFIX: Final = "sha256="
+_NOTED_EVERY: Final = timedelta(seconds=5)  # a row of a Subscription is written no more often
+_REFUSED: Final = "Expected the secret of the Subscription."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiveLimits:
+    """The deepest JSON that is read, and how long an event that was skipped may be late."""
+
+    levels: int = 64
+    grace: timedelta = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpNotification:
+    """A request as it came; `sub_path` is what stands after the endpoint."""
+
+    method: str
+    sub_path: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What was kept; `is_bundle` says that the answer is a Bundle too.
+
+    `arrived` counts what was new, `foreign` what was left out for being of another server.
+    """
+
+    kind: Kind
+    is_bundle: bool
+    arrived: int
+    foreign: int
+
+
+class Receiver:
+    """Takes what is sent to the endpoints of all Subscriptions."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        clock: Clock,
+        limits: ReceiveLimits | None = None,
+        subscription_key: str | None = None,
+    ) -> None:
+        """`subscription_key` is the setting under which HMAC keys are sealed."""
+        self._inbox = inbox
+        self._registrations = Registrations(inbox.database)
+        self._clock = clock
+        self._limits = limits or ReceiveLimits()
+        self._key = subscription_key
+        self._thread = DatabaseThread("inbox")
+
+    def receive(self, path: str, request: HttpNotification) -> Receipt:
+        """Keep what a request notifies of.
+
+        Raises `UnknownPage`, `Unauthenticated`, `RequestError` and its kin, and `StoreError`.
+        """
+        registration = self._thread.ask(lambda: self._registrations.at(path))
+        if registration is None:
+            raise UnknownPage("There is nothing at this address.")
+        self._authenticate(registration, request)
+        if is_deeper(request.body, self._limits.levels):
+            raise PayloadTooLarge(f"Expected JSON of at most {self._limits.levels} levels.")
+        found = read_notification(
+            request.method,
+            request.sub_path,
+            request.headers,
+            request.body,
+            server=registration.server,
+        )
+        if found.status is not None:
+            _check_status(found.status, registration)
+        if found.foreign and not found.resources:
+            raise RequestError("Expected resources of the server of the Subscription.", "$.entry")
+        now = self._clock()
+        return Receipt(
+            kind=found.kind,
+            is_bundle=found.status is not None,
+            arrived=self._thread.ask(lambda: self._keep(registration, found, now)),
+            foreign=found.foreign,
+        )
+
+    def _authenticate(self, registration: Registration, request: HttpNotification) -> None:
+        """Raise `Unauthenticated` unless the request carries the secret, or is signed."""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        signature = next((headers[name] for name in _SIGNATURES if name in headers), None)
+        if registration.hmac_key is not None and signature is not None:
+            if not self._is_signed(registration, registration.hmac_key, request.body, signature):
+                raise Unauthenticated(_REFUSED)
+            return
+        scheme, _, secret = headers.get("authorization", "").strip().partition(" ")
+        given = secret.strip() if scheme.lower() == "bearer" else ""
+        if not is_secret(given, registration.secret, registration.secret_before):
+            raise Unauthenticated(_REFUSED)
+
+    def _is_signed(
+        self, registration: Registration, sealed: bytes, body: bytes, signature: str
+    ) -> bool:
+        try:
+            key = unseal(sealed, registration.path, self._key or "")
+        except SealedKeyError as error:
+            raise SettingsError([str(error)]) from None
+        expected = hmac.new(key.encode(), body, sha256).hexdigest()
+        given = signature.strip().lower().removeprefix(_PREFIX)
+        return hmac.compare_digest(expected.encode(), given.encode())
+
+    def _keep(self, registration: Registration, found: Notification, now: datetime) -> int:
+        """Keep all of it in one transaction; how many resources were new."""
+        server, path = registration.server, registration.path
+        arrivals = [
+            Arrival(server=server, subscription=path, resource=one, numbered=registration.numbered)
+            for one in found.resources
+        ]
+        with self._inbox.database.writing() as connection:
+            if found.status is not None and note(
+                connection, path, found.status, numbered=registration.numbered
+            ):
+                enqueue(connection, server, f"{GAP}{path}", now + self._limits.grace)
+            note_received(connection, path, now, now - _NOTED_EVERY)
+            new = self._inbox.add_within(connection, arrivals, now)
+            if found.search:
+                due = now + self._inbox.settling(server)
+                enqueue(connection, server, f"{SEARCH}{path}", due)
+        return new
+
+
+def make_receiver(settings: Settings, store: Store, servers: Servers, clock: Clock) -> Receiver:
+    """The receiver of a service as it is set."""
+    key = settings.subscription_key
+    return Receiver(
+        make_inbox(settings, store.database, servers),
+        clock,
+        ReceiveLimits(levels=settings.max_depth, grace=timedelta(seconds=settings.gap_seconds)),
+        None if key is None else key.get_secret_value(),
+    )
+
+
+def _check_status(status: Status, registration: Registration) -> None:
+    """Raise `RequestError` if a notification is about another Subscription or another topic."""
+    where = "$.entry[0].resource"
+    named = address_of(status.subscription)
+    if (
+        named is not None
+        and registration.remote_id  # not known before the server has answered
+        and (named.type, named.id) != ("Subscription", registration.remote_id)
+    ):
+        raise RequestError("expected the Subscription of this endpoint", where)
+    topic = status.topic.partition("|")[0]
+    if topic and registration.kind != "criteria" and topic != registration.what.partition("|")[0]:
+        raise RequestError("expected the topic of the Subscription", where)
