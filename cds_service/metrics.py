@@ -6,6 +6,7 @@ never text of a request: a label is kept for ever, and must not name a patient.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -93,18 +94,32 @@ def make_metrics() -> Metrics:
             "cds_quiet_unsure_total",
             "Cards shown while it was not known whether another process had shown them lately.",
         ),
-        notifications=counter(
-            "cds_notifications_total", "Notifications of Subscriptions taken in.", "kind"
-        ),
-        inbox_waiting=gauge("cds_inbox_waiting", "Results that arrived and wait for a worker."),
-        inbox_oldest=gauge(
-            "cds_inbox_oldest_seconds", "How long the first of those that wait has waited."
-        ),
-        inbox_dead=gauge("cds_inbox_dead", "Results that failed too often: dead letters."),
+        **_of_inbox(registry),
         fhir_queries=counter(
             "cds_fhir_queries_total", "Queries to FHIR servers for calls.", "outcome"
         ),
     )
+
+
+def _of_inbox(registry: CollectorRegistry) -> dict[str, Any]:
+    """The metrics of results that arrive."""
+
+    def gauge(name: str, meaning: str) -> Gauge:
+        return Gauge(name, meaning, registry=registry)
+
+    return {
+        "notifications": Counter(
+            "cds_notifications_total",
+            "Notifications of Subscriptions taken in.",
+            ("kind",),
+            registry=registry,
+        ),
+        "inbox_waiting": gauge("cds_inbox_waiting", "Results that arrived and wait for a worker."),
+        "inbox_oldest": gauge(
+            "cds_inbox_oldest_seconds", "How long the first of those that wait has waited."
+        ),
+        "inbox_dead": gauge("cds_inbox_dead", "Results that failed too often: dead letters."),
+    }
 
 
 def exposition(metrics: Metrics) -> bytes:

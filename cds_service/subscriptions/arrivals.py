@@ -44,7 +44,7 @@ def insert_items(
     if not rows:
         return ()
     for row in rows.values():
-        if not row["patient"]:
+        if row["gone"] and not row["patient"]:  # anything else is read, and says it itself
             row["patient"] = patient_of(connection, row["server"], row["type"], row["resource_id"])
     added = connection.execute(
         insert_into(inbox_items, connection)

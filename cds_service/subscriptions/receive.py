@@ -33,7 +33,7 @@ from cds_service.subscriptions.inbox import Inbox, make_inbox
 from cds_service.subscriptions.notification import Kind, Notification, read_notification
 from cds_service.subscriptions.notified import address_of
 from cds_service.subscriptions.queue import enqueue
-from cds_service.subscriptions.registration import Registration, Registrations
+from cds_service.subscriptions.registration import Registration, RegistrationTable
 from cds_service.subscriptions.status import Status
 from cds_service.subscriptions.work import GAP, SEARCH
 
@@ -86,7 +86,7 @@ class Receiver:
     ) -> None:
         """`subscription_key` is the setting under which HMAC keys are sealed."""
         self._inbox = inbox
-        self._registrations = Registrations(inbox.database)
+        self._registrations = RegistrationTable(inbox.database)
         self._clock = clock
         self._limits = limits or ReceiveLimits()
         self._key = subscription_key

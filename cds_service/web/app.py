@@ -84,17 +84,8 @@ def create_app(
         knowledge = load_knowledge(settings)
         _log_knowledge(knowledge)
     prove_outcomes()
-    app = Flask("cds_service", static_folder=None)
-    if hops := settings.trusted_proxies:
-        # Who called and by what scheme, as the proxies say. The host is never taken from a header:
-        # audiences and links follow CDS_PUBLIC_URL.
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
-    # A redirect would lose the body of a POST: both forms of an address are answered instead.
-    app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False
-    metrics = make_metrics()
-    for pack in knowledge.packs:
-        metrics.pack_info.labels(pack.id, pack.version).set(1)
+    app = _bare(settings)
+    metrics = _metrics(knowledge)
     store = open_store(database_url(settings)) if store is None else store
     memory = open_memory(settings, store, knowledge.packs, clock, metrics.quiet_unsure.inc)
     app.extensions["memory"] = memory
@@ -120,13 +111,31 @@ def create_app(
     watch = InboxWatch(InboxList(store.database), clock)
     app.register_blueprint(operations.blueprint(knowledge, metrics, gate, keys, store, watch))
     receiver = make_receiver(settings, store, fetching.servers, clock)
-    app.register_blueprint(
-        subscriptions.blueprint(receiver, metrics, settings.max_notification_bytes)
-    )
+    app.register_blueprint(subscriptions.blueprint(settings, receiver, metrics))
     app.extensions["door"] = HeaderPrecheck(app, gate, knowledge.services)
     _around(app, metrics, gate, frozenset(settings.development_origins.split()))
     _errors(app)
     return app
+
+
+def _bare(settings: Settings) -> Flask:
+    """An application that has no address yet."""
+    app = Flask("cds_service", static_folder=None)
+    if hops := settings.trusted_proxies:
+        # Who called and by what scheme, as the proxies say. The host is never taken from a header:
+        # audiences and links follow CDS_PUBLIC_URL.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+    # A redirect would lose the body of a POST: both forms of an address are answered instead.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    return app
+
+
+def _metrics(knowledge: Knowledge) -> Metrics:
+    metrics = make_metrics()
+    for pack in knowledge.packs:
+        metrics.pack_info.labels(pack.id, pack.version).set(1)
+    return metrics
 
 
 def _log_knowledge(knowledge: Knowledge) -> None:

@@ -9,6 +9,7 @@ from msgspec.json import Encoder
 
 from cds_service.errors import CdsServiceError
 from cds_service.metrics import Metrics
+from cds_service.settings import Settings
 from cds_service.subscriptions.receive import HttpNotification, Receipt, Receiver
 from cds_service.web.server.bodies import read_any
 
@@ -22,7 +23,7 @@ _STORED = {
 _ENCODER = Encoder()
 
 
-def blueprint(receiver: Receiver, metrics: Metrics, most_bytes: int) -> Blueprint:
+def blueprint(settings: Settings, receiver: Receiver, metrics: Metrics) -> Blueprint:
     """The addresses that take notifications."""
     routes = Blueprint("subscriptions", __name__)
 
@@ -35,7 +36,7 @@ def blueprint(receiver: Receiver, metrics: Metrics, most_bytes: int) -> Blueprin
                     method=request.method,
                     sub_path=sub_path,
                     headers=dict(request.headers),
-                    body=read_any(request, most_bytes),
+                    body=read_any(request, settings.max_notification_bytes),
                 ),
             )
         except CdsServiceError:
