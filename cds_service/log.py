@@ -149,6 +149,20 @@ def log_replay(found: Literal["unchecked", "replayed"]) -> None:
         structlog.get_logger().warning("replay", found=found)
 
 
+def log_arrivals(*, arrived: int) -> None:
+    """Log that a patient was decided on because so many results had arrived."""
+    structlog.get_logger().info("arrival", arrived=arrived)
+
+
+def log_arrival_failed(code: str, *, dead: bool = False) -> None:
+    """Log why work on what arrived failed, by a code of ours; `dead` if it is not tried again."""
+    named = {"problem": code} if NAME.fullmatch(code) else {}
+    if dead:
+        structlog.get_logger().error("arrival-dead", **named)
+    else:
+        structlog.get_logger().warning("arrival-failed", **named)
+
+
 def log_crash(error: BaseException) -> None:
     """Log an error that nobody foresaw: its class and where it was raised, never its message."""
     frames = [

@@ -58,6 +58,7 @@ COMMANDS: dict[str, str] = {
     "explain": "Show a rule, or a pack, in words with its versions; without NAME, list every rule.",
     "facts": "Which facts the codes and words of a site would make so.",
     "feedback": "Show acceptance and override reasons of every rule and version.",
+    "inbox": "Results that arrived by Subscriptions and wait, or failed too often.",
     "keys": "The keys by which FHIR servers know the service (SMART Backend Services).",
     "lock": "Record the meaning of every rule with its version in lock.json.",
     "prefetch-sheet": "Print the prefetch queries of each service, for EHRs without discovery.",
@@ -68,6 +69,7 @@ COMMANDS: dict[str, str] = {
     "settings": "Show every setting, its value and where that came from.",
     "subscribe": "Have a FHIR server notify the service of laboratory results.",
     "subscriptions": "By which Subscriptions FHIR servers notify the service.",
+    "worker": "Decide on results that arrived by Subscriptions.",
 }
 """Every command with the first sentence of its help, so that listing them imports none."""
 

@@ -10,6 +10,7 @@ from flask import Flask
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 
+from cds_service.cli.beside import worker_beside
 from cds_service.log import configure_log
 from cds_service.settings import Settings, is_open, load_settings
 from cds_service.web import create_app
@@ -26,7 +27,8 @@ _CONNECTIONS_MORE = 1000  # those that wait between two requests, or get a 503
 @click.option("--host", help="Address to listen on [default: CDS_HOST, 127.0.0.1].")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port [default: CDS_PORT, 8000].")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
-def serve(host: str | None, port: int | None, workers: int) -> None:
+@click.option("--with-worker", is_flag=True, help="Decide on results that arrive as well.")
+def serve(host: str | None, port: int | None, workers: int, with_worker: bool) -> None:
     """Answer CDS Hooks calls.
 
     On loopback the service is open to this machine without configuration. On any other address
@@ -37,6 +39,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     Examples:
       cds-service serve
       cds-service serve --port 9000 --workers 2
+      cds-service serve --with-worker
     """
     given = {"host": host, "port": port}
     changes = {name: value for name, value in given.items() if value is not None}
@@ -51,7 +54,8 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     scheme = "http" if settings.tls_key is None else "https"
     address = shown_address(settings.host, listening.getsockname()[1])
     click.echo(f"Listening on {scheme}://{address}, {who}", err=True)
-    _answer(listening, settings, workers)
+    with worker_beside(wanted=with_worker):
+        _answer(listening, settings, workers)
 
 
 def _answer(listening: socket.socket, settings: Settings, workers: int) -> None:

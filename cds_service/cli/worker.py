@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cds-service worker`: decide on results that arrived."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from types import FrameType
+
+import click
+
+from cds_service.clock import system_clock
+from cds_service.log import configure_log
+from cds_service.settings import database_url, load_settings
+from cds_service.store import open_store
+from cds_service.subscriptions.worker_setup import make_worker, open_tools
+from cds_service.web.server.supervisor import end_with_parent
+
+
+@click.command()
+@click.option("--until-empty", is_flag=True, help="End as soon as nothing is due.")
+@click.option("--parent", type=int, hidden=True, help="End with the process of this id.")
+def worker(until_empty: bool, parent: int | None) -> None:
+    """Decide on results that arrived by Subscriptions.
+
+    Several workers may run beside each other; with SQLite on one machine. When it is asked to stop
+    (SIGTERM, Ctrl-C) a worker ends what it has begun. What a worker that was killed had begun is
+    done by another one after CDS_INBOX_LEASE_SECONDS.
+
+    \b
+    Examples:
+      cds-service worker
+      cds-service worker --until-empty
+      cds-service serve --with-worker
+
+    Exit codes: 0 it was asked to stop; 2 the settings have problems; 3 the database cannot be used.
+    """
+    settings = load_settings()
+    configure_log(settings.log_level, settings.log_format)
+    if parent is not None:
+        end_with_parent(parent)
+    store = open_store(database_url(settings))
+    try:
+        with _stopping() as stop:
+            tools = open_tools(settings, store, system_clock)
+            make_worker(tools).run(stop, until_empty=until_empty)
+    finally:
+        store.close()
+
+
+@contextmanager
+def _stopping() -> Iterator[Event]:
+    """An event that is set once the process is asked to stop."""
+    stop = Event()
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding what no notification named: searches since the last one, events that were skipped.
+
+Servers give up after a minute, put corrections outside of their criteria, and tell nothing of
+deletions. So the worker searches when it starts, by the clock, after an empty notification, and
+where an event is missing. What is found goes into the inbox, where a version that is known already
+counts no second time.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import update
+
+from cds_service.store.tables import subscriptions
+from cds_service.subscriptions.arrivals import Arrival, patient_of
+from cds_service.subscriptions.event_numbers import Ranges, forget, missing_of
+from cds_service.subscriptions.inbox import Inbox
+from cds_service.subscriptions.notified import NotifiedResource
+from cds_service.subscriptions.queue import enqueue
+from cds_service.subscriptions.registration import OFF, Registration, RegistrationTable
+from cds_service.subscriptions.server_reader import ServerReader
+from cds_service.subscriptions.work import SEARCH
+
+_RESULTS: Final = "Observation"  # of a topic, which says no criteria
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciler:
+    """Searches the servers of registered Subscriptions; `results` is the filter of the packs.
+
+    `overlap` is how far before the last search the next one begins.
+    """
+
+    inbox: Inbox
+    reader: ServerReader
+    registrations: RegistrationTable
+    results: str
+    overlap: timedelta
+
+    def ask_for_all(self, now: datetime) -> int:
+        """Queue a search for each Subscription that is in force; how many there are."""
+        wanted = [one for one in self.registrations.all() if one.status != OFF]
+        with self.inbox.database.writing() as connection:
+            for one in sorted(wanted, key=lambda one: (one.server, one.path)):
+                enqueue(connection, one.server, f"{SEARCH}{one.path}", now)
+        return len(wanted)
+
+    def search(self, path: str, now: datetime) -> int:
+        """Search for a Subscription what changed since the last time; how much was new.
+
+        Raises `Retry`; what was found until then is kept.
+        """
+        one = self.registrations.at(path)
+        if one is None:
+            return 0
+        since = (one.searched_until or one.created) - self.overlap
+        new = 0
+        for changes in self.reader.changed(one.server, self._search_of(one), since):
+            new += self._keep(one, changes.resources, now)
+        kind = self._search_of(one).partition("?")[0]
+        gone = self.reader.deleted(one.server, kind, since)
+        new += self._keep(one, self._known(one, gone), now)
+        with self.inbox.database.writing() as connection:
+            connection.execute(
+                update(subscriptions).where(subscriptions.c.path == path).values(searched_until=now)
+            )
+        return new
+
+    def recover(self, path: str, now: datetime) -> int:
+        """Ask for events that are missing still, by number or else by search; how much was new.
+
+        Raises `Retry`.
+        """
+        one = self.registrations.at(path)
+        with self.inbox.database.reading() as connection:
+            missing = missing_of(connection, path)
+        if one is None or not missing:
+            return 0
+        new, is_whole = self._events(one, missing, now)
+        if not is_whole:
+            new += self.search(path, now)
+        with self.inbox.database.writing() as connection:
+            forget(connection, path, missing)
+        return new
+
+    def _events(self, one: Registration, missing: Ranges, now: datetime) -> tuple[int, bool]:
+        """Keep the events that the server still has; how much was new, and if that is all."""
+        new, is_whole = 0, True
+        for first, last in missing:
+            found = self.reader.events(one.server, one.remote_id, first, last)
+            came = {number for each in found or () for number in each.event_numbers}
+            is_whole = is_whole and len(came.intersection(range(first, last + 1))) == (
+                last - first + 1
+            )
+            for each in found or ():
+                is_whole = is_whole and not each.search
+                new += self._keep(one, each.resources, now)
+            if found is None:
+                break
+        return new, is_whole
+
+    def _search_of(self, one: Registration) -> str:
+        if one.kind == "criteria":
+            return one.what
+        return f"{_RESULTS}?{self.results}" if self.results else _RESULTS
+
+    def _keep(self, one: Registration, found: Iterable[NotifiedResource], now: datetime) -> int:
+        arrivals = [
+            Arrival(server=one.server, subscription=one.path, resource=each, numbered=one.numbered)
+            for each in found
+        ]
+        return self.inbox.add(arrivals, now) if arrivals else 0
+
+    def _known(
+        self, one: Registration, gone: Iterable[NotifiedResource]
+    ) -> tuple[NotifiedResource, ...]:
+        """Those deletions that are of a resource of which we know whose it was."""
+        with self.inbox.database.reading() as connection:
+            return tuple(
+                each for each in gone if patient_of(connection, one.server, each.type, each.id)
+            )

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the worker reads of a FHIR server: a resource by its id, changes since a time, past events.
+
+An address → what it tells, by the same readers as notifications; a server that does not answer is a
+`Retry`. Only the server that a Subscription is on is asked, with the service's own token.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, TypeAlias
+from urllib.parse import quote
+
+from msgspec import DecodeError, Raw, Struct, ValidationError
+from msgspec.json import Decoder
+
+from cds_service.clock import Deadline
+from cds_service.errors import CdsServiceError, RequestError
+from cds_service.fhir.elements import NOTHING
+from cds_service.fhir_client.client import Access, FhirClient, Page, QueryResult
+from cds_service.subscriptions.notification import Notification, read_notification
+from cds_service.subscriptions.notified import NotifiedResource, address_of, read_resource
+from cds_service.subscriptions.work import Retry
+
+AccessTo: TypeAlias = Callable[[str], Access | None]
+"""The access to the server at a base URL, `None` if there is none any more."""
+
+PATIENCE: Final = 20.0  # seconds for one question
+_PAGE: Final = 100
+_MOST_ROUNDS: Final = 50  # searches, each from where the last one was cut off
+_CUT_OFF: Final = frozenset(("too-many-pages", "too-long"))
+# With these a server says that it does not answer such a question, not that it is away.
+_NOT_ANSWERED: Final = frozenset(
+    ("refused", "forbidden", "not-found", "outcome", "broken", "not-fhir")
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """Resources that changed, and whether there may be more of them after `until`."""
+
+    resources: tuple[NotifiedResource, ...]
+    until: datetime | None = None
+
+
+class _Response(Struct, rename="camel"):
+    last_modified: str | None = None
+
+
+class _Request(Struct, rename="camel"):
+    method: str | None = None
+    url: str | None = None
+
+
+class _Entry(Struct, rename="camel"):
+    full_url: str | None = None
+    resource: Raw = NOTHING
+    request: _Request | None = None
+    response: _Response | None = None
+
+
+class _Bundle(Struct, rename="camel"):
+    entry: list[_Entry] | None = None
+
+
+_BUNDLE: Final = Decoder(_Bundle)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerReader:
+    """Asks FHIR servers for what notifications left out."""
+
+    client: FhirClient = field(repr=False)
+    access_to: AccessTo = field(repr=False)
+
+    def read(self, server: str, kind: str, identity: str) -> NotifiedResource:
+        """The resource as it is now, or that it is gone; raises `Retry`."""
+        found = self._ask(server, f"{kind}/{quote(identity, safe='')}")
+        if found.failure == "not-found":
+            return NotifiedResource(type=kind, id=identity, gone=True)
+        if found.failure is not None or not found.pages:
+            raise Retry(found.failure or "not-fhir")
+        resource = _readable(found.pages[0].body, server)
+        if resource is None or (resource.type, resource.id) != (kind, identity):
+            raise Retry("not-fhir")
+        return resource
+
+    def changed(self, server: str, search: str, since: datetime) -> Iterator[Changes]:
+        """What a search finds that changed since then, in parts; raises `Retry`.
+
+        A search that is cut off is asked again from the last time that it came to.
+        """
+        mark = "&" if "?" in search else "?"
+        for _ in range(_MOST_ROUNDS):
+            when = f"_lastUpdated=ge{_written(since)}&_sort=_lastUpdated&_count={_PAGE}"
+            found = self._ask(server, f"{search}{mark}{when}")
+            resources = tuple(_of_pages(found.pages, server))
+            is_cut = found.failure in _CUT_OFF
+            if found.failure is not None and not is_cut:
+                raise Retry(found.failure)
+            yield Changes(resources=resources)
+            if not is_cut:
+                return
+            last = max((one.updated for one in resources if one.updated), default=since)
+            if last <= since or "_sort" in found.left_out | found.ignored:
+                break
+            since = last
+        raise Retry("too-many-pages")
+
+    def deleted(self, server: str, kind: str, since: datetime) -> tuple[NotifiedResource, ...]:
+        """Resources of this type that were deleted since then, as far as the server says so.
+
+        Many servers have no history of a type, or a long one: what came of it is used.
+        """
+        found = self._ask(server, f"{kind}/_history?_since={_written(since)}&_count={_PAGE}")
+        if found.failure is not None and found.failure not in _NOT_ANSWERED | _CUT_OFF:
+            raise Retry(found.failure)
+        return tuple(_deletions(found.pages))
+
+    def events(
+        self, server: str, subscription: str, first: int, last: int
+    ) -> tuple[Notification, ...] | None:
+        """The notifications of events with these numbers; `None` if the server keeps none."""
+        numbers = f"eventsSinceNumber={first}&eventsUntilNumber={last}&content=id-only"
+        found = self._ask(server, f"Subscription/{quote(subscription, safe='')}/$events?{numbers}")
+        if found.failure in _NOT_ANSWERED:
+            return None
+        if found.failure is not None:
+            raise Retry(found.failure)
+        try:
+            return tuple(
+                read_notification("POST", "", {}, page.body, server=server) for page in found.pages
+            )
+        except CdsServiceError:
+            return None
+
+    def _ask(self, server: str, query: str) -> QueryResult:
+        access = self.access_to(server)
+        if access is None:
+            raise Retry("not-allowed")
+        return self.client.ask(access, query, Deadline(PATIENCE))
+
+
+def _written(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _readable(body: Raw | bytes, server: str) -> NotifiedResource | None:
+    try:
+        return read_resource(body, server, "$")
+    except RequestError:
+        return None
+
+
+def _entries(pages: tuple[Page, ...]) -> Iterator[_Entry]:
+    for page in pages:
+        try:
+            yield from _BUNDLE.decode(page.body.removeprefix(b"\xef\xbb\xbf")).entry or ()
+        except (ValidationError, DecodeError):
+            continue
+
+
+def _of_pages(pages: tuple[Page, ...], server: str) -> Iterator[NotifiedResource]:
+    """The resources of a search, without what is no result of it."""
+    for entry in _entries(pages):
+        resource = None if entry.resource is NOTHING else _readable(entry.resource, server)
+        if resource is not None and resource.type != "OperationOutcome":
+            yield resource
+
+
+def _deletions(pages: tuple[Page, ...]) -> Iterator[NotifiedResource]:
+    for entry in _entries(pages):
+        request = entry.request or _Request()
+        if (request.method or "").upper() != "DELETE":
+            continue
+        there = address_of(request.url or "") or address_of(entry.full_url or "")
+        if there is not None:
+            response = entry.response or _Response()
+            yield NotifiedResource(
+                type=there.type,
+                id=there.id,
+                gone=True,
+                version=there.version,
+                updated=_instant(response.last_modified),
+            )
+
+
+def _instant(text: str | None) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return None if found.tzinfo is None else found

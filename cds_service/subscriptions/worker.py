@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker: takes what waits in the inbox, has it decided on, and keeps what came of it.
+
+Any number of workers may run beside each other. One that is killed loses its lease after a while,
+and another one does the work; one that is asked to stop ends what it has begun.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Event
+from typing import Final
+
+from cds_service.clock import Clock
+from cds_service.errors import StoreError
+from cds_service.log import log_arrival_failed, log_arrivals, log_crash
+from cds_service.subscriptions.inbox import Inbox
+from cds_service.subscriptions.inbox_list import InboxList
+from cds_service.subscriptions.notified import NotifiedResource
+from cds_service.subscriptions.reconcile import Reconciler
+from cds_service.subscriptions.resolved import resolve
+from cds_service.subscriptions.server_reader import ServerReader
+from cds_service.subscriptions.work import (
+    GAP,
+    ITEM,
+    SEARCH,
+    ArrivalDecision,
+    Decide,
+    Lease,
+    LeaseLost,
+    Retry,
+)
+
+IDLE: Final = 0.2  # seconds between two looks into an inbox in which nothing is due
+_AWAY: Final = 2.0  # seconds before a database that did not answer is asked again
+_PURGE_EVERY: Final = timedelta(hours=1)
+
+
+@dataclass(slots=True, kw_only=True)
+class Worker:
+    """Works on an inbox. `reader` and `reconciler` are what it asks FHIR servers by."""
+
+    inbox: Inbox
+    decide: Decide
+    reader: ServerReader
+    reconciler: Reconciler
+    clock: Clock
+    holder: str
+    reconcile_every: timedelta
+    keep_days: int
+    _reconciled: datetime | None = field(default=None, init=False)
+    _purged: datetime | None = field(default=None, init=False)
+
+    def run(self, stop: Event, *, until_empty: bool = False) -> None:
+        """Work until `stop` is set, or until nothing is due."""
+        while not stop.is_set():
+            try:
+                self._look_after()
+                worked = self.step()
+            except StoreError:
+                log_arrival_failed("database-away")
+                stop.wait(_AWAY)
+                continue
+            if not worked:
+                if until_empty:
+                    return
+                stop.wait(IDLE)
+
+    def step(self) -> bool:
+        """Do one piece of work; whether there was any. Raises `StoreError`."""
+        lease = self.inbox.lease(self.holder, self.clock())
+        if lease is None:
+            return False
+        try:
+            self._do(lease)
+        except LeaseLost:
+            log_arrival_failed("lease-lost")
+        return True
+
+    def _do(self, lease: Lease) -> None:
+        try:
+            self._handle(lease)
+        except (LeaseLost, StoreError):
+            raise
+        except Retry as failure:
+            self._failed(lease, failure.code, retry=True)
+        except Exception as error:  # noqa: BLE001 - one patient must not end the worker
+            log_crash(error)
+            self._failed(lease, "crash", retry=False)
+
+    def _handle(self, lease: Lease) -> None:
+        if lease.key.startswith(SEARCH):
+            self.reconciler.search(lease.key.removeprefix(SEARCH), self.clock())
+        elif lease.key.startswith(GAP):
+            self.reconciler.recover(lease.key.removeprefix(GAP), self.clock())
+        elif lease.key.startswith(ITEM) and lease.items:
+            self._resolve(lease)
+            return
+        self.inbox.finish(lease, self._decision(lease), self.clock())
+        if lease.items:
+            log_arrivals(arrived=len(lease.items))
+
+    def _decision(self, lease: Lease) -> ArrivalDecision | None:
+        """What is decided on the items of a patient; nothing where all of them are superseded."""
+        return self.decide(lease.work) if lease.items else None
+
+    def _resolve(self, lease: Lease) -> None:
+        """Find out about a resource of which only the name came."""
+        (item,) = lease.items
+        if item.gone:
+            found = NotifiedResource(type=item.type, id=item.resource_id, gone=True)
+        else:
+            found = self.reader.read(item.server, item.type, item.resource_id)
+        settling = self.inbox.settling(item.server)
+        resolve(self.inbox.database, lease, found, self.clock(), settling)
+
+    def _failed(self, lease: Lease, code: str, *, retry: bool) -> None:
+        is_dead = self.inbox.fail(lease, code, self.clock(), retry=retry)
+        log_arrival_failed(code, dead=is_dead)
+
+    def _look_after(self) -> None:
+        """Search by the clock, and forget what was done long ago."""
+        now = self.clock()
+        if self._reconciled is None or now - self._reconciled >= self.reconcile_every:
+            self.reconciler.ask_for_all(now)
+            self._reconciled = now
+        if self._purged is None or now - self._purged >= _PURGE_EVERY:
+            InboxList(self.inbox.database).purge_some(before=now - timedelta(days=self.keep_days))
+            self._purged = now

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A worker as the settings have it: its inbox, its access to FHIR servers, and what decides."""
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from secrets import token_hex
+from typing import Final
+
+from cds_service.clock import Clock
+from cds_service.fhir_client.client import Access, FhirClient
+from cds_service.fhir_client.servers_file import load_servers
+from cds_service.hooks.discovery import results_filter
+from cds_service.knowledge.site.overlay import load_packs_at
+from cds_service.settings import Settings, cards_folder
+from cds_service.smart.access import authorize_background
+from cds_service.smart.signing_keys import open_keys
+from cds_service.smart.token_cache import open_token_cache
+from cds_service.store import Store
+from cds_service.subscriptions.deciding import WorkerTools, make_decide
+from cds_service.subscriptions.inbox import make_inbox
+from cds_service.subscriptions.reconcile import Reconciler
+from cds_service.subscriptions.registration import RegistrationTable
+from cds_service.subscriptions.server_reader import ServerReader
+from cds_service.subscriptions.work import Decide
+from cds_service.subscriptions.worker import Worker
+
+_READ: Final = ("Observation?", "Subscription")  # types that a token is needed for
+
+
+def open_tools(settings: Settings, store: Store, clock: Clock) -> WorkerTools:
+    """What a worker works with; raises `SettingsError` with all that is wrong."""
+    development = settings.profile == "development"
+    keys = open_keys(settings.signing_keys, logged=True)
+    return WorkerTools(
+        settings=settings,
+        store=store,
+        servers=load_servers(settings.fhir_servers, development=development),
+        client=FhirClient(most_bytes=settings.max_body_bytes, most_pages=settings.fhir_max_pages),
+        tokens=None if keys is None else open_token_cache(keys, clock),
+        clock=clock,
+    )
+
+
+def make_worker(
+    tools: WorkerTools, deciding: Callable[[WorkerTools], Decide] = make_decide
+) -> Worker:
+    """A worker with these tools; raises `KnowledgeError` if the packs have problems."""
+
+    def access_to(base: str) -> Access | None:
+        server = tools.servers.find(base)
+        return None if server is None else authorize_background(server, tools.tokens, _READ)
+
+    settings = tools.settings
+    packs = load_packs_at(cards_folder(settings), settings.site_file)
+    inbox = make_inbox(settings, tools.store.database, tools.servers)
+    reader = ServerReader(client=tools.client, access_to=access_to)
+    return Worker(
+        inbox=inbox,
+        decide=deciding(tools),
+        reader=reader,
+        reconciler=Reconciler(
+            inbox=inbox,
+            reader=reader,
+            registrations=RegistrationTable(tools.store.database),
+            results=results_filter(packs, by_category=settings.lab_category_prefetch),
+            overlap=timedelta(minutes=settings.reconcile_overlap_minutes),
+        ),
+        clock=tools.clock,
+        holder=f"{os.getpid()}-{token_hex(4)}",
+        reconcile_every=timedelta(minutes=settings.reconcile_minutes),
+        keep_days=settings.inbox_days,
+    )
