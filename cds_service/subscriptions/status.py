@@ -62,7 +62,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """What a notification says of its Subscription; texts are empty where nothing was said.
+    """What a notification says of its Subscription; texts are empty where the notification has none.
 
     `has_error` says that the server reports an error of the Subscription.
     """
