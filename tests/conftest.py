@@ -30,6 +30,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="How many feedback posts tests/feedback/test_kill.py sends to a server it kills.",
     )
     parser.addoption(
+        "--kill-notifications",
+        type=int,
+        default=200,
+        help="How many notifications tests/subscriptions/test_kill.py sends to what it kills.",
+    )
+    parser.addoption(
         "--stopped-seconds",
         type=float,
         default=3,

@@ -62,7 +62,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """What a notification says of its Subscription; texts are empty where the notification has none.
+    """What a notification says of its Subscription; a text that it leaves out is empty.
 
     `has_error` says that the server reports an error of the Subscription.
     """

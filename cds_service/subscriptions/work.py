@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the inbox holds, and what it hands to a worker.
 
-`Decide` and its `ArrivalDecision` are what joins it to the part that decides: the inbox knows no rules.
+A function of the type `Decide` makes an `ArrivalDecision` of it: the inbox knows no rules.
 """
 
 from collections.abc import Callable, Mapping, Sequence

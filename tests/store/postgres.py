@@ -10,11 +10,12 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from time import sleep
 
 import psycopg
 
@@ -28,6 +29,21 @@ class Postgres:
 
     folder: Path
     port: int
+    start: Callable[[], None]
+
+    def kill(self) -> None:
+        """Kill every process of the server at once, and start it again."""
+        processes = self._processes()
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        while any(_is_running(process) for process in processes):
+            sleep(0.01)
+        # Where nobody waits for processes that have ended, their ids look as if they were running.
+        (self.folder / "data" / "postmaster.pid").unlink()
+        for file in self.folder.glob(".s.PGSQL.*"):
+            file.unlink()
+        self.start()
 
     def url(self, database: str = "postgres") -> str:
         """The URL of a database, as CDS_DATABASE_URL has it."""
@@ -45,9 +61,7 @@ class Postgres:
 
         Its connections stay open: whoever asks waits.
         """
-        main = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
-        others = Path(f"/proc/{main}/task/{main}/children").read_text(encoding="ascii").split()
-        processes = [main, *map(int, others)]
+        processes = self._processes()
         for process in processes:
             os.kill(process, signal.SIGSTOP)
         try:
@@ -56,6 +70,11 @@ class Postgres:
             for process in processes:
                 with suppress(ProcessLookupError):
                     os.kill(process, signal.SIGCONT)
+
+    def _processes(self) -> list[int]:
+        main = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        others = Path(f"/proc/{main}/task/{main}/children").read_text(encoding="ascii").split()
+        return [main, *map(int, others)]
 
     def new_database(self, name: str) -> str:
         """The URL of a new, empty database."""
@@ -88,11 +107,23 @@ def running() -> Iterator[Postgres]:
         port = _free_port()
         options = f"-c listen_addresses= -c unix_socket_directories={folder} -c port={port}"
         control = (programs / "pg_ctl", "-D", data, "-w")
-        _do(*control, "-o", options, "-l", folder / "log", "start", user=as_user)
+
+        def start() -> None:
+            _do(*control, "-o", options, "-l", folder / "log", "start", user=as_user)
+
+        start()
         try:
-            yield Postgres(folder, port)
+            yield Postgres(folder, port, start)
         finally:
             _do(*control, "-m", "immediate", "stop", user=as_user)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2]
+    except OSError:
+        return False
+    return state.split()[0] != "Z"
 
 
 def _user(folder: Path) -> str | None:
