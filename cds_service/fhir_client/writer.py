@@ -92,14 +92,18 @@ class FhirWriter:
         deadline: Deadline,
         *,
         if_none_exist: str | None = None,
+        repeatable: bool = True,
     ) -> WriteResult:
         """Create a resource, unless one is found by the search `if_none_exist`.
 
         Several servers store duplicates when the same conditional create comes twice at once; only
-        `transaction` is safe from that.
+        `transaction` is safe from that. Others ignore the condition: where that would matter, it
+        is not `repeatable`, and after a lost answer the caller searches.
         """
         condition = {} if if_none_exist is None else {"If-None-Exist": if_none_exist}
         write = self._write(access, "POST", _type_of(resource), resource, condition)
+        if not repeatable:
+            write = _Write(request=write.request, repeatable=False)
         return self._done(access, write, deadline)
 
     def update(

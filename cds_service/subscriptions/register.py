@@ -232,11 +232,15 @@ class Registrar:
             resource = subscription_resource(request)
             condition = f"url={quote(request.endpoint, safe='')}"
             written = self.writer.create(
-                self.remote.access, resource, Deadline(PATIENCE), if_none_exist=condition
+                self.remote.access,
+                resource,
+                Deadline(PATIENCE),
+                if_none_exist=condition,
+                repeatable=False,
             )
             if written.failure is None and written.status != 200:
                 return self._answered(written, request)
-            if not written.may_be_done:
+            if not written.may_be_done and written.failure != "conflict":
                 raise _refused(written, request)
             current = self.remote.with_endpoint(request.endpoint)
             if current is None:

@@ -110,6 +110,14 @@ def test_a_conditional_create_is_sent_again(server: Faulty, reply: Reply) -> Non
     assert create(server, if_none_exist="identifier=urn:x|1").failure is None
 
 
+def test_a_condition_that_a_server_may_ignore_is_not_relied_on(server: Faulty) -> None:
+    server.answers["Flag"] = in_turn(CUT, CREATED)
+
+    made = create(server, if_none_exist="identifier=urn:x|1", repeatable=False)
+
+    assert (made.failure, len(server.asked)) == ("unreachable", 1)
+
+
 @pytest.mark.parametrize("reply", [CUT, *(Reply(status=s) for s in (429, 503, 409, 412))])
 def test_a_repeatable_transaction_is_sent_again(server: Faulty, reply: Reply) -> None:
     server.answers["/fhir"] = in_turn(reply, Reply(BUNDLE))
