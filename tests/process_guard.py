@@ -16,7 +16,11 @@ import pytest
 
 Command = str | bytes | os.PathLike[Any] | Sequence[str | bytes | os.PathLike[Any]]
 
-FIXTURES = {"browser": "browser", "postgres": "database"}
+FIXTURES = {
+    "browser": ("browser",),
+    "hapi": ("hapi", "server"),
+    "postgres": ("database",),
+}
 PROGRAMS = {
     "chromium": "browser",
     "chromium-browser": "browser",
@@ -26,6 +30,7 @@ PROGRAMS = {
     "postgres": "database",
     "granian": "server",
     "gunicorn": "server",
+    "java": "server",
 }
 WORDS = {
     "run-driver": "browser",  # playwright, which starts the browser from a process of its own
@@ -58,7 +63,8 @@ def add_markers(items: Iterable[pytest.Item]) -> None:
     """Mark the tests that ask for a fixture which is a browser or a database server."""
     for item in items:
         for fixture in FIXTURES.keys() & set(getattr(item, "fixturenames", ())):
-            item.add_marker(FIXTURES[fixture])
+            for marker in FIXTURES[fixture]:
+                item.add_marker(marker)
 
 
 def run_by(item: pytest.Item | None) -> None:

@@ -51,6 +51,7 @@ def test_plain():
         ([sys.executable, "-m", "cds_service", "serve"], "server"),
         ([sys.executable, "-m", "cds_service", "demo", "--port", "1"], "server"),
         ([sys.executable, "-m", "cds_service", "demo", "--request"], None),
+        (["java", "-cp", "x", "testserver.Main"], "server"),
         ([sys.executable, "-c", "print('serve')"], None),
     ],
 )
