@@ -66,6 +66,10 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     process_guard.add_markers(items)
+    if any(item.get_closest_marker("hapi") is not None for item in items):
+        from tests.fhir_server.hapi import skip_without
+
+        skip_without(items)
 
 
 @pytest.hookimpl(wrapper=True)

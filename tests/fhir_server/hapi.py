@@ -13,7 +13,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
@@ -31,11 +31,19 @@ _LONGEST_RUN = 60  # minutes, after which it ends by itself
 _MEMORY = "768m"
 
 
+def skip_without(items: Iterable[pytest.Item]) -> None:
+    """Skip the tests that ask for the server if it cannot be started; one line a file says so."""
+    if shutil.which("java") is not None and (BUILT / "lib").is_dir():
+        return
+    reason = "no HAPI FHIR: it needs JDK 17, Maven and requirements/install-hapi-server"
+    for item in items:
+        if item.get_closest_marker("hapi") is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
 @contextmanager
 def shared(folder: Path) -> Iterator[str]:
     """The base URL of the server that the processes with this folder share."""
-    if shutil.which("java") is None or not (BUILT / "lib").is_dir():
-        pytest.skip("no HAPI FHIR: it needs JDK 17, Maven and requirements/install-hapi-server")
     state = folder / "hapi.json"
     with _locked(folder):
         found = _read(state) or _started(folder)

@@ -20,10 +20,8 @@ from tests.fhir_server.sekmet import put
 from tests.subscriptions.notified import TOPIC, Receiver, Sent, receiving, topic_of_observations
 from tests.web.http_fixtures import ALT, observation, patient
 
-pytestmark = [pytest.mark.server, pytest.mark.hapi]
-
+# The fixture `hapi` gives its tests their markers.
 Command = Callable[..., Result]
-PATIENT = "of-subscriptions"  # HAPI takes no id of digits alone
 TOPIC_PATIENCE = 30  # seconds in which HAPI reads a topic that was stored
 
 
@@ -41,7 +39,6 @@ def _url(tmp_path: Path) -> str:
 @pytest.fixture(name="command")
 def _command(hapi: str, receiver: Receiver, url: str) -> Iterator[Command]:
     """Runs a command, and ends what it registered."""
-    put(hapi, [patient(id=PATIENT)])
     environment = {
         "CDS_PROFILE": "development",
         "CDS_PORT": str(receiver.port),
@@ -67,9 +64,10 @@ def only(url: str) -> Registration:
 
 
 def store_result(base: str) -> str:
-    identity = f"alt-{uuid4()}"
-    subject = {"reference": f"Patient/{PATIENT}"}
-    put(base, [observation(ALT, 1, id=identity, subject=subject)])
+    """Store a result of a patient of its own: tests run at the same time."""
+    identity = f"of-{uuid4()}"  # HAPI takes no id of digits alone
+    subject = {"reference": f"Patient/{identity}"}
+    put(base, [patient(id=identity), observation(ALT, 1, id=identity, subject=subject)])
     return identity
 
 
