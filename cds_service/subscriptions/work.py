@@ -12,8 +12,6 @@ from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import Connection
 
-from cds_service.errors import CdsServiceError
-
 ITEM: Final = "item:"
 SEARCH: Final = "search:"
 GAP: Final = "gap:"
@@ -78,7 +76,7 @@ Raises `Retry` for what another time may give, such as a server that does not an
 """
 
 
-class Retry(CdsServiceError):
+class Retry(Exception):
     """The work cannot be done now; `code` says why, as one of `QUERY_FAILURES` or so."""
 
     def __init__(self, code: str) -> None:
@@ -86,7 +84,7 @@ class Retry(CdsServiceError):
         self.code = code
 
 
-class LeaseLost(CdsServiceError):
+class LeaseLost(Exception):
     """Another worker has the work by now: nothing was kept."""
 
     def __init__(self) -> None:
