@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from cds_service.smart.signing_keys import KeyFile
 from cds_service.store.engine import open_store
 from cds_service.subscriptions.credentials import hashed
 from cds_service.subscriptions.registration import Registration, RegistrationTable
+from tests.conformance.server import serving
 from tests.fhir_server.sekmet import put, running
 from tests.subscriptions.notified import (
     TOPIC,
@@ -32,6 +34,7 @@ pytestmark = pytest.mark.server
 
 Json = dict[str, Any]
 Command = Callable[..., Result]
+PATIENCE = 20  # seconds
 
 
 @pytest.fixture(name="receiver")
@@ -213,6 +216,32 @@ def test_an_endpoint_that_does_not_answer_is_told(
 
     assert failed.exit_code == 1
     assert "the server says" in failed.output
+
+
+def test_what_the_service_receives_is_seen_in_the_status(base: str, url: str) -> None:
+    with serving(profile="development", database_url=url) as port:
+        run = CliRunner(
+            env={"CDS_PROFILE": "development", "CDS_PORT": str(port), "CDS_DATABASE_URL": url}
+        ).invoke
+        for more in (["--kind", "criteria"], ["--kind", "topic", "--topic", TOPIC]):
+            made = run(cli, ["subscribe", "--server", base, *more])
+            assert made.exit_code == 0, made.output
+
+        store_result(base, "received")
+
+        end = monotonic() + PATIENCE
+        while True:
+            status = run(cli, ["subscriptions", "status", "--json"])
+            found = json.loads(status.stdout)
+            if all(row["lastReceived"] for row in found) and found[1]["lastEvent"] == 1:
+                break
+            assert monotonic() < end, status.output
+            sleep(0.2)
+        ended = run(cli, ["subscriptions", "off", "--all"])
+
+    assert (status.exit_code, ended.exit_code) == (0, 0), status.output
+    assert [row["problems"] for row in found] == [[], []]
+    assert all(row["delivery"].startswith("last notification") for row in found)
 
 
 def test_wrong_use_is_exit_2(command: Command) -> None:
