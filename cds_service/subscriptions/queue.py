@@ -19,7 +19,7 @@ _LONGEST_PAUSE: Final = timedelta(minutes=15)
 
 
 def enqueue(connection: Connection, server: str, key: str, due: datetime) -> None:
-    """Ask for a piece of work at a time; what is due before stays so."""
+    """Ask for a piece of work at a time; what is due before stays so, and leased work goes on."""
     adding = insert_into(inbox_queue, connection).values(
         server=server, patient=key, due=due, wanted=1, attempts=0, fence=0
     )

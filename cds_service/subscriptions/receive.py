@@ -161,9 +161,15 @@ class Receiver:
             note_received(connection, path, now, now - _NOTED_EVERY)
             new = self._inbox.add_within(connection, arrivals, now)
             if found.search:
-                due = now + self._inbox.settling(server)
-                enqueue(connection, server, f"{SEARCH}{path}", due)
+                enqueue(connection, server, f"{SEARCH}{path}", self._search_due(registration, now))
         return new
+
+    def _search_due(self, registration: Registration, now: datetime) -> datetime:
+        """When to search: at once, but no more often than results are gathered."""
+        last = registration.searched_until
+        if last is None:
+            return now
+        return max(now, last + self._inbox.settling(registration.server))
 
 
 def make_receiver(settings: Settings, store: Store, servers: Servers, clock: Clock) -> Receiver:

@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -197,14 +197,15 @@ def _kill_one(
 
 @contextmanager
 def _running(server: Server, workers: Workers) -> Iterator[None]:
-    server.start()
-    for _ in range(WORKERS):
-        workers.start()
     try:
+        server.start()
+        for _ in range(WORKERS):
+            workers.start()
         yield
     finally:
-        server.kill()
         workers.end()
+        with suppress(ProcessLookupError):  # it did not start again
+            server.kill()
 
 
 def _drained(database: str) -> None:
