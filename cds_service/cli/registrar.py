@@ -26,6 +26,7 @@ from cds_service.subscriptions.endpoint import endpoints_below
 from cds_service.subscriptions.register import Plan, Registered, Registrar
 from cds_service.subscriptions.registration import Registration, RegistrationTable
 from cds_service.subscriptions.remote import RegistrationError, RemoteSubscriptions
+from cds_service.subscriptions.send import SubscriptionSender
 
 _ASKED = ("Subscription", "Observation?")  # of which types a token is needed to read
 _WRITTEN = ("Subscription",)
@@ -76,12 +77,14 @@ class SubscriptionRegistry:
         """What writes Subscriptions of this server."""
         key = self.settings.subscription_key
         return Registrar(
-            remote=remote,
-            writer=FhirWriter(most_bytes=_MOST_BYTES),
+            sender=SubscriptionSender(
+                remote=remote,
+                writer=FhirWriter(most_bytes=_MOST_BYTES),
+                wait_seconds=wait_seconds,
+            ),
             rows=self.rows,
             clock=system_clock,
             key_setting=None if key is None else key.get_secret_value(),
-            wait_seconds=wait_seconds,
         )
 
     def plan(self, server: Server) -> Plan:

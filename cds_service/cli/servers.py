@@ -78,6 +78,7 @@ def _row(server: Server, tokens: TokenCache | None, settings: Settings) -> dict[
         "base": server.base,
         "anonymous": server.anonymous,
         "privateNetwork": server.policy.private,
+        **({"name": server.name} if server.name is not None else {}),
     }
     if server.client_id is None:
         return row
@@ -118,6 +119,7 @@ def _queries(settings: Settings) -> tuple[str, ...]:
 def _print(row: dict[str, Any]) -> None:
     """The row for people; what another server wrote must not steer the terminal."""
     words = {
+        "name": "name",
         "anonymous": "without a token",
         "privateNetwork": "private network",
         "clientId": "client id",

@@ -7,16 +7,13 @@ row is written first, with the new secret beside the old one, for the handshake 
 answer. Raises `RegistrationError` and `StoreError`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from time import sleep
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Any
 
-from cds_service.clock import Clock, Deadline
+from cds_service.clock import Clock
 from cds_service.fhir_client.servers import PayloadContent
-from cds_service.fhir_client.writer import WRITE_FAILURES, FhirWriter, WriteResult
 from cds_service.subscriptions.capability import KindChoice, kind_for
 from cds_service.subscriptions.credentials import (
     SealedKeyError,
@@ -28,12 +25,7 @@ from cds_service.subscriptions.credentials import (
 )
 from cds_service.subscriptions.endpoint import path_in
 from cds_service.subscriptions.registration import OFF, Registration, RegistrationTable
-from cds_service.subscriptions.remote import (
-    PATIENCE,
-    RegistrationError,
-    RemoteSubscriptions,
-    outcome_text,
-)
+from cds_service.subscriptions.remote import RegistrationError, RemoteSubscriptions
 from cds_service.subscriptions.resource import (
     Difference,
     SubscriptionRequest,
@@ -41,12 +33,9 @@ from cds_service.subscriptions.resource import (
     stored_subscription,
     subscription_resource,
 )
+from cds_service.subscriptions.send import SubscriptionSender
 
 Json = dict[str, Any]
-
-_TRIES: Final = 3  # of an update that meets another version
-_PAUSE: Final = 0.25  # seconds between two looks at a Subscription
-_SETTLED: Final = frozenset(("active", "error", "off"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,15 +80,17 @@ class Registered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registrar:
-    """Registers Subscriptions on one server; `wait_seconds` are given to it to activate one."""
+    """Registers Subscriptions on one server."""
 
-    remote: RemoteSubscriptions
-    writer: FhirWriter
+    sender: SubscriptionSender
     rows: RegistrationTable
     clock: Clock
     key_setting: str | None = field(default=None, repr=False)
-    wait_seconds: float = 10.0
-    pause: Callable[[float], None] = sleep
+
+    @property
+    def remote(self) -> RemoteSubscriptions:
+        """The questions to the server."""
+        return self.sender.remote
 
     @property
     def server(self) -> str:
@@ -108,31 +99,22 @@ class Registrar:
 
     def subscribe(self, plan: Plan) -> Registered:
         """Create the Subscription, or write it again with another secret; and wait for it."""
+        if plan.hmac_key is not None and self.key_setting is None:
+            raise RegistrationError("an HMAC key is kept encrypted: set CDS_SUBSCRIPTION_KEY")
         wanted = self._wanted(plan)
         row = self.rows.reserve(self._adopted(wanted, plan))
         current = self._current(row, plan.endpoints)
-        secret = new_secret()
-        hmac_key = self._hmac_key(plan, row)
-        row = self.rows.begin_writing(
-            replace(
-                wanted,
-                path=row.path,
-                hmac_key=None if hmac_key is None else self._sealed(hmac_key, row.path),
-            ),
-            hashed(secret),
-            known=_known_secret(current),
-        )
-        request = _request(plan, row, secret, hmac_key)
-        if plan.days is not None:
-            request = replace(request, end=self.clock() + timedelta(days=plan.days))
+        if current is not None:
+            self._end_doubles(current)
+        row, request = self._begun(plan, wanted, row, current)
         try:
-            stored = self._written(request, current)
+            stored = self.sender.write(request, current)
         except RegistrationError as error:
             if current is None and not error.outside:
                 self.rows.forget(row.path)
             raise
-        self._confirm(row, secret, stored)
-        stored, again = self._activated(request, stored)
+        self._confirm(row, request.secret, stored)
+        stored, again = self.sender.activate(request, stored)
         self.rows.note_status(row.path, stored_subscription(stored).status)
         return Registered(
             registration=self.rows.at(row.path) or row,
@@ -145,23 +127,9 @@ class Registrar:
 
     def end(self, row: Registration) -> bool:
         """Set a Subscription off; whether the server still had it."""
-        for _ in range(_TRIES):
-            current = self.remote.read(row.remote_id) if row.remote_id else None
-            if current is None:
-                self.rows.note_status(row.path, OFF)
-                return False
-            written = self.writer.update(
-                self.remote.access,
-                {**current, "status": OFF},
-                Deadline(PATIENCE),
-                if_match=_etag(current),
-            )
-            if written.failure is None:
-                self.rows.note_status(row.path, OFF)
-                return True
-            if written.failure != "conflict":
-                raise _refused(written)
-        raise RegistrationError("the server changed the Subscription again and again", outside=True)
+        had = self.sender.end(row.remote_id)
+        self.rows.note_status(row.path, OFF)
+        return had
 
     def _wanted(self, plan: Plan) -> Registration:
         """The row that the plan asks for; raises `RegistrationError` if the server cannot do it."""
@@ -189,6 +157,22 @@ class Registrar:
         )
         return replace(row, what=_request(plan, row, "", None).what)
 
+    def _begun(
+        self, plan: Plan, wanted: Registration, row: Registration, current: Json | None
+    ) -> tuple[Registration, SubscriptionRequest]:
+        """The row with a new secret beside the one in force, and what is sent with it."""
+        secret, hmac_key = new_secret(), self._hmac_key(plan, row)
+        sealed = None if hmac_key is None else seal(hmac_key, row.path, self.key_setting or "")
+        row = self.rows.begin_writing(
+            replace(wanted, path=row.path, hmac_key=sealed),
+            hashed(secret),
+            known=_known_secret(current),
+        )
+        request = _request(plan, row, secret, hmac_key)
+        if plan.days is not None:
+            request = replace(request, end=self.clock() + timedelta(days=plan.days))
+        return row, request
+
     def _adopted(self, wanted: Registration, plan: Plan) -> Registration:
         """The row with the path of a Subscription of ours that the database does not know."""
         rows = self.rows.all(self.server)
@@ -210,6 +194,17 @@ class Registrar:
             return found
         return self.remote.with_endpoint(f"{endpoints}/{row.path}")
 
+    def _end_doubles(self, current: Json) -> None:
+        """Set off every other Subscription with this endpoint: two commands ran at the same time.
+
+        One that the server keeps on does no harm, for its secret is not accepted.
+        """
+        ours = stored_subscription(current)
+        for resource in self.remote.all_with_endpoint(ours.endpoint):
+            found = stored_subscription(resource)
+            if found.id != ours.id and found.status != OFF:
+                self.sender.set_off(resource)
+
     def _hmac_key(self, plan: Plan, row: Registration) -> str | None:
         """The key that the plan brings or asks to make, else the one that the row has."""
         if plan.hmac_key is not None:
@@ -220,60 +215,6 @@ class Registrar:
             return unseal(row.hmac_key, row.path, self.key_setting or "")
         except SealedKeyError as error:
             raise RegistrationError(f"{error}; make another: --hmac") from None
-
-    def _sealed(self, hmac_key: str, path: str) -> bytes:
-        if self.key_setting is None:
-            raise RegistrationError("an HMAC key is kept encrypted: set CDS_SUBSCRIPTION_KEY")
-        return seal(hmac_key, path, self.key_setting)
-
-    def _written(self, request: SubscriptionRequest, current: Json | None) -> Json:
-        """The Subscription after it was created, or updated; as the server answered it."""
-        if current is None:
-            resource = subscription_resource(request)
-            condition = f"url={quote(request.endpoint, safe='')}"
-            written = self.writer.create(
-                self.remote.access,
-                resource,
-                Deadline(PATIENCE),
-                if_none_exist=condition,
-                repeatable=False,
-            )
-            if written.failure is None and written.status != 200:
-                return self._answered(written, request)
-            if not written.may_be_done and written.failure != "conflict":
-                raise _refused(written, request)
-            current = self.remote.with_endpoint(request.endpoint)
-            if current is None:
-                raise _refused(written, request)
-        return self._updated(request, current)
-
-    def _updated(self, request: SubscriptionRequest, current: Json) -> Json:
-        for _ in range(_TRIES):
-            resource = subscription_resource(request, stored_subscription(current).id)
-            written = self.writer.update(
-                self.remote.access, resource, Deadline(PATIENCE), if_match=_etag(current)
-            )
-            if written.failure is None:
-                return self._answered(written, request)
-            if written.failure != "conflict":
-                raise _refused(written, request)
-            current = self.remote.read(stored_subscription(current).id) or current
-        raise RegistrationError("the server changed the Subscription again and again", outside=True)
-
-    def _answered(self, written: WriteResult, request: SubscriptionRequest) -> Json:
-        """What was stored: the body of the answer, else the resource that it points to."""
-        resource = written.resource
-        if resource is not None and resource.get("resourceType") == "Subscription":
-            return resource
-        _, _, rest = (written.location or "").rpartition("Subscription/")
-        identity = rest.partition("/")[0]
-        found = self.remote.read(identity) if identity else None
-        found = found or self.remote.with_endpoint(request.endpoint)
-        if found is None:
-            raise RegistrationError(
-                "the server took the Subscription and does not show it", outside=True
-            )
-        return found
 
     def _confirm(self, row: Registration, secret: str, stored: Json) -> None:
         found = stored_subscription(stored)
@@ -288,26 +229,6 @@ class Registrar:
             heartbeat_seconds=int(heartbeat) if heartbeat and heartbeat.isdigit() else None,
             expires=found.end,
         )
-
-    def _activated(self, request: SubscriptionRequest, stored: Json) -> tuple[Json, bool]:
-        """The Subscription once it has settled, and whether it was written again as active.
-
-        Medplum leaves a Subscription as it came, so one by criteria that stays requested would
-        never fire.
-        """
-        stored = self._settled(stored)
-        if request.kind != "criteria" or stored_subscription(stored).status != "requested":
-            return stored, False
-        return self._settled(self._updated(replace(request, status="active"), stored)), True
-
-    def _settled(self, stored: Json) -> Json:
-        deadline = Deadline(self.wait_seconds)
-        identity = stored_subscription(stored).id
-        while True:
-            stored = self.remote.read(identity) or stored
-            if stored_subscription(stored).status in _SETTLED or deadline.expired:
-                return stored
-            self.pause(_PAUSE)
 
 
 def renewal_plan(row: Registration, remote: RemoteSubscriptions, plan: Plan) -> Plan:
@@ -362,23 +283,3 @@ def _is_like(kind: str, what: str, wanted: Registration) -> bool:
 def _known_secret(current: Json | None) -> bytes | None:
     secret = None if current is None else stored_subscription(current).secret
     return hashed(secret) if secret else None
-
-
-def _etag(resource: Mapping[str, Any]) -> str | None:
-    meta = resource.get("meta")
-    version = meta.get("versionId") if isinstance(meta, dict) else None
-    return f'W/"{version}"' if isinstance(version, str) and version else None
-
-
-def _refused(written: WriteResult, request: SubscriptionRequest | None = None) -> RegistrationError:
-    """Why the server did not write it, with what it says itself, but for our secrets."""
-    code = written.failure or "not-fhir"
-    status = "" if written.status is None else f" (HTTP {written.status})"
-    text = outcome_text(written.resource or {})
-    for secret in () if request is None else (request.secret, request.hmac_key or request.secret):
-        text = text.replace(secret, "***")
-    return RegistrationError(
-        f"the server was sent the Subscription: {WRITE_FAILURES[code]}{status}"
-        + (f": {text}" if text else ""),
-        outside=written.may_be_done or code in {"busy", "not-allowed"},
-    )

@@ -57,8 +57,12 @@ class RemoteSubscriptions:
 
     def with_endpoint(self, endpoint: str) -> Json | None:
         """The Subscription that sends to exactly this address, if the server finds it."""
+        return next(iter(self.all_with_endpoint(endpoint)), None)
+
+    def all_with_endpoint(self, endpoint: str) -> list[Json]:
+        """The Subscriptions that send to exactly this address."""
         found = self._search(f"Subscription?url={quote(endpoint, safe='')}")
-        return next((one for one in found if _endpoint(one) == endpoint), None)
+        return [one for one in found if _endpoint(one) == endpoint]
 
     def with_endpoints_below(self, base: str) -> list[Json]:
         """The Subscriptions that send to an address below this one."""

@@ -19,6 +19,7 @@ from cds_service.subscriptions.register import Plan, Registrar, renewal_plan
 from cds_service.subscriptions.registration import Registration, RegistrationTable
 from cds_service.subscriptions.remote import RegistrationError, RemoteSubscriptions
 from cds_service.subscriptions.resource import HMAC_KEY, differences, stored_subscription
+from cds_service.subscriptions.send import SubscriptionSender
 from tests.fhir_client.faulty import Asked, Faulty, Reply, faulty, searchset
 
 Json = dict[str, Any]
@@ -168,15 +169,13 @@ def _remote(server: tuple[Faulty, Subscribing]) -> RemoteSubscriptions:
 
 @pytest.fixture(name="registrar")
 def _registrar(remote: RemoteSubscriptions, rows: RegistrationTable) -> Registrar:
-    return Registrar(
+    sender = SubscriptionSender(
         remote=remote,
         writer=FhirWriter(most_bytes=1_000_000),
-        rows=rows,
-        clock=lambda: NOW,
-        key_setting=KEY,
         wait_seconds=0,
         pause=lambda _: None,
     )
+    return Registrar(sender=sender, rows=rows, clock=lambda: NOW, key_setting=KEY)
 
 
 def only(rows: RegistrationTable) -> Registration:
@@ -302,6 +301,16 @@ def test_one_that_the_server_lost_is_made_again_and_counts_anew(
 
     assert (found.made, found.reference) == (True, "Subscription/2")
     assert only(rows).remote_id == "2"
+
+
+def test_a_double_is_set_off(registrar: Registrar, held: Subscribing) -> None:
+    registrar.subscribe(PLAN)
+    held.stored["2"] = {**held.only, "id": "2"}
+
+    found = registrar.subscribe(PLAN)
+
+    assert found.reference == "Subscription/1"
+    assert {name: one["status"] for name, one in held.stored.items()} == {"1": "active", "2": "off"}
 
 
 def test_a_public_url_that_changed_is_written(registrar: Registrar, held: Subscribing) -> None:
