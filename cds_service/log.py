@@ -163,6 +163,11 @@ def log_arrival_failed(code: str, *, dead: bool = False) -> None:
         structlog.get_logger().warning("arrival-failed", **named)
 
 
+def log_subscription(found: Literal["error", "silent"]) -> None:
+    """Log that a FHIR server reports an error of a Subscription, or keeps silent about it."""
+    structlog.get_logger().error("subscription", found=found)
+
+
 def log_crash(error: BaseException) -> None:
     """Log an error that nobody foresaw: its class and where it was raised, never its message."""
     frames = [

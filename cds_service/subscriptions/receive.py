@@ -23,6 +23,7 @@ from cds_service.errors import (
 )
 from cds_service.fhir.depth import is_deeper
 from cds_service.fhir_client.servers import Servers
+from cds_service.log import log_subscription
 from cds_service.settings import Settings
 from cds_service.store import Store
 from cds_service.store.thread import DatabaseThread
@@ -158,6 +159,9 @@ class Receiver:
                 connection, path, found.status, numbered=registration.numbered
             ):
                 enqueue(connection, server, f"{GAP}{path}", now + self._limits.grace)
+            if found.status is not None and found.status.has_error:
+                log_subscription("error")
+                enqueue(connection, server, f"{SEARCH}{path}", self._search_due(registration, now))
             note_received(connection, path, now, now - _NOTED_EVERY)
             new = self._inbox.add_within(connection, arrivals, now)
             if found.search:

@@ -122,6 +122,7 @@ class Worker:
         now = self.clock()
         if self._reconciled is None or now - self._reconciled >= self.reconcile_every:
             self.reconciler.ask_for_all(now)
+            self.reconciler.silent(now)
             self._reconciled = now
         if self._purged is None or now - self._purged >= _PURGE_EVERY:
             InboxList(self.inbox.database).purge_some(before=now - timedelta(days=self.keep_days))

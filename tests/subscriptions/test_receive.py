@@ -316,6 +316,7 @@ def test_what_the_server_says_of_the_subscription_is_kept(http: FlaskClient, sto
 
     row = registration_row(store)
     assert (row.status, row.last_received) == ("error", NOW)
+    assert f"search:{PATH}" in queued(store)  # something may have been lost
 
 
 def test_the_inbox_shows_in_ready_and_metrics(http: FlaskClient) -> None:
