@@ -1,108 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a result that is stored on sekmet to a decision, through the service and its worker."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 
-from cds_service.store import open_store
-from cds_service.store.tables import decisions, inbox_items
-from tests.feedback.killed_server import closing, free_port
+from tests.feedback.killed_server import free_port
 from tests.fhir_server.sekmet import put, running
-from tests.house.source import ROOT
-from tests.subscriptions.inbox_fixtures import rows
-from tests.subscriptions.notified import TOPIC, topic_of_observations
+from tests.subscriptions.notified import topic_of_observations
+from tests.subscriptions.service_process import Service, until
 from tests.web.http_fixtures import ALT, observation, patient
 
 pytestmark = pytest.mark.server
 
-_PATIENCE = 30
 _SLOWEST = 5  # seconds; two on a machine that does nothing else
-
-
-@dataclass
-class Service:
-    """The service with its worker, in processes of their own."""
-
-    folder: Path
-    base: str
-    port: int
-
-    @property
-    def environment(self) -> dict[str, str]:
-        servers = self.folder / "servers.yaml"
-        servers.write_text(
-            f"servers:\n  - base: {self.base}\n    name: local\n    this machine: yes\n"
-            f"    anonymous: yes\n    subscriptions:\n      topic: {TOPIC}\n",
-            encoding="utf-8",
-        )
-        return {
-            **os.environ,
-            "CDS_PROFILE": "development",
-            "CDS_FHIR_SERVERS": str(servers),
-            "CDS_PORT": str(self.port),
-            "CDS_DATABASE_URL": f"sqlite:///{self.folder / 'service.db'}",
-            "CDS_LOG_LEVEL": "error",
-        }
-
-    @contextmanager
-    def answering(self) -> Iterator[None]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cds_service", "serve", "--with-worker"],
-            cwd=ROOT,
-            env=self.environment,
-        )
-        try:
-            until(self.answers)
-            yield
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0
-
-    def answers(self) -> bool:
-        try:
-            with closing(self.port) as connection:
-                connection.request("GET", "/health")
-                return connection.getresponse().status == 200
-        except OSError:
-            return False
-
-    def subscribe(self, *words: str) -> None:
-        command = [sys.executable, "-m", "cds_service", "subscribe", "--server", "local", *words]
-        subprocess.run(command, cwd=ROOT, env=self.environment, check=True, timeout=60)
-
-    def decided(self) -> list[Any]:
-        store = open_store(f"sqlite:///{self.folder / 'service.db'}")
-        try:
-            return rows(store, decisions)
-        finally:
-            store.close()
-
-    def items(self) -> dict[tuple[str, str], str]:
-        store = open_store(f"sqlite:///{self.folder / 'service.db'}")
-        try:
-            return {(row.resource_id, row.version): row.state for row in rows(store, inbox_items)}
-        finally:
-            store.close()
-
-
-def until(wanted: Any, seconds: float = _PATIENCE) -> float:
-    """How long it took until this became so."""
-    began = time.monotonic()
-    while not wanted():
-        assert time.monotonic() - began < seconds, "it never became so"
-        time.sleep(0.02)
-    return time.monotonic() - began
 
 
 @pytest.fixture(scope="module", params=["put-resource", "post-endpoint"])
