@@ -108,9 +108,6 @@ def test_help_has_examples(words: list[str]) -> None:
 
 
 def test_a_worker_can_end_when_nothing_is_due(store: Store) -> None:
-    hands = Hands(Inbox(store.database))
-    hands.add(arrival())  # long ago
-
     done = CliRunner().invoke(cli, ["worker", "--until-empty"])
 
-    assert (done.exit_code, states(store)) == (0, {("done", ""): 1})
+    assert (done.exit_code, done.stdout) == (0, "")
