@@ -11,12 +11,15 @@ import pytest
 from tests.house.source import ROOT
 
 PAGE = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
-ROW = re.compile(r"\| ((?:CH|HK|BS)-[A-Z0-9-]+) \| ([^|]+) \| (.+) \| ([^|]+) \| ([^|]+) \|")
+ROW = re.compile(
+    r"\| ((?:CH|HK|SUB4|SUBB|SUB5|BS)-[A-Z0-9-]+) \| ([^|]+) \| (.+) \| ([^|]+) \| ([^|]+) \|"
+)
 TEST = re.compile(r"`(tests/[a-z_/]+\.py)::(\w+)`")
+KINDS = ("CH", "HK", "SUB4", "SUBB", "SUB5", "BS")
 STANCES = {"met", "met when configured", "proxy", "not offered", "open"}
 WITHOUT_TEST = {"open"}
 
-# Every row of the checklist that binds a service, sections 2.1 to 2.12, 3 and 5.
+# Every row of the checklist that binds a service, sections 2.1 to 2.12 and 3 to 5.
 NUMBERS: dict[str, tuple[int, ...]] = {
     "CH-GEN": tuple(range(1, 13)),
     "CH-DISC": tuple(range(1, 17)),
@@ -37,6 +40,9 @@ NUMBERS: dict[str, tuple[int, ...]] = {
     "CH-EXT": (1, 2),
     "CH-STALE": (1, 2),
     "CH-OPS": (1, 2),
+    "SUB4": tuple(range(1, 11)),
+    "SUBB": tuple(range(1, 26)),
+    "SUB5": (1, 2, 3),
     "BS": tuple(range(1, 13)),
 }
 HOOKS = [*(f"HK-{number:02}" for number in range(1, 17)), *(f"HK-R{n}" for n in range(1, 6))]
@@ -59,7 +65,7 @@ def test_every_row_is_there_once() -> None:
 
 
 def test_every_line_of_a_table_of_rows_can_be_read() -> None:
-    assert sum(PAGE.count(f"\n| {kind}-") for kind in ("CH", "HK", "BS")) == len(ROWS)
+    assert sum(PAGE.count(f"\n| {kind}-") for kind in KINDS) == len(ROWS)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
