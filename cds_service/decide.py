@@ -30,7 +30,13 @@ from cds_service.rules.evaluate import Test, compiled
 from cds_service.rules.measures import CompiledMeasure, compile_measure
 from cds_service.rules.reasons import Deceased, SilenceReason
 from cds_service.rules.remarks import CompiledRemarks, compile_remarks, with_remarks
-from cds_service.rules.shown_cards import at_least, fold, in_order, without_quiet
+from cds_service.rules.shown_cards import (
+    at_least,
+    fold,
+    in_order,
+    since_arrival,
+    without_quiet,
+)
 
 ORDER_HOOKS = frozenset(("order-select", "order-sign"))  # their context brings draft orders
 _AGE_NOT_CLEAR = Incomplete("patient", "age not clear")
@@ -181,6 +187,14 @@ def contest(program: Program, answers: Answers) -> Evaluation:
         unused=unused,
         silent=answers.because,
     )
+
+
+def on_arrival(evaluation: Evaluation, arrived: datetime | None) -> Evaluation:
+    """The evaluation with only the cards whose index is the result that arrived, or newer.
+
+    `arrived` is its time, of several the earliest; `None` if none of them could be used.
+    """
+    return replace(evaluation, decisions=tuple(since_arrival(evaluation.decisions, arrived)))
 
 
 def settle(

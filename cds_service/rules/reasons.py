@@ -73,6 +73,13 @@ class ShownRecently(CodedReason):
 
 
 @dataclass(frozen=True, slots=True)
+class OlderThanArrival(CodedReason):
+    """A result arrived, and the card rests on an older one, or on none."""
+
+    kind = "older-than-arrival"
+
+
+@dataclass(frozen=True, slots=True)
 class Folded(CodedReason):
     """Enough cards come first, more severe or of a higher rank; the last of them names this one."""
 
@@ -140,7 +147,7 @@ class ResultSinceIndex(CodedReason):
 
 SilenceReason: TypeAlias = Deceased | PackReason  # of the whole pack
 # The rule fired, and no other card took the place of its own.
-HeldBack: TypeAlias = Overridden | BelowLeast | ShownRecently | Folded
+HeldBack: TypeAlias = Overridden | BelowLeast | OlderThanArrival | ShownRecently | Folded
 NoCardReason: TypeAlias = (
     SilenceReason | ConditionNotMet | Replaced | HeldBack | NoEligible | IndexPreliminary
 )

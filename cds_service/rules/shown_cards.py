@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which of the cards that stand after precedence are shown, and in which order.
 
-A critical card is never held back here.
+A critical card is never held back for being one of many, or for having been shown.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import TypeAlias
 
 from cds_service.knowledge.model.pack import INDICATORS, CardLimit, Indicator
 from cds_service.rules.answer import Decision, DecisionKey
 from cds_service.rules.contest import hold_back
-from cds_service.rules.reasons import BelowLeast, Folded, ShownRecently
+from cds_service.rules.reasons import BelowLeast, Folded, OlderThanArrival, ShownRecently
 
 LastShown: TypeAlias = Callable[[Decision, Indicator], date | None]
 """The last day on which the card of a decision was shown with an indicator."""
@@ -25,6 +25,24 @@ def at_least(decisions: Sequence[Decision], least: Indicator) -> list[Decision]:
         else decision
         for decision in decisions
     ]
+
+
+def since_arrival(decisions: Sequence[Decision], arrived: datetime | None) -> list[Decision]:
+    """The decisions without the cards whose index is older than the result that arrived.
+
+    A card without an index is none either. `None`: nothing arrived that could be used.
+    """
+    return [
+        hold_back(decision, OlderThanArrival())
+        if decision.shown and not _is_since(decision, arrived)
+        else decision
+        for decision in decisions
+    ]
+
+
+def _is_since(decision: Decision, arrived: datetime | None) -> bool:
+    index = decision.frame.index_result
+    return index is not None and arrived is not None and index.time >= arrived
 
 
 def quiet_keys(

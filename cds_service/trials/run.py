@@ -17,6 +17,7 @@ from cds_service.decide import (
     answers_of,
     compile_pack,
     contest,
+    on_arrival,
     settle,
 )
 from cds_service.errors import RequestError
@@ -32,7 +33,13 @@ from cds_service.trials.expectations import complaints, decision_on
 from cds_service.trials.rule_expectations import WordError
 from cds_service.trials.shown_before import ShownBefore, last_shown, read_shown
 from cds_service.trials.synthetic_chart import GivenError
-from cds_service.trials.synthetic_request import HOOK, SHOWN, request_of
+from cds_service.trials.synthetic_request import (
+    ARRIVED,
+    HOOK,
+    SHOWN,
+    arrival_of,
+    request_of,
+)
 
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
 _LIMITS = {"max_depth": 64, "max_entries": 1000}
@@ -47,6 +54,7 @@ class Trial:
     body: bytes
     hook: str
     shown: tuple[ShownBefore, ...] = ()
+    arrived: datetime | None = None  # of a result that arrived; `None`: the hook was called
 
 
 def read_trials(files: PackFiles, pack: Pack) -> tuple[list[Trial], list[Problem]]:
@@ -65,15 +73,18 @@ def trials_of(cases: Iterable[Case], pack: Pack) -> tuple[list[Trial], list[Prob
         try:
             request = request_of(case.given, pack, NOW, hook)
             shown = read_shown(case.given.get(SHOWN, []), pack)
+            arrived = arrival_of(case.given, NOW)
         except GivenError as error:
             problems.append(Problem("K604", case.mark, str(error)))
             continue
-        trials.append(Trial(case, _encoder.encode(request), hook, shown))
+        trials.append(Trial(case, _encoder.encode(request), hook, shown, arrived))
     return trials, problems
 
 
 def _hook_of(case: Case, pack: Pack) -> str:
-    """The hook that the case names, or the first one of its rule."""
+    """The hook that the case names, that of results that arrive, or the first one of its rule."""
+    if ARRIVED in case.given:
+        return next(iter(pack.on_arrival), "")
     if isinstance(named := case.given.get(HOOK), str):
         return named
     if case.path.startswith("rules/") and case.about in pack.rules:
@@ -93,6 +104,8 @@ def answers_in(trial: Trial, program: Program) -> Answers:
 def settled(trial: Trial, program: Program, answers: Answers) -> Outcome:
     """What becomes of the answers, given what the case says was shown before."""
     evaluation = contest(program, answers)
+    if trial.arrived is not None:
+        evaluation = on_arrival(evaluation, trial.arrived)
     quiet = quiet_keys(evaluation.decisions, NOW.date(), last_shown(trial.shown, NOW.date()))
     return settle(evaluation, quiet=quiet)
 

@@ -36,6 +36,7 @@ NOT_SENT = "not sent"
 NEVER = "never"
 HOOK = "hook"
 SHOWN = "shown"
+ARRIVED = "arrived"
 _VALUE = re.compile(
     r"(?:(less than|at most|more than|at least) )?(-?[0-9]+(?:\.[0-9]+)?)(?: (without unit|\S+))?"
 )
@@ -104,6 +105,18 @@ def request_of(given: Mapping[str, Data], pack: Pack, now: datetime, hook: str) 
     }
 
 
+def arrival_of(given: Mapping[str, Data], now: datetime) -> datetime | None:
+    """The time of the result that arrived, in a case that says so (`arrived: 2 hours ago`)."""
+    if ARRIVED not in given:
+        return None
+    words = _text(ARRIVED, given[ARRIVED])
+    match = _AGO.fullmatch(words)
+    if match is None:
+        message = f"cannot read '{words}': write how old the result is, such as 2 hours ago"
+        raise GivenError(message)
+    return now - timedelta(**{f"{match[2].removesuffix('s')}s": int(match[1])})
+
+
 def _bundle(resources: list[Json]) -> Json:
     bundle: Json = {"resourceType": "Bundle", "type": "searchset", "total": len(resources)}
     if resources:
@@ -112,7 +125,7 @@ def _bundle(resources: list[Json]) -> Json:
 
 
 def _add(subject: str, words: Data, chart: _Chart) -> None:
-    if subject in (HOOK, SHOWN):
+    if subject in (HOOK, SHOWN, ARRIVED):
         return  # the runner has asked for it
     if subject == "age":
         _add_age(_text(subject, words), chart)

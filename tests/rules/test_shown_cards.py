@@ -19,13 +19,14 @@ from cds_service.knowledge.model.pack import (
 )
 from cds_service.labs.unused_data import UnusedData
 from cds_service.rules.answer import Decision, Proposal, Withheld
-from cds_service.rules.reasons import BelowLeast, Folded, ShownRecently
+from cds_service.rules.reasons import BelowLeast, Folded, OlderThanArrival, ShownRecently
 from cds_service.rules.shown_cards import (
     LastShown,
     at_least,
     fold,
     in_order,
     quiet_keys,
+    since_arrival,
     without_quiet,
 )
 from tests.knowledge.fixture_pack import letters
@@ -214,3 +215,25 @@ def test_no_critical_card_is_ever_quiet(cards: list[Decision]) -> None:
     assert {one.rule.id for one in found if one.shown} == {
         one.rule.id for one in cards if one.indicator == "critical"
     }
+
+
+@pytest.mark.parametrize(("hours", "is_shown"), [(0, True), (-1, True), (1, False), (None, False)])
+def test_on_arrival_a_card_needs_an_index_that_is_no_older(
+    hours: int | None, is_shown: bool
+) -> None:
+    index = FRAME.index_result
+    assert index is not None
+    arrived = None if hours is None else index.time + timedelta(hours=hours)
+
+    (found,) = since_arrival([card("a", "critical")], arrived)
+
+    assert found.shown is is_shown
+    assert is_shown or found.held_back == OlderThanArrival()
+
+
+def test_on_arrival_a_card_without_a_result_is_held_back() -> None:
+    bare = replace(card("a"), frame=replace(FRAME, readings={}))
+
+    (found,) = since_arrival([bare], NOW - timedelta(days=365))
+
+    assert found.held_back == OlderThanArrival()

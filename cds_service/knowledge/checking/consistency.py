@@ -36,9 +36,11 @@ from cds_service.knowledge.reading.remarks import REMARKS_FILE, check_remarks
 from cds_service.sourcefile.diagnostics import Problem, nearest
 from cds_service.sourcefile.document import Document, Where
 
+_WITH_ORDERS = frozenset(("order-select", "order-sign"))  # hooks whose calls bring orders
+
 _RESERVED = frozenset(
     ("age", "sex", "index", "ordering", "taking", "all", "any", "because")
-    + ("deceased", "medicines", "conditions", "orders", "encounter", "shown")
+    + ("deceased", "medicines", "conditions", "orders", "encounter", "shown", "arrived")
 )
 
 
@@ -52,6 +54,7 @@ def check_pack(pack: Pack, documents: Mapping[str, Document]) -> list[Problem]:
         *_hooks(pack, documents),
         *_least(pack, documents),
         *_listed_ids(pack, documents),
+        *_on_arrival(pack, documents),
         *_order_groups(pack, documents),
         *_rank(pack, documents),
         *check_frames(pack, documents),
@@ -228,6 +231,19 @@ def _listed_ids(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Probl
             if name in names[:n]:
                 mark = documents[file].mark((key, n, part))
                 yield Problem("K302", mark, f"'{name}' stands twice", "give each its own")
+
+
+def _on_arrival(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
+    """One hook at most, and none that needs what only a call brings."""
+    chosen = [(n, one) for n, one in enumerate(pack.services) if one.on_arrival]
+    for place, (n, service) in enumerate(chosen):
+        mark = documents["pack.yaml"].mark(("services", n, "on arrival"))
+        if place:
+            message = "another service of the pack is asked when a result arrives"
+            yield Problem("K302", mark, message, "write 'on arrival: yes' once")
+        elif service.hook in _WITH_ORDERS:
+            message = f"rules of '{service.hook}' need the orders that are being made"
+            yield Problem("K302", mark, message, "write it at the service of another hook")
 
 
 def _order_groups(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:

@@ -4,7 +4,8 @@
 A rule whose meaning changed needs a new version. The meaning is the parsed tree: conditions,
 indicator, windows, orders and texts. Evidence, history, cases, comments and the way a number is
 written (`5` or `5.0`) are not part of it. What rules share (markers, measures, facts, orders,
-precedence, the limit of cards, the least severe card of each hook, and scope) is locked under the
+precedence, the limit of cards, the least severe card of each hook, what speaks when a result
+arrives, and scope) is locked under the
 version of the pack.
 
 Older versions stay: a version that was locked never gets another meaning, and no rule loses its
@@ -31,7 +32,7 @@ RAISE = "raise the version, add a line to the history, then run `cds-service loc
 RENEW = "run `cds-service lock`"
 _RESTORE = "bring it back from version control; `cds-service lock` makes a new one where none is"
 _DRAFT = "draft "  # before the hash of a version that no patient has met
-_PARTS_IF_SAID = ("order_groups", "remarks", "cards", "least")
+_PARTS_IF_SAID = ("order_groups", "remarks", "cards", "least", "on_arrival")
 _PARTS = ("facts", "markers", "measures", "orders", "precedence", "scope", *_PARTS_IF_SAID)
 # Names, places, labels for people and the author's spelling of a number decide nothing;
 # `dimensions` says what the factors say, `beside_name` how names are written,

@@ -112,6 +112,7 @@ MessageKey: TypeAlias = Literal[
     "reason.offered-by",
     "reason.overridden",
     "reason.below-least",
+    "reason.older-than-arrival",
     "reason.shown-recently",
     "reason.folded",
     "reason.no-eligible",

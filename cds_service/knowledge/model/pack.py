@@ -323,6 +323,7 @@ class Service:
     title: str
     description: str
     least: Indicator = "info"  # a card on results that is less severe is not shown here
+    on_arrival: bool = False  # its rules are also asked when a result arrives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -392,6 +393,11 @@ class Pack:
     def least(self) -> Mapping[str, Indicator]:
         """The least severe card on results that is shown, by each hook where not all are."""
         return {one.hook: one.least for one in self.services if one.least != INDICATORS[0]}
+
+    @property
+    def on_arrival(self) -> tuple[str, ...]:
+        """The hook whose rules are also asked when a result arrives, if there is one."""
+        return tuple(one.hook for one in self.services if one.on_arrival)
 
     def messages_in(self, language: str = ENGLISH) -> Messages:
         """The sentences that its cards share, in English where the language has none."""

@@ -56,6 +56,7 @@ def read_pack_head(shape: PackShape, reader: Phrases, rules: Collection[str]) ->
                 title=line.title,
                 description=line.description,
                 least=line.least,
+                on_arrival=line.on_arrival == "yes",
             )
             for line in shape.services
         ),

@@ -21,6 +21,7 @@ from cds_service.knowledge.reading.schemas import (
     Text,
     Version,
     Written,
+    YesNo,
 )
 
 
@@ -32,6 +33,7 @@ class ServiceShape(Shape):
     title: Text
     description: Text
     least: Literal["info", "warning", "critical"] = "info"
+    on_arrival: YesNo = "no"
 
 
 class DenyingShape(Shape):
