@@ -60,6 +60,8 @@ class PackDifference:
         answers = patients.answers(trial)
         if answers is None or (answers.record.resulted and not self.same_results):
             return _is_broken(trial, self.program)
+        if trial.arrived is not None and self.program.pack.on_arrival != (answers.trigger,):
+            return _is_broken(trial, self.program)
         if not self.parts <= _CONTEST | _RULES:
             is_reached = self._asked(trial) or self._reaches(answers)
             return is_reached and _is_broken(trial, self.program)

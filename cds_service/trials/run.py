@@ -84,12 +84,16 @@ def trials_of(cases: Iterable[Case], pack: Pack) -> tuple[list[Trial], list[Prob
 def _hook_of(case: Case, pack: Pack) -> str:
     """The hook that the case names, that of results that arrive, or the first one of its rule."""
     if ARRIVED in case.given:
-        return next(iter(pack.on_arrival), "")
+        return _asked_on_arrival(pack)
     if isinstance(named := case.given.get(HOOK), str):
         return named
     if case.path.startswith("rules/") and case.about in pack.rules:
         return pack.rules[case.about].hooks[0]
     return pack.services[0].hook if pack.services else "patient-view"
+
+
+def _asked_on_arrival(pack: Pack) -> str:
+    return next(iter(pack.on_arrival), "")
 
 
 def answers_in(trial: Trial, program: Program) -> Answers:
@@ -98,7 +102,8 @@ def answers_in(trial: Trial, program: Program) -> Answers:
     record = read_record(
         program.pack, input_from_request(request), now=NOW, zone=UTC, names_fallback=True
     )
-    return answers_of(program, record, NOW, trial.hook)
+    hook = trial.hook if trial.arrived is None else _asked_on_arrival(program.pack)
+    return answers_of(program, record, NOW, hook)
 
 
 def settled(trial: Trial, program: Program, answers: Answers) -> Outcome:
