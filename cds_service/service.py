@@ -29,7 +29,7 @@ from cds_service.intake.read_record import read_record
 from cds_service.intake.times import Times, sent_time
 from cds_service.knowledge.checking.lock import Lock, read_lock
 from cds_service.knowledge.model.messages import ENGLISH
-from cds_service.knowledge.model.pack import Pack
+from cds_service.knowledge.model.pack import Pack, Service
 from cds_service.knowledge.reading.folder import PackFiles, pack_folders
 from cds_service.knowledge.site.overlay import load_library_at
 from cds_service.prefetch_keys import OBSERVATIONS
@@ -193,7 +193,7 @@ def answer_hook(
             f"and {_why_not_fetched(request, options.prefetch_keys)}.",
             None if fault is None else fault.where,
         )
-    evaluation = _evaluated(knowledge, served, given, request.hook, now, options.deadline)
+    evaluation = evaluated(knowledge, served, given, request.hook, now, options.deadline)
     options.deadline.check()
     _refuse_false_silence(request, given, evaluation, knowledge.zone)
     call = CallContext(
@@ -242,7 +242,7 @@ def answer_input(
     resources is not known. Raises `UnknownService` and `RequestError` as `answer_hook` does.
     """
     served = _served(knowledge, service_id, trigger)
-    evaluation = _evaluated(knowledge, served, given, trigger, now)
+    evaluation = evaluated(knowledge, served, given, trigger, now)
     outcome = settle(evaluation, quiet=() if quiet_of is None else quiet_of(evaluation))
     patient = outcome.record.patient.reference.removeprefix("Patient/")
     call = CallContext(service=service_id, trigger=trigger, patient_id=patient or _NOBODY)
@@ -261,7 +261,17 @@ def _served(knowledge: Knowledge, service_id: str, hook: str) -> Served:
     return by_hook[hook]
 
 
-def _evaluated(
+def asked_on_arrival(knowledge: Knowledge) -> tuple[tuple[Service, Served], ...]:
+    """The services whose rules are asked when a result arrives, with their packs."""
+    return tuple(
+        (service, knowledge.services[service.id][service.hook])
+        for pack in knowledge.packs
+        for service in pack.services
+        if service.on_arrival
+    )
+
+
+def evaluated(
     knowledge: Knowledge,
     served: Served,
     given: PatientInput,
@@ -269,6 +279,7 @@ def _evaluated(
     now: datetime,
     deadline: Deadline = NO_DEADLINE,
 ) -> Evaluation:
+    """What the rules of a pack say before anything is remembered; `now` is an aware time."""
     record = read_record(
         served.program.pack,
         given,

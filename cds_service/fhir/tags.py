@@ -9,6 +9,7 @@ from cds_service.fhir.elements import Meta, many
 
 PROPOSAL_SYSTEM = "https://cds-service.example/tags"
 PROPOSAL_CODE = "proposal"
+PROPOSAL_TAG = {"system": PROPOSAL_SYSTEM, "code": PROPOSAL_CODE}
 
 
 def is_own_proposal(meta: Meta | None) -> bool:

@@ -7,10 +7,10 @@ Then medicines and specimens that are only referred to are read. What the server
 missing: a card names it, or the response is a 412.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from cds_service.clock import Deadline
 from cds_service.errors import PayloadTooLarge
@@ -18,7 +18,7 @@ from cds_service.fhir.bundles import FAILED, Fetched, fetched, joined, unreadabl
 from cds_service.fhir.decode import Unreadable
 from cds_service.fhir.elements import Reference
 from cds_service.fhir.resources import Patient
-from cds_service.fhir_client.client import Access, FhirClient, QueryResult
+from cds_service.fhir_client.client import Access, QueryResult
 from cds_service.fhir_client.failures import QueryFailure
 from cds_service.fhir_client.references import KEYS, MOST, read_of, unresolved
 from cds_service.fhir_client.templates import expanded
@@ -32,6 +32,8 @@ from cds_service.sources.hook_request import kinds_sent
 WHOLE: Final = "whole"
 WHOLE_WITHOUT: Final = "whole-without-parameters"
 
+_K = TypeVar("_K", bound=Hashable)
+
 
 class _Gap(NamedTuple):
     """What the prefetch of a call lacks: all of a key, or the `rest` after a first page."""
@@ -43,6 +45,21 @@ class _Gap(NamedTuple):
 _Jobs: TypeAlias = dict[_Gap, Callable[[], QueryResult]]
 
 
+class QueryClient(Protocol):
+    """What queries are sent by: `FhirClient`, or what keeps its answers."""
+
+    def ask(self, access: Access, query: str, deadline: Deadline) -> QueryResult:
+        """The result of a relative query."""
+
+    def more(self, access: Access, next_page: str, deadline: Deadline) -> QueryResult:
+        """The pages of a search from a `next` link on."""
+
+    def in_parallel(
+        self, jobs: Mapping[_K, Callable[[], QueryResult]], deadline: Deadline
+    ) -> dict[_K, QueryResult]:
+        """The results of several independent queries, by their keys."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completer:
     """Completes hook requests.
@@ -50,7 +67,7 @@ class Completer:
     `max_depth` limits Bundles within Bundles, `max_entries` the resources of one query.
     """
 
-    client: FhirClient
+    client: QueryClient
     max_depth: int
     max_entries: int
 

@@ -72,10 +72,10 @@ def _rests_on(decision: Decision, evaluation: Evaluation) -> Iterator[tuple[obje
         yield from ((part.part, part.lack) for part in frame.unused.parts)
     read = {frame.index, *dependencies_of(decision.rule, evaluation.pack).markers}
     for marker in sorted(read & frame.readings.keys()):
-        yield _named(frame.readings[marker].result)
+        yield named_result(frame.readings[marker].result)
 
 
-def _named(result: LabResult) -> tuple[object, ...]:
+def named_result(result: LabResult) -> tuple[object, ...]:
     """The result and what was sent in it: a correction keeps its id and is another result."""
     sent = result.sent
     return (

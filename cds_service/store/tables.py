@@ -221,21 +221,32 @@ decisions = Table(
     Index("decisions_decided", "decided"),
 )
 
-# What of ours stands on a server. `state` is `open`, `cancelled` or `left-alone`; of what is open
-# there is one for each patient, rule and marker.
+# What of ours was written to a server. `state` is `writing` (it may stand there), `open`,
+# `cancelled` (by us), `rejected` (by somebody else) or `left-alone`; of what is open there is one
+# for each patient, rule and marker. `identifier` is that of the Task, `task` its reference,
+# `task_version` its version as it was written; `proposals` are references of its ServiceRequests,
+# each with its version; `result` is the reference of the result that it is about.
 advice_written = Table(
     "advice_written",
     metadata,
     Column("id", _NUMBER, Identity(always=True), primary_key=True),
     Column("server", Text, nullable=False),
     Column("patient", Text, nullable=False),
+    Column("pack", Text, nullable=False),
     Column("rule", Text, nullable=False),
+    Column("rule_version", Text, nullable=False),
     Column("marker", Text, nullable=False),
+    Column("result", Text, nullable=False),
+    Column("identifier", Text, nullable=False),
     Column("task", Text, nullable=False),
+    Column("task_version", Text, nullable=False),
+    Column("proposals", JSON, nullable=False),
     Column("indicator", Text, nullable=False),
     Column("decision", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
+    Column("written", UtcDateTime, nullable=False),
     Column("changed", UtcDateTime, nullable=False),
+    Index("advice_written_changed", "changed"),
     Index(
         "advice_written_open",
         "server",

@@ -69,9 +69,10 @@ class ArrivalDecision:
     also: Callable[[Connection, int], object] | None = None
 
 
-Decide: TypeAlias = Callable[[Work], ArrivalDecision]
-"""Decides on a patient; may be called again for the same work, and has to repeat what it did.
+Decide: TypeAlias = Callable[[Work], ArrivalDecision | None]
+"""Decides on a patient; `None` where there is nothing to decide.
 
+May be called again for the same work, and has to repeat what it did.
 Raises `Retry` for what another time may give, such as a server that does not answer.
 """
 

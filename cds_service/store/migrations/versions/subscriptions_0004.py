@@ -92,11 +92,16 @@ def _advice() -> None:
     op.create_table(
         "advice_written",
         sa.Column("id", _NUMBER, sa.Identity(always=True), primary_key=True),
-        *_texts("server", "patient", "rule", "marker", "task", "indicator"),
+        *_texts("server", "patient", "pack", "rule", "rule_version", "marker", "result"),
+        *_texts("identifier", "task", "task_version"),
+        sa.Column("proposals", sa.JSON, nullable=False),
+        *_texts("indicator"),
         sa.Column("decision", sa.BigInteger, nullable=False),
         *_texts("state"),
+        sa.Column("written", _INSTANT, nullable=False),
         sa.Column("changed", _INSTANT, nullable=False),
     )
+    op.create_index("advice_written_changed", "advice_written", ["changed"])
     op.create_index(
         "advice_written_open",
         "advice_written",

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of ours was written to FHIR servers: the rows of `advice_written`.
+
+Every method raises `StoreError` if the database does not answer.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal, TypeAlias
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from cds_service.knowledge.model.pack import Indicator
+from cds_service.store.store import Transactions
+from cds_service.store.tables import advice_written
+
+AdviceState: TypeAlias = Literal["writing", "open", "cancelled", "rejected", "left-alone"]
+
+# Somebody may still act on these, so what they propose is not proposed again.
+COUNTING: Final = frozenset(("open", "left-alone"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenAdvice:
+    """A Task that was written, or is being written; `id` is 0 before it has a row.
+
+    `proposals` are the references of its ServiceRequests, with their versions.
+    """
+
+    server: str
+    patient: str = field(repr=False)
+    pack: str
+    rule: str
+    rule_version: str
+    marker: str
+    result: str = field(repr=False)
+    identifier: str
+    indicator: Indicator
+    written: datetime
+    task: str = field(default="", repr=False)
+    task_version: str = ""
+    proposals: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    state: AdviceState = "writing"
+    decision: int = 0
+    id: int = 0
+
+
+class AdviceTable:
+    """The rows, over an open database."""
+
+    def __init__(self, database: Transactions) -> None:
+        self._database = database
+
+    def of_patient(self, server: str, patient: str) -> tuple[WrittenAdvice, ...]:
+        """Everything that was ever written about a patient, in its order."""
+        table = advice_written.c
+        return self._found(table.server == server, table.patient == patient)
+
+    def written_since(self, since: datetime) -> tuple[WrittenAdvice, ...]:
+        """What was written since then and may still be acted on."""
+        table = advice_written.c
+        return self._found(table.written >= since, table.state.in_(COUNTING))
+
+    def changed_since(self, since: datetime) -> tuple[tuple[WrittenAdvice, datetime], ...]:
+        """What changed since then in any way, with the time of that."""
+        table = advice_written.c
+        question = select(advice_written).where(table.changed >= since).order_by(table.changed)
+        with self._database.reading() as connection:
+            rows = connection.execute(question).mappings()
+            return tuple((_of(row), row["changed"]) for row in rows)
+
+    def begin(self, advice: Iterable[WrittenAdvice], now: datetime) -> None:
+        """Note that these are being written, before anything is sent."""
+        rows = [_row(one, now) for one in advice]
+        with self._database.writing() as connection:
+            connection.execute(insert(advice_written), rows)
+
+    def _found(self, *where: Any) -> tuple[WrittenAdvice, ...]:
+        question = select(advice_written).where(*where).order_by(advice_written.c.id)
+        with self._database.reading() as connection:
+            return tuple(_of(row) for row in connection.execute(question).mappings())
+
+
+def keep_advice(
+    connection: Connection, advice: Sequence[WrittenAdvice], decision: int, now: datetime
+) -> None:
+    """Keep what became of these, within a transaction of the caller.
+
+    What was written gets the id of the decision; what did not come to be written is forgotten.
+    """
+    table = advice_written.c
+    for one in sorted(advice, key=lambda one: one.state == "open"):  # makes room for those first
+        same = (table.server == one.server, table.identifier == one.identifier)
+        if one.state == "writing":
+            connection.execute(delete(advice_written).where(*same, table.state == "writing"))
+            continue
+        values = _row(one, now) | {"decision": one.decision or decision}
+        connection.execute(update(advice_written).where(*same).values(**values))
+
+
+def _row(advice: WrittenAdvice, now: datetime) -> dict[str, Any]:
+    row = asdict(advice) | {"proposals": [list(one) for one in advice.proposals], "changed": now}
+    del row["id"]
+    return row
+
+
+def _of(row: Mapping[Any, Any]) -> WrittenAdvice:
+    values = {str(name): value for name, value in row.items() if name != "changed"}
+    proposals = tuple((str(name), str(version)) for name, version in row["proposals"])
+    return WrittenAdvice(**values | {"proposals": proposals})
