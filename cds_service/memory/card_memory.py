@@ -141,6 +141,10 @@ class CardMemory:
         """Follow the feedback to other processes from now on; without this, from the first card."""
         self._thread.start()
 
+    def refresh(self) -> None:
+        """Follow the database once, for a process of one thread that does not `follow` it."""
+        self._records.refresh()
+
     def flush(self) -> None:
         """Return when the cards that were counted have been written, or have failed to be."""
         self._thread.submit(self._records.refresh).result()
@@ -203,8 +207,12 @@ def open_memory(
     packs: Sequence[Pack],
     clock: Clock = system_clock,
     report_unsure: ReportUnsure = lambda _: None,
+    *,
+    with_tasks: bool = True,
 ) -> CardMemory:
     """The memory that the settings ask for, over an open store; without a key it silences none.
+
+    `with_tasks`: what stands as a Task on its FHIR server keeps cards quiet too.
 
     `report_unsure` is told how many cards were shown while the database was away that another
     process may have shown within their quiet days.
@@ -215,7 +223,7 @@ def open_memory(
     seal_key = hmac.digest(key or _NO_SECRET, b"seal", "sha256")
     uuids = CardUuids(seal_key, is_keyed=key is not None)
     silence = timedelta(days=settings.silence_days if key is not None else 0)
-    quiet = open_quiet_cards(settings, store, packs, clock)
+    quiet = open_quiet_cards(settings, store, packs, clock, with_tasks=with_tasks)
     records = CardRecords(
         store,
         uuids,

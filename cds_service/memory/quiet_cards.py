@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cards that are quiet because they were shown lately: those of rules that say `quiet for`.
 
+A Task that was written when a result arrived counts as a card that was shown (`open_tasks.py`).
+
 What is kept is a keyed hash of client, patient, rule and indicator, and the day, in the time zone
 of the site. A new result, or the same in another hook, is quiet all the same; a more severe card
 is not, nor is a rule with a new version. A card counts as shown when it is sent.
@@ -13,27 +15,32 @@ from cds_service.call_context import CallContext
 from cds_service.clock import Clock
 from cds_service.decide import Evaluation
 from cds_service.knowledge.model.pack import Indicator, Pack
+from cds_service.memory.open_tasks import OpenTasks
 from cds_service.memory.quiet_records import QuietRecords
 from cds_service.memory.subjects import quiet_card_of
 from cds_service.rules.answer import Decision, DecisionKey
 from cds_service.rules.shown_cards import quiet_keys
 from cds_service.settings import Settings
 from cds_service.store import Store
+from cds_service.store.advice import AdviceTable
 from cds_service.store.store import RuleVersion
 
 
 class QuietCards:
     """Tells which cards of a call are quiet, and takes in which were shown."""
 
-    def __init__(self, records: QuietRecords, key: bytes) -> None:
+    def __init__(self, records: QuietRecords, key: bytes, tasks: OpenTasks | None = None) -> None:
         self.records = records
         self._key = key
+        self._tasks = tasks
 
     def of(self, evaluation: Evaluation, call: CallContext) -> frozenset[DecisionKey]:
         """The cards of an evaluation that are quiet today."""
 
         def last_shown(decision: Decision, indicator: Indicator) -> date | None:
-            return self.records.shown_days.day(self._card(decision, indicator, evaluation, call))
+            day = self.records.shown_days.day(self._card(decision, indicator, evaluation, call))
+            task = self._task_day(decision, indicator, evaluation, call)
+            return max((one for one in (day, task) if one is not None), default=None)
 
         return quiet_keys(evaluation.decisions, evaluation.now.date(), last_shown)
 
@@ -47,11 +54,24 @@ class QuietCards:
             outcome.now.date(),
         )
 
+    def _task_day(
+        self, decision: Decision, indicator: Indicator, evaluation: Evaluation, call: CallContext
+    ) -> date | None:
+        """The day of the site on which a Task that still stands was written."""
+        if self._tasks is None:
+            return None
+        rule = _rule_of(decision, evaluation)
+        written = self._tasks.last_written(rule, indicator, call)
+        return written and written.astimezone(evaluation.now.tzinfo).date()
+
     def _card(
         self, decision: Decision, indicator: Indicator, evaluation: Evaluation, call: CallContext
     ) -> bytes:
-        rule = RuleVersion(evaluation.pack.id, decision.rule.id, decision.rule.version)
-        return quiet_card_of(rule, indicator, call, self._key)
+        return quiet_card_of(_rule_of(decision, evaluation), indicator, call, self._key)
+
+
+def _rule_of(decision: Decision, evaluation: Evaluation) -> RuleVersion:
+    return RuleVersion(evaluation.pack.id, decision.rule.id, decision.rule.version)
 
 
 def shown_once(outcome: Evaluation) -> Iterator[Decision]:
@@ -60,9 +80,11 @@ def shown_once(outcome: Evaluation) -> Iterator[Decision]:
 
 
 def open_quiet_cards(
-    settings: Settings, store: Store, packs: Iterable[Pack], clock: Clock
+    settings: Settings, store: Store, packs: Iterable[Pack], clock: Clock, *, with_tasks: bool
 ) -> QuietCards | None:
     """The quiet cards of these packs; `None` where no rule is quiet, or none is to be.
+
+    `with_tasks`: a Task that stands keeps the card quiet too.
 
     The key has to be set, in open mode too: there nobody is hidden by one that everybody knows,
     and someone who tries something out sees its card again.
@@ -71,4 +93,5 @@ def open_quiet_cards(
     if settings.hash_key is None or not settings.quiet or not days:
         return None
     key = settings.hash_key.get_secret_value().encode()
-    return QuietCards(QuietRecords(store, clock, days), key)
+    tasks = OpenTasks(AdviceTable(store.database), key, clock, days) if with_tasks else None
+    return QuietCards(QuietRecords(store, clock, days, tasks), key, tasks)

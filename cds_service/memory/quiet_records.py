@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from cds_service.clock import Clock
 from cds_service.errors import StoreError
 from cds_service.memory.newest_ids import NewestIds
+from cds_service.memory.open_tasks import OpenTasks
 from cds_service.memory.shown_days import ShownDays
 from cds_service.store.store import Store
 
@@ -24,11 +25,14 @@ class QuietRecords:
     `days` is the longest time that a card is quiet.
     """
 
-    def __init__(self, store: Store, clock: Clock, days: int) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, days: int, tasks: OpenTasks | None = None
+    ) -> None:
         self.shown_days = ShownDays()
         self._store = store
         self._clock = clock
         self._days = days
+        self._tasks = tasks
         self._ids = NewestIds(again=_READ_AGAIN)
         self._purged: date | None = None
 
@@ -37,6 +41,8 @@ class QuietRecords:
         newest = self._store.newest_shown_day()
         self._read(after=0)
         self._ids = NewestIds(newest, again=_READ_AGAIN)
+        if self._tasks is not None:
+            self._tasks.load()
 
     def refresh(self) -> None:
         """Write what was shown, read what others have shown, remove what is too old.
@@ -45,6 +51,8 @@ class QuietRecords:
         """
         self._write()
         self._follow()
+        if self._tasks is not None:
+            self._tasks.refresh()
         self._purge()
 
     def _write(self) -> None:
