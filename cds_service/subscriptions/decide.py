@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decide on what arrived for a patient, and write the advice back.
+
+Work of the inbox → an `ArrivalDecision`. The patient is read by Backend Services with the queries
+of the hooks, and judged by the same rules and memory. What is to be said goes to the server as
+Tasks, and Tasks that no longer hold are withdrawn, if the server's `write back` is `on`; in
+`silent` mode everything is decided and kept, and nothing is written.
+
+All of it may happen again for the same work: what is being written is noted before it is sent, and
+has the same identifiers the next time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from msgspec import Raw
+from msgspec.json import encode
+from sqlalchemy import Connection
+
+from cds_service.clock import Clock, Deadline
+from cds_service.decide import Outcome
+from cds_service.fhir_client.client import Access, FhirClient
+from cds_service.fhir_client.references import MOST
+from cds_service.fhir_client.servers import Server, Servers
+from cds_service.fhir_client.writer import FhirWriter
+from cds_service.rules.answer import DecisionKey
+from cds_service.rules.shown_cards import quiet_keys
+from cds_service.service import Knowledge, asked_on_arrival
+from cds_service.smart.access import authorize_background
+from cds_service.smart.token_cache import TokenCache
+from cds_service.store.advice import AdviceTable, WrittenAdvice, keep_advice
+from cds_service.subscriptions.advice import Advice, AdvicePlace, entries_of, transaction
+from cds_service.subscriptions.arrival_memory import ArrivalMemory
+from cds_service.subscriptions.judgement import (
+    RESULT_TYPES,
+    TRIGGER,
+    DecisionInput,
+    Judgement,
+    findings_of,
+    judge,
+    versions_of,
+)
+from cds_service.subscriptions.patient_data import (
+    ArrivedVersion,
+    PatientReader,
+    RecordingClient,
+)
+from cds_service.subscriptions.standing import (
+    StandingAdvice,
+    Withdrawal,
+    as_found,
+    last_written,
+    new_advice_id,
+    superseded,
+    withdrawals_before,
+)
+from cds_service.subscriptions.work import ArrivalDecision, Item, Retry, Work
+from cds_service.subscriptions.write_back import (
+    READ_TYPES,
+    WRITTEN_TYPES,
+    AdviceServer,
+    WriteRefused,
+    adopted,
+)
+
+_READING: Final = 0.5  # the share of the time in which the patient has to be read
+_LEAST: Final = 1.0  # seconds that have to be left to write
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrivalDecider:
+    """Decides on work of the inbox. `seconds` is the time for one decision, within its lease."""
+
+    knowledge: Knowledge
+    servers: Servers
+    client: FhirClient = field(repr=False)
+    writer: FhirWriter = field(repr=False)
+    tokens: TokenCache | None = field(repr=False)
+    memory: ArrivalMemory = field(repr=False)
+    advice: AdviceTable
+    clock: Clock
+    seconds: float
+    max_depth: int
+    max_entries: int
+    base_url: str | None = None
+
+    def __call__(self, work: Work) -> ArrivalDecision | None:
+        """The decision; `None` where the server is `off`, or no result is among what arrived.
+
+        Raises `Retry` for what another time may give, and `StoreError`.
+        """
+        server = self.servers.find(work.server)
+        if server is None:
+            raise Retry("not-allowed")
+        arrived = tuple(_arrived(item) for item in work.items if item.type in RESULT_TYPES)
+        if server.subscriptions.write_back == "off" or not arrived:
+            return None
+        return _Decision(self, server, work, arrived).made()
+
+
+@dataclass(slots=True)
+class _Planned:
+    """What is to be written and to be withdrawn for the outcome of one pack."""
+
+    outcome: Outcome
+    new: list[Advice] = field(default_factory=list)
+    rows: list[WrittenAdvice] = field(default_factory=list)
+    withdrawals: list[tuple[WrittenAdvice, Withdrawal]] = field(default_factory=list)
+    overridden: frozenset[DecisionKey] = frozenset()
+    quiet: frozenset[DecisionKey] = frozenset()
+
+
+class _Decision:
+    """One decision in the making."""
+
+    def __init__(
+        self, of: ArrivalDecider, server: Server, work: Work, arrived: Sequence[ArrivedVersion]
+    ) -> None:
+        self.of = of
+        self.server = server
+        self.work = work
+        self.arrived = tuple(arrived)
+        self.now: datetime = of.clock()
+        self.deadline = Deadline(of.seconds)
+        self.writes = server.subscriptions.write_back == "on"
+        owner = server.subscriptions.owner
+        self.place = AdvicePlace(
+            server=work.server, patient=work.patient, zone=of.knowledge.zone, owner=owner
+        )
+        self.recorder = RecordingClient(of.client)
+        self.access = self._access()
+        self.there = AdviceServer(
+            reader=of.client,
+            writer=of.writer,
+            access=self.access,
+            deadline=self.deadline,
+            owner=owner,
+        )
+        self.changed: dict[str, WrittenAdvice] = {}
+        self.reasons: dict[str, Withdrawal] = {}
+        self._rows: list[WrittenAdvice] = []
+
+    def made(self) -> ArrivalDecision:
+        judgements = self._judged()
+        before = self._standing() if self.writes else {}
+        planned = [self._planned(one, before) for one in judgements]
+        written: Literal["no", "yes", "failed", "withdrawn"] = "no"
+        problem = ""
+        if self.writes:
+            try:
+                written = self._write(planned, before)
+            except WriteRefused as refused:
+                written, problem = "failed", refused.code
+        return ArrivalDecision(
+            trigger=TRIGGER,
+            packs=versions_of(self.of.knowledge, [one.outcome for one in planned]),
+            input=encode(self._input(planned)),
+            findings=[
+                *(finding for one in planned for finding in findings_of(one.outcome)),
+                *self._changes(planned),
+            ],
+            mode="on" if self.writes else "silent",
+            written=written,
+            problem=problem,
+            also=self._keep,
+        )
+
+    def _access(self) -> Access:
+        services = asked_on_arrival(self.of.knowledge)
+        queries = [query for _, served in services for query in served.prefetch.values()]
+        queries += [*MOST, *(READ_TYPES if self.writes else ())]
+        writes = WRITTEN_TYPES if self.writes else ()
+        access = authorize_background(self.server, self.of.tokens, queries, writes)
+        if access is None:
+            raise Retry("not-allowed")
+        return access
+
+    def _judged(self) -> list[Judgement]:
+        reader = PatientReader(
+            client=self.recorder, max_depth=self.of.max_depth, max_entries=self.of.max_entries
+        )
+        share = replace(self.deadline, seconds=_READING * self.deadline.seconds)
+        found = []
+        for service, served in asked_on_arrival(self.of.knowledge):
+            request = reader.read(
+                self.access, self.work.patient, service.hook, served.prefetch, share
+            )
+            found.append(judge(self.of.knowledge, service, served, request, self.arrived, self.now))
+        return found
+
+    def _standing(self) -> dict[str, StandingAdvice]:
+        """What of ours may be acted on still, as it is on the server now, by identifier."""
+        rows = self.of.advice.of_patient(self.work.server, self.work.patient)
+        known = [one for one in rows if one.state in {"writing", "open", "left-alone"}]
+        tasks = self.there.standing(known) if known else {}
+        found: dict[str, StandingAdvice] = {}
+        for one in known:
+            task = tasks[one.identifier]
+            if one.state == "writing" and task is None:
+                self.changed[one.identifier] = one  # it never came to be written
+                continue
+            if one.state == "writing" and task is not None:
+                one = adopted(one, task)  # noqa: PLW2901
+            now = as_found(one, task)
+            if now != one:
+                self.changed[one.identifier] = now
+            if now.state == "open" and task is not None:
+                found[one.identifier] = StandingAdvice(now, task)
+        self._rows = [self.changed.get(one.identifier, one) for one in rows]
+        return found
+
+    def _planned(self, judgement: Judgement, before: dict[str, StandingAdvice]) -> _Planned:
+        evaluation, place = judgement.evaluation, self.place
+        call = judgement.call(place.server, place.patient)
+        remembered = self.of.memory.recall(evaluation, call)
+        standing = [
+            one.written for one in before.values() if one.written.pack == evaluation.pack.id
+        ]
+        withdrawals = list(withdrawals_before(standing, evaluation, place, remembered.overridden))
+        over = {one.identifier for one, _ in withdrawals}
+        rows = [
+            replace(one, state="cancelled") if one.identifier in over else one for one in self._rows
+        ]
+        by_tasks = quiet_keys(
+            evaluation.decisions,
+            evaluation.now.date(),
+            last_written(rows, evaluation.now.tzinfo),
+        )
+        quiet = remembered.quiet | by_tasks
+        outcome = judgement.outcome(remembered.overridden, quiet)
+        plan = _Planned(
+            outcome,
+            withdrawals=withdrawals,
+            overridden=remembered.overridden,
+            quiet=quiet,
+        )
+        self._advise(plan, judgement, rows)
+        left = [one for one in standing if one.identifier not in over]
+        plan.withdrawals.extend(superseded(left, plan.rows))
+        return plan
+
+    def _advise(self, plan: _Planned, judgement: Judgement, rows: list[WrittenAdvice]) -> None:
+        """Add what is still to be said, each card as a Task of its own."""
+        outcome, place = plan.outcome, self.place
+        call = judgement.call(place.server, place.patient)
+        cards = judgement.cards(outcome, call, self.of.base_url)
+        shown = [decision for decision in outcome.decisions if decision.shown]
+        for card, decision in zip(cards, shown, strict=True):
+            found = new_advice_id(decision, outcome, place, rows)
+            if found is not None:
+                advice = Advice(id=found, decision=decision, card=card)
+                plan.new.append(advice)
+                plan.rows.append(written_advice(advice, outcome, place))
+
+    def _write(
+        self, planned: list[_Planned], before: dict[str, StandingAdvice]
+    ) -> Literal["no", "yes", "withdrawn"]:
+        """Write what is new, then withdraw what no longer holds."""
+        rows = [row for plan in planned for row in plan.rows]
+        withdrawals = [one for plan in planned for one in plan.withdrawals]
+        if (rows or withdrawals) and self.deadline.remaining() < _LEAST:
+            raise Retry("late")  # another worker may have the work by the time that it is done
+        if rows:
+            known = {one.identifier for one in self._rows if one.state == "writing"}
+            self.of.advice.begin([one for one in rows if one.identifier not in known], self.now)
+            written = self.there.write(_bundle(planned, self.place), rows)
+            self.changed |= {one.identifier: one for one in written}
+        now = self.now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        for one, why in withdrawals:
+            ended = self.there.withdraw(before[one.identifier], why, now)
+            self.changed[one.identifier] = ended
+            self.reasons[one.identifier] = why
+        return "yes" if rows else "withdrawn" if withdrawals else "no"
+
+    def _changes(self, planned: list[_Planned]) -> list[dict[str, Any]]:
+        """What became of advice, for whoever reads the decision."""
+        said = [
+            {
+                "advice": one.state,
+                "rule": one.rule,
+                "indicator": one.indicator,
+                **({"why": self.reasons[one.identifier]} if one.identifier in self.reasons else {}),
+            }
+            for one in self.changed.values()
+            if one.state != "writing"
+        ]
+        if self.writes:
+            return said
+        return [
+            {"advice": "not-written", "rule": row.rule, "indicator": row.indicator}
+            for plan in planned
+            for row in plan.rows
+        ]
+
+    def _input(self, planned: list[_Planned]) -> DecisionInput:
+        return DecisionInput(
+            server=self.work.server,
+            patient=self.work.patient,
+            at=self.now,
+            arrived=self.arrived,
+            answers=tuple(self.recorder.answers.values()),
+            overridden=tuple(sorted(key for one in planned for key in one.overridden)),
+            quiet=tuple(sorted(key for one in planned for key in one.quiet)),
+        )
+
+    def _keep(self, connection: Connection, number: int) -> None:
+        keep_advice(connection, tuple(self.changed.values()), number, self.now)
+
+
+def written_advice(advice: Advice, outcome: Outcome, place: AdvicePlace) -> WrittenAdvice:
+    """The row of advice that is about to be written."""
+    decision = advice.decision
+    return WrittenAdvice(
+        server=place.server,
+        patient=place.patient,
+        pack=outcome.pack.id,
+        rule=decision.rule.id,
+        rule_version=decision.rule.version,
+        marker=decision.frame.index,
+        result=advice.result,
+        identifier=advice.identifier,
+        indicator=decision.indicator,
+        written=outcome.now,
+    )
+
+
+def _bundle(planned: list[_Planned], place: AdvicePlace) -> dict[str, Any]:
+    return transaction(
+        entry
+        for plan in planned
+        for advice in plan.new
+        for entry in entries_of(advice, plan.outcome, place)
+    )
+
+
+def _arrived(item: Item) -> ArrivedVersion:
+    return ArrivedVersion(
+        reference=f"{item.type}/{item.resource_id}",
+        version=item.version,
+        gone=item.gone,
+        body=None if item.body is None else Raw(item.body),
+    )

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of ours stands on a server, held against what the rules say now: pure, nothing is sent.
+
+A Task is withdrawn when its result was corrected or withdrawn, when its card is gone or a
+clinician has answered it, and when another Task takes its place. A card that is merely quiet,
+folded, or not about the result that arrived leaves its Task as it is.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, tzinfo
+from itertools import count
+from typing import Any, Final, Literal, TypeAlias
+from uuid import UUID
+
+from cds_service.decide import Evaluation
+from cds_service.knowledge.model.pack import Indicator
+from cds_service.rules.answer import Decision, DecisionKey
+from cds_service.rules.reasons import Overridden, Replaced
+from cds_service.rules.shown_cards import LastShown
+from cds_service.store.advice import COUNTING, WrittenAdvice
+from cds_service.subscriptions.advice import (
+    AdvicePlace,
+    Json,
+    Subject,
+    advice_id,
+    reference_of,
+    subject_of,
+)
+
+Withdrawal: TypeAlias = Literal[
+    "result-corrected", "result-withdrawn", "superseded", "overridden", "no-longer-advised"
+]
+
+WITHDRAWN_SYSTEM: Final = "https://cds-service.example/withdrawn"
+_TEXTS: Final[Mapping[Withdrawal, str]] = {
+    "result-corrected": "The result that this was about has been corrected.",
+    "result-withdrawn": "The result that this was about is no longer on file.",
+    "superseded": "Other advice takes the place of this.",
+    "overridden": "A clinician answered the same advice on a card.",
+    "no-longer-advised": "With the results on file now this is no longer advised.",
+}
+_MOST_AGAIN: Final = 20
+# By these somebody has said that nothing will be done.
+_REFUSALS: Final = frozenset(("cancelled", "rejected", "failed", "entered-in-error"))
+
+
+@dataclass(frozen=True, slots=True)
+class StandingAdvice:
+    """Advice as it was written, and the Task as it is on the server now."""
+
+    written: WrittenAdvice
+    task: Json
+
+
+def as_found(written: WrittenAdvice, task: Json | None) -> WrittenAdvice:
+    """The advice in the state in which its Task was found; `None`: there is none any more."""
+    if task is None:
+        return replace(written, state="rejected")
+    if is_withdrawn(task):
+        return replace(written, state="cancelled")
+    if task.get("status") in _REFUSALS:
+        return replace(written, state="rejected")
+    return written if written.state == "left-alone" else replace(written, state="open")
+
+
+def is_withdrawn(resource: Json) -> bool:
+    """Whether we ourselves have withdrawn it."""
+    reason = resource.get("statusReason")
+    codings = reason.get("coding", []) if isinstance(reason, dict) else []
+    return resource.get("status") == "cancelled" and any(
+        isinstance(one, dict) and one.get("system") == WITHDRAWN_SYSTEM for one in codings
+    )
+
+
+def is_untouched(written: WrittenAdvice, task: Json, owner: str | None) -> bool:
+    """Whether nobody has changed the Task since it was written."""
+    version = (task.get("meta") or {}).get("versionId")
+    if written.task_version and version:
+        return bool(version == written.task_version and task.get("status") == "requested")
+    named = (task.get("owner") or {}).get("reference")
+    return task.get("status") == "requested" and named == owner
+
+
+def withdrawn(resource: Json, why: Withdrawal, now: str) -> Json:
+    """The Task cancelled with its reason, or the ServiceRequest revoked."""
+    if resource["resourceType"] == "ServiceRequest":
+        return {**resource, "status": "revoked"}
+    coding = {"system": WITHDRAWN_SYSTEM, "code": why}
+    reason = {"coding": [coding], "text": _TEXTS[why]}
+    return {**resource, "status": "cancelled", "statusReason": reason, "lastModified": now}
+
+
+def withdrawals_before(
+    standing: Iterable[WrittenAdvice],
+    evaluation: Evaluation,
+    place: AdvicePlace,
+    overridden: Collection[DecisionKey],
+) -> Iterator[tuple[WrittenAdvice, Withdrawal]]:
+    """What no longer holds, whatever is written now. `evaluation` is of all results."""
+    decisions = {one.rule.id: one for one in evaluation.decisions if one.rule.rests_on_results}
+    keys = {rule for rule, _ in overridden}
+    for one in standing:
+        decision = decisions.get(one.rule)
+        why = _result_changed(one, evaluation, place)
+        if why is None and (decision is None or not decision.shown):
+            why = _without_card(decision)
+        if why is None and one.rule in keys:
+            why = "overridden"
+        if why is not None:
+            yield one, why
+
+
+def superseded(
+    standing: Iterable[WrittenAdvice], written: Collection[WrittenAdvice]
+) -> Iterator[tuple[WrittenAdvice, Withdrawal]]:
+    """What other advice of the same rule takes the place of."""
+    rules = {one.rule for one in written}
+    return ((one, "superseded") for one in standing if one.rule in rules)
+
+
+def new_advice_id(
+    decision: Decision, evaluation: Evaluation, place: AdvicePlace, before: Sequence[WrittenAdvice]
+) -> UUID | None:
+    """The uuid of advice that is still to be given; `None` if it stands or was answered.
+
+    What we withdrew ourselves is given again under another identifier.
+    """
+    subject = subject_of(decision, evaluation.pack)
+    ours = {one.identifier for one in before if one.state == "cancelled"}
+    there = {one.identifier for one in before if one.state in {"open", "rejected", "left-alone"}}
+    found = next(
+        identity
+        for again in count()
+        if str(identity := advice_id(subject, place, again)) not in ours
+    )
+    return None if str(found) in there else found
+
+
+def last_written(advice: Iterable[WrittenAdvice], zone: tzinfo | None) -> LastShown:
+    """When the Task of a card was last written with an indicator, by the days of the site."""
+    days: dict[tuple[str, str, Indicator], date] = {}
+    for one in advice:
+        if one.state in COUNTING:
+            key = (one.rule, one.rule_version, one.indicator)
+            day = one.written.astimezone(zone).date()
+            days[key] = max(days.get(key, day), day)
+
+    def of(decision: Decision, indicator: Indicator) -> date | None:
+        return days.get((decision.rule.id, decision.rule.version, indicator))
+
+    return of
+
+
+def _result_changed(
+    one: WrittenAdvice, evaluation: Evaluation, place: AdvicePlace
+) -> Withdrawal | None:
+    """Whether the result that the advice is about says something else now, or is gone."""
+    same = [result for result in evaluation.record.results if reference_of(result) == one.result]
+    if not same:
+        is_whole = all(lack.part != "laboratory results" for lack in evaluation.record.incomplete)
+        return "result-withdrawn" if one.result and is_whole else None
+    subjects = (
+        Subject(
+            pack=one.pack,
+            rule=one.rule,
+            indicator=one.indicator,
+            preliminary=preliminary,
+            index=result,
+        )
+        for result in same
+        for preliminary in (False, True)
+    )
+    holds = any(
+        str(advice_id(subject, place, again)) == one.identifier
+        for subject in subjects
+        for again in range(_MOST_AGAIN)
+    )
+    return None if holds else "result-corrected"
+
+
+def _without_card(decision: Decision | None) -> Withdrawal | None:
+    if decision is not None and isinstance(decision.because, Replaced):
+        return "superseded"
+    if decision is not None and isinstance(decision.because, Overridden):
+        return "overridden"
+    return "no-longer-advised"
+
+
+def proposals_in(task: Json) -> tuple[str, ...]:
+    """The references of the ServiceRequests of a Task of ours."""
+    found: list[str] = []
+    for one in task.get("input", []):
+        value: Any = one.get("valueReference") if isinstance(one, dict) else None
+        reference = value.get("reference", "") if isinstance(value, dict) else ""
+        if "ServiceRequest/" in reference:
+            found.append(f"ServiceRequest/{reference.rpartition('/')[2]}")
+    return tuple(found)

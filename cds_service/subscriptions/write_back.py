@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Advice on its way to a FHIR server and back: what is sent, and what the server made of it.
+
+Everything may be sent again: creates are conditional on our identifiers, updates on the version
+that was read. So what a server put off, or did only in part inside an answer of 200, is repeated;
+what it still does not do raises `Retry`, or `WriteRefused` where repeating cannot help.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Final
+
+from msgspec import DecodeError
+from msgspec.json import decode
+
+from cds_service.clock import Deadline
+from cds_service.errors import CdsServiceError
+from cds_service.fhir_client.client import Access, FhirClient, QueryResult, wait_before_next
+from cds_service.fhir_client.failures import QueryError
+from cds_service.fhir_client.writer import FhirWriter, WriteResult
+from cds_service.store.advice import WrittenAdvice
+from cds_service.subscriptions.advice import ADVICE_SYSTEM, Json, identifier_of
+from cds_service.subscriptions.standing import (
+    StandingAdvice,
+    Withdrawal,
+    is_untouched,
+    is_withdrawn,
+    proposals_in,
+    withdrawn,
+)
+from cds_service.subscriptions.work import Retry
+
+WRITTEN_TYPES: Final = ("ServiceRequest", "GuidanceResponse", "Task", "Provenance")
+READ_TYPES: Final = ("Task", "ServiceRequest")
+_TRIES: Final = 4
+# To send the same again cannot help after these: the server has read it and does not want it.
+_REFUSALS: Final = frozenset(("refused", "too-long"))
+_PUT_OFF: Final = frozenset((409, 412, 429, 500, 502, 503, 504))
+
+
+class WriteRefused(CdsServiceError):
+    """The server does not take the advice; `code` says why, as a code of `WRITE_FAILURES`."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__("The FHIR server does not take the advice.")
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A resource as a server has it: `Type/id`, its version, and whether it was there before."""
+
+    reference: str
+    version: str
+    was_there: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdviceServer:
+    """Writes advice to one server, and reads what stands there; all before the deadline.
+
+    `owner` is who owns the Tasks that are written now.
+    """
+
+    reader: FhirClient = field(repr=False)
+    writer: FhirWriter = field(repr=False)
+    access: Access = field(repr=False)
+    deadline: Deadline
+    owner: str | None = None
+
+    def standing(self, advice: Iterable[WrittenAdvice]) -> dict[str, Json | None]:
+        """The Task of each, by its identifier; `None` for one that is gone. Raises `Retry`."""
+        jobs = {
+            one.identifier: partial(
+                self.reader.ask, self.access, one.task or _search(one.identifier), self.deadline
+            )
+            for one in advice
+        }
+        results = self.reader.in_parallel(jobs, self.deadline)
+        return {identifier: _task_in(result) for identifier, result in results.items()}
+
+    def write(self, bundle: Json, advice: Iterable[WrittenAdvice]) -> tuple[WrittenAdvice, ...]:
+        """The advice as it stands after a transaction that creates it.
+
+        Raises `Retry` and `WriteRefused`. A Task that was there already is read, for somebody may
+        have worked on it.
+        """
+        stored = dict(zip(_identifiers(bundle), self._sent(bundle), strict=True))
+        found = []
+        for one in advice:
+            task = stored[one.identifier]
+            orders = [stored[name] for name in _orders_of(one.identifier, bundle)]
+            kept = replace(
+                one,
+                state="open",
+                task=task.reference,
+                task_version=task.version,
+                proposals=tuple((order.reference, order.version) for order in orders),
+            )
+            found.append((kept, task.was_there))
+        return self._checked(found)
+
+    def withdraw(self, standing: StandingAdvice, why: Withdrawal, now: str) -> WrittenAdvice:
+        """The advice cancelled, or left alone where somebody has worked on its Task.
+
+        Raises `Retry` and `WriteRefused`.
+        """
+        written, task = standing.written, standing.task
+        for _ in range(_TRIES):
+            if is_withdrawn(task):
+                return replace(written, state="cancelled")
+            if not is_untouched(written, task, self.owner):
+                return replace(written, state="left-alone")
+            resources = [task, *self._untouched_proposals(written)]
+            entries = [_update(withdrawn(one, why, now)) for one in resources]
+            bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+            result = self.writer.transaction(self.access, bundle, self.deadline, repeatable=False)
+            if result.failure is None:
+                failed = [one for one in _statuses(result) if not 200 <= one < 300]
+                if not failed:
+                    return replace(written, state="cancelled")
+                if not _PUT_OFF.issuperset(failed):
+                    raise WriteRefused("refused")
+            elif result.failure != "conflict":
+                raise _failure(result.failure)
+            again = self.standing([written])[written.identifier]
+            if again is None:
+                return replace(written, state="rejected")
+            task = again
+        raise Retry("conflict")
+
+    def _sent(self, bundle: Json) -> tuple[Stored, ...]:
+        """What was stored of each entry, in their order."""
+        for attempt in range(_TRIES):
+            result = self.writer.transaction(self.access, bundle, self.deadline, repeatable=True)
+            if result.failure is not None:
+                raise _failure(result.failure)
+            statuses = _statuses(result)
+            if len(statuses) != len(bundle["entry"]):
+                raise WriteRefused("not-fhir")
+            failed = [status for status in statuses if not 200 <= status < 300]
+            if not failed:
+                return tuple(map(_stored, _responses(result), statuses))
+            if not _PUT_OFF.issuperset(failed):
+                raise WriteRefused("refused")
+            if attempt + 1 < _TRIES:
+                self._pause(attempt)
+        raise Retry("busy" if 429 in failed else "conflict")
+
+    def _pause(self, attempt: int) -> None:
+        try:
+            wait_before_next(attempt, None, self.deadline)
+        except QueryError as error:
+            raise Retry(error.code) from None
+
+    def _checked(self, found: list[tuple[WrittenAdvice, bool]]) -> tuple[WrittenAdvice, ...]:
+        """The advice, where its Task was there before in the state in which that is now."""
+        doubtful = [one for one, was_there in found if was_there or not one.task_version]
+        tasks = self.standing(doubtful) if doubtful else {}
+        return tuple(
+            _as_there(one, tasks[one.identifier]) if one.identifier in tasks else one
+            for one, _ in found
+        )
+
+    def _untouched_proposals(self, written: WrittenAdvice) -> list[Json]:
+        """The proposed orders that are as we wrote them; others are somebody's work."""
+        jobs = {
+            reference: partial(self.reader.ask, self.access, reference, self.deadline)
+            for reference, _ in written.proposals
+        }
+        results = self.reader.in_parallel(jobs, self.deadline)
+        found = []
+        for reference, version in written.proposals:
+            order = _resource_in(results[reference])
+            known = (order or {}).get("meta", {}).get("versionId", "")
+            is_same = not version or not known or version == known
+            if order is not None and is_same and order.get("status") == "draft":
+                found.append(order)
+        return found
+
+
+def adopted(written: WrittenAdvice, task: Json) -> WrittenAdvice:
+    """The advice of which only the identifier is known, with what its Task on the server says."""
+    version = (task.get("meta") or {}).get("versionId", "")
+    # It may have been changed since: only the first version is surely ours.
+    ours = version if version in {"", "1"} else ""
+    return replace(
+        written,
+        task=f"Task/{task.get('id', '')}",
+        task_version=ours,
+        proposals=tuple((reference, "") for reference in proposals_in(task)),
+    )
+
+
+def _as_there(written: WrittenAdvice, task: Json | None) -> WrittenAdvice:
+    if task is None:
+        return replace(written, state="rejected")
+    if is_withdrawn(task):  # its identifier was chosen before we knew that
+        raise Retry("conflict")
+    if task.get("status") != "requested":
+        return replace(written, state="left-alone")
+    version = (task.get("meta") or {}).get("versionId", "")
+    return replace(written, task_version=written.task_version or version)
+
+
+def _search(identifier: str) -> str:
+    return f"Task?identifier={ADVICE_SYSTEM}|{identifier}"
+
+
+def _identifiers(bundle: Json) -> list[str]:
+    """What each entry is known by."""
+    return [
+        identifier_of(entry["resource"]) or entry["fullUrl"].removeprefix("urn:uuid:")
+        for entry in bundle["entry"]
+    ]
+
+
+def _orders_of(identifier: str, bundle: Json) -> list[str]:
+    """The identifiers of the ServiceRequests that a Task of the Bundle names."""
+    made = {identifier_of(entry["resource"]): entry["resource"] for entry in bundle["entry"]}
+    named = [
+        one["valueReference"]["reference"].removeprefix("urn:uuid:")
+        for one in made[identifier]["input"]
+    ]
+    return [name for name in named if made[name]["resourceType"] == "ServiceRequest"]
+
+
+def _update(resource: Json) -> Json:
+    """The entry that updates a resource, if it is still in the version that was read."""
+    url = f"{resource['resourceType']}/{resource['id']}"
+    version = (resource.get("meta") or {}).get("versionId")
+    condition = {"ifMatch": f'W/"{version}"'} if version else {}
+    return {"resource": resource, "request": {"method": "PUT", "url": url, **condition}}
+
+
+def _responses(result: WriteResult) -> list[Mapping[str, Any]]:
+    """What the server says of each entry; not all of them where its answer is no such Bundle."""
+    entries = (result.resource or {}).get("entry")
+    found: list[Mapping[str, Any]] = []
+    for entry in entries if isinstance(entries, list) else []:
+        response = entry.get("response") if isinstance(entry, dict) else None
+        if isinstance(response, dict):
+            found.append(response)
+    return found
+
+
+def _statuses(result: WriteResult) -> list[int]:
+    words = [str(response.get("status", "")).split() for response in _responses(result)]
+    return [int(word[0]) if word and word[0].isdigit() else 0 for word in words]
+
+
+def _stored(response: Mapping[str, Any], status: int) -> Stored:
+    location, _, history = str(response.get("location", "")).partition("/_history/")
+    pieces = location.rsplit("/", 2)[-2:]
+    etag = str(response.get("etag", "")).removeprefix("W/").strip('"')
+    reference = "/".join(pieces) if len(pieces) == 2 and all(pieces) else ""
+    return Stored(reference=reference, version=etag or history, was_there=status != 201)
+
+
+def _task_in(result: QueryResult) -> Json | None:
+    """The Task that was read, or found by its identifier; raises `Retry`."""
+    resource = _resource_in(result)
+    if resource is None or resource.get("resourceType") != "Bundle":
+        return resource
+    found = [
+        entry["resource"]
+        for entry in resource.get("entry", [])
+        if entry.get("resource", {}).get("resourceType") == "Task"
+    ]
+    return found[0] if found else None
+
+
+def _resource_in(result: QueryResult) -> Json | None:
+    if result.failure == "not-found":
+        return None
+    if result.failure is not None or not result.pages:
+        raise Retry(result.failure or "not-fhir")
+    try:
+        found = decode(result.pages[0].body)
+    except (DecodeError, RecursionError):
+        raise Retry("not-fhir") from None
+    return found if isinstance(found, dict) else None
+
+
+def _failure(code: str) -> CdsServiceError:
+    return WriteRefused(code) if code in _REFUSALS else Retry(code)

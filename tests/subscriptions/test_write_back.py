@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Advice on a FHIR server written by others: written once, withdrawn, left alone where touched."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from cds_service.fhir.tags import PROPOSAL_CODE
+from cds_service.store import Store, open_store
+from cds_service.store.advice import AdviceTable
+from tests.fhir_server.sekmet import running
+from tests.subscriptions.ward import OWNER, Ward, gone
+from tests.web.http_fixtures import ALT, PATIENT, observation
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture(name="store")
+def _store() -> Iterator[Store]:
+    store = open_store("sqlite://")
+    yield store
+    store.close()
+
+
+@pytest.fixture(name="ward")
+def _ward(store: Store) -> Iterator[Ward]:
+    with running() as base:
+        ward = Ward(base, store)
+        ward.admit()
+        yield ward
+
+
+def states(ward: Ward) -> list[tuple[str, str]]:
+    rows = AdviceTable(ward.database.database).of_patient(ward.base, PATIENT)
+    return [(row.rule, row.state) for row in rows]
+
+
+def test_the_founding_patient_gets_a_task_with_proposals(ward: Ward) -> None:
+    result = ward.store(observation(ALT, 1))
+
+    (task,) = ward.found("Task")
+    assert (task["status"], task["intent"], task["priority"]) == (
+        "requested",
+        "proposal",
+        "routine",
+    )
+    assert task["for"] == {"reference": f"Patient/{PATIENT}"}
+    assert task["focus"] == {"reference": f"Observation/{result['id']}"}
+    assert task["owner"] == {"reference": OWNER}
+    assert task["restriction"]["period"]["start"] == "2026-06-15"
+    orders = ward.found("ServiceRequest")
+    assert orders
+    assert {order["intent"] for order in orders} == {"proposal"}
+    assert {tag["code"] for order in orders for tag in order["meta"]["tag"]} == {PROPOSAL_CODE}
+    proposed = {one["valueReference"]["reference"] for one in task["input"]}
+    assert proposed >= {f"ServiceRequest/{order['id']}" for order in orders}
+    (guidance,) = ward.found("GuidanceResponse")
+    assert guidance["moduleUri"].endswith("/rules/alt-very-low")
+    (provenance,) = ward.found("Provenance")
+    targets = {target["reference"] for target in provenance["target"]}
+    assert targets == {f"{one['resourceType']}/{one['id']}" for one in (task, guidance, *orders)}
+    assert states(ward) == [("alt-very-low", "open")]
+    (decision,) = ward.decided()
+    assert (decision.mode, decision.written, decision.problem) == ("on", "yes", "")
+
+
+def test_the_same_again_changes_nothing(ward: Ward) -> None:
+    ward.store(observation(ALT, 1))
+    before = ward.everything()
+
+    ward.store(observation(ALT, 1))  # another version, which says the same
+
+    assert ward.everything() == before
+    assert [one.written for one in ward.decided()] == ["yes", "no"]
+
+
+def test_a_correction_withdraws(ward: Ward) -> None:
+    ward.store(observation(ALT, 1))
+
+    ward.store(observation(ALT, 30, status="corrected"))
+
+    (task,) = ward.found("Task")
+    assert task["status"] == "cancelled"
+    assert task["statusReason"]["coding"][0]["code"] == "result-corrected"
+    assert {order["status"] for order in ward.found("ServiceRequest")} == {"revoked"}
+    assert states(ward) == [("alt-very-low", "cancelled")]
+    assert ward.decided()[-1].written == "withdrawn"
+
+
+def test_what_was_withdrawn_is_advised_again_if_it_holds_again(ward: Ward) -> None:
+    ward.store(observation(ALT, 1))
+    ward.store(observation(ALT, 30, status="corrected"))
+
+    ward.store(observation(ALT, 1, status="corrected"))
+
+    assert sorted(task["status"] for task in ward.found("Task")) == ["cancelled", "requested"]
+    assert [state for _, state in states(ward)] == ["cancelled", "open"]
+
+
+@pytest.mark.parametrize("how", ["entered-in-error", "deleted"])
+def test_a_result_that_is_taken_back_withdraws(ward: Ward, how: str) -> None:
+    stored = ward.store(observation(ALT, 1))
+
+    if how == "deleted":
+        ward.arrive(gone(stored["id"]))  # a search still finds it: the index is late
+    else:
+        ward.store(observation(ALT, 1, status=how))
+
+    (task,) = ward.found("Task")
+    assert task["status"] == "cancelled"
+    assert task["statusReason"]["coding"][0]["code"] == "result-withdrawn"
+
+
+@pytest.mark.parametrize(
+    "touched", [{"status": "accepted"}, {"owner": {"reference": "Organization/other"}}, {}]
+)
+def test_a_task_that_somebody_touched_is_left_alone(ward: Ward, touched: dict[str, object]) -> None:
+    ward.store(observation(ALT, 1))
+    (task,) = ward.found("Task")
+    note = [{"text": "somebody has looked at it"}]
+    changed = ward.change(task, note=note, **touched)
+
+    ward.store(observation(ALT, 30, status="corrected"))
+
+    assert ward.found("Task") == [changed]
+    assert {order["status"] for order in ward.found("ServiceRequest")} == {"draft"}
+    assert states(ward) == [("alt-very-low", "left-alone")]
+    assert {"advice": "left-alone"}.items() <= ward.decided()[-1].findings[-1].items()
+
+
+def test_a_task_that_was_rejected_is_not_written_again(ward: Ward) -> None:
+    ward.store(observation(ALT, 1))
+    (task,) = ward.found("Task")
+    ward.change(task, status="rejected")
+
+    ward.store(observation(ALT, 1))
+
+    assert [one["status"] for one in ward.found("Task")] == ["rejected"]
+    assert states(ward) == [("alt-very-low", "rejected")]
+
+
+def test_a_more_severe_result_takes_the_place_of_a_milder_one(ward: Ward) -> None:
+    early = observation(ALT, 60, id="early", effectiveDateTime="2026-06-13T08:00:00Z")
+    ward.store(early)
+    ward.store(observation(ALT, 700, id="late"))
+
+    rules = {row[0]: row[1] for row in states(ward)}
+    assert rules["alt-borderline"] == "cancelled"
+    assert rules["alt-severe"] == "open"
+    (task,) = ward.open_tasks()
+    assert task["priority"] in {"urgent", "stat"}
+
+
+def test_what_is_written_is_quiet_for_the_days_of_its_rule(ward: Ward) -> None:
+    ward.store(observation(ALT, 60, id="first", effectiveDateTime="2026-06-13T08:00:00Z"))
+
+    ward.store(observation(ALT, 61, id="second"))
+
+    assert len(ward.found("Task")) == 1
+    ward.now += timedelta(days=85)
+    late = (ward.now - timedelta(days=1)).isoformat()
+    ward.store(observation(ALT, 60, id="third", effectiveDateTime=late))
+    assert sorted(task["status"] for task in ward.found("Task")) == ["cancelled", "requested"]
+
+
+def test_in_silent_mode_nothing_is_written(ward: Ward, store: Store) -> None:
+    silent = Ward(ward.base, store, write_back="silent")
+    before = ward.everything()
+
+    silent.store(observation(ALT, 1))
+
+    assert ward.everything() == before
+    (decision,) = silent.decided()
+    assert (decision.mode, decision.written) == ("silent", "no")
+    assert decision.findings[-1] == {
+        "advice": "not-written",
+        "rule": "alt-very-low",
+        "indicator": "info",
+    }
+    assert states(ward) == []
+
+
+def test_off_decides_nothing(ward: Ward, store: Store) -> None:
+    off = Ward(ward.base, store, write_back="off")
+
+    off.store(observation(ALT, 1))
+
+    assert off.decided() == []
+    assert ward.found("Task") == []
