@@ -62,6 +62,7 @@ COMMANDS: dict[str, str] = {
     "keys": "The keys by which FHIR servers know the service (SMART Backend Services).",
     "lock": "Record the meaning of every rule with its version in lock.json.",
     "prefetch-sheet": "Print the prefetch queries of each service, for EHRs without discovery.",
+    "replay": "Derive a decision on a result that arrived again, and compare.",
     "review": "Write a pack as one page of HTML, to be read, printed and signed by a clinician.",
     "sandbox": "Show the cards for patients of a FHIR server.",
     "serve": "Answer CDS Hooks calls.",

@@ -73,6 +73,8 @@ class AdviceTable:
     def begin(self, advice: Iterable[WrittenAdvice], now: datetime) -> None:
         """Note that these are being written, before anything is sent."""
         rows = [_row(one, now) for one in advice]
+        if not rows:
+            return
         with self._database.writing() as connection:
             connection.execute(insert(advice_written), rows)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cards -> the resources that say the same on a FHIR server, as entries of one transaction.
 
-Each card becomes a Task for whoever looks after the patient, with the orders that it proposes, a
+Each card becomes a Task for those who look after the patient, with the orders that it proposes, a
 GuidanceResponse that says how complete the data were, and a Provenance. Nothing is sent here.
 
 Every entry is a conditional create on an identifier that is derived from what the advice is about:

@@ -2,7 +2,7 @@
 """What arrives -> items of the inbox, within a transaction of the caller."""
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_hex
@@ -38,9 +38,12 @@ class NewItem(NamedTuple):
 def insert_items(
     connection: Connection, arrivals: Iterable[Arrival], now: datetime
 ) -> tuple[NewItem, ...]:
-    """Keep what is new among the arrivals; one for each version of a resource."""
+    """Keep what is new among the arrivals; one for each version of a resource.
+
+    What this service wrote itself is left out: its own proposals must not wake it.
+    """
     # In one order: two processes that add the same rows do not wait for each other.
-    rows = {_identity(row): row for row in (_row(one, now) for one in arrivals)}
+    rows = {_identity(row): row for row in _rows(arrivals, now)}
     if not rows:
         return ()
     for row in rows.values():
@@ -94,6 +97,10 @@ def version_of(
             f"event {subscription} {resource.event} {time}"  # the time, for numbers may begin anew
         )
     return f"received {now.isoformat()} {token_hex(8)}"
+
+
+def _rows(arrivals: Iterable[Arrival], now: datetime) -> Iterator[dict[str, Any]]:
+    return (_row(one, now) for one in arrivals if not one.resource.is_ours)
 
 
 def _row(arrival: Arrival, now: datetime) -> dict[str, Any]:

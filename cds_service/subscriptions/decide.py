@@ -2,7 +2,7 @@
 """Decide on what arrived for a patient, and write the advice back.
 
 Work of the inbox → an `ArrivalDecision`. The patient is read by Backend Services with the queries
-of the hooks, and judged by the same rules and memory. What is to be said goes to the server as
+of the hooks, and judged by the same rules and memory. New advice goes to the server as
 Tasks, and Tasks that no longer hold are withdrawn, if the server's `write back` is `on`; in
 `silent` mode everything is decided and kept, and nothing is written.
 
@@ -21,6 +21,7 @@ from sqlalchemy import Connection
 
 from cds_service.clock import Clock, Deadline
 from cds_service.decide import Outcome
+from cds_service.fhir.elements import NOTHING
 from cds_service.fhir_client.client import Access, FhirClient
 from cds_service.fhir_client.references import MOST
 from cds_service.fhir_client.servers import Server, Servers
@@ -91,11 +92,13 @@ class ArrivalDecider:
 
         Raises `Retry` for what another time may give, and `StoreError`.
         """
+        arrived = tuple(_arrived(item) for item in work.items if item.type in RESULT_TYPES)
+        if not arrived:
+            return None
         server = self.servers.find(work.server)
         if server is None:
             raise Retry("not-allowed")
-        arrived = tuple(_arrived(item) for item in work.items if item.type in RESULT_TYPES)
-        if server.subscriptions.write_back == "off" or not arrived:
+        if server.subscriptions.write_back == "off":
             return None
         return _Decision(self, server, work, arrived).made()
 
@@ -139,6 +142,7 @@ class _Decision:
             owner=owner,
         )
         self.changed: dict[str, WrittenAdvice] = {}
+        self.finishes = False  # what a worker wrote that did not come to keep its decision
         self.reasons: dict[str, Withdrawal] = {}
         self._rows: list[WrittenAdvice] = []
 
@@ -203,6 +207,7 @@ class _Decision:
                 continue
             if one.state == "writing" and task is not None:
                 one = adopted(one, task)  # noqa: PLW2901
+                self.finishes = True
             now = as_found(one, task)
             if now != one:
                 self.changed[one.identifier] = now
@@ -242,7 +247,7 @@ class _Decision:
         return plan
 
     def _advise(self, plan: _Planned, judgement: Judgement, rows: list[WrittenAdvice]) -> None:
-        """Add what is still to be said, each card as a Task of its own."""
+        """Add the advice that is not given yet, each card as a Task of its own."""
         outcome, place = plan.outcome, self.place
         call = judgement.call(place.server, place.patient)
         cards = judgement.cards(outcome, call, self.of.base_url)
@@ -272,11 +277,13 @@ class _Decision:
             ended = self.there.withdraw(before[one.identifier], why, now)
             self.changed[one.identifier] = ended
             self.reasons[one.identifier] = why
-        return "yes" if rows else "withdrawn" if withdrawals else "no"
+        if rows or (self.finishes and not withdrawals):
+            return "yes"
+        return "withdrawn" if withdrawals else "no"
 
     def _changes(self, planned: list[_Planned]) -> list[dict[str, Any]]:
-        """What became of advice, for whoever reads the decision."""
-        said = [
+        """What became of advice, to be kept with the decision."""
+        changes = [
             {
                 "advice": one.state,
                 "rule": one.rule,
@@ -287,7 +294,7 @@ class _Decision:
             if one.state != "writing"
         ]
         if self.writes:
-            return said
+            return changes
         return [
             {"advice": "not-written", "rule": row.rule, "indicator": row.indicator}
             for plan in planned
@@ -340,5 +347,5 @@ def _arrived(item: Item) -> ArrivedVersion:
         reference=f"{item.type}/{item.resource_id}",
         version=item.version,
         gone=item.gone,
-        body=None if item.body is None else Raw(item.body),
+        body=NOTHING if item.body is None else Raw(item.body),
     )

@@ -17,7 +17,7 @@ from cds_service.call_context import CallContext
 from cds_service.decide import Evaluation, Outcome, on_arrival, settle
 from cds_service.explanation.decisions import explain
 from cds_service.fhir.decode import read_loosely
-from cds_service.fhir.elements import many
+from cds_service.fhir.elements import many, was_sent
 from cds_service.fhir.references import parts_of
 from cds_service.fhir.resources import DiagnosticReport
 from cds_service.hooks.request import HookRequest
@@ -73,7 +73,7 @@ class Judgement:
     since: datetime | None
 
     def outcome(self, overridden: frozenset[DecisionKey], quiet: frozenset[DecisionKey]) -> Outcome:
-        """What is to be said of the results that arrived."""
+        """The cards on the results that arrived, and everything that was held back."""
         return settle(on_arrival(self.evaluation, self.since), overridden, quiet)
 
     def call(self, server: str, patient: str) -> CallContext:
@@ -156,7 +156,7 @@ def _results_of(arrived: Iterable[ArrivedVersion]) -> Iterator[str]:
             continue
         if not one.reference.startswith("DiagnosticReport/"):
             yield one.reference
-        elif one.body is not None:
+        elif was_sent(one.body):
             report, _ = read_loosely(one.body, "$")
             if isinstance(report, DiagnosticReport):
                 for named in many(report.result):

@@ -17,6 +17,7 @@ from cds_service.errors import RequestError
 from cds_service.fhir.elements import NOTHING, Meta
 from cds_service.fhir.references import parts_of, server_of
 from cds_service.fhir.resource_types import RESOURCE_TYPES
+from cds_service.fhir.tags import is_own_proposal
 
 # Ids of real servers are longer than R4 allows, and some hold an underscore.
 _ID: Final = re.compile(r"(?!\.+$)[A-Za-z0-9._~-]{1,255}")
@@ -41,6 +42,7 @@ class NotifiedResource:
     body: bytes | None = field(default=None, repr=False)
     event: int | None = None
     event_time: datetime | None = None
+    is_ours: bool = False  # written by this service, and so no news
 
 
 class Address(NamedTuple):
@@ -112,6 +114,7 @@ def read_resource(body: Raw | bytes, server: str, where: str) -> NotifiedResourc
         updated=_instant(meta.last_updated),
         patient=_patient(found, server),
         body=bytes(body),
+        is_ours=is_own_proposal(meta),
     )
 
 

@@ -16,6 +16,7 @@ from msgspec import Raw, Struct
 from cds_service.clock import NO_DEADLINE, Deadline
 from cds_service.fhir.bundles import Fetched
 from cds_service.fhir.decode import read_loosely
+from cds_service.fhir.elements import NOTHING, was_sent
 from cds_service.fhir.resources import Entry, Observation
 from cds_service.fhir_client.client import Access, NoToken, Page, QueryResult
 from cds_service.fhir_client.failures import QueryFailure
@@ -54,7 +55,7 @@ class ArrivedVersion(Struct, frozen=True, omit_defaults=True):
     reference: str
     version: str = ""
     gone: bool = False
-    body: Raw | None = None
+    body: Raw = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,7 @@ def _newest_of(
 
 
 def _observation(arrived: ArrivedVersion) -> Observation | None:
-    if arrived.body is None or arrived.gone:
+    if arrived.gone or not was_sent(arrived.body):
         return None
     resource, _ = read_loosely(arrived.body, "$")
     return resource if isinstance(resource, Observation) else None

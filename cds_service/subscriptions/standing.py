@@ -41,7 +41,7 @@ _TEXTS: Final[Mapping[Withdrawal, str]] = {
     "no-longer-advised": "With the results on file now this is no longer advised.",
 }
 _MOST_AGAIN: Final = 20
-# By these somebody has said that nothing will be done.
+# Of a Task that somebody will not do.
 _REFUSALS: Final = frozenset(("cancelled", "rejected", "failed", "entered-in-error"))
 
 

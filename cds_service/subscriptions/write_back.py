@@ -15,7 +15,6 @@ from msgspec import DecodeError
 from msgspec.json import decode
 
 from cds_service.clock import Deadline
-from cds_service.errors import CdsServiceError
 from cds_service.fhir_client.client import Access, FhirClient, QueryResult, wait_before_next
 from cds_service.fhir_client.failures import QueryError
 from cds_service.fhir_client.writer import FhirWriter, WriteResult
@@ -39,7 +38,7 @@ _REFUSALS: Final = frozenset(("refused", "too-long"))
 _PUT_OFF: Final = frozenset((409, 412, 429, 500, 502, 503, 504))
 
 
-class WriteRefused(CdsServiceError):
+class WriteRefused(Exception):
     """The server does not take the advice; `code` says why, as a code of `WRITE_FAILURES`."""
 
     def __init__(self, code: str) -> None:
@@ -283,5 +282,5 @@ def _resource_in(result: QueryResult) -> Json | None:
     return found if isinstance(found, dict) else None
 
 
-def _failure(code: str) -> CdsServiceError:
+def _failure(code: str) -> WriteRefused | Retry:
     return WriteRefused(code) if code in _REFUSALS else Retry(code)

@@ -1,17 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Advice on a FHIR server written by others: written once, withdrawn, left alone where touched."""
 
+import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+import requests
+from sqlalchemy import update
 
 from cds_service.fhir.tags import PROPOSAL_CODE
 from cds_service.store import Store, open_store
 from cds_service.store.advice import AdviceTable
+from cds_service.store.tables import decisions
+from cds_service.subscriptions.notified import read_resource
+from cds_service.subscriptions.replay import replay
 from tests.fhir_server.sekmet import running
 from tests.subscriptions.ward import OWNER, Ward, gone
-from tests.web.http_fixtures import ALT, PATIENT, observation
+from tests.web.http_fixtures import ALT, PATIENT, knowledge, observation
 
 pytestmark = pytest.mark.server
 
@@ -188,3 +195,80 @@ def test_off_decides_nothing(ward: Ward, store: Store) -> None:
 
     assert off.decided() == []
     assert ward.found("Task") == []
+
+
+@pytest.mark.parametrize("write_back", ["silent", "on"])
+def test_a_decision_is_derived_again_from_what_was_kept(
+    ward: Ward, store: Store, write_back: str
+) -> None:
+    other = Ward(ward.base, store, write_back=write_back)
+    other.store(observation(ALT, 1))
+    other.store(observation(ALT, 1, id="later", effectiveDateTime="2026-06-14T09:00:00Z"))
+    numbers = [one.id for one in other.decided()]
+
+    found = [replay(knowledge(), store.database, number) for number in numbers]
+
+    assert [one and (one.is_same, one.changed_packs) for one in found] == [(True, ())] * 2
+    assert replay(knowledge(), store.database, 4711) is None
+
+
+def test_a_decision_that_would_be_another_today_is_told(ward: Ward, store: Store) -> None:
+    ward.store(observation(ALT, 1))
+    changed = [{**ward.decided()[0].findings[0], "indicator": "critical"}]
+    with store.database.writing() as connection:
+        connection.execute(update(decisions).values(findings=changed, packs={"liver": {}}))
+
+    found = replay(knowledge(), store.database, 1)
+
+    assert found is not None
+    assert (found.is_same, found.changed_packs) == (False, ("liver",))
+    assert found.now["alt-very-low"][0]["indicator"] == "info"
+
+
+def test_eight_workers_at_once_write_one_task(ward: Ward) -> None:
+    resource = ward.store(observation(ALT, 1), arrives=False)
+    item = read_resource(json.dumps(resource).encode(), ward.base, "$")
+    ward.notify(item)
+    lease = ward.inbox.lease("worker", ward.now)
+    assert lease is not None
+
+    with ThreadPoolExecutor(8) as threads:
+        workers = [Ward(ward.base, ward.database) for _ in range(8)]
+        made = list(threads.map(lambda one: one.decide(lease.work), workers))
+
+    assert [one and one.written for one in made] == ["yes"] * 8
+    assert len(ward.found("Task")) == 1
+    assert len(ward.found("ServiceRequest")) == 4
+    assert len(ward.found("Provenance")) == 1
+
+
+def test_what_is_lost_between_the_server_and_the_database_is_found(ward: Ward) -> None:
+    """The worker is killed after it wrote; by the time of the next the result is another."""
+    resource = ward.store(observation(ALT, 1), arrives=False)
+    ward.notify(read_resource(json.dumps(resource).encode(), ward.base, "$"))
+    lease = ward.inbox.lease("worker", ward.now)
+    assert lease is not None
+    ward.decide(lease.work)  # and no more
+    assert states(ward) == [("alt-very-low", "writing")]
+    ward.now += timedelta(minutes=5)
+
+    ward.store(observation(ALT, 30, status="corrected"))
+
+    assert [task["status"] for task in ward.found("Task")] == ["cancelled"]
+    assert states(ward) == [("alt-very-low", "cancelled")]
+
+
+def test_what_was_noted_and_never_sent_is_forgotten(ward: Ward) -> None:
+    resource = ward.store(observation(ALT, 1), arrives=False)
+    ward.notify(read_resource(json.dumps(resource).encode(), ward.base, "$"))
+    lease = ward.inbox.lease("worker", ward.now)
+    assert lease is not None
+    ward.decide(lease.work)
+    for kind in ("Provenance", "Task"):
+        for one in ward.found(kind):
+            requests.delete(f"{ward.base}/{kind}/{one['id']}", timeout=20)
+    ward.now += timedelta(minutes=5)
+
+    ward.store(observation(ALT, 30, status="corrected"))
+
+    assert states(ward) == []

@@ -7,11 +7,12 @@ ward.store(observation(ALT, 1))
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
+from pydantic import SecretStr
 from sqlalchemy import select
 
 from cds_service.fhir_client.client import FhirClient
@@ -42,12 +43,11 @@ class Ward:
     database: Store
     write_back: Any = "on"
     now: datetime = NOW
-    settings: Settings = field(default_factory=lambda: Settings(hash_key=KEY))  # type: ignore[arg-type]
 
     def __post_init__(self) -> None:
         self.inbox = Inbox(self.database.database, settling=lambda _: timedelta())
         self.tools = WorkerTools(
-            settings=self.settings,
+            settings=self.settings_of(KEY),
             store=self.database,
             servers=Servers(listed={self.base: self.server()}),
             client=FhirClient(most_bytes=10_000_000, most_pages=10),
@@ -55,6 +55,10 @@ class Ward:
             clock=lambda: self.now,
         )
         self.decide = make_decide(self.tools, knowledge())
+
+    @staticmethod
+    def settings_of(key: str) -> Settings:
+        return Settings(hash_key=SecretStr(key))
 
     def server(self) -> Server:
         subscribed = SubscriptionSettings(write_back=self.write_back, owner=OWNER)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A decision of the past, derived again from what was kept, and compared with what it was then."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from msgspec.json import decode, encode
+from sqlalchemy import select
+
+from cds_service.service import Knowledge
+from cds_service.store.store import Transactions
+from cds_service.store.tables import decisions
+from cds_service.subscriptions.judgement import INPUT, findings_of, outcomes_again, versions_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """What came of it; `then` and `now` are findings by rule, those of rules that differ.
+
+    `changed_packs` are the packs that mean something else by now.
+    """
+
+    number: int
+    decided: datetime
+    mode: str
+    written: str
+    problem: str
+    findings: tuple[Mapping[str, Any], ...]
+    changed_packs: tuple[str, ...]
+    then: Mapping[str, Any] = field(default_factory=dict)
+    now: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the same was decided."""
+        return not self.then and not self.now
+
+
+def replay(knowledge: Knowledge, database: Transactions, number: int) -> Replay | None:
+    """The decision of this id derived again by the packs of today; `None` if there is none."""
+    with database.reading() as connection:
+        row = connection.execute(select(decisions).where(decisions.c.id == number)).first()
+    if row is None:
+        return None
+    outcomes = outcomes_again(knowledge, INPUT.decode(zlib.decompress(row.input)))
+    again: list[Any] = decode(encode([one for each in outcomes for one in findings_of(each)]))
+    was = _by_rule(one for one in row.findings if "advice" not in one)
+    is_now = _by_rule(again)
+    differ = {rule for rule in (*was, *is_now) if was.get(rule) != is_now.get(rule)}
+    versions = versions_of(knowledge, outcomes)
+    return Replay(
+        number=number,
+        decided=row.decided,
+        mode=row.mode,
+        written=row.written,
+        problem=row.problem,
+        findings=tuple(row.findings),
+        changed_packs=tuple(
+            name for name, version in row.packs.items() if versions.get(name) != version
+        ),
+        then={rule: found for rule, found in was.items() if rule in differ},
+        now={rule: found for rule, found in is_now.items() if rule in differ},
+    )
+
+
+def _by_rule(findings: Any) -> dict[str, Any]:
+    """Of a rule about what could not be used, which has several, they stand together."""
+    found: dict[str, Any] = {}
+    for one in findings:
+        found.setdefault(one["rule"], []).append(one)
+    return found
