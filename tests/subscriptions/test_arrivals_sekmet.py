@@ -51,6 +51,7 @@ def test_a_result_is_decided_on_within_seconds(service: Service, words: tuple[st
             took = until(lambda before=before: len(service.decided()) > before)
             print(f"{' '.join(words)}: {took:.2f} s")
             assert took < _SLOWEST
+        until(lambda: set(service.items().values()) == {"done"})
 
     ours = {version: state for (one, version), state in service.items().items() if one == identity}
     assert set(ours.values()) == {"done"}
