@@ -156,7 +156,7 @@ def test_a_task_that_was_there_is_looked_at(server: Faulty, status: str, state: 
     assert write(server).state == state
 
 
-STANDING = {"task": "Task/5", "task_version": "1", "state": "open"}
+STANDING: dict[str, Any] = {"task": "Task/5", "task_version": "1", "state": "open"}
 
 
 def withdraw(server: Faulty) -> WrittenAdvice:
