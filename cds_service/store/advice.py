@@ -4,7 +4,7 @@
 Every method raises `StoreError` if the database does not answer.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias
@@ -77,6 +77,20 @@ class AdviceTable:
             return
         with self._database.writing() as connection:
             connection.execute(insert(advice_written), rows)
+
+    def note_rejected(self, server: str, identifiers: Collection[str], now: datetime) -> int:
+        """Note that somebody will not do these; how many of them still counted."""
+        if not identifiers:
+            return 0
+        table = advice_written.c
+        counting = (table.server == server, table.state.in_(COUNTING))
+        changing = (
+            update(advice_written)
+            .where(*counting, table.identifier.in_(identifiers))
+            .values(state="rejected", changed=now)
+        )
+        with self._database.writing() as connection:
+            return connection.execute(changing).rowcount
 
     def _found(self, *where: Any) -> tuple[WrittenAdvice, ...]:
         question = select(advice_written).where(*where).order_by(advice_written.c.id)

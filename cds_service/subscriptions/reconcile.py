@@ -23,6 +23,7 @@ from cds_service.subscriptions.notified import NotifiedResource
 from cds_service.subscriptions.queue import enqueue
 from cds_service.subscriptions.registration import OFF, Registration, RegistrationTable
 from cds_service.subscriptions.server_reader import ServerReader
+from cds_service.subscriptions.task_states import TaskStates
 from cds_service.subscriptions.work import SEARCH
 
 _BEATS: Final = 3  # heartbeats that may be missing: a server may be late, and so may a network
@@ -33,7 +34,8 @@ _RESULTS: Final = "Observation"  # of a topic, which says no criteria
 class Reconciler:
     """Searches the servers of registered Subscriptions; `results` is the filter of the packs.
 
-    `overlap` is how far before the last search the next one begins.
+    `overlap` is how far before the last search the next one begins; `tasks` looks for ours that
+    were rejected.
     """
 
     inbox: Inbox
@@ -41,6 +43,7 @@ class Reconciler:
     registrations: RegistrationTable
     results: str
     overlap: timedelta
+    tasks: TaskStates | None = None
 
     def ask_for_all(self, now: datetime) -> int:
         """Queue a search for each Subscription that is in force; how many there are."""
@@ -72,6 +75,8 @@ class Reconciler:
         kind = self._search_of(one).partition("?")[0]
         gone = self.reader.deleted(one.server, kind, since)
         new += self._keep(one, self._known(one, gone), now)
+        if self.tasks is not None:
+            self.tasks.follow(one.server, since)
         with self.inbox.database.writing() as connection:
             connection.execute(
                 update(subscriptions).where(subscriptions.c.path == path).values(searched_until=now)

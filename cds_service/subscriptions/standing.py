@@ -18,7 +18,7 @@ from cds_service.knowledge.model.pack import Indicator
 from cds_service.rules.answer import Decision, DecisionKey
 from cds_service.rules.reasons import Overridden, Replaced
 from cds_service.rules.shown_cards import LastShown
-from cds_service.store.advice import COUNTING, WrittenAdvice
+from cds_service.store.advice import COUNTING, AdviceState, WrittenAdvice
 from cds_service.subscriptions.advice import (
     AdvicePlace,
     Json,
@@ -55,13 +55,17 @@ class StandingAdvice:
 
 def as_found(written: WrittenAdvice, task: Json | None) -> WrittenAdvice:
     """The advice in the state in which its Task was found; `None`: there is none any more."""
-    if task is None:
-        return replace(written, state="rejected")
+    state: AdviceState = "rejected" if task is None else state_of(task)
+    if state == "open" and written.state == "left-alone":
+        return written
+    return replace(written, state=state)
+
+
+def state_of(task: Json) -> AdviceState:
+    """Whether a Task may be acted on still, was withdrawn by us, or somebody will not do it."""
     if is_withdrawn(task):
-        return replace(written, state="cancelled")
-    if task.get("status") in _REFUSALS:
-        return replace(written, state="rejected")
-    return written if written.state == "left-alone" else replace(written, state="open")
+        return "cancelled"
+    return "rejected" if task.get("status") in _REFUSALS else "open"
 
 
 def is_withdrawn(resource: Json) -> bool:

@@ -17,11 +17,13 @@ from cds_service.smart.access import authorize_background
 from cds_service.smart.signing_keys import open_keys
 from cds_service.smart.token_cache import open_token_cache
 from cds_service.store import Store
+from cds_service.store.advice import AdviceTable
 from cds_service.subscriptions.deciding import WorkerTools, make_decide
 from cds_service.subscriptions.inbox import make_inbox
 from cds_service.subscriptions.reconcile import Reconciler
 from cds_service.subscriptions.registration import RegistrationTable
 from cds_service.subscriptions.server_reader import ServerReader
+from cds_service.subscriptions.task_states import TaskStates
 from cds_service.subscriptions.work import Decide
 from cds_service.subscriptions.worker import Worker
 
@@ -49,7 +51,10 @@ def make_worker(
 
     def access_to(base: str) -> Access | None:
         server = tools.servers.find(base)
-        return None if server is None else authorize_background(server, tools.tokens, _READ)
+        if server is None:
+            return None
+        asked = (*_READ, "Task") if server.subscriptions.write_back == "on" else _READ
+        return authorize_background(server, tools.tokens, asked)
 
     settings = tools.settings
     packs = load_packs_at(cards_folder(settings), settings.site_file)
@@ -65,6 +70,12 @@ def make_worker(
             registrations=RegistrationTable(tools.store.database),
             results=results_filter(packs, by_category=settings.lab_category_prefetch),
             overlap=timedelta(minutes=settings.reconcile_overlap_minutes),
+            tasks=TaskStates(
+                reader=reader,
+                servers=tools.servers,
+                advice=AdviceTable(tools.store.database),
+                clock=tools.clock,
+            ),
         ),
         clock=tools.clock,
         holder=f"{os.getpid()}-{token_hex(4)}",

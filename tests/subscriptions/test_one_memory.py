@@ -2,12 +2,17 @@
 """Cards and Tasks have one memory: what one proposed, the other does not propose again."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from cds_service.fhir_client.client import Access, NoToken
 from cds_service.store import Store, open_store
+from cds_service.store.advice import AdviceTable
+from cds_service.subscriptions.server_reader import ServerReader
+from cds_service.subscriptions.task_states import TaskStates
 from cds_service.web import create_app
 from tests.fhir_server.sekmet import running
 from tests.subscriptions.ward import KEY, Ward
@@ -83,6 +88,26 @@ def test_a_task_counts_no_longer_once_it_is_rejected(ward: Ward, store: Store, s
 
     ward.store(QUIET)  # the worker looks at what stands there
 
+    assert len(hooks.cards(QUIET)) == 1
+
+
+def test_a_rejection_is_seen_though_nothing_arrives(ward: Ward, store: Store) -> None:
+    hooks = Hooks(store, ward.base)
+    ward.store(QUIET)
+    (task,) = ward.open_tasks()
+    ward.change(task, status="rejected")
+    reader = ServerReader(
+        client=ward.tools.client, access_to=lambda _: Access(ward.server(), NoToken())
+    )
+    tasks = TaskStates(
+        reader=reader,
+        servers=ward.tools.servers,
+        advice=AdviceTable(store.database),
+        clock=lambda: ward.now,
+    )
+
+    assert tasks.follow(ward.base, NOW - timedelta(days=1)) == 1
+    assert tasks.follow(ward.base, NOW - timedelta(days=1)) == 0
     assert len(hooks.cards(QUIET)) == 1
 
 
