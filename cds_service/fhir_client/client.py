@@ -56,6 +56,8 @@ _MOST_LEVELS: Final = 64
 _PARALLEL: Final = 64  # a server that hangs must not keep the others waiting
 # Whose data are asked for: a server that does not read these may send those of others.
 _WHOSE: Final = frozenset(("patient", "subject", "_id"))
+# HAPI answers a search that it has run in the last minute from memory, without what is new.
+_HEADERS: Final = {"Accept": "application/fhir+json", "Cache-Control": "no-cache"}
 _GRACE: Final = 0.1  # seconds for a request that was cut off at the deadline to report that
 
 
@@ -284,7 +286,7 @@ class FhirClient:
         self, access: Access, url: str, token: str | None, deadline: Deadline, room: int
     ) -> HttpResponse | None:
         """One request: its response, `None` if the connection broke; raises `QueryError`."""
-        request = HttpRequest(url=url, headers={"Accept": "application/fhir+json"}, most_bytes=room)
+        request = HttpRequest(url=url, headers=_HEADERS, most_bytes=room)
         transport = self._transport(access.server.policy)
         return send_once(transport, access, request, token, deadline)
 

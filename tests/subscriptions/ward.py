@@ -33,6 +33,7 @@ Json = dict[str, Any]
 OWNER = "Organization/laboratory"
 KEY = "a-key-for-tests-of-at-least-32-characters"
 _FHIR_JSON = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}
+_FRESH = {**_FHIR_JSON, "Cache-Control": "no-cache"}
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Ward:
     database: Store
     write_back: Any = "on"
     now: datetime = NOW
+    patient: str = PATIENT
 
     def __post_init__(self) -> None:
         self.inbox = Inbox(self.database.database, settling=lambda _: timedelta())
@@ -65,10 +67,12 @@ class Ward:
         return Server(base=self.base, policy=ANYWHERE, anonymous=True, subscriptions=subscribed)
 
     def admit(self) -> None:
-        put(self.base, [patient(), {"resourceType": "Organization", "id": "laboratory"}])
+        owner = {"resourceType": "Organization", "id": "laboratory", "name": "Laboratory"}
+        put(self.base, [patient(id=self.patient), owner])
 
     def store(self, resource: Json, *, arrives: bool = True) -> Json:
         """Store a result, and decide on it; as the server has it now."""
+        resource = {**resource, "subject": {"reference": f"Patient/{self.patient}"}}
         put(self.base, [resource])
         stored = self.get(f"{resource['resourceType']}/{resource['id']}")
         if arrives:
@@ -91,7 +95,7 @@ class Ward:
         return self.inbox.finish(lease, decision, self.now)
 
     def get(self, path: str) -> Json:
-        found: Json = requests.get(f"{self.base}/{path}", headers=_FHIR_JSON, timeout=20).json()
+        found: Json = requests.get(f"{self.base}/{path}", headers=_FRESH, timeout=20).json()
         return found
 
     def change(self, resource: Json, **elements: Any) -> Json:
