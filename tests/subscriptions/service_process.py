@@ -29,13 +29,15 @@ class Service:
     folder: Path
     base: str
     port: int
+    write_back: str = "silent"
 
     @property
     def environment(self) -> dict[str, str]:
         servers = self.folder / "servers.yaml"
         servers.write_text(
             f"servers:\n  - base: {self.base}\n    name: local\n    this machine: yes\n"
-            f"    anonymous: yes\n    subscriptions:\n      topic: {TOPIC}\n",
+            f"    anonymous: yes\n    subscriptions:\n      topic: {TOPIC}\n"
+            f"      write back: {self.write_back}\n",
             encoding="utf-8",
         )
         return {

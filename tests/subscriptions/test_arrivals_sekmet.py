@@ -2,6 +2,7 @@
 """From a result that is stored on sekmet to a decision, through the service and its worker."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,39 @@ def test_a_result_is_decided_on_within_seconds(service: Service, words: tuple[st
     ours = {version: state for (one, version), state in service.items().items() if one == identity}
     assert set(ours.values()) == {"done"}
     assert "3" in ours  # of names alone the version is that of the time when they were read
+
+
+def test_the_founding_result_leads_to_a_task_and_its_correction_withdraws_it(
+    service: Service,
+) -> None:
+    service.write_back = "on"
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+
+    def stored(value: float, **more: str) -> None:
+        result = observation(
+            ALT, value, id=f"alt{service.port}", effectiveDateTime=yesterday, **more
+        )
+        put(service.base, [result])
+
+    def tasks() -> list[tuple[str, str]]:
+        found = requests.get(f"{service.base}/Task", timeout=10).json().get("entry", [])
+        every = (entry["resource"] for entry in found)
+        return [
+            (one["status"], one["meta"]["versionId"])
+            for one in every
+            if one["focus"]["reference"] == f"Observation/alt{service.port}"
+        ]
+
+    with service.answering():
+        service.subscribe("--kind", "criteria")
+        stored(1)
+        print(f"Task: {until(lambda: len(tasks()) == 1):.2f} s")
+        decided = len(service.decided())
+        stored(1)
+        until(lambda: len(service.decided()) > decided)
+        assert tasks() == [("requested", "1")]
+        stored(30, status="corrected")
+        print(f"withdrawn: {until(lambda: tasks() == [('cancelled', '2')]):.2f} s")
 
 
 def test_what_happened_while_the_service_was_away_is_found(service: Service) -> None:
