@@ -68,7 +68,7 @@ def test_a_hemolysed_result_is_marked_or_not_used() -> None:
 
     detail = cards(request({**ALT, "note": note}, ast, BILIRUBIN, ALP))["alt-over-1000"]["detail"]
 
-    assert "hemolysed sample" in detail
+    assert "hemolyzed specimen" in detail
 
 
 def test_a_stranger_of_unknown_age_and_sex_is_said_to_be_so() -> None:
