@@ -28,7 +28,7 @@ def _ward(hapi: str) -> Iterator[Ward]:
     store.close()
 
 
-def alt(ward: Ward, value: float, **more: object) -> Json:
+def alt(ward: Ward, value: float, **more: Any) -> Json:
     return observation(ALT, value, id=f"alt-{ward.patient}", **more)
 
 
