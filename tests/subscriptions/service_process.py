@@ -104,6 +104,10 @@ class Service:
         finally:
             store.close()
 
+    def states_of(self, *identities: str) -> set[str]:
+        """The states of these resources: other tests store on the same server meanwhile."""
+        return {state for (one, _), state in self.items().items() if one in identities}
+
     def items(self) -> dict[tuple[str, str], str]:
         store = open_store(f"sqlite:///{self.folder / 'service.db'}")
         try:

@@ -52,11 +52,9 @@ def test_a_result_is_decided_on_within_seconds(service: Service, words: tuple[st
             took = until(lambda before=before: len(service.decided()) > before)
             print(f"{' '.join(words)}: {took:.2f} s")
             assert took < _SLOWEST
-        until(lambda: set(service.items().values()) == {"done"})
-
-    ours = {version: state for (one, version), state in service.items().items() if one == identity}
-    assert set(ours.values()) == {"done"}
-    assert "3" in ours  # of names alone the version is that of the time when they were read
+        # Of names alone the version is that of the time when they were read.
+        until(lambda: (identity, "3") in service.items())
+        until(lambda: service.states_of(identity) == {"done"})
 
 
 def test_the_founding_result_leads_to_a_task_and_its_correction_withdraws_it(
@@ -98,7 +96,7 @@ def test_what_happened_while_the_service_was_away_is_found(service: Service) -> 
         service.subscribe("--kind", "criteria")
         put(service.base, [observation(ALT, 1, id=changed), observation(ALT, 1, id=gone)])
         until(lambda: {(changed, "1"), (gone, "1")} <= service.items().keys())
-        until(lambda: set(service.items().values()) == {"done"})
+        until(lambda: service.states_of(changed, gone) == {"done"})
 
     put(service.base, [observation(ALT, 1, id=kept)])
     put(service.base, [observation(ALT, 30, id=changed, status="entered-in-error")])
@@ -107,4 +105,4 @@ def test_what_happened_while_the_service_was_away_is_found(service: Service) -> 
     with service.answering():
         until(lambda: {(kept, "1"), (changed, "2")} <= service.items().keys())
         until(lambda: len([one for one, _ in service.items() if one == gone]) == 2)
-        until(lambda: set(service.items().values()) == {"done"})
+        until(lambda: service.states_of(kept, changed, gone) == {"done"})

@@ -51,7 +51,8 @@ def test_the_process_says_that_it_is_up_and_ready(http: FlaskClient) -> None:
     packs = [{"id": pack.id, "version": pack.version} for pack in knowledge().packs]
 
     assert http.get("/health").json == {"status": "up"}
-    assert http.get("/ready").json == {"status": "ready", "packs": packs}
+    inbox = {"waiting": 0, "dead": 0}
+    assert http.get("/ready").json == {"status": "ready", "packs": packs, "inbox": inbox}
 
 
 def test_the_start_page_leads_to_every_rule_and_every_link_of_it_works(http: FlaskClient) -> None:

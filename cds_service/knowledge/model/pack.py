@@ -45,15 +45,12 @@ class MarkerCode(Code):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitChoice:
-    """One line of a limit policy: if `applies` holds, use the lab's limit or the stated amount.
-
-    A lab's limit is used only inside `believed`; `amount` is in the marker's unit.
-    """
+    """One line of a limit policy: if `applies` holds, use the lab's limit or the stated amount."""
 
     named: str
     applies: Condition | None
-    amount: Fraction | None  # None: the laboratory's own limit
-    believed: Interval | None = None
+    amount: Fraction | None  # in the marker's unit; None: the laboratory's own limit
+    believed: Interval | None = None  # a laboratory's limit outside is not used
     credited: str | None = None  # who is named for the amount, if not `named`: a site
 
 
@@ -232,10 +229,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardText:
-    """The text of a card in one language: template sources, and the file they came from.
-
-    `summary_when` has another summary for words of `also say`: the first that the card says counts.
-    """
+    """The text of a card in one language: template sources, and the file they came from."""
 
     language: str
     file: str
@@ -243,7 +237,7 @@ class CardText:
     summary: str
     detail: str
     also: Mapping[str, str]
-    summary_when: Mapping[str, str] = field(default_factory=dict)
+    summary_when: Mapping[str, str] = field(default_factory=dict)  # by `also say`, the first counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
