@@ -38,6 +38,7 @@ class Metrics:
     inbox_waiting: Gauge
     inbox_oldest: Gauge
     inbox_dead: Gauge
+    advice_refused: Gauge
 
 
 def make_metrics() -> Metrics:
@@ -118,7 +119,13 @@ def _of_inbox(registry: CollectorRegistry) -> dict[str, Any]:
         "inbox_oldest": gauge(
             "cds_inbox_oldest_seconds", "How long the first of those that wait has waited."
         ),
-        "inbox_dead": gauge("cds_inbox_dead", "Results that failed too often: dead letters."),
+        "inbox_dead": gauge(
+            "cds_inbox_dead", "Results, and refused advice, that failed too often: dead letters."
+        ),
+        "advice_refused": gauge(
+            "cds_advice_refused",
+            "Decisions whose advice a FHIR server refused and which is not written yet.",
+        ),
     }
 
 

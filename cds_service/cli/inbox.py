@@ -26,6 +26,8 @@ _numbers = click.argument("numbers", metavar="[ID]...", type=int, nargs=-1)
 def inbox() -> None:
     """Results that arrived by Subscriptions and wait, or failed too often.
 
+    Advice that a FHIR server refused, and that is not written yet, stands among them.
+
     No command shows a patient, but for `show --with-patient`.
 
     \b

@@ -7,7 +7,8 @@ Tasks, and Tasks that no longer hold are withdrawn, if the server's `write back`
 `silent` mode everything is decided and kept, and nothing is written.
 
 All of it may happen again for the same work: what is being written is noted before it is sent, and
-has the same identifiers the next time.
+has the same identifiers the next time. What the server refuses is kept as an item of the inbox, and
+is decided on again by what is on the server then.
 """
 
 from collections.abc import Sequence
@@ -57,7 +58,15 @@ from cds_service.subscriptions.standing import (
     superseded,
     withdrawals_before,
 )
-from cds_service.subscriptions.work import ArrivalDecision, Item, Retry, Work
+from cds_service.subscriptions.unwritten import refused_in, unwritten
+from cds_service.subscriptions.work import (
+    ADVICE,
+    ArrivalDecision,
+    Item,
+    Retry,
+    StillRefused,
+    Work,
+)
 from cds_service.subscriptions.write_back import (
     READ_TYPES,
     WRITTEN_TYPES,
@@ -90,17 +99,26 @@ class ArrivalDecider:
     def __call__(self, work: Work) -> ArrivalDecision | None:
         """The decision; `None` where the server is `off`, or no result is among what arrived.
 
-        Raises `Retry` for what another time may give, and `StoreError`.
+        Raises `Retry` for what another time may give, `StillRefused`, and `StoreError`.
         """
-        arrived = tuple(_arrived(item) for item in work.items if item.type in RESULT_TYPES)
-        if not arrived:
+        refused = tuple(one for item in work.items for one in refused_in(item))
+        is_again = any(item.type == ADVICE for item in work.items)
+        results = tuple(_arrived(item) for item in work.items if item.type in RESULT_TYPES)
+        if not results and not is_again:
             return None
         server = self.servers.find(work.server)
         if server is None:
             raise Retry("not-allowed")
         if server.subscriptions.write_back == "off":
             return None
-        return _Decision(self, server, work, arrived).made()
+        decision = _Decision(self, server, work, (*refused, *results))
+        try:
+            decision.write()
+        except WriteRefused as error:
+            if not results:
+                raise StillRefused(error.code) from None
+            return decision.made(error.code)
+        return decision.made()
 
 
 @dataclass(slots=True)
@@ -144,19 +162,21 @@ class _Decision:
         self.changed: dict[str, WrittenAdvice] = {}
         self.finishes = False  # what a worker wrote that did not come to keep its decision
         self.reasons: dict[str, Withdrawal] = {}
+        self.planned: list[_Planned] = []
+        self.written: Literal["no", "yes", "failed", "withdrawn"] = "no"
         self._rows: list[WrittenAdvice] = []
 
-    def made(self) -> ArrivalDecision:
+    def write(self) -> None:
+        """Judge what arrived, and write what follows; raises `WriteRefused` and `Retry`."""
         judgements = self._judged()
         before = self._standing() if self.writes else {}
-        planned = [self._planned(one, before) for one in judgements]
-        written: Literal["no", "yes", "failed", "withdrawn"] = "no"
-        problem = ""
+        self.planned = [self._planned(one, before) for one in judgements]
         if self.writes:
-            try:
-                written = self._write(planned, before)
-            except WriteRefused as refused:
-                written, problem = "failed", refused.code
+            self.written = self._write(self.planned, before)
+
+    def made(self, problem: str = "") -> ArrivalDecision:
+        """The decision, after the write or after the server refused that for a `problem`."""
+        planned = self.planned
         return ArrivalDecision(
             trigger=TRIGGER,
             packs=versions_of(self.of.knowledge, [one.outcome for one in planned]),
@@ -166,9 +186,10 @@ class _Decision:
                 *self._changes(planned),
             ],
             mode="on" if self.writes else "silent",
-            written=written,
+            written="failed" if problem else self.written,
             problem=problem,
             also=self._keep,
+            unwritten=unwritten(self.arrived) if problem else None,
         )
 
     def _access(self) -> Access:

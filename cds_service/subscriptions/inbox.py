@@ -9,6 +9,8 @@ resource is decided on once.
 
 What fails is tried again after growing pauses, and goes to the dead letters in the end. Items that
 failed together are tried one by one, so that one that always fails does not take others with it.
+Advice that a server refused is an item as well. It goes with whatever arrives next for its patient,
+even if it is a dead letter by then, so that a newer decision takes its place.
 
 Every method raises `StoreError` if the database does not answer.
 """
@@ -20,19 +22,21 @@ from datetime import datetime, timedelta
 from secrets import randbits
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, insert, or_, select, update
 
 from cds_service.fhir_client.servers import Servers, SubscriptionSettings
 from cds_service.settings import Settings
 from cds_service.store.store import Transactions
 from cds_service.store.tables import decisions, inbox_items, inbox_queue
-from cds_service.subscriptions.arrivals import Arrival, insert_items
+from cds_service.subscriptions.arrivals import Arrival, compressed, insert_items
 from cds_service.subscriptions.queue import enqueue, held, is_row, let_go, pause
-from cds_service.subscriptions.work import ITEM, ArrivalDecision, Item, Lease, newest
+from cds_service.subscriptions.work import ADVICE, ITEM, ArrivalDecision, Item, Lease, newest
 
 _AT_ONCE: Final = 500  # items of one patient in one lease
 _TOGETHER: Final = 2  # attempts in which items of a patient are tried together
 _FENCE_BITS: Final = 62
+_REFUSED_PAUSE: Final = timedelta(minutes=1)  # a person may have to change something first
+_LONGEST_REFUSED_PAUSE: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +120,11 @@ class Inbox:
         connection.execute(
             update(inbox_items)
             .where(inbox_items.c.id.in_(ids))
-            .values(attempts=inbox_items.c.attempts + 1)
+            .values(
+                attempts=case((inbox_items.c.state == "dead", 1), else_=inbox_items.c.attempts + 1),
+                state="waiting",
+                finished=None,
+            )
         )
         current = _current(chosen, _finished(connection, chosen))
         return Lease(
@@ -128,23 +136,33 @@ class Inbox:
             until=until,
             items=current,
             superseded=tuple(set(ids) - {item.id for item in current}),
-            left=len(chosen) < len(waiting) or len(waiting) == _AT_ONCE,
+            left=any(item.state == "waiting" and item.id not in ids for item in waiting)
+            or len(waiting) == _AT_ONCE,
         )
 
     def _waiting(
         self, connection: Connection, server: str, key: str, now: datetime
     ) -> tuple[Item, ...]:
-        """The waiting items of a row; those whose worker was lost again and again are dead now."""
+        """The items of a row that wait, and dead advice.
+
+        Those whose worker was lost again and again are dead now.
+        """
+        table = inbox_items.c
+        is_dead_advice = and_(table.state == "dead", table.type == ADVICE)
         found = [
             item_of(row)
             for row in connection.execute(
                 select(inbox_items)
-                .where(_belongs(server, key), inbox_items.c.state == "waiting")
+                .where(_belongs(server, key), or_(table.state == "waiting", is_dead_advice))
                 .order_by(inbox_items.c.id)
                 .limit(_AT_ONCE)
             )
         ]
-        lost = [item.id for item in found if item.attempts >= self.limits.attempts]
+        lost = [
+            item.id
+            for item in found
+            if item.state == "waiting" and item.attempts >= self.limits.attempts
+        ]
         _mark(connection, lost, state="dead", problem="worker-lost", finished=now)
         return tuple(item for item in found if item.id not in lost)
 
@@ -161,7 +179,11 @@ class Inbox:
             ids = [item.id for item in lease.items]
             _mark(connection, ids, decision=number, **_ended(now))
             _mark(connection, lease.superseded, **_ended(now, "superseded"))
-            let_go(connection, lease, wanted=wanted, due=now if lease.left else None)
+            due = now if lease.left else None
+            if decision is not None and decision.unwritten is not None:
+                _keep_unwritten(connection, lease, number, decision, now)
+                due = due or now + pause(0, _REFUSED_PAUSE)
+            let_go(connection, lease, wanted=wanted, due=due)
             return number
 
     def fail(self, lease: Lease, code: str, now: datetime, *, retry: bool) -> bool:
@@ -178,7 +200,7 @@ class Inbox:
             back = {"attempts": inbox_items.c.attempts - 1} if retry else {}
             _mark(connection, again, problem=code, **back)
             _mark(connection, lease.superseded, **_ended(now, "superseded"))
-            due = now + pause(lease.attempts) if again or not lease.items else None
+            due = now + _pause(lease, retry=retry) if again or not lease.items else None
             if lease.left and not retry:
                 due = now  # the others need not wait for these
             let_go(connection, lease, wanted=wanted, due=due, attempts=lease.attempts + 1)
@@ -239,12 +261,50 @@ def _belongs(server: str, key: str) -> ColumnElement[bool]:
     return and_(inbox_items.c.server == server, inbox_items.c.patient == key)
 
 
-def _chosen(waiting: Sequence[Item]) -> Sequence[Item]:
-    """Those to handle now: all that did not fail yet, else the one that failed least."""
-    fresh = [item for item in waiting if item.attempts < _TOGETHER]
-    if fresh or not waiting:
-        return fresh
-    return [min(waiting, key=lambda item: (item.attempts, item.id))]
+def _chosen(found: Sequence[Item]) -> Sequence[Item]:
+    """Those to handle now: all that did not fail yet, else the one that failed least.
+
+    What arrived takes refused advice along, be it dead or not.
+    """
+    advice = [item for item in found if item.type == ADVICE]
+    arrived = [item for item in found if item.type != ADVICE and item.attempts < _TOGETHER]
+    if arrived:
+        return [*arrived, *advice]
+    waiting = [item for item in found if item.state == "waiting"]
+    return [min(waiting, key=lambda item: (item.attempts, item.id))] if waiting else []
+
+
+def _pause(lease: Lease, *, retry: bool) -> timedelta:
+    """How long to wait after a failure; longer where a server refuses what it was sent."""
+    if lease.items and not retry and all(item.type == ADVICE for item in lease.items):
+        return pause(lease.attempts + 1, _REFUSED_PAUSE, _LONGEST_REFUSED_PAUSE)
+    return pause(lease.attempts)
+
+
+def _keep_unwritten(
+    connection: Connection,
+    lease: Lease,
+    number: int | None,
+    decision: ArrivalDecision,
+    now: datetime,
+) -> None:
+    """Keep that the advice of a decision is still to be written."""
+    connection.execute(
+        insert(inbox_items).values(
+            server=lease.server,
+            type=ADVICE,
+            resource_id=str(number),
+            version="1",
+            gone=False,
+            subscription="",
+            received=now,
+            body=compressed(decision.unwritten),
+            patient=lease.key,
+            state="waiting",
+            attempts=0,
+            problem=decision.problem,
+        )
+    )
 
 
 def _current(chosen: Sequence[Item], finished: Sequence[Item]) -> tuple[Item, ...]:

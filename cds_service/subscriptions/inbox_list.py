@@ -15,20 +15,25 @@ from cds_service.store.tables import inbox_items, inbox_queue
 from cds_service.store.thread import DatabaseThread
 from cds_service.subscriptions.inbox import item_of
 from cds_service.subscriptions.queue import enqueue
-from cds_service.subscriptions.work import ITEM, Item, State
+from cds_service.subscriptions.work import ADVICE, ITEM, Item, State
 
 _PURGED_AT_ONCE: Final = 5000
 _PATIENCE: Final = 0.5  # seconds
 _FRESH: Final = timedelta(seconds=2)
+_NONE: Final = ("", 0, None, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxState:
-    """How full the inbox is; `oldest` is when the first of the waiting items was received."""
+    """How full the inbox is; `oldest` is when the first of the waiting items was received.
+
+    `refused` is how many of those that wait or are dead are advice that a server refused.
+    """
 
     waiting: int
     dead: int
     oldest: datetime | None
+    refused: int = 0
 
 
 class InboxList:
@@ -41,14 +46,20 @@ class InboxList:
         """How full the inbox is."""
         table = inbox_items.c
         question = (
-            select(table.state, func.count(), func.min(table.received))
+            select(
+                table.state,
+                func.count(),
+                func.min(table.received),
+                func.count().filter(table.type == ADVICE),
+            )
             .where(table.state != "done")
             .group_by(table.state)
         )
         with self._database.reading() as connection:
-            found = {row[0]: (row[1], row[2]) for row in connection.execute(question)}
-        waiting, oldest = found.get("waiting", (0, None))
-        return InboxState(waiting=waiting, dead=found.get("dead", (0, None))[0], oldest=oldest)
+            found = {row[0]: row for row in connection.execute(question)}
+        _, waiting, oldest, refused = found.get("waiting", _NONE)
+        _, dead, _, dead_advice = found.get("dead", _NONE)
+        return InboxState(waiting=waiting, dead=dead, oldest=oldest, refused=refused + dead_advice)
 
     def items(self, state: State | None, at_most: int) -> tuple[Item, ...]:
         """The newest items in this state, or of all that are not done."""
@@ -131,6 +142,7 @@ class InboxWatch:
         waited = timedelta() if state.oldest is None else self._clock() - state.oldest
         metrics.inbox_waiting.set(state.waiting)
         metrics.inbox_dead.set(state.dead)
+        metrics.advice_refused.set(state.refused)
         metrics.inbox_oldest.set(max(waited.total_seconds(), 0))
 
 

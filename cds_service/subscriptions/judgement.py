@@ -104,7 +104,7 @@ def judge(
     lookup = MarkerLookup(served.program.pack, names_fallback=knowledge.names_fallback)
     given = input_from_request(with_arrived(request, versions), {}, lookup)
     evaluation = evaluated(knowledge, served, given, service.hook, now)
-    named = set(_results_of(versions))
+    named = set(results_of(versions))
     times = [result.time for result in evaluation.record.results if reference_of(result) in named]
     return Judgement(
         service=service,
@@ -149,7 +149,7 @@ def versions_of(knowledge: Knowledge, outcomes: Iterable[Outcome]) -> Mapping[st
     return found
 
 
-def _results_of(arrived: Iterable[ArrivedVersion]) -> Iterator[str]:
+def results_of(arrived: Iterable[ArrivedVersion]) -> Iterator[str]:
     """The references of the results that arrived, of a report those that it names."""
     for one in arrived:
         if one.gone:

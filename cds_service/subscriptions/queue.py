@@ -73,8 +73,10 @@ def let_go(
     connection.execute(update(inbox_queue).where(row).values(**values))
 
 
-def pause(attempts: int) -> timedelta:
+def pause(
+    attempts: int, first: timedelta = _FIRST_PAUSE, longest: timedelta = _LONGEST_PAUSE
+) -> timedelta:
     """How long to wait after so many failures; a random share keeps workers apart."""
-    longest = min(_FIRST_PAUSE * 2.0 ** min(attempts, 16), _LONGEST_PAUSE)
+    longest = min(first * 2.0 ** min(attempts, 16), longest)
     share: float = random.uniform(0.5, 1.0)  # noqa: S311
     return longest * share

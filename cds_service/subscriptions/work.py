@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 ITEM: Final = "item:"
 SEARCH: Final = "search:"
 GAP: Final = "gap:"
+ADVICE: Final = "advice"  # the type of an item that is advice which is still to be written
 
 State: TypeAlias = Literal["waiting", "done", "dead"]
 
@@ -24,6 +25,8 @@ class Item:
     """A version of a resource that a server notified of, as the inbox keeps it.
 
     `body` is the resource as it was sent or read; `None` if it is gone, or if the item is done.
+    An item of the type `ADVICE` is a decision whose advice the server refused: its `resource_id` is
+    the id of that decision.
     """
 
     id: int
@@ -56,7 +59,8 @@ class ArrivalDecision:
     """What was decided on a `Work`; a row of the table `decisions`.
 
     `input` is what it was decided from, and is compressed when it is kept. `also` writes more in
-    the transaction that keeps the decision, whose id it is given.
+    the transaction that keeps the decision, whose id it is given. `unwritten` is what the inbox
+    keeps, in an item of the type `ADVICE`, to try again what the server refused.
     """
 
     trigger: str
@@ -67,13 +71,15 @@ class ArrivalDecision:
     written: Literal["no", "yes", "failed", "withdrawn"] = "no"
     problem: str = ""
     also: Callable[[Connection, int], object] | None = None
+    unwritten: bytes | None = field(default=None, repr=False)
 
 
 Decide: TypeAlias = Callable[[Work], ArrivalDecision | None]
 """Decides on a patient; `None` where there is nothing to decide.
 
 May be called again for the same work, and has to repeat what it did.
-Raises `Retry` for what another time may give, such as a server that does not answer.
+Raises `Retry` for what another time may give, such as a server that does not answer, and
+`StillRefused` if nothing but refused advice was tried again, and was refused again.
 """
 
 
@@ -82,6 +88,14 @@ class Retry(Exception):
 
     def __init__(self, code: str) -> None:
         super().__init__("The work cannot be done now.")
+        self.code = code
+
+
+class StillRefused(Exception):
+    """A server does not take advice that it refused before; `code` says why."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__("The FHIR server refused the advice again.")
         self.code = code
 
 

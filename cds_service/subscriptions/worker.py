@@ -28,6 +28,7 @@ from cds_service.subscriptions.work import (
     Lease,
     LeaseLost,
     Retry,
+    StillRefused,
 )
 
 IDLE: Final = 0.2  # seconds between two looks into an inbox in which nothing is due
@@ -83,6 +84,8 @@ class Worker:
             raise
         except Retry as failure:
             self._failed(lease, failure.code, retry=True)
+        except StillRefused as failure:
+            self._failed(lease, failure.code, retry=False)
         except Exception as error:  # noqa: BLE001 - one patient must not end the worker
             log_crash(error)
             self._failed(lease, "crash", retry=False)
@@ -95,9 +98,12 @@ class Worker:
         elif lease.key.startswith(ITEM) and lease.items:
             self._resolve(lease)
             return
-        self.inbox.finish(lease, self._decision(lease), self.clock())
+        decision = self._decision(lease)
+        self.inbox.finish(lease, decision, self.clock())
         if lease.items:
             log_arrivals(arrived=len(lease.items))
+        if decision is not None and decision.unwritten is not None:
+            log_arrival_failed(decision.problem)
 
     def _decision(self, lease: Lease) -> ArrivalDecision | None:
         """What is decided on the items of a patient; nothing where all of them are superseded."""

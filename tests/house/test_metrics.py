@@ -22,6 +22,7 @@ def test_every_metric_appears_under_its_name() -> None:
     metrics.inbox_waiting.set(3)
     metrics.inbox_oldest.set(4.5)
     metrics.inbox_dead.set(1)
+    metrics.advice_refused.set(2)
 
     text = exposition(metrics).decode()
 
@@ -42,6 +43,7 @@ def test_every_metric_appears_under_its_name() -> None:
         "cds_inbox_waiting 3.0",
         "cds_inbox_oldest_seconds 4.5",
         "cds_inbox_dead 1.0",
+        "cds_advice_refused 2.0",
     ):
         assert sample in text.splitlines()
 

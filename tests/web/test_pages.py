@@ -51,7 +51,7 @@ def test_the_process_says_that_it_is_up_and_ready(http: FlaskClient) -> None:
     packs = [{"id": pack.id, "version": pack.version} for pack in knowledge().packs]
 
     assert http.get("/health").json == {"status": "up"}
-    inbox = {"waiting": 0, "dead": 0}
+    inbox = {"waiting": 0, "dead": 0, "refused": 0}
     assert http.get("/ready").json == {"status": "ready", "packs": packs, "inbox": inbox}
 
 

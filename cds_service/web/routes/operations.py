@@ -13,7 +13,7 @@ from cds_service.metrics import Metrics, exposition
 from cds_service.service import Knowledge
 from cds_service.smart.signing_keys import KEPT, KeyFile, SigningKeys
 from cds_service.store import Store
-from cds_service.subscriptions.inbox_list import InboxWatch
+from cds_service.subscriptions.inbox_list import InboxState, InboxWatch
 from cds_service.web.access.clients import Gate
 from cds_service.web.outcomes import json_response
 
@@ -56,7 +56,7 @@ def blueprint(
         # A full inbox makes no call wrong: operators have to look.
         state = inbox.state()
         if state is not None:
-            body["inbox"] = {"waiting": state.waiting, "dead": state.dead}
+            body["inbox"] = _inbox(state)
         return json_response(body, status)
 
     @routes.get("/metrics")
@@ -81,6 +81,10 @@ def blueprint(
 
 def _state(*, is_current: bool) -> str:
     return "current" if is_current else "outdated"
+
+
+def _inbox(state: InboxState) -> dict[str, int]:
+    return {"waiting": state.waiting, "dead": state.dead, "refused": state.refused}
 
 
 def openapi_file() -> Path:

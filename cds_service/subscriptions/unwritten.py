@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Advice that a server refused, as the inbox keeps it until it is written.
+
+Only the names of the results that it is about are kept. What they say is read again, so that
+nothing is written by what was true when the server refused.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from msgspec.json import Decoder, encode
+
+from cds_service.subscriptions.judgement import results_of
+from cds_service.subscriptions.patient_data import ArrivedVersion
+from cds_service.subscriptions.work import ADVICE, Item
+
+_RESULTS: Final = Decoder(tuple[ArrivedVersion, ...])
+
+
+def unwritten(arrived: Iterable[ArrivedVersion]) -> bytes:
+    """The results that arrived, without what they say; of a report those that it names."""
+    found = tuple(arrived)
+    return encode(
+        (
+            *(ArrivedVersion(reference=name) for name in dict.fromkeys(results_of(found))),
+            *(
+                ArrivedVersion(reference=one.reference, version=one.version, gone=True)
+                for one in found
+                if one.gone
+            ),
+        )
+    )
+
+
+def refused_in(item: Item) -> Iterator[ArrivedVersion]:
+    """The results that the refused advice of an item is about; none for another item."""
+    if item.type == ADVICE and item.body is not None:
+        yield from _RESULTS.decode(item.body)
