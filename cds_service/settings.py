@@ -7,7 +7,7 @@ A value never appears in a problem: it may be a secret.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
@@ -288,6 +288,12 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 def environment_with(changes: Mapping[str, str]) -> dict[str, str]:
     """The environment of this process with some variables changed, for a program it starts."""
     return {**os.environ, **changes}
+
+
+def environment_of(kept: Collection[str], changes: Mapping[str, str]) -> dict[str, str]:
+    """The same, of the settings of this service only those `kept`: for a demonstration."""
+    ours = {name for name in os.environ if name.startswith(PREFIX)} - set(kept)
+    return {name: value for name, value in os.environ.items() if name not in ours} | dict(changes)
 
 
 def no_color() -> bool:

@@ -17,3 +17,22 @@ def example_request(pack: Pack, example: Example, service: Service, now: datetim
     """The hook request for an example of the pack, as JSON, with dates relative to `now`."""
     given: Any = example.given
     return _encoder.encode(request_of(given, pack, now, service.hook))
+
+
+def example_resources(
+    pack: Pack, example: Example, service: Service, now: datetime, *, corrected: bool = False
+) -> list[dict[str, Any]]:
+    """The FHIR resources of an example, as a server would hold them; `corrected`, as they become.
+
+    What is corrected has the id that it had before.
+    """
+    given: Any = {**example.given, **(example.corrected if corrected else {})}
+    request: Any = msgspec.json.decode(
+        _encoder.encode(request_of(given, pack, now, service.hook)),
+    )
+    found = [
+        resource
+        for part in request["prefetch"].values()
+        for resource in ([entry["resource"] for entry in part.get("entry", ())] or [part])
+    ]
+    return [one for one in found if one["resourceType"] != "Bundle"]

@@ -2,7 +2,7 @@
 """What `pack.yaml` and `sources.yaml` list for people: sources, reasons, patients to try."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +24,12 @@ class OverrideReason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """A synthetic patient to try the pack with; `given` is written as in a case."""
+    """A synthetic patient to try the pack with; `given` is written as in a case.
+
+    `corrected` is what a laboratory later makes of some of it, for a demonstration.
+    """
 
     id: str
     title: str
     given: Mapping[str, object]
+    corrected: Mapping[str, object] = field(default_factory=dict)

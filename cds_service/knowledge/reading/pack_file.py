@@ -71,7 +71,8 @@ def read_pack_head(shape: PackShape, reader: Phrases, rules: Collection[str]) ->
         ),
         cards=_card_limit(shape.cards),
         examples=tuple(
-            Example(id=line.id, title=line.title, given=line.given) for line in shape.examples
+            Example(id=line.id, title=line.title, given=line.given, corrected=line.corrected)
+            for line in shape.examples
         ),
         history=read_history(shape.history),
         signature=_signature(shape.signed),

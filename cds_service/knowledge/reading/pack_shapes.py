@@ -94,6 +94,7 @@ class ExampleShape(Shape):
     id: Id
     title: Text
     given: GivenData
+    corrected: GivenData = Field(default_factory=dict)
 
 
 class SignedShape(Shape):
