@@ -5,14 +5,25 @@ A Bundle is read entry by entry, so that one bad resource does not cost the good
 second pass: the caller has tried to decode the whole at once and failed.
 """
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from msgspec import Raw, Struct, ValidationError
 from msgspec.json import Decoder
 
 from cds_service.fhir.elements import NOTHING, CodeableConcept, Link, Many
+from cds_service.fhir.outline import Outline, unread_observations
 from cds_service.fhir.resource_types import RESOURCE_TYPES
-from cds_service.fhir.resources import BUNDLE_MEMBERS, Bundle, Entry, Resource, Response, Unread
+from cds_service.fhir.resources import (
+    BUNDLE_MEMBERS,
+    Bundle,
+    Entry,
+    Resource,
+    Response,
+    Unread,
+    observations_in,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,15 +119,44 @@ def read_loosely(
     path, expected = fault
     if kind is not None and kind not in RESOURCE_TYPES:
         path, expected = f"{where}.resourceType", "expected a resource type of FHIR R4"
-    return None, (
-        Unreadable(
-            where=path,
-            expected=expected,
-            resource_type=kind if kind in RESOURCE_TYPES else "",
-            id=_text(loose.id) or "",
-            code=_concept(loose.code) if kind == "Observation" else None,
-            time=_text(loose.effectiveDateTime) or "" if kind == "Observation" else "",
-        ),
+    if kind == "Observation":
+        return None, (_lost_result(loose, path, expected),)
+    named = kind if kind is not None and kind in RESOURCE_TYPES else ""
+    return None, (replace(_fault(path, expected, named), id=_text(loose.id) or ""),)
+
+
+def unread_results(
+    text: bytes,
+    outline: Outline,
+    read: Iterable[Resource | None],
+    named: Iterable[Unreadable],
+    *,
+    roots: str = r"\$",
+    where: str = "",
+) -> Iterator[Unreadable]:
+    """The Observations of a text that stand where none is read and that nothing names yet.
+
+    `read` and `named` are what came of reading the resources whose paths `roots` matches. `where`
+    is put before each path.
+    """
+    named = list(named)
+    lost = sum(fault.resource_type == "Observation" for fault in named)
+    if outline.observations == observations_in(read) + lost:
+        return
+    known = tuple(fault.where for fault in named)
+    for path, data in unread_observations(text, re.compile(roots)):
+        if not f"{where}{path}".startswith(known):
+            yield _lost_result(_LOOSE.decode(data), f"{where}{path}", "expected no result here")
+
+
+def _lost_result(loose: _Loose, where: str, expected: str) -> Unreadable:
+    return Unreadable(
+        where=where,
+        expected=expected,
+        resource_type="Observation",
+        id=_text(loose.id) or "",
+        code=_concept(loose.code),
+        time=_text(loose.effectiveDateTime) or "",
     )
 
 

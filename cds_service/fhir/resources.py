@@ -5,7 +5,7 @@ A resource is recognised by its `resourceType`, which need not come first. What 
 decoded, so an odd element that nobody needs can break nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias, Union
 
 from msgspec import Raw, defstruct, field
@@ -21,6 +21,7 @@ from cds_service.fhir.elements import (
     Quantity,
     Reference,
     Timing,
+    many,
 )
 from cds_service.fhir.resource_types import RESOURCE_TYPES
 
@@ -57,10 +58,11 @@ class Measured(ResourceBase, frozen=True):
     interpretation: Raw = NOTHING
     reference_range: Raw = NOTHING
     modifier_extension: Raw = NOTHING
+    component: "Many[Component]" = None
 
 
 class Component(Measured, frozen=True):
-    """`Observation.component`."""
+    """`Observation.component`; those inside another are none of FHIR's, but read."""
 
 
 class Observation(Measured, frozen=True, tag_field=_TAG, tag="Observation"):
@@ -76,7 +78,6 @@ class Observation(Measured, frozen=True, tag_field=_TAG, tag="Observation"):
     note: Raw = NOTHING
     specimen: Reference | None = None
     focus: Many[Reference] = None
-    component: Many[Component] = None
     has_member: Many[Reference] = None
     contained: Many["Resource"] = None
 
@@ -277,7 +278,37 @@ else:
 
 
 def inside(contained: list[Resource] | Resource | None) -> Sequence[Resource]:
-    """The contained resources, whether an array, one object or nothing was sent."""
+    """The contained resources, whether an array, one object or nothing was sent.
+
+    Those of a contained Bundle are among them, in place of the Bundle.
+    """
     if contained is None:
         return ()
-    return contained if isinstance(contained, list) else (contained,)
+    found: list[Resource] = []
+    for one in contained if isinstance(contained, list) else (contained,):
+        if isinstance(one, Bundle):
+            entries = (entry.resource for entry in many(one.entry))
+            found.extend(inside([resource for resource in entries if resource is not None]))
+        else:
+            found.append(one)
+    return found
+
+
+def parts_of(whole: Measured) -> Iterator[Measured]:
+    """The components of a result, however deep they are nested."""
+    for part in many(whole.component):
+        yield part
+        yield from parts_of(part)
+
+
+def observations_in(resources: Iterable[Resource | None]) -> int:
+    """How many of the resources are Observations, with those in their Bundles and contained."""
+    found = 0
+    for resource in resources:
+        if isinstance(resource, Bundle):
+            found += observations_in(entry.resource for entry in many(resource.entry))
+        elif isinstance(resource, Observation | DiagnosticReport):
+            found += isinstance(resource, Observation)
+            if resource.contained is not None:
+                found += observations_in(inside(resource.contained))
+    return found

@@ -22,8 +22,9 @@ from urllib3.util.retry import Retry
 
 from cds_service.clock import Deadline
 from cds_service.fhir.bundles import next_of
-from cds_service.fhir.decode import Unreadable, read_loosely
+from cds_service.fhir.decode import Unreadable, read_loosely, unread_results
 from cds_service.fhir.depth import is_deeper
+from cds_service.fhir.outline import outline_of
 from cds_service.fhir.references import is_inside
 from cds_service.fhir.resources import Bundle, OperationOutcome, Resource
 from cds_service.fhir_client.failures import QueryError, QueryFailure, error_of
@@ -250,13 +251,15 @@ class FhirClient:
             if is_deeper(body, _MOST_LEVELS):
                 raise QueryError("not-fhir")
             resource, unreadable = read_loosely(body, "$")
+            outline = outline_of(body)
         except (UnicodeDecodeError, DecodeError, RecursionError):
             raise QueryError("not-fhir") from None
         if isinstance(resource, OperationOutcome):
             raise QueryError("outcome")
-        if resource is None:
+        if resource is None or outline.repeated is not None:  # one of two values would be lost
             raise QueryError("not-fhir")
-        return Page(body=body, resource=resource, unreadable=unreadable)
+        unread = unread_results(body, outline, [resource], unreadable)
+        return Page(body=body, resource=resource, unreadable=(*unreadable, *unread))
 
     def _response(self, access: Access, url: str, deadline: Deadline, room: int) -> HttpResponse:
         """The response to one request, of whatever status; raises `QueryError`.

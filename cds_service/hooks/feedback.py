@@ -17,6 +17,7 @@ from msgspec.json import Decoder
 
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.decode import explained
+from cds_service.fhir.outline import checked_outline
 from cds_service.hooks.request import check_text
 from cds_service.store.store import Feedback
 
@@ -86,7 +87,8 @@ def read_feedback(body: bytes, *, most_items: int, longest_comment: int) -> tupl
 
 def _raw_items(body: bytes) -> list[Raw]:
     try:
-        return _BODY.decode(body).feedback
+        items = _BODY.decode(body).feedback
+        checked_outline(body)
     except ValidationError as error:
         where, expected = explained(error, "$")
         raise RequestError(f"This is not as CDS Hooks has it: {expected}.", where) from None
@@ -94,6 +96,7 @@ def _raw_items(body: bytes) -> list[Raw]:
         raise PayloadTooLarge("The JSON is nested too deeply.") from None
     except DecodeError as error:  # msgspec names the fault and the byte, nothing of the content
         raise RequestError(f"The body is not valid JSON: {error}.") from None
+    return items
 
 
 def _read_item(raw: Raw, where: str, longest_comment: int) -> Feedback:

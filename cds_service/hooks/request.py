@@ -5,9 +5,9 @@ The body is decoded once, into the members that are read. Only if that fails is 
 second time, resource by resource, so that one bad resource costs itself alone. Unknown members
 are ignored everywhere. Errors say what was expected and where, never what was received.
 
-A key that comes twice in one object counts with its last value: RFC 8259 leaves that open, and
-finding it would need a second decoder. `max_depth` bounds the Bundles in Bundles that are opened;
-how deep the JSON itself is nested is looked at where a body is taken in.
+A key that comes twice in one object is refused, wherever it stands: one of its values would be
+lost. `max_depth` bounds the Bundles in Bundles that are opened; how deep the JSON itself is nested
+is looked at where a body is taken in.
 """
 
 import re
@@ -19,8 +19,9 @@ from msgspec.json import Decoder
 
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.bundles import Fetched, fetched, page_of, unreadable_entries
-from cds_service.fhir.decode import Unreadable, explained, read_loosely
+from cds_service.fhir.decode import Unreadable, explained, read_loosely, unread_results
 from cds_service.fhir.elements import NOTHING
+from cds_service.fhir.outline import checked_outline
 from cds_service.fhir.references import plain_id
 from cds_service.fhir.resources import Bundle, Entry, Resource
 from cds_service.hooks.contexts import OTHERWISE_REQUIRED, REQUIRED_CONTEXT
@@ -31,6 +32,8 @@ _UUID = re.compile(r"(?:urn:uuid:)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})
 _URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.IGNORECASE)
 _DRAFTS = "$.context.draftOrders"
 _PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+# What reading of results begins with: the resources under the keys of the prefetch.
+_ROOTS = r"\$\.prefetch(\.\w+|\[[0-9]+\])"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,10 +149,13 @@ def read_request(body: bytes, *, max_depth: int, max_entries: int) -> HookReques
     check_text(body)
     try:
         parts = _decoded(body)
+        outline = checked_outline(body)
     except RecursionError:
         raise PayloadTooLarge("The JSON is nested too deeply.") from None
     except DecodeError as error:  # msgspec names the fault and the byte, nothing of the content
         raise RequestError(f"The body is not valid JSON: {error}.") from None
+    unread = unread_results(body, outline, parts.prefetch.values(), parts.unreadable, roots=_ROOTS)
+    parts = replace(parts, unreadable=(*parts.unreadable, *unread))
     return _checked(parts, max_depth, max_entries)
 
 

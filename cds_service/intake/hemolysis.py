@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 
 from cds_service.fhir.deferred import concepts_in, notes_in
-from cds_service.fhir.elements import CodeableConcept, many
-from cds_service.fhir.resources import Observation, Specimen
+from cds_service.fhir.elements import CodeableConcept
+from cds_service.fhir.resources import Observation, Specimen, parts_of
 from cds_service.intake.marker_lookup import pairs_of, texts_of
 from cds_service.intake.resource_index import ResourceIndex
 
@@ -53,9 +53,8 @@ def text_says_so(text: str) -> bool:
 
 def _concepts(result: Observation, index: ResourceIndex) -> Iterator[CodeableConcept]:
     yield from concepts_in(result.interpretation)
-    if result.component is not None:
-        for component in many(result.component):
-            yield from concepts_in(component.interpretation)
+    for component in parts_of(result):
+        yield from concepts_in(component.interpretation)
     specimen = index.referred(result.specimen, result.contained)
     if isinstance(specimen, Specimen):
         yield from concepts_in(specimen.condition)

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias, get_args
 from cds_service.amounts import Interval, compare, compared, exactly
 from cds_service.fhir.deferred import concepts_in, identifiers_in, ranges_in
 from cds_service.fhir.elements import many, plain_code, was_sent
-from cds_service.fhir.resources import DiagnosticReport, Measured, Observation
+from cds_service.fhir.resources import DiagnosticReport, Measured, Observation, parts_of
 from cds_service.intake.marker_lookup import MarkerLookup, MarkerMatch, first_code, pairs_of
 from cds_service.intake.not_usable import NotUsable
 from cds_service.intake.ranges import RangesRead, limits_of
@@ -70,7 +70,7 @@ def read_observation(
     observation = source.observation
     yield from _read_one(source, observation, context)
     if observation.component is not None:
-        for component in many(observation.component):
+        for component in parts_of(observation):
             yield from _read_one(source, component, context)
 
 
@@ -80,7 +80,7 @@ def resulted_tests(source: SourceObservation, context: ReadContext) -> Iterator[
     What they say does not count, but that they are final and say something does.
     """
     observation = source.observation
-    for measured in (observation, *many(observation.component)):
+    for measured in (observation, *parts_of(observation)):
         yield from _resulted(source, measured, context)
 
 
@@ -105,7 +105,7 @@ def _says_something(observation: Observation, measured: Measured) -> bool:
     return (
         has_value(observation)
         or bool(many(observation.has_member))
-        or any(_says_something(observation, part) for part in many(observation.component))
+        or any(_says_something(observation, part) for part in parts_of(observation))
     )
 
 
@@ -114,7 +114,7 @@ def set_aside_whole(
 ) -> Iterator[SetAside]:
     """Everything in an Observation that belongs to a marker, set aside for the same reason."""
     observation = source.observation
-    for measured in (observation, *many(observation.component)):
+    for measured in (observation, *parts_of(observation)):
         match = context.lookup.of(measured.code)
         if isinstance(match, MarkerMatch):
             partial = PartialResult(match)
@@ -142,7 +142,7 @@ def _read_one(
     try:
         yield _result(source, measured, context, partial)
     except NotUsable as fault:
-        is_parted = measured is source.observation and _has_part_of(match.marker, source, context)
+        is_parted = _has_part_of(match.marker, source, measured, context)
         if not (is_parted and fault.reason == "no-value" and not _sends_value(measured)):
             yield _set_aside(fault.reason, source, measured, partial)
 
@@ -187,11 +187,14 @@ def _sends_value(measured: Measured) -> bool:
     return bool(value.number or value.unit) or was_sent(measured.data_absent_reason)
 
 
-def _has_part_of(marker: str, source: SourceObservation, context: ReadContext) -> bool:
+def _has_part_of(
+    marker: str, source: SourceObservation, measured: Measured, context: ReadContext
+) -> bool:
     """Whether a member that is referred to, or a component of the marker, holds the value."""
-    if any(member.reference for member in many(source.observation.has_member)):
+    members = many(source.observation.has_member) if measured is source.observation else ()
+    if any(member.reference for member in members):
         return True
-    claims = (context.lookup.of(part.code) for part in many(source.observation.component))
+    claims = (context.lookup.of(part.code) for part in parts_of(measured))
     return any(isinstance(claim, MarkerMatch) and claim.marker == marker for claim in claims)
 
 

@@ -13,12 +13,13 @@ from msgspec.json import Decoder
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.bundle_patients import BundlePatients
 from cds_service.fhir.bundles import NOTHING_THERE, Fetched, fetched, unreadable_entries
-from cds_service.fhir.decode import Unreadable, read_loosely
+from cds_service.fhir.decode import Unreadable, read_loosely, unread_results
 from cds_service.fhir.depth import is_deeper
 from cds_service.fhir.elements import NOTHING, Reference
+from cds_service.fhir.outline import checked_outline
 from cds_service.fhir.references import Parts
 from cds_service.fhir.resource_types import RESOURCE_TYPES
-from cds_service.fhir.resources import Entry, Patient
+from cds_service.fhir.resources import Entry, Patient, Resource
 from cds_service.hooks.request import HookRequest, check_text, read_request
 from cds_service.intake.patient_input import PatientInput, input_from_answers, kinds_in
 from cds_service.sources.hook_request import input_from_request
@@ -93,7 +94,7 @@ def _read(data: bytes, max_depth: int, max_entries: int) -> ResourceDocument:
     if head.hook is not NOTHING and head.resourceType is NOTHING:
         request = read_request(data, max_depth=max_depth, max_entries=max_entries)
         return ResourceDocument(kind="request", request=request)
-    resource, unreadable = read_loosely(data, "$")
+    resource, unreadable = _resource(data)
     if resource is None and _KIND.decode(head.resourceType) not in RESOURCE_TYPES:
         raise RequestError("Expected a resource of FHIR R4.", "$.resourceType")
     found = fetched(resource, max_depth)
@@ -109,7 +110,7 @@ def _ndjson(lines: list[bytes], max_depth: int) -> ResourceDocument:
     unreadable: list[Unreadable] = []
     partial = False
     for place, line in enumerate(lines, start=1):
-        resource, faults = read_loosely(line, f"line {place}: $")
+        resource, faults = _resource(line, f"line {place}: ")
         unreadable.extend(faults)
         one = fetched(resource, max_depth)
         unreadable.extend(unreadable_entries(one, f"line {place}: $"))
@@ -118,6 +119,14 @@ def _ndjson(lines: list[bytes], max_depth: int) -> ResourceDocument:
     state: Literal["found", "nothing"] = "found" if entries else "nothing"
     found = Fetched(state=state, entries=tuple(entries), partial=partial)
     return ResourceDocument(kind="ndjson", found=found, unreadable=tuple(unreadable))
+
+
+def _resource(text: bytes, where: str = "") -> tuple[Resource | None, tuple[Unreadable, ...]]:
+    """The resource that a text is, and what of it could not be read."""
+    resource, faults = read_loosely(text, f"{where}$")
+    outline = checked_outline(text, where)
+    unread = unread_results(text, outline, [resource], faults, where=where)
+    return resource, (*faults, *unread)
 
 
 def inputs_from_document(document: ResourceDocument) -> tuple[PatientInput, ...]:

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from cds_service.fhir.bundles import Fetched
-from cds_service.fhir.elements import many
-from cds_service.fhir.resources import DiagnosticReport, Observation
+from cds_service.fhir.resources import DiagnosticReport, Observation, parts_of
 from cds_service.hooks.request import HookRequest
 from cds_service.intake.marker_lookup import MarkerLookup
 from cds_service.intake.patient_input import PatientInput, input_from_answers, kinds_in
@@ -81,7 +80,7 @@ def _has_claimed(answer: Fetched, lookup: MarkerLookup) -> bool:
     return any(
         not isinstance(lookup.of(part.code), str)
         for result in results
-        for part in (result, *many(result.component))
+        for part in (result, *parts_of(result))
     )
 
 

@@ -16,6 +16,7 @@ from msgspec.json import Decoder
 
 from cds_service.errors import RequestError, UnsupportedMediaType
 from cds_service.fhir.elements import NOTHING
+from cds_service.fhir.outline import checked_outline
 from cds_service.fhir.references import server_of
 from cds_service.subscriptions.notified import (
     Address,
@@ -119,7 +120,8 @@ def _type_of(body: bytes, headers: Mapping[str, str]) -> str | None:
     """The type of the resource in a body; raises if it is no JSON object in UTF-8."""
     try:
         body.decode()
-        return _KIND.decode(body).resource_type
+        kind = _KIND.decode(body).resource_type
+        checked_outline(body)
     except ValidationError:
         raise RequestError(_NO_JSON, "$") from None
     except (DecodeError, UnicodeDecodeError, RecursionError):
@@ -127,6 +129,7 @@ def _type_of(body: bytes, headers: Mapping[str, str]) -> str | None:
         if kind and not kind.endswith(("json", "x-www-form-urlencoded")):
             raise UnsupportedMediaType("Expected Content-Type: application/fhir+json.") from None
         raise RequestError(_NO_JSON, "$") from None
+    return kind
 
 
 def _below(sub_path: str) -> Address:

@@ -305,6 +305,7 @@ def test_nobody_there_is_unreachable() -> None:
         (b"null", "not-fhir"),
         (b"7", "not-fhir"),
         (b"{}", "not-fhir"),
+        (b'{"resourceType": "Bundle", "entry": [], "entry": []}', "not-fhir"),
         ({"resourceType": "Hobbit"}, "not-fhir"),
         ({"resourceType": "Patient", "id": "1"}, "not-fhir"),
         (OUTCOME, "outcome"),

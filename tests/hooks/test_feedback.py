@@ -222,6 +222,7 @@ def test_an_item_that_is_no_object_is_named(bad: object) -> None:
         b"{}",
         b'{"feedback":null}',
         b'{"feedback":{}}',
+        b'{"feedback":[],"feedback":[]}',
         b'{"feedback":[],}',
         b"\xef\xbb\xbf{}",
         b'{"x":"\xff"}',

@@ -369,10 +369,74 @@ def test_too_many_resources_are_refused() -> None:
         read(made, max_entries=10)
 
 
-def test_of_a_key_sent_twice_the_last_counts() -> None:
-    data = json.dumps(body()).replace('"hook"', '"hook": "order-sign", "hook"', 1).encode()
+@pytest.mark.parametrize(
+    ("once", "twice", "where"),
+    [
+        ('"hook"', '"hook": "order-sign", "hook"', "$.hook"),
+        ('"status"', '"status": "final", "status"', "entry[0].resource.status"),
+        ('"status"', '"st\\u0061tus": "cancelled", "status"', "entry[0].resource.status"),
+        ('"status"', '"status" :"cancelled", "status"', "entry[0].resource.status"),
+        ('"valueQuantity"', '"valueQuantity": {}, "valueQuantity"', "resource.valueQuantity"),
+        ('"unit"', '"unit": "g/L:", "unit"', "resource.valueQuantity.unit"),
+        ('"resource"', '"resource": null, "resource"', "$.prefetch.labs.entry[0].resource"),
+        ('"entry"', '"entry": [], "entry"', "$.prefetch.labs.entry"),
+        ('"labs"', '"labs": null, "labs"', "$.prefetch.labs"),
+        ('"status"', f'"{SECRET}": 1, "{SECRET}": 2, "status"', "entry[0].resource[1]"),
+        # What would hide a lost colon from one who counts them.
+        ('"status"', '"note": "\\u003a", "status": "x", "status"', "entry[0].resource.status"),
+        ('"value"', '"x": 1e400, "value": 2, "value"', "resource.valueQuantity.value"),
+    ],
+)
+def test_a_key_that_comes_twice_is_refused_with_its_place(
+    once: str, twice: str, where: str
+) -> None:
+    data = json.dumps(body(prefetch={"labs": bundle(OBSERVATION)}))
+    error = refused(data.replace(once, twice, 1).encode())
 
-    assert read(data).hook == "patient-view"
+    assert error.where is not None
+    assert error.where.endswith(where)
+    assert "twice" in error.message
+
+
+@pytest.mark.parametrize("text", ["a:b", "\\u003a", '"status": ', "1e400"], ids=ascii)
+def test_a_text_is_not_taken_for_a_key(text: str) -> None:
+    sent = body(prefetch={"labs": bundle({**OBSERVATION, "note": text}, OBSERVATION)})
+    data = json.dumps(sent).replace('"1e400"', "1e400").replace('a:b"', 'a\\u003ab"').encode()
+
+    assert len(read(data).prefetch["labs"].entries) == 2
+
+
+@pytest.mark.parametrize(
+    ("inside", "where"),
+    [
+        ({"resourceType": "Parameters", "parameter": [{"resource": OBSERVATION}]}, "parameter[0]"),
+        ({"resourceType": "DiagnosticReport", "result": [OBSERVATION]}, "result[0]"),
+        ({"resourceType": "DiagnosticReport", "result": [{"resource": OBSERVATION}]}, "result[0]"),
+        ({"resourceType": "Observation", "hasMember": OBSERVATION}, "hasMember"),
+        ({"resourceType": "Encounter", "contained": [OBSERVATION]}, "contained[0]"),
+        ({"resourceType": "List", "contained": [OBSERVATION]}, "contained[0]"),
+    ],
+)
+def test_a_result_that_stands_where_none_is_read_is_named(inside: Json, where: str) -> None:
+    request = read(body(prefetch={"labs": bundle(OBSERVATION, inside)}))
+
+    (fault,) = request.unreadable
+    assert fault.where.startswith(f"$.prefetch.labs.entry[1].resource.{where}")
+    assert fault.resource_type == "Observation"
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        {"resourceType": "DiagnosticReport", "contained": OBSERVATION},
+        {"resourceType": "DiagnosticReport", "contained": [bundle(OBSERVATION)]},
+        {**OBSERVATION, "contained": [{**OBSERVATION, "contained": [OBSERVATION]}]},
+        {**OBSERVATION, "component": [{**OBSERVATION, "component": [OBSERVATION]}]},
+        {"resource": OBSERVATION},
+    ],
+)
+def test_a_result_that_is_nested_where_results_are_read_is_none(inside: Json) -> None:
+    assert read(body(prefetch={"labs": bundle(OBSERVATION, inside)})).unreadable == ()
 
 
 JSON = st.recursive(

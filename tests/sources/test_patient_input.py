@@ -231,6 +231,24 @@ def test_a_bad_line_is_named() -> None:
     assert [one.where for one in document.unreadable] == ["line 2: $.status"]
 
 
+def test_a_key_that_comes_twice_in_a_line_is_refused_with_its_place() -> None:
+    twice = json.dumps(observation()).replace('"status"', '"status": "cancelled", "status"')
+
+    with pytest.raises(RequestError) as caught:
+        read_resources(f"{json.dumps(PATIENT)}\n{twice}\n".encode())
+
+    assert caught.value.where == "line 2: $.status"
+
+
+def test_a_result_of_a_file_that_stands_where_none_is_read_is_named() -> None:
+    nested: Json = {"resourceType": "Parameters", "parameter": [{"resource": observation()}]}
+
+    document = read_resources(json.dumps(bundle(observation(), nested)).encode())
+
+    (fault,) = document.unreadable
+    assert fault.where == "$.entry[1].resource.parameter[0].resource"
+
+
 @pytest.mark.parametrize(
     "data",
     [b"", b"x", b"[]", b'{"a": 1}\nx', b'{"a": 1}', b'{"resourceType": "Unheard"}', b"\xff", b"5"],

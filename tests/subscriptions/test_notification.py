@@ -137,6 +137,7 @@ def _event(**event: Any) -> Json:
         (b'{"resourceType": "Observation"', "$"),
         (b'{"resourceType": "Observation", "id": NaN}', "$"),
         (b'{"resourceType": "Observation", "id": "\xff"}', "$"),
+        (b'{"resourceType": "Observation", "id": "1", "id": "2"}', "$.id"),
         ({"resourceType": CANARY, "id": "1"}, "$.resourceType"),
         ({"resourceType": "Observation"}, "$.id"),
         ({"resourceType": "Observation", "id": ".."}, "$.id"),

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a JSON text holds before anybody reads its meaning: keys that come twice, and Observations.
+
+The decoder keeps the last value of a key that comes twice in one object, as RFC 8259 allows, and
+skips what it does not know. Either could lose results without a word.
+
+Reading every object in Python would take as long as all other reading together. So the text is
+decoded without types and encoded again, and the colons of both are counted: a value that gave way
+to another took the colon of its key with it. Only if the counts differ, if a colon may be escaped,
+or if there are more Observations than were read, is the text read object by object.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from msgspec import DecodeError
+from msgspec.json import Decoder, Encoder
+
+from cds_service.errors import RequestError
+
+_ANYTHING: Decoder[Any] = Decoder()
+_ENCODER = Encoder()
+_ESCAPED = b"\\u003"  # a colon, or one of its neighbours
+_OBSERVATION = b'"resourceType":"Observation"'
+_MEMBER = re.compile(r"_?[a-z][A-Za-z0-9_]{0,39}")  # as FHIR and CDS Hooks name theirs
+_NOWHERE = re.compile(r"(?!)")
+
+# The members through which Observations are read, by the type of the resource that has them.
+_READ_THROUGH: Mapping[str | None, tuple[str, ...]] = {
+    "Bundle": ("entry",),
+    "Observation": ("contained", "component"),
+    "DiagnosticReport": ("contained",),
+    None: ("resource", "component"),  # of an entry or another wrapper, of a component
+}
+
+
+class Outline(NamedTuple):
+    """The path of the first key that comes twice in one object, and the Observations anywhere."""
+
+    repeated: str | None
+    observations: int
+
+
+class _Repeating(dict[str, Any]):
+    """An object in which the key `name` comes twice."""
+
+    name: str = ""
+
+
+def outline_of(text: bytes) -> Outline:
+    """The outline of a JSON text that a decoder has accepted."""
+    try:
+        compact = _ENCODER.encode(_ANYTHING.decode(text))
+    except DecodeError:  # such as 1e400, which is JSON and no float
+        return _read_by_object(text)
+    is_escaped = b"\\" in text and _ESCAPED in text
+    if text.count(b":") == compact.count(b":") and not is_escaped:
+        return Outline(None, compact.count(_OBSERVATION))
+    return _read_by_object(text)
+
+
+def checked_outline(text: bytes, where: str = "") -> Outline:
+    """The outline of a text; raises `RequestError` if a key comes twice in one object.
+
+    `where` is put before the path of the key.
+    """
+    outline = outline_of(text)
+    if outline.repeated is not None:
+        path = f"{where}{outline.repeated}"
+        raise RequestError("Expected every key of an object once; this one comes twice.", path)
+    return outline
+
+
+def unread_observations(text: bytes, roots: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
+    """The Observations that stand where none is read, with their paths.
+
+    `roots` matches the paths of the resources that reading begins with.
+    """
+    for path, node, is_read in _objects(_decoded(text), "$", roots):
+        if _is_observation(node) and not is_read:
+            yield path, json.dumps(node).encode()
+
+
+def _read_by_object(text: bytes) -> Outline:
+    repeated, observations = None, 0
+    for path, node, _ in _objects(_decoded(text), "$", _NOWHERE):
+        observations += _is_observation(node)
+        if repeated is None and isinstance(node, _Repeating):
+            place = list(node).index(node.name)
+            repeated = path + _step(node.name, place)
+    return Outline(repeated, observations)
+
+
+def _is_observation(node: dict[str, Any]) -> bool:
+    return node.get("resourceType") == "Observation"
+
+
+def _decoded(text: bytes) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_int=str, parse_float=str)
+    except ValueError:  # the decoder with types reports what is wrong with it
+        return None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) == len(pairs):
+        return made
+    repeating, seen = _Repeating(made), set()
+    for name, _ in pairs:
+        if name in seen:
+            repeating.name = name
+            break
+        seen.add(name)
+    return repeating
+
+
+def _step(key: str, place: int) -> str:
+    """A key, which is the sender's text, as a step of a path: shown if it can be a member."""
+    return f".{key}" if _MEMBER.fullmatch(key) else f"[{place}]"
+
+
+def _objects(
+    node: Any, path: str, roots: re.Pattern[str], *, is_read: bool = False
+) -> Iterator[tuple[str, dict[str, Any], bool]]:
+    """Every object with its path, and whether an Observation there is read."""
+    if isinstance(node, list):
+        for place, value in enumerate(node):
+            yield from _objects(value, f"{path}[{place}]", roots, is_read=is_read)
+    elif isinstance(node, dict):
+        is_read = is_read or roots.fullmatch(path) is not None
+        yield path, node, is_read
+        kind = node.get("resourceType")
+        through = _READ_THROUGH.get(kind, ()) if isinstance(kind, str | None) else ()
+        for place, (key, value) in enumerate(node.items()):
+            step = path + _step(key, place)
+            yield from _objects(value, step, roots, is_read=is_read and key in through)
