@@ -55,6 +55,14 @@ class ArrivalSettings(BaseSettings):
         description="How often the worker searches for results that no notification named, in "
         "minutes; it does so when it starts as well.",
     )
+    renew_before_days: Annotated[int, Field(ge=0, le=365)] = Field(
+        3,
+        description="How many days before its end the worker renews a Subscription; 0: never.",
+    )
+    renew_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        30,
+        description="For how many days the worker renews a Subscription that has an end.",
+    )
     reconcile_overlap_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
         10,
         description="How far before the last search the next one begins, in minutes: the FHIR "

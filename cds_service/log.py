@@ -57,6 +57,7 @@ SILENCED: Final = ("urllib3", "werkzeug")
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["json", "text"]
+SubscriptionEvent = Literal["error", "off", "silent", "gone", "not-revived", "revived", "renewed"]
 
 
 def configure_log(
@@ -163,9 +164,12 @@ def log_arrival_failed(code: str, *, dead: bool = False) -> None:
         structlog.get_logger().warning("arrival-failed", **named)
 
 
-def log_subscription(found: Literal["error", "silent"]) -> None:
-    """Log that a FHIR server reports an error of a Subscription, or keeps silent about it."""
-    structlog.get_logger().error("subscription", found=found)
+def log_subscription(found: SubscriptionEvent) -> None:
+    """Log what has become of a Subscription; an alarm, unless the worker has written it again."""
+    if found in {"renewed", "revived"}:
+        structlog.get_logger().warning("subscription", found=found)
+    else:
+        structlog.get_logger().error("subscription", found=found)
 
 
 def log_crash(error: BaseException) -> None:

@@ -39,6 +39,8 @@ class Metrics:
     inbox_oldest: Gauge
     inbox_dead: Gauge
     advice_refused: Gauge
+    subscriptions_failing: Gauge
+    subscription_revivals: Gauge
 
 
 def make_metrics() -> Metrics:
@@ -125,6 +127,14 @@ def _of_inbox(registry: CollectorRegistry) -> dict[str, Any]:
         "advice_refused": gauge(
             "cds_advice_refused",
             "Decisions whose advice a FHIR server refused and which is not written yet.",
+        ),
+        "subscriptions_failing": gauge(
+            "cds_subscriptions_failing",
+            "Subscriptions that their server set off, reports an error of, or no longer has.",
+        ),
+        "subscription_revivals": gauge(
+            "cds_subscription_revivals",
+            "How often Subscriptions that are not well yet were written again.",
         ),
     }
 

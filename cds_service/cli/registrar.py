@@ -4,43 +4,28 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import click
 
 from cds_service.cli.printable import printable
 from cds_service.clock import system_clock
-from cds_service.fhir_client.client import FhirClient
-from cds_service.fhir_client.servers import Server, Servers
+from cds_service.fhir_client.servers import Server
 from cds_service.fhir_client.servers_file import load_servers
-from cds_service.fhir_client.writer import FhirWriter
 from cds_service.hooks.discovery import results_filter
 from cds_service.knowledge.site.overlay import load_packs_at
 from cds_service.settings import Settings, cards_folder, database_url, load_settings
-from cds_service.smart.access import authorize_background
 from cds_service.smart.signing_keys import open_keys
-from cds_service.smart.token_cache import TokenCache, open_token_cache
+from cds_service.smart.token_cache import open_token_cache
 from cds_service.store.engine import open_store
-from cds_service.subscriptions.endpoint import endpoints_below
-from cds_service.subscriptions.register import Plan, Registered, Registrar
+from cds_service.subscriptions.register import Registered
 from cds_service.subscriptions.registration import Registration, RegistrationTable
-from cds_service.subscriptions.remote import RegistrationError, RemoteSubscriptions
-from cds_service.subscriptions.send import SubscriptionSender
-
-_ASKED = ("Subscription", "Observation?")  # of which types a token is needed to read
-_WRITTEN = ("Subscription",)
-_MOST_BYTES = 4 * 1024 * 1024
+from cds_service.subscriptions.registry import SubscriptionRegistry
+from cds_service.subscriptions.remote import RegistrationError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionRegistry:
-    """The registered Subscriptions, and the way to the servers that hold them."""
-
-    settings: Settings
-    servers: Servers
-    rows: RegistrationTable
-    tokens: TokenCache | None
+class SubscriptionCommands(SubscriptionRegistry):
+    """The same by the names that people give."""
 
     def server(self, name: str) -> Server:
         """The server of this name or base; wrong use if there is none."""
@@ -56,77 +41,31 @@ class SubscriptionRegistry:
         """The registrations of this server, or all of them."""
         return self.rows.all(None if name is None else self.server(name).base)
 
-    def remote(self, server: Server) -> RemoteSubscriptions:
-        """The way to a server; raises `RegistrationError` if it lets nobody in."""
-        access = authorize_background(server, self.tokens, _ASKED, _WRITTEN)
-        if access is None:
-            raise RegistrationError(
-                "there is no access: give the server a 'client id', or 'anonymous: yes'"
-            )
-        client = FhirClient(most_bytes=_MOST_BYTES, most_pages=self.settings.fhir_max_pages)
-        return RemoteSubscriptions(access=access, client=client)
-
-    def remote_of(self, row: Registration) -> RemoteSubscriptions:
-        """The way to the server of a row."""
-        server = self.servers.find(row.server)
-        if server is None:
-            raise RegistrationError("CDS_FHIR_SERVERS no longer lists this server")
-        return self.remote(server)
-
-    def registrar(self, remote: RemoteSubscriptions, wait_seconds: float) -> Registrar:
-        """What writes Subscriptions of this server."""
-        key = self.settings.subscription_key
-        return Registrar(
-            sender=SubscriptionSender(
-                remote=remote,
-                writer=FhirWriter(most_bytes=_MOST_BYTES),
-                wait_seconds=wait_seconds,
-            ),
-            rows=self.rows,
-            clock=system_clock,
-            key_setting=None if key is None else key.get_secret_value(),
-        )
-
-    def plan(self, server: Server) -> Plan:
-        """What the servers file and the packs say of this server's Subscriptions."""
-        endpoints = endpoints_below(self.settings, server)
-        if endpoints is None:
-            raise RegistrationError(
-                "the server must know where to send to: set CDS_PUBLIC_URL to an https address; in "
-                "development, for a server of this machine, CDS_PORT"
-            )
-        wanted = server.subscriptions
-        return Plan(
-            endpoints=endpoints,
-            results=self.results(),
-            topic=wanted.topic,
-            content=wanted.content,
-            payload=wanted.payload,
-            numbered=wanted.numbered,
-        )
-
-    def results(self) -> str:
-        """The search parameter for the laboratory results that the packs read."""
-        packs = load_packs_at(cards_folder(self.settings), self.settings.site_file)
-        return results_filter(packs, by_category=self.settings.lab_category_prefetch)
-
 
 @contextmanager
-def open_registry() -> Iterator[SubscriptionRegistry]:
+def open_registry() -> Iterator[SubscriptionCommands]:
     """The registry of the configured database, until the block ends."""
     settings = load_settings()
     servers = load_servers(settings.fhir_servers, development=settings.profile == "development")
     keys = open_keys(settings.signing_keys)
     store = open_store(database_url(settings))
     try:
-        yield SubscriptionRegistry(
+        yield SubscriptionCommands(
             settings=settings,
             servers=servers,
             rows=RegistrationTable(store.database),
             tokens=None if keys is None else open_token_cache(keys, system_clock),
+            clock=system_clock,
+            results=lambda: _results(settings),
         )
     finally:
         store.close()
+
+
+def _results(settings: Settings) -> str:
+    """The search parameter for the laboratory results that the packs read."""
+    packs = load_packs_at(cards_folder(settings), settings.site_file)
+    return results_filter(packs, by_category=settings.lab_category_prefetch)
 
 
 def fail(error: RegistrationError) -> NoReturn:

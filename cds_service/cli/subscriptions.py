@@ -11,14 +11,13 @@ import click
 
 from cds_service.cli.printable import printable
 from cds_service.cli.registrar import (
-    SubscriptionRegistry,
+    SubscriptionCommands,
     open_registry,
     print_registered,
     registered_row,
     row_of,
 )
 from cds_service.clock import system_clock
-from cds_service.fhir_client.servers import Server
 from cds_service.subscriptions.health import SubscriptionHealth, health_of
 from cds_service.subscriptions.register import renewal_plan
 from cds_service.subscriptions.registration import OFF, Registration
@@ -83,7 +82,7 @@ def status(server: str | None, as_json: bool) -> None:
     does not answer.
     """
 
-    def asked(registry: SubscriptionRegistry, row: Registration) -> tuple[dict[str, Any], bool]:
+    def asked(registry: SubscriptionCommands, row: Registration) -> tuple[dict[str, Any], bool]:
         search = f"Observation?{registry.results()}"
         remote = registry.remote_of(row)
         found = health_of(row, remote, registry.rows, search, system_clock())
@@ -112,13 +111,13 @@ def renew(server: str | None, days: int | None, as_json: bool) -> None:
     settings; 3 a server does not answer.
     """
 
-    def renewed(registry: SubscriptionRegistry, row: Registration) -> tuple[dict[str, Any], bool]:
-        if row.status == OFF:
+    def renewed(registry: SubscriptionCommands, row: Registration) -> tuple[dict[str, Any], bool]:
+        if row.switched_off is not None:
             return row_of(row), True
         remote = registry.remote_of(row)
-        plan = renewal_plan(row, remote, registry.plan(_server_of(registry, row)))
+        plan = renewal_plan(row, remote, registry.plan(registry.server_of(row)))
         until = days or (_USUAL_DAYS if row.expires is not None else None)
-        found = registry.registrar(remote, 10).subscribe(replace(plan, days=until))
+        found = registry.registrar(remote, 10).renew(replace(plan, days=until))
         if not as_json:
             print_registered(found)
         return registered_row(found), found.registration.status == "active"
@@ -143,7 +142,7 @@ def off(server: str | None, of_all: bool, as_json: bool) -> None:
     if (server is None) != of_all:
         raise click.UsageError("name one server with --server, or all of them with --all")
 
-    def ended(registry: SubscriptionRegistry, row: Registration) -> tuple[dict[str, Any], bool]:
+    def ended(registry: SubscriptionCommands, row: Registration) -> tuple[dict[str, Any], bool]:
         had = registry.registrar(registry.remote_of(row), 0).end(row)
         if not as_json:
             click.echo(_title(row, OFF if had else "off; the server no longer had it"))
@@ -154,7 +153,7 @@ def off(server: str | None, of_all: bool, as_json: bool) -> None:
 
 def _each(
     server: str | None,
-    work: Callable[[SubscriptionRegistry, Registration], tuple[dict[str, Any], bool]],
+    work: Callable[[SubscriptionCommands, Registration], tuple[dict[str, Any], bool]],
     *,
     as_json: bool,
 ) -> None:
@@ -177,13 +176,6 @@ def _each(
     elif not found:
         click.echo("no Subscription is registered; see 'cds-service subscribe'", err=True)
     sys.exit(code)
-
-
-def _server_of(registry: SubscriptionRegistry, row: Registration) -> Server:
-    server = registry.servers.find(row.server)
-    if server is None:
-        raise RegistrationError("CDS_FHIR_SERVERS no longer lists this server")
-    return server
 
 
 def _title(row: Registration, state: str) -> str:

@@ -131,7 +131,9 @@ tokens_used = Table(
 
 # One row a Subscription that we registered. `path` is the unguessable end of its endpoint; `what`
 # the criteria or the canonical of the topic; `missing` the ranges of event numbers that were
-# skipped and may still come; `searched_until` how far searches have gone.
+# skipped and may still come; `searched_until` how far searches have gone; `switched_off` when
+# somebody here switched it off; `revived` when the worker last wrote it again, and `revivals` how
+# often it did since the Subscription was well.
 subscriptions = Table(
     "subscriptions",
     metadata,
@@ -153,6 +155,9 @@ subscriptions = Table(
     Column("searched_until", UtcDateTime),
     Column("expires", UtcDateTime),
     Column("created", UtcDateTime, nullable=False),
+    Column("switched_off", UtcDateTime),
+    Column("revived", UtcDateTime),
+    Column("revivals", Integer, nullable=False, server_default=text("0")),
     Index("subscriptions_server", "server"),
 )
 

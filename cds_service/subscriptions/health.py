@@ -55,13 +55,14 @@ def health_of(
     """
     resource = remote.read(row.remote_id) if row.remote_id else None
     if resource is None:
-        status = row.status if row.status == OFF else GONE
+        status = GONE if row.switched_off is None else OFF
         lost = () if status == OFF else ("the server no longer has this Subscription",)
         return SubscriptionHealth(registration=row, status=status, problems=lost)
     stored = stored_subscription(resource)
     rows.note_status(row.path, stored.status)
     if stored.status == OFF:
-        problems = () if row.status == OFF else ("the server has set the Subscription off",)
+        is_ours = row.switched_off is not None
+        problems = () if is_ours else ("the server has set the Subscription off",)
         return SubscriptionHealth(registration=row, status=OFF, problems=problems)
     events = None
     if row.kind != "criteria":

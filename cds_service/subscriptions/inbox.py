@@ -166,10 +166,17 @@ class Inbox:
         _mark(connection, lost, state="dead", problem="worker-lost", finished=now)
         return tuple(item for item in found if item.id not in lost)
 
-    def finish(self, lease: Lease, decision: ArrivalDecision | None, now: datetime) -> int | None:
+    def finish(
+        self,
+        lease: Lease,
+        decision: ArrivalDecision | None,
+        now: datetime,
+        again: datetime | None = None,
+    ) -> int | None:
         """Keep a decision, whose id is returned, with the end of its items; all of it or nothing.
 
-        Without a decision the work ends without one. Raises `LeaseLost`.
+        Without a decision the work ends without one; `again` asks for the same work then. Raises
+        `LeaseLost`.
         """
         with self.database.writing() as connection:
             wanted = held(connection, lease)
@@ -179,7 +186,7 @@ class Inbox:
             ids = [item.id for item in lease.items]
             _mark(connection, ids, decision=number, **_ended(now))
             _mark(connection, lease.superseded, **_ended(now, "superseded"))
-            due = now if lease.left else None
+            due = now if lease.left else again
             if decision is not None and decision.unwritten is not None:
                 _keep_unwritten(connection, lease, number, decision, now)
                 due = due or now + pause(0, _REFUSED_PAUSE)

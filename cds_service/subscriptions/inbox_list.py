@@ -5,22 +5,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import and_, delete, func, select, update
 
 from cds_service.clock import Clock
 from cds_service.errors import StoreError
 from cds_service.metrics import Metrics
 from cds_service.store.store import Transactions
-from cds_service.store.tables import inbox_items, inbox_queue
+from cds_service.store.tables import inbox_items, inbox_queue, subscriptions
 from cds_service.store.thread import DatabaseThread
 from cds_service.subscriptions.inbox import item_of
 from cds_service.subscriptions.queue import enqueue
+from cds_service.subscriptions.registration import NOT_SENT
 from cds_service.subscriptions.work import ADVICE, ITEM, Item, State
 
 _PURGED_AT_ONCE: Final = 5000
 _PATIENCE: Final = 0.5  # seconds
 _FRESH: Final = timedelta(seconds=2)
 _NONE: Final = ("", 0, None, 0)
+_IN_FORCE: Final = ("active", "requested", NOT_SENT)  # or soon
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +30,16 @@ class InboxState:
     """How full the inbox is; `oldest` is when the first of the waiting items was received.
 
     `refused` is how many of those that wait or are dead are advice that a server refused.
+    `failing` is how many Subscriptions are not in force at their server, though nobody here has
+    switched them off, and `revivals` how often those that are not well were written again.
     """
 
     waiting: int
     dead: int
     oldest: datetime | None
     refused: int = 0
+    failing: int = 0
+    revivals: int = 0
 
 
 class InboxList:
@@ -55,11 +61,22 @@ class InboxList:
             .where(table.state != "done")
             .group_by(table.state)
         )
+        wanted = subscriptions.c.switched_off.is_(None)
+        is_failing = and_(wanted, subscriptions.c.status.not_in(_IN_FORCE))
+        about = select(func.count().filter(is_failing), func.sum(subscriptions.c.revivals))
         with self._database.reading() as connection:
             found = {row[0]: row for row in connection.execute(question)}
+            failing, revivals = connection.execute(about.where(wanted)).one()
         _, waiting, oldest, refused = found.get("waiting", _NONE)
         _, dead, _, dead_advice = found.get("dead", _NONE)
-        return InboxState(waiting=waiting, dead=dead, oldest=oldest, refused=refused + dead_advice)
+        return InboxState(
+            waiting=waiting,
+            dead=dead,
+            oldest=oldest,
+            refused=refused + dead_advice,
+            failing=failing,
+            revivals=revivals or 0,
+        )
 
     def items(self, state: State | None, at_most: int) -> tuple[Item, ...]:
         """The newest items in this state, or of all that are not done."""
@@ -143,6 +160,8 @@ class InboxWatch:
         metrics.inbox_waiting.set(state.waiting)
         metrics.inbox_dead.set(state.dead)
         metrics.advice_refused.set(state.refused)
+        metrics.subscriptions_failing.set(state.failing)
+        metrics.subscription_revivals.set(state.revivals)
         metrics.inbox_oldest.set(max(waited.total_seconds(), 0))
 
 

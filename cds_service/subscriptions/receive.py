@@ -36,7 +36,7 @@ from cds_service.subscriptions.notified import address_of
 from cds_service.subscriptions.queue import enqueue
 from cds_service.subscriptions.registration import Registration, RegistrationTable
 from cds_service.subscriptions.status import Status
-from cds_service.subscriptions.work import GAP, SEARCH
+from cds_service.subscriptions.work import GAP, LOOK, SEARCH
 
 _SIGNATURES: Final = ("x-hub-signature-256", "x-hub-signature", "x-signature")
 _PREFIX: Final = "sha256="
@@ -161,6 +161,7 @@ class Receiver:
                 enqueue(connection, server, f"{GAP}{path}", now + self._limits.grace)
             if found.status is not None and found.status.has_error:
                 log_subscription("error")
+                enqueue(connection, server, f"{LOOK}{path}", now)
                 enqueue(connection, server, f"{SEARCH}{path}", self._search_due(registration, now))
             note_received(connection, path, now, now - _NOTED_EVERY)
             new = self._inbox.add_within(connection, arrivals, now)

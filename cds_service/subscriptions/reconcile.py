@@ -14,19 +14,17 @@ from typing import Final
 
 from sqlalchemy import update
 
-from cds_service.log import log_subscription
 from cds_service.store.tables import subscriptions
 from cds_service.subscriptions.arrivals import Arrival, patient_of
 from cds_service.subscriptions.event_numbers import Ranges, forget, missing_of
 from cds_service.subscriptions.inbox import Inbox
 from cds_service.subscriptions.notified import NotifiedResource
 from cds_service.subscriptions.queue import enqueue
-from cds_service.subscriptions.registration import OFF, Registration, RegistrationTable
+from cds_service.subscriptions.registration import Registration, RegistrationTable
 from cds_service.subscriptions.server_reader import ServerReader
 from cds_service.subscriptions.task_states import TaskStates
-from cds_service.subscriptions.work import SEARCH
+from cds_service.subscriptions.work import LOOK, SEARCH
 
-_BEATS: Final = 3  # heartbeats that may be missing: a server may be late, and so may a network
 _RESULTS: Final = "Observation"  # of a topic, which says no criteria
 
 
@@ -46,19 +44,13 @@ class Reconciler:
     tasks: TaskStates | None = None
 
     def ask_for_all(self, now: datetime) -> int:
-        """Queue a search for each Subscription that is in force; how many there are."""
-        wanted = [one for one in self.registrations.all() if one.status != OFF]
+        """Queue a search and a look for each Subscription not switched off; how many there are."""
+        wanted = [one for one in self.registrations.all() if one.switched_off is None]
         with self.inbox.database.writing() as connection:
             for one in sorted(wanted, key=lambda one: (one.server, one.path)):
+                enqueue(connection, one.server, f"{LOOK}{one.path}", now)
                 enqueue(connection, one.server, f"{SEARCH}{one.path}", now)
         return len(wanted)
-
-    def silent(self, now: datetime) -> int:
-        """Log each Subscription whose heartbeat was not heard for long; how many there are."""
-        found = [one for one in self.registrations.all() if _is_silent(one, now)]
-        for _ in found:
-            log_subscription("silent")
-        return len(found)
 
     def search(self, path: str, now: datetime) -> int:
         """Search for a Subscription what changed since the last time; how much was new.
@@ -136,10 +128,3 @@ class Reconciler:
             return tuple(
                 each for each in gone if patient_of(connection, one.server, each.type, each.id)
             )
-
-
-def _is_silent(one: Registration, now: datetime) -> bool:
-    if one.status == OFF or one.heartbeat_seconds is None:
-        return False
-    heard = one.last_received or one.created
-    return now - heard > _BEATS * timedelta(seconds=one.heartbeat_seconds)

@@ -98,7 +98,17 @@ class Registrar:
         return self.remote.access.server.base
 
     def subscribe(self, plan: Plan) -> Registered:
-        """Create the Subscription, or write it again with another secret; and wait for it."""
+        """Create the Subscription, or write it again with another secret; and wait for it.
+
+        One that was switched off is switched on.
+        """
+        return self._written(plan, switches_on=True)
+
+    def renew(self, plan: Plan) -> Registered:
+        """The same for a Subscription that is to stay off if somebody switched it off."""
+        return self._written(plan, switches_on=False)
+
+    def _written(self, plan: Plan, *, switches_on: bool) -> Registered:
         if plan.hmac_key is not None and self.key_setting is None:
             raise RegistrationError("an HMAC key is kept encrypted: set CDS_SUBSCRIPTION_KEY")
         wanted = self._wanted(plan)
@@ -106,7 +116,9 @@ class Registrar:
         current = self._current(row, plan.endpoints)
         if current is not None:
             self._end_doubles(current)
-        row, request = self._begun(plan, wanted, row, current)
+        row, request = self._begun(plan, wanted, row, current, switches_on=switches_on)
+        if row.switched_off is not None:
+            raise RegistrationError("it was switched off: subscribe to switch it on")
         try:
             stored = self.sender.write(request, current)
         except RegistrationError as error:
@@ -127,6 +139,7 @@ class Registrar:
 
     def end(self, row: Registration) -> bool:
         """Set a Subscription off; whether the server still had it."""
+        self.rows.switch_off(row.path, self.clock())  # the worker must not set it on meanwhile
         had = self.sender.end(row.remote_id)
         self.rows.note_status(row.path, OFF)
         return had
@@ -158,7 +171,13 @@ class Registrar:
         return replace(row, what=_request(plan, row, "", None).what)
 
     def _begun(
-        self, plan: Plan, wanted: Registration, row: Registration, current: Json | None
+        self,
+        plan: Plan,
+        wanted: Registration,
+        row: Registration,
+        current: Json | None,
+        *,
+        switches_on: bool,
     ) -> tuple[Registration, SubscriptionRequest]:
         """The row with a new secret beside the one in force, and what is sent with it."""
         secret, hmac_key = new_secret(), self._hmac_key(plan, row)
@@ -167,6 +186,7 @@ class Registrar:
             replace(wanted, path=row.path, hmac_key=sealed),
             hashed(secret),
             known=_known_secret(current),
+            switches_on=switches_on,
         )
         request = _request(plan, row, secret, hmac_key)
         if plan.days is not None:

@@ -28,7 +28,9 @@ class Registration:
     """A Subscription of ours on a server; `path` is the unguessable end of its endpoint.
 
     `what` is the criteria, or the canonical URL of the topic; `remote_id` is empty until the server
-    has given an id; `status` is the last one that the server gave, or `NOT_SENT`.
+    has given an id; `status` is the last one that the server gave, or `NOT_SENT`. `switched_off` is
+    when somebody here switched it off, which no status says, for a server may set it off by itself.
+    `revived` is when the worker last wrote it again, `revivals` how often since it was well.
     """
 
     path: str = field(repr=False)
@@ -48,6 +50,9 @@ class Registration:
     searched_until: datetime | None = None
     expires: datetime | None = None
     created: datetime
+    switched_off: datetime | None = None
+    revived: datetime | None = None
+    revivals: int = 0
 
 
 class RegistrationTable:
@@ -89,12 +94,18 @@ class RegistrationTable:
         return wanted
 
     def begin_writing(
-        self, wanted: Registration, secret: bytes, *, known: bytes | None = None
+        self,
+        wanted: Registration,
+        secret: bytes,
+        *,
+        known: bytes | None = None,
+        switches_on: bool = True,
     ) -> Registration:
         """Take a new secret beside the one in force, and what else is `wanted` of the row.
 
-        `known` is the hash of the secret that the server holds, where it shows that. Otherwise, if
-        an earlier write was never confirmed, the secret before it counts as the one in force.
+        One that was switched off stays so unless this `switches_on`; the row that is returned says
+        it. `known` is the hash of the secret that the server holds, where it shows that. Otherwise,
+        if an earlier write was never confirmed, the secret before it counts as the one in force.
         """
         with self._locked() as connection:
             now = _at(connection, wanted.path)
@@ -109,8 +120,10 @@ class RegistrationTable:
                 "secret": secret,
                 "secret_before": kept,
             }
-            if now is not None and now.status in {OFF, NOT_SENT}:  # it begins anew
-                values |= {"created": wanted.created, "last_received": None}
+            if now is not None and (now.switched_off is not None or now.status == NOT_SENT):
+                values |= {"created": wanted.created, "last_received": None}  # it begins anew
+            if switches_on:
+                values |= {"switched_off": None}
             _change(connection, wanted.path, values)
             found = _at(connection, wanted.path)
         return wanted if found is None else found
@@ -155,6 +168,16 @@ class RegistrationTable:
         """Keep what the server says of the Subscription now."""
         with self._database.writing() as connection:
             _change(connection, path, {"status": status})
+
+    def switch_off(self, path: str, now: datetime) -> None:
+        """Note that somebody here wants no more of the Subscription."""
+        with self._database.writing() as connection:
+            _change(connection, path, {"switched_off": now})
+
+    def note_revival(self, path: str, revived: datetime | None, revivals: int) -> None:
+        """Keep when a Subscription was written again, and how often since it was well."""
+        with self._database.writing() as connection:
+            _change(connection, path, {"revived": revived, "revivals": revivals})
 
     @contextmanager
     def _locked(self) -> Iterator[Connection]:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 ITEM: Final = "item:"
 SEARCH: Final = "search:"
 GAP: Final = "gap:"
+LOOK: Final = "look:"
 ADVICE: Final = "advice"  # the type of an item that is advice which is still to be written
 
 State: TypeAlias = Literal["waiting", "done", "dead"]

@@ -19,9 +19,11 @@ from cds_service.subscriptions.notified import NotifiedResource
 from cds_service.subscriptions.reconcile import Reconciler
 from cds_service.subscriptions.resolved import resolve
 from cds_service.subscriptions.server_reader import ServerReader
+from cds_service.subscriptions.upkeep import Upkeep
 from cds_service.subscriptions.work import (
     GAP,
     ITEM,
+    LOOK,
     SEARCH,
     ArrivalDecision,
     Decide,
@@ -38,12 +40,13 @@ _PURGE_EVERY: Final = timedelta(hours=1)
 
 @dataclass(slots=True, kw_only=True)
 class Worker:
-    """Works on an inbox. `reader` and `reconciler` are what it asks FHIR servers by."""
+    """Works on an inbox. `reader`, `reconciler` and `upkeep` are what it asks FHIR servers by."""
 
     inbox: Inbox
     decide: Decide
     reader: ServerReader
     reconciler: Reconciler
+    upkeep: Upkeep
     clock: Clock
     holder: str
     reconcile_every: timedelta
@@ -91,7 +94,10 @@ class Worker:
             self._failed(lease, "crash", retry=False)
 
     def _handle(self, lease: Lease) -> None:
-        if lease.key.startswith(SEARCH):
+        again = None
+        if lease.key.startswith(LOOK):
+            again = self.upkeep.look(lease.key.removeprefix(LOOK), self.clock())
+        elif lease.key.startswith(SEARCH):
             self.reconciler.search(lease.key.removeprefix(SEARCH), self.clock())
         elif lease.key.startswith(GAP):
             self.reconciler.recover(lease.key.removeprefix(GAP), self.clock())
@@ -99,7 +105,7 @@ class Worker:
             self._resolve(lease)
             return
         decision = self._decision(lease)
-        self.inbox.finish(lease, decision, self.clock())
+        self.inbox.finish(lease, decision, self.clock(), again)
         if lease.items:
             log_arrivals(arrived=len(lease.items))
         if decision is not None and decision.unwritten is not None:
@@ -128,7 +134,6 @@ class Worker:
         now = self.clock()
         if self._reconciled is None or now - self._reconciled >= self.reconcile_every:
             self.reconciler.ask_for_all(now)
-            self.reconciler.silent(now)
             self._reconciled = now
         if self._purged is None or now - self._purged >= _PURGE_EVERY:
             InboxList(self.inbox.database).purge_some(before=now - timedelta(days=self.keep_days))

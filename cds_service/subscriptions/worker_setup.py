@@ -22,8 +22,10 @@ from cds_service.subscriptions.deciding import WorkerTools, make_decide
 from cds_service.subscriptions.inbox import make_inbox
 from cds_service.subscriptions.reconcile import Reconciler
 from cds_service.subscriptions.registration import RegistrationTable
+from cds_service.subscriptions.registry import SubscriptionRegistry
 from cds_service.subscriptions.server_reader import ServerReader
 from cds_service.subscriptions.task_states import TaskStates
+from cds_service.subscriptions.upkeep import Upkeep
 from cds_service.subscriptions.work import Decide
 from cds_service.subscriptions.worker import Worker
 
@@ -60,22 +62,40 @@ def make_worker(
     packs = load_packs_at(cards_folder(settings), settings.site_file)
     inbox = make_inbox(settings, tools.store.database, tools.servers)
     reader = ServerReader(client=tools.client, access_to=access_to)
+    rows = RegistrationTable(tools.store.database)
+    results = results_filter(packs, by_category=settings.lab_category_prefetch)
+    reconciler = Reconciler(
+        inbox=inbox,
+        reader=reader,
+        registrations=rows,
+        results=results,
+        overlap=timedelta(minutes=settings.reconcile_overlap_minutes),
+        tasks=TaskStates(
+            reader=reader,
+            servers=tools.servers,
+            advice=AdviceTable(tools.store.database),
+            clock=tools.clock,
+        ),
+    )
+    registry = SubscriptionRegistry(
+        settings=settings,
+        servers=tools.servers,
+        rows=rows,
+        tokens=tools.tokens,
+        clock=tools.clock,
+        results=lambda: results,
+    )
     return Worker(
         inbox=inbox,
         decide=deciding(tools),
         reader=reader,
-        reconciler=Reconciler(
-            inbox=inbox,
-            reader=reader,
-            registrations=RegistrationTable(tools.store.database),
-            results=results_filter(packs, by_category=settings.lab_category_prefetch),
-            overlap=timedelta(minutes=settings.reconcile_overlap_minutes),
-            tasks=TaskStates(
-                reader=reader,
-                servers=tools.servers,
-                advice=AdviceTable(tools.store.database),
-                clock=tools.clock,
-            ),
+        reconciler=reconciler,
+        upkeep=Upkeep(
+            registry=registry,
+            reconciler=reconciler,
+            renew_before=timedelta(days=settings.renew_before_days),
+            renew_days=settings.renew_days,
+            began=tools.clock(),
         ),
         clock=tools.clock,
         holder=f"{os.getpid()}-{token_hex(4)}",

@@ -23,6 +23,8 @@ def test_every_metric_appears_under_its_name() -> None:
     metrics.inbox_oldest.set(4.5)
     metrics.inbox_dead.set(1)
     metrics.advice_refused.set(2)
+    metrics.subscriptions_failing.set(1)
+    metrics.subscription_revivals.set(3)
 
     text = exposition(metrics).decode()
 
@@ -44,6 +46,8 @@ def test_every_metric_appears_under_its_name() -> None:
         "cds_inbox_oldest_seconds 4.5",
         "cds_inbox_dead 1.0",
         "cds_advice_refused 2.0",
+        "cds_subscriptions_failing 1.0",
+        "cds_subscription_revivals 3.0",
     ):
         assert sample in text.splitlines()
 

@@ -323,7 +323,7 @@ def test_what_the_server_says_of_the_subscription_is_kept(http: FlaskClient, sto
 def test_the_inbox_shows_in_ready_and_metrics(http: FlaskClient) -> None:
     send(http, observation())
 
-    assert http.get("/ready").get_json()["inbox"] == {"waiting": 1, "dead": 0}
+    assert http.get("/ready").get_json()["inbox"] == {"waiting": 1, "dead": 0, "refused": 0}
     samples = http.get("/metrics").text.splitlines()
     assert "cds_inbox_waiting 1.0" in samples
     assert 'cds_notifications_total{kind="resource"} 1.0' in samples

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Registering against a server that loses answers, refuses, changes and forgets."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,128 +14,15 @@ from cds_service.fhir_client.writer import FhirWriter
 from cds_service.store.engine import open_store
 from cds_service.subscriptions.credentials import hashed, unseal
 from cds_service.subscriptions.health import health_of
-from cds_service.subscriptions.register import Plan, Registrar, renewal_plan
+from cds_service.subscriptions.register import Registrar, renewal_plan
 from cds_service.subscriptions.registration import Registration, RegistrationTable
 from cds_service.subscriptions.remote import RegistrationError, RemoteSubscriptions
 from cds_service.subscriptions.resource import HMAC_KEY, differences, stored_subscription
 from cds_service.subscriptions.send import SubscriptionSender
-from tests.fhir_client.faulty import Asked, Faulty, Reply, faulty, searchset
+from tests.fhir_client.faulty import Faulty, Reply, faulty
+from tests.subscriptions.subscribing import KEY, NOW, PLAN, TOPIC, Subscribing
 
 Json = dict[str, Any]
-NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
-ENDPOINTS = "https://cds.example.org/subscriptions"
-TOPIC = "https://fhir.example.org/topics/laboratory-result"
-KEY = "k" * 32
-PLAN = Plan(endpoints=ENDPOINTS, results="code=http://loinc.org|1742-6")
-
-
-@dataclass
-class Subscribing:
-    """The Subscriptions of a server, and in what it is unlike others."""
-
-    stored: dict[str, Json] = field(default_factory=dict)
-    topics: tuple[str, ...] = ()
-    version: str = "4.0.1"
-    activates: bool = True
-    hides: bool = False  # the headers of the channel
-    cuts: int = 0  # answers to writes that are lost after the write
-    refuses: Reply | None = None
-    conflicts: int = 0
-    sees: list[str] = field(default_factory=list)  # statuses that were written
-    newest: str | None = None
-    events: int | None = None
-
-    def get(self, path: str, _: object) -> Any:
-        kind, _, rest = path.partition("/")
-        identity, _, operation = rest.partition("/")
-        if kind == "metadata":
-            return Reply(self.metadata())
-        if kind == "Observation":
-            meta = {"lastUpdated": self.newest}
-            return Reply(
-                searchset(*([{"resourceType": kind, "meta": meta}] if self.newest else []))
-            )
-        if operation == "$status":
-            return self.status()
-        return lambda asked: self.answer(asked, identity)
-
-    def metadata(self) -> Json:
-        url = (
-            "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
-            "capabilitystatement-subscriptiontopic-canonical"
-        )
-        topics = [{"url": url, "valueCanonical": topic} for topic in self.topics]
-        resource = {"type": "Subscription", **({"extension": topics} if topics else {})}
-        rest = [{"mode": "server", "resource": [resource]}]
-        return {
-            "resourceType": "CapabilityStatement",
-            "fhirVersion": self.version,
-            "rest": rest,
-        }
-
-    def status(self) -> Reply:
-        if self.events is None:
-            return Reply(status=404)
-        counted = {"name": "events-since-subscription-start", "valueString": str(self.events)}
-        return Reply(searchset({"resourceType": "Parameters", "parameter": [counted]}))
-
-    def answer(self, asked: Asked, identity: str) -> Reply:
-        if asked.method == "GET":
-            return self.read(identity) if identity else self.search(asked)
-        if self.refuses is not None:
-            return self.refuses
-        sent = json.loads(asked.body)
-        if asked.method == "POST":
-            wanted = asked.headers.get("If-None-Exist", "")
-            assert wanted.startswith("url=https%3A%2F%2F")
-            identity = str(len(self.stored) + 1)
-        elif self.conflicts:
-            self.conflicts -= 1
-            return Reply(status=412)
-        else:
-            held = self.stored[identity]["meta"]["versionId"]
-            assert asked.headers["If-Match"] == f'W/"{held}"'
-        return self.keep(sent, identity, created=asked.method == "POST")
-
-    def keep(self, sent: Json, identity: str, *, created: bool) -> Reply:
-        self.sees.append(sent["status"])
-        version = str(int(self.stored.get(identity, {}).get("meta", {}).get("versionId", 0)) + 1)
-        kept = {**sent, "id": identity, "meta": {"versionId": version}}
-        if self.activates and sent["status"] == "requested":
-            kept["status"] = "active"
-        self.stored[identity] = kept
-        if self.cuts:
-            self.cuts -= 1
-            return Reply(b"x" * 100, cut=True)
-        return Reply(self.shown(kept), 201 if created else 200)
-
-    def read(self, identity: str) -> Reply:
-        if identity not in self.stored:
-            return Reply(status=404)
-        return Reply(self.shown(self.stored[identity]))
-
-    def search(self, asked: Asked) -> Reply:
-        url = asked.parameters.get("url")
-        return Reply(
-            searchset(
-                *(
-                    self.shown(one)
-                    for one in self.stored.values()
-                    if url is None or stored_subscription(one).endpoint == url
-                )
-            )
-        )
-
-    def shown(self, kept: Json) -> Json:
-        if not self.hides:
-            return kept
-        channel = {name: value for name, value in kept["channel"].items() if name != "header"}
-        return {**kept, "channel": channel}
-
-    @property
-    def only(self) -> Json:
-        (found,) = self.stored.values()
-        return found
 
 
 @pytest.fixture(name="server")

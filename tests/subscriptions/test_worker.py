@@ -308,23 +308,6 @@ def test_the_worker_searches_when_it_starts_and_by_the_clock(bench: Bench) -> No
     assert bench.server.paths().count("Observation") == 2
 
 
-@pytest.mark.parametrize(
-    ("heard", "heartbeat", "status", "silent"),
-    [
-        (timedelta(seconds=170), 60, "active", 0),
-        (timedelta(seconds=190), 60, "active", 1),
-        (HOUR, None, "active", 0),
-        (HOUR, 60, "off", 0),
-    ],
-)
-def test_a_subscription_whose_heartbeat_stopped_is_noticed(
-    bench: Bench, heard: timedelta, heartbeat: int | None, status: str, silent: int
-) -> None:
-    bench.register(last_received=NOW - heard, heartbeat_seconds=heartbeat, status=status)
-
-    assert bench.worker.reconciler.silent(NOW) == silent
-
-
 def test_one_patient_that_always_fails_does_not_stop_the_others(bench: Bench) -> None:
     def crash(work: Work) -> None:
         if work.patient == "bad":

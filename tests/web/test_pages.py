@@ -52,7 +52,12 @@ def test_the_process_says_that_it_is_up_and_ready(http: FlaskClient) -> None:
 
     assert http.get("/health").json == {"status": "up"}
     inbox = {"waiting": 0, "dead": 0, "refused": 0}
-    assert http.get("/ready").json == {"status": "ready", "packs": packs, "inbox": inbox}
+    assert http.get("/ready").json == {
+        "status": "ready",
+        "packs": packs,
+        "inbox": inbox,
+        "subscriptions": {"failing": 0},
+    }
 
 
 def test_the_start_page_leads_to_every_rule_and_every_link_of_it_works(http: FlaskClient) -> None:

@@ -56,7 +56,7 @@ def blueprint(
         # A full inbox makes no call wrong: operators have to look.
         state = inbox.state()
         if state is not None:
-            body["inbox"] = _inbox(state)
+            body |= {"inbox": _inbox(state), "subscriptions": {"failing": state.failing}}
         return json_response(body, status)
 
     @routes.get("/metrics")
