@@ -8,17 +8,18 @@ A plain number is an interval with equal ends. Nothing is rounded before display
 Comparisons answer `True`, `False` or `None` (not known), the three values of Kleene's logic.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 Ternary: TypeAlias = bool | None
 Relation: TypeAlias = Literal["below", "at most", "above", "at least"]
 Comparator: TypeAlias = Literal["<", "<=", ">", ">="]
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(Struct, frozen=True):
     """A range of possible values; an end of `None` is unbounded, an open end is not included."""
 
     low: Fraction | None
@@ -33,21 +34,18 @@ class Interval:
 
     def times(self, factor: Fraction) -> "Interval":
         """The interval multiplied by a positive factor."""
-        return Interval(
-            None if self.low is None else self.low * factor,
-            None if self.high is None else self.high * factor,
-            self.low_open,
-            self.high_open,
-        )
+        return self._with_ends(lambda end: end * factor)
 
     def plus(self, amount: Fraction) -> "Interval":
         """The interval moved up by an amount."""
-        return Interval(
-            None if self.low is None else self.low + amount,
-            None if self.high is None else self.high + amount,
-            self.low_open,
-            self.high_open,
-        )
+        return self._with_ends(lambda end: end + amount)
+
+    def _with_ends(self, moved: Callable[[Fraction], Fraction]) -> "Interval":
+        low = None if self.low is None else moved(self.low)
+        if self.high is self.low:
+            return Interval(low, low, self.low_open, self.high_open)
+        high = None if self.high is None else moved(self.high)
+        return Interval(low, high, self.low_open, self.high_open)
 
     def contains(self, other: "Interval") -> bool:
         """Whether every value of `other` lies in this interval."""
@@ -75,17 +73,26 @@ def compared(value: Fraction, comparator: Comparator | None) -> Interval:
             return exactly(value)
 
 
-def compare(left: Interval, relation: Relation, right: Interval) -> Ternary:
-    """Whether `left RELATION right` holds for all (`True`), none (`False`) or some pairs."""
+def compare(
+    left: Interval, relation: Relation, right: Interval, times: tuple[int, int] = (1, 1)
+) -> Ternary:
+    """Whether `left RELATION right` holds for all (`True`), none (`False`) or some pairs.
+
+    `times` multiplies the right side: numerator and denominator of a positive factor.
+
+    >>> compare(exactly(7), "above", exactly(2), (3, 1)), compare(exactly(6), "above", exactly(6))
+    (True, False)
+    """
     match relation:
         case "below":
-            return _decide(_surely_below(left, right), _surely_at_most(right, left))
+            return _below(left, right, times, or_equal=False)
         case "at most":
-            return _decide(_surely_at_most(left, right), _surely_below(right, left))
+            return _below(left, right, times, or_equal=True)
         case "above":
-            return _decide(_surely_below(right, left), _surely_at_most(left, right))
+            known = _below(left, right, times, or_equal=True)
         case "at least":
-            return _decide(_surely_at_most(right, left), _surely_below(left, right))
+            known = _below(left, right, times, or_equal=False)
+    return None if known is None else not known
 
 
 def rounded(value: Fraction, decimals: int) -> str:
@@ -129,27 +136,30 @@ def plain(value: Fraction) -> str:
     return shortened(value, 6)
 
 
-def _decide(surely: bool, surely_not: bool) -> Ternary:
-    return True if surely else False if surely_not else None
+def _below(left: Interval, right: Interval, times: tuple[int, int], *, or_equal: bool) -> Ternary:
+    """Whether every value of the left is below, or at most, every value of the right."""
+    highest, lowest = left.high, right.low
+    if highest is not None and lowest is not None:
+        order = _order(highest, lowest, times)
+        if highest is left.low and lowest is right.high:  # two exact values, as most are
+            return order < 0 or (or_equal and order == 0)
+        if order < 0 or (order == 0 and (or_equal or left.high_open or right.low_open)):
+            return True
+    lowest, highest = left.low, right.high
+    if highest is not None and lowest is not None:
+        order = _order(lowest, highest, times)
+        if order > 0 or (order == 0 and (not or_equal or left.low_open or right.high_open)):
+            return False
+    return None
 
 
-def _surely_below(left: Interval, right: Interval) -> bool:
-    if left.high is None or right.low is None:
-        return False
-    order = _order(left.high, right.low)
-    return order < 0 or (order == 0 and (left.high_open or right.low_open))
-
-
-def _surely_at_most(left: Interval, right: Interval) -> bool:
-    return left.high is not None and right.low is not None and _order(left.high, right.low) <= 0
-
-
-def _order(left: Fraction, right: Fraction) -> int:
-    """Below, at or above zero as `left` is below, equal to or above `right`.
+def _order(left: Fraction, right: Fraction, times: tuple[int, int] = (1, 1)) -> int:
+    """Below, at or above zero as `left` is below, equal to or above so many times `right`.
 
     In whole numbers: a rule compares a lot, and `Fraction` looks at the types of its operands.
     """
-    return left.numerator * right.denominator - right.numerator * left.denominator
+    up, down = times
+    return left.numerator * right.denominator * down - right.numerator * up * left.denominator
 
 
 def _lower_end_fits(outer: Interval, inner: Interval) -> bool:

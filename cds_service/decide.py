@@ -7,14 +7,14 @@ file, log or database. Every rule leaves a decision, fired or not, with its reas
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType
 
+from cds_service.copying import replace
 from cds_service.knowledge.model.conditions import AllOf
 from cds_service.knowledge.model.pack import UNUSED_DATA, Indicator, Pack, Reason
-from cds_service.labs.fact_finders import FactFinders, fact_finders
-from cds_service.labs.facts import facts_of, facts_ordered, facts_taken
+from cds_service.labs.facts import CompiledFacts, compile_facts, facts_of
 from cds_service.labs.features import PackFeatures, compile_features
 from cds_service.labs.frames import Chooser, Frame, by_marker, with_hemolysis
 from cds_service.labs.parts_of_wholes import with_impossible_parts
@@ -49,7 +49,7 @@ class Program:
     pack: Pack
     rules: Mapping[str, tuple[CompiledRule, ...]]  # by trigger: the hooks that rules name
     measures: tuple[CompiledMeasure, ...]
-    finders: FactFinders
+    facts: CompiledFacts
     features: PackFeatures
     silent: tuple[tuple[Test, Reason], ...]
     least: Mapping[str, Indicator]  # the least severe card on results that is shown, by trigger
@@ -104,7 +104,7 @@ def compile_pack(pack: Pack) -> Program:
             for hook in {hook for rule in pack.rules.values() for hook in rule.hooks}
         },
         measures=tuple(compile_measure(measure) for measure in pack.measures.values()),
-        finders=fact_finders(pack),
+        facts=compile_facts(pack),
         features=compile_features(pack),
         silent=tuple((compiled(silence.when), silence) for silence in pack.scope.silent_when),
         least=pack.least,
@@ -139,10 +139,9 @@ def answers_of(program: Program, record: PatientRecord, now: datetime, trigger: 
     chooser = chooser_of(program, record, now)
     if chooser.age_decides():
         record = replace(record, incomplete=(*record.incomplete, _AGE_NOT_CLEAR))
-    bare = chooser.bare_frame(None)
-    silences = tuple(_silences(program, record, bare))
-    rules, silent = _parted(program.rules.get(trigger, ()), silences, bare)
     frames = Frames(chooser, program.measures)
+    silences = tuple(_silences(program, record, frames.empty))
+    rules, silent = _parted(program.rules.get(trigger, ()), silences, frames.empty)
     return Answers(
         trigger=trigger,
         record=record,
@@ -150,7 +149,7 @@ def answers_of(program: Program, record: PatientRecord, now: datetime, trigger: 
         chooser=chooser,
         frames=frames,
         decisions=tuple(
-            about_results(rule, frames, record, now) for rule in rules if rule.rule.rests_on_results
+            about_results(rule, frames, record, now) for rule in rules if rule.rests_on_results
         ),
         silent=tuple(silent),
         because=silences[0].because if silences and not rules else None,
@@ -165,7 +164,7 @@ def contest(program: Program, answers: Answers) -> Evaluation:
     rules = [
         rule
         for rule in program.rules.get(answers.trigger, ())
-        if rule.rule.id not in silent and not rule.rule.rests_on_results
+        if rule.rule.id not in silent and not rule.rests_on_results
     ]
     decisions = apply_precedence(answers.decisions, program.pack.precedence)
     decisions = with_remarks(decisions, program.remarks, chooser)
@@ -210,7 +209,7 @@ def settle(
     decisions = suppress_overridden(evaluation.decisions, overridden)
     decisions = without_quiet(decisions, quiet)
     decisions = in_order(fold(decisions, limit), limit)
-    decisions = deduplicate_orders(decisions, dict(evaluation.pack.orders))
+    decisions = deduplicate_orders(decisions, evaluation.pack.orders)
     return Outcome(replace(evaluation, decisions=tuple(decisions)))
 
 
@@ -224,15 +223,16 @@ def chooser_of(program: Program, record: PatientRecord, now: datetime) -> Choose
         if not order.equivalents.isdisjoint(one.codes)
     }
     person = person_on(record.patient, now.date())
+    facts = facts_of(program.facts, record, now, person)
     return Chooser(
         pack=pack,
         features=program.features,
         now=now,
         person=person,
-        facts=facts_of(pack, program.finders, record, now, person),
-        ordering=facts_ordered(pack, program.finders, record) | ordered,
+        facts=facts.known,
+        ordering=facts.ordering | ordered,
         by_marker=by_marker(with_hemolysis(record.results, pack, person)),
-        taking=facts_taken(pack, program.finders, record, now, person),
+        taking=facts.taking,
     )
 
 
@@ -253,11 +253,13 @@ def _silences(program: Program, record: PatientRecord, frame: Frame) -> Iterator
 
 
 def _parted(
-    rules: Iterable[CompiledRule], silences: Iterable[_Silenced], frame: Frame
+    rules: Iterable[CompiledRule], silences: Collection[_Silenced], frame: Frame
 ) -> tuple[list[CompiledRule], list[Decision]]:
     """The rules that are to be answered, and the decisions of those that are silent."""
     answered: list[CompiledRule] = []
     silent: list[Decision] = []
+    if not silences:
+        return list(rules), []
     for rule in rules:
         because = next((one.because for one in silences if rule.rule.id not in one.but_for), None)
         if because is None:

@@ -108,6 +108,20 @@ def test_a_comparison_reads_the_same_from_the_other_side(
     assert compare(left, relation, right) is compare(right, MIRRORS[relation], left)
 
 
+@pytest.mark.parametrize("relation", RELATIONS)
+@given(
+    left=intervals(),
+    right=intervals(),
+    times=st.fractions(Fraction(1, 9), 9, max_denominator=9),
+)
+def test_a_multiple_need_not_be_made_to_be_compared_with(
+    relation: Relation, left: Interval, right: Interval, times: Fraction
+) -> None:
+    expected = compare(left, relation, right.times(times))
+
+    assert compare(left, relation, right, times.as_integer_ratio()) is expected
+
+
 @given(outer=intervals(), inner=intervals())
 def test_an_interval_contains_another_if_it_holds_all_its_values(
     outer: Interval, inner: Interval

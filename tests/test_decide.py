@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The core: every rule leaves a decision, and the same patient always gets the same ones."""
 
-from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
 
 import pytest
 
+from cds_service.copying import replace
 from cds_service.decide import Outcome, compile_pack, decide, evaluate, settle
 from cds_service.knowledge.model.bounds import Number
 from cds_service.knowledge.model.leaves import (
@@ -55,7 +55,7 @@ def with_rule(rule: Rule, pack: Pack | None = None) -> Pack:
 
 
 def changed_rule(name: str, **more: object) -> Pack:
-    return with_rule(replace(letters().rules[name], **more))  # type: ignore[arg-type]
+    return with_rule(replace(letters().rules[name], **more))
 
 
 def set_aside(
@@ -242,7 +242,7 @@ def test_a_rule_may_ask_for_more_where_orders_are_made(
         hooks=(HOOK, "order-select"),
         on_order_hooks=FactIs("on-gammazine", answer=True),
     )
-    of = replace(record(result("30")), prescribing=ordering)  # type: ignore[arg-type]
+    of = replace(record(result("30")), prescribing=ordering)
 
     there = {one.rule.id: one.answer for one in outcome(of, pack, "order-select").decisions}
 

@@ -6,11 +6,12 @@ be; neighbours of one band are one stretch. So the drawing cannot differ from th
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 
 from cds_service.amounts import Interval, exactly, shortened
+from cds_service.copying import replace
 from cds_service.explanation.view import View
 from cds_service.knowledge.model.bounds import Number, TimesLimit, TimesMarker
 from cds_service.knowledge.model.conditions import AnyOf, leaves
@@ -259,7 +260,8 @@ def _boundaries(grades: Iterable[Grade], marker: Marker, frame: Frame) -> tuple[
             case Number(amount=amount):
                 found.add(amount)
             case TimesLimit(times=times, limit=kind):
-                found.update(_ends(limit_in(reading, kind), times))
+                limit = limit_in(reading, kind)
+                found.update(_ends(limit.interval, times) if limit is not None else ())
             case TimesMarker(times=times, marker=name, plus=None) if name in frame.readings:
                 found.update(_ends(frame.readings[name].result.value, times))
             case _:
@@ -267,10 +269,9 @@ def _boundaries(grades: Iterable[Grade], marker: Marker, frame: Frame) -> tuple[
     return tuple(sorted(found))
 
 
-def _ends(interval: Interval | Limit | None, times: Fraction) -> Iterator[Fraction]:
-    if interval is not None:
-        scaled = interval.times(times)
-        yield from (end for end in (scaled.low, scaled.high) if end is not None)
+def _ends(interval: Interval, times: Fraction) -> Iterator[Fraction]:
+    scaled = interval.times(times)
+    yield from (end for end in (scaled.low, scaled.high) if end is not None)
 
 
 def _probes(

@@ -3,11 +3,12 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, TypeAlias, get_args
 
 from cds_service.amounts import Interval, compare, compared, exactly
+from cds_service.copying import replace
 from cds_service.fhir.deferred import concepts_in, identifiers_in, ranges_in
 from cds_service.fhir.elements import many, plain_code, was_sent
 from cds_service.fhir.resources import DiagnosticReport, Measured, Observation, parts_of

@@ -8,19 +8,22 @@ asked for: a fact that reads them is no without one.
 
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TypeAlias
+
+from msgspec import Struct
 
 from cds_service.amounts import Ternary
+from cds_service.copying import replace
+from cds_service.knowledge.model.dependencies import fact_closure
 from cds_service.knowledge.model.facts import Fact
 from cds_service.knowledge.model.pack import Pack
-from cds_service.labs.fact_finders import FactFinders, Found, as_read
+from cds_service.labs.fact_finders import FactFinders, Found, as_read, fact_finders
 from cds_service.labs.patient import Person, all_known, any_known, meets
 from cds_service.labs.patient_record import PatientRecord, Recorded
 
 
-@dataclass(frozen=True, slots=True)
-class FactAnswer:
+class FactAnswer(Struct, frozen=True):
     """Whether the fact is so, the names of what made it yes, and these as they were sent."""
 
     known: Ternary
@@ -28,8 +31,7 @@ class FactAnswer:
     as_sent: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """A record that speaks of a fact: by what name, and when a condition was recorded."""
 
     name: str
@@ -37,40 +39,96 @@ class _Entry:
     recorded: datetime | None = None
 
 
-_Entries = Mapping[str, list[_Entry]]  # by fact
+_Entries: TypeAlias = Mapping[str, list[_Entry]]  # by fact
+
+
+class CompiledFacts(Struct, frozen=True):
+    """The facts of a pack and what finds them, made once.
+
+    Most facts of most patients have no entry, and then only three things decide: which lists are
+    whole, and whom a fact is never for. `bare` remembers these answers by the three.
+    """
+
+    pack: Pack
+    finders: FactFinders
+    read_by: Mapping[str, frozenset[str]]  # by fact: itself, and those that read it
+    by_class: Mapping[str, frozenset[str]]  # the same by class of encounter
+    guarded: tuple[Fact, ...]  # those that are never so for some people
+    bare: dict[tuple[bool, bool, frozenset[str]], Mapping[str, FactAnswer]]
+
+
+class PatientFacts(Struct, frozen=True):
+    """What is so of one patient.
+
+    `taking`: whether a medicine of the fact is on the list, apart from what is being ordered now.
+    `ordering`: the facts that would be yes by a medicine that is being ordered now.
+    """
+
+    known: Mapping[str, FactAnswer]
+    taking: Mapping[str, Ternary]
+    ordering: frozenset[str]
+
+
+def compile_facts(pack: Pack) -> CompiledFacts:
+    """The facts of the pack ready to be answered."""
+    read_by: dict[str, set[str]] = {name: set() for name in pack.facts}
+    by_class: dict[str, set[str]] = {}
+    for name in pack.facts:
+        for part in fact_closure([name], pack):
+            read_by[part].add(name)
+            for kind in pack.facts[part].encounter_classes:
+                by_class.setdefault(kind, set()).add(name)
+    return CompiledFacts(
+        pack=pack,
+        finders=fact_finders(pack),
+        read_by={name: frozenset(names) for name, names in read_by.items()},
+        by_class={kind: frozenset(names) for kind, names in by_class.items()},
+        guarded=tuple(fact for fact in pack.facts.values() if fact.never_for),
+        bare={},
+    )
 
 
 def facts_of(
-    pack: Pack, finders: FactFinders, record: PatientRecord, now: datetime, person: Person
-) -> dict[str, FactAnswer]:
+    facts: CompiledFacts, record: PatientRecord, now: datetime, person: Person
+) -> PatientFacts:
     """The answer of every fact of the pack."""
-    return _answers(_Reader(pack, record, now, person, _entries(finders, record)))
-
-
-def facts_taken(
-    pack: Pack, finders: FactFinders, record: PatientRecord, now: datetime, person: Person
-) -> dict[str, Ternary]:
-    """Whether a medicine of each fact is on the list, apart from what is being ordered now."""
-    ordered = {order.reference for order in record.prescribing if order.reference}
-    medicines = record.medicines
-    if medicines is not None:
-        medicines = tuple(one for one in medicines if one.reference not in ordered)
-    only = replace(
-        record,
-        medicines=medicines,
-        conditions=(),
-        prescribing=(),
-        encounters=(),
-        incomplete=tuple(lack for lack in record.incomplete if lack.part == "medicines"),
+    medicines = [(one, facts.finders.medicines.found(one)) for one in record.medicines or ()]
+    drafts = [(one, facts.finders.medicines.found(one)) for one in record.prescribing]
+    conditions = [(one, facts.finders.conditions.found(one)) for one in record.conditions or ()]
+    direct = {found.fact for _, every in drafts for found in every}
+    never = frozenset(
+        fact.id
+        for fact in facts.guarded
+        if any(meets(one, person) is True for one in fact.never_for)
     )
-    answers = _answers(_Reader(pack, only, now, person, _entries(finders, only)))
-    return {name: answer.known for name, answer in answers.items()}
-
-
-def facts_ordered(pack: Pack, finders: FactFinders, record: PatientRecord) -> frozenset[str]:
-    """The facts that would be yes by a medicine that is being ordered now."""
-    direct = {one.fact for order in record.prescribing for one in finders.medicines.found(order)}
-    return made_so(direct, pack) if direct else frozenset()
+    known = _answers(
+        facts,
+        _Reader(
+            now=now,
+            entries=_entries([*medicines, *drafts, *conditions]),
+            whole_medicines=record.is_whole("medicines"),
+            whole_conditions=record.is_whole("conditions"),
+            encounters=record.encounters,
+            never=never,
+        ),
+    )
+    ordered = {one.reference for one in record.prescribing if one.reference}
+    taken = _answers(
+        facts,
+        _Reader(
+            now=now,
+            entries=_entries(pair for pair in medicines if pair[0].reference not in ordered),
+            whole_medicines=record.is_whole("medicines"),
+            whole_conditions=True,
+            encounters=(),
+            never=never,
+        ),
+    )
+    return PatientFacts(
+        known=known,
+        taking={name: answer.known for name, answer in taken.items()},
+        ordering=made_so(direct, facts.pack) if direct else frozenset(),
+    )
 
 
 def made_so(direct: AbstractSet[str], pack: Pack) -> frozenset[str]:
@@ -87,18 +145,12 @@ def _alternatives(name: str, pack: Pack) -> Iterator[str]:
         yield from _alternatives(part, pack)
 
 
-def _entries(finders: FactFinders, record: PatientRecord) -> dict[str, list[_Entry]]:
+def _entries(spoken: Iterable[tuple[Recorded, Iterable[Found]]]) -> _Entries:
     entries: dict[str, list[_Entry]] = {}
-
-    def add(found: Iterable[Found], record: Recorded) -> None:
-        for one in found:
+    for record, every in spoken:
+        for one in every:
             entry = _Entry(one.name, _as_sent(one, record), record.recorded)
             entries.setdefault(one.fact, []).append(entry)
-
-    for medicine in (*(record.medicines or ()), *record.prescribing):
-        add(finders.medicines.found(medicine), medicine)
-    for condition in record.conditions or ():
-        add(finders.conditions.found(condition), condition)
     return entries
 
 
@@ -108,53 +160,74 @@ def _as_sent(found: Found, record: Recorded) -> str:
     return sent if as_read(found.name) in as_read(sent) else f"{sent} ({found.name})"
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
+class _Reader(Struct, frozen=True, kw_only=True):
     """What the facts of one patient are read from."""
 
-    pack: Pack
-    record: PatientRecord
     now: datetime
-    person: Person
     entries: _Entries
+    whole_medicines: bool
+    whole_conditions: bool
+    encounters: tuple[str, ...]
+    never: frozenset[str]  # the facts that are never so for this person
 
 
-def _answers(reader: _Reader) -> dict[str, FactAnswer]:
-    answers: dict[str, FactAnswer] = {}
-    for fact in reader.pack.facts.values():
-        _answer(fact, reader, answers)
-    return answers
+def _answers(facts: CompiledFacts, reader: _Reader) -> Mapping[str, FactAnswer]:
+    """The answers each after its parts; those that no entry can have changed are remembered."""
+    bare = _bare_answers(facts, reader)
+    touched = frozenset().union(
+        *(facts.read_by[name] for name in reader.entries),
+        *(facts.by_class.get(kind, ()) for kind in reader.encounters),
+    )
+    if not touched:
+        return bare
+    answers = {name: answer for name, answer in bare.items() if name not in touched}
+    return {name: _answer(name, facts.pack, reader, answers) for name in bare}
 
 
-def _answer(fact: Fact, reader: _Reader, answers: dict[str, FactAnswer]) -> FactAnswer:
-    if fact.id in answers:
-        return answers[fact.id]
-    if any(meets(one, reader.person) is True for one in fact.never_for):
-        answers[fact.id] = FactAnswer(False)
-        return answers[fact.id]
+def _bare_answers(facts: CompiledFacts, reader: _Reader) -> Mapping[str, FactAnswer]:
+    """The answers of a patient of whom nothing is on any list."""
+    key = (reader.whole_medicines, reader.whole_conditions, reader.never)
+    bare = facts.bare.get(key)
+    if bare is None:
+        nothing = replace(reader, entries={}, encounters=())
+        answers: dict[str, FactAnswer] = {}
+        for name in facts.pack.facts:
+            _answer(name, facts.pack, nothing, answers)
+        bare = facts.bare[key] = answers
+    return bare
+
+
+def _answer(name: str, pack: Pack, reader: _Reader, answers: dict[str, FactAnswer]) -> FactAnswer:
+    if name not in answers:
+        answers[name] = _answer_of(pack.facts[name], pack, reader, answers)
+    return answers[name]
+
+
+def _answer_of(
+    fact: Fact, pack: Pack, reader: _Reader, answers: dict[str, FactAnswer]
+) -> FactAnswer:
+    if fact.id in reader.never:
+        return FactAnswer(False)
     own = _most_telling(_own_names(fact, reader))
-    known = [*_lists(fact, reader.record)]
-    if own:
-        known.append(True)
-    either = [_answer(reader.pack.facts[part], reader, answers) for part in fact.any_of]
+    known: list[Ternary] = [True] if own else list(_lists(fact, reader))
+    either = [_answer(part, pack, reader, answers) for part in fact.any_of]
     known.extend(part.known for part in either)
-    every = [_answer(reader.pack.facts[part], reader, answers) for part in fact.all_of]
+    every = [_answer(part, pack, reader, answers) for part in fact.all_of]
     if every:
         together = all_known([part.known for part in every])
         known.append(together)
         either.extend(every if together is True else ())
     names = {name for _, name in own}.union(*(part.names for part in either))
     as_sent = {sent for sent, _ in own}.union(*(part.as_sent for part in either))
-    answers[fact.id] = FactAnswer(any_known(known), tuple(sorted(names)), tuple(sorted(as_sent)))
-    return answers[fact.id]
+    return FactAnswer(any_known(known), tuple(sorted(names)), tuple(sorted(as_sent)))
 
 
-def _lists(fact: Fact, record: PatientRecord) -> Iterator[Ternary]:
+def _lists(fact: Fact, reader: _Reader) -> Iterator[Ternary]:
     """What each list that the fact reads says if nothing on it counts."""
     if fact.medicines:
-        yield False if record.is_whole("medicines") else None
+        yield False if reader.whole_medicines else None
     if fact.reads_conditions:
-        yield False if record.is_whole("conditions") else None
+        yield False if reader.whole_conditions else None
     if fact.encounter_classes:
         yield False
 
@@ -164,7 +237,7 @@ def _own_names(fact: Fact, reader: _Reader) -> Iterator[tuple[str, str]]:
     for entry in reader.entries.get(fact.id, ()):
         if _is_recent(entry, fact, reader.now) and not _has_ended(entry, fact, reader.entries):
             yield entry.as_sent, entry.name
-    yield from ((one, one) for one in reader.record.encounters if one in fact.encounter_classes)
+    yield from ((one, one) for one in reader.encounters if one in fact.encounter_classes)
 
 
 def _most_telling(found: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:

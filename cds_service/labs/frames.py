@@ -7,13 +7,15 @@ orders read a frame; they never search. See `docs/reference/language.md`, "Frame
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from fractions import Fraction
 from itertools import pairwise
 from operator import attrgetter
 
+from msgspec import Struct, field
+
 from cds_service.amounts import Ternary, compare
+from cds_service.copying import replace
 from cds_service.knowledge.model.bounds import Earlier
 from cds_service.knowledge.model.pack import PATIENT, UNUSED_DATA, Pack
 from cds_service.labs.facts import FactAnswer
@@ -27,11 +29,9 @@ from cds_service.labs.specimens import Draw, mark_hemolysed
 from cds_service.labs.unused_data import UnusedData
 
 _time = attrgetter("time")
-_ONE = Fraction(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """A chosen result with its limits and the previous test of the same marker."""
 
     result: LabResult
@@ -41,8 +41,7 @@ class Reading:
     previous: LabResult | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MeasureValue:
+class MeasureValue(Struct, frozen=True):
     """A measure: its exact value, or the reason why it is withheld (neither: inputs missing)."""
 
     value: Fraction | None = None
@@ -50,8 +49,7 @@ class MeasureValue:
     called: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
+class Frame(Struct, frozen=True, kw_only=True):
     """Everything that conditions may look at, around one index result."""
 
     index: str  # marker id or what the rule is about; empty for one about set-aside results
@@ -94,8 +92,15 @@ class Frame:
         return result is not None and result.status == "preliminary"
 
 
-@dataclass(frozen=True, slots=True)
-class Chooser:
+class _Beside(Struct, frozen=True):
+    """What lies around a time, of every marker; an index has no place beside itself."""
+
+    readings: Mapping[str, Reading]
+    later: frozenset[str]
+    not_used: Mapping[str, Hemolyzed]
+
+
+class Chooser(Struct, frozen=True):
     """The results of one patient by marker, oldest first, ready to be framed by the features."""
 
     pack: Pack
@@ -106,8 +111,10 @@ class Chooser:
     ordering: frozenset[str]
     by_marker: Mapping[str, tuple[LabResult, ...]]
     taking: Mapping[str, Ternary] = field(default_factory=dict)
-    _usable: dict[int, Sequence[LabResult]] = field(default_factory=dict, compare=False)
-    _paired_readings: dict[int, Reading] = field(default_factory=dict, compare=False)
+    _usable: dict[int, Sequence[LabResult]] = field(default_factory=dict)
+    _paired_readings: dict[int, Reading] = field(default_factory=dict)
+    _beside: dict[tuple[datetime, bool], _Beside] = field(default_factory=dict)
+    _history: dict[str, Sequence[LabResult]] = field(default_factory=dict)
 
     @property
     def has_preliminary(self) -> bool:
@@ -124,21 +131,12 @@ class Chooser:
         index = self._latest(features[index_marker].latest)
         if index is None:
             return None
-        readings: dict[str, Reading] = {}
-        not_used: dict[str, Hemolyzed] = {}
-        later: set[str] = set()
-        for name in self.by_marker:
-            nodes = features[name]
-            if name == index_marker:
-                readings[name] = self._reading(index, self._previous(nodes.previous, index))
-                continue
-            if self._is_later(nodes.later, index):
-                later.add(name)
-            chosen = self._paired(nodes.paired, index.time)
-            if chosen is not None:
-                readings[name] = self._paired_reading(chosen)
-            elif self._paired(nodes.paired_if_hemolysed, index.time) is not None:
-                not_used[name] = Hemolyzed()
+        beside = self._around(index.time, with_preliminary=with_preliminary)
+        own = self._reading(index, self._previous(features[index_marker].previous, index))
+        others = beside.readings
+        not_used = beside.not_used
+        if index_marker in not_used:
+            not_used = {name: why for name, why in not_used.items() if name != index_marker}
         return Frame(
             index=index_marker,
             now=self.now,
@@ -146,11 +144,36 @@ class Chooser:
             facts=self.facts,
             ordering=self.ordering,
             taking=self.taking,
-            readings=readings,
-            history=self._history(),
-            later=frozenset(later),
+            readings={
+                name: own if name == index_marker else others[name]
+                for name in self.by_marker
+                if name == index_marker or name in others
+            },
+            history=self._final(),
+            later=beside.later - {index_marker},
             not_used=not_used,
         )
+
+    def _around(self, time: datetime, *, with_preliminary: bool) -> _Beside:
+        """What lies around the time of an index; the markers of a panel share theirs."""
+        key = (time, with_preliminary)
+        if key in self._beside:
+            return self._beside[key]
+        features = self.features.of(with_preliminary=with_preliminary)
+        readings: dict[str, Reading] = {}
+        not_used: dict[str, Hemolyzed] = {}
+        later: set[str] = set()
+        for name in self.by_marker:
+            nodes = features[name]
+            if self._is_later(nodes.later, time):
+                later.add(name)
+            chosen = self._paired(nodes.paired, time)
+            if chosen is not None:
+                readings[name] = self._paired_reading(chosen)
+            elif self._paired(nodes.paired_if_hemolysed, time) is not None:
+                not_used[name] = Hemolyzed()
+        self._beside[key] = _Beside(readings, frozenset(later), not_used)
+        return self._beside[key]
 
     def with_newest(self, frame: Frame) -> Frame:
         """The frame with the newest final result of each marker where it is newer than the index.
@@ -178,7 +201,7 @@ class Chooser:
                 if chosen is not None:
                     readings[name] = self._paired_reading(chosen)
         return replace(
-            self.bare_frame(None), index=PATIENT, readings=readings, history=self._history()
+            self.bare_frame(None), index=PATIENT, readings=readings, history=self._final()
         )
 
     def unused_data_frame(self, unused: UnusedData) -> Frame:
@@ -208,16 +231,20 @@ class Chooser:
         limit = limit_of(self.pack.markers[result.marker], "upper limit", result, self.person)
         if limit is None or limit.exact is not None:
             return False
-        return compare(result.value, "above", limit.times(_ONE)) is None
+        return compare(result.value, "above", limit.interval) is None
 
     def is_recent(self, time: datetime | None) -> bool:
         """Whether a result of that time could still be an index."""
         return time is None or self.now - time <= timedelta(days=self.pack.scope.index_days)
 
-    def _history(self) -> Mapping[str, Sequence[LabResult]]:
+    def _final(self) -> Mapping[str, Sequence[LabResult]]:
         """The final results of every marker."""
-        final = self.features.final
-        return {name: self._results(final[name].previous.of) for name in self.by_marker}
+        if not self._history:
+            final = self.features.final
+            self._history.update(
+                (name, self._results(final[name].previous.of)) for name in self.by_marker
+            )
+        return self._history
 
     def _results(self, usable: Usable) -> Sequence[LabResult]:
         """The usable results, oldest first; most frames share them, so each list is made once."""
@@ -246,9 +273,11 @@ class Chooser:
         earlier = bisect_left(results, index.time, key=_time)
         return results[earlier - 1] if earlier else None
 
-    def _is_later(self, node: Later, index: LabResult) -> bool:
+    def _is_later(self, node: Later, time: datetime) -> bool:
         results = self._results(node.of)
-        after = index.time + timedelta(minutes=node.after_minutes)
+        after = time + timedelta(minutes=node.after_minutes)
+        if not results or results[-1].time <= after:
+            return False
         since = results[bisect_right(results, after, key=_time) :]
         return any(_begins(result, self.now.tzinfo) > after for result in since)
 
@@ -340,6 +369,6 @@ def with_hemolysis(
         for result in every
         if pack.markers[result.marker].shows_hemolysis
         and (limit := limit_of(pack.markers[result.marker], "upper limit", result, person))
-        and compare(result.value, "above", limit.times(_ONE)) is True
+        and compare(result.value, "above", limit.interval) is True
     }
     return mark_hemolysed(every, hemolysed)

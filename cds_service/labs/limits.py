@@ -7,8 +7,9 @@ the age is not known. A birth date that is only partly known is tried with every
 mean; where they do not agree, the limit is known no closer than from the lowest to the highest.
 """
 
-from dataclasses import dataclass, field
 from fractions import Fraction
+
+from msgspec import Struct
 
 from cds_service.amounts import Interval, exactly
 from cds_service.knowledge.model.bounds import LimitKind
@@ -19,8 +20,7 @@ from cds_service.labs.patient_record import LabResult, ReferenceRange, Sent
 BY_AGE = "age"  # where a limit comes from that is known no closer
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """An amount in the marker's unit and the name of where it came from.
 
     `up_to` is there if the age leaves the limit open: it is then between the two, ends included.
@@ -30,22 +30,20 @@ class Limit:
     named: str
     exclusive: bool = False  # a value equal to it is beyond it
     up_to: Fraction | None = None
-    sent: Sent | None = field(default=None, compare=False)  # the laboratory's own, for display
+    sent: Sent | None = None  # the laboratory's own, for display
 
     @property
     def exact(self) -> Fraction | None:
         """The amount if only one is possible."""
         return self.amount if self.up_to is None else None
 
-    def times(self, factor: Fraction) -> Interval:
-        """So many times the limit."""
-        if self.up_to is None:
-            return exactly(self.amount * factor)
-        return Interval(self.amount * factor, self.up_to * factor)
+    @property
+    def interval(self) -> Interval:
+        """The amounts that are possible."""
+        return Interval(self.amount, self.amount if self.up_to is None else self.up_to)
 
 
-@dataclass(frozen=True, slots=True)
-class _Printed:
+class _Printed(Struct, frozen=True):
     """An end of a reference range."""
 
     amount: Fraction
@@ -55,7 +53,12 @@ class _Printed:
 
 def limit_of(marker: Marker, kind: LimitKind, result: LabResult, person: Person) -> Limit | None:
     """The limit for this result, or `None` if the policy finds none for every possible age."""
-    found = [_limit(marker, kind, result, one) for one in person.possible_ages()]
+    if kind not in marker.limits:
+        return None
+    ages = person.possible_ages()
+    if len(ages) == 1:
+        return _limit(marker, kind, result, person)
+    found = [_limit(marker, kind, result, one) for one in ages]
     known = [limit for limit in found if limit is not None]
     if len(known) < len(found):
         return None
@@ -112,7 +115,7 @@ def _end(range_: ReferenceRange, kind: LimitKind) -> _Printed | None:
         if range_.low is None:
             return None
         return _Printed(range_.low, range_.sent_low, range_.low_exclusive)
-    if range_.high is None or range_.high <= 0:  # 0 is no upper limit
+    if range_.high is None or range_.high.numerator <= 0:  # 0 is no upper limit
         return None
     return _Printed(range_.high, range_.sent_high, range_.high_exclusive)
 

@@ -6,10 +6,10 @@ its own marker still read it: what cannot be is no comfort.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import timedelta
 
 from cds_service.amounts import compare
+from cds_service.copying import replace
 from cds_service.knowledge.model.pack import Pack, Whole
 from cds_service.labs.patient_record import LabResult, PatientRecord, set_aside
 

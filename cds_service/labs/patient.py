@@ -5,8 +5,9 @@ Age is in completed months; of a partial birth date it is a range. An unknown ag
 condition on age not known, which silences nothing.
 """
 
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from cds_service.amounts import Ternary
 from cds_service.knowledge.model.conditions import (
@@ -24,8 +25,7 @@ from cds_service.labs.patient_record import Patient
 MONTHS_A_YEAR = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True):
     """Least and greatest age in completed months (`None`: not known), and sex."""
 
     months: tuple[int, int] | None

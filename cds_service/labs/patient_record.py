@@ -10,6 +10,8 @@ from datetime import date, datetime
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
+from msgspec import Struct
+
 from cds_service.amounts import Comparator, Interval, Ternary
 from cds_service.knowledge.model.pack import Priority
 from cds_service.labs.reading_notes import ReadingNote
@@ -19,8 +21,7 @@ Precision: TypeAlias = Literal["instant", "day", "month", "year"]
 ResultStatus: TypeAlias = Literal["preliminary", "final", "amended", "corrected"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Sent(Struct, frozen=True, kw_only=True):
     """A value as the laboratory sent it, for display: number text, comparator and unit text."""
 
     number: str
@@ -46,8 +47,7 @@ class ReferenceRange:
     sent_high: Sent | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabResult:
+class LabResult(Struct, frozen=True, kw_only=True):
     """One usable value of one marker at one time.
 
     `time` is an aware instant; of a period or a partial date it is the last moment.
@@ -74,8 +74,7 @@ class LabResult:
     impossible: bool = False  # more than the whole of which it is a part
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetAside:
+class SetAside(Struct, frozen=True, kw_only=True):
     """Something that was sent and not used, and why.
 
     `marker` is empty if none was recognised, `time` is `None` when unknown; `number` and `unit` are
@@ -105,8 +104,7 @@ def set_aside(result: LabResult, reason: SetAsideReason) -> SetAside:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class Recorded(Struct, frozen=True, kw_only=True):
     """A coded record that is in force: an active medicine or an active condition.
 
     `codes` holds (system URI, code) pairs, `texts` every text and display that came with them,
@@ -121,8 +119,7 @@ class Recorded:
     recorded: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenOrder:
+class OpenOrder(Struct, frozen=True, kw_only=True):
     """An order with status draft, active or on-hold that is not a mere proposal."""
 
     codes: tuple[tuple[str, str], ...]
@@ -131,16 +128,14 @@ class OpenOrder:
     reference: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Resulted:
+class Resulted(Struct, frozen=True):
     """That a test of this (system URI, code) has a result, whatever it says."""
 
     code: tuple[str, str]
     time: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patient:
+class Patient(Struct, frozen=True, kw_only=True):
     """Who the results are about; a partial birth date is the range of days it can mean.
 
     Whether they have died is not known (`None`) where a date of death was sent that is none.
@@ -168,8 +163,7 @@ Lack: TypeAlias = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Incomplete:
+class Incomplete(Struct, frozen=True):
     """A part of the data about the patient that did not come whole, and what it lacks."""
 
     part: IncompletePart
@@ -190,8 +184,7 @@ class Incomplete:
         return self.lack != "only those being made"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatientRecord:
+class PatientRecord(Struct, frozen=True, kw_only=True):
     """Everything about one patient that a decision may rest on.
 
     `incomplete` holds what was truncated or failed.
@@ -207,7 +200,7 @@ class PatientRecord:
     ordering: tuple[Recorded, ...] = ()  # tests being ordered now
     prescribing: tuple[Recorded, ...] = ()  # medicines being ordered now
     encounters: tuple[str, ...] = ()  # the classes of encounters in progress
-    incomplete: tuple[Incomplete, ...] = field(default=())
+    incomplete: tuple[Incomplete, ...] = ()
 
     def is_whole(self, part: Literal["medicines", "conditions"]) -> bool:
         """Whether the list is known and whole, so that what is not on it is not so."""

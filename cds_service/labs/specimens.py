@@ -2,10 +2,10 @@
 """Which results were measured in one specimen, and that a hemolysed one is so for all of them."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
+from cds_service.copying import replace
 from cds_service.labs.patient_record import LabResult
 
 

@@ -7,15 +7,15 @@ that a result could not be read. From it come the line on every card and the car
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from cds_service.labs.patient_record import Incomplete, PatientRecord, SetAside
 from cds_service.labs.set_aside_reasons import LOSSES
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnusedData:
+class UnusedData(Struct, frozen=True, kw_only=True):
     """Results that could not be used, the gravest reason first, and parts that did not come whole.
 
     False if there is nothing to tell.

@@ -7,11 +7,12 @@ passes `escape_markdown`.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import tzinfo
 from typing import cast, get_args
 
 from cds_service.amounts import shortened
+from cds_service.copying import replace
 from cds_service.knowledge.model.bounds import Earlier, LimitKind
 from cds_service.knowledge.model.conditions import (
     leaves,

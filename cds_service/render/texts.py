@@ -6,13 +6,14 @@ has no way to reach other data.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import tzinfo
 from typing import TypeAlias
 
 from jinja2 import Template
 
 from cds_service.amounts import shortened
+from cds_service.copying import replace
 from cds_service.knowledge.model.bounds import Earlier
 from cds_service.knowledge.model.dependencies import earlier_tests
 from cds_service.knowledge.model.messages import ENGLISH, Messages

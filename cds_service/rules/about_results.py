@@ -2,82 +2,96 @@
 """A rule about results: which frames it may read, and its decision in them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 
-from cds_service.knowledge.model.leaves import Present
+from cds_service.copying import replace
 from cds_service.knowledge.model.pack import PATIENT, Rule
 from cds_service.labs.frames import Chooser, Frame
 from cds_service.labs.patient_record import PatientRecord
 from cds_service.rules.answer import CompiledRule, Decision, answer
 from cds_service.rules.measures import CompiledMeasure, with_measures
-from cds_service.rules.reasons import IndexPreliminary, NoEligible
+from cds_service.rules.reasons import IndexPreliminary
 
 
 class Frames:
-    """The frames of one patient, each made when first asked for."""
+    """The frames of one patient, each made when first asked for.
+
+    `empty` is a frame without results. Where no result is preliminary, `has_preliminary` is false
+    and a frame that may rest on one is the same as one that may not.
+    """
 
     def __init__(self, chooser: Chooser, measures: Sequence[CompiledMeasure]) -> None:
         self.pack = chooser.pack
+        self.has_preliminary = chooser.has_preliminary
+        self.empty = chooser.bare_frame(None)
         self._measures = measures
         self._chooser = chooser
-        self._has_preliminary = chooser.has_preliminary
-        self._made: dict[tuple[str, bool], Frame | None] = {}
+        self._final: dict[str, Frame | None] = {}
+        self._with_preliminary: dict[str, Frame | None] = {}
+        self._every: list[Frame | None] = []
 
     def get(self, marker: str, *, with_preliminary: bool) -> Frame | None:
         """The frame around the newest result of the marker."""
-        if marker == PATIENT or not self._has_preliminary:
+        if marker == PATIENT or not self.has_preliminary:
             with_preliminary = False  # the two frames are one
-        key = (marker, with_preliminary)
-        if key not in self._made:
+        made = self._with_preliminary if with_preliminary else self._final
+        if marker not in made:
             if marker == PATIENT:
                 frame: Frame | None = self._chooser.patient_frame()
             else:
                 frame = self._chooser.frame(marker, with_preliminary=with_preliminary)
-            self._made[key] = None if frame is None else with_measures(frame, self._measures)
-        return self._made[key]
+            made[marker] = None if frame is None else with_measures(frame, self._measures)
+            self._every.append(made[marker])
+        return made[marker]
 
     def all(self) -> Iterator[Frame]:
-        """Every frame that was made."""
-        return (frame for frame in self._made.values() if frame is not None)
-
-    def empty(self) -> Frame:
-        """A frame without results."""
-        return self._chooser.bare_frame(None)
+        """Every frame that was made, in that order."""
+        return (frame for frame in self._every if frame is not None)
 
 
 def about_results(
     rule: CompiledRule, frames: Frames, record: PatientRecord, now: datetime
 ) -> Decision:
-    """The first card of the frames that the rule may read, else the most telling other answer."""
+    """The first card of the frames that the rule may read, else the most telling other answer.
+
+    A critical card may also rest on preliminary results: for a rule that can be critical the frame
+    with them is tried when the one of final results gave no card.
+    """
+    order_days = frames.pack.scope.order_days
     found: list[Decision] = []
-    for frame, with_preliminary in _readable(rule, frames):
-        decision = answer(rule, frame, record, now, frames.pack.scope.order_days)
-        if with_preliminary and decision.shown:
-            decision = _as_preliminary(decision)
-        if decision.shown:
+    for frame in _readable(rule.rule, frames, with_preliminary=False):
+        decision = answer(rule, frame, record, now, order_days)
+        if decision.answer == "card":
             return decision
         found.append(decision)
-    if found:
-        # What one index leaves open, a plain "no" of another does not settle.
-        open_first = sorted(found, key=lambda d: d.answer != "not enough data")
-        return next((d for d in found if d.answer == "no card" and d.withheld), open_first[0])
-    return _without_frame(rule, frames)
+    if rule.can_be_critical and frames.has_preliminary:
+        for frame in _readable(rule.rule, frames, with_preliminary=True):
+            decision = answer(rule, frame, record, now, order_days)
+            if decision.answer == "card":
+                decision = _as_preliminary(decision)
+            if decision.answer == "card":
+                return decision
+            found.append(decision)
+    return _most_telling(found) if found else _without_frame(rule, frames)
 
 
-def _readable(rule: CompiledRule, frames: Frames) -> Iterator[tuple[Frame, bool]]:
-    """The frames that a rule may read, those of final results first.
+def _most_telling(found: Sequence[Decision]) -> Decision:
+    """What one index leaves open, a plain "no" of another does not settle."""
+    if len(found) == 1:
+        return found[0]
+    withheld = (one for one in found if one.answer == "no card" and one.withheld)
+    undecided = (one for one in found if one.answer == "not enough data")
+    return next(withheld, None) or next(undecided, found[0])
 
-    A critical card may also rest on preliminary results: for a rule that can be critical that
-    frame is tried when the first gave no card.
-    """
-    for with_preliminary in (False, True) if rule.rule.can_be_critical else (False,):
-        every = (
-            frames.get(marker, with_preliminary=with_preliminary) for marker in rule.rule.about
-        )
-        found = [frame for frame in every if frame is not None]
-        for frame in _index_frames(rule.rule, found):
-            yield frame, with_preliminary
+
+def _readable(rule: Rule, frames: Frames, *, with_preliminary: bool) -> list[Frame]:
+    """The frames that a rule may read."""
+    found = [
+        frame
+        for marker in rule.about
+        if (frame := frames.get(marker, with_preliminary=with_preliminary)) is not None
+    ]
+    return _index_frames(rule, found) if found else found
 
 
 def _index_frames(rule: Rule, frames: list[Frame]) -> list[Frame]:
@@ -87,7 +101,7 @@ def _index_frames(rule: Rule, frames: list[Frame]) -> list[Frame]:
     and else not at all.
     """
     if rule.stands_in is None:
-        return [max(frames, key=_index_time)] if frames else []
+        return [max(frames, key=_index_time)] if len(frames) > 1 else frames
     own = [frame for frame in frames if frame.index != rule.stands_in]
     others = (frame for frame in frames if frame.index == rule.stands_in)
     alone = [frame for frame in others if frame.readings.keys().isdisjoint(rule.about[:-1])]
@@ -100,18 +114,19 @@ def _index_time(frame: Frame) -> datetime:
 
 
 def _without_frame(rule: CompiledRule, frames: Frames) -> Decision:
-    about = rule.rule.about
-    for marker in about:
-        frame = frames.get(marker, with_preliminary=True)
-        if frame is not None:
-            reason = IndexPreliminary()
-            return Decision(rule=rule.rule, answer="no card", frame=frame, because=reason)
+    if frames.has_preliminary:
+        for marker in rule.rule.about:
+            frame = frames.get(marker, with_preliminary=True)
+            if frame is not None and frame.preliminary:
+                return Decision(
+                    rule=rule.rule, answer="no card", frame=frame, because=IndexPreliminary()
+                )
     return Decision(
         rule=rule.rule,
         answer="not enough data",
-        frame=frames.empty(),
-        because=NoEligible(about[0]),
-        missing=tuple(Present(marker) for marker in about),
+        frame=frames.empty,
+        because=rule.no_index,
+        undecided=rule.any_index,
     )
 
 

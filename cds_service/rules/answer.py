@@ -5,9 +5,11 @@ A rule answers on its own here; what cards do to each other is `rules.contest`.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from cds_service.amounts import Ternary
 from cds_service.knowledge.model.conditions import (
@@ -18,6 +20,7 @@ from cds_service.knowledge.model.leaves import (
     AgeCompare,
     FactIs,
     Leaf,
+    Present,
 )
 from cds_service.knowledge.model.pack import (
     INDICATORS,
@@ -41,6 +44,7 @@ from cds_service.rules.reasons import (
     Folded,
     HeldBack,
     NoCardReason,
+    NoEligible,
     Replaced,
     ResultSinceIndex,
     WithheldReason,
@@ -48,12 +52,13 @@ from cds_service.rules.reasons import (
 
 PersonLeaf: TypeAlias = FactIs | AgeCompare
 
+_NOT_MET = ConditionNotMet()
+
 # The rule's id, and the marker if the rule is about a set-aside result.
 DecisionKey: TypeAlias = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class Proposal(Struct, frozen=True, kw_only=True):
     """An order that a card offers, in days from the evaluation."""
 
     order: str
@@ -64,16 +69,14 @@ class Proposal:
     group: str | None = None  # what it is offered together with
 
 
-@dataclass(frozen=True, slots=True)
-class Withheld:
+class Withheld(Struct, frozen=True):
     """An order that the rule knows but does not offer, and why."""
 
     order: str
     because: WithheldReason
 
 
-@dataclass(frozen=True, slots=True)
-class Remarked:
+class Remarked(Struct, frozen=True):
     """A remark that a card says, with the results and the marker that it is about."""
 
     remark: str
@@ -81,13 +84,12 @@ class Remarked:
     trigger: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Struct, frozen=True, kw_only=True):
     """What became of one rule for one patient.
 
-    `because` says why there is no card; `missing` holds the conditions of its `when` that
-    would have to be known for an answer; `unknown` those on facts and age that were asked in vain
-    while a card was still certain, the first on each fact.
+    `because` says why there is no card; `unknown` holds the conditions on facts and age that were
+    asked in vain while a card was still certain, the first on each fact. `undecided` holds the
+    conditions of which at least one would have to be known for an answer, if there is none.
     """
 
     rule: Rule
@@ -101,13 +103,18 @@ class Decision:
     withheld: tuple[Withheld, ...] = ()
     says: tuple[str, ...] = ()
     remarks: tuple[Remarked, ...] = ()
-    missing: tuple[Leaf, ...] = ()
+    undecided: tuple[tuple[Test, Leaf], ...] = ()
     unknown: tuple[PersonLeaf, ...] = ()
 
     @property
     def shown(self) -> bool:
         """Whether a card goes out."""
         return self.answer == "card"
+
+    @property
+    def missing(self) -> tuple[Leaf, ...]:
+        """The conditions that would have to be known for an answer; looked for when asked."""
+        return tuple(leaf for test, leaf in self.undecided if test(self.frame) is None)
 
     @property
     def replaced_by(self) -> str | None:
@@ -147,7 +154,11 @@ class CompiledSuggestion:
 
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
-    """A rule with its conditions as functions, made once when the pack is loaded."""
+    """A rule with its conditions as functions, made once when the pack is loaded.
+
+    `no_index` and `any_index` are why it gives no card where none of its markers has a result that
+    may be its index, and what would have to be there.
+    """
 
     rule: Rule
     when: Test
@@ -156,7 +167,11 @@ class CompiledRule:
     urgencies: tuple[tuple[Test, Indicator], ...]
     also: tuple[tuple[Test, str], ...]
     suggestions: tuple[CompiledSuggestion, ...]
-    side_facts: tuple[tuple[Test, PersonLeaf], ...] = field(default=())
+    side_facts: tuple[tuple[Test, PersonLeaf], ...]
+    rests_on_results: bool
+    can_be_critical: bool
+    no_index: NoEligible
+    any_index: tuple[tuple[Test, Leaf], ...]
 
 
 def compile_rule(rule: Rule, pack: Pack) -> CompiledRule:
@@ -183,7 +198,15 @@ def compile_rule(rule: Rule, pack: Pack) -> CompiledRule:
             for suggestion in rule.suggestions
         ),
         side_facts=tuple(_side_facts(rule)),
+        rests_on_results=rule.rests_on_results,
+        can_be_critical=rule.can_be_critical,
+        no_index=NoEligible(next(iter(rule.about), "")),
+        any_index=tuple((_not_known, Present(marker)) for marker in rule.about),
     )
+
+
+def _not_known(_frame: Frame) -> None:
+    """The answer of a condition on a result that is not there."""
 
 
 def _side_facts(rule: Rule) -> Iterator[tuple[Test, PersonLeaf]]:
@@ -211,10 +234,11 @@ def answer(
     rule = compiled_rule.rule
     known = compiled_rule.when(frame)
     if known is None:
-        missing = tuple(leaf for test, leaf in compiled_rule.leaves if test(frame) is None)
-        return Decision(rule=rule, answer="not enough data", frame=frame, missing=missing)
+        return Decision(
+            rule=rule, answer="not enough data", frame=frame, undecided=compiled_rule.leaves
+        )
     if known is False:
-        return Decision(rule=rule, answer="no card", frame=frame, because=ConditionNotMet())
+        return Decision(rule=rule, answer="no card", frame=frame, because=_NOT_MET)
     because = first_reason(compiled_rule.unless, frame)
     if because is not None:
         each = dict.fromkeys(suggestion.order for suggestion in rule.suggestions)

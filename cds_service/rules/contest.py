@@ -5,19 +5,23 @@ All rules have been answered before this begins, so no rule sees another's order
 of the pack are applied from top to bottom.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from cds_service.copying import replace
 from cds_service.knowledge.model.pack import INDICATORS, PRIORITIES, Order, Replacement
 from cds_service.rules.answer import Decision, DecisionKey, Proposal, Withheld
 from cds_service.rules.evaluate import compiled
 from cds_service.rules.reasons import HeldBack, Offered, Overridden, Replaced
+
+_TWO = 2  # no card meets another where there are fewer
 
 
 def apply_precedence(
     decisions: Sequence[Decision], precedence: Iterable[Replacement]
 ) -> list[Decision]:
     """The decisions after every statement of precedence, in the order they came."""
+    if sum(decision.shown for decision in decisions) < _TWO:
+        return list(decisions)
     current = {decision.rule.id: decision for decision in decisions}
     for statement in precedence:
         _apply(statement, current)
@@ -26,6 +30,8 @@ def apply_precedence(
 
 def _apply(statement: Replacement, current: dict[str, Decision]) -> None:
     for loser_id in statement.replaced:
+        if not _stands(loser_id, current):
+            continue
         winner_id = _winner_over(loser_id, statement, current)
         if winner_id is None:
             continue
@@ -46,8 +52,6 @@ def _winner_over(loser_id: str, statement: Replacement, current: dict[str, Decis
     A card on a preliminary result takes the place of no card on a final one: it carries no orders,
     and the final result may be all that remains.
     """
-    if not _stands(loser_id, current):
-        return None
     above = statement.by
     if statement.strongest:
         above = above[: above.index(loser_id)]
@@ -114,6 +118,8 @@ def suppress_overridden(
     After precedence: what an overridden card replaces stays replaced, or its answer would bring up
     the next best card. Before orders are shared out: a silent card keeps none from another.
     """
+    if not overridden:
+        return list(decisions)
     return [
         hold_back(decision, Overridden())
         if decision.shown and decision.key in overridden
@@ -128,7 +134,9 @@ def hold_back(decision: Decision, because: HeldBack) -> Decision:
     return replace(decision, answer="no card", because=because, orders=(), withheld=withheld)
 
 
-def deduplicate_orders(decisions: Sequence[Decision], orders: dict[str, Order]) -> list[Decision]:
+def deduplicate_orders(
+    decisions: Sequence[Decision], orders: Mapping[str, Order]
+) -> list[Decision]:
     """Each order code on one card only.
 
     It stays on the card with the more severe indicator; of two alike on the one with the earlier
@@ -145,12 +153,15 @@ def deduplicate_orders(decisions: Sequence[Decision], orders: dict[str, Order]) 
             code = _code(orders[order.order])
             if code not in keeper or rank < keeper[code][0]:
                 keeper[code] = (rank, decision)
-    return [_keeping(decision, orders, keeper) for decision in decisions]
+    return [
+        _keeping(decision, orders, keeper) if decision.orders else decision
+        for decision in decisions
+    ]
 
 
 def _keeping(
     decision: Decision,
-    orders: dict[str, Order],
+    orders: Mapping[str, Order],
     keeper: dict[tuple[str, str], tuple[tuple[int, int, int], Decision]],
 ) -> Decision:
     kept: list[Proposal] = []

@@ -5,10 +5,10 @@ A condition is compiled once, when the pack is loaded; equal conditions share on
 Missing data gives `None`, never `False`.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
-from fractions import Fraction
 from functools import cache
+from operator import attrgetter
 from typing import TypeAlias
 
 from cds_service.amounts import Interval, Relation, Ternary, compare, exactly
@@ -159,49 +159,85 @@ def _any_of(tests: tuple[Test, ...]) -> Test:
 
 def _compare(condition: Compare, marker: str) -> Test:
     """Compare one marker, now or at the previous test, with the bound."""
-    relation, earlier = condition.relation, condition.earlier
-    bound, is_exclusive = _bound(condition, marker), _exclusive_of(condition)
-    beyond, is_near = _beyond(condition), _near_index(condition.within_hours)
+    match condition.bound:
+        case TimesLimit() as bound:
+            bare = _with_limit(condition, bound, marker)
+        case Number(amount=amount) if condition.earlier is None:
+            bare = _with_number(condition.relation, exactly(amount), marker)
+        case _:
+            bare = _with_result(condition, marker)
+    return bare if condition.within_hours is None else _near_index(condition, marker, bare)
 
+
+def _with_number(relation: Relation, bound: Interval, marker: str) -> Test:
     def test(frame: Frame) -> Ternary:
         reading = frame.readings.get(marker)
-        if reading is None or not is_near(frame, reading.result):
-            return None
-        result = reading.result if earlier is None else frame.previous(marker, earlier)
-        value, other = result.value if result else None, bound(frame, reading)
-        if value is None or other is None:
-            return None
-        return compare(value, beyond if is_exclusive(reading) else relation, other)
+        return None if reading is None else compare(reading.result.value, relation, bound)
 
     return test
 
 
-def _near_index(hours: int | None) -> Callable[[Frame, LabResult], bool]:
-    """Whether a result lies within so many hours of the index."""
-    if hours is None:
-        return lambda _frame, _result: True
-    reach = timedelta(hours=hours)
+def _with_limit(condition: Compare, bound: TimesLimit, marker: str) -> Test:
+    relation, earlier, limit_of = condition.relation, condition.earlier, _LIMIT[bound.limit]
+    beyond = _beyond(bound.limit, relation) if bound.times == 1 else relation
+    times = bound.times.as_integer_ratio()
 
-    def is_near(frame: Frame, result: LabResult) -> bool:
-        index = frame.index_result
-        return index is not None and abs(result.time - index.time) <= reach
+    def test(frame: Frame) -> Ternary:
+        reading = frame.readings.get(marker)
+        if reading is None:
+            return None
+        limit = limit_of(reading)
+        result = reading.result if earlier is None else frame.previous(marker, earlier)
+        if limit is None or result is None:
+            return None
+        which = beyond if limit.exclusive else relation
+        return compare(result.value, which, limit.interval, times)
 
-    return is_near
+    return test
 
 
-def _bound(condition: Compare, marker: str) -> Callable[[Frame, Reading], Interval | None]:
+def _with_result(condition: Compare, marker: str) -> Test:
+    """Compare with what another result gives, or the previous test with a number."""
+    relation, earlier, bound = condition.relation, condition.earlier, _bound(condition, marker)
+
+    def test(frame: Frame) -> Ternary:
+        reading = frame.readings.get(marker)
+        if reading is None:
+            return None
+        result = reading.result if earlier is None else frame.previous(marker, earlier)
+        other = bound(frame)
+        return None if result is None or other is None else compare(result.value, relation, other)
+
+    return test
+
+
+def _near_index(condition: Compare, marker: str, bare: Test) -> Test:
+    """The comparison where the result lies within so many hours of the index."""
+    reach = timedelta(hours=condition.within_hours or 0)
+
+    def test(frame: Frame) -> Ternary:
+        reading, index = frame.readings.get(marker), frame.index_result
+        if reading is None or index is None or abs(reading.result.time - index.time) > reach:
+            return None
+        return bare(frame)
+
+    return test
+
+
+def _bound(condition: Compare, marker: str) -> Callable[[Frame], Interval | None]:
     match condition.bound:
         case Number(amount=amount):
             fixed = exactly(amount)
-            return lambda _frame, _reading: fixed
-        case TimesLimit(times=times, limit=kind):
-            return lambda _frame, reading: _multiple(limit_in(reading, kind), times)
+            return lambda _frame: fixed
         case TimesPrevious(earlier=earlier) as bound:
-            return lambda frame, _reading: _beside(bound, frame.previous(marker, earlier))
+            return lambda frame: _beside(bound, frame.previous(marker, earlier))
         case TimesMarker(marker=other) as bound:
-            return lambda frame, _reading: _beside(
+            return lambda frame: _beside(
                 bound, reading.result if (reading := frame.readings.get(other)) else None
             )
+        case TimesLimit():
+            message = "a limit belongs to one reading"
+            raise TypeError(message)
 
 
 def _beside(bound: TimesMarker | TimesPrevious, result: LabResult | None) -> Interval | None:
@@ -212,48 +248,31 @@ def _beside(bound: TimesMarker | TimesPrevious, result: LabResult | None) -> Int
     return multiple if bound.plus is None else multiple.plus(bound.plus.amount)
 
 
-def _beyond(condition: Compare) -> Relation:
+def _beyond(kind: LimitKind, relation: Relation) -> Relation:
     """The relation where a value equal to the limit lies beyond it."""
-    match condition.bound, condition.relation:
-        case TimesLimit(limit="lower limit"), "below":
+    match kind, relation:
+        case "lower limit", "below":
             return "at most"
-        case TimesLimit(limit="lower limit"), "at least":
+        case "lower limit", "at least":
             return "above"
-        case TimesLimit(limit="upper limit"), "above":
+        case "upper limit", "above":
             return "at least"
-        case TimesLimit(limit="upper limit"), "at most":
+        case "upper limit", "at most":
             return "below"
         case _:
-            return condition.relation
+            return relation
 
 
-def _exclusive_of(condition: Compare) -> Callable[[Reading], bool]:
-    """Whether the limit itself, not a multiple of it, is compared with and lies beyond itself."""
-    match condition.bound:
-        case TimesLimit(times=1, limit=kind):
-
-            def of_limit(reading: Reading) -> bool:
-                limit = limit_in(reading, kind)
-                return limit is not None and limit.exclusive
-
-            return of_limit
-        case _:
-            return lambda _reading: False
+_LIMIT: Mapping[LimitKind, Callable[[Reading], Limit | None]] = {
+    "upper limit": attrgetter("upper"),
+    "lower limit": attrgetter("lower"),
+    "screening limit": attrgetter("screening"),
+}
 
 
 def limit_in(reading: Reading, kind: LimitKind) -> Limit | None:
     """The limit of that kind that belongs to a reading."""
-    match kind:
-        case "upper limit":
-            return reading.upper
-        case "lower limit":
-            return reading.lower
-        case "screening limit":
-            return reading.screening
-
-
-def _multiple(limit: Limit | None, times: Fraction) -> Interval | None:
-    return None if limit is None else limit.times(times)
+    return _LIMIT[kind](reading)
 
 
 def _leaf(condition: Condition) -> Test:

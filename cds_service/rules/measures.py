@@ -2,10 +2,11 @@
 """Measures of a frame: values computed from exact results, or the reason to withhold them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from cds_service.amounts import compare, exactly
+from cds_service.copying import replace
 from cds_service.knowledge.model.formulas import Input
 from cds_service.knowledge.model.pack import Measure
 from cds_service.labs.frames import Frame, MeasureValue

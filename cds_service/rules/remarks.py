@@ -2,8 +2,9 @@
 """Which remarks a card says: each by the newest results on file, or by the card it replaced."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from cds_service.copying import replace
 from cds_service.knowledge.model.remarks import Remark, Remarks
 from cds_service.labs.frames import Chooser
 from cds_service.rules.answer import Decision, Remarked

@@ -19,6 +19,8 @@ LastShown: TypeAlias = Callable[[Decision, Indicator], date | None]
 
 def at_least(decisions: Sequence[Decision], least: Indicator) -> list[Decision]:
     """The decisions without the cards that are less severe than this."""
+    if least == INDICATORS[0]:
+        return list(decisions)
     return [
         hold_back(decision, BelowLeast())
         if decision.shown and INDICATORS.index(decision.indicator) < INDICATORS.index(least)
@@ -72,6 +74,8 @@ def _is_quiet(decision: Decision, today: date, last_shown: LastShown) -> bool:
 
 def without_quiet(decisions: Sequence[Decision], quiet: Collection[DecisionKey]) -> list[Decision]:
     """The decisions with no card where it is quiet; what such a card replaced stays replaced."""
+    if not quiet:
+        return list(decisions)
     return [
         hold_back(decision, ShownRecently())
         if decision.key in quiet and can_be_quiet(decision)
@@ -88,6 +92,8 @@ def fold(decisions: Sequence[Decision], limit: CardLimit | None) -> list[Decisio
     if limit is None:
         return list(decisions)
     counted = [one for one in decisions if one.shown and one.rule.rests_on_results]
+    if len(counted) <= limit.at_most:
+        return list(decisions)
     later = in_order(counted, limit)[limit.at_most :]
     folded = {one.key for one in later if one.indicator != "critical"}
     return [

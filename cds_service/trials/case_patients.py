@@ -7,8 +7,9 @@ rule is another, the cards are not either.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 
+from cds_service.copying import replace
 from cds_service.decide import Answers, Program, chooser_of
 from cds_service.errors import RequestError
 from cds_service.knowledge.model.dependencies import resulted_codes
@@ -88,7 +89,7 @@ class PackDifference:
             if rule.rule.id in self.same_rules and rule.rule.id in known
             else about_results(rule, answers.frames, answers.record, answers.now)
             for rule in self.program.rules.get(answers.trigger, ())
-            if rule.rule.rests_on_results and rule.rule.id not in silent
+            if rule.rests_on_results and rule.rule.id not in silent
         )
         unchanged = len(decisions) == len(answers.decisions) and all(
             map(_alike, decisions, answers.decisions)
@@ -152,7 +153,10 @@ def _orders(decision: Decision) -> Iterator[str]:
 def _alike(one: Decision, other: Decision) -> bool:
     """Whether two decisions of a rule and of the changed rule come to the same."""
     same_quiet = one.rule.quiet_days == other.rule.quiet_days or not one.shown
-    return one is other or (same_quiet and replace(one, rule=other.rule) == other)
+    if one is other:
+        return True
+    same = replace(one, rule=other.rule, undecided=other.undecided) == other
+    return same_quiet and same and one.missing == other.missing
 
 
 def _is_broken(trial: Trial, program: Program) -> bool:

@@ -2,13 +2,13 @@
 """Calls in the shapes of the public sandbox and of Epic get their cards."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from cds_service.cli import cli
+from cds_service.copying import replace
 from cds_service.knowledge.model.code_systems import Code
 from cds_service.knowledge.model.pack import Pack
 from cds_service.render.profiles import EPIC_CODES

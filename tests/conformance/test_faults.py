@@ -7,7 +7,7 @@ kind, whose other members are tested where the kind is mended.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import requests
 
+from cds_service.copying import replace
 from tests.conformance.server import serving
 from tests.service.patients import (
     ALP,

@@ -8,13 +8,13 @@ import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from io import StringIO
 from typing import Any
 
 import pytest
 import structlog
 
+from cds_service.copying import replace
 from cds_service.knowledge.model.pack import INDICATORS
 from cds_service.log import configure_log
 from cds_service.service import prepare

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Conditions as words with titles for ids."""
 
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
+from cds_service.copying import replace
 from cds_service.explanation.clauses import leaf_text
 from cds_service.knowledge.model.bounds import Number, TimesMarker
 from cds_service.knowledge.model.leaves import (

@@ -3,7 +3,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,6 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import func, select
 
 from cds_service.call_context import SANDBOX
+from cds_service.copying import replace
 from cds_service.errors import StoreError
 from cds_service.sandbox.requests import answered
 from cds_service.service import Knowledge, Options

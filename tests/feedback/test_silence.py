@@ -2,7 +2,6 @@
 """An overridden card stays silent, for the same patient, rule and index result and no more."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import delete, select
 
+from cds_service.copying import replace
 from cds_service.settings import Settings
 from cds_service.store.store import Override
 from cds_service.store.tables import cards_shown, feedback

@@ -3,13 +3,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from fractions import Fraction
 from pathlib import Path
 from typing import TypeAlias
 
 from cds_service.amounts import Interval
+from cds_service.copying import replace
 from cds_service.intake.patient_input import PatientInput
 from cds_service.intake.read_record import read_record
 from cds_service.knowledge.model.names import MarkerName, Named, NameIndex, phrases, words_of

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results of tests that are no marker, kept because they make an order needless."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from cds_service.copying import replace
 from cds_service.intake.read_record import read_record
 from cds_service.knowledge.model.code_systems import Code
 from cds_service.knowledge.model.pack import Order

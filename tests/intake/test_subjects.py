@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nothing of another patient is ever used."""
 
-from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from cds_service.copying import replace
 from cds_service.errors import RequestError
 from cds_service.intake.read_record import read_record
 from cds_service.labs.patient_record import PatientRecord

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The warning about rules that ask for any of several markers but are about fewer of them."""
 
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
+from cds_service.copying import replace
 from cds_service.knowledge.checking.narrow_index import narrow_indexes
 from cds_service.knowledge.model.bounds import TimesLimit
 from cds_service.knowledge.model.conditions import AnyOf, Condition, PatternIs

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Invented patients of the invented pack: results and records without FHIR."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
 from cds_service.amounts import Comparator, compared
+from cds_service.copying import replace
 from cds_service.decide import chooser_of, compile_pack
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.labs.frames import Chooser, Frame

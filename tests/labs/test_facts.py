@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Facts from medicines and conditions: yes, no or not known."""
 
-from dataclasses import replace
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import pytest
 
 from cds_service.amounts import Ternary
+from cds_service.copying import replace
 from cds_service.knowledge.model.code_systems import ICD_10_CM, RXNORM, SNOMED, Code
 from cds_service.knowledge.model.facts import CodeMatch, DenyingWords, Fact, Medicine
 from cds_service.knowledge.model.leaves import (
@@ -14,8 +15,7 @@ from cds_service.knowledge.model.leaves import (
     SexIs,
 )
 from cds_service.knowledge.model.pack import Pack
-from cds_service.labs.fact_finders import fact_finders
-from cds_service.labs.facts import FactAnswer, facts_of, facts_ordered, facts_taken
+from cds_service.labs.facts import FactAnswer, compile_facts, facts_of
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import Incomplete, IncompletePart, PatientRecord, Recorded
 from tests.knowledge.fixture_pack import letters
@@ -26,9 +26,12 @@ WOMAN = Person((360, 360), "female")
 
 def answers(
     of: PatientRecord, pack: Pack | None = None, person: Person = WOMAN
-) -> dict[str, FactAnswer]:
-    pack = pack or letters()
-    return facts_of(pack, fact_finders(pack), of, NOW, person)
+) -> Mapping[str, FactAnswer]:
+    return facts_of(compile_facts(pack or letters()), of, NOW, person).known
+
+
+def ordered(of: PatientRecord, pack: Pack | None = None) -> frozenset[str]:
+    return facts_of(compile_facts(pack or letters()), of, NOW, WOMAN).ordering
 
 
 def known(of: PatientRecord, fact: str) -> Ternary:
@@ -160,7 +163,7 @@ def test_facts_may_be_made_of_facts_that_are_made_of_facts() -> None:
         "middle": True,
         "bottom": True,
     }
-    assert facts_ordered(pack, fact_finders(pack), ordering) == {"top", "middle", "bottom"}
+    assert ordered(ordering, pack) == {"top", "middle", "bottom"}
 
 
 def test_a_longer_name_is_not_read_as_a_shorter_one() -> None:
@@ -203,15 +206,13 @@ def test_a_pack_without_names_reads_codes_only() -> None:
 
 
 def test_what_is_being_ordered_is_found_by_its_medicine() -> None:
-    finders = fact_finders(letters())
+    def by(*drafts: Recorded) -> frozenset[str]:
+        return ordered(replace(record(), prescribing=drafts))
 
-    def ordered(*drafts: Recorded) -> frozenset[str]:
-        return facts_ordered(letters(), finders, replace(record(), prescribing=drafts))
-
-    assert ordered() == frozenset()
-    assert ordered(named("other")) == frozenset()
-    assert ordered(named("gammazine 5 mg")) == {"on-gammazine", "any-risk"}
-    assert ordered(named("delta")) == frozenset()
+    assert by() == frozenset()
+    assert by(named("other")) == frozenset()
+    assert by(named("gammazine 5 mg")) == {"on-gammazine", "any-risk"}
+    assert by(named("delta")) == frozenset()
 
 
 def test_a_medicine_that_is_being_ordered_counts_as_taken() -> None:
@@ -276,7 +277,7 @@ def of_codes(*codes: str, but_not: tuple[str, ...] = (), **more: object) -> Fact
         but_not=tuple(map(match, but_not)),
         condition_names=("delta",),
     )
-    return replace(bare, **more)  # type: ignore[arg-type]
+    return replace(bare, **more)
 
 
 def test_a_code_that_is_left_out_counts_neither_by_itself_nor_by_its_display() -> None:
@@ -372,7 +373,7 @@ def test_a_fact_of_several_together_needs_all_of_them() -> None:
         True, ("U2", "epsilon"), ("U2", "epsilon")
     )
     ordering = replace(record(), prescribing=(named("epsilon"),))
-    assert facts_ordered(pack, fact_finders(pack), ordering) == {"one"}
+    assert ordered(ordering, pack) == {"one"}
 
 
 @pytest.mark.parametrize(
@@ -411,7 +412,7 @@ def test_an_encounter_makes_a_fact_so_and_without_one_it_is_not() -> None:
 
 def test_what_is_taken_is_on_the_list_and_not_only_being_ordered() -> None:
     def taken(of: PatientRecord) -> Ternary:
-        return facts_taken(letters(), fact_finders(letters()), of, NOW, WOMAN)["any-risk"]
+        return facts_of(compile_facts(letters()), of, NOW, WOMAN).taking["any-risk"]
 
     drug = named("gammazine")
     order = replace(drug, reference="MedicationRequest/1")
@@ -427,7 +428,7 @@ def test_what_is_taken_is_on_the_list_and_not_only_being_ordered() -> None:
 def test_a_list_of_another_kind_that_is_not_whole_says_nothing_of_what_is_taken() -> None:
     def taken(part: IncompletePart) -> Ternary:
         of = replace(record(), incomplete=(Incomplete(part, "only a part"),))
-        return facts_taken(letters(), fact_finders(letters()), of, NOW, WOMAN)["any-risk"]
+        return facts_of(compile_facts(letters()), of, NOW, WOMAN).taking["any-risk"]
 
     assert taken("conditions") is False
     assert taken("medicines") is None
@@ -475,3 +476,24 @@ def test_every_name_in_a_text_is_given_but_those_that_a_longer_one_holds(
     found = answers(record(conditions=(named(text),)), pack_of(fact))["top"]
 
     assert found.names == names
+
+
+@pytest.mark.parametrize("medicines", [None, (), (named("gammazine"),), (named("other"),)])
+@pytest.mark.parametrize("conditions", [None, (), (named("delta disease"),), (named("other"),)])
+@pytest.mark.parametrize("incomplete", [(), ("medicines",), ("conditions",)])
+def test_what_is_remembered_of_one_patient_changes_nothing_for_another(
+    medicines: tuple[Recorded, ...] | None,
+    conditions: tuple[Recorded, ...] | None,
+    incomplete: tuple[IncompletePart, ...],
+) -> None:
+    of = replace(
+        record(),
+        medicines=medicines,
+        conditions=conditions,
+        incomplete=tuple(Incomplete(part, "only a part") for part in incomplete),
+    )
+    shared = compile_facts(letters())
+    for other in (record(), record(medicines=(named("gammazine"),)), of):
+        facts_of(shared, other, NOW, WOMAN)
+
+    assert facts_of(shared, of, NOW, WOMAN) == facts_of(compile_facts(letters()), of, NOW, WOMAN)

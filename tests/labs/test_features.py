@@ -2,7 +2,6 @@
 """The nodes made from a pack, and the chooser beside a plain reading of what each node says."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from functools import cmp_to_key
@@ -12,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.amounts import Comparator, Interval
+from cds_service.copying import replace
 from cds_service.decide import compile_pack, decide
 from cds_service.knowledge.model.bounds import Earlier, Number, TimesLimit, TimesMarker
 from cds_service.knowledge.model.conditions import (

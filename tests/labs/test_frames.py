@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which results a rule sees."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from cds_service.copying import replace
 from cds_service.knowledge.model.pack import Pack, Pairing
 from cds_service.labs.frames import by_marker
 from cds_service.labs.patient_record import LabResult

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which limit a result is judged by."""
 
-from dataclasses import replace
 from fractions import Fraction
 from typing import Literal
 
 import pytest
 
+from cds_service.copying import replace
 from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.labs.limits import Limit, lab_limit, limit_of
 from cds_service.labs.patient import Person

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """More of a part than of the whole of the same draw cannot be, and is said."""
 
-from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
 import pytest
 
+from cds_service.copying import replace
 from cds_service.knowledge.model.pack import Pack, Whole
 from cds_service.labs.parts_of_wholes import with_impossible_parts
 from tests.knowledge.fixture_pack import letters

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small decisions of the liver pack, made by hand."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
 from cds_service.amounts import exactly
+from cds_service.copying import replace
 from cds_service.decide import Evaluation, Outcome
 from cds_service.knowledge.model.pack import CardText, Pack
 from cds_service.labs.facts import FactAnswer
@@ -34,7 +34,7 @@ def result(number: str = "1", unit: str = "U/L", **more: object) -> LabResult:
         status="final",
         reference="Observation/alt",
     )
-    return replace(plain, **more)  # type: ignore[arg-type]
+    return replace(plain, **more)
 
 
 def reading(of: LabResult | None = None, *, limit: str | None = "lab") -> Reading:

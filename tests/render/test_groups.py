@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Orders that belong together are one suggestion with several actions."""
 
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from cds_service.call_context import CallContext
+from cds_service.copying import replace
 from cds_service.knowledge.model.code_systems import SNOMED, Code
 from cds_service.render.card import CardSuggestion
 from cds_service.render.cards import compile_cards, render

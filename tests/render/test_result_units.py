@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Limits beside a result: in its unit, and in the laboratory's own figures where it sent them."""
 
-from dataclasses import replace
 from datetime import UTC
 from fractions import Fraction
 
 import pytest
 
+from cds_service.copying import replace
 from cds_service.explanation.scale import grade_rows, scale_of
 from cds_service.labs.frames import Frame, Reading
 from cds_service.labs.limits import Limit

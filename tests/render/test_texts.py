@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Summaries keep under 140 characters without losing a value; values never become markup."""
 
-from dataclasses import replace
 from datetime import UTC
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from cds_service.amounts import exactly
+from cds_service.copying import replace
 from cds_service.labs.patient_record import Sent
 from cds_service.render.texts import compile_texts, fill_detail, fill_summary, fits_summary
 from cds_service.rules.answer import Decision

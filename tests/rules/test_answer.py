@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """One rule, one patient: its answer, its reasons and its orders."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
 import pytest
 
 from cds_service.amounts import Ternary
+from cds_service.copying import replace
 from cds_service.knowledge.model.bounds import Number
 from cds_service.knowledge.model.code_systems import LOINC
 from cds_service.knowledge.model.conditions import (
@@ -69,7 +69,7 @@ SEVEN = Compare(("gamma",), "above", Number(Fraction(7), "7 U/L"))
 
 
 def rule(**more: object) -> Rule:
-    return replace(PLAIN, **more)  # type: ignore[arg-type]
+    return replace(PLAIN, **more)
 
 
 def suggestion(order: str = "beta-test", /, **more: object) -> Suggestion:
@@ -82,7 +82,7 @@ def suggestion(order: str = "beta-test", /, **more: object) -> Suggestion:
         when=None,
         unless=(),
     )
-    return replace(plain, **more)  # type: ignore[arg-type]
+    return replace(plain, **more)
 
 
 def frame(gammazine: Ternary = False) -> Frame:

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What cards do to each other."""
 
-from dataclasses import replace
-
 import pytest
 
+from cds_service.copying import replace
 from cds_service.knowledge.model.conditions import Condition
 from cds_service.knowledge.model.leaves import IsExact, Present, SexIs
 from cds_service.knowledge.model.pack import INDICATORS, Indicator, Priority, Replacement, Rule

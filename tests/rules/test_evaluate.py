@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each condition is true, false or not known of a frame."""
 
-from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
 import pytest
 
 from cds_service.amounts import Ternary
+from cds_service.copying import replace
 from cds_service.knowledge.model.bounds import Earlier, Number, TimesLimit, TimesMarker
 from cds_service.knowledge.model.conditions import (
     AllOf,

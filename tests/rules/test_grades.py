@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The word for a result, and results too near a boundary to be sure."""
 
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
 from cds_service.amounts import Comparator
+from cds_service.copying import replace
 from cds_service.knowledge.model.bounds import Number
 from cds_service.knowledge.model.leaves import Compare
 from cds_service.knowledge.model.pack import Grade, Near

@@ -2,11 +2,11 @@
 """Measures are exact, or say why they are withheld."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
+from cds_service.copying import replace
 from cds_service.knowledge.model.bounds import Earlier, Number
 from cds_service.knowledge.model.formulas import read_formula
 from cds_service.knowledge.model.leaves import Compare
@@ -24,7 +24,7 @@ BETA = result("2", "beta")
 
 def measure(formula: str, **more: object) -> Measure:
     plain = replace(RATIO, id="it", formula=read_formula(formula), not_computed=(), readings=())
-    return replace(plain, earlier=Earlier(1, 30), **more)  # type: ignore[arg-type]
+    return replace(plain, earlier=Earlier(1, 30), **more)
 
 
 def value(of: Measure, *results: LabResult) -> MeasureValue:

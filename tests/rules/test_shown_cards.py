@@ -2,13 +2,13 @@
 """Which cards are shown: the least severe of a hook, and three cards with a line."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cds_service.copying import replace
 from cds_service.decide import Evaluation, Outcome, settle
 from cds_service.knowledge.model.pack import (
     INDICATORS,

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Overridden cards among the others: after precedence, before orders are shared out."""
 
-from dataclasses import replace
-
+from cds_service.copying import replace
 from cds_service.knowledge.model.pack import Indicator
 from cds_service.labs.patient_record import SetAside
 from cds_service.labs.reasons import PackReason

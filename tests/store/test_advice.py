@@ -2,13 +2,13 @@
 """The rows of what was written to FHIR servers, on both databases."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from cds_service.copying import replace
 from cds_service.errors import StoreError
 from cds_service.store import Store, open_store
 from cds_service.store.advice import AdviceTable, WrittenAdvice, keep_advice

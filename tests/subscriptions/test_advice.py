@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The resources that advice is made of: valid, complete, and the same for the same advice."""
 
-from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import Any
 
@@ -10,6 +9,7 @@ from fhir.resources.R4B import get_fhir_model_class
 from msgspec.json import encode
 from pyrofile_validator import Validator
 
+from cds_service.copying import replace
 from cds_service.hooks.request import read_request
 from cds_service.prefetch_keys import CONDITIONS
 from cds_service.service import asked_on_arrival

@@ -20,6 +20,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from msgspec import Struct, structs
+
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.model.pack import Change, Pack, Rule
 from cds_service.knowledge.reading.folder import PackFiles
@@ -190,12 +192,13 @@ def _lock(data: Any) -> Lock:
 
 
 def _plain(value: object) -> _Json:
-    """A value of the model as JSON: each dataclass with its name, each fraction in lowest terms."""
-    if is_dataclass(value):
+    """A value of the model as JSON: each class with its name, each fraction in lowest terms."""
+    if is_dataclass(value) or isinstance(value, Struct):
         # A field that says nothing is left out: a field added to the model later changes no hash.
+        listed = structs.fields(value) if isinstance(value, Struct) else fields(value)
         named = {
             field.name: _plain(one)
-            for field in fields(value)
+            for field in listed
             if field.name not in _NOT_MEANT
             and (one := getattr(value, field.name)) not in _NOTHING
             and one != field.default
