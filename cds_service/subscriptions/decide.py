@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Raw
 from msgspec.json import encode
+from msgspec.structs import replace as replace_struct
 from sqlalchemy import Connection
 
 from cds_service.clock import Clock, Deadline
@@ -48,6 +49,7 @@ from cds_service.subscriptions.patient_data import (
     ArrivedVersion,
     PatientReader,
     RecordingClient,
+    takes_back,
 )
 from cds_service.subscriptions.standing import (
     StandingAdvice,
@@ -142,7 +144,11 @@ class _Decision:
         self.of = of
         self.server = server
         self.work = work
-        self.arrived = tuple(arrived)
+        advised = {one.result for one in of.advice.of_patient(work.server, work.patient)}
+        self.arrived = tuple(
+            replace_struct(one, withdrawn=one.withdrawn or one.reference in advised)
+            for one in arrived
+        )
         self.now: datetime = of.clock()
         self.deadline = Deadline(of.seconds)
         self.writes = server.subscriptions.write_back == "on"
@@ -364,9 +370,11 @@ def _bundle(planned: list[_Planned], place: AdvicePlace) -> dict[str, Any]:
 
 
 def _arrived(item: Item) -> ArrivedVersion:
+    body = NOTHING if item.body is None else Raw(item.body)
     return ArrivedVersion(
         reference=f"{item.type}/{item.resource_id}",
         version=item.version,
         gone=item.gone,
-        body=NOTHING if item.body is None else Raw(item.body),
+        body=body,
+        withdrawn=takes_back(body),
     )

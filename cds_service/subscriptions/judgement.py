@@ -6,7 +6,7 @@ A `DecisionInput` → the same judgements at any later time, with neither server
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from cds_service.fhir.resources import DiagnosticReport
 from cds_service.hooks.request import HookRequest
 from cds_service.intake.marker_lookup import MarkerLookup
 from cds_service.knowledge.model.pack import Service
+from cds_service.labs.patient_record import LabResult
 from cds_service.render import render, with_folded_named
 from cds_service.render.card import Card
 from cds_service.rules.answer import DecisionKey
@@ -36,6 +37,7 @@ from cds_service.subscriptions.patient_data import (
     with_arrived,
 )
 
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
 TRIGGER: Final = "result-arrived"
 RESULT_TYPES: Final = frozenset(("Observation", "DiagnosticReport"))
 # Of each rule, what is kept in the table of decisions: neither values nor dates nor references.
@@ -65,7 +67,11 @@ INPUT: Final = Decoder(DecisionInput)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What the rules of one pack say of all results; `since` is the time of what arrived."""
+    """What the rules of one pack say of all results.
+
+    `since` is the time of the earliest result that arrived; the beginning of time if one was taken
+    back, for then advice on an older one may be due again. `None`: nothing that could be used.
+    """
 
     service: Service
     served: Served
@@ -104,14 +110,23 @@ def judge(
     lookup = MarkerLookup(served.program.pack, names_fallback=knowledge.names_fallback)
     given = input_from_request(with_arrived(request, versions), {}, lookup)
     evaluation = evaluated(knowledge, served, given, service.hook, now)
-    named = set(results_of(versions))
-    times = [result.time for result in evaluation.record.results if reference_of(result) in named]
     return Judgement(
         service=service,
         served=served,
         evaluation=evaluation,
-        since=min(times, default=None),
+        since=_since(versions, evaluation.record.results),
     )
+
+
+def _since(arrived: tuple[ArrivedVersion, ...], results: Iterable[LabResult]) -> datetime | None:
+    """The time from which on results count as having arrived."""
+    times: dict[str, datetime] = {}
+    for result in results:
+        reference = reference_of(result)
+        times[reference] = min(times.get(reference, result.time), result.time)
+    if any((one.gone or one.withdrawn) and one.reference not in times for one in arrived):
+        return _EVER
+    return min((times[name] for name in results_of(arrived) if name in times), default=None)
 
 
 def judge_again(knowledge: Knowledge, given: DecisionInput) -> Iterator[Judgement]:

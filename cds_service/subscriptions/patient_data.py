@@ -35,6 +35,8 @@ _K = TypeVar("_K", bound=Hashable)
 _BOM: Final = b"\xef\xbb\xbf"
 # Another time may give what these kept back; what the other failures hide stays not known.
 _PASSING: Final = frozenset(("unreachable", "late", "busy", "broken", "token-over", "unauthorized"))
+# FHIR R4, "Observation.status": of results that never were, or that no longer hold.
+_TAKEN_BACK: Final = frozenset(("entered-in-error", "cancelled"))
 _NEEDED: Final = (OBSERVATIONS, PATIENT)
 _ENOUGH: Final = frozenset((WHOLE, WHOLE_WITHOUT, "too-many-pages", "too-long"))
 
@@ -50,12 +52,16 @@ class KeptAnswer(Struct, frozen=True, omit_defaults=True):
 
 
 class ArrivedVersion(Struct, frozen=True, omit_defaults=True):
-    """A result that arrived: its reference, and what is known of it without a query."""
+    """A result that arrived: its reference, and what is known of it without a query.
+
+    `withdrawn`: it may take back what an earlier version said, so that older results count again.
+    """
 
     reference: str
     version: str = ""
     gone: bool = False
     body: Raw = NOTHING
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +195,14 @@ def with_arrived(request: HookRequest, arrived: Iterable[ArrivedVersion]) -> Hoo
         entries = (*results.entries, *late)
         prefetch[OBSERVATIONS] = replace(results, entries=entries, state="found")
     return replace(request, prefetch=prefetch)
+
+
+def takes_back(body: Raw) -> bool:
+    """Whether a version of a result says that it does not count."""
+    if not was_sent(body):
+        return False
+    resource, _ = read_loosely(body, "$")
+    return isinstance(resource, Observation) and resource.status in _TAKEN_BACK
 
 
 def _newest_of(

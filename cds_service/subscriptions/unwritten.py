@@ -20,9 +20,13 @@ _RESULTS: Final = Decoder(tuple[ArrivedVersion, ...])
 def unwritten(arrived: Iterable[ArrivedVersion]) -> bytes:
     """The results that arrived, without what they say; of a report those that it names."""
     found = tuple(arrived)
+    withdrawn = {one.reference for one in found if one.withdrawn}
     return encode(
         (
-            *(ArrivedVersion(reference=name) for name in dict.fromkeys(results_of(found))),
+            *(
+                ArrivedVersion(reference=name, withdrawn=name in withdrawn)
+                for name in dict.fromkeys(results_of(found))
+            ),
             *(
                 ArrivedVersion(reference=one.reference, version=one.version, gone=True)
                 for one in found

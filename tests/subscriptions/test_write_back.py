@@ -272,3 +272,28 @@ def test_what_was_noted_and_never_sent_is_forgotten(ward: Ward) -> None:
     ward.store(observation(ALT, 30, status="corrected"))
 
     assert states(ward) == []
+
+
+@pytest.mark.parametrize("how", ["entered-in-error", "deleted"])
+def test_when_a_critical_result_is_taken_back_the_one_before_it_has_its_task(
+    ward: Ward, how: str
+) -> None:
+    before = observation(ALT, 1500, id="before", effectiveDateTime="2026-06-13T08:00:00Z")
+    wrong = observation(ALT, 1600, id="wrong")
+    ward.store(before)
+    ward.store(wrong)
+    (task,) = ward.open_tasks()
+    assert task["focus"] == {"reference": "Observation/wrong"}
+
+    if how == "deleted":
+        requests.delete(f"{ward.base}/Observation/wrong", timeout=20)
+        ward.arrive(gone("wrong"))
+    else:
+        ward.store({**wrong, "status": how})
+
+    (task,) = ward.open_tasks()
+    assert (task["focus"], task["priority"]) == ({"reference": "Observation/before"}, "stat")
+    number = ward.decided()[-1].id
+    found = replay(knowledge(), ward.database.database, number)
+    assert found is not None
+    assert found.is_same
