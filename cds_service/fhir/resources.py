@@ -92,11 +92,13 @@ class DiagnosticReport(ResourceBase, frozen=True, tag_field=_TAG, tag="Diagnosti
     issued: str | None = None
     result: Many[Reference] = None
     contained: Many["Resource"] = None
+    modifier_extension: Raw = NOTHING
 
 
 class Specimen(ResourceBase, frozen=True, tag_field=_TAG, tag="Specimen"):
     """What was measured."""
 
+    subject: Reference | None = None
     condition: Raw = NOTHING
 
 

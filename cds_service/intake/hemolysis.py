@@ -14,6 +14,7 @@ from cds_service.fhir.elements import CodeableConcept
 from cds_service.fhir.resources import Observation, Specimen, parts_of
 from cds_service.intake.marker_lookup import pairs_of, texts_of
 from cds_service.intake.resource_index import ResourceIndex
+from cds_service.intake.subjects import Subjects
 
 _CODE = "HEM"  # HL7 v2 table 0493, specimen condition: hemolyzed
 _WORD = re.compile(r"ha?emoly[sz]\w*")
@@ -30,9 +31,12 @@ _DENIED_AFTER = re.compile(
 )
 
 
-def is_hemolysed(result: Observation, index: ResourceIndex) -> bool:
-    """Whether anything sent with the result, or with one of its components, says so."""
-    return any(_says_so(concept) for concept in _concepts(result, index)) or any(
+def is_hemolysed(result: Observation, index: ResourceIndex, subjects: Subjects) -> bool:
+    """Whether anything sent with the result, or with one of its components, says so.
+
+    What is said of the specimen of another patient is not.
+    """
+    return any(_says_so(concept) for concept in _concepts(result, index, subjects)) or any(
         text_says_so(note.text or "") for note in notes_in(result.note)
     )
 
@@ -51,12 +55,14 @@ def text_says_so(text: str) -> bool:
     return False
 
 
-def _concepts(result: Observation, index: ResourceIndex) -> Iterator[CodeableConcept]:
+def _concepts(
+    result: Observation, index: ResourceIndex, subjects: Subjects
+) -> Iterator[CodeableConcept]:
     yield from concepts_in(result.interpretation)
     for component in parts_of(result):
         yield from concepts_in(component.interpretation)
     specimen = index.referred(result.specimen, result.contained)
-    if isinstance(specimen, Specimen):
+    if isinstance(specimen, Specimen) and subjects.owner(specimen.subject) != "another":
         yield from concepts_in(specimen.condition)
 
 

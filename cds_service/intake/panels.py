@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """All Observations of a request: those sent alone, and those contained in panels and reports.
 
-A member of a panel that names no time has the time of its panel; a contained Observation has its
-subject and status too, for it exists only inside.
+A member of a panel that names no time has the time of its panel, if the panel is the patient's; a
+contained Observation has its subject and status too, for it exists only inside.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -13,66 +13,83 @@ from cds_service.fhir.elements import Reference, many, plain_code
 from cds_service.fhir.resources import DiagnosticReport, Observation, inside
 from cds_service.intake.resource_index import ResourceIndex, local_name
 from cds_service.intake.results import Panel, SourceObservation
+from cds_service.labs.set_aside_reasons import SetAsideReason
 
 _WITHDRAWN = {"entered-in-error", "cancelled"}  # and with it what exists only inside
 
 
-def observations_with_panels(index: ResourceIndex) -> tuple[list[SourceObservation], bool]:
-    """Every Observation with its panel, in the order they came.
-
-    Also whether a panel or report names a result that is not among them.
-    """
-    sent = index.entries(Observation)
-    reports = index.all_of(DiagnosticReport)
-    panels = _panels([resource for _, resource in sent], reports)
+def observations_of(index: ResourceIndex) -> list[SourceObservation]:
+    """Every Observation in the order they came; a contained one with what contains it."""
     sources: list[SourceObservation] = []
-    for full_url, observation in sent:
+    for full_url, observation in index.entries(Observation):
         reference = f"Observation/{observation.id}" if observation.id else ""
-        panel = (panels.get(reference) or panels.get(full_url or "")) if panels else None
-        sources.append(SourceObservation(observation=observation, reference=reference, panel=panel))
-        if observation.contained:
+        sources.append(
+            SourceObservation(observation=observation, reference=reference, address=full_url or "")
+        )
+        if observation.contained is not None:
             sources.extend(_contained(observation, reference))
-    for report in reports:
-        if report.contained:
+    for report in index.all_of(DiagnosticReport):
+        if report.contained is not None:
             sources.extend(_contained(report, f"DiagnosticReport/{report.id}" if report.id else ""))
-    grouped: list[Panel] = [*reports, *(one for _, one in sent if one.has_member)]
-    return sources, bool(grouped) and _is_any_missing(grouped, sent, sources)
+    return sources
 
 
-def _is_any_missing(
-    panels: Iterable[Panel],
-    sent: list[tuple[str | None, Observation]],
+def with_panels(
     sources: list[SourceObservation],
-) -> bool:
-    here = {full_url for full_url, _ in sent} | {local_name(url) for url, _ in sent if url}
-    here.update(source.reference for source in sources)
+    index: ResourceIndex,
+    why_not: Callable[[Panel], SetAsideReason | None],
+) -> list[SourceObservation]:
+    """The Observations with the panel or report that names each, if nothing speaks against it."""
+    panels = _panels(sources, index, why_not)
+    if not panels:
+        return sources
+    return [
+        source._replace(panel=panels.get(source.reference) or panels.get(source.address))
+        if source.panel is None
+        else source
+        for source in sources
+    ]
+
+
+def is_any_missing(sources: list[SourceObservation], index: ResourceIndex) -> bool:
+    """Whether a panel or report names a result that is not among the Observations."""
+    reports = index.all_of(DiagnosticReport)
+    grouping = [source for source in sources if source.observation.has_member]
+    if not (reports or grouping):
+        return False
+    here = {source.reference for source in sources}
+    for source in sources:
+        here |= {source.address, local_name(source.address)}
+    here.discard("")  # a member without a reference names none of those without an address
     return any(
-        _is_missing(member.reference or "", panel, here)
-        for panel in panels
-        for member in _members(panel)
+        _is_missing(member, (report,), here) for report in reports for member in many(report.result)
+    ) or any(
+        _is_missing(member, (source.observation, source.panel), here)
+        for source in grouping
+        for member in many(source.observation.has_member)
     )
 
 
-def _is_missing(name: str, panel: Panel, here: set[str | None]) -> bool:
-    if name.startswith("#"):
-        inside_it = {
-            (getattr(one, "id", None) or "").lstrip("#") for one in inside(panel.contained)
-        }
-        return name.lstrip("#") not in inside_it
-    return name not in here and local_name(name) not in here
+def _is_missing(member: Reference, holders: Iterable[Panel | None], here: set[str]) -> bool:
+    name = member.reference or ""
+    if not name.startswith("#"):
+        return name not in here and local_name(name) not in here
+    contained = (one for holder in holders if holder for one in inside(holder.contained))
+    return name[1:] not in {(getattr(one, "id", None) or "").lstrip("#") for one in contained}
 
 
-def _members(panel: Panel) -> Sequence[Reference]:
-    return many(panel.has_member if isinstance(panel, Observation) else panel.result)
-
-
-def _panels(observations: list[Observation], reports: list[DiagnosticReport]) -> dict[str, Panel]:
+def _panels(
+    sources: list[SourceObservation],
+    index: ResourceIndex,
+    why_not: Callable[[Panel], SetAsideReason | None],
+) -> dict[str, Panel]:
+    """The panel or report by the name of each of its members; of several one that has a time."""
     panels: dict[str, Panel] = {}
-    for report in reports:
-        if not _is_withdrawn(report):
+    for report in index.all_of(DiagnosticReport):
+        if report.result and not _is_withdrawn(report) and not why_not(report):
             _register(report, many(report.result), panels)
-    for observation in observations:
-        if observation.has_member and not _is_withdrawn(observation):
+    for observation in (source.observation for source in sources if source.panel is None):
+        if observation.has_member and not _is_withdrawn(observation) and not why_not(observation):
             _register(observation, many(observation.has_member), panels)
     return panels
 
@@ -81,11 +98,18 @@ def _is_withdrawn(panel: Panel) -> bool:
     return plain_code(panel.status) in _WITHDRAWN
 
 
-def _register(panel: Panel, members: object, panels: dict[str, Panel]) -> None:
-    for member in members if isinstance(members, list | tuple) else ():
-        if isinstance(member, Reference) and member.reference:
-            panels[member.reference] = panel
-            panels[local_name(member.reference)] = panel
+def _register(panel: Panel, members: Sequence[Reference], panels: dict[str, Panel]) -> None:
+    for member in members:
+        for name in {member.reference, local_name(member.reference or "")} - {None, ""}:
+            there = panels.get(name or "")
+            if there is None or _how_dated(panel) >= _how_dated(there):
+                panels[name or ""] = panel
+
+
+def _how_dated(panel: Panel) -> int:
+    if panel.effective_date_time or panel.effective_period:
+        return 2
+    return 1 if panel.issued else 0
 
 
 def _contained(panel: Panel, reference: str) -> Iterator[SourceObservation]:
@@ -95,3 +119,5 @@ def _contained(panel: Panel, reference: str) -> Iterator[SourceObservation]:
             completed = replace(one, subject=one.subject or panel.subject, status=status)
             place = f"{reference}#{(one.id or '').lstrip('#')}" if reference else ""
             yield SourceObservation(observation=completed, reference=place, panel=panel)
+            if completed.contained is not None:
+                yield from _contained(completed, place)

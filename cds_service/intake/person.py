@@ -1,33 +1,77 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Patient resource -> who the results are about."""
+"""The Patient resources -> who the results are about."""
 
+from collections.abc import Sequence
 from datetime import date
-from typing import Literal
+from itertools import combinations
+from typing import Literal, NamedTuple, TypeAlias
 
 from cds_service.amounts import Ternary
 from cds_service.fhir.elements import plain_code
 from cds_service.fhir.resources import Patient as Resource
+from cds_service.intake.subjects import numbers_in
 from cds_service.intake.times import Times, span_of
 from cds_service.labs.patient_record import Patient
 
+Days: TypeAlias = tuple[date, date]  # the first and the last that a date can mean
+
 _DATE_LENGTH = len("2026-01-31")
+_GENDERS = {"male", "female", "other"}  # of FHIR, without the one for not known
 _SEXES: dict[str | None, Literal["male", "female"]] = {"male": "male", "female": "female"}
 
 
-def person_of(resource: Resource | None, patient_id: str, times: Times) -> Patient:
-    """The patient; without a Patient resource nothing but the reference is known."""
+class PersonRead(NamedTuple):
+    """The patient, and whether several Patients were sent that contradict each other."""
+
+    patient: Patient
+    is_contradictory: bool = False
+
+
+def person_of(resources: Sequence[Resource], patient_id: str, times: Times) -> PersonRead:
+    """The patient of all Patients that were sent; without one, only the reference is known.
+
+    What one leaves out another supplies. In what they contradict each other nothing is believed:
+    the birth date may be any day from the first to the last, and sex and death are not known.
+    """
     reference = f"Patient/{patient_id}" if patient_id else ""
-    if resource is None:
-        return Patient(reference=reference)
-    return Patient(
+    births = [born for one in resources if (born := _born(one.birth_date, times))]
+    sexes = {plain_code(one.gender) for one in resources} & _GENDERS
+    deaths = {_deceased(one, times) for one in resources} or {False}
+    patient = Patient(
         reference=reference,
-        born=_born(resource.birth_date, times),
-        sex=_SEXES.get(plain_code(resource.gender)),
-        deceased=_deceased(resource, times),
+        born=_joined(births) if births else None,
+        sex=_SEXES.get(next(iter(sexes))) if len(sexes) == 1 else None,
+        deceased=next(iter(deaths)) if len(deaths) == 1 else None,
+    )
+    is_contradictory = (
+        len(sexes) > 1 or len(deaths) > 1 or not _overlap(births) or _have_other_numbers(resources)
+    )
+    return PersonRead(patient, is_contradictory)
+
+
+def _joined(births: Sequence[Days]) -> Days:
+    """The days that all of them can mean, or from the first to the last if there is none."""
+    firsts, lasts = zip(*births, strict=True)
+    if _overlap(births):
+        return max(firsts), min(lasts)
+    return min(firsts), max(lasts)
+
+
+def _overlap(births: Sequence[Days]) -> bool:
+    return not births or max(first for first, _ in births) <= min(last for _, last in births)
+
+
+def _have_other_numbers(resources: Sequence[Resource]) -> bool:
+    """Whether two of them have numbers of one system, and not one in common."""
+    numbers = [numbers_in([one.identifier]) for one in resources]
+    return any(
+        one[system].isdisjoint(other[system])
+        for one, other in combinations(numbers, 2)
+        for system in one.keys() & other.keys()
     )
 
 
-def _born(text: str | None, times: Times) -> tuple[date, date] | None:
+def _born(text: str | None, times: Times) -> Days | None:
     """The days that a birth date can mean; one that cannot be read or is to come is not known."""
     today = times.now.astimezone(times.zone).date()
     try:
@@ -37,7 +81,7 @@ def _born(text: str | None, times: Times) -> tuple[date, date] | None:
     return None if first > today else (first, min(last, today))
 
 
-def _days(text: str, times: Times) -> tuple[date, date]:
+def _days(text: str, times: Times) -> Days:
     """The first and the last day; raises `ValueError` for what is no date.
 
     R4 allows no time in a birth date. One that was sent says nothing, unless it has a time zone:

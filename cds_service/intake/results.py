@@ -49,11 +49,15 @@ class ReadContext:
 
 
 class SourceObservation(NamedTuple):
-    """One Observation to read: where it is, and the panel or report that supplies what it lacks."""
+    """One Observation to read: where it is, and the panel or report that supplies what it lacks.
+
+    `address` is that of its entry, if it is not contained.
+    """
 
     observation: Observation
     reference: str
     panel: Panel | None = None
+    address: str = ""
 
 
 @dataclass(slots=True)

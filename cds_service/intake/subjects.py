@@ -73,7 +73,7 @@ class Subjects:
     def are_apart(self, references: Iterable[Reference | None]) -> bool:
         """Whether subjects that nothing else names have two numbers of one system."""
         unnamed = (one for one in references if one and self.owner(one) == "unnamed")
-        numbers = _numbers(one.identifier for one in unnamed)
+        numbers = numbers_in(one.identifier for one in unnamed)
         return any(len(values) > 1 for values in numbers.values())
 
     def _owner_by_number(self, identifier: Raw) -> Owner:
@@ -115,7 +115,7 @@ def find_subjects(
     Without `patient_id` it is the one Patient that was sent, or else the one subject.
     """
     urls = [url for url, _ in patients if url]
-    numbers = _numbers(patient.identifier for _, patient in patients)
+    numbers = numbers_in(patient.identifier for _, patient in patients)
     ids = {patient.id for _, patient in patients if patient.id}
     if patient_id is not None:
         if ids - {patient_id}:
@@ -135,7 +135,7 @@ def find_subjects(
     return Subjects(found, urls, fhir_server, numbers)
 
 
-def _numbers(identifiers: Iterable[Raw]) -> Numbers:
+def numbers_in(identifiers: Iterable[Raw]) -> Numbers:
     """The numbers in these identifiers by the system that gave them."""
     numbers: defaultdict[str, set[str]] = defaultdict(set)
     for identifier in identifiers:

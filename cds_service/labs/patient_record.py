@@ -157,6 +157,7 @@ Lack: TypeAlias = Literal[
     "not usable",
     "named but not sent",
     "age not clear",
+    "contradictory",
     "only those being made",
     "selected but not among the drafts",
     "unnamed",

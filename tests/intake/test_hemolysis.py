@@ -145,3 +145,11 @@ def test_a_note_speaks_for_the_specimen(noted: Json, other: Json) -> None:
 )
 def test_a_note_speaks_for_no_other_specimen(noted: Json, other: Json) -> None:
     assert not reported(noted, other)
+
+
+def test_the_specimen_of_another_patient_says_nothing() -> None:
+    made = specimen({"text": "hemolyzed"}, subject={"reference": "Patient/p2"})
+
+    (result,) = record_of(observation(specimen={"reference": "Specimen/s"}), made).results
+
+    assert not result.hemolysed

@@ -374,6 +374,19 @@ def test_a_patient_that_cannot_be_read_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    "other", [{"birthDate": "2018-02-03"}, {"gender": "female"}, {"deceasedBoolean": True}]
+)
+def test_patients_that_contradict_each_other_are_told_alone_and_on_cards(other: Json) -> None:
+    man = {"resourceType": "Patient", "id": "p1", "birthDate": "1960-01-01", "gender": "male"}
+    normal = alt(valueQuantity={"value": 20, "unit": "U/L"})
+    critical = cards(request(*FAILURE, {**man, **other}, patient=man))
+
+    assert set(cards(request(normal, {**man, **other}, patient=man))) == {UNUSED}
+    assert set(critical) >= {"alf-emergency"}
+    assert all("contradict each other" in card["detail"] for card in critical.values())
+
+
+@pytest.mark.parametrize(
     "code",
     [
         None,
