@@ -210,6 +210,7 @@ def _of_marker(marker: Marker, pack: Pack) -> Iterator[SharedLine]:
         text = f"above {title_of(whole.marker, pack)} {above}"
         yield SharedLine(label="impossible", text=text)
     yield from _listed("codes", (_code(one, one.method) for one in marker.codes))
+    yield from _listed("codes not read", map(_code, marker.codes_not_read))
     yield from _listed("names", marker.names)
     yield from _listed(
         f"units, and how many {unit} each is",

@@ -126,7 +126,10 @@ def results_filter(packs: Iterable[Pack], *, by_category: bool) -> str:
 
 
 def _codes(markers: Iterable[str], pack: Pack) -> Iterator[tuple[str, str]]:
-    return ((code.system, code.code) for name in markers for code in pack.markers[name].codes)
+    """The codes of the markers, with those that are only named: they must be there to be named."""
+    for marker in (pack.markers[name] for name in markers):
+        for code in (*marker.codes, *marker.codes_not_read):
+            yield code.system, code.code
 
 
 def _which(codes: Iterable[tuple[str, str]], *, by_category: bool) -> str:

@@ -48,12 +48,16 @@ _CONFLICT: SetAsideReason = "code-conflict"
 
 
 class MarkerMatch(NamedTuple):
-    """The marker that a result belongs to, and the code and method that say so."""
+    """The marker that a result belongs to, and the code and method that say so.
+
+    If the marker does not read its code the result is not used, but named as one of the marker.
+    """
 
     marker: str
     code: str
     method: str | None
     note: ReadingNote | None = None
+    is_read: bool = True
 
 
 def system_of(coding: Coding) -> str:
@@ -210,6 +214,11 @@ def _claim(coding: Coding, pack: Pack) -> tuple[str, MarkerCode] | None:
 def _one_of(matches: list[tuple[str, MarkerCode]]) -> MarkerMatch | SetAsideReason:
     if len({marker for marker, _ in matches}) > 1:
         return _CONFLICT
+    read = [match for match in matches if match[1].is_read]
+    if not read:
+        marker, first = matches[0]
+        return MarkerMatch(marker, first.code, None, is_read=False)
+    matches = read
     marker, first = matches[0]
     naming = [code for _, code in matches if code.method]
     methods = {code.method for code in naming}

@@ -225,6 +225,8 @@ def _result(
     with suppress(NotUsable):  # a result that does not count for another reason has its time too
         partial.time = _moment(source, context)[0].time
     status = _status(observation)
+    if not match.is_read:
+        raise NotUsable("another-code")
     moment, issued_only = _moment(source, context)
     value = value_of(measured, context.pack)
     unit = unit_of(marker, value.unit, value.code, context.pack)

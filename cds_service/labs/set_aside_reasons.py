@@ -13,6 +13,7 @@ SetAsideReason: TypeAlias = Literal[
     "system-unknown",
     "code-conflict",
     "name-not-understood",
+    "another-code",
     "other-patient",
     "no-subject",
     "subject-unresolved",
@@ -60,6 +61,7 @@ _LOST: tuple[SetAsideReason, ...] = (
     "future-dated",
     "implausible",
     "name-not-understood",
+    "another-code",
     "conflicting-duplicates",
 )
 LOSSES: Mapping[SetAsideReason, int] = {reason: rank for rank, reason in enumerate(_LOST)}
@@ -72,6 +74,10 @@ MEANINGS: Mapping[SetAsideReason, str] = {
     "name-not-understood": (
         "No known code was sent, and its name holds that of a marker beside words that may say "
         "that something else was measured. Its unit would be one of the marker."
+    ),
+    "another-code": (
+        "Its code is one under which results of the marker may be sent, but which the pack does "
+        "not read (`codes not read` of the marker). A site can read it."
     ),
     "other-patient": "Its subject or its focus is another person. It is never used.",
     "no-subject": "It names no patient, and something else in the request is of another patient.",

@@ -1,13 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Codes and names -> markers, with the names that laboratories print."""
 
+from datetime import UTC
 from pathlib import Path
 
 import pytest
 
+from cds_service.fhir.elements import CodeableConcept, Coding
+from cds_service.intake.marker_lookup import MarkerLookup, MarkerMatch
+from cds_service.intake.read_record import read_record
 from cds_service.knowledge.model.names import Named, NotUnderstood, words_of
 from cds_service.knowledge.reading.build import load_pack
-from tests.intake.intake_fixtures import LOCAL, Json, aside_of, coded, observation, result_of
+from tests.intake.intake_fixtures import (
+    LOCAL,
+    NOW,
+    Json,
+    aside_of,
+    coded,
+    input_of,
+    observation,
+    result_of,
+)
 
 PACK = load_pack(Path("cards/liver"))
 
@@ -167,3 +180,30 @@ def test_a_second_text_that_names_no_marker_changes_nothing() -> None:
     code = {"text": "Enzyme", "coding": [{"display": "Chemistry 17"}]}
 
     assert result_of(observation(code=code), names=True).marker == "enzyme"
+
+
+@pytest.mark.parametrize(
+    ("codes", "is_read"), [(["46418-0"], False), (["46418-0", "6301-6"], True)]
+)
+def test_a_code_that_is_not_read_is_known_as_one_of_the_marker(
+    codes: list[str], is_read: bool
+) -> None:
+    lookup = MarkerLookup(PACK, names_fallback=True)
+    codings = [Coding(system="http://loinc.org", code=code) for code in codes]
+
+    match = lookup.of(CodeableConcept(coding=codings))
+
+    assert isinstance(match, MarkerMatch)
+    assert (match.marker, match.is_read) == ("inr", is_read)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [("final", "another-code"), ("cancelled", "status:cancelled")]
+)
+def test_a_result_under_it_is_named_unless_it_was_withdrawn(status: str, reason: str) -> None:
+    sent = observation(code=coded("46418-0"), status=status, valueQuantity={"value": 2.1})
+
+    record = read_record(PACK, input_of(sent), now=NOW, zone=UTC, names_fallback=True)
+
+    found = [(one.marker, one.reason, one.number) for one in record.set_aside]
+    assert found == [("inr", reason, "2.1")]

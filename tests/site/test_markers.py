@@ -12,7 +12,7 @@ from cds_service.knowledge.model.status import status_summary
 from cds_service.knowledge.site.file import read_site
 from cds_service.knowledge.site.overlay import site_pack
 from cds_service.sourcefile.diagnostics import Problem
-from tests.knowledge.fixture_pack import letters_files
+from tests.knowledge.fixture_pack import changed, letters_files, replaced
 from tests.site.site_fixtures import site_file
 
 LAB = "https://lab.example/codes"
@@ -80,6 +80,21 @@ def test_what_means_something_else_is_refused_at_its_line(
     assert message in problem.message
     assert problem.remedy
     assert problem.mark.line == (5 if "alpa:" in body else 6)
+
+
+def test_a_code_that_the_pack_only_names_is_read_if_the_site_says_so(tmp_path: Path) -> None:
+    unread = ("names: [alfa]", "codes not read: [{loinc: 9999001-2, because: x}]\nnames: [alfa]")
+    beta = ("{loinc: 9999001-2, name: Beta}", "{loinc: 9999002-0, name: Beta}")
+    changes = replaced("markers/alpha.yaml", unread) | replaced("markers/beta.yaml", beta)
+    files = letters_files(changed(tmp_path, changes))
+    body = with_line("codes", "[{system: 'http://loinc.org', code: 9999001-2, name: A}]")
+    site = site_file(tmp_path, body, pack="letters")
+
+    pack, problems = site_pack(files, read_site(site, "site.yaml"))
+
+    assert problems == []
+    assert pack is not None
+    assert pack.marker_codes["http://loinc.org", "9999001-2"][1].is_read
 
 
 def test_a_code_is_claimed_once(tmp_path: Path) -> None:

@@ -69,8 +69,9 @@ def _codes(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
     owner: dict[tuple[str, str], str] = {}
     for marker in pack.markers.values():
         document = documents[f"markers/{marker.id}.yaml"]
-        for n, code in enumerate(marker.codes):
-            where: Where = ("codes", n)
+        listed = [(("codes", n), code) for n, code in enumerate(marker.codes)]
+        listed.extend((("codes not read", n), code) for n, code in enumerate(marker.codes_not_read))
+        for where, code in listed:
             if not is_well_formed(code.system, code.code):
                 yield _bad_digit(document, where, code.code)
             other = owner.setdefault((code.system, code.code), marker.id)

@@ -130,6 +130,7 @@ MessageKey: TypeAlias = Literal[
     "set aside.system-unknown",
     "set aside.code-conflict",
     "set aside.name-not-understood",
+    "set aside.another-code",
     "set aside.other-patient",
     "set aside.no-subject",
     "set aside.subject-unresolved",

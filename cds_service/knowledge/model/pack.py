@@ -41,6 +41,7 @@ class MarkerCode(Code):
     """A code whose results belong to a marker, and the method that the code names."""
 
     method: str | None = None
+    is_read: bool = True  # else its results are named and not used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,7 @@ class Marker:
     whole: "Whole | None" = None
     dimensions: Mapping[Dimension, Fraction] = field(default_factory=dict)  # -> base unit's factor
     shown_in: Mapping[str, str] = field(default_factory=dict)  # US or SI -> unit, for pages
+    codes_not_read: tuple[MarkerCode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,6 +128,10 @@ def read_marker(
         near=_near(shape, reader),
         whole=_whole(shape, factors, reader),
         shown_in=_shown_in(shape, reader),
+        codes_not_read=tuple(
+            MarkerCode(system=LOINC, code=code.loinc, name=code.because, is_read=False)
+            for code in shape.codes_not_read
+        ),
         dimensions=_dimensions(shape, factors, spellings.units, reader)
         if factors.get(unit) == 1
         else {},
@@ -384,9 +388,10 @@ def name_index(markers: Mapping[str, Marker]) -> NameIndex:
 def marker_codes(
     markers: Mapping[str, Marker],
 ) -> dict[tuple[str, str], tuple[str, MarkerCode]]:
-    """Every code of every marker -> the marker that it stands for."""
+    """Every code of every marker -> the marker that it stands for; one that is read wins."""
     return {
         (code.system, code.code): (marker.id, code)
+        for part in ("codes_not_read", "codes")
         for marker in markers.values()
-        for code in marker.codes
+        for code in getattr(marker, part)
     }

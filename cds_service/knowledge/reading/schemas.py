@@ -100,6 +100,13 @@ class CodeShape(Shape):
     method: Text | None = None
 
 
+class UnreadCodeShape(Shape):
+    """A code of LOINC whose results are named and not used, and why."""
+
+    loinc: Text
+    because: Text
+
+
 class FactorShape(Shape):
     """A factor in its long form."""
 
@@ -132,6 +139,7 @@ class MarkerShape(Shape):
     name: Text
     unit: Annotated[Text, Written("a unit, or `none`")]
     codes: list[CodeShape]
+    codes_not_read: list[UnreadCodeShape] = Field(default_factory=list)
     names: list[Text] = Field(default_factory=list)
     beside_the_name: list[Annotated[Text, Written("a list of words of `spellings.yaml`")]] = Field(
         default_factory=list

@@ -97,7 +97,7 @@ class _Adder:
         marker = self.pack.markers[name]
         methods = {code.method for code in marker.codes if code.method}
         claimed = self.pack.marker_codes.get((shape.system, shape.code))
-        if claimed is not None:
+        if claimed is not None and claimed[1].is_read:
             message = f"the code {shape.code} already stands for {claimed[0]}"
             remedy = _LEAVE_OUT if claimed[0] == name else "a code has one meaning"
             self.problem("K302", (*where, "code"), message, remedy)
