@@ -45,6 +45,20 @@ class ArrivalSettings(BaseSettings):
     inbox_days: PositiveInt = Field(
         30, description="How many days it is known which results arrived and were decided on."
     )
+    decision_input_days: PositiveInt = Field(
+        30,
+        description="How many days it is kept what a decision on results that arrived was derived "
+        "from, which is patient data; then it cannot be replayed.",
+    )
+    decision_days: PositiveInt = Field(
+        365, description="How many days decisions on results that arrived are kept."
+    )
+    advice_days: PositiveInt = Field(
+        365,
+        description="How many days it is known what was written to a FHIR server and is over: "
+        "withdrawn, rejected, or left to somebody who works on it. At least as long as a card "
+        "may be quiet; what is open is kept.",
+    )
     gap_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
         10,
         description="How long an event that was skipped may be late, in seconds, before the FHIR "

@@ -28,8 +28,11 @@ def replay(number: int, as_json: bool) -> None:
       cds-service replay 42
       cds-service replay 42 --json
 
-    Exit codes: 0 the same is decided; 1 something else is; 2 there is no such decision, or the
-    settings have problems; 3 the database cannot be used.
+    What a decision was derived from is removed after CDS_DECISION_INPUT_DAYS; then it is only
+    shown.
+
+    Exit codes: 0 the same is decided; 1 something else is; 2 there is no such decision, what it was
+    derived from was removed, or the settings have problems; 3 the database cannot be used.
     """
     settings = load_settings()
     store = open_store(database_url(settings))
@@ -43,7 +46,7 @@ def replay(number: int, as_json: bool) -> None:
         click.echo(json.dumps(_row(found), indent=2))
     else:
         _print(found)
-    sys.exit(0 if found.is_same else 1)
+    sys.exit(2 if found.is_gone else 0 if found.is_same else 1)
 
 
 def _row(found: Replay) -> dict[str, Any]:
@@ -55,6 +58,7 @@ def _row(found: Replay) -> dict[str, Any]:
         "problem": found.problem,
         "findings": [dict(one) for one in found.findings],
         "changedPacks": list(found.changed_packs),
+        "inputRemoved": found.is_gone,
         "same": found.is_same,
         "then": dict(found.then),
         "now": dict(found.now),
@@ -68,6 +72,9 @@ def _print(found: Replay) -> None:
     for one in found.findings:
         what = one.get("advice") or one.get("because") or one.get("indicator", "")
         click.echo(f"  {one['rule']:<32} {what}")
+    if found.is_gone:
+        click.echo("  what it was derived from was removed: it cannot be derived again")
+        return
     for name in found.changed_packs:
         click.echo(f"  the pack {name} means something else than then")
     if found.is_same:

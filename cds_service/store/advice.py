@@ -19,6 +19,8 @@ AdviceState: TypeAlias = Literal["writing", "open", "cancelled", "rejected", "le
 
 # Somebody may still act on these, so what they propose is not proposed again.
 COUNTING: Final = frozenset(("open", "left-alone"))
+# Nobody here will withdraw these any more.
+OVER: Final = frozenset(("cancelled", "rejected", "left-alone"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,14 @@ class AdviceTable:
         )
         with self._database.writing() as connection:
             return connection.execute(changing).rowcount
+
+    def note_withdrawn(self, server: str, identifier: str, now: datetime) -> None:
+        """Note that what is being written stands there, withdrawn by us before."""
+        table = advice_written.c
+        same = (table.server == server, table.identifier == identifier, table.state == "writing")
+        changing = update(advice_written).where(*same).values(state="cancelled", changed=now)
+        with self._database.writing() as connection:
+            connection.execute(changing)
 
     def _found(self, *where: Any) -> tuple[WrittenAdvice, ...]:
         question = select(advice_written).where(*where).order_by(advice_written.c.id)

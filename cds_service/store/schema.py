@@ -14,7 +14,7 @@ from cds_service.errors import StoreError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0005"
+HEAD = "0006"
 SQLITE = "sqlite"
 MIGRATIONS = Path(__file__).parent / "migrations"
 _UPGRADE = "run: cds-service database upgrade"

@@ -207,7 +207,8 @@ inbox_queue = Table(
 )
 
 # One row for each time that a patient was decided on because something arrived. `input` is what it
-# was decided from, compressed; `written` is `no`, `yes`, `failed` or `withdrawn`.
+# was decided from, compressed, and empty once that was removed; `written` is `no`, `yes`, `failed`
+# or `withdrawn`.
 decisions = Table(
     "decisions",
     metadata,
@@ -224,6 +225,12 @@ decisions = Table(
     Column("problem", Text, nullable=False),
     Index("decisions_patient", "server", "patient", "decided"),
     Index("decisions_decided", "decided"),
+    Index(
+        "decisions_input",
+        "decided",
+        sqlite_where=text("length(input) > 0"),
+        postgresql_where=text("length(input) > 0"),
+    ),
 )
 
 # What of ours was written to a server. `state` is `writing` (it may stand there), `open`,
@@ -252,6 +259,7 @@ advice_written = Table(
     Column("written", UtcDateTime, nullable=False),
     Column("changed", UtcDateTime, nullable=False),
     Index("advice_written_changed", "changed"),
+    Index("advice_written_result", "server", "result"),
     Index(
         "advice_written_open",
         "server",

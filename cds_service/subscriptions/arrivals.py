@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, select
 
 from cds_service.store.store import insert_into
-from cds_service.store.tables import inbox_items
+from cds_service.store.tables import advice_written, inbox_items
 from cds_service.subscriptions.notified import NotifiedResource
 
 _FASTEST: Final = 1  # zlib level: resources are small, and a sender waits
@@ -59,7 +59,10 @@ def insert_items(
 
 
 def patient_of(connection: Connection, server: str, kind: str, identity: str) -> str:
-    """The patient of a resource, as it was known before; empty if it was not."""
+    """The patient of a resource, as it was known before; empty if it was not.
+
+    Items are kept for some time only; advice about a result, as long as it may be withdrawn.
+    """
     table = inbox_items.c
     found: str | None = connection.execute(
         select(table.patient)
@@ -71,6 +74,14 @@ def patient_of(connection: Connection, server: str, kind: str, identity: str) ->
         )
         .order_by(table.id.desc())
         .limit(1)
+    ).scalar_one_or_none()
+    return found or _patient_of_advice(connection, server, f"{kind}/{identity}")
+
+
+def _patient_of_advice(connection: Connection, server: str, result: str) -> str:
+    table = advice_written.c
+    found: str | None = connection.execute(
+        select(table.patient).where(table.server == server, table.result == result).limit(1)
     ).scalar_one_or_none()
     return found or ""
 

@@ -73,6 +73,7 @@ from cds_service.subscriptions.write_back import (
     READ_TYPES,
     WRITTEN_TYPES,
     AdviceServer,
+    WithdrawnBefore,
     WriteRefused,
     adopted,
 )
@@ -297,7 +298,11 @@ class _Decision:
         if rows:
             known = {one.identifier for one in self._rows if one.state == "writing"}
             self.of.advice.begin([one for one in rows if one.identifier not in known], self.now)
-            written = self.there.write(_bundle(planned, self.place), rows)
+            try:
+                written = self.there.write(_bundle(planned, self.place), rows)
+            except WithdrawnBefore as error:  # the next time it gets another identifier
+                self.of.advice.note_withdrawn(self.work.server, error.identifier, self.now)
+                raise
             self.changed |= {one.identifier: one for one in written}
         now = self.now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         for one, why in withdrawals:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy import and_, func, select, update
 
 from cds_service.clock import Clock
 from cds_service.errors import StoreError
@@ -18,7 +18,6 @@ from cds_service.subscriptions.queue import enqueue
 from cds_service.subscriptions.registration import NOT_SENT
 from cds_service.subscriptions.work import ADVICE, ITEM, Item, State
 
-_PURGED_AT_ONCE: Final = 5000
 _PATIENCE: Final = 0.5  # seconds
 _FRESH: Final = timedelta(seconds=2)
 _NONE: Final = ("", 0, None, 0)
@@ -122,14 +121,6 @@ class InboxList:
         )
         with self._database.writing() as connection:
             return connection.execute(changed).rowcount
-
-    def purge_some(self, *, before: datetime) -> int:
-        """Remove at most some thousand items that were done before then; how many went."""
-        table = inbox_items.c
-        old = select(table.id).where(table.state == "done", table.finished < before)
-        old = old.limit(_PURGED_AT_ONCE)
-        with self._database.writing() as connection:
-            return connection.execute(delete(inbox_items).where(table.id.in_(old))).rowcount
 
 
 class InboxWatch:

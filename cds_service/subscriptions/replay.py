@@ -3,7 +3,7 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,8 @@ from cds_service.subscriptions.judgement import INPUT, findings_of, outcomes_aga
 class Replay:
     """What came of it; `then` and `now` are findings by rule, those of rules that differ.
 
-    `changed_packs` are the packs that mean something else by now.
+    `changed_packs` are the packs that mean something else by now. Where `is_gone`, what the
+    decision was derived from was removed, so that nothing is derived again.
     """
 
     number: int
@@ -29,14 +30,15 @@ class Replay:
     written: str
     problem: str
     findings: tuple[Mapping[str, Any], ...]
-    changed_packs: tuple[str, ...]
+    changed_packs: tuple[str, ...] = ()
+    is_gone: bool = False
     then: Mapping[str, Any] = field(default_factory=dict)
     now: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_same(self) -> bool:
         """Whether the same was decided."""
-        return not self.then and not self.now
+        return not self.is_gone and not self.then and not self.now
 
 
 def replay(knowledge: Knowledge, database: Transactions, number: int) -> Replay | None:
@@ -45,19 +47,24 @@ def replay(knowledge: Knowledge, database: Transactions, number: int) -> Replay 
         row = connection.execute(select(decisions).where(decisions.c.id == number)).first()
     if row is None:
         return None
-    outcomes = outcomes_again(knowledge, INPUT.decode(zlib.decompress(row.input)))
-    again: list[Any] = decode(encode([one for each in outcomes for one in findings_of(each)]))
-    was = _by_rule(one for one in row.findings if "advice" not in one)
-    is_now = _by_rule(again)
-    differ = {rule for rule in (*was, *is_now) if was.get(rule) != is_now.get(rule)}
-    versions = versions_of(knowledge, outcomes)
-    return Replay(
+    kept = Replay(
         number=number,
         decided=row.decided,
         mode=row.mode,
         written=row.written,
         problem=row.problem,
         findings=tuple(row.findings),
+    )
+    if not row.input:
+        return replace(kept, is_gone=True)
+    outcomes = outcomes_again(knowledge, INPUT.decode(zlib.decompress(row.input)))
+    again: list[Any] = decode(encode([one for each in outcomes for one in findings_of(each)]))
+    was = _by_rule(one for one in row.findings if "advice" not in one)
+    is_now = _by_rule(again)
+    differ = {rule for rule in (*was, *is_now) if was.get(rule) != is_now.get(rule)}
+    versions = versions_of(knowledge, outcomes)
+    return replace(
+        kept,
         changed_packs=tuple(
             name for name, version in row.packs.items() if versions.get(name) != version
         ),

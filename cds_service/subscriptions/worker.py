@@ -14,10 +14,10 @@ from cds_service.clock import Clock
 from cds_service.errors import StoreError
 from cds_service.log import log_arrival_failed, log_arrivals, log_crash
 from cds_service.subscriptions.inbox import Inbox
-from cds_service.subscriptions.inbox_list import InboxList
 from cds_service.subscriptions.notified import NotifiedResource
 from cds_service.subscriptions.reconcile import Reconciler
 from cds_service.subscriptions.resolved import resolve
+from cds_service.subscriptions.retention import Retention
 from cds_service.subscriptions.server_reader import ServerReader
 from cds_service.subscriptions.upkeep import Upkeep
 from cds_service.subscriptions.work import (
@@ -36,6 +36,7 @@ from cds_service.subscriptions.work import (
 IDLE: Final = 0.2  # seconds between two looks into an inbox in which nothing is due
 _AWAY: Final = 2.0  # seconds before a database that did not answer is asked again
 _PURGE_EVERY: Final = timedelta(hours=1)
+_PURGE_ON: Final = timedelta(seconds=1)  # between two batches
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,9 +51,9 @@ class Worker:
     clock: Clock
     holder: str
     reconcile_every: timedelta
-    keep_days: int
+    retention: Retention
     _reconciled: datetime | None = field(default=None, init=False)
-    _purged: datetime | None = field(default=None, init=False)
+    _purge_due: datetime | None = field(default=None, init=False)
 
     def run(self, stop: Event, *, until_empty: bool = False) -> None:
         """Work until `stop` is set, or until nothing is due."""
@@ -135,6 +136,6 @@ class Worker:
         if self._reconciled is None or now - self._reconciled >= self.reconcile_every:
             self.reconciler.ask_for_all(now)
             self._reconciled = now
-        if self._purged is None or now - self._purged >= _PURGE_EVERY:
-            InboxList(self.inbox.database).purge_some(before=now - timedelta(days=self.keep_days))
-            self._purged = now
+        if self._purge_due is None or now >= self._purge_due:
+            has_more = self.retention.purge_some(now)
+            self._purge_due = now + (_PURGE_ON if has_more else _PURGE_EVERY)

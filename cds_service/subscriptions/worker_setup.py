@@ -2,7 +2,7 @@
 """A worker as the settings have it: its inbox, its access to FHIR servers, and what decides."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from secrets import token_hex
 from typing import Final
@@ -11,6 +11,7 @@ from cds_service.clock import Clock
 from cds_service.fhir_client.client import Access, FhirClient
 from cds_service.fhir_client.servers_file import load_servers
 from cds_service.hooks.discovery import results_filter
+from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.site.overlay import load_packs_at
 from cds_service.settings import Settings, cards_folder
 from cds_service.smart.access import authorize_background
@@ -23,6 +24,7 @@ from cds_service.subscriptions.inbox import make_inbox
 from cds_service.subscriptions.reconcile import Reconciler
 from cds_service.subscriptions.registration import RegistrationTable
 from cds_service.subscriptions.registry import SubscriptionRegistry
+from cds_service.subscriptions.retention import Retention, retention_times
 from cds_service.subscriptions.server_reader import ServerReader
 from cds_service.subscriptions.task_states import TaskStates
 from cds_service.subscriptions.upkeep import Upkeep
@@ -100,5 +102,13 @@ def make_worker(
         clock=tools.clock,
         holder=f"{os.getpid()}-{token_hex(4)}",
         reconcile_every=timedelta(minutes=settings.reconcile_minutes),
-        keep_days=settings.inbox_days,
+        retention=Retention(
+            database=tools.store.database,
+            times=retention_times(settings, _longest_quiet(packs)),
+        ),
     )
+
+
+def _longest_quiet(packs: Iterable[Pack]) -> int:
+    """The most days that a card of these packs is quiet."""
+    return max((rule.quiet_days for pack in packs for rule in pack.rules.values()), default=0)

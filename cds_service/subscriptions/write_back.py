@@ -38,6 +38,14 @@ _REFUSALS: Final = frozenset(("refused", "too-long"))
 _PUT_OFF: Final = frozenset((409, 412, 429, 500, 502, 503, 504))
 
 
+class WithdrawnBefore(Retry):
+    """What was to be written stands there and was withdrawn by us, which we no longer knew."""
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__("conflict")
+        self.identifier = identifier
+
+
 class WriteRefused(Exception):
     """The server does not take the advice; `code` says why, as a code of `WRITE_FAILURES`."""
 
@@ -195,8 +203,8 @@ def adopted(written: WrittenAdvice, task: Json) -> WrittenAdvice:
 def _as_there(written: WrittenAdvice, task: Json | None) -> WrittenAdvice:
     if task is None:
         return replace(written, state="rejected")
-    if is_withdrawn(task):  # its identifier was chosen before we knew that
-        raise Retry("conflict")
+    if is_withdrawn(task):
+        raise WithdrawnBefore(written.identifier)
     if task.get("status") != "requested":
         return replace(written, state="left-alone")
     version = (task.get("meta") or {}).get("versionId", "")

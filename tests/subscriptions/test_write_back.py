@@ -8,14 +8,15 @@ from datetime import timedelta
 
 import pytest
 import requests
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from cds_service.fhir.tags import PROPOSAL_CODE
 from cds_service.store import Store, open_store
 from cds_service.store.advice import AdviceTable
-from cds_service.store.tables import decisions
+from cds_service.store.tables import advice_written, decisions
 from cds_service.subscriptions.notified import read_resource
 from cds_service.subscriptions.replay import replay
+from cds_service.subscriptions.work import Retry
 from tests.fhir_server.sekmet import running
 from tests.subscriptions.ward import OWNER, Ward, gone
 from tests.web.http_fixtures import ALT, PATIENT, knowledge, observation
@@ -297,3 +298,19 @@ def test_when_a_critical_result_is_taken_back_the_one_before_it_has_its_task(
     found = replay(knowledge(), ward.database.database, number)
     assert found is not None
     assert found.is_same
+
+
+def test_what_was_withdrawn_and_is_no_longer_known_is_advised_again(ward: Ward) -> None:
+    """The row is removed after some time; what stands on the server has its identifier."""
+    ward.store(observation(ALT, 1))
+    ward.store(observation(ALT, 30, status="corrected"))
+    with ward.database.database.writing() as connection:
+        connection.execute(delete(advice_written))
+
+    with pytest.raises(Retry):
+        ward.store(observation(ALT, 1, status="corrected"))
+    ward.now += timedelta(minutes=5)
+    ward.arrive()
+
+    assert sorted(task["status"] for task in ward.found("Task")) == ["cancelled", "requested"]
+    assert [state for _, state in states(ward)] == ["cancelled", "open"]
