@@ -97,11 +97,22 @@ def compare(
 
 def rounded(value: Fraction, decimals: int) -> str:
     """The value with so many decimals, halves away from zero; for display only."""
-    top, bottom = abs(value.numerator) * 10**decimals, value.denominator
-    digits = str((2 * top + bottom) // (2 * bottom)).rjust(decimals + 1, "0")
+    parts = rounded_parts(value, decimals)
+    digits = str(abs(parts)).rjust(decimals + 1, "0")
     whole, part = digits[: len(digits) - decimals], digits[len(digits) - decimals :]
-    sign = "-" if value < 0 and digits.strip("0") else ""
+    sign = "-" if parts < 0 else ""
     return f"{sign}{whole}.{part}" if part else sign + whole
+
+
+def rounded_parts(value: Fraction, decimals: int) -> int:
+    """The value in parts of the last of so many decimals, halves away from zero.
+
+    >>> rounded_parts(Fraction(5, 8), 2)
+    63
+    """
+    top, bottom = abs(value.numerator) * 10**decimals, value.denominator
+    parts: int = (2 * top + bottom) // (2 * bottom)
+    return -parts if value.numerator < 0 else parts
 
 
 def significant(value: Fraction, digits: int) -> str:

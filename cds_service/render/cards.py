@@ -5,11 +5,11 @@
 fills the rest. No request compiles a template or builds a model.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from itertools import groupby
-from typing import cast
+from typing import NamedTuple, cast
 from uuid import UUID, uuid5
 
 from msgspec.structs import replace
@@ -32,7 +32,7 @@ from cds_service.render.card import (
     Extension,
 )
 from cds_service.render.orders import Filling, OrderTemplate, compile_order
-from cds_service.render.provenance import Basis, compile_basis
+from cds_service.render.provenance import Basis, Lines, compile_basis
 from cds_service.render.texts import (
     RemarkTexts,
     RuleTexts,
@@ -74,6 +74,13 @@ class CardTemplates:
     rules: Mapping[str, CardTemplate]
     remarks: Mapping[str, RemarkTexts]
     orders: Mapping[str, OrderTemplate]
+
+
+class _FilledRemark(NamedTuple):
+    """What a remark says on one card."""
+
+    says: str
+    in_short: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +154,10 @@ def render(
         grouped=grouped,
     )
     shown = [decision for decision in outcome.decisions if decision.shown]
-    first = _of_the_patient(shown[0], call) if shown else ()
+    said: Lines = {}
+    lines = [_of_the_patient(decision, call, said) for decision in shown]
     return tuple(
-        _card(decision, call, listed=first if number else ())
+        _card(decision, call, lines[number], listed=lines[0] if number else ())
         for number, decision in enumerate(shown)
     )
 
@@ -173,18 +181,19 @@ def with_folded_named(
     return (*cards[:-1], replace(last, detail=f"{last.detail}\n\n{line}", links=tuple(links)))
 
 
-def _card(decision: Decision, call: _Call, *, listed: Sequence[str]) -> Card:
-    """The card; what it rests on is not said again where it is `listed` on the first one."""
+def _card(decision: Decision, call: _Call, lines: Sequence[str], *, listed: Sequence[str]) -> Card:
+    """The card; of the `lines` on what it rests on, those `listed` already are left out."""
     rule, templates = decision.rule, call.templates
     template = templates.rules[rule.id]
-    summary = _with_remarks(fill_summary(template.texts, decision), decision, templates)
+    remarks = tuple(_filled(decision, templates))
+    summary = _with_remarks(fill_summary(template.texts, decision), remarks, templates)
     uuid = call.uuid_of(decision) if call.uuid_of is not None else _card_uuid(decision, call)
     suggestions = tuple(_suggestions(decision, summary, uuid, call))
     return Card(
         uuid=str(uuid),
         summary=summary,
         indicator=decision.indicator,
-        detail=_detail(decision, template, call, listed),
+        detail=_detail(decision, template, call, remarks, _unlisted(lines, listed, templates)),
         source=CardSource(
             label=templates.label,
             url=f"{call.base_url}/rules/{rule.id}" if call.base_url else None,
@@ -225,51 +234,68 @@ def _card_uuid(decision: Decision, call: _Call) -> UUID:
     return uuid5(_NAMESPACE, name)
 
 
-def _of_the_patient(decision: Decision, call: _Call) -> tuple[str, ...]:
+def _of_the_patient(decision: Decision, call: _Call, said: Lines) -> tuple[str, ...]:
     basis = call.templates.rules[decision.rule.id].basis
-    return basis.of_the_patient(decision, call.outcome.record, call.outcome.unused)
+    return basis.of_the_patient(decision, call.outcome.record, call.outcome.unused, said)
 
 
-def _detail(decision: Decision, template: CardTemplate, call: _Call, listed: Sequence[str]) -> str:
+def _unlisted(
+    lines: Sequence[str], listed: Sequence[str], templates: CardTemplates
+) -> Iterator[str]:
+    """The lines that the first card does not have, and that it has the others."""
+    left = [line for line in lines if line not in listed]
+    yield from left
+    if len(left) < len(lines):
+        yield templates.messages.text("card.listed on the first card")
+
+
+def _detail(
+    decision: Decision,
+    template: CardTemplate,
+    call: _Call,
+    remarks: Sequence[_FilledRemark],
+    lines: Iterable[str],
+) -> str:
     messages = call.templates.messages
-    every = _of_the_patient(decision, call)
-    lines = [line for line in every if line not in listed]
-    if len(lines) < len(every):
-        lines.append(messages.text("card.listed on the first card"))
-    lines.extend(template.basis.of_the_card(decision))
-    basis = "\n".join(f"- {line}" for line in lines)
+    basis = "\n".join(f"- {line}" for line in (*lines, *template.basis.of_the_card(decision)))
     text = fill_detail(template.texts, decision)
-    if remarks := _remarks(text, decision, call.templates):
-        text = f"{text}\n\n{remarks}"
+    if left := _not_said(text, remarks, messages):
+        text = f"{text}\n\n{left}"
     return f"{text}\n\n**{messages.text('card.basis heading')}**\n\n{basis}"
 
 
-def _with_remarks(summary: str, decision: Decision, templates: CardTemplates) -> str:
+def _filled(decision: Decision, templates: CardTemplates) -> Iterator[_FilledRemark]:
+    for one in decision.remarks:
+        texts = templates.remarks[one.remark]
+        yield _FilledRemark(
+            fill_remark(texts.says, decision, one), fill_remark(texts.in_short, decision, one)
+        )
+
+
+def _with_remarks(summary: str, remarks: Iterable[_FilledRemark], templates: CardTemplates) -> str:
     """The summary with every remark that it does not hold yet and has room for, in their order."""
     said: list[str] = []
     longer = summary
-    for one in decision.remarks:
-        short = fill_remark(templates.remarks[one.remark].in_short, decision, one)
-        if short.casefold() in summary.casefold():
+    for one in remarks:
+        if one.in_short.casefold() in summary.casefold():
             continue
-        remarks = "; ".join((*said, short))
-        text = templates.messages.text("card.summary remark", summary=summary, remark=remarks)
+        together = "; ".join((*said, one.in_short))
+        text = templates.messages.text("card.summary remark", summary=summary, remark=together)
         if fits_summary(text):
-            said.append(short)
+            said.append(one.in_short)
             longer = text
     return longer
 
 
-def _remarks(text: str, decision: Decision, templates: CardTemplates) -> str:
+def _not_said(text: str, remarks: Iterable[_FilledRemark], messages: Messages) -> str:
     """The remarks that the text does not hold yet, not even in short, on one line."""
     plain = _plain(text)
-    left = []
-    for one in decision.remarks:
-        texts = templates.remarks[one.remark]
-        says, in_short = (fill_remark(text, decision, one) for text in (texts.says, texts.in_short))
-        if _plain(says) not in plain and _plain(in_short) not in plain:
-            left.append(says)
-    return templates.messages.text("card.remarks", remarks="; ".join(left)) if left else ""
+    left = [
+        one.says
+        for one in remarks
+        if _plain(one.says) not in plain and _plain(one.in_short) not in plain
+    ]
+    return messages.text("card.remarks", remarks="; ".join(left)) if left else ""
 
 
 def _plain(markdown: str) -> str:

@@ -9,7 +9,7 @@ passes `escape_markdown`.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import cast, get_args
+from typing import TypeAlias, cast, get_args
 
 from cds_service.amounts import shortened
 from cds_service.copying import replace
@@ -42,13 +42,13 @@ from cds_service.render.reason_text import incomplete_text, reason_text
 from cds_service.render.result_units import limit_amount
 from cds_service.render.unused_text import unused_text
 from cds_service.render.values import (
+    ResultText,
     converted_value,
     date_of,
     day_of,
     limit_source,
     moment_of,
     multiple_of,
-    set_aside_text,
     value_of,
 )
 from cds_service.rules.answer import Decision
@@ -74,6 +74,10 @@ _NOTES: Mapping[ReadingNote, MessageKey] = {
 }
 
 
+# The lines of one call: by the result and its previous one, which live as long, and the limits.
+Lines: TypeAlias = dict[tuple[int, int, tuple[LimitKind, ...]], str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
     """What is the same on every card of a rule."""
@@ -83,6 +87,7 @@ class Basis:
     zone: tzinfo
     markers: tuple[str, ...]
     measures: tuple[Measure, ...]
+    inputs: Mapping[str, tuple[str, ...]]  # the markers of each measure
     facts: tuple[str, ...]
     limits: Mapping[str, tuple[LimitKind, ...]]  # of a marker, those that the rule judges it by
     earlier: Mapping[str, Earlier]  # the window of the previous test that a marker is compared with
@@ -90,13 +95,16 @@ class Basis:
     last: tuple[str, ...]
 
     def of_the_patient(
-        self, decision: Decision, record: PatientRecord, unused: UnusedData
+        self, decision: Decision, record: PatientRecord, unused: UnusedData, said: Lines
     ) -> tuple[str, ...]:
-        """What may stand on other cards of the same call too; one Markdown item each."""
+        """What may stand on other cards of the same call too; one Markdown item each.
+
+        `said` keeps the lines of results for the other cards of the call.
+        """
         frame = decision.frame
         return (
             *self._unused_results(frame),
-            *self._results(frame),
+            *self._results(frame, said),
             *self._computed(frame),
             *self._facts(frame),
             *self._not_known(decision, record),
@@ -125,14 +133,14 @@ class Basis:
         if more > 0:
             yield self.messages.text("unused.and more", count=more)
 
-    def _results(self, frame: Frame) -> Iterator[str]:
+    def _results(self, frame: Frame, said: Lines) -> Iterator[str]:
         if frame.set_aside is not None:
             yield self._set_aside(frame.set_aside)
         computed_from = (
             name
             for measure in self.measures
             if _is_there(frame.measures.get(measure.id))
-            for name in inputs_of(measure)
+            for name in self.inputs[measure.id]
         )
         for name in dict.fromkeys((*self.markers, *computed_from)):
             if name in frame.readings:
@@ -140,7 +148,10 @@ class Basis:
                 if name in self.earlier:
                     previous = frame.previous(name, self.earlier[name])
                     reading = replace(reading, previous=previous)
-                yield self._result(name, reading)
+                key = (id(reading.result), id(reading.previous), self.limits.get(name, _UPPER))
+                if key not in said:
+                    said[key] = self._result(name, reading)
+                yield said[key]
             elif name in frame.not_used:
                 title = escaped(self.pack.markers[name].title)
                 reason = escaped(reason_text(frame.not_used[name], self.messages))
@@ -171,7 +182,8 @@ class Basis:
         return "; ".join(parts)
 
     def _set_aside(self, item: SetAside) -> str:
-        words = set_aside_text(item, self.pack.markers.get(item.marker), self.messages)
+        marker = self.pack.markers.get(item.marker)
+        words = ResultText(messages=self.messages, zone=self.zone, marker=marker, item=item)
         no_date = self.messages.text("result.date not known")
         when = day_of(item.time, self.zone) if item.time else no_date
         value = escaped(words.value)
@@ -304,12 +316,14 @@ def compile_basis(rule: Rule, pack: Pack, zone: tzinfo, messages: Messages) -> B
     reads = dependencies_of(rule, pack)
     measures = measures_about(rule, pack)
     others = (pack.measures[name] for name in reads.measures)
+    computed = {one.id: one for one in (*measures, *others)}
     return Basis(
         pack=pack,
         messages=messages,
         zone=zone,
         markers=reads.markers,
-        measures=tuple({one.id: one for one in (*measures, *others)}.values()),
+        measures=tuple(computed.values()),
+        inputs={name: tuple(inputs_of(one)) for name, one in computed.items()},
         facts=reads.facts,
         limits=_limits_of(reads),
         earlier=earlier_tests(rule, pack),

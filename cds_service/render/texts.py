@@ -6,11 +6,9 @@ has no way to reach other data.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TypeAlias
-
-from jinja2 import Template
 
 from cds_service.amounts import shortened
 from cds_service.copying import replace
@@ -26,6 +24,7 @@ from cds_service.knowledge.model.pack import (
 )
 from cds_service.knowledge.reading.card_texts import (
     SUMMARY_BELOW,
+    CompiledText,
     compile_detail,
     compile_summary,
     placeholders,
@@ -38,9 +37,6 @@ from cds_service.render.values import (
     Names,
     ResultText,
     Window,
-    absent_result_text,
-    result_text,
-    set_aside_text,
     window_of,
 )
 from cds_service.rules.answer import Decision, Remarked
@@ -60,7 +56,7 @@ _UNUSED = UNUSED_DATA.replace(" ", "-")  # as a placeholder writes it
 class TextTemplate:
     """A template and the makers of the values that its placeholders name."""
 
-    template: Template
+    template: CompiledText
     makers: Mapping[str, Maker]
 
     def values(self, decision: Decision) -> dict[str, Value]:
@@ -158,7 +154,7 @@ def fill_summary(texts: RuleTexts, decision: Decision) -> str:
         summary = text.template.render(_with_fewer_names(values, most))
         if fits_summary(summary):
             return summary
-    return _cut(text.template.render(_glued(_with_fewer_names(values, 0))))
+    return _cut(text.template.render(_with_fewer_names(values, 0), glue=_GLUE))
 
 
 def fits_summary(text: str) -> bool:
@@ -185,23 +181,6 @@ def _with_fewer_names(values: Mapping[str, Value], most: int) -> dict[str, Value
     }
 
 
-def _glued(values: Mapping[str, Value]) -> dict[str, Value]:
-    """The values with no blank inside, so that a cut between words never parts number and unit."""
-    glued: dict[str, Value] = {}
-    for name, value in values.items():
-        if isinstance(value, str):
-            glued[name] = value.replace(" ", _GLUE)
-        elif isinstance(value, ResultText):
-            parts = {
-                field.name: getattr(value, field.name).replace(" ", _GLUE)
-                for field in fields(value)
-            }
-            glued[name] = ResultText(**parts)
-        else:
-            glued[name] = value
-    return glued
-
-
 def _cut(text: str) -> str:
     """The text up to the last whole word or value that leaves room for the sign of the cut."""
     words = text.split(" ")
@@ -210,7 +189,7 @@ def _cut(text: str) -> str:
     return (" ".join(words).replace(_GLUE, " ") + _MORE)[: SUMMARY_BELOW - 1]
 
 
-def _compiled(template: Template, source: str, setting: _Setting) -> TextTemplate:
+def _compiled(template: CompiledText, source: str, setting: _Setting) -> TextTemplate:
     names = {placeholder.path[0] for placeholder in placeholders(source)}
     return TextTemplate(template, {name.replace("-", "_"): _maker(name, setting) for name in names})
 
@@ -246,20 +225,22 @@ def measure_words(frame: Frame, measure: Measure, messages: Messages) -> str:
 
 
 def _result(frame: Frame, name: str, setting: _Setting) -> ResultText:
-    markers = setting.pack.markers
     reading = frame.readings.get(name)
-    if reading is not None:
-        if name in setting.earlier:
-            reading = replace(reading, previous=frame.previous(name, setting.earlier[name]))
-        return result_text(reading, markers[name], setting.zone, setting.messages, frame.now)
-    return absent_result_text(markers[name].title if name in markers else None, setting.messages)
+    if reading is not None and name in setting.earlier:
+        reading = replace(reading, previous=frame.previous(name, setting.earlier[name]))
+    return ResultText(
+        messages=setting.messages,
+        zone=setting.zone,
+        marker=setting.pack.markers.get(name),
+        reading=reading,
+        now=frame.now,
+    )
 
 
 def _set_aside(decision: Decision, setting: _Setting) -> ResultText:
     item = decision.frame.set_aside
-    if item is None:
-        return absent_result_text(None, setting.messages)
-    return set_aside_text(item, setting.pack.markers.get(item.marker), setting.messages)
+    marker = None if item is None else setting.pack.markers.get(item.marker)
+    return ResultText(messages=setting.messages, zone=setting.zone, marker=marker, item=item)
 
 
 def _unused(decision: Decision, setting: _Setting) -> Names:

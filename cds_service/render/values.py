@@ -6,12 +6,12 @@ markup. Times are shown in the time zone of the site.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from fractions import Fraction
 from functools import partial
 
-from cds_service.amounts import Interval, shortened, significant
+from cds_service.amounts import Interval, rounded_parts, shortened, significant
 from cds_service.knowledge.model.messages import Messages
 from cds_service.knowledge.model.pack import Marker, Priority, Suggestion
 from cds_service.labs.frames import Reading
@@ -33,25 +33,126 @@ _DATES: dict[Precision, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultText:
-    """The parts of `{{ alt }}` and `{{ trigger }}`; a part that is not there is "not known"."""
+    """`{{ alt }}` and `{{ trigger }}`: each part is made when a text asks for it.
 
-    title: str
-    value: str
-    number: str
-    unit: str
-    date: str
-    multiple: str
-    limit: str
-    limit_from: str
-    lower_limit: str
-    screening_limit: str
-    previous: str
-    previous_date: str
-    days_ago: str
+    It is about a result, about an `item` that was set aside, or about nothing; a part that is not
+    there is "not known". How old a result is can be said only where `now` is known.
+    """
+
+    messages: Messages
+    zone: tzinfo
+    marker: Marker | None = None
+    reading: Reading | None = None
+    item: SetAside | None = None
+    now: datetime | None = None
 
     def __str__(self) -> str:
         """Return the value with its unit."""
         return self.value
+
+    @property
+    def title(self) -> str:
+        """Return for example `ALT`."""
+        return self.marker.title if self.marker is not None else self._not_known
+
+    @property
+    def value(self) -> str:
+        """Return for example `1.10 U/L`, as sent."""
+        if self.item is not None:
+            sent = " ".join(filter(None, self._of_item))
+            return sent or self.messages.text("value.no value")
+        return self._of_result(value_of)
+
+    @property
+    def number(self) -> str:
+        """Return for example `1.10`, as sent."""
+        if self.item is not None:
+            return self._of_item[0] or self.messages.text("value.no value")
+        return self._of_result(lambda result, _marker: _number(result))
+
+    @property
+    def unit(self) -> str:
+        """Return for example `U/L`, as sent."""
+        if self.item is not None:
+            return self._of_item[1] or self.messages.text("value.no unit")
+        return self._of_result(_unit)
+
+    @property
+    def date(self) -> str:
+        """Return for example `2026-06-15`, as exactly as it was sent."""
+        return self._of_result(lambda result, _marker: date_of(result, self.zone))
+
+    @property
+    def days_ago(self) -> str:
+        """Return the whole days since."""
+        now = self.now
+        if now is None:
+            return self._not_known
+        return self._of_result(lambda result, _marker: str((now - result.time).days))
+
+    @property
+    def multiple(self) -> str:
+        """Return how many times the upper limit it is."""
+        if self.reading is None:
+            return self._not_known
+        times = multiple_of(self.reading.result.value, self.reading.upper, self.messages)
+        return times or self._not_known
+
+    @property
+    def limit(self) -> str:
+        """Return the upper limit."""
+        return self._limit(None if self.reading is None else self.reading.upper)
+
+    @property
+    def limit_from(self) -> str:
+        """Return where the upper limit came from."""
+        upper = None if self.reading is None else self.reading.upper
+        return self._not_known if upper is None else limit_source(upper.named, self.messages)
+
+    @property
+    def lower_limit(self) -> str:
+        """Return the lower limit."""
+        return self._limit(None if self.reading is None else self.reading.lower)
+
+    @property
+    def screening_limit(self) -> str:
+        """Return the screening limit."""
+        return self._limit(None if self.reading is None else self.reading.screening)
+
+    @property
+    def previous(self) -> str:
+        """Return the value of the previous test."""
+        before = None if self.reading is None else self.reading.previous
+        if before is None or self.marker is None:
+            return self._not_known
+        return value_of(before, self.marker)
+
+    @property
+    def previous_date(self) -> str:
+        """Return the date of the previous test."""
+        before = None if self.reading is None else self.reading.previous
+        return self._not_known if before is None else date_of(before, self.zone)
+
+    @property
+    def _not_known(self) -> str:
+        return self.messages.text("value.not known")
+
+    @property
+    def _of_item(self) -> tuple[str, str]:
+        """Number and unit of what was set aside, as sent; either may be empty."""
+        item = self.item
+        return ("", "") if item is None else (sanitize(item.number), sanitize(item.unit))
+
+    def _of_result(self, shown: Callable[[LabResult, Marker], str]) -> str:
+        if self.reading is None or self.marker is None:
+            return self._not_known
+        return shown(self.reading.result, self.marker)
+
+    def _limit(self, limit: Limit | None) -> str:
+        if self.reading is None or self.marker is None:
+            return self._not_known
+        amount = limit_amount(limit, self.marker, self.reading.result, self.messages)
+        return amount or self._not_known
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,47 +215,6 @@ def window_of(order: Suggestion | Proposal, messages: Messages) -> Window:
     return Window(order.first_day, order.last_day, order.priority, messages)
 
 
-def result_text(
-    reading: Reading, marker: Marker, zone: tzinfo, messages: Messages, now: datetime | None = None
-) -> ResultText:
-    """What placeholders can say about a result; how old it is only where `now` is known."""
-    result, upper, previous = reading.result, reading.upper, reading.previous
-    not_known = messages.text("value.not known")
-    return ResultText(
-        title=marker.title,
-        value=value_of(result, marker),
-        number=_number(result),
-        unit=_unit(result, marker),
-        date=date_of(result, zone),
-        multiple=multiple_of(result.value, upper, messages) or not_known,
-        limit=limit_amount(upper, marker, result, messages) or not_known,
-        limit_from=limit_source(upper.named, messages) if upper else not_known,
-        lower_limit=limit_amount(reading.lower, marker, result, messages) or not_known,
-        screening_limit=limit_amount(reading.screening, marker, result, messages) or not_known,
-        previous=value_of(previous, marker) if previous else not_known,
-        previous_date=date_of(previous, zone) if previous else not_known,
-        days_ago=str((now - result.time).days) if now else not_known,
-    )
-
-
-def set_aside_text(item: SetAside, marker: Marker | None, messages: Messages) -> ResultText:
-    """What `{{ result }}` can say about something that was not used."""
-    number, unit = sanitize(item.number), sanitize(item.unit)
-    return replace(
-        absent_result_text(marker.title if marker else None, messages),
-        value=" ".join(part for part in (number, unit) if part) or messages.text("value.no value"),
-        number=number or messages.text("value.no value"),
-        unit=unit or messages.text("value.no unit"),
-    )
-
-
-def absent_result_text(title: str | None, messages: Messages) -> ResultText:
-    """What placeholders say about a result that is not there."""
-    not_known = messages.text("value.not known")
-    words = {part.name: not_known for part in fields(ResultText)}
-    return ResultText(**{**words, "title": title or not_known})
-
-
 def value_of(result: LabResult, marker: Marker) -> str:
     """Number and unit as sent; a pure number stands alone, whatever annotation came with it."""
     unit = _unit(result, marker)
@@ -215,10 +275,11 @@ def _times(amount: Fraction) -> str:
     Rules begin at whole and half multiples: what is just above one must not read as being it.
     """
     for decimals in range(2, 6):
-        text = shortened(amount, decimals)
-        if Fraction(text) == amount or (2 * Fraction(text)).denominator > 1:
+        scale: int = 10**decimals
+        shown = rounded_parts(amount, decimals)
+        if shown * amount.denominator == amount.numerator * scale or (2 * shown) % scale:
             break
-    return text
+    return shortened(amount, decimals)
 
 
 def bounds_of(value: Interval, shown: Callable[[Fraction], str], messages: Messages) -> str | None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jinja2 import UndefinedError
 from markdown_it import MarkdownIt
 
 from cds_service.knowledge.reading.card_texts import (
@@ -282,15 +281,15 @@ def test_escaped_text_reads_as_it_was_sent(text: str) -> None:
 def test_values_are_escaped_in_a_detail_and_plain_in_a_summary() -> None:
     value = "5 [U/L]\n<b>"
 
-    assert compile_detail("**{{ alpha }}**").render(alpha=value) == r"**5 \[U/L\] \<b\>**"
-    assert compile_summary("{{ alpha }}!").render(alpha=value) == "5 [U/L] <b>!"
+    assert compile_detail("**{{ alpha }}**").render({"alpha": value}) == r"**5 \[U/L\] \<b\>**"
+    assert compile_summary("{{ alpha }}!").render({"alpha": value}) == "5 [U/L] <b>!"
 
 
 def test_a_missing_value_is_an_error_and_never_empty() -> None:
-    with pytest.raises(UndefinedError):
-        compile_detail("{{ alpha.limit }}").render(alpha=5)
-    with pytest.raises(UndefinedError):
-        compile_summary("{{ alpha }}").render()
+    with pytest.raises(AttributeError):
+        compile_detail("{{ alpha.limit }}").render({"alpha": 5})
+    with pytest.raises(KeyError):
+        compile_summary("{{ alpha }}").render({})
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from cds_service.labs.limits import Limit
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, Sent
 from cds_service.render.result_units import limit_amount
-from cds_service.render.values import result_text
+from cds_service.render.values import ResultText
 from tests.render.decisions import PACK, result
 
 MARKER = PACK.markers["total-bilirubin"]
@@ -58,7 +58,7 @@ def test_placeholders_show_every_limit_in_the_unit_of_the_result() -> None:
     own = limit("21", "umol/L")
     reading = Reading(sent("50"), own, limit("3", "umol/L"), own)
 
-    words = result_text(reading, MARKER, UTC, MESSAGES)
+    words = ResultText(messages=MESSAGES, zone=UTC, marker=MARKER, reading=reading)
 
     assert (words.limit, words.lower_limit, words.screening_limit) == (
         "21 umol/L",

@@ -10,19 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.amounts import Comparator, compared, exactly
-from cds_service.knowledge.model.pack import Priority
+from cds_service.knowledge.model.pack import Marker, Priority
+from cds_service.labs.frames import Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient_record import Precision, Sent, SetAside
 from cds_service.render.sanitize import sanitize
 from cds_service.render.values import (
     Names,
+    ResultText,
     Window,
     day_of,
     limit_source,
     moment_of,
     multiple_of,
-    result_text,
-    set_aside_text,
 )
 from tests.render.decisions import PACK, reading, result
 
@@ -32,8 +32,12 @@ MESSAGES = PACK.messages_in("en")
 ENDS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
+def words_of(of: Reading, marker: Marker = ALT) -> ResultText:
+    return ResultText(messages=MESSAGES, zone=UTC, marker=marker, reading=of)
+
+
 def test_a_result_is_shown_as_it_was_sent() -> None:
-    words = result_text(reading(result("1.10", "IU/l")), ALT, UTC, MESSAGES)
+    words = words_of(reading(result("1.10", "IU/l")))
 
     assert str(words) == "1.10 IU/l"
     assert (words.number, words.unit, words.title) == ("1.10", "IU/l", "ALT")
@@ -43,23 +47,18 @@ def test_a_result_is_shown_as_it_was_sent() -> None:
 def test_a_comparator_stays_with_its_number() -> None:
     sent = Sent(number="3", unit="U/L", comparator="<")
 
-    words = result_text(
-        reading(result(sent=sent, value=compared(Fraction(3), "<"))), ALT, UTC, MESSAGES
-    )
+    words = words_of(reading(result(sent=sent, value=compared(Fraction(3), "<"))))
 
     assert (str(words), words.number) == ("<3 U/L", "<3")
     assert words.multiple == "<0.08"
 
 
 def test_a_pure_number_is_shown_without_whatever_stood_for_a_unit() -> None:
-    assert (
-        str(result_text(reading(result("1.8", "{INR}")), PACK.markers["inr"], UTC, MESSAGES))
-        == "1.8"
-    )
+    assert str(words_of(reading(result("1.8", "{INR}")), PACK.markers["inr"])) == "1.8"
 
 
 def test_what_is_not_there_is_not_known_and_never_an_error() -> None:
-    words = result_text(reading(limit=None), ALT, UTC, MESSAGES)
+    words = words_of(reading(limit=None))
 
     parts = (words.multiple, words.limit, words.limit_from, words.previous, words.screening_limit)
     assert parts == ("not known",) * 5
@@ -171,15 +170,15 @@ def test_a_value_that_was_not_used_is_shown_as_it_came() -> None:
         number="15", unit="furlongs",
     )  # fmt: skip
 
-    words = set_aside_text(item, ALT, MESSAGES)
+    words = ResultText(messages=MESSAGES, zone=UTC, marker=ALT, item=item)
 
     assert (words.title, str(words), words.unit) == ("ALT", "15 furlongs", "furlongs")
 
 
 def test_a_value_without_number_and_unit_says_so() -> None:
-    words = set_aside_text(
-        SetAside(reason="unit-missing", marker="alt", code="", reference=""), ALT, MESSAGES
-    )
+    item = SetAside(reason="unit-missing", marker="alt", code="", reference="")
+
+    words = ResultText(messages=MESSAGES, zone=UTC, marker=ALT, item=item)
 
     assert (str(words), words.number, words.unit) == ("no value", "no value", "none")
 
