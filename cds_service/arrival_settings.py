@@ -59,6 +59,12 @@ class ArrivalSettings(BaseSettings):
         "withdrawn, rejected, or left to somebody who works on it. At least as long as a card "
         "may be quiet; what is open is kept.",
     )
+    arrivals_page: bool | None = Field(
+        None,
+        description="Show Subscriptions, the inbox and the last decisions at /arrivals without a "
+        "token, then without patients. Unset: in development and in open mode only; registered "
+        "clients see it always.",
+    )
     gap_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
         10,
         description="How long an event that was skipped may be late, in seconds, before the FHIR "

@@ -274,7 +274,7 @@ def _tell_more(server: FhirServer, port: str) -> None:
     for line in (
         f"curl {server.base}/Task",
         f"curl {server.base}/ServiceRequest",
-        f"curl http://127.0.0.1:{port}/ready",
+        f"http://127.0.0.1:{port}/arrivals",
     ):
         click.echo(f"  {line}")
 

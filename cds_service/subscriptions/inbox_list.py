@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands in the inbox: for operators and for metrics. Methods raise `StoreError`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -76,6 +77,28 @@ class InboxList:
             failing=failing,
             revivals=revivals or 0,
         )
+
+    def by_subscription(self) -> Mapping[str, InboxState]:
+        """The same for what arrived by each Subscription, by its path."""
+        table = inbox_items.c
+        question = (
+            select(table.subscription, table.state, func.count(), func.min(table.received))
+            .where(table.state != "done")
+            .group_by(table.subscription, table.state)
+        )
+        found: dict[str, dict[str, Any]] = {}
+        with self._database.reading() as connection:
+            for path, state, count, oldest in connection.execute(question):
+                found.setdefault(path, {})[state] = (count, oldest)
+        nothing = (0, None)
+        return {
+            path: InboxState(
+                waiting=of.get("waiting", nothing)[0],
+                oldest=of.get("waiting", nothing)[1],
+                dead=of.get("dead", nothing)[0],
+            )
+            for path, of in found.items()
+        }
 
     def items(self, state: State | None, at_most: int) -> tuple[Item, ...]:
         """The newest items in this state, or of all that are not done."""

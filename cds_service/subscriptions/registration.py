@@ -8,7 +8,7 @@ being written again two secrets count, until the server has confirmed the new on
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import Connection, Row, delete, insert, select, text, update
@@ -21,6 +21,7 @@ SubscriptionKind: TypeAlias = Literal["criteria", "topic", "r5"]
 
 NOT_SENT: Final = "not-sent"  # the status before a server has confirmed a Subscription
 OFF: Final = "off"
+_BEATS: Final = 3  # heartbeats that may be missing: a server may be late, and so may a network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,14 @@ class Registration:
     switched_off: datetime | None = None
     revived: datetime | None = None
     revivals: int = 0
+
+    def is_silent(self, now: datetime, since: datetime | None = None) -> bool:
+        """Whether its heartbeat was not heard for long, though it could have been `since` then."""
+        if self.switched_off is not None or self.heartbeat_seconds is None:
+            return False
+        times = (self.created, self.last_received, self.revived, since)
+        heard = max(time for time in times if time is not None)
+        return now - heard > _BEATS * timedelta(seconds=self.heartbeat_seconds)
 
 
 class RegistrationTable:

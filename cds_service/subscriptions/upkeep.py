@@ -24,7 +24,6 @@ from cds_service.subscriptions.work import Retry
 
 Ailment: TypeAlias = Literal["error", "off", "silent", "ending"]
 
-_BEATS: Final = 3  # heartbeats that may be missing: a server may be late, and so may a network
 _FIRST_PAUSE: Final = timedelta(minutes=1)
 _LONGEST_PAUSE: Final = timedelta(hours=6)
 _WELL: Final = timedelta(hours=1)  # after which a Subscription that stayed active is well again
@@ -91,20 +90,12 @@ class Upkeep:
             return "error"
         if stored.status == "off":
             return "off"
-        if self._is_silent(row, now):
+        if row.is_silent(now, self.began):
             return "silent"
         ends = stored.end
         if self.renew_before and ends is not None and now >= ends - self.renew_before:
             return "ending"
         return None
-
-    def _is_silent(self, row: Registration, now: datetime) -> bool:
-        """Whether no heartbeat was heard for long, though it could have been."""
-        if row.heartbeat_seconds is None:
-            return False
-        times = (row.created, row.last_received, row.revived, self.began)
-        heard = max(time for time in times if time is not None)
-        return now - heard > _BEATS * timedelta(seconds=row.heartbeat_seconds)
 
     def _written(
         self, row: Registration, remote: RemoteSubscriptions, ailment: Ailment, now: datetime

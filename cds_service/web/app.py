@@ -33,6 +33,7 @@ from cds_service.smart.signing_keys import open_keys
 from cds_service.store import Store, open_store
 from cds_service.store.replay import Unsure, open_replay
 from cds_service.subscriptions.inbox_list import InboxList, InboxWatch
+from cds_service.subscriptions.overview import Overview
 from cds_service.subscriptions.receive import make_receiver
 from cds_service.trust.replay import ReplayStore
 from cds_service.web.access.clients import Gate, make_gate
@@ -48,7 +49,7 @@ from cds_service.web.outcomes import (
     refusal,
 )
 from cds_service.web.request_log import LogEntry, close
-from cds_service.web.routes import feedback, hooks, operations, subscriptions
+from cds_service.web.routes import arrivals, feedback, hooks, operations, subscriptions
 from cds_service.web.routes import knowledge as knowledge_routes
 from cds_service.web.server.bodies import is_shed, refuse_unread
 from cds_service.web.server.host import check_host
@@ -112,6 +113,8 @@ def create_app(
     app.register_blueprint(operations.blueprint(knowledge, metrics, gate, keys, store, watch))
     receiver = make_receiver(settings, store, fetching.servers, clock)
     app.register_blueprint(subscriptions.blueprint(settings, receiver, metrics))
+    overview = Overview(store.database, knowledge.packs, fetching.servers, clock)
+    app.register_blueprint(arrivals.blueprint(overview))
     app.extensions["door"] = HeaderPrecheck(app, gate, knowledge.services)
     _around(app, metrics, gate, frozenset(settings.development_origins.split()))
     _errors(app)

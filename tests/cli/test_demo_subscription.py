@@ -95,7 +95,7 @@ def test_it_keeps_running_until_it_is_stopped(
         addresses: list[str] = []
         for line in process.stdout:
             addresses += re.findall(r"^  (?:curl )?(http://\S+)", line)
-            if line.startswith("  curl") and "/ready" in line:
+            if line.endswith("/arrivals\n"):
                 break
         answered = [requests.get(one, timeout=60).status_code for one in addresses]
         process.send_signal(number)

@@ -23,6 +23,8 @@ from cds_service.explainers.page import ExplainPage, UnitSystem
 from cds_service.explanation.clauses import Because
 from cds_service.explanation.scale import LimitView
 from cds_service.settings import Settings
+from cds_service.subscriptions.decision_list import AdviceView, DecisionPage, DecisionView
+from cds_service.subscriptions.overview import ArrivalsView, InboxView, SubscriptionView
 from cds_service.web.outcomes import STATUS
 from tests.house.source import ROOT
 from tests.web.http_fixtures import app
@@ -82,6 +84,12 @@ EXPLAINED = schema("components", "responses", "Explained", "content")
         (RelatedRule, schema("components", "schemas", "RelatedRule")),
         (Because, schema("components", "schemas", "Because")),
         (LimitView, schema("components", "schemas", "UsedLimit")),
+        (ArrivalsView, schema("components", "schemas", "Arrivals")),
+        (InboxView, schema("components", "schemas", "Arrivals", "properties", "inbox")),
+        (DecisionPage, schema("components", "schemas", "Arrivals", "properties", "decided")),
+        (SubscriptionView, schema("components", "schemas", "RegisteredSubscription")),
+        (DecisionView, schema("components", "schemas", "ArrivalDecision")),
+        (AdviceView, schema("components", "schemas", "ArrivalAdvice")),
     ],
 )
 def test_every_member_of_a_page_is_described(view: type[Struct], described: dict[str, Any]) -> None:

@@ -44,6 +44,7 @@ class Gate:
     clock: Clock
     base_url: str
     open_discovery: bool
+    open_arrivals: bool
     metrics: Metrics
 
     def verify(self, request: Request) -> Accepted | Fault | None:
@@ -86,6 +87,8 @@ class Gate:
             return False
         if request.endpoint == "hooks.discovery":
             return not self.open_discovery
+        if request.blueprint == ARRIVALS:
+            return not self.open_arrivals or "Authorization" in request.headers
         return request.blueprint not in PUBLIC
 
 
@@ -95,6 +98,9 @@ PUBLIC = frozenset({"catalogue", "feedback_page", "pages", "sandbox", "subscript
 The sandbox shows what is put into it, and what open FHIR servers show to everyone. Notifications of
 Subscriptions carry a secret of their own.
 """
+
+ARRIVALS = "arrivals"
+"""The blueprint that shows patients only with a token; without one it may not be shown at all."""
 
 
 def make_gate(
@@ -132,8 +138,22 @@ def make_gate(
         clock=clock,
         base_url=settings.public_url.rstrip("/"),
         open_discovery=settings.discovery == "open",
+        open_arrivals=_shows_arrivals(settings),
         metrics=metrics,
     )
+
+
+def _shows_arrivals(settings: Settings) -> bool:
+    """Whether what arrives is shown to those without a token: as set, else in development."""
+    if settings.arrivals_page is not None:
+        return settings.arrivals_page
+    return settings.profile == "development"
+
+
+def patients_of_caller() -> Callable[[str], bool] | None:
+    """Of which FHIR servers the caller may see patients; `None` for one who is not registered."""
+    client: Client | None = g.get("client")
+    return None if client is None else client.may_name
 
 
 def issuer_of_caller() -> str:

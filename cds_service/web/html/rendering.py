@@ -21,6 +21,7 @@ from cds_service import __version__
 from cds_service.errors import RequestError
 from cds_service.knowledge.model.status import approval
 from cds_service.web.html.scale_chart import horizontal, vertical
+from cds_service.web.html.times import span, utc
 from cds_service.web.html.trend_chart import chart
 from cds_service.web.outcomes import json_response
 
@@ -89,7 +90,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters.update(
-        markdown=markdown, inline=inline, capital=capital, small=small, runs=runs, approval=approval
+        markdown=markdown,
+        inline=inline,
+        capital=capital,
+        small=small,
+        runs=runs,
+        approval=approval,
+        utc=utc,
+        span=span,
     )
     found.globals.update(horizontal=horizontal, vertical=vertical, chart=chart, version=__version__)
     return found
