@@ -2,16 +2,24 @@
 """What arrives -> items of the inbox, within a transaction of the caller."""
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from secrets import token_hex
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from cds_service.store.store import insert_into
 from cds_service.store.tables import advice_written, inbox_items
+from cds_service.subscriptions.known_before import (
+    Key,
+    add_moved,
+    known_before,
+    previous_patients,
+    version_after,
+)
 from cds_service.subscriptions.notified import NotifiedResource
 
 _FASTEST: Final = 1  # zlib level: resources are small, and a sender waits
@@ -28,11 +36,18 @@ class Arrival:
 
 
 class NewItem(NamedTuple):
-    """An item that was not in the inbox before."""
+    """An item that was not in the inbox before; `left` are patients whose result it was."""
 
     server: str
     id: int
     patient: str
+    type: str
+    resource_id: str
+    version: str
+    updated: datetime | None
+    gone: bool
+    subscription: str
+    left: tuple[str, ...] = ()
 
 
 def insert_items(
@@ -46,16 +61,28 @@ def insert_items(
     rows = {_identity(row): row for row in _rows(arrivals, now)}
     if not rows:
         return ()
+    known = known_before(connection, map(_resource, rows.values()))
     for row in rows.values():
+        if not row["gone"]:
+            row["version"] = version_after(row["version"], known.get(_resource(row), ()))
         if row["gone"] and not row["patient"]:  # anything else is read, and says it itself
             row["patient"] = patient_of(connection, row["server"], row["type"], row["resource_id"])
     added = connection.execute(
         insert_into(inbox_items, connection)
         .on_conflict_do_nothing()
-        .returning(inbox_items.c.server, inbox_items.c.id, inbox_items.c.patient),
+        .returning(*(inbox_items.c[name] for name in NewItem._fields[:-1])),
         [rows[identity] for identity in sorted(rows)],
     )
-    return tuple(NewItem(*row) for row in added)
+    return tuple(_with_moves(connection, NewItem(*row), known, now) for row in added)
+
+
+def _with_moves(
+    connection: Connection, new: NewItem, known: Mapping[Key, Sequence[Row[Any]]], now: datetime
+) -> NewItem:
+    """The item, once those whose result it was have an item that says so."""
+    left = previous_patients(new, known.get((new.server, new.type, new.resource_id), ()))
+    add_moved(connection, new, left, now)
+    return new._replace(left=left)
 
 
 def patient_of(connection: Connection, server: str, kind: str, identity: str) -> str:
@@ -71,8 +98,9 @@ def patient_of(connection: Connection, server: str, kind: str, identity: str) ->
             table.type == kind,
             table.resource_id == identity,
             table.patient != "",
+            table.problem.not_in(("superseded", "repeated")),
         )
-        .order_by(table.id.desc())
+        .order_by(table.gone, table.id.desc())
         .limit(1)
     ).scalar_one_or_none()
     return found or _patient_of_advice(connection, server, f"{kind}/{identity}")
@@ -101,7 +129,9 @@ def version_of(
     if resource.version:
         return resource.version
     if resource.updated is not None:
-        return f"updated {resource.updated.isoformat()}"
+        # A server that writes no version may store two states within one tick of its clock.
+        state = "" if resource.body is None else f" {sha256(resource.body).hexdigest()[:32]}"
+        return f"updated {resource.updated.isoformat()}{state}"
     time = "" if resource.event_time is None else resource.event_time.isoformat()
     if resource.event is not None and (numbered or time):
         return (
@@ -135,4 +165,8 @@ def _row(arrival: Arrival, now: datetime) -> dict[str, Any]:
 
 
 def _identity(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return row["server"], row["type"], row["resource_id"], row["version"]
+    return *_resource(row), row["version"]
+
+
+def _resource(row: Mapping[str, Any]) -> Key:
+    return row["server"], row["type"], row["resource_id"]

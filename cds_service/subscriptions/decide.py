@@ -16,18 +16,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from msgspec import Raw
 from msgspec.json import encode
 from msgspec.structs import replace as replace_struct
 from sqlalchemy import Connection
 
 from cds_service.clock import Clock, Deadline
 from cds_service.decide import Outcome
-from cds_service.fhir.elements import NOTHING
 from cds_service.fhir_client.client import Access, FhirClient
 from cds_service.fhir_client.references import MOST
 from cds_service.fhir_client.servers import Server, Servers
 from cds_service.fhir_client.writer import FhirWriter
+from cds_service.hooks.request import HookRequest
 from cds_service.rules.answer import DecisionKey
 from cds_service.rules.shown_cards import quiet_keys
 from cds_service.service import Knowledge, asked_on_arrival
@@ -49,7 +48,8 @@ from cds_service.subscriptions.patient_data import (
     ArrivedVersion,
     PatientReader,
     RecordingClient,
-    takes_back,
+    arrived_version,
+    confirmed,
 )
 from cds_service.subscriptions.standing import (
     StandingAdvice,
@@ -63,8 +63,8 @@ from cds_service.subscriptions.standing import (
 from cds_service.subscriptions.unwritten import refused_in, unwritten
 from cds_service.subscriptions.work import (
     ADVICE,
+    ASKED_AGAIN,
     ArrivalDecision,
-    Item,
     Retry,
     StillRefused,
     Work,
@@ -106,7 +106,7 @@ class ArrivalDecider:
         """
         refused = tuple(one for item in work.items for one in refused_in(item))
         is_again = any(item.type == ADVICE for item in work.items)
-        results = tuple(_arrived(item) for item in work.items if item.type in RESULT_TYPES)
+        results = tuple(arrived_version(item) for item in work.items if item.type in RESULT_TYPES)
         if not results and not is_again:
             return None
         server = self.servers.find(work.server)
@@ -167,6 +167,7 @@ class _Decision:
             owner=owner,
         )
         self.changed: dict[str, WrittenAdvice] = {}
+        self.gone: set[str] = set()  # of what arrived, by their references
         self.finishes = False  # what a worker wrote that did not come to keep its decision
         self.reasons: dict[str, Withdrawal] = {}
         self.planned: list[_Planned] = []
@@ -196,6 +197,7 @@ class _Decision:
             written="failed" if problem else self.written,
             problem=problem,
             also=self._keep,
+            gone=frozenset(self.gone),
             unwritten=unwritten(self.arrived) if problem else None,
         )
 
@@ -219,8 +221,19 @@ class _Decision:
             request = reader.read(
                 self.access, self.work.patient, service.hook, served.prefetch, share
             )
+            self._confirm(request, share)
             found.append(judge(self.of.knowledge, service, served, request, self.arrived, self.now))
         return found
+
+    def _confirm(self, request: HookRequest, deadline: Deadline) -> None:
+        """Learn what is no longer on the server of what arrived; raises `Retry`."""
+        before = {one.reference for one in self.arrived if one.gone}
+        self.arrived = confirmed(
+            self.recorder, self.access, self.work.patient, self.arrived, request, deadline
+        )
+        self.gone |= {one.reference for one in self.arrived if one.gone} - before
+        if self.gone and self.work.attempts < ASKED_AGAIN:
+            raise Retry("not-found")  # a copy of the server may be behind
 
     def _standing(self) -> dict[str, StandingAdvice]:
         """What of ours may be acted on still, as it is on the server now, by identifier."""
@@ -371,15 +384,4 @@ def _bundle(planned: list[_Planned], place: AdvicePlace) -> dict[str, Any]:
         for plan in planned
         for advice in plan.new
         for entry in entries_of(advice, plan.outcome, place)
-    )
-
-
-def _arrived(item: Item) -> ArrivedVersion:
-    body = NOTHING if item.body is None else Raw(item.body)
-    return ArrivedVersion(
-        reference=f"{item.type}/{item.resource_id}",
-        version=item.version,
-        gone=item.gone,
-        body=body,
-        withdrawn=takes_back(body),
     )

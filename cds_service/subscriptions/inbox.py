@@ -30,7 +30,8 @@ from cds_service.store.store import Transactions
 from cds_service.store.tables import decisions, inbox_items, inbox_queue
 from cds_service.subscriptions.arrivals import Arrival, compressed, insert_items
 from cds_service.subscriptions.queue import enqueue, held, is_row, let_go, pause
-from cds_service.subscriptions.work import ADVICE, ITEM, ArrivalDecision, Item, Lease, newest
+from cds_service.subscriptions.versions import current_of
+from cds_service.subscriptions.work import ADVICE, ITEM, ArrivalDecision, Item, Lease
 
 _AT_ONCE: Final = 500  # items of one patient in one lease
 _TOGETHER: Final = 2  # attempts in which items of a patient are tried together
@@ -74,7 +75,9 @@ class Inbox:
     def add_within(self, connection: Connection, arrivals: Iterable[Arrival], now: datetime) -> int:
         """The same within a transaction."""
         new = insert_items(connection, arrivals, now)
-        for server, key in sorted({(item.server, _key(item.patient, item.id)) for item in new}):
+        asked = {(item.server, _key(item.patient, item.id)) for item in new}
+        asked |= {(item.server, patient) for item in new for patient in item.left}
+        for server, key in sorted(asked):
             due = now if key.startswith(ITEM) else now + self.settling(server)
             enqueue(connection, server, key, due)
         return len(new)
@@ -126,7 +129,7 @@ class Inbox:
                 finished=None,
             )
         )
-        current = _current(chosen, _finished(connection, chosen))
+        current = current_of(chosen, _known(connection, chosen, row.patient))
         return Lease(
             server=row.server,
             key=row.patient,
@@ -185,6 +188,7 @@ class Inbox:
                 number = _kept(connection, lease, decision, now)
             ids = [item.id for item in lease.items]
             _mark(connection, ids, decision=number, **_ended(now))
+            _keep_read(connection, lease.items, decision)
             _mark(connection, lease.superseded, **_ended(now, "superseded"))
             due = now if lease.left else again
             if decision is not None and decision.unwritten is not None:
@@ -314,26 +318,22 @@ def _keep_unwritten(
     )
 
 
-def _current(chosen: Sequence[Item], finished: Sequence[Item]) -> tuple[Item, ...]:
-    """The newest state of each resource among these, where nothing newer was finished before."""
-    versions: dict[tuple[str, str], list[Item]] = {}
-    for item in sorted((*finished, *chosen), key=lambda item: item.id):
-        versions.setdefault((item.type, item.resource_id), []).append(item)
-    last = {newest(items).id for items in versions.values()}
-    return tuple(item for item in chosen if item.id in last)
+def _known(connection: Connection, items: Sequence[Item], key: str) -> tuple[Item, ...]:
+    """What was finished before of the same resources, and what waits of them for others.
 
-
-def _finished(connection: Connection, items: Sequence[Item]) -> tuple[Item, ...]:
-    """What was finished before of the same resources."""
+    That a resource is gone for another patient, whose it was, says nothing here.
+    """
     if not items:
         return ()
     table = inbox_items.c
+    is_finished = and_(table.state == "done", table.problem.in_(("", "no-patient")))
+    is_of_others = and_(table.state == "waiting", table.patient.not_in(("", key)))
     same = and_(
         table.server == items[0].server,
         table.type.in_({item.type for item in items}),
         table.resource_id.in_({item.resource_id for item in items}),
-        table.state == "done",
-        table.problem.in_(("", "no-patient")),
+        or_(is_finished, is_of_others),
+        or_(table.gone.is_(False), table.patient.in_(("", key))),
     )
     return tuple(item_of(row) for row in connection.execute(select(inbox_items).where(same)))
 
@@ -346,6 +346,19 @@ def _mark(connection: Connection, ids: Sequence[int], **values: Any) -> None:
     if ids:
         waiting = and_(inbox_items.c.id.in_(ids), inbox_items.c.state == "waiting")
         connection.execute(update(inbox_items).where(waiting).values(**values))
+
+
+def _keep_read(
+    connection: Connection, items: Iterable[Item], decision: ArrivalDecision | None
+) -> None:
+    """Keep which items are gone, as far as that was read."""
+    gone = frozenset[str]() if decision is None else decision.gone
+    for item in items:
+        is_gone = item.gone or item.reference in gone
+        if item.unsure or is_gone:
+            read = {"gone": is_gone, "updated": item.updated}
+            changing = update(inbox_items).where(inbox_items.c.id == item.id)
+            connection.execute(changing.values(**read))
 
 
 def _kept(connection: Connection, lease: Lease, decision: ArrivalDecision, now: datetime) -> int:

@@ -5,18 +5,20 @@ A patient on a server → a `HookRequest` that nobody sent, with everything its 
 Every answer is kept as it came, so that the decision can be derived again without the server.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Lock
 from typing import Final, TypeVar
+from urllib.parse import quote
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from cds_service.clock import NO_DEADLINE, Deadline
 from cds_service.fhir.bundles import Fetched
 from cds_service.fhir.decode import read_loosely
 from cds_service.fhir.elements import NOTHING, was_sent
+from cds_service.fhir.references import parts_of
 from cds_service.fhir.resources import Entry, Observation
 from cds_service.fhir_client.client import Access, NoToken, Page, QueryResult
 from cds_service.fhir_client.failures import QueryFailure
@@ -29,7 +31,7 @@ from cds_service.fhir_client.prefetch_completion import (
 from cds_service.fhir_client.servers import Server
 from cds_service.hooks.request import HookRequest
 from cds_service.prefetch_keys import OBSERVATIONS, PATIENT
-from cds_service.subscriptions.work import Retry
+from cds_service.subscriptions.work import Item, Retry
 
 _K = TypeVar("_K", bound=Hashable)
 _BOM: Final = b"\xef\xbb\xbf"
@@ -62,6 +64,18 @@ class ArrivedVersion(Struct, frozen=True, omit_defaults=True):
     gone: bool = False
     body: Raw = NOTHING
     withdrawn: bool = False
+
+
+def arrived_version(item: Item) -> ArrivedVersion:
+    """What an item of the inbox tells."""
+    body = NOTHING if item.body is None else Raw(item.body)
+    return ArrivedVersion(
+        reference=item.reference,
+        version=item.version,
+        gone=item.gone,
+        body=body,
+        withdrawn=takes_back(body),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +170,47 @@ class PatientReader:
             if outcome in _PASSING or (key in _NEEDED and outcome not in _ENOUGH):
                 raise Retry(outcome)
         return found
+
+
+def confirmed(
+    client: QueryClient,
+    access: Access,
+    patient: str,
+    arrived: Sequence[ArrivedVersion],
+    request: HookRequest,
+    deadline: Deadline,
+) -> tuple[ArrivedVersion, ...]:
+    """What arrived, where a search does not show it as a read does; raises `Retry`.
+
+    It may have been deleted or moved to another patient since.
+    """
+    seen = {
+        f"Observation/{entry.resource.id}"
+        for answer in request.prefetch.values()
+        for entry in answer.entries
+        if isinstance(entry.resource, Observation)
+    }
+
+    def read(one: ArrivedVersion) -> ArrivedVersion:
+        if one.reference in seen or _observation(one) is None:
+            return one
+        kind, _, identity = one.reference.partition("/")
+        found = client.ask(access, f"{kind}/{quote(identity, safe='')}", deadline)
+        if found.failure in _PASSING:
+            raise Retry(found.failure or "")
+        resource = found.pages[0].resource if found.pages else None
+        is_elsewhere = isinstance(resource, Observation) and _is_of_another(resource, patient)
+        if found.failure == "not-found" or is_elsewhere:
+            return structs.replace(one, gone=True, withdrawn=True)
+        return one
+
+    return tuple(read(one) for one in arrived)
+
+
+def _is_of_another(resource: Observation, patient: str) -> bool:
+    reference = resource.subject.reference if resource.subject else None
+    there = parts_of(reference or "")
+    return bool(reference) and there.kind == "Patient" and there.id != patient
 
 
 def read_again(

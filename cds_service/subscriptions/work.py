@@ -7,7 +7,6 @@ A function of the type `Decide` makes an `ArrivalDecision` of it: the inbox know
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import reduce
 from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import Connection
@@ -17,6 +16,7 @@ SEARCH: Final = "search:"
 GAP: Final = "gap:"
 LOOK: Final = "look:"
 ADVICE: Final = "advice"  # the type of an item that is advice which is still to be written
+ASKED_AGAIN: Final = 3  # times while a server contradicts what it has told
 
 State: TypeAlias = Literal["waiting", "done", "dead"]
 
@@ -27,7 +27,7 @@ class Item:
 
     `body` is the resource as it was sent or read; `None` if it is gone, or if the item is done.
     An item of the type `ADVICE` is a decision whose advice the server refused: its `resource_id` is
-    the id of that decision.
+    the id of that decision. `unsure`: it has to be read before it is decided on.
     """
 
     id: int
@@ -44,6 +44,12 @@ class Item:
     state: State = "waiting"
     attempts: int = 0
     problem: str = ""
+    unsure: bool = False
+
+    @property
+    def reference(self) -> str:
+        """The reference of the resource."""
+        return f"{self.type}/{self.resource_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +59,7 @@ class Work:
     server: str
     patient: str = field(repr=False)
     items: tuple[Item, ...]
+    attempts: int = 0  # that failed before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +68,8 @@ class ArrivalDecision:
 
     `input` is what it was decided from, and is compressed when it is kept. `also` writes more in
     the transaction that keeps the decision, whose id it is given. `unwritten` is what the inbox
-    keeps, in an item of the type `ADVICE`, to try again what the server refused.
+    keeps, in an item of the type `ADVICE`, to try again what the server refused. `gone` are the
+    references of what arrived and was not on the server.
     """
 
     trigger: str
@@ -73,6 +81,7 @@ class ArrivalDecision:
     problem: str = ""
     also: Callable[[Connection, int], object] | None = None
     unwritten: bytes | None = field(default=None, repr=False)
+    gone: frozenset[str] = frozenset()
 
 
 Decide: TypeAlias = Callable[[Work], ArrivalDecision | None]
@@ -128,24 +137,4 @@ class Lease:
     @property
     def work(self) -> Work:
         """What is to be decided."""
-        return Work(server=self.server, patient=self.key, items=self.items)
-
-
-def newest(items: Sequence[Item]) -> Item:
-    """The newest state among versions of one resource, in whatever order they were received."""
-    return reduce(lambda one, other: other if _is_newer(other, one) else one, items)
-
-
-def _is_newer(one: Item, other: Item) -> bool:
-    """Whether the one is newer: by version, else by time, else by receipt."""
-    if one.version.isdigit() and other.version.isdigit():
-        return int(one.version) > int(other.version)
-    first, second = _time(one), _time(other)
-    if first is not None and second is not None and first != second:
-        return first > second
-    return one.id > other.id
-
-
-def _time(item: Item) -> datetime | None:
-    """When the resource came to be so; of a deletion, when it was heard of."""
-    return item.received if item.gone and item.updated is None else item.updated
+        return Work(server=self.server, patient=self.key, items=self.items, attempts=self.attempts)

@@ -20,7 +20,10 @@ from cds_service.subscriptions.resolved import resolve
 from cds_service.subscriptions.retention import Retention
 from cds_service.subscriptions.server_reader import ServerReader
 from cds_service.subscriptions.upkeep import Upkeep
+from cds_service.subscriptions.verified import verified
+from cds_service.subscriptions.versions import is_older_number
 from cds_service.subscriptions.work import (
+    ASKED_AGAIN,
     GAP,
     ITEM,
     LOOK,
@@ -105,6 +108,7 @@ class Worker:
         elif lease.key.startswith(ITEM) and lease.items:
             self._resolve(lease)
             return
+        lease = verified(self.reader, lease)
         decision = self._decision(lease)
         self.inbox.finish(lease, decision, self.clock(), again)
         if lease.items:
@@ -123,6 +127,10 @@ class Worker:
             found = NotifiedResource(type=item.type, id=item.resource_id, gone=True)
         else:
             found = self.reader.read(item.server, item.type, item.resource_id)
+            if lease.attempts < ASKED_AGAIN and found.gone:
+                raise Retry("not-found")  # a copy of the server may be behind
+            if is_older_number(found.version, item.version):
+                raise Retry("stale")
         settling = self.inbox.settling(item.server)
         resolve(self.inbox.database, lease, found, self.clock(), settling)
 

@@ -115,9 +115,7 @@ def test_an_event_that_is_delivered_again_counts_once(hands: Hands) -> None:
     assert [hands.add(event), hands.add(event)] == [1, 0]
 
 
-def test_a_deletion_marks_the_resource_as_gone_whatever_comes_late(
-    hands: Hands, store: Store
-) -> None:
+def test_what_comes_after_a_deletion_has_to_be_read(hands: Hands, store: Store) -> None:
     gone = result(patient="", version="", gone=True, body=None)
     hands.add(arrival(version=1, updated=NOW))
     hands.after(SECOND).drain()
@@ -127,9 +125,11 @@ def test_a_deletion_marks_the_resource_as_gone_whatever_comes_late(
     hands.add(arrival(version=2, updated=hands.now - SECOND))
     lease = hands.after(SECOND).lease()
 
-    assert [(item.gone, item.patient) for item in lease.items] == [(True, "p1")]
-    hands.finish(lease)
+    assert [(item.unsure, item.version) for item in lease.items] == [(True, "2")]
+    read = replace(lease.items[0], gone=True, body=None, updated=None)
+    hands.finish(replace(lease, items=(read,)))
     assert states(store) == {DONE: 2, SUPERSEDED: 1}
+    assert [row.gone for row in rows(store, inbox_items)] == [False, True, True]
 
 
 def test_a_resource_that_comes_back_is_there_again(hands: Hands) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import requests
 
 from cds_service.fhir_client.writer import FhirWriter, WriteResult
 from cds_service.store import Store, open_store
@@ -152,6 +153,7 @@ def test_what_is_no_longer_advised_is_not_written_late(stubborn: Stubborn, how: 
     if how == "corrected":
         stubborn.store(observation(ALT, 30, status="corrected"))
     else:
+        requests.delete(f"{stubborn.ward.base}/Observation/{result['id']}", timeout=20)
         stubborn.ward.notify(gone(result["id"]))
     stubborn.work(DAY, step=MINUTE)
 

@@ -13,11 +13,13 @@ from sqlalchemy import delete, update
 from cds_service.fhir.tags import PROPOSAL_CODE
 from cds_service.store import Store, open_store
 from cds_service.store.advice import AdviceTable
-from cds_service.store.tables import advice_written, decisions
+from cds_service.store.tables import advice_written, decisions, inbox_items
 from cds_service.subscriptions.notified import read_resource
 from cds_service.subscriptions.replay import replay
 from cds_service.subscriptions.work import Retry
+from cds_service.subscriptions.worker_setup import make_worker
 from tests.fhir_server.sekmet import running
+from tests.subscriptions.inbox_fixtures import rows
 from tests.subscriptions.ward import OWNER, Ward, gone
 from tests.web.http_fixtures import ALT, PATIENT, knowledge, observation
 
@@ -273,6 +275,21 @@ def test_what_was_noted_and_never_sent_is_forgotten(ward: Ward) -> None:
     ward.store(observation(ALT, 30, status="corrected"))
 
     assert states(ward) == []
+
+
+def test_a_result_that_is_deleted_before_it_is_decided_on_has_no_task(ward: Ward) -> None:
+    stored = ward.store(observation(ALT, 1), arrives=False)
+    requests.delete(f"{ward.base}/Observation/{stored['id']}", timeout=20)
+    ward.notify(read_resource(json.dumps(stored).encode(), ward.base, "$"))
+    worker = make_worker(ward.tools, lambda _: ward.decide)
+    for _ in range(5):
+        while worker.step():
+            pass
+        ward.now += timedelta(minutes=1)
+
+    assert ward.found("Task") == []
+    (item,) = rows(ward.database, inbox_items)
+    assert (item.state, item.gone) == ("done", True)
 
 
 @pytest.mark.parametrize("how", ["entered-in-error", "deleted"])

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What has to be read before it is decided on: deletions, and states that nobody can order.
+
+A lease with `unsure` items → the same with what their server says now. A notification of a deletion
+may be wrong or repeated, and a server may answer from a copy that is behind.
+"""
+
+from dataclasses import replace
+
+from cds_service.subscriptions.notified import NotifiedResource
+from cds_service.subscriptions.server_reader import ServerReader
+from cds_service.subscriptions.versions import is_older_number
+from cds_service.subscriptions.work import ASKED_AGAIN, Item, Lease, Retry
+
+
+def verified(reader: ServerReader, lease: Lease) -> Lease:
+    """The lease with its unsure items as they were read; raises `Retry`."""
+    if not any(item.unsure for item in lease.items):
+        return lease
+    items = (_as_read(reader, lease, item) if item.unsure else item for item in lease.items)
+    return replace(lease, items=tuple(items))
+
+
+def _as_read(reader: ServerReader, lease: Lease, item: Item) -> Item:
+    found = reader.read(item.server, item.type, item.resource_id)
+    is_gone = found.gone or found.patient not in {"", lease.key}  # or another patient's by now
+    if lease.attempts < ASKED_AGAIN and _contradicts(found, item, is_gone=is_gone):
+        raise Retry("not-found" if is_gone else "stale")
+    body = None if is_gone else found.body
+    return replace(item, gone=is_gone, body=body, updated=found.updated)
+
+
+def _contradicts(found: NotifiedResource, item: Item, *, is_gone: bool) -> bool:
+    return is_gone != item.gone or is_older_number(found.version, item.version)
