@@ -57,7 +57,9 @@ SILENCED: Final = ("urllib3", "werkzeug")
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["json", "text"]
-SubscriptionEvent = Literal["error", "off", "silent", "gone", "not-revived", "revived", "renewed"]
+SubscriptionEvent = Literal[
+    "error", "off", "silent", "gone", "jump", "no-key", "not-revived", "revived", "renewed"
+]
 
 
 def configure_log(

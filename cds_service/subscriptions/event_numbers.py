@@ -8,7 +8,7 @@ so a number that was skipped is missing only until it comes late. Pure but for `
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, select, update
 
@@ -19,6 +19,10 @@ Ranges: TypeAlias = tuple[tuple[int, int], ...]
 """Ranges of numbers, both ends included, in ascending order."""
 
 _MOST_RANGES: Final = 100
+_MOST_SKIPPED: Final = 10_000  # events at once: beyond that a server counts otherwise, or errs
+
+Noted: TypeAlias = Literal["whole", "missing", "jump"]
+"""Whether events are missing; after a jump of the numbers that cannot be said."""
 
 
 class Numbers(NamedTuple):
@@ -43,9 +47,22 @@ def after(known: Numbers, status: Status) -> Numbers:
         known = Numbers(None if first is None else max(first, 0))
     for number in numbers:
         known = _with(known, number)
+        if len(known.missing) > 2 * _MOST_RANGES:
+            known = Numbers(known.last, _bounded(known.missing))
     if known.last is not None and total is not None and total > known.last:
         known = Numbers(total, (*known.missing, (known.last + 1, total)))
     return Numbers(known.last, _bounded(known.missing))
+
+
+def is_jump(known: Numbers, status: Status) -> bool:
+    """Whether a notification skips more events than can have been lost."""
+    numbers = [event.number for event in status.events if event.number is not None]
+    if status.events_since_start is not None:
+        numbers.append(status.events_since_start)
+    if not numbers:
+        return False
+    first = min(numbers) if known.last is None else known.last
+    return max(numbers) - first > _MOST_SKIPPED
 
 
 def _with(known: Numbers, number: int) -> Numbers:
@@ -75,10 +92,11 @@ def _bounded(ranges: Ranges) -> Ranges:
     return ((ranges[0][0], ranges[-_MOST_RANGES][1]), *rest)
 
 
-def note(connection: Connection, path: str, status: Status, *, numbered: bool) -> bool:
+def note(connection: Connection, path: str, status: Status, *, numbered: bool) -> Noted:
     """Keep what a notification says of its Subscription; whether events are missing now.
 
-    Within a transaction, in which other notifications of the Subscription wait.
+    Within a transaction, in which other notifications of the Subscription wait. After a jump
+    counting begins with the next notification.
     """
     table = subscriptions.c
     row = connection.execute(
@@ -86,12 +104,15 @@ def note(connection: Connection, path: str, status: Status, *, numbered: bool) -
     ).one()
     values: dict[str, Any] = {"status": status.status} if status.status else {}
     known = numbers_in(row)
+    jumps = numbered and is_jump(known, status)
     if numbered:
-        known = after(known, status)
+        known = Numbers() if jumps else after(known, status)
         values |= {"last_event": known.last, "missing": [list(one) for one in known.missing]}
     if values:
         connection.execute(update(subscriptions).where(table.path == path).values(**values))
-    return bool(known.missing)
+    if jumps:
+        return "jump"
+    return "missing" if known.missing else "whole"
 
 
 def forget(connection: Connection, path: str, found: Ranges) -> Ranges:

@@ -22,9 +22,11 @@ from datetime import datetime, timedelta
 from secrets import randbits
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, case, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, insert, or_, select, update
 
+from cds_service.errors import StoreError
 from cds_service.fhir_client.servers import Servers, SubscriptionSettings
+from cds_service.log import log_crash
 from cds_service.settings import Settings
 from cds_service.store.store import Transactions
 from cds_service.store.tables import decisions, inbox_items, inbox_queue
@@ -99,15 +101,39 @@ class Inbox:
         with self.database.reading() as connection:  # to look must not keep a writer waiting
             if connection.execute(select(inbox_queue.c.due).where(due).limit(1)).first() is None:
                 return None
+        row = None
+        try:
+            with self.database.writing() as connection:
+                row = connection.execute(
+                    select(inbox_queue)
+                    .where(due)
+                    .order_by(inbox_queue.c.due)
+                    .limit(1)
+                    .with_for_update(skip_locked=True)
+                ).first()
+                return None if row is None else self._leased(connection, row, holder, now)
+        except StoreError:
+            raise
+        except Exception as error:
+            if row is None:
+                raise
+            log_crash(error)
+            self._put_off(row, now)  # what is wrong with one row must not stop the others
+            return self.lease(holder, now)
+
+    def _put_off(self, row: Any, now: datetime) -> None:
+        """Have a row that cannot be leased wait, and after some times make dead letters of it."""
+        is_this = and_(is_row(row.server, row.patient), inbox_queue.c.fence == row.fence)
+        is_over = row.attempts + 1 >= self.limits.attempts
+        values = {"due": now + pause(row.attempts), "attempts": row.attempts + 1}
         with self.database.writing() as connection:
-            row = connection.execute(
-                select(inbox_queue)
-                .where(due)
-                .order_by(inbox_queue.c.due)
-                .limit(1)
-                .with_for_update(skip_locked=True)
-            ).first()
-            return None if row is None else self._leased(connection, row, holder, now)
+            if not is_over:
+                connection.execute(update(inbox_queue).where(is_this).values(**values))
+                return
+            waiting = and_(_belongs(row.server, row.patient), inbox_items.c.state == "waiting")
+            ended = {"state": "dead", "problem": "crash", "finished": now}
+            connection.execute(update(inbox_items).where(waiting).values(**ended))
+            connection.execute(delete(inbox_queue).where(is_this))
 
     def _leased(self, connection: Connection, row: Any, holder: str, now: datetime) -> Lease:
         until, fence = now + self.limits.lease, randbits(_FENCE_BITS)

@@ -7,7 +7,7 @@ order it is read; a resource that is odd elsewhere is kept all the same. No serv
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from msgspec import DecodeError, Raw, Struct, ValidationError
@@ -21,6 +21,8 @@ from cds_service.fhir.tags import is_own_proposal
 
 # Ids of real servers are longer than R4 allows, and some hold an underscore.
 _ID: Final = re.compile(r"(?!\.+$)[A-Za-z0-9._~-]{1,255}")
+# Written in any zone these lie within what databases keep.
+_MIN, _MAX = (datetime(year, 1, 2, tzinfo=UTC) for year in (1900, 9999))
 _HISTORY: Final = "/_history/"
 
 
@@ -95,7 +97,10 @@ def is_resource(kind: str, identity: str) -> bool:
 
 
 def read_resource(body: Raw | bytes, server: str, where: str) -> NotifiedResource:
-    """What a resource tells of itself; raises `RequestError` if it cannot be kept by its id."""
+    """What a resource tells of itself; raises `RequestError` if it cannot be kept by its id.
+
+    Nor can it with a version or a time that are none: both are compared and kept.
+    """
     try:
         found = _RESOURCE.decode(body)
     except ValidationError:
@@ -107,11 +112,16 @@ def read_resource(body: Raw | bytes, server: str, where: str) -> NotifiedResourc
     if found.id is None or _ID.fullmatch(found.id) is None:
         raise RequestError("expected the id of the resource", f"{where}.id")
     meta = _meta(found.meta)
+    if meta.version_id is not None and _ID.fullmatch(meta.version_id) is None:
+        raise RequestError("expected a version that is a FHIR id", f"{where}.meta.versionId")
+    updated = instant_of(meta.last_updated)
+    if updated is not None and not _MIN <= updated <= _MAX:
+        raise RequestError("expected an instant", f"{where}.meta.lastUpdated")
     return NotifiedResource(
         type=found.resource_type,
         id=found.id,
         version=meta.version_id or "",
-        updated=_instant(meta.last_updated),
+        updated=updated,
         patient=_patient(found, server),
         body=bytes(body),
         is_ours=is_own_proposal(meta),
@@ -125,7 +135,8 @@ def _meta(raw: Raw) -> Meta:
         return Meta()
 
 
-def _instant(text: str | None) -> datetime | None:
+def instant_of(text: str | None) -> datetime | None:
+    """The instant in a text of FHIR, `None` if it is none."""
     try:
         found = datetime.fromisoformat(text or "")
     except ValueError:

@@ -67,7 +67,7 @@ class ArrivedVersion(Struct, frozen=True, omit_defaults=True):
 
 
 def arrived_version(item: Item) -> ArrivedVersion:
-    """What an item of the inbox tells."""
+    """An item of the inbox as what arrived."""
     body = NOTHING if item.body is None else Raw(item.body)
     return ArrivedVersion(
         reference=item.reference,

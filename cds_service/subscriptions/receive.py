@@ -13,11 +13,14 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
+from sqlalchemy import Connection
+
 from cds_service.clock import Clock
 from cds_service.errors import (
     PayloadTooLarge,
     RequestError,
     SettingsError,
+    StoreError,
     Unauthenticated,
     UnknownPage,
 )
@@ -99,7 +102,7 @@ class Receiver:
         Raises `UnknownPage`, `Unauthenticated`, `RequestError` and its kin, and `StoreError`.
         """
         registration = self._thread.ask(lambda: self._registrations.at(path))
-        if registration is None:
+        if registration is None or registration.switched_off is not None:
             raise UnknownPage("There is nothing at this address.")
         self._authenticate(registration, request)
         if is_deeper(request.body, self._limits.levels):
@@ -141,8 +144,9 @@ class Receiver:
     ) -> bool:
         try:
             key = unseal(sealed, registration.path, self._key or "")
-        except SealedKeyError as error:
-            raise SettingsError([str(error)]) from None
+        except SealedKeyError:  # whoever sent it need not hear of our settings
+            log_subscription("no-key")
+            return False
         expected = hmac.new(key.encode(), body, sha256).hexdigest()
         given = signature.strip().lower().removeprefix(_PREFIX)
         return hmac.compare_digest(expected.encode(), given.encode())
@@ -155,10 +159,8 @@ class Receiver:
             for one in found.resources
         ]
         with self._inbox.database.writing() as connection:
-            if found.status is not None and note(
-                connection, path, found.status, numbered=registration.numbered
-            ):
-                enqueue(connection, server, f"{GAP}{path}", now + self._limits.grace)
+            if found.status is not None:
+                self._note(connection, registration, found.status, now)
             if found.status is not None and found.status.has_error:
                 log_subscription("error")
                 enqueue(connection, server, f"{LOOK}{path}", now)
@@ -169,6 +171,18 @@ class Receiver:
                 enqueue(connection, server, f"{SEARCH}{path}", self._search_due(registration, now))
         return new
 
+    def _note(
+        self, connection: Connection, registration: Registration, status: Status, now: datetime
+    ) -> None:
+        """Keep the numbers of the events, and ask for those that are missing."""
+        server, path = registration.server, registration.path
+        match note(connection, path, status, numbered=registration.numbered):
+            case "missing":
+                enqueue(connection, server, f"{GAP}{path}", now + self._limits.grace)
+            case "jump":
+                log_subscription("jump")
+                enqueue(connection, server, f"{SEARCH}{path}", self._search_due(registration, now))
+
     def _search_due(self, registration: Registration, now: datetime) -> datetime:
         """When to search: at once, but no more often than results are gathered."""
         last = registration.searched_until
@@ -178,14 +192,32 @@ class Receiver:
 
 
 def make_receiver(settings: Settings, store: Store, servers: Servers, clock: Clock) -> Receiver:
-    """The receiver of a service as it is set."""
-    key = settings.subscription_key
+    """The receiver of a service as it is set; raises `SettingsError` and `StoreError`."""
+    key = (
+        None if settings.subscription_key is None else settings.subscription_key.get_secret_value()
+    )
+    _check_key(RegistrationTable(store.database), key)
     return Receiver(
         make_inbox(settings, store.database, servers),
         clock,
         ReceiveLimits(levels=settings.max_depth, grace=timedelta(seconds=settings.gap_seconds)),
-        None if key is None else key.get_secret_value(),
+        key,
     )
+
+
+def _check_key(registrations: RegistrationTable, key: str | None) -> None:
+    """Raise `SettingsError` if an HMAC key that is in force cannot be opened."""
+    try:
+        every = registrations.all()
+    except StoreError:
+        return  # the service starts without its database too
+    for one in every:
+        if one.hmac_key is not None and one.switched_off is None:
+            try:
+                unseal(one.hmac_key, one.path, key or "")
+            except SealedKeyError as error:
+                help_ = "or switch its Subscription off: cds-service subscriptions off"
+                raise SettingsError([f"{error}; {help_}"]) from None
 
 
 def _check_status(status: Status, registration: Registration) -> None:

@@ -98,9 +98,8 @@ class Reconciler:
         for first, last in missing:
             found = self.reader.events(one.server, one.remote_id, first, last)
             came = {number for each in found or () for number in each.event_numbers}
-            is_whole = is_whole and len(came.intersection(range(first, last + 1))) == (
-                last - first + 1
-            )
+            count = sum(first <= number <= last for number in came)
+            is_whole = is_whole and count == last - first + 1
             for each in found or ():
                 is_whole = is_whole and not each.search
                 new += self._keep(one, each.resources, now)

@@ -19,7 +19,12 @@ from cds_service.errors import CdsServiceError, RequestError
 from cds_service.fhir.elements import NOTHING
 from cds_service.fhir_client.client import Access, FhirClient, Page, QueryResult
 from cds_service.subscriptions.notification import Notification, read_notification
-from cds_service.subscriptions.notified import NotifiedResource, address_of, read_resource
+from cds_service.subscriptions.notified import (
+    NotifiedResource,
+    address_of,
+    instant_of,
+    read_resource,
+)
 from cds_service.subscriptions.work import Retry
 
 AccessTo: TypeAlias = Callable[[str], Access | None]
@@ -181,13 +186,5 @@ def _deletions(pages: tuple[Page, ...]) -> Iterator[NotifiedResource]:
                 id=there.id,
                 gone=True,
                 version=there.version,
-                updated=_instant(response.last_modified),
+                updated=instant_of(response.last_modified),
             )
-
-
-def _instant(text: str | None) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return None if found.tzinfo is None else found

@@ -14,7 +14,7 @@ from typing import Protocol
 from cds_service.subscriptions.work import Item
 
 
-class Version(Protocol):
+class StoredVersion(Protocol):
     """What a state is known by."""
 
     @property
@@ -24,7 +24,7 @@ class Version(Protocol):
     def updated(self) -> datetime | None: ...  # noqa: D102
 
 
-def is_newer(one: Version, other: Version) -> bool | None:
+def is_newer(one: StoredVersion, other: StoredVersion) -> bool | None:
     """Whether the one is newer than the other; `None`: the server does not say."""
     if _is_number(one.version) and _is_number(other.version):
         first, second = _number(one.version), _number(other.version)

@@ -16,7 +16,7 @@ SEARCH: Final = "search:"
 GAP: Final = "gap:"
 LOOK: Final = "look:"
 ADVICE: Final = "advice"  # the type of an item that is advice which is still to be written
-ASKED_AGAIN: Final = 3  # times while a server contradicts what it has told
+ASKED_AGAIN: Final = 3  # times while a server contradicts itself
 
 State: TypeAlias = Literal["waiting", "done", "dead"]
 

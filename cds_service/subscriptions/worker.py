@@ -68,6 +68,10 @@ class Worker:
                 log_arrival_failed("database-away")
                 stop.wait(_AWAY)
                 continue
+            except Exception as error:  # noqa: BLE001 - a worker goes on, whatever it meets
+                log_crash(error)
+                stop.wait(_AWAY)
+                continue
             if not worked:
                 if until_empty:
                     return

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.subscriptions.event_numbers import Numbers, after
+from cds_service.subscriptions.event_numbers import Numbers, after, is_jump
 from cds_service.subscriptions.status import Event, Status, StatusType
 
 
@@ -55,6 +55,22 @@ def test_a_thousand_gaps_are_kept_as_a_hundred() -> None:
 
     assert len(found.missing) == 100
     assert (found.missing[0][0], found.missing[-1]) == (2, (1998, 1998))
+
+
+@pytest.mark.parametrize(
+    ("last", "one", "jumps"),
+    [
+        (5, status(9_000_000_000_000_000_000), True),
+        (5, status(kind="heartbeat", total=9_000_000_000_000_000_000), True),
+        (None, status(7, total=2**63 - 1), True),
+        (None, status(2**62), False),  # where counting begins
+        (5, status(10_005), False),
+        (5, status(kind="handshake", total=0), False),
+        (5, status(), False),
+    ],
+)
+def test_a_jump_is_more_than_can_have_been_lost(last: int | None, one: Status, jumps: bool) -> None:
+    assert is_jump(Numbers(last), one) is jumps
 
 
 @given(st.permutations(range(1, 13)), st.integers(0, 12))

@@ -340,3 +340,19 @@ def test_what_is_done_holds_no_resource(hands: Hands, store: Store) -> None:
     hands.after(SECOND).finish(hands.lease())
     listed = InboxList(store.database)
     assert [item.body is None for item in listed.items("done", 9)] == [True]
+
+
+def test_a_row_that_cannot_be_leased_does_not_keep_the_others_waiting(
+    hands: Hands, store: Store
+) -> None:
+    hands.add(arrival(1, patient="p1"))
+    hands.add(arrival(2, patient="p2"))
+    with store.database.writing() as connection:
+        bad = inbox_items.c.resource_id == "o1"
+        connection.execute(inbox_items.update().where(bad).values(body=b"not compressed"))
+    for _ in range(60):
+        hands.after(timedelta(minutes=1)).drain()
+
+    assert findings(store) == [["Observation/o2/1"]]
+    assert states(store) == {DONE: 1, ("dead", "crash"): 1}
+    assert queued(store) == []

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from pydantic import SecretStr
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from werkzeug.test import TestResponse
 
-from cds_service.errors import StoreError
+from cds_service.errors import SettingsError, StoreError
 from cds_service.settings import Settings
 from cds_service.store import Store, open_store
 from cds_service.store.tables import inbox_items, inbox_queue, subscriptions
@@ -190,12 +190,23 @@ def test_a_signature_over_the_bytes_stands_for_the_secret(store: Store) -> None:
     assert send(http, body, headers={}).status_code == 401
 
 
-def test_a_key_that_cannot_be_opened_is_our_fault(store: Store) -> None:
+def test_a_key_that_cannot_be_opened_is_found_at_start(store: Store) -> None:
     register(store, hmac_key=seal("the key", PATH, "another" * 5))
 
-    answer = send(client(store), headers={"X-Signature": "00"})
+    for settings in ({}, {"subscription_key": SecretStr(KEY)}):
+        with pytest.raises(SettingsError, match="CDS_SUBSCRIPTION_KEY"):
+            client(store, **settings)
+    with store.database.writing() as connection:
+        connection.execute(update(subscriptions).values(switched_off=NOW))
+    client(store)
 
-    assert answer.status_code == 500
+
+def test_a_key_that_cannot_be_opened_is_nothing_for_who_sends(store: Store) -> None:
+    http = client(store)
+    register(store, hmac_key=seal("the key", PATH, "another" * 5))
+
+    assert send(http, headers={"X-Signature": "00"}).status_code == 401
+    assert send(http).status_code == 200  # the secret counts still
 
 
 @pytest.mark.parametrize(
@@ -327,3 +338,45 @@ def test_the_inbox_shows_in_ready_and_metrics(http: FlaskClient) -> None:
     samples = http.get("/metrics").text.splitlines()
     assert "cds_inbox_waiting 1.0" in samples
     assert 'cds_notifications_total{kind="resource"} 1.0' in samples
+
+
+def test_a_number_far_off_makes_one_search_and_counting_begins_anew(
+    http: FlaskClient, store: Store
+) -> None:
+    send(http, status("event-notification", 5, (5, "Observation/o5")))
+    send(http, status("event-notification", 9_000_000_000_000_000_000))
+
+    assert f"search:{PATH}" in queued(store)
+    assert f"gap:{PATH}" not in queued(store)
+    assert registration_row(store).last_event is None
+    send(http, status("event-notification", 6, (6, "Observation/o6")))
+    assert registration_row(store).last_event == 6
+
+
+@pytest.mark.parametrize("version", ["²", "\0", "a b", "9" * 5000, "x" * 256, "..", ""])
+def test_a_version_that_can_be_none_is_refused(
+    http: FlaskClient, store: Store, version: str
+) -> None:
+    answer = send(http, observation(meta={"versionId": version}))
+
+    assert answer.status_code == 400
+    assert "$.meta.versionId" in answer.text
+    assert rows(store, inbox_items) == []
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_that_no_calendar_has_is_refused(http: FlaskClient, store: Store, time: str) -> None:
+    answer = send(http, observation(meta={"versionId": "1", "lastUpdated": time}))
+
+    assert answer.status_code == 400
+    assert "$.meta.lastUpdated" in answer.text
+    assert rows(store, inbox_items) == []
+
+
+def test_what_is_switched_off_takes_nothing(store: Store) -> None:
+    register(store, switched_off=NOW)
+
+    answer = send(client(store), observation())
+
+    assert answer.status_code == 404
+    assert rows(store, inbox_items) == []

@@ -270,6 +270,21 @@ def test_events_that_the_server_does_not_have_are_searched_for(bench: Bench, ans
     assert not rows(bench.store, subscriptions)[0].missing
 
 
+def test_a_range_of_any_length_is_compared_with_what_came(bench: Bench) -> None:
+    bench.register()
+    missing(bench, (4, 9_000_000_000_000_000_000))
+    bench.server.answers |= {
+        "Subscription/s1/$events": Reply(events(4)),
+        "Observation": Reply(searchset(observation("o5"))),
+        "Observation/o4": Reply(observation("o4")),
+    }
+
+    bench.work()
+
+    assert {item.resource_id for item in bench.items} == {"o4", "o5"}
+    assert not rows(bench.store, subscriptions)[0].missing
+
+
 def test_a_search_of_many_pages_goes_on_from_where_it_was_cut_off(bench: Bench) -> None:
     bench.register()
     asked = []
