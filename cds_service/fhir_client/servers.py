@@ -17,6 +17,8 @@ from cds_service.trust.clients import Client
 SigningAlgorithm: TypeAlias = Literal["ES384", "RS384"]
 PayloadContent: TypeAlias = Literal["empty", "id-only", "full-resource"]
 WriteBack: TypeAlias = Literal["off", "silent", "on"]
+AdviceResource: TypeAlias = Literal["Task", "DetectedIssue", "Flag", "Communication"]
+FhirVersion: TypeAlias = Literal["R4", "R5"]
 
 ANYWHERE: Final = AddressPolicy(private=True, loopback=True, http=True)
 
@@ -27,7 +29,9 @@ class SubscriptionSettings:
 
     `content` is for Subscriptions on a `topic`, `payload` for those by criteria. `numbered`: event
     numbers count from the start of the Subscription, so that a missing one shows. `owner` is a
-    reference to who works on the Tasks that are written.
+    reference to who works on the Tasks that are written, or gets the Communications.
+    `advice_as` is the type of the resource that carries advice, `fhir_version` that of what is
+    written.
     """
 
     content: PayloadContent = "id-only"
@@ -37,6 +41,8 @@ class SubscriptionSettings:
     write_back: WriteBack = "silent"
     owner: str | None = None
     settling_seconds: int = 1
+    advice_as: AdviceResource = "Task"
+    fhir_version: FhirVersion = "R4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ from pydantic import Field
 
 from cds_service.fhir.references import base_url, is_base_url, is_id
 from cds_service.fhir_client.servers import (
+    AdviceResource,
+    FhirVersion,
     PayloadContent,
     Server,
     Servers,
@@ -61,6 +63,8 @@ class SubscriptionShape(Shape):
     write_back: WriteBack = "silent"
     owner: Text | None = None
     settling_seconds: WholeNumber = "1"
+    advice_as: AdviceResource = "Task"
+    fhir_version: FhirVersion = "R4"
 
 
 class ServerShape(Shape):
@@ -131,6 +135,8 @@ def _subscriptions(shape: SubscriptionShape) -> SubscriptionSettings:
         write_back=shape.write_back,
         owner=shape.owner,
         settling_seconds=int(shape.settling_seconds),
+        advice_as=shape.advice_as,
+        fhir_version=shape.fhir_version,
     )
 
 

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cards -> the resources that say the same on a FHIR server, as entries of one transaction.
 
-Each card becomes a Task for those who look after the patient, with the orders that it proposes, a
+Each card becomes a Task, or what the site has instead, with the orders that it proposes, a
 GuidanceResponse that says how complete the data were, and a Provenance. Nothing is sent here.
 
 Every entry is a conditional create on an identifier that is derived from what the advice is about:
 server, patient, rule, how severe it is, and the content of the result. The same advice has the
 same identifiers, so that to send it again changes nothing. A Provenance has no identifier in FHIR
-R4, and not every server finds a GuidanceResponse by its own; both are known by a tag.
+R4, and not every server finds a GuidanceResponse or a DetectedIssue by its own; all but Tasks and
+ServiceRequests are known by a tag.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, Final, TypeAlias
+from datetime import datetime, timedelta, tzinfo
+from typing import Final
 from uuid import UUID, uuid5
 
 from msgspec.json import encode
@@ -21,23 +22,27 @@ from msgspec.json import encode
 from cds_service import __version__
 from cds_service.decide import Outcome
 from cds_service.fhir.tags import PROPOSAL_TAG
+from cds_service.fhir_client.servers import AdviceResource, FhirVersion
 from cds_service.knowledge.model.leaves import FactIs
-from cds_service.knowledge.model.pack import Indicator, Pack, Priority
+from cds_service.knowledge.model.pack import Indicator, Pack
 from cds_service.labs.patient_record import IncompletePart, LabResult
 from cds_service.memory.subjects import named_result
 from cds_service.render.card import Card
 from cds_service.rules.answer import Decision
+from cds_service.subscriptions.advice_r5 import as_r5
+from cds_service.subscriptions.carriers import AdviceContent, carrier
+from cds_service.subscriptions.parts import (
+    ADVICE_SYSTEM,
+    Json,
+    identifier,
+    identifier_of,
+    instant,
+    kept,
+    to,
+)
 
-Json: TypeAlias = dict[str, Any]
-
-ADVICE_SYSTEM: Final = "https://cds-service.example/advice"
 _NAMESPACE: Final = UUID("3c0c9a3e-86a5-5d3c-9a39-0b8d9c1f7b52")
 _TERMINOLOGY: Final = "http://terminology.hl7.org/CodeSystem"
-_PRIORITIES: Final[Mapping[Indicator, Priority]] = {
-    "info": "routine",
-    "warning": "urgent",
-    "critical": "stat",
-}
 # Of which type the data are that did not come whole.
 _TYPES: Final[Mapping[IncompletePart, tuple[str, ...]]] = {
     "laboratory results": ("Observation",),
@@ -52,13 +57,16 @@ _TYPES: Final[Mapping[IncompletePart, tuple[str, ...]]] = {
 class AdvicePlace:
     """Where advice is written: a server, by its base, a patient there, and who owns the Task.
 
-    `zone` is that of the site, whose days count.
+    `zone` is that of the site, whose days count; `kind` is the type of the resource that carries
+    the advice, of this version of FHIR.
     """
 
     server: str
     patient: str
     zone: tzinfo
     owner: str | None = None
+    kind: AdviceResource = "Task"
+    version: FhirVersion = "R4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,12 +133,13 @@ def advice_id(subject: Subject, place: AdvicePlace, again: int = 0) -> UUID:
     return uuid5(_NAMESPACE, encode(about).decode())
 
 
-def transaction(entries: Iterator[Json]) -> Json:
-    """The Bundle of these entries; each resource is proved to have the shape that FHIR R4 wants."""
+def transaction(entries: Iterator[Json], version: FhirVersion = "R4") -> Json:
+    """The Bundle of these entries; each resource is proved to have the shape that FHIR wants."""
     proved = []
     for entry in entries:
-        _prove(entry["resource"])
-        proved.append(entry)
+        resource = as_r5(entry["resource"]) if version == "R5" else entry["resource"]
+        _prove(resource, version)
+        proved.append({**entry, "resource": resource})
     return {"resourceType": "Bundle", "type": "transaction", "entry": proved}
 
 
@@ -140,23 +149,10 @@ def entries_of(advice: Advice, outcome: Outcome, place: AdvicePlace) -> Iterator
     for order, _ in orders:
         yield _entry(order)
     yield _tagged(uuid5(advice.id, "guidance"), _guidance(advice, outcome, place, orders))
-    yield _entry(_task(advice, outcome, place, orders))
+    carrying = carrier(place.kind, _content(advice, outcome, place, orders))
+    yield _entry(carrying) if place.kind == "Task" else _tagged(advice.id, carrying)
     provenance = _provenance(advice, outcome, [order for order, _ in orders])
     yield _tagged(uuid5(advice.id, "provenance"), provenance)
-
-
-def identifier_of(resource: Mapping[str, Any]) -> str:
-    """The value of our identifier of a resource; empty if it has none."""
-    found = resource.get("identifier")
-    every = found if isinstance(found, list) else [found]  # a GuidanceResponse in R5, and others
-    return next(
-        (
-            str(one.get("value", ""))
-            for one in every
-            if isinstance(one, dict) and one.get("system") == ADVICE_SYSTEM
-        ),
-        "",
-    )
 
 
 def _entry(resource: Json) -> Json:
@@ -194,50 +190,38 @@ def _orders(advice: Advice) -> Iterator[tuple[Json, str]]:
             code = resource["code"]["coding"][-1]  # type: ignore[index]  # the pack's own
             identity = uuid5(advice.id, f"{code['system']}|{code['code']}")
             kind = {"resourceType": resource.pop("resourceType"), "meta": resource.pop("meta")}
-            yield {**kind, "identifier": [_identifier(identity)], **resource}, action.description
+            yield {**kind, "identifier": [identifier(identity)], **resource}, action.description
 
 
-def _task(
+def _content(
     advice: Advice, outcome: Outcome, place: AdvicePlace, orders: list[tuple[Json, str]]
-) -> Json:
+) -> AdviceContent:
     card, decision = advice.card, advice.decision
-    now = _instant(outcome.now)
     topic = {"system": card.source.topic.system, "code": decision.rule.id}
-    code = {"coding": [{**topic, "display": card.source.topic.display}], "text": card.summary}
-    focus = {"reference": advice.result} if advice.result else None
-    proposed = [
-        {"type": {"text": label}, "valueReference": _reference_to(order)} for order, label in orders
-    ]
-    guidance = {"reference": f"urn:uuid:{uuid5(advice.id, 'guidance')}"}
-    return _kept(
-        resourceType="Task",
-        meta={"tag": [PROPOSAL_TAG]},
-        identifier=[_identifier(advice.id)],
-        status="requested",
-        intent="proposal",
-        priority=_PRIORITIES[decision.indicator],
-        description=card.summary,
-        focus=focus,
-        authoredOn=now,
-        lastModified=now,
+    return AdviceContent(
+        identifier=identifier(advice.id),
+        indicator=decision.indicator,
+        code={"coding": [{**topic, "display": card.source.topic.display}], "text": card.summary},
+        summary=card.summary,
+        detail=card.detail,
+        patient=_patient(place),
+        focus={"reference": advice.result} if advice.result else None,
         owner={"reference": place.owner} if place.owner else None,
-        reasonCode=code,
-        reasonReference=focus,
-        note=[{"text": card.detail}],
-        restriction=_restriction(decision, outcome.now.astimezone(place.zone)),
-        input=[*proposed, {"type": {"text": "Guidance"}, "valueReference": guidance}],
-        **{"for": _patient(place)},
+        now=instant(outcome.now),
+        guidance=to(uuid5(advice.id, "guidance")),
+        proposed=[(label, to(identifier_of(order))) for order, label in orders],
+        period=_period(decision, outcome.now.astimezone(place.zone)),
     )
 
 
-def _restriction(decision: Decision, now: datetime) -> Json | None:
+def _period(decision: Decision, now: datetime) -> Json | None:
     """When the orders are to be done; without any there is no such time."""
     if not decision.orders:
         return None
     first = min(order.first_day for order in decision.orders)
     last = max(order.last_day for order in decision.orders)
     start, end = ((now.date() + timedelta(days=day)).isoformat() for day in (first, last))
-    return {"period": {"start": start, "end": end}}
+    return {"start": start, "end": end}
 
 
 def _guidance(
@@ -246,15 +230,15 @@ def _guidance(
     """`data-requested`: it was judged, and more data might have made the judgement surer."""
     rule, pack = advice.decision.rule, outcome.pack
     missing = [{"type": kind} for kind in sorted(_missing(advice.decision, outcome))]
-    return _kept(
+    return kept(
         resourceType="GuidanceResponse",
         contained=[_output(advice, pack, orders), _device(advice, pack)],
-        requestIdentifier=_identifier(advice.id),
-        identifier=[_identifier(uuid5(advice.id, "guidance"))],
+        requestIdentifier=identifier(advice.id),
+        identifier=[identifier(uuid5(advice.id, "guidance"))],
         moduleUri=f"{pack.url}/rules/{rule.id}",
         status="data-requested" if missing else "success",
         subject=_patient(place),
-        occurrenceDateTime=_instant(outcome.now),
+        occurrenceDateTime=instant(outcome.now),
         performer={"reference": "#device"},
         reasonReference=[{"reference": advice.result}] if advice.result else None,
         outputParameters={"reference": "#output"},
@@ -290,7 +274,9 @@ def _output(advice: Advice, pack: Pack, orders: list[tuple[Json, str]]) -> Json:
         "summary": advice.card.summary,
     }
     parameters = [{"name": name, "valueString": text} for name, text in texts.items()]
-    proposals = [{"name": "proposal", "valueReference": _reference_to(one)} for one, _ in orders]
+    proposals = [
+        {"name": "proposal", "valueReference": to(identifier_of(one))} for one, _ in orders
+    ]
     return {"resourceType": "Parameters", "id": "output", "parameter": [*parameters, *proposals]}
 
 
@@ -299,11 +285,11 @@ def _provenance(advice: Advice, outcome: Outcome, orders: list[Json]) -> Json:
     source = [{"role": "source", "what": {"reference": advice.result}}] if advice.result else None
     create = {"system": f"{_TERMINOLOGY}/v3-DataOperation", "code": "CREATE"}
     assembler = {"system": f"{_TERMINOLOGY}/provenance-participant-type", "code": "assembler"}
-    return _kept(
+    return kept(
         resourceType="Provenance",
         contained=[_device(advice, outcome.pack)],
         target=[{"reference": f"urn:uuid:{value}"} for value in written],
-        recorded=_instant(outcome.now),
+        recorded=instant(outcome.now),
         activity={"coding": [create]},
         agent=[{"type": {"coding": [assembler]}, "who": {"reference": "#device"}}],
         entity=source,
@@ -325,29 +311,13 @@ def _device(advice: Advice, pack: Pack) -> Json:
     }
 
 
-def _prove(resource: Json) -> None:
+def _prove(resource: Json, version: FhirVersion) -> None:
     """Raise `ValueError` unless it is a valid resource; R4B is R4 for all of these."""
-    from fhir.resources.R4B import get_fhir_model_class  # two tenths of a second
+    from fhir.resources import R4B, get_fhir_model_class  # two tenths of a second
 
-    get_fhir_model_class(resource["resourceType"]).model_validate(resource)
-
-
-def _identifier(value: UUID) -> Json:
-    return {"system": ADVICE_SYSTEM, "value": str(value)}
-
-
-def _reference_to(resource: Json) -> Json:
-    return {"reference": f"urn:uuid:{identifier_of(resource)}"}
+    model = get_fhir_model_class if version == "R5" else R4B.get_fhir_model_class
+    model(resource["resourceType"]).model_validate(resource)
 
 
 def _patient(place: AdvicePlace) -> Json:
     return {"reference": f"Patient/{place.patient}"}
-
-
-def _instant(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _kept(**members: Any) -> Json:
-    """The elements that have a value: nothing that FHIR holds is empty."""
-    return {name: value for name, value in members.items() if value not in (None, [], {})}

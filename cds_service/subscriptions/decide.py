@@ -70,8 +70,7 @@ from cds_service.subscriptions.work import (
     Work,
 )
 from cds_service.subscriptions.write_back import (
-    READ_TYPES,
-    WRITTEN_TYPES,
+    BESIDE,
     AdviceServer,
     WithdrawnBefore,
     WriteRefused,
@@ -145,7 +144,12 @@ class _Decision:
         self.of = of
         self.server = server
         self.work = work
-        advised = {one.result for one in of.advice.of_patient(work.server, work.patient)}
+        rows = of.advice.of_patient(work.server, work.patient)
+        advised = {one.result for one in rows}
+        # What was written before the setting was changed is withdrawn as well.
+        before = {one.task.partition("/")[0] for one in rows if one.task and one.state == "open"}
+        wanted = server.subscriptions
+        self.kinds = sorted({wanted.advice_as, *before})
         self.arrived = tuple(
             replace_struct(one, withdrawn=one.withdrawn or one.reference in advised)
             for one in arrived
@@ -155,7 +159,12 @@ class _Decision:
         self.writes = server.subscriptions.write_back == "on"
         owner = server.subscriptions.owner
         self.place = AdvicePlace(
-            server=work.server, patient=work.patient, zone=of.knowledge.zone, owner=owner
+            server=work.server,
+            patient=work.patient,
+            zone=of.knowledge.zone,
+            owner=owner,
+            kind=wanted.advice_as,
+            version=wanted.fhir_version,
         )
         self.recorder = RecordingClient(of.client)
         self.access = self._access()
@@ -165,6 +174,8 @@ class _Decision:
             access=self.access,
             deadline=self.deadline,
             owner=owner,
+            kind=wanted.advice_as,
+            version=wanted.fhir_version,
         )
         self.changed: dict[str, WrittenAdvice] = {}
         self.gone: set[str] = set()  # of what arrived, by their references
@@ -204,8 +215,8 @@ class _Decision:
     def _access(self) -> Access:
         services = asked_on_arrival(self.of.knowledge)
         queries = [query for _, served in services for query in served.prefetch.values()]
-        queries += [*MOST, *(READ_TYPES if self.writes else ())]
-        writes = WRITTEN_TYPES if self.writes else ()
+        queries += [*MOST, *((*self.kinds, "ServiceRequest") if self.writes else ())]
+        writes = (*self.kinds, *BESIDE) if self.writes else ()
         access = authorize_background(self.server, self.of.tokens, queries, writes)
         if access is None:
             raise Retry("not-allowed")
@@ -379,9 +390,10 @@ def written_advice(advice: Advice, outcome: Outcome, place: AdvicePlace) -> Writ
 
 
 def _bundle(planned: list[_Planned], place: AdvicePlace) -> dict[str, Any]:
-    return transaction(
+    entries = (
         entry
         for plan in planned
         for advice in plan.new
         for entry in entries_of(advice, plan.outcome, place)
     )
+    return transaction(entries, place.version)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of ours stands on a server, held against what the rules say now: pure, nothing is sent.
 
+"Task" stands for whatever resource carries the advice on that server.
+
 A Task is withdrawn when its result was corrected or withdrawn, when its card is gone or a
 clinician has answered it, and when another Task takes its place. A card that is merely quiet,
 folded, or not about the result that arrived leaves its Task as it is.
@@ -10,10 +12,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, tzinfo
 from itertools import count
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
 from cds_service.decide import Evaluation
+from cds_service.fhir_client.servers import FhirVersion
 from cds_service.knowledge.model.pack import Indicator
 from cds_service.rules.answer import Decision, DecisionKey
 from cds_service.rules.reasons import Overridden, Replaced
@@ -21,12 +24,13 @@ from cds_service.rules.shown_cards import LastShown
 from cds_service.store.advice import COUNTING, AdviceState, WrittenAdvice
 from cds_service.subscriptions.advice import (
     AdvicePlace,
-    Json,
     Subject,
     advice_id,
     reference_of,
     subject_of,
 )
+from cds_service.subscriptions.carriers import OPEN, REFUSALS, reasons_in, withdrawn_as
+from cds_service.subscriptions.parts import Json, references_in
 
 Withdrawal: TypeAlias = Literal[
     "result-corrected", "result-withdrawn", "superseded", "overridden", "no-longer-advised"
@@ -41,8 +45,6 @@ _TEXTS: Final[Mapping[Withdrawal, str]] = {
     "no-longer-advised": "With the results on file now this is no longer advised.",
 }
 _MOST_AGAIN: Final = 20
-# Of a Task that somebody will not do.
-_REFUSALS: Final = frozenset(("cancelled", "rejected", "failed", "entered-in-error"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,34 +67,33 @@ def state_of(task: Json) -> AdviceState:
     """Whether a Task may be acted on still, was withdrawn by us, or somebody will not do it."""
     if is_withdrawn(task):
         return "cancelled"
-    return "rejected" if task.get("status") in _REFUSALS else "open"
+    return "rejected" if task.get("status") in REFUSALS[task["resourceType"]] else "open"
 
 
 def is_withdrawn(resource: Json) -> bool:
     """Whether we ourselves have withdrawn it."""
-    reason = resource.get("statusReason")
-    codings = reason.get("coding", []) if isinstance(reason, dict) else []
-    return resource.get("status") == "cancelled" and any(
-        isinstance(one, dict) and one.get("system") == WITHDRAWN_SYSTEM for one in codings
+    is_open = resource.get("status") == OPEN[resource["resourceType"]]
+    return not is_open and any(
+        one.get("system") == WITHDRAWN_SYSTEM for one in reasons_in(resource)
     )
 
 
 def is_untouched(written: WrittenAdvice, task: Json, owner: str | None) -> bool:
     """Whether nobody has changed the Task since it was written."""
     version = (task.get("meta") or {}).get("versionId")
+    kind = task["resourceType"]
+    if task.get("status") != OPEN[kind]:
+        return False
     if written.task_version and version:
-        return bool(version == written.task_version and task.get("status") == "requested")
-    named = (task.get("owner") or {}).get("reference")
-    return task.get("status") == "requested" and named == owner
+        return bool(version == written.task_version)
+    return kind != "Task" or (task.get("owner") or {}).get("reference") == owner
 
 
-def withdrawn(resource: Json, why: Withdrawal, now: str) -> Json:
-    """The Task cancelled with its reason, or the ServiceRequest revoked."""
-    if resource["resourceType"] == "ServiceRequest":
-        return {**resource, "status": "revoked"}
+def withdrawn(resource: Json, why: Withdrawal, now: str, version: FhirVersion = "R4") -> Json:
+    """The Task cancelled with its reason, or what the other types have for that."""
     coding = {"system": WITHDRAWN_SYSTEM, "code": why}
     reason = {"coding": [coding], "text": _TEXTS[why]}
-    return {**resource, "status": "cancelled", "statusReason": reason, "lastModified": now}
+    return withdrawn_as(resource, reason, now, r5=version == "R5")
 
 
 def withdrawals_before(
@@ -193,10 +194,5 @@ def _without_card(decision: Decision | None) -> Withdrawal | None:
 
 def proposals_in(task: Json) -> tuple[str, ...]:
     """The references of the ServiceRequests of a Task of ours."""
-    found: list[str] = []
-    for one in task.get("input", []):
-        value: Any = one.get("valueReference") if isinstance(one, dict) else None
-        reference = value.get("reference", "") if isinstance(value, dict) else ""
-        if "ServiceRequest/" in reference:
-            found.append(f"ServiceRequest/{reference.rpartition('/')[2]}")
-    return tuple(found)
+    orders = (one for one in references_in(task) if "ServiceRequest/" in one)
+    return tuple(f"ServiceRequest/{one.rpartition('/')[2]}" for one in orders)

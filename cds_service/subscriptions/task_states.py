@@ -14,12 +14,12 @@ from cds_service.clock import Clock
 from cds_service.fhir.tags import PROPOSAL_CODE, PROPOSAL_SYSTEM
 from cds_service.fhir_client.servers import Servers
 from cds_service.store.advice import AdviceTable
-from cds_service.subscriptions.advice import identifier_of
+from cds_service.subscriptions.parts import identifier_of
 from cds_service.subscriptions.server_reader import ServerReader
 from cds_service.subscriptions.standing import state_of
 from cds_service.subscriptions.work import Retry
 
-_SEARCH: Final = f"Task?_tag={PROPOSAL_SYSTEM}|{PROPOSAL_CODE}"
+_TAGGED: Final = f"_tag={PROPOSAL_SYSTEM}|{PROPOSAL_CODE}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +39,13 @@ class TaskStates:
         listed = self.servers.find(server)
         if listed is None or listed.subscriptions.write_back != "on":
             return 0
+        kind = listed.subscriptions.advice_as
         try:
             tasks = [
                 decode(one.body)
-                for changes in self.reader.changed(server, _SEARCH, since)
+                for changes in self.reader.changed(server, f"{kind}?{_TAGGED}", since)
                 for one in changes.resources
-                if one.type == "Task" and one.body is not None
+                if one.type == kind and one.body is not None
             ]
         except Retry:
             return 0

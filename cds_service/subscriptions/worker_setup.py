@@ -57,7 +57,8 @@ def make_worker(
         server = tools.servers.find(base)
         if server is None:
             return None
-        asked = (*_READ, "Task") if server.subscriptions.write_back == "on" else _READ
+        wanted = server.subscriptions
+        asked = (*_READ, wanted.advice_as) if wanted.write_back == "on" else _READ
         return authorize_background(server, tools.tokens, asked)
 
     settings = tools.settings

@@ -17,9 +17,11 @@ from msgspec.json import decode
 from cds_service.clock import Deadline
 from cds_service.fhir_client.client import Access, FhirClient, QueryResult, wait_before_next
 from cds_service.fhir_client.failures import QueryError
+from cds_service.fhir_client.servers import AdviceResource, FhirVersion
 from cds_service.fhir_client.writer import FhirWriter, WriteResult
 from cds_service.store.advice import WrittenAdvice
-from cds_service.subscriptions.advice import ADVICE_SYSTEM, Json, identifier_of
+from cds_service.subscriptions.carriers import OPEN
+from cds_service.subscriptions.parts import ADVICE_SYSTEM, Json, identifier_of, references_in
 from cds_service.subscriptions.standing import (
     StandingAdvice,
     Withdrawal,
@@ -30,8 +32,7 @@ from cds_service.subscriptions.standing import (
 )
 from cds_service.subscriptions.work import Retry
 
-WRITTEN_TYPES: Final = ("ServiceRequest", "GuidanceResponse", "Task", "Provenance")
-READ_TYPES: Final = ("Task", "ServiceRequest")
+BESIDE: Final = ("ServiceRequest", "GuidanceResponse", "Provenance")  # what carries advice
 _TRIES: Final = 4
 # To send the same again cannot help after these: the server has read it and does not want it.
 _REFUSALS: Final = frozenset(("refused", "too-long"))
@@ -67,7 +68,8 @@ class Stored:
 class AdviceServer:
     """Writes advice to one server, and reads what stands there; all before the deadline.
 
-    `owner` is who owns the Tasks that are written now.
+    `owner` is who owns the Tasks that are written now, `kind` the type of the resource that stands
+    for the Task, of this version of FHIR.
     """
 
     reader: FhirClient = field(repr=False)
@@ -75,12 +77,18 @@ class AdviceServer:
     access: Access = field(repr=False)
     deadline: Deadline
     owner: str | None = None
+    kind: AdviceResource = "Task"
+    version: FhirVersion = "R4"
 
     def standing(self, advice: Iterable[WrittenAdvice]) -> dict[str, Json | None]:
         """The Task of each, by its identifier; `None` for one that is gone. Raises `Retry`."""
+        search = "identifier" if self.kind == "Task" else "_tag"
         jobs = {
             one.identifier: partial(
-                self.reader.ask, self.access, one.task or _search(one.identifier), self.deadline
+                self.reader.ask,
+                self.access,
+                one.task or f"{self.kind}?{search}={ADVICE_SYSTEM}|{one.identifier}",
+                self.deadline,
             )
             for one in advice
         }
@@ -120,7 +128,7 @@ class AdviceServer:
             if not is_untouched(written, task, self.owner):
                 return replace(written, state="left-alone")
             resources = [task, *self._untouched_proposals(written)]
-            entries = [_update(withdrawn(one, why, now)) for one in resources]
+            entries = [_update(withdrawn(one, why, now, self.version)) for one in resources]
             bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
             result = self.writer.transaction(self.access, bundle, self.deadline, repeatable=False)
             if result.failure is None:
@@ -194,7 +202,7 @@ def adopted(written: WrittenAdvice, task: Json) -> WrittenAdvice:
     ours = version if version in {"", "1"} else ""
     return replace(
         written,
-        task=f"Task/{task.get('id', '')}",
+        task=f"{task['resourceType']}/{task.get('id', '')}",
         task_version=ours,
         proposals=tuple((reference, "") for reference in proposals_in(task)),
     )
@@ -205,14 +213,10 @@ def _as_there(written: WrittenAdvice, task: Json | None) -> WrittenAdvice:
         return replace(written, state="rejected")
     if is_withdrawn(task):
         raise WithdrawnBefore(written.identifier)
-    if task.get("status") != "requested":
+    if task.get("status") != OPEN[task["resourceType"]]:
         return replace(written, state="left-alone")
     version = (task.get("meta") or {}).get("versionId", "")
     return replace(written, task_version=written.task_version or version)
-
-
-def _search(identifier: str) -> str:
-    return f"Task?identifier={ADVICE_SYSTEM}|{identifier}"
 
 
 def _identifiers(bundle: Json) -> list[str]:
@@ -226,11 +230,8 @@ def _identifiers(bundle: Json) -> list[str]:
 def _orders_of(identifier: str, bundle: Json) -> list[str]:
     """The identifiers of the ServiceRequests that a Task of the Bundle names."""
     made = {identifier_of(entry["resource"]): entry["resource"] for entry in bundle["entry"]}
-    named = [
-        one["valueReference"]["reference"].removeprefix("urn:uuid:")
-        for one in made[identifier]["input"]
-    ]
-    return [name for name in named if made[name]["resourceType"] == "ServiceRequest"]
+    named = (one.removeprefix("urn:uuid:") for one in references_in(made[identifier]))
+    return [name for name in named if made.get(name, {}).get("resourceType") == "ServiceRequest"]
 
 
 def _update(resource: Json) -> Json:
@@ -273,7 +274,7 @@ def _task_in(result: QueryResult) -> Json | None:
     found = [
         entry["resource"]
         for entry in resource.get("entry", [])
-        if entry.get("resource", {}).get("resourceType") == "Task"
+        if entry.get("resource", {}).get("resourceType") in OPEN
     ]
     return found[0] if found else None
 

@@ -109,6 +109,8 @@ WRONG = {
             "settling seconds: soon": "K106",
             "settling seconds: 601": "R207",
             "topic: results": "R208",
+            "advice as: Appointment": "K106",
+            "fhir version: R3": "K106",
             "write-back: on": "K104",
         }.items()
     },

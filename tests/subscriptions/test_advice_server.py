@@ -12,7 +12,8 @@ from cds_service.fhir_client.client import Access, FhirClient, NoToken
 from cds_service.fhir_client.servers import ANYWHERE, Server
 from cds_service.fhir_client.writer import FhirWriter
 from cds_service.store.advice import WrittenAdvice
-from cds_service.subscriptions.advice import AdvicePlace, identifier_of
+from cds_service.subscriptions.advice import AdvicePlace
+from cds_service.subscriptions.parts import identifier_of
 from cds_service.subscriptions.standing import StandingAdvice, as_found
 from cds_service.subscriptions.work import Retry
 from cds_service.subscriptions.write_back import AdviceServer, WriteRefused

@@ -91,3 +91,27 @@ def test_eight_workers_at_once_write_one_task(ward: Ward) -> None:
     assert [one and one.written for one in made] == ["yes"] * 8
     assert len(found(ward, "Task")) == 1
     assert len(found(ward, "ServiceRequest")) == 4
+
+
+@pytest.mark.parametrize("kind", ["DetectedIssue", "Flag", "Communication"])
+def test_other_resources_are_written_repeated_and_withdrawn(hapi: str, kind: str) -> None:
+    store = open_store("sqlite://")
+    ward = Ward(hapi, store, patient=f"p{uuid4().hex[:12]}", advice_as=kind)
+    ward.admit()
+    ward.store(alt(ward, 1))
+    (written,) = found(ward, kind)
+    assert found(ward, "Task") == []
+    assert len(found(ward, "ServiceRequest")) == 4
+
+    ward.store(alt(ward, 1, note=[{"text": "sent again"}]))
+    assert found(ward, kind) == [written]
+
+    ward.store(alt(ward, 30, status="corrected"))
+    ended = {"DetectedIssue": "cancelled", "Flag": "inactive", "Communication": "stopped"}
+    assert [one["status"] for one in found(ward, kind)] == [ended[kind]]
+    assert {one["status"] for one in found(ward, "ServiceRequest")} == {"revoked"}
+    assert states(ward) == ["cancelled"]
+
+    ward.store(alt(ward, 1, status="corrected"))
+    assert states(ward) == ["cancelled", "open"]
+    store.close()

@@ -45,6 +45,7 @@ class Ward:
     write_back: Any = "on"
     now: datetime = NOW
     patient: str = PATIENT
+    advice_as: Any = "Task"
 
     def __post_init__(self) -> None:
         self.inbox = Inbox(self.database.database, settling=lambda _: timedelta())
@@ -63,7 +64,9 @@ class Ward:
         return Settings(hash_key=SecretStr(key))
 
     def server(self) -> Server:
-        subscribed = SubscriptionSettings(write_back=self.write_back, owner=OWNER)
+        subscribed = SubscriptionSettings(
+            write_back=self.write_back, owner=OWNER, advice_as=self.advice_as
+        )
         return Server(base=self.base, policy=ANYWHERE, anonymous=True, subscriptions=subscribed)
 
     def admit(self) -> None:
