@@ -212,7 +212,7 @@ def test_ten_thousand_decisions_are_one_page_that_says_what_is_left_out(place: P
     assert monotonic() - began < 5
     assert text.count("cds-service replay ") == 51
     assert (
-        "Left out here: 250 decisions without anything to write, 200 older with advice, and "
+        "Left out here: 250 decisions without anything to write, 200 older with advice, "
         "9,500 older ones that were not looked at." in text
     )
 

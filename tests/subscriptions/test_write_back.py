@@ -14,6 +14,7 @@ from cds_service.fhir.tags import PROPOSAL_CODE
 from cds_service.store import Store, open_store
 from cds_service.store.advice import AdviceTable
 from cds_service.store.tables import advice_written, decisions, inbox_items
+from cds_service.subscriptions.decision_list import DecisionList
 from cds_service.subscriptions.notified import read_resource
 from cds_service.subscriptions.replay import replay
 from cds_service.subscriptions.work import Retry
@@ -172,6 +173,23 @@ def test_what_is_written_is_quiet_for_the_days_of_its_rule(ward: Ward) -> None:
     late = (ward.now - timedelta(days=1)).isoformat()
     ward.store(observation(ALT, 60, id="third", effectiveDateTime=late))
     assert sorted(task["status"] for task in ward.found("Task")) == ["cancelled", "requested"]
+
+
+def test_what_silent_mode_shows_is_what_is_written_later(ward: Ward, store: Store) -> None:
+    Ward(ward.base, store, write_back="silent").store(observation(ALT, 1))
+    ward.store(observation(ALT, 1, status="corrected"))
+
+    written, shown = DecisionList(store.database, knowledge().packs).newest(10).decisions
+
+    assert (shown.advice[0].state, written.advice[0].state) == ("not-written", "open")
+    assert (shown.advice[0].rule, shown.advice[0].orders) == (
+        written.advice[0].rule,
+        written.advice[0].orders,
+    )
+    (task,) = ward.found("Task")
+    said = {one["type"]["text"] for one in task["input"]}
+    for order in shown.advice[0].orders:
+        assert any(f"{order.title} {order.window}" in text for text in said)
 
 
 def test_in_silent_mode_nothing_is_written(ward: Ward, store: Store) -> None:
