@@ -6,7 +6,8 @@ counts. What stands as a Task is looked up elsewhere (`standing.py`).
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from threading import Lock
 
 from cds_service.call_context import CallContext
 from cds_service.clock import Clock
@@ -33,10 +34,12 @@ class ArrivalMemory:
 
     cards: CardMemory
     clients: Callable[[str], Iterable[str]]
+    _lock: Lock = field(default_factory=Lock, init=False)
 
     def recall(self, evaluation: Evaluation, call: CallContext) -> Remembered:
         """What is remembered of the cards of an evaluation, up to now."""
-        self.cards.refresh()
+        with self._lock:
+            self.cards.refresh()
         recalled = [
             self.cards.recall(evaluation, replace(call, client=client))
             for client in dict.fromkeys(("", *self.clients(call.fhir_server or "")))

@@ -16,13 +16,13 @@ Every method raises `StoreError` if the database does not answer.
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import randbits
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, case, delete, insert, or_, select, update
 
 from cds_service.errors import StoreError
 from cds_service.fhir_client.servers import Servers, SubscriptionSettings
@@ -31,13 +31,22 @@ from cds_service.settings import Settings
 from cds_service.store.store import Transactions
 from cds_service.store.tables import decisions, inbox_items, inbox_queue
 from cds_service.subscriptions.arrivals import Arrival, compressed, insert_items
+from cds_service.subscriptions.leased_items import (
+    belongs,
+    chosen_of,
+    item_of,
+    keep_read,
+    key_of,
+    known_of,
+    mark,
+)
 from cds_service.subscriptions.queue import enqueue, held, is_row, let_go, pause
 from cds_service.subscriptions.versions import current_of
 from cds_service.subscriptions.work import ADVICE, ITEM, ArrivalDecision, Item, Lease
 
 _AT_ONCE: Final = 500  # items of one patient in one lease
-_TOGETHER: Final = 2  # attempts in which items of a patient are tried together
 _FENCE_BITS: Final = 62
+_HELD: Final = timedelta(seconds=30)  # at most, by the pause of a server that is away
 _REFUSED_PAUSE: Final = timedelta(minutes=1)  # a person may have to change something first
 _LONGEST_REFUSED_PAUSE: Final = timedelta(hours=1)
 
@@ -77,7 +86,7 @@ class Inbox:
     def add_within(self, connection: Connection, arrivals: Iterable[Arrival], now: datetime) -> int:
         """The same within a transaction."""
         new = insert_items(connection, arrivals, now)
-        asked = {(item.server, _key(item.patient, item.id)) for item in new}
+        asked = {(item.server, key_of(item.patient, item.id)) for item in new}
         asked |= {(item.server, patient) for item in new for patient in item.left}
         for server, key in sorted(asked):
             due = now if key.startswith(ITEM) else now + self.settling(server)
@@ -89,13 +98,23 @@ class Inbox:
         with self.database.writing() as connection:
             enqueue(connection, server, key, due)
 
-    def lease(self, holder: str, now: datetime) -> Lease | None:
+    def lease(
+        self,
+        holder: str,
+        now: datetime,
+        *,
+        only: str | None = None,
+        without: Collection[str] = (),
+    ) -> Lease | None:
         """The work that has been due for longest and nobody has; `None` if there is none.
 
-        A lease may be of nothing but superseded items.
+        It is of the server `only`, and of none of those `without`. A lease may be of nothing but
+        superseded items.
         """
+        server = inbox_queue.c.server
         due = and_(
             inbox_queue.c.due <= now,
+            server.not_in(without) if only is None else server == only,
             or_(inbox_queue.c.leased_until.is_(None), inbox_queue.c.leased_until <= now),
         )
         with self.database.reading() as connection:  # to look must not keep a writer waiting
@@ -119,7 +138,7 @@ class Inbox:
                 raise
             log_crash(error)
             self._put_off(row, now)  # what is wrong with one row must not stop the others
-            return self.lease(holder, now)
+            return self.lease(holder, now, only=only, without=without)
 
     def _put_off(self, row: Any, now: datetime) -> None:
         """Have a row that cannot be leased wait, and after some times make dead letters of it."""
@@ -130,7 +149,7 @@ class Inbox:
             if not is_over:
                 connection.execute(update(inbox_queue).where(is_this).values(**values))
                 return
-            waiting = and_(_belongs(row.server, row.patient), inbox_items.c.state == "waiting")
+            waiting = and_(belongs(row.server, row.patient), inbox_items.c.state == "waiting")
             ended = {"state": "dead", "problem": "crash", "finished": now}
             connection.execute(update(inbox_items).where(waiting).values(**ended))
             connection.execute(delete(inbox_queue).where(is_this))
@@ -144,7 +163,7 @@ class Inbox:
             .values(holder=holder, fence=fence, leased_until=until, due=until)
         )
         waiting = self._waiting(connection, row.server, row.patient, now)
-        chosen = _chosen(waiting)
+        chosen = chosen_of(waiting)
         ids = [item.id for item in chosen]
         connection.execute(
             update(inbox_items)
@@ -155,7 +174,7 @@ class Inbox:
                 finished=None,
             )
         )
-        current = current_of(chosen, _known(connection, chosen, row.patient))
+        current = current_of(chosen, known_of(connection, chosen, row.patient))
         return Lease(
             server=row.server,
             key=row.patient,
@@ -182,7 +201,7 @@ class Inbox:
             item_of(row)
             for row in connection.execute(
                 select(inbox_items)
-                .where(_belongs(server, key), or_(table.state == "waiting", is_dead_advice))
+                .where(belongs(server, key), or_(table.state == "waiting", is_dead_advice))
                 .order_by(inbox_items.c.id)
                 .limit(_AT_ONCE)
             )
@@ -192,7 +211,7 @@ class Inbox:
             for item in found
             if item.state == "waiting" and item.attempts >= self.limits.attempts
         ]
-        _mark(connection, lost, state="dead", problem="worker-lost", finished=now)
+        mark(connection, lost, state="dead", problem="worker-lost", finished=now)
         return tuple(item for item in found if item.id not in lost)
 
     def finish(
@@ -213,9 +232,9 @@ class Inbox:
             if decision is not None:
                 number = _kept(connection, lease, decision, now)
             ids = [item.id for item in lease.items]
-            _mark(connection, ids, decision=number, **_ended(now))
-            _keep_read(connection, lease.items, decision)
-            _mark(connection, lease.superseded, **_ended(now, "superseded"))
+            mark(connection, ids, decision=number, **_ended(now))
+            keep_read(connection, lease.items, decision)
+            mark(connection, lease.superseded, **_ended(now, "superseded"))
             due = now if lease.left else again
             if decision is not None and decision.unwritten is not None:
                 _keep_unwritten(connection, lease, number, decision, now)
@@ -233,14 +252,17 @@ class Inbox:
             wanted = held(connection, lease)
             dead = [item.id for item in lease.items if self._is_over(item, lease, now, retry=retry)]
             again = [item.id for item in lease.items if item.id not in dead]
-            _mark(connection, dead, state="dead", problem=code, finished=now)
+            mark(connection, dead, state="dead", problem=code, finished=now)
             back = {"attempts": inbox_items.c.attempts - 1} if retry else {}
-            _mark(connection, again, problem=code, **back)
-            _mark(connection, lease.superseded, **_ended(now, "superseded"))
+            mark(connection, again, problem=code, **back)
+            mark(connection, lease.superseded, **_ended(now, "superseded"))
             due = now + _pause(lease, retry=retry) if again or not lease.items else None
             if lease.left and not retry:
                 due = now  # the others need not wait for these
-            let_go(connection, lease, wanted=wanted, due=due, attempts=lease.attempts + 1)
+            hold = min(due, now + _HELD) if retry and due is not None else None
+            let_go(
+                connection, lease, wanted=wanted, due=due, attempts=lease.attempts + 1, hold=hold
+            )
             return bool(dead)
 
     def _is_over(self, item: Item, lease: Lease, now: datetime, *, retry: bool) -> bool:
@@ -265,50 +287,6 @@ def make_inbox(settings: Settings, database: Transactions, servers: Servers) -> 
         return timedelta(seconds=usual.settling_seconds)
 
     return Inbox(database, limits, settling)
-
-
-def item_of(row: Any) -> Item:
-    """The item in a row of the table."""
-    return Item(
-        id=row.id,
-        server=row.server,
-        type=row.type,
-        resource_id=row.resource_id,
-        version=row.version,
-        updated=row.updated,
-        gone=row.gone,
-        subscription=row.subscription,
-        received=row.received,
-        body=None if row.body is None else zlib.decompress(row.body),
-        patient=row.patient,
-        state=row.state,
-        attempts=row.attempts,
-        problem=row.problem,
-    )
-
-
-def _key(patient: str, number: int) -> str:
-    return patient or f"{ITEM}{number}"
-
-
-def _belongs(server: str, key: str) -> ColumnElement[bool]:
-    """Which items a row of the queue is about."""
-    if key.startswith(ITEM):
-        return inbox_items.c.id == int(key.removeprefix(ITEM))
-    return and_(inbox_items.c.server == server, inbox_items.c.patient == key)
-
-
-def _chosen(found: Sequence[Item]) -> Sequence[Item]:
-    """Those to handle now: all that did not fail yet, else the one that failed least.
-
-    What arrived takes refused advice along, be it dead or not.
-    """
-    advice = [item for item in found if item.type == ADVICE]
-    arrived = [item for item in found if item.type != ADVICE and item.attempts < _TOGETHER]
-    if arrived:
-        return [*arrived, *advice]
-    waiting = [item for item in found if item.state == "waiting"]
-    return [min(waiting, key=lambda item: (item.attempts, item.id))] if waiting else []
 
 
 def _pause(lease: Lease, *, retry: bool) -> timedelta:
@@ -344,47 +322,8 @@ def _keep_unwritten(
     )
 
 
-def _known(connection: Connection, items: Sequence[Item], key: str) -> tuple[Item, ...]:
-    """What was finished before of the same resources, and what waits of them for others.
-
-    That a resource is gone for another patient, whose it was, says nothing here.
-    """
-    if not items:
-        return ()
-    table = inbox_items.c
-    is_finished = and_(table.state == "done", table.problem.in_(("", "no-patient")))
-    is_of_others = and_(table.state == "waiting", table.patient.not_in(("", key)))
-    same = and_(
-        table.server == items[0].server,
-        table.type.in_({item.type for item in items}),
-        table.resource_id.in_({item.resource_id for item in items}),
-        or_(is_finished, is_of_others),
-        or_(table.gone.is_(False), table.patient.in_(("", key))),
-    )
-    return tuple(item_of(row) for row in connection.execute(select(inbox_items).where(same)))
-
-
 def _ended(now: datetime, problem: str = "") -> dict[str, Any]:
     return {"state": "done", "finished": now, "body": None, "problem": problem}
-
-
-def _mark(connection: Connection, ids: Sequence[int], **values: Any) -> None:
-    if ids:
-        waiting = and_(inbox_items.c.id.in_(ids), inbox_items.c.state == "waiting")
-        connection.execute(update(inbox_items).where(waiting).values(**values))
-
-
-def _keep_read(
-    connection: Connection, items: Iterable[Item], decision: ArrivalDecision | None
-) -> None:
-    """Keep which items are gone, as far as that was read."""
-    gone = frozenset[str]() if decision is None else decision.gone
-    for item in items:
-        is_gone = item.gone or item.reference in gone
-        if item.unsure or is_gone:
-            read = {"gone": is_gone, "updated": item.updated}
-            changing = update(inbox_items).where(inbox_items.c.id == item.id)
-            connection.execute(changing.values(**read))
 
 
 def _kept(connection: Connection, lease: Lease, decision: ArrivalDecision, now: datetime) -> int:

@@ -14,7 +14,7 @@ from cds_service.metrics import Metrics
 from cds_service.store.store import Transactions
 from cds_service.store.tables import inbox_items, inbox_queue, subscriptions
 from cds_service.store.thread import DatabaseThread
-from cds_service.subscriptions.inbox import item_of
+from cds_service.subscriptions.leased_items import item_of
 from cds_service.subscriptions.queue import enqueue
 from cds_service.subscriptions.registration import NOT_SENT
 from cds_service.subscriptions.work import ADVICE, ITEM, Item, State
@@ -132,6 +132,15 @@ class InboxList:
                     update(inbox_queue)
                     .where(inbox_queue.c.server == server, inbox_queue.c.patient == key)
                     .values(attempts=0)
+                )
+                connection.execute(  # a person need not wait for a pause
+                    update(inbox_queue)
+                    .where(
+                        inbox_queue.c.server == server,
+                        inbox_queue.c.patient == key,
+                        inbox_queue.c.holder.is_(None),
+                    )
+                    .values(leased_until=None)
                 )
         return len(rows)
 

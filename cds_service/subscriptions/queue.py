@@ -53,9 +53,18 @@ def held(connection: Connection, lease: Lease) -> int:
 
 
 def let_go(
-    connection: Connection, lease: Lease, *, wanted: int, due: datetime | None, attempts: int = 0
+    connection: Connection,
+    lease: Lease,
+    *,
+    wanted: int,
+    due: datetime | None,
+    attempts: int = 0,
+    hold: datetime | None = None,
 ) -> None:
-    """Give the row back, due at a time, or when more was asked for; remove it if neither is so."""
+    """Give the row back, due at a time, or when more was asked for; remove it if neither is so.
+
+    Until `hold` nothing that asks for the work brings it forward.
+    """
     row = is_row(lease.server, lease.key)
     is_asked = wanted != lease.wanted  # since the lease, and so for a time of its own
     if due is None and not is_asked:
@@ -64,7 +73,7 @@ def let_go(
     values: dict[str, Any] = {
         "holder": None,
         "fence": 0,
-        "leased_until": None,
+        "leased_until": hold,
         "attempts": attempts,
     }
     if due is not None:

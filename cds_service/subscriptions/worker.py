@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from threading import Event
 from typing import Final
 
-from cds_service.clock import Clock
+from cds_service.clock import Clock, stopwatch
 from cds_service.errors import StoreError
 from cds_service.log import log_arrival_failed, log_arrivals, log_crash
 from cds_service.subscriptions.inbox import Inbox
@@ -19,6 +19,7 @@ from cds_service.subscriptions.reconcile import Reconciler
 from cds_service.subscriptions.resolved import resolve
 from cds_service.subscriptions.retention import Retention
 from cds_service.subscriptions.server_reader import ServerReader
+from cds_service.subscriptions.slow_servers import SlowServers
 from cds_service.subscriptions.upkeep import Upkeep
 from cds_service.subscriptions.verified import verified
 from cds_service.subscriptions.versions import is_older_number
@@ -55,14 +56,26 @@ class Worker:
     holder: str
     reconcile_every: timedelta
     retention: Retention
+    slow: SlowServers = field(init=False)
     _reconciled: datetime | None = field(default=None, init=False)
     _purge_due: datetime | None = field(default=None, init=False)
 
+    def __post_init__(self) -> None:
+        """Make what has the slow servers worked on."""
+        self.slow = SlowServers(step=self.step)
+
     def run(self, stop: Event, *, until_empty: bool = False) -> None:
         """Work until `stop` is set, or until nothing is due."""
+        try:
+            self._run(stop, until_empty=until_empty)
+        finally:
+            self.slow.finish()
+
+    def _run(self, stop: Event, *, until_empty: bool) -> None:
         while not stop.is_set():
             try:
                 self._look_after()
+                self.slow.tend()
                 worked = self.step()
             except StoreError:
                 log_arrival_failed("database-away")
@@ -73,19 +86,32 @@ class Worker:
                 stop.wait(_AWAY)
                 continue
             if not worked:
-                if until_empty:
+                if until_empty and not self._of_slow():
                     return
                 stop.wait(IDLE)
 
-    def step(self) -> bool:
-        """Do one piece of work; whether there was any. Raises `StoreError`."""
-        lease = self.inbox.lease(self.holder, self.clock())
+    def _of_slow(self) -> bool:
+        """Do one piece of work of each slow server; whether there was any."""
+        self.slow.finish()
+        return any(self.step(server) for server in tuple(self.slow.names))
+
+    def step(self, only: str | None = None) -> bool:
+        """Do one piece of work, of this server or of any that is not slow; whether there was any.
+
+        Raises `StoreError`.
+        """
+        lease = self.inbox.lease(
+            self.holder, self.clock(), only=only, without=tuple(self.slow.names)
+        )
         if lease is None:
             return False
+        took = stopwatch()
         try:
             self._do(lease)
         except LeaseLost:
             log_arrival_failed("lease-lost")
+        finally:
+            self.slow.note(lease.server, took() / 1000)
         return True
 
     def _do(self, lease: Lease) -> None:

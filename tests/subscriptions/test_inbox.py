@@ -356,3 +356,29 @@ def test_a_row_that_cannot_be_leased_does_not_keep_the_others_waiting(
     assert findings(store) == [["Observation/o2/1"]]
     assert states(store) == {DONE: 1, ("dead", "crash"): 1}
     assert queued(store) == []
+
+
+def test_what_comes_while_a_server_is_away_does_not_undo_the_pauses(hands: Hands) -> None:
+    tries = 0
+    for number in range(60):
+        hands.add(arrival(number))
+        lease = hands.after(SECOND).inbox.lease("worker", hands.now)
+        if lease is not None:
+            tries += 1
+            hands.inbox.fail(lease, "unreachable", hands.now, retry=True)
+
+    assert tries <= 8
+    hands.after(30 * SECOND)
+    hands.add(arrival("new"))
+    assert len(hands.after(SECOND).lease().items) == 61  # nobody waits for minutes
+
+
+def test_a_dead_letter_that_is_tried_again_waits_for_no_pause(hands: Hands, store: Store) -> None:
+    hands.add(arrival(1))
+    hands.inbox.fail(hands.after(SECOND).lease(), "unreachable", hands.now, retry=True)
+    with store.database.writing() as connection:
+        connection.execute(inbox_items.update().values(state="dead"))
+
+    InboxList(store.database).retry(None, hands.now)
+
+    assert len(hands.lease().items) == 1
