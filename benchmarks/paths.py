@@ -105,13 +105,8 @@ def decoded(bench: Bench, chart: Chart) -> HookRequest:
 
 def taken_in(bench: Bench, request: HookRequest) -> PatientRecord:
     """The patient's record."""
-    return read_record(
-        bench.pack,
-        input_from_request(request),
-        now=NOW,
-        zone=bench.knowledge.zone,
-        names_fallback=bench.knowledge.names_fallback,
-    )
+    given = input_from_request(request)
+    return read_record(bench.served.reader, given, now=NOW, zone=bench.knowledge.zone)
 
 
 def decided(bench: Bench, request: HookRequest, record: PatientRecord) -> Outcome:

@@ -23,7 +23,7 @@ from cds_service.fhir.resources import Observation
 from cds_service.hooks.discovery import prefetch_of, rules_of, write_discovery
 from cds_service.hooks.request import HookRequest
 from cds_service.hooks.response import EXPLANATION_EXTENSION, REQUEST_EXTENSION, HookResponse
-from cds_service.intake.marker_lookup import MarkerLookup
+from cds_service.intake.pack_reader import PackReader
 from cds_service.intake.patient_input import PatientInput, unread_results
 from cds_service.intake.read_record import read_record
 from cds_service.intake.times import Times, sent_time
@@ -48,6 +48,7 @@ class Served:
     """A pack behind a service, ready to answer; `prefetch` is what discovery asks for, by key."""
 
     program: Program
+    reader: PackReader
     templates: CardTemplates
     prefetch: Mapping[str, str]
 
@@ -63,7 +64,6 @@ class Knowledge:
     services: Mapping[str, Mapping[str, Served]]
     discovery: bytes
     zone: tzinfo
-    names_fallback: bool
     files: Mapping[str, PackFiles] = field(default_factory=dict)
     locks: Mapping[str, Lock] = field(default_factory=dict)
 
@@ -158,16 +158,16 @@ def prepare(
     services: dict[str, dict[str, Served]] = {}
     for pack in packs:
         program, templates = compile_pack(pack), compile_cards(pack, zone, language)
+        reader = PackReader(pack, names_fallback=names_fallback)
         for service in pack.services:
             prefetch = prefetch_of(rules_of(service, pack), pack, by_category=by_category)
-            served = Served(program=program, templates=templates, prefetch=prefetch)
+            served = Served(program=program, reader=reader, templates=templates, prefetch=prefetch)
             services.setdefault(service.id, {})[service.hook] = served
     return Knowledge(
         packs=packs,
         services=services,
         discovery=write_discovery(packs, by_category=by_category),
         zone=zone,
-        names_fallback=names_fallback,
     )
 
 
@@ -184,8 +184,7 @@ def answer_hook(
     `MissingData` if there is nothing to judge by.
     """
     served = _served(knowledge, service_id, request.hook)
-    lookup = MarkerLookup(served.program.pack, names_fallback=knowledge.names_fallback)
-    given = input_from_request(request, options.prefetch_keys, lookup)
+    given = input_from_request(request, options.prefetch_keys, served.reader.lookup)
     if "Observation" not in given.available:
         fault = next(iter(unread_results(given)), None)
         raise MissingData(
@@ -280,13 +279,7 @@ def evaluated(
     deadline: Deadline = NO_DEADLINE,
 ) -> Evaluation:
     """What the rules of a pack say before anything is remembered; `now` is an aware time."""
-    record = read_record(
-        served.program.pack,
-        given,
-        now=now,
-        zone=knowledge.zone,
-        names_fallback=knowledge.names_fallback,
-    )
+    record = read_record(served.reader, given, now=now, zone=knowledge.zone)
     deadline.check()
     # An age is counted in the days of the site.
     return evaluate(served.program, record, now.astimezone(knowledge.zone), trigger)

@@ -5,6 +5,7 @@ import re
 from typing import NamedTuple
 
 from cds_service.fhir.elements import CodeableConcept, Coding, many
+from cds_service.intake.bounded_memory import BoundedMemory
 from cds_service.knowledge.model.code_systems import (
     ICD_10_CM,
     LOINC,
@@ -44,6 +45,7 @@ _STANDARD = {LOINC, SNOMED}
 # A part, an answer, a list or a group of LOINC: no test, but no mistyped code either.
 _LOINC_OF_ANOTHER_KIND = re.compile(r"(?:LP|LA|LL|LG)[0-9]+-[0-9]")
 _UNCLAIMED: SetAsideReason = "code-not-in-pack"
+_LONGEST = 1024  # characters of a concept that is remembered
 _CONFLICT: SetAsideReason = "code-conflict"
 
 
@@ -101,7 +103,7 @@ def texts_of(*concepts: CodeableConcept | None) -> tuple[str, ...]:
 
 
 class MarkerLookup:
-    """Finds the marker that claims a result, for each code of a request once.
+    """Finds the marker that claims a result; what a code means is remembered.
 
     Names are a fallback: they count only if asked for and if no code of LOINC or SNOMED CT says
     what the result is, for a test of another specimen is displayed by the same name. A code that
@@ -126,7 +128,7 @@ class MarkerLookup:
                 for pair in order.equivalents
             ),
         }
-        self._known: dict[tuple[str | Coding | None, ...], _Found] = {}
+        self._known: BoundedMemory[tuple[str | Coding | None, ...], _Found] = BoundedMemory()
 
     def of(self, concept: CodeableConcept | None) -> MarkerMatch | SetAsideReason:
         """The claim, or the reason why there is none."""
@@ -136,11 +138,25 @@ class MarkerLookup:
         """The markers that the names of an unclaimed result hold among words not understood."""
         return () if concept is None else self._found(concept).spoken_of
 
+    def resulted(self, concept: CodeableConcept | None) -> tuple[tuple[str, str], ...]:
+        """The codes by which a result makes an order of the pack needless, if any."""
+        return () if concept is None else self._found(concept).resulted
+
+    def is_panel(self, concept: CodeableConcept | None) -> bool:
+        """Whether the code is one of a panel that the pack orders and that markers answer."""
+        return concept is not None and self._found(concept).is_panel
+
     def _found(self, concept: CodeableConcept) -> "_Found":
         key = concept.text, *many(concept.coding)
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = self._decided(concept)
+            pairs = pairs_of(concept)
+            known = self._decided(concept)._replace(
+                resulted=tuple(pair for pair in pairs if pair in self._resulted),
+                is_panel=not self._panels.isdisjoint(pairs),
+            )
+            if _length(concept) <= _LONGEST:
+                self._known.keep(key, known)
         return known
 
     def _decided(self, concept: CodeableConcept) -> "_Found":
@@ -163,20 +179,18 @@ class MarkerLookup:
         markers = dict.fromkeys(hit[0] for hit in known if hit)
         return _Found("system-unknown", tuple(markers)) if markers else found
 
-    def resulted(self, concept: CodeableConcept | None) -> tuple[tuple[str, str], ...]:
-        """The codes by which a result makes an order of the pack needless, if any."""
-        if concept is None or not self._resulted:
-            return ()
-        return tuple(pair for pair in pairs_of(concept) if pair in self._resulted)
-
-    def is_panel(self, concept: CodeableConcept | None) -> bool:
-        """Whether the code is one of a panel that the pack orders and that markers answer."""
-        return concept is not None and not self._panels.isdisjoint(pairs_of(concept))
-
 
 class _Found(NamedTuple):
     claim: MarkerMatch | SetAsideReason
     spoken_of: tuple[str, ...] = ()
+    resulted: tuple[tuple[str, str], ...] = ()
+    is_panel: bool = False
+
+
+def _length(concept: CodeableConcept) -> int:
+    codings = many(concept.coding)
+    texts = (text for one in codings for text in (one.system, one.code, one.display))
+    return len(concept.text or "") + sum(len(text or "") for text in texts)
 
 
 def _by_name(

@@ -38,7 +38,7 @@ _UNNAMED_CONDITION = Incomplete("conditions", "unnamed")
 _OVER = {"entered-in-error", "cancelled", "revoked", "stopped", "completed"}
 
 
-class Chart(NamedTuple):
+class PatientChart(NamedTuple):
     """What a record has beside results; a list of which nothing is known is `None`."""
 
     medicines: tuple[Recorded, ...] | None
@@ -60,7 +60,7 @@ class _Entry(NamedTuple):
     reason: SetAsideReason | None = None
 
 
-def read_chart(data: SortedInput) -> Chart:
+def read_chart(data: SortedInput) -> PatientChart:
     """The chart of the patient."""
     entries = [*_on_file(data), *_drafted(data)]
     medicines = conditions = None
@@ -71,7 +71,7 @@ def read_chart(data: SortedInput) -> Chart:
     orders, prescribing = _orders(data), _prescribing(data)
     incomplete = _incomplete(data, (*(medicines or ()), *prescribing), conditions or (), orders)
     parts = (part_of(one.resource) for one in entries if one.reason is not None)
-    return Chart(
+    return PatientChart(
         medicines=medicines,
         conditions=conditions,
         orders=orders,

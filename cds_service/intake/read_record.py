@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A patient's input -> their record: the one way from FHIR to what rules see.
 
-A pure function of the pack, the input and the time. Nothing is dropped quietly: what is not
+A function of the pack, the input and the time. Nothing is dropped quietly: what is not
 used is listed with its reason, what is missing is named for the card.
 """
 
@@ -12,6 +12,7 @@ from cds_service.fhir.elements import plain_code
 from cds_service.intake.duplicates import settled
 from cds_service.intake.hemolysis import is_hemolysed
 from cds_service.intake.marker_lookup import MarkerMatch, first_code
+from cds_service.intake.pack_reader import PackReader
 from cds_service.intake.patient_input import PatientInput, parts_of_fault
 from cds_service.intake.person import person_of
 from cds_service.intake.read_chart import read_chart
@@ -22,7 +23,6 @@ from cds_service.intake.results import (
     set_aside_whole,
 )
 from cds_service.intake.sorted_input import SortedInput, sort_input
-from cds_service.knowledge.model.pack import Pack
 from cds_service.labs.patient_record import (
     Incomplete,
     LabResult,
@@ -37,14 +37,14 @@ _CONTRADICTORY = Incomplete("patient", "contradictory")
 
 
 def read_record(
-    pack: Pack, given: PatientInput, *, now: datetime, zone: tzinfo, names_fallback: bool
+    reader: PackReader, given: PatientInput, *, now: datetime, zone: tzinfo
 ) -> PatientRecord:
     """The record of the one patient that the input is about.
 
     `now` is aware; `zone` is where dates without time or zone are meant. Raises `RequestError` if
     the input is about another patient, or about several.
     """
-    data = sort_input(pack, given, now=now, zone=zone, names_fallback=names_fallback)
+    data = sort_input(reader, given, now=now, zone=zone)
     results, of_results = _results(data)
     chart = read_chart(data)
     person = person_of(data.patients(), data.subjects.patient_id, data.context.times)

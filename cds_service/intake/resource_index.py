@@ -5,7 +5,7 @@ Two that only share an id, and two that say different things without a word on w
 both read: which of two results of one time counts is `labs.ordering`, and the other is named.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
@@ -57,7 +57,7 @@ class ResourceIndex:
             shelf = self._shelves.get(type(resource))
             if shelf is None or resource is None:
                 continue
-            key = len(shelf) if (own := _identity(entry)) is None else own
+            key = _place(entry, shelf)
             there = shelf.get(key)
             if there is None:
                 shelf[key] = entry
@@ -117,20 +117,28 @@ def local_name(reference: str) -> str:
     return "/".join(parts[-2:]) if len(parts) > 1 else reference
 
 
-def _identity(entry: Entry) -> Hashable:
-    """What versions of one resource share: its id and, of a result, what it measures.
+def _place(entry: Entry, shelf: Mapping[Hashable, Entry]) -> Hashable:
+    """The key that versions of one resource share: its id and, of a result, what it measures.
 
-    `None` if it has no id.
+    What it measures is looked at only where two have one id. Without an id each has its own place.
     """
     resource = entry.resource
     own: str | None = getattr(resource, "id", None)
     if not own:
-        return None
-    if not isinstance(resource, Observation):
+        return len(shelf)
+    first = shelf.get(own)
+    if first is None or not isinstance(resource, Observation):
         return own
-    concept = resource.code or CodeableConcept()
+    measured = _measured(resource)
+    if isinstance(first.resource, Observation) and _measured(first.resource) == measured:
+        return own
+    return own, measured
+
+
+def _measured(result: Observation) -> Hashable:
+    concept = result.code or CodeableConcept()
     codes = frozenset((coding.code or "").strip() for coding in many(concept.coding)) - {""}
-    return own, codes or (concept.text or "").casefold()
+    return codes or (concept.text or "").casefold()
 
 
 def _server(entry: Entry) -> str:

@@ -5,28 +5,32 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias, get_args
 
-from cds_service.amounts import Interval, compare, compared, exactly
+from msgspec import Raw
+
 from cds_service.copying import replace
-from cds_service.fhir.deferred import concepts_in, identifiers_in, ranges_in
-from cds_service.fhir.elements import many, plain_code, was_sent
+from cds_service.fhir.deferred import concepts_in, identifiers_in
+from cds_service.fhir.elements import NOTHING, many, plain_code, was_sent
 from cds_service.fhir.resources import DiagnosticReport, Measured, Observation, parts_of
 from cds_service.intake.marker_lookup import MarkerLookup, MarkerMatch, first_code, pairs_of
 from cds_service.intake.not_usable import NotUsable
-from cds_service.intake.ranges import RangesRead, limits_of
+from cds_service.intake.pack_reader import PackReader
+from cds_service.intake.ranges import RangesRead
 from cds_service.intake.resource_index import ResourceIndex, local_name
 from cds_service.intake.times import Moment, Times, sent_time
 from cds_service.intake.units import unit_of
-from cds_service.intake.values import ReadQuantity, has_value, sent_value, value_of
-from cds_service.knowledge.model.pack import Marker, Pack
-from cds_service.labs.patient_record import LabResult, Resulted, ResultStatus, Sent, SetAside
+from cds_service.intake.values import has_value, sent_value, value_of
+from cds_service.knowledge.model.pack import Pack
+from cds_service.labs.patient_record import LabResult, Resulted, ResultStatus, SetAside
 from cds_service.labs.reading_notes import ReadingNote
 from cds_service.labs.set_aside_reasons import SetAsideReason
 from cds_service.labs.specimens import Draw
 
 Panel: TypeAlias = Observation | DiagnosticReport
 
+_LONGEST = 512  # bytes of an interpretation that is remembered
 _UNCLAIMED: SetAsideReason = "code-not-in-pack"
 _USABLE: Mapping[str | None, ResultStatus] = {status: status for status in get_args(ResultStatus)}
 _NOT_USABLE: Mapping[str, SetAsideReason] = {
@@ -41,11 +45,20 @@ _NOT_USABLE: Mapping[str, SetAsideReason] = {
 class ReadContext:
     """What is needed to read any result of one request."""
 
-    pack: Pack
+    reader: PackReader
     times: Times
     latest: datetime  # the last moment that is not set aside as in the future
     index: ResourceIndex
-    lookup: MarkerLookup
+
+    @property
+    def pack(self) -> Pack:
+        """The pack in whose terms results are read."""
+        return self.reader.pack
+
+    @property
+    def lookup(self) -> MarkerLookup:
+        """What finds the marker of a code."""
+        return self.reader.lookup
 
 
 class SourceObservation(NamedTuple):
@@ -96,8 +109,8 @@ def _resulted(
     if not codes or not _says_something(source.observation, measured):
         return
     with suppress(NotUsable):
-        if _status(source.observation) != "preliminary":
-            time = _moment(source, context)[0].time
+        time = _time(source, context)
+        if time is not None and _status(source.observation) != "preliminary":
             yield from (Resulted(code, time) for code in codes)
 
 
@@ -122,9 +135,7 @@ def set_aside_whole(
     for measured in (observation, *parts_of(observation)):
         match = context.lookup.of(measured.code)
         if isinstance(match, MarkerMatch):
-            partial = PartialResult(match)
-            with suppress(NotUsable):
-                partial.time = _moment(source, context)[0].time
+            partial = PartialResult(match, _time(source, context))
             item = _set_aside(reason, source, measured, partial)
             # Another patient's value is nothing for this one's chart.
             yield replace(item, number="", unit="") if reason == "other-patient" else item
@@ -181,8 +192,7 @@ def _unclaimed(
             _status(source.observation)
             value = value_of(measured, context.pack)
             unit_of(context.pack.markers[name], value.unit, value.code, context.pack)
-            with suppress(NotUsable):
-                partial.time = _moment(source, context)[0].time
+            partial.time = _time(source, context)
             return _set_aside(shown, source, measured, partial)
     return SetAside(reason=reason, marker="", code=code, reference=source.reference)
 
@@ -218,32 +228,28 @@ def _is_panel(source: SourceObservation) -> bool:
 def _result(
     source: SourceObservation, measured: Measured, context: ReadContext, partial: PartialResult
 ) -> LabResult:
-    observation, match = source.observation, partial.match
-    marker = context.pack.markers[match.marker]
+    observation, match, reader = source.observation, partial.match, context.reader
     if was_sent(observation.modifier_extension) or was_sent(measured.modifier_extension):
         raise NotUsable("modifier-extension")
-    with suppress(NotUsable):  # a result that does not count for another reason has its time too
-        partial.time = _moment(source, context)[0].time
+    found = _moment(source, context)
+    if not isinstance(found, str):  # one that does not count for another reason has its time too
+        partial.time = found[0].time
     status = _status(observation)
     if not match.is_read:
         raise NotUsable("another-code")
-    moment, issued_only = _moment(source, context)
-    value = value_of(measured, context.pack)
-    unit = unit_of(marker, value.unit, value.code, context.pack)
-    amount = compared(value.number.value, value.comparator)
-    if unit.factor != 1:  # most are: multiplying fractions costs a gcd
-        amount = amount.times(unit.factor)
-    if not _is_plausible(amount, marker):
-        raise NotUsable("implausible")
-    ranges = limits_of(ranges_in(measured.reference_range), marker, unit.factor, context.pack)
+    if isinstance(found, str):
+        raise NotUsable(found)
+    moment, issued_only = found
+    amount = reader.amount(match.marker, value_of(measured, reader.pack))
+    ranges = reader.ranges(match.marker, measured.reference_range, amount.unit)
     return LabResult(
-        marker=marker.id,
+        marker=match.marker,
         code=match.code,
         method=match.method,
-        value=amount,
-        sent=_sent(value),
-        unit=unit.name,
-        factor=unit.factor,
+        value=amount.value,
+        sent=amount.sent,
+        unit=amount.unit.name,
+        factor=amount.unit.factor,
         time=moment.time,
         precision=moment.precision,
         status=status,
@@ -251,17 +257,14 @@ def _result(
         ranges=ranges.usable,
         specimen=_specimen(observation, context.index),
         issued_only=issued_only,
-        interpretation=_interpretation(measured),
+        interpretation=_interpretation(measured.interpretation),
         notes=_notes(match, ranges),
     )
 
 
 def draw_of(source: SourceObservation, context: ReadContext) -> Draw:
     """The specimen of a result, of the pack or not."""
-    time: datetime | None = None
-    with suppress(NotUsable):
-        time = _moment(source, context)[0].time
-    return Draw(_specimen(source.observation, context.index), time)
+    return Draw(_specimen(source.observation, context.index), _time(source, context))
 
 
 def _specimen(observation: Observation, index: ResourceIndex) -> str:
@@ -292,39 +295,42 @@ def _status(observation: Observation) -> ResultStatus:
     raise NotUsable(_NOT_USABLE.get(sent, "status:invalid"))
 
 
-def _moment(source: SourceObservation, context: ReadContext) -> tuple[Moment, bool]:
+def _moment(
+    source: SourceObservation, context: ReadContext
+) -> tuple[Moment, bool] | SetAsideReason:
+    """The time of a result and whether it is that of issue, or why it has none that counts."""
     sent = sent_time(source.observation, source.panel, context.times)
     moment = context.times.of_result(sent.text) if sent else None
     if sent is None or moment is None:
-        raise NotUsable("no-time")
+        return "no-time"
     if moment.begins > context.latest:
-        raise NotUsable("future-dated")
+        return "future-dated"
     return moment, sent.issued_only
 
 
-def _is_plausible(amount: Interval, marker: Marker) -> bool:
-    """Whether the marker can have the value; of a one-sided value, the number that was sent."""
-    sent = amount.high if amount.high is not None else amount.low
-    if sent is None or not marker.plausible.contains(exactly(sent)):
-        return False
-    return compare(amount, "below", marker.plausible) is not True  # such as <0
+def _time(source: SourceObservation, context: ReadContext) -> datetime | None:
+    """The time of a result if it has one that counts."""
+    found = _moment(source, context)
+    return None if isinstance(found, str) else found[0].time
 
 
-def _sent(value: ReadQuantity) -> Sent:
-    return Sent(
-        number=value.number.text,
-        unit=(value.unit or value.code or "").strip(),
-        comparator=value.comparator,
-    )
+def _interpretation(raw: Raw) -> str | None:
+    if raw is NOTHING:
+        return None
+    data = bytes(raw)
+    return _interpretation_in(data) if len(data) <= _LONGEST else _interpretation_of(data)
 
 
-def _interpretation(measured: Measured) -> str | None:
-    for concept in concepts_in(measured.interpretation):
+def _interpretation_of(data: bytes) -> str | None:
+    for concept in concepts_in(Raw(data)):
         for _, code in pairs_of(concept):
             return code
         if concept.text:
             return concept.text
     return None
+
+
+_interpretation_in = lru_cache(maxsize=1024)(_interpretation_of)
 
 
 def _set_aside(

@@ -18,7 +18,7 @@ from cds_service.fhir.resources import (
     Patient,
     ServiceRequest,
 )
-from cds_service.intake.marker_lookup import MarkerLookup
+from cds_service.intake.pack_reader import PackReader
 from cds_service.intake.panels import is_any_missing, observations_of, with_panels
 from cds_service.intake.patient_input import PatientInput
 from cds_service.intake.resource_index import ResourceIndex
@@ -26,7 +26,6 @@ from cds_service.intake.results import Panel, ReadContext, SourceObservation
 from cds_service.intake.selections import chosen_drafts
 from cds_service.intake.subjects import Owner, Subjects, find_subjects
 from cds_service.intake.times import Times
-from cds_service.knowledge.model.pack import Pack
 from cds_service.labs.set_aside_reasons import SetAsideReason
 from cds_service.prefetch_keys import Kind
 
@@ -98,7 +97,7 @@ class SortedInput:
 
 
 def sort_input(
-    pack: Pack, given: PatientInput, *, now: datetime, zone: tzinfo, names_fallback: bool
+    reader: PackReader, given: PatientInput, *, now: datetime, zone: tzinfo
 ) -> SortedInput:
     """The sorted input; raises `RequestError` if it is not about one patient."""
     index, drafts = ResourceIndex(given.entries), ResourceIndex(given.drafts)
@@ -117,11 +116,10 @@ def sort_input(
     _check_results(owners[: len(sources)], others_seen=others_seen)
 
     context = ReadContext(
-        pack=pack,
+        reader=reader,
         times=Times(now, zone),
-        latest=now + timedelta(hours=pack.scope.future_hours),
+        latest=now + timedelta(hours=reader.pack.scope.future_hours),
         index=index,
-        lookup=MarkerLookup(pack, names_fallback=names_fallback),
     )
     data = SortedInput(
         given=given,

@@ -143,6 +143,8 @@ def sent_time(
 
 def _effective(resource: Observation | DiagnosticReport, times: Times) -> str | None:
     """The one effective time that was sent; several are not believed, for FHIR allows one."""
+    if _has_date_time_alone(resource):
+        return resource.effective_date_time or None
     try:
         sent = [resource.effective_date_time, _end_of(resource.effective_period, times)]
     except _Contradiction:
@@ -152,6 +154,14 @@ def _effective(resource: Observation | DiagnosticReport, times: Times) -> str | 
         sent.append(_last_event(resource.effective_timing, times))
     found = [text for text in sent if text]
     return found[0] if len(found) == 1 else None
+
+
+def _has_date_time_alone(resource: Observation | DiagnosticReport) -> bool:
+    """Whether nothing beside it can be the time, as in nearly all that laboratories send."""
+    return resource.effective_period is None and (
+        not isinstance(resource, Observation)
+        or (resource.effective_instant is None and resource.effective_timing is None)
+    )
 
 
 def _end_of(period: Period | None, times: Times) -> str | None:

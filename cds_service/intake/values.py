@@ -8,6 +8,7 @@ are refused, for `1,400` is two different numbers on two sides of a border.
 import re
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from functools import lru_cache
 from html import unescape
 from typing import NamedTuple
 
@@ -95,9 +96,14 @@ def _shown(raw: Raw) -> str:
 def number_in(raw: Raw) -> SentNumber | None:
     """The number, or `None` if there is none: a string is not a number, 1e400 is not either."""
     data = bytes(raw)
-    if data.isdigit() and len(data) <= _LONGEST:
+    return _number_in(data) if len(data) <= _LONGEST else None
+
+
+@lru_cache(maxsize=4096)  # the same results come again and again, and a number names nobody
+def _number_in(data: bytes) -> SentNumber | None:
+    if data.isdigit():
         return SentNumber(Fraction(int(data)), data.decode())
-    if len(data) > _LONGEST or data[:1] not in b"-0123456789":
+    if data[:1] not in b"-0123456789":
         return None
     return number_from(data.decode())
 
@@ -138,7 +144,7 @@ def value_of(measured: Measured, pack: Pack) -> ReadQuantity:
     quantity = measured.value_quantity
     text = (measured.value_string or "").strip()
     sent = (quantity is not None) + bool(text) + was_sent(measured.value_integer)
-    others = any(value is not NOTHING for value in _other_values(measured))
+    others = _has_other(measured)
     if sent + others > 1:
         raise NotUsable("unparseable")
     if quantity is not None:
@@ -148,6 +154,20 @@ def value_of(measured: Measured, pack: Pack) -> ReadQuantity:
     if sent:
         return _from_integer(measured.value_integer)
     raise NotUsable("unparseable" if others else "no-value")
+
+
+def _has_other(measured: Measured) -> bool:
+    """Whether a value of a kind that no result of a marker has was sent, be it empty."""
+    return not (
+        measured.value_codeable_concept is NOTHING
+        and measured.value_boolean is NOTHING
+        and measured.value_range is NOTHING
+        and measured.value_ratio is NOTHING
+        and measured.value_sampled_data is NOTHING
+        and measured.value_time is NOTHING
+        and measured.value_date_time is NOTHING
+        and measured.value_period is NOTHING
+    )
 
 
 def _other_values(measured: Measured) -> tuple[Raw, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from itertools import groupby
-from typing import NamedTuple, cast
+from typing import cast
 from uuid import UUID, uuid5
 
 from msgspec.structs import replace
@@ -33,15 +33,19 @@ from cds_service.render.card import (
 )
 from cds_service.render.orders import Filling, OrderTemplate, compile_order
 from cds_service.render.provenance import Basis, Lines, compile_basis
+from cds_service.render.remarks import (
+    FilledRemark,
+    filled_remarks,
+    summary_with,
+    text_with,
+)
 from cds_service.render.texts import (
     RemarkTexts,
     RuleTexts,
     compile_remarks,
     compile_texts,
     fill_detail,
-    fill_remark,
     fill_summary,
-    fits_summary,
 )
 from cds_service.render.values import window_of
 from cds_service.rules.answer import Decision, Proposal
@@ -74,13 +78,6 @@ class CardTemplates:
     rules: Mapping[str, CardTemplate]
     remarks: Mapping[str, RemarkTexts]
     orders: Mapping[str, OrderTemplate]
-
-
-class _FilledRemark(NamedTuple):
-    """What a remark says on one card."""
-
-    says: str
-    in_short: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +151,8 @@ def render(
         grouped=grouped,
     )
     shown = [decision for decision in outcome.decisions if decision.shown]
-    said: Lines = {}
-    lines = [_of_the_patient(decision, call, said) for decision in shown]
+    of_results: Lines = {}
+    lines = [_of_the_patient(decision, call, of_results) for decision in shown]
     return tuple(
         _card(decision, call, lines[number], listed=lines[0] if number else ())
         for number, decision in enumerate(shown)
@@ -185,8 +182,8 @@ def _card(decision: Decision, call: _Call, lines: Sequence[str], *, listed: Sequ
     """The card; of the `lines` on what it rests on, those `listed` already are left out."""
     rule, templates = decision.rule, call.templates
     template = templates.rules[rule.id]
-    remarks = tuple(_filled(decision, templates))
-    summary = _with_remarks(fill_summary(template.texts, decision), remarks, templates)
+    remarks = filled_remarks(decision, templates.remarks)
+    summary = summary_with(fill_summary(template.texts, decision), remarks, templates.messages)
     uuid = call.uuid_of(decision) if call.uuid_of is not None else _card_uuid(decision, call)
     suggestions = tuple(_suggestions(decision, summary, uuid, call))
     return Card(
@@ -234,9 +231,9 @@ def _card_uuid(decision: Decision, call: _Call) -> UUID:
     return uuid5(_NAMESPACE, name)
 
 
-def _of_the_patient(decision: Decision, call: _Call, said: Lines) -> tuple[str, ...]:
+def _of_the_patient(decision: Decision, call: _Call, of_results: Lines) -> tuple[str, ...]:
     basis = call.templates.rules[decision.rule.id].basis
-    return basis.of_the_patient(decision, call.outcome.record, call.outcome.unused, said)
+    return basis.of_the_patient(decision, call.outcome.record, call.outcome.unused, of_results)
 
 
 def _unlisted(
@@ -253,54 +250,13 @@ def _detail(
     decision: Decision,
     template: CardTemplate,
     call: _Call,
-    remarks: Sequence[_FilledRemark],
+    remarks: Sequence[FilledRemark],
     lines: Iterable[str],
 ) -> str:
     messages = call.templates.messages
     basis = "\n".join(f"- {line}" for line in (*lines, *template.basis.of_the_card(decision)))
-    text = fill_detail(template.texts, decision)
-    if left := _not_said(text, remarks, messages):
-        text = f"{text}\n\n{left}"
+    text = text_with(fill_detail(template.texts, decision), remarks, messages)
     return f"{text}\n\n**{messages.text('card.basis heading')}**\n\n{basis}"
-
-
-def _filled(decision: Decision, templates: CardTemplates) -> Iterator[_FilledRemark]:
-    for one in decision.remarks:
-        texts = templates.remarks[one.remark]
-        yield _FilledRemark(
-            fill_remark(texts.says, decision, one), fill_remark(texts.in_short, decision, one)
-        )
-
-
-def _with_remarks(summary: str, remarks: Iterable[_FilledRemark], templates: CardTemplates) -> str:
-    """The summary with every remark that it does not hold yet and has room for, in their order."""
-    said: list[str] = []
-    longer = summary
-    for one in remarks:
-        if one.in_short.casefold() in summary.casefold():
-            continue
-        together = "; ".join((*said, one.in_short))
-        text = templates.messages.text("card.summary remark", summary=summary, remark=together)
-        if fits_summary(text):
-            said.append(one.in_short)
-            longer = text
-    return longer
-
-
-def _not_said(text: str, remarks: Iterable[_FilledRemark], messages: Messages) -> str:
-    """The remarks that the text does not hold yet, not even in short, on one line."""
-    plain = _plain(text)
-    left = [
-        one.says
-        for one in remarks
-        if _plain(one.says) not in plain and _plain(one.in_short) not in plain
-    ]
-    return messages.text("card.remarks", remarks="; ".join(left)) if left else ""
-
-
-def _plain(markdown: str) -> str:
-    """The words alone, to find them in other text."""
-    return markdown.replace("*", "").replace("\\", "").casefold()
 
 
 def _suggestions(

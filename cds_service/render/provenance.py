@@ -95,16 +95,16 @@ class Basis:
     last: tuple[str, ...]
 
     def of_the_patient(
-        self, decision: Decision, record: PatientRecord, unused: UnusedData, said: Lines
+        self, decision: Decision, record: PatientRecord, unused: UnusedData, of_results: Lines
     ) -> tuple[str, ...]:
         """What may stand on other cards of the same call too; one Markdown item each.
 
-        `said` keeps the lines of results for the other cards of the call.
+        `of_results` keeps the lines of results for the other cards of the call.
         """
         frame = decision.frame
         return (
             *self._unused_results(frame),
-            *self._results(frame, said),
+            *self._results(frame, of_results),
             *self._computed(frame),
             *self._facts(frame),
             *self._not_known(decision, record),
@@ -133,7 +133,7 @@ class Basis:
         if more > 0:
             yield self.messages.text("unused.and more", count=more)
 
-    def _results(self, frame: Frame, said: Lines) -> Iterator[str]:
+    def _results(self, frame: Frame, of_results: Lines) -> Iterator[str]:
         if frame.set_aside is not None:
             yield self._set_aside(frame.set_aside)
         computed_from = (
@@ -149,9 +149,9 @@ class Basis:
                     previous = frame.previous(name, self.earlier[name])
                     reading = replace(reading, previous=previous)
                 key = (id(reading.result), id(reading.previous), self.limits.get(name, _UPPER))
-                if key not in said:
-                    said[key] = self._result(name, reading)
-                yield said[key]
+                if key not in of_results:
+                    of_results[key] = self._result(name, reading)
+                yield of_results[key]
             elif name in frame.not_used:
                 title = escaped(self.pack.markers[name].title)
                 reason = escaped(reason_text(frame.not_used[name], self.messages))

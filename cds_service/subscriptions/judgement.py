@@ -21,7 +21,6 @@ from cds_service.fhir.elements import many, was_sent
 from cds_service.fhir.references import parts_of
 from cds_service.fhir.resources import DiagnosticReport
 from cds_service.hooks.request import HookRequest
-from cds_service.intake.marker_lookup import MarkerLookup
 from cds_service.knowledge.model.pack import Service
 from cds_service.labs.patient_record import LabResult
 from cds_service.render import render, with_folded_named
@@ -107,7 +106,7 @@ def judge(
 ) -> Judgement:
     """What the rules of a service say; `request` is what was read of the patient."""
     versions = tuple(arrived)
-    lookup = MarkerLookup(served.program.pack, names_fallback=knowledge.names_fallback)
+    lookup = served.reader.lookup
     given = input_from_request(with_arrived(request, versions), {}, lookup)
     evaluation = evaluated(knowledge, served, given, service.hook, now)
     return Judgement(

@@ -22,6 +22,7 @@ from cds_service.decide import (
 )
 from cds_service.errors import RequestError
 from cds_service.hooks.request import read_request
+from cds_service.intake.pack_reader import PackReader
 from cds_service.intake.read_record import read_record
 from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.reading.folder import PackFiles
@@ -99,9 +100,8 @@ def _asked_on_arrival(pack: Pack) -> str:
 def answers_in(trial: Trial, program: Program) -> Answers:
     """What each rule of the pack says by itself; raises `RequestError` if intake refuses."""
     request = read_request(trial.body, **_LIMITS)
-    record = read_record(
-        program.pack, input_from_request(request), now=NOW, zone=UTC, names_fallback=True
-    )
+    reader = PackReader(program.pack, names_fallback=True)
+    record = read_record(reader, input_from_request(request), now=NOW, zone=UTC)
     hook = trial.hook if trial.arrived is None else _asked_on_arrival(program.pack)
     return answers_of(program, record, NOW, hook)
 

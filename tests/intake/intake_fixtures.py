@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from cds_service.amounts import Interval
 from cds_service.copying import replace
+from cds_service.intake.pack_reader import PackReader
 from cds_service.intake.patient_input import PatientInput
 from cds_service.intake.read_record import read_record
 from cds_service.knowledge.model.names import MarkerName, Named, NameIndex, phrases, words_of
@@ -200,7 +201,7 @@ def record_of(
 
 def read(given: PatientInput, zone: tzinfo = UTC, *, names: bool = False) -> PatientRecord:
     """The record of the input, by the small pack."""
-    return read_record(PACK, given, now=NOW, zone=zone, names_fallback=names)
+    return read_record(PackReader(PACK, names_fallback=names), given, now=NOW, zone=zone)
 
 
 def result_of(made: Json, *, zone: tzinfo = UTC, names: bool = False) -> LabResult:

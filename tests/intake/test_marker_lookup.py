@@ -8,6 +8,7 @@ import pytest
 
 from cds_service.fhir.elements import CodeableConcept, Coding
 from cds_service.intake.marker_lookup import MarkerLookup, MarkerMatch
+from cds_service.intake.pack_reader import PackReader
 from cds_service.intake.read_record import read_record
 from cds_service.knowledge.model.names import Named, NotUnderstood, words_of
 from cds_service.knowledge.reading.build import load_pack
@@ -203,7 +204,7 @@ def test_a_code_that_is_not_read_is_known_as_one_of_the_marker(
 def test_a_result_under_it_is_named_unless_it_was_withdrawn(status: str, reason: str) -> None:
     sent = observation(code=coded("46418-0"), status=status, valueQuantity={"value": 2.1})
 
-    record = read_record(PACK, input_of(sent), now=NOW, zone=UTC, names_fallback=True)
+    record = read_record(PackReader(PACK, names_fallback=True), input_of(sent), now=NOW, zone=UTC)
 
     found = [(one.marker, one.reason, one.number) for one in record.set_aside]
     assert found == [("inr", reason, "2.1")]

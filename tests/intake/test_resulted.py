@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from cds_service.copying import replace
+from cds_service.intake.pack_reader import PackReader
 from cds_service.intake.read_record import read_record
 from cds_service.knowledge.model.code_systems import Code
 from cds_service.knowledge.model.pack import Order
@@ -57,7 +58,7 @@ ASKING = replace(
 
 def record_of(*resources: Json) -> PatientRecord:
     given = input_of(*resources)
-    return read_record(ASKING, given, now=NOW, zone=UTC, names_fallback=False)
+    return read_record(PackReader(ASKING, names_fallback=False), given, now=NOW, zone=UTC)
 
 
 def said(code: str = VIRUS, /, **other: object) -> Json:
@@ -170,6 +171,6 @@ def test_what_is_of_another_patient_does_not_count() -> None:
     other = said(subject={"reference": "Patient/p2"})
     given = replace(input_of(observation(id="r2"), other), patient_id="p1")
 
-    record = read_record(ASKING, given, now=NOW, zone=UTC, names_fallback=False)
+    record = read_record(PackReader(ASKING, names_fallback=False), given, now=NOW, zone=UTC)
 
     assert [one.code for one in record.resulted] == [(LOINC, "1742-6")]

@@ -7,6 +7,7 @@ import pytest
 
 from cds_service.copying import replace
 from cds_service.errors import RequestError
+from cds_service.intake.pack_reader import PackReader
 from cds_service.intake.read_record import read_record
 from cds_service.labs.patient_record import PatientRecord
 from tests.intake.intake_fixtures import NOW, PACK, Json, input_of, observation, record_of
@@ -19,9 +20,12 @@ def subject(reference: str | None) -> Json:
     return observation(subject=None if reference is None else {"reference": reference})
 
 
+READER = PackReader(PACK, names_fallback=False)
+
+
 def asked_about(patient: str, *resources: Json, server: str | None = None) -> PatientRecord:
     given = replace(input_of(*resources), patient_id=patient, fhir_server=server)
-    return read_record(PACK, given, now=NOW, zone=ZoneInfo("UTC"), names_fallback=False)
+    return read_record(READER, given, now=NOW, zone=ZoneInfo("UTC"))
 
 
 @pytest.mark.parametrize(
@@ -147,13 +151,7 @@ def test_a_patient_of_a_collection_is_known_by_its_address() -> None:
     patient = input_of({"resourceType": "Patient", "id": "p1"}).entries[0]
     address = f"urn:uuid:{UUID}"
     entries = (*given.entries, type(patient)(full_url=address, resource=patient.resource))
-    record = read_record(
-        PACK,
-        replace(given, entries=entries),
-        now=NOW,
-        zone=ZoneInfo("UTC"),
-        names_fallback=False,
-    )
+    record = read_record(READER, replace(given, entries=entries), now=NOW, zone=ZoneInfo("UTC"))
 
     assert (len(record.results), record.patient.reference) == (1, "Patient/p1")
 

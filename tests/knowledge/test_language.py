@@ -13,6 +13,7 @@ import pytest
 from cds_service.amounts import Ternary
 from cds_service.decide import Program, chooser_of, compile_pack
 from cds_service.hooks.request import read_request
+from cds_service.intake.pack_reader import PackReader
 from cds_service.intake.read_record import read_record
 from cds_service.knowledge.model.conditions import (
     AllOf,
@@ -115,7 +116,7 @@ def frame_of(given: Mapping[str, Any], about: str) -> Frame:
     hook = "order-select" if "ordering" in given else "patient-view"
     body = msgspec.json.Encoder(decimal_format="number").encode(request_of(given, pack, NOW, hook))
     patient_input = input_from_request(read_request(body, max_depth=64, max_entries=1000))
-    record = read_record(pack, patient_input, now=NOW, zone=UTC, names_fallback=True)
+    record = read_record(PackReader(pack, names_fallback=True), patient_input, now=NOW, zone=UTC)
     chooser = chooser_of(program(), record, NOW)
     if record.set_aside:
         return chooser.bare_frame(record.set_aside[0])

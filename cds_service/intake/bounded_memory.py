@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers that are remembered by what was sent."""
+
+from typing import TypeVar
+
+_MOST = 4096  # answers; a laboratory has some hundred codes, and as many ranges and units
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class BoundedMemory(dict[Key, Value]):
+    """At most so many answers; when it is full, it begins anew.
+
+    Whoever keeps an answer sees to it that its key is short and tells nothing of a patient.
+    """
+
+    def keep(self, key: Key, value: Value) -> Value:
+        """Remember the answer, and give it back."""
+        if len(self) >= _MOST:
+            self.clear()
+        self[key] = value
+        return value

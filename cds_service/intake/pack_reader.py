@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What codes, units, numbers and ranges mean to a pack, remembered by the bytes that were sent.
+
+Laboratories send the same ones again and again. One reader serves all calls of a pack; it keeps a
+bounded number of answers, none of a long text, and nothing of a patient: no note, no time, no id.
+"""
+
+from typing import NamedTuple, TypeAlias
+
+from msgspec import Raw
+
+from cds_service.amounts import Comparator, Interval, compare, compared, exactly
+from cds_service.fhir.deferred import ranges_in
+from cds_service.fhir.elements import NOTHING
+from cds_service.intake.bounded_memory import BoundedMemory
+from cds_service.intake.marker_lookup import MarkerLookup
+from cds_service.intake.not_usable import NotUsable
+from cds_service.intake.ranges import RangesRead, limits_of
+from cds_service.intake.units import Unit, unit_of
+from cds_service.intake.values import ReadQuantity
+from cds_service.knowledge.model.pack import Marker, Pack
+from cds_service.labs.patient_record import Sent
+from cds_service.labs.set_aside_reasons import SetAsideReason
+
+_LONGEST_UNIT = 80  # characters of a unit with its code
+_LONGEST_RANGES = 1024  # bytes of the ranges of one result
+_NO_RANGES = RangesRead((), not_read=False)
+
+_AmountKey: TypeAlias = tuple[str, str, Comparator | None, str | None, str | None]
+_RangesKey: TypeAlias = tuple[str, bytes, str, int, int]
+
+
+class Amount(NamedTuple):
+    """A value in the unit of its marker, the unit that was sent, and the value as it was sent."""
+
+    value: Interval
+    unit: Unit
+    sent: Sent
+
+
+class PackReader:
+    """Reads results in the terms of one pack."""
+
+    def __init__(self, pack: Pack, *, names_fallback: bool) -> None:
+        self.pack = pack
+        self.lookup = MarkerLookup(pack, names_fallback=names_fallback)
+        self._amounts: BoundedMemory[_AmountKey, Amount | SetAsideReason] = BoundedMemory()
+        self._ranges: BoundedMemory[_RangesKey, RangesRead] = BoundedMemory()
+
+    def amount(self, marker: str, value: ReadQuantity) -> Amount:
+        """The value as an amount of the marker; raises `NotUsable`."""
+        key = (marker, value.number.text, value.comparator, value.unit, value.code)
+        found = self._amounts.get(key)
+        if found is None:
+            found = self._read_amount(marker, value)
+            if len(value.unit or "") + len(value.code or "") <= _LONGEST_UNIT:
+                self._amounts.keep(key, found)
+        if isinstance(found, str):
+            raise NotUsable(found)
+        return found
+
+    def ranges(self, marker: str, raw: Raw, unit: Unit) -> RangesRead:
+        """The ranges of a result in this unit, which is that of ends without one."""
+        if raw is NOTHING:
+            return _NO_RANGES
+        data = bytes(raw)
+        key = (marker, data, unit.name, unit.factor.numerator, unit.factor.denominator)
+        found = self._ranges.get(key)
+        if found is None:
+            ranges = ranges_in(raw)
+            found = limits_of(ranges, self.pack.markers[marker], unit.factor, self.pack)
+            if len(data) <= _LONGEST_RANGES:
+                self._ranges.keep(key, found)
+        return found
+
+    def _read_amount(self, marker_id: str, value: ReadQuantity) -> Amount | SetAsideReason:
+        marker = self.pack.markers[marker_id]
+        try:
+            unit = unit_of(marker, value.unit, value.code, self.pack)
+        except NotUsable as fault:
+            return fault.reason
+        amount = compared(value.number.value, value.comparator)
+        if unit.factor != 1:  # most are: multiplying fractions costs a gcd
+            amount = amount.times(unit.factor)
+        return (
+            Amount(amount, unit, _sent(value)) if _is_plausible(amount, marker) else "implausible"
+        )
+
+
+def _is_plausible(amount: Interval, marker: Marker) -> bool:
+    """Whether the marker can have the value; of a one-sided value, the number that was sent."""
+    sent = amount.high if amount.high is not None else amount.low
+    if sent is None or not marker.plausible.contains(exactly(sent)):
+        return False
+    return compare(amount, "below", marker.plausible) is not True  # such as <0
+
+
+def _sent(value: ReadQuantity) -> Sent:
+    return Sent(
+        number=value.number.text,
+        unit=(value.unit or value.code or "").strip(),
+        comparator=value.comparator,
+    )
