@@ -32,7 +32,8 @@ def replay(number: int, as_json: bool) -> None:
     shown.
 
     Exit codes: 0 the same is decided; 1 something else is; 2 there is no such decision, what it was
-    derived from was removed, or the settings have problems; 3 the database cannot be used.
+    derived from was removed or does not answer the queries of today, or the settings have problems;
+    3 the database cannot be used.
     """
     settings = load_settings()
     store = open_store(database_url(settings))
@@ -46,7 +47,7 @@ def replay(number: int, as_json: bool) -> None:
         click.echo(json.dumps(_row(found), indent=2))
     else:
         _print(found)
-    sys.exit(2 if found.is_gone else 0 if found.is_same else 1)
+    sys.exit(2 if found.is_gone or found.is_unanswered else 0 if found.is_same else 1)
 
 
 def _row(found: Replay) -> dict[str, Any]:
@@ -59,6 +60,7 @@ def _row(found: Replay) -> dict[str, Any]:
         "findings": [dict(one) for one in found.findings],
         "changedPacks": list(found.changed_packs),
         "inputRemoved": found.is_gone,
+        "unanswered": found.is_unanswered,
         "same": found.is_same,
         "then": dict(found.then),
         "now": dict(found.now),
@@ -74,6 +76,9 @@ def _print(found: Replay) -> None:
         click.echo(f"  {one['rule']:<32} {what}")
     if found.is_gone:
         click.echo("  what it was derived from was removed: it cannot be derived again")
+        return
+    if found.is_unanswered:
+        click.echo("  what was read then does not answer the queries of today: no replay")
         return
     for name in found.changed_packs:
         click.echo(f"  the pack {name} means something else than then")

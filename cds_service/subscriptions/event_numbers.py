@@ -22,7 +22,7 @@ _MOST_RANGES: Final = 100
 _MOST_SKIPPED: Final = 10_000  # events at once: beyond that a server counts otherwise, or errs
 
 Noted: TypeAlias = Literal["whole", "missing", "jump"]
-"""Whether events are missing; after a jump of the numbers that cannot be said."""
+"""Whether events are missing; after a jump of the numbers nobody knows."""
 
 
 class Numbers(NamedTuple):

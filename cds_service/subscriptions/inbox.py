@@ -40,7 +40,7 @@ from cds_service.subscriptions.leased_items import (
     known_of,
     mark,
 )
-from cds_service.subscriptions.queue import enqueue, held, is_row, let_go, pause
+from cds_service.subscriptions.queue import enqueue, enqueue_all, held, is_row, let_go, pause
 from cds_service.subscriptions.versions import current_of
 from cds_service.subscriptions.work import ADVICE, ITEM, ArrivalDecision, Item, Lease
 
@@ -88,9 +88,14 @@ class Inbox:
         new = insert_items(connection, arrivals, now)
         asked = {(item.server, key_of(item.patient, item.id)) for item in new}
         asked |= {(item.server, patient) for item in new for patient in item.left}
-        for server, key in sorted(asked):
-            due = now if key.startswith(ITEM) else now + self.settling(server)
-            enqueue(connection, server, key, due)
+        later = {server: now + self.settling(server) for server, _ in asked}
+        enqueue_all(
+            connection,
+            [
+                (server, key, now if key.startswith(ITEM) else later[server])
+                for server, key in sorted(asked)
+            ],
+        )
         return len(new)
 
     def ask(self, server: str, key: str, due: datetime) -> None:
@@ -242,15 +247,29 @@ class Inbox:
             let_go(connection, lease, wanted=wanted, due=due)
             return number
 
-    def fail(self, lease: Lease, code: str, now: datetime, *, retry: bool) -> bool:
+    def fail(
+        self,
+        lease: Lease,
+        code: str,
+        now: datetime,
+        *,
+        retry: bool,
+        within: timedelta | None = None,
+    ) -> bool:
         """Note that the work failed, to be tried again later; whether items are dead letters now.
 
         `retry` says that another time is likely to do, as where a server is away: its items stay
-        together. Raises `LeaseLost`.
+        together, for as long as `within` if that is less than the patience with servers. Raises
+        `LeaseLost`.
         """
         with self.database.writing() as connection:
             wanted = held(connection, lease)
-            dead = [item.id for item in lease.items if self._is_over(item, lease, now, retry=retry)]
+            patience = min(within or self.limits.patience, self.limits.patience)
+            dead = [
+                item.id
+                for item in lease.items
+                if self._is_over(item, lease, now, patience if retry else None)
+            ]
             again = [item.id for item in lease.items if item.id not in dead]
             mark(connection, dead, state="dead", problem=code, finished=now)
             back = {"attempts": inbox_items.c.attempts - 1} if retry else {}
@@ -265,11 +284,11 @@ class Inbox:
             )
             return bool(dead)
 
-    def _is_over(self, item: Item, lease: Lease, now: datetime, *, retry: bool) -> bool:
+    def _is_over(self, item: Item, lease: Lease, now: datetime, patience: timedelta | None) -> bool:
         """Whether an item that failed once more is not tried again."""
-        if not retry:
+        if patience is None:
             return item.attempts + 1 >= self.limits.attempts
-        is_late = now - item.received >= self.limits.patience
+        is_late = now - item.received >= patience
         return is_late and lease.attempts + 1 >= self.limits.attempts
 
 

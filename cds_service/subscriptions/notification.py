@@ -168,6 +168,8 @@ def _bundle(body: bytes, server: str) -> Notification:
     if len(entries) > _MOST_ENTRIES:
         raise RequestError(f"expected at most {_MOST_ENTRIES} entries", "$.entry")
     status = read_status(entries[0].resource, "$.entry[0].resource")
+    if len(status.events) > _MOST_ENTRIES:
+        raise RequestError(f"expected at most {_MOST_ENTRIES} events", "$.entry[0].resource")
     if status.type not in _WITH_EVENTS:
         return Notification(kind=status.type, status=status)
     return _with_events(status, entries, server)

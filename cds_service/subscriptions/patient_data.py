@@ -5,9 +5,10 @@ A patient on a server → a `HookRequest` that nobody sent, with everything its 
 Every answer is kept as it came, so that the decision can be derived again without the server.
 """
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -34,11 +35,13 @@ from cds_service.prefetch_keys import OBSERVATIONS, PATIENT
 from cds_service.subscriptions.work import Item, Retry
 
 _K = TypeVar("_K", bound=Hashable)
+_BETWEEN: Final = re.compile(r"[?&=,]|%2C")
 _BOM: Final = b"\xef\xbb\xbf"
 # Another time may give what these kept back; what the other failures hide stays not known.
 _PASSING: Final = frozenset(("unreachable", "late", "busy", "broken", "token-over", "unauthorized"))
 # FHIR R4, "Observation.status": of results that never were, or that no longer hold.
 _TAKEN_BACK: Final = frozenset(("entered-in-error", "cancelled"))
+_PATIENT_WAIT: Final = timedelta(hours=1)
 _NEEDED: Final = (OBSERVATIONS, PATIENT)
 _ENOUGH: Final = frozenset((WHOLE, WHOLE_WITHOUT, "too-many-pages", "too-long"))
 
@@ -78,6 +81,13 @@ def arrived_version(item: Item) -> ArrivedVersion:
     )
 
 
+class NotKept(Exception):
+    """What a decision was derived from has no answer to a query of today."""
+
+    def __init__(self) -> None:
+        super().__init__("What was read then does not answer the queries of today.")
+
+
 @dataclass(frozen=True, slots=True)
 class RecordingClient:
     """Asks by another client and keeps each answer. Thread-safe."""
@@ -115,19 +125,28 @@ class RecordingClient:
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswers:
-    """Answers as a server gave them in the past; what was not asked then failed."""
+    """Answers as a server gave them in the past.
+
+    What was not asked then is answered by what was asked of the same type and is most like it.
+    """
 
     answers: Mapping[str, KeptAnswer]
 
     def ask(self, access: Access, query: str, deadline: Deadline) -> QueryResult:  # noqa: ARG002 - nobody is asked
         """The answer to this query then."""
-        kept = self.answers.get(query, KeptAnswer(query=query, failure="late"))
+        kept = self.answers.get(query) or self._most_like(query)
         return QueryResult(
             pages=tuple(_page(body) for body in kept.pages),
             failure=kept.failure,
             ignored=kept.ignored,
             left_out=kept.left_out,
         )
+
+    def _most_like(self, query: str) -> KeptAnswer:
+        same = [one for one in self.answers if _type_in(one) == _type_in(query)]
+        if not same:
+            return KeptAnswer(query=query, failure="not-allowed")
+        return self.answers[max(same, key=lambda one: len(_words_of(one) & _words_of(query)))]
 
     def more(self, access: Access, next_page: str, deadline: Deadline) -> QueryResult:
         """The answer to the query of this address then."""
@@ -166,6 +185,8 @@ class PatientReader:
             hook=hook, hook_instance="", patient_id=patient, fhir_server=access.server.base
         )
         found = completer.complete(nothing, templates, access, deadline, {})
+        if found.fetched.get(PATIENT) == "not-found":  # it may be stored after the result
+            raise Retry("no-such-patient", within=_PATIENT_WAIT)
         for key, outcome in found.fetched.items():
             if outcome in _PASSING or (key in _NEEDED and outcome not in _ENOUGH):
                 raise Retry(outcome)
@@ -220,11 +241,25 @@ def read_again(
     hook: str,
     templates: Mapping[str, str],
 ) -> HookRequest:
-    """The request that these answers made; the limits of its reading are in them already."""
+    """The request that these answers made; the limits of its reading are in them already.
+
+    Raises `NotKept` where the queries of today ask for what was not read then.
+    """
     kept = KeptAnswers({answer.query: answer for answer in answers})
     reader = PatientReader(client=kept, max_depth=64, max_entries=1_000_000)
     access = Access(Server(base=server), NoToken())
-    return reader.read(access, patient, hook, templates, NO_DEADLINE)
+    try:
+        return reader.read(access, patient, hook, templates, NO_DEADLINE)
+    except Retry:
+        raise NotKept from None
+
+
+def _type_in(query: str) -> str:
+    return query.partition("?")[0].partition("/")[0]
+
+
+def _words_of(query: str) -> set[str]:
+    return set(_BETWEEN.split(query))
 
 
 def with_arrived(request: HookRequest, arrived: Iterable[ArrivedVersion]) -> HookRequest:

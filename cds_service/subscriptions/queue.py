@@ -5,6 +5,7 @@ All of it runs within a transaction of the caller.
 """
 
 import random
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -20,9 +21,14 @@ _LONGEST_PAUSE: Final = timedelta(minutes=15)
 
 def enqueue(connection: Connection, server: str, key: str, due: datetime) -> None:
     """Ask for a piece of work at a time; what is due before stays so, and leased work goes on."""
-    adding = insert_into(inbox_queue, connection).values(
-        server=server, patient=key, due=due, wanted=1, attempts=0, fence=0
-    )
+    enqueue_all(connection, [(server, key, due)])
+
+
+def enqueue_all(connection: Connection, asked: Sequence[tuple[str, str, datetime]]) -> None:
+    """Ask for several: of each its server, its key and its time."""
+    if not asked:
+        return
+    adding = insert_into(inbox_queue, connection)
     sooner = case(
         (inbox_queue.c.due > adding.excluded.due, adding.excluded.due), else_=inbox_queue.c.due
     )
@@ -30,7 +36,18 @@ def enqueue(connection: Connection, server: str, key: str, due: datetime) -> Non
         adding.on_conflict_do_update(
             index_elements=inbox_queue.primary_key.columns,
             set_={"due": sooner, "wanted": inbox_queue.c.wanted + 1},
-        )
+        ),
+        [
+            {
+                "server": server,
+                "patient": key,
+                "due": due,
+                "wanted": 1,
+                "attempts": 0,
+                "fence": 0,
+            }
+            for server, key, due in asked
+        ],
     )
 
 

@@ -144,7 +144,7 @@ class Receiver:
     ) -> bool:
         try:
             key = unseal(sealed, registration.path, self._key or "")
-        except SealedKeyError:  # whoever sent it need not hear of our settings
+        except SealedKeyError:  # who sent it need not hear of our settings
             log_subscription("no-key")
             return False
         expected = hmac.new(key.encode(), body, sha256).hexdigest()

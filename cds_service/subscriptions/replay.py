@@ -14,6 +14,7 @@ from cds_service.service import Knowledge
 from cds_service.store.store import Transactions
 from cds_service.store.tables import decisions
 from cds_service.subscriptions.judgement import INPUT, findings_of, outcomes_again, versions_of
+from cds_service.subscriptions.patient_data import NotKept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,8 @@ class Replay:
     """What came of it; `then` and `now` are findings by rule, those of rules that differ.
 
     `changed_packs` are the packs that mean something else by now. Where `is_gone`, what the
-    decision was derived from was removed, so that nothing is derived again.
+    decision was derived from was removed, so that nothing is derived again; where `is_unanswered`,
+    it does not answer the queries that the packs have today.
     """
 
     number: int
@@ -32,13 +34,14 @@ class Replay:
     findings: tuple[Mapping[str, Any], ...]
     changed_packs: tuple[str, ...] = ()
     is_gone: bool = False
+    is_unanswered: bool = False
     then: Mapping[str, Any] = field(default_factory=dict)
     now: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_same(self) -> bool:
         """Whether the same was decided."""
-        return not self.is_gone and not self.then and not self.now
+        return not self.then and not self.now and not self.is_gone and not self.is_unanswered
 
 
 def replay(knowledge: Knowledge, database: Transactions, number: int) -> Replay | None:
@@ -57,7 +60,10 @@ def replay(knowledge: Knowledge, database: Transactions, number: int) -> Replay 
     )
     if not row.input:
         return replace(kept, is_gone=True)
-    outcomes = outcomes_again(knowledge, INPUT.decode(zlib.decompress(row.input)))
+    try:
+        outcomes = outcomes_again(knowledge, INPUT.decode(zlib.decompress(row.input)))
+    except NotKept:
+        return replace(kept, is_unanswered=True)
     again: list[Any] = decode(encode([one for each in outcomes for one in findings_of(each)]))
     was = _by_rule(one for one in row.findings if "advice" not in one)
     is_now = _by_rule(again)

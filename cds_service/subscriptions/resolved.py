@@ -29,11 +29,11 @@ def resolve(
     found: NotifiedResource,
     now: datetime,
     settling: timedelta,
-) -> None:
-    """Keep what was read for the one item of a lease; `found` may say that it is gone.
+) -> bool:
+    """Keep what was read for the one item of a lease; whether it has a patient.
 
-    What has no patient ends here, and so does a version that is in the inbox already. Raises
-    `LeaseLost` and `StoreError`.
+    `found` may say that it is gone. What has no patient ends here, and so does a version that is in
+    the inbox already. Raises `LeaseLost` and `StoreError`.
     """
     (item,) = lease.items
     with database.writing() as connection:
@@ -63,3 +63,4 @@ def resolve(
             for one in sorted((patient, *left)):
                 enqueue(connection, item.server, one, now + settling)
         let_go(connection, lease, wanted=wanted, due=None)
+    return bool(patient)

@@ -90,6 +90,13 @@ class ServerReader:
             raise Retry("not-fhir")
         return resource
 
+    def found(self, server: str, query: str) -> tuple[NotifiedResource, ...]:
+        """What a search finds, nothing if the server does not know it; raises `Retry`."""
+        found = self._ask(server, query)
+        if found.failure is not None and found.failure not in {*_NOT_ANSWERED, "ignored"}:
+            raise Retry(found.failure)
+        return tuple(_of_pages(found.pages, server))
+
     def changed(self, server: str, search: str, since: datetime) -> Iterator[Changes]:
         """What a search finds that changed since then, in parts; raises `Retry`.
 

@@ -6,7 +6,7 @@ A function of the type `Decide` makes an `ArrivalDecision` of it: the inbox know
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import Connection
@@ -94,11 +94,15 @@ Raises `Retry` for what another time may give, such as a server that does not an
 
 
 class Retry(Exception):
-    """The work cannot be done now; `code` says why, as one of `QUERY_FAILURES` or so."""
+    """The work cannot be done now; `code` says why, as one of `QUERY_FAILURES` or so.
 
-    def __init__(self, code: str) -> None:
+    `within` is how long it is tried, if not as long as while a server is away.
+    """
+
+    def __init__(self, code: str, *, within: timedelta | None = None) -> None:
         super().__init__("The work cannot be done now.")
         self.code = code
+        self.within = within
 
 
 class StillRefused(Exception):

@@ -5,7 +5,7 @@ Any number of workers may run beside each other. One that is killed loses its le
 and another one does the work; one that is asked to stop ends what it has begun.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Event
 from typing import Final
@@ -23,6 +23,7 @@ from cds_service.subscriptions.slow_servers import SlowServers
 from cds_service.subscriptions.upkeep import Upkeep
 from cds_service.subscriptions.verified import verified
 from cds_service.subscriptions.versions import is_older_number
+from cds_service.subscriptions.whose import patient_named
 from cds_service.subscriptions.work import (
     ASKED_AGAIN,
     GAP,
@@ -120,7 +121,7 @@ class Worker:
         except (LeaseLost, StoreError):
             raise
         except Retry as failure:
-            self._failed(lease, failure.code, retry=True)
+            self._failed(lease, failure.code, retry=True, within=failure.within)
         except StillRefused as failure:
             self._failed(lease, failure.code, retry=False)
         except Exception as error:  # noqa: BLE001 - one patient must not end the worker
@@ -161,11 +162,16 @@ class Worker:
                 raise Retry("not-found")  # a copy of the server may be behind
             if is_older_number(found.version, item.version):
                 raise Retry("stale")
+            if not found.gone and not found.patient:
+                found = replace(found, patient=patient_named(self.reader, item.server, found))
         settling = self.inbox.settling(item.server)
-        resolve(self.inbox.database, lease, found, self.clock(), settling)
+        if not resolve(self.inbox.database, lease, found, self.clock(), settling):
+            log_arrival_failed("no-patient")
 
-    def _failed(self, lease: Lease, code: str, *, retry: bool) -> None:
-        is_dead = self.inbox.fail(lease, code, self.clock(), retry=retry)
+    def _failed(
+        self, lease: Lease, code: str, *, retry: bool, within: timedelta | None = None
+    ) -> None:
+        is_dead = self.inbox.fail(lease, code, self.clock(), retry=retry, within=within)
         log_arrival_failed(code, dead=is_dead)
 
     def _look_after(self) -> None:

@@ -4,8 +4,10 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from cds_service.store import Store, open_store
 from cds_service.store.tables import decisions, inbox_items
@@ -382,3 +384,16 @@ def test_a_dead_letter_that_is_tried_again_waits_for_no_pause(hands: Hands, stor
     InboxList(store.database).retry(None, hands.now)
 
     assert len(hands.lease().items) == 1
+
+
+def test_thousands_of_results_are_kept_by_a_few_statements(hands: Hands, store: Store) -> None:
+    database: Any = store.database
+    statements: list[str] = []
+
+    @event.listens_for(database.engine(), "before_cursor_execute")
+    def _count(*arguments: Any) -> None:
+        statements.append(arguments[2])
+
+    assert hands.add(*(arrival(n, patient="", body=None) for n in range(3000))) == 3000
+    assert len(statements) < 60
+    assert len(queued(store)) == 3000

@@ -244,3 +244,16 @@ def test_whatever_is_sent_is_read_or_refused(entries: Any, method: str) -> None:
         read(body, method, "Bundle/b1")
     except CdsServiceError:
         return
+
+
+def test_more_events_than_are_read_are_refused() -> None:
+    events = [{"eventNumber": str(number)} for number in range(10_001)]
+    status = {"resourceType": "SubscriptionStatus", "type": "event-notification"}
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "history",
+        "entry": [{"resource": {**status, "notificationEvent": events}}],
+    }
+
+    with pytest.raises(RequestError, match="at most 10000 events"):
+        read(bundle)

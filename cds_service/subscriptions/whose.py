@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose a resource is that names its patient in another way than by an id of its server.
+
+By an identifier, by a search (`Patient?identifier=...`), or by an address that the server has
+inside of its own network: the server is asked which patient that is.
+"""
+
+from datetime import timedelta
+from typing import Final
+from urllib.parse import parse_qsl, quote
+
+from msgspec import DecodeError, Raw, Struct, ValidationError
+from msgspec.json import Decoder
+
+from cds_service.fhir.elements import NOTHING
+from cds_service.fhir.references import parts_of
+from cds_service.subscriptions.notified import NotifiedResource, is_resource
+from cds_service.subscriptions.server_reader import ServerReader
+from cds_service.subscriptions.work import Retry
+
+_WAIT: Final = timedelta(hours=1)  # the patient may be stored after the result
+
+
+class _Identifier(Struct):
+    system: str | None = None
+    value: str | None = None
+
+
+class _Reference(Struct):
+    reference: str | None = None
+    identifier: _Identifier | None = None
+    type: str | None = None
+
+
+class _Named(Struct):
+    subject: Raw = NOTHING
+    patient: Raw = NOTHING
+
+
+_NAMED: Final = Decoder(_Named)
+_REFERENCE: Final = Decoder(_Reference | None)
+
+
+def patient_named(reader: ServerReader, server: str, found: NotifiedResource) -> str:
+    """The id of the patient, empty if the resource names none.
+
+    Raises `Retry` (`patient-unknown`) if the server finds none that is named so, or several.
+    """
+    queries = [asked for one in _references(found) if (asked := _query(one, found))]
+    if not queries:
+        return ""
+    for query, patient in queries:
+        ids = {patient or one.id for one in reader.found(server, query) if not one.gone}
+        if len(ids) == 1:
+            return ids.pop()
+    raise Retry("patient-unknown", within=_WAIT)
+
+
+def _references(found: NotifiedResource) -> list[_Reference]:
+    listed = []
+    try:
+        named = _NAMED.decode(found.body or b"{}")
+        for raw in (named.subject, named.patient):
+            reference = _REFERENCE.decode(raw)
+            if reference is not None:
+                listed.append(reference)
+    except (ValidationError, DecodeError):
+        pass
+    return listed
+
+
+def _query(one: _Reference, found: NotifiedResource) -> tuple[str, str] | None:
+    """What to ask, and which patient it proves, if not the one that it finds."""
+    text = one.reference or ""
+    if text.startswith("Patient?"):
+        wanted = [value for name, value in parse_qsl(text[8:]) if name == "identifier"]
+        return (_by_identifier(wanted[0]), "") if len(wanted) == 1 else None
+    there = parts_of(text)
+    if there.base and there.kind == "Patient" and is_resource("Patient", there.id):
+        query = f"{found.type}?_id={quote(found.id, safe='')}&patient={quote(there.id, safe='')}"
+        return query, there.id
+    if text or one.identifier is None or not one.identifier.value:
+        return None
+    if one.type not in {None, "Patient"}:
+        return None
+    system = one.identifier.system
+    value = one.identifier.value
+    return _by_identifier(value if system is None else f"{system}|{value}"), ""
+
+
+def _by_identifier(token: str) -> str:
+    return f"Patient?identifier={quote(token, safe='')}"
