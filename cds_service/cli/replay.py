@@ -3,6 +3,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ import click
 from cds_service.service import load_knowledge
 from cds_service.settings import database_url, load_settings
 from cds_service.store import open_store
+from cds_service.subscriptions.decision_list import STATE_WORDS
 from cds_service.subscriptions.replay import Replay
 from cds_service.subscriptions.replay import replay as decide_again
 
@@ -72,7 +74,7 @@ def _print(found: Replay) -> None:
     problem = f" ({found.problem})" if found.problem else ""
     click.echo(f"{found.number}  {decided}  {found.mode}, written: {found.written}{problem}")
     for one in found.findings:
-        what = one.get("advice") or one.get("because") or one.get("indicator", "")
+        what = _advice(one) if "advice" in one else one.get("because") or one.get("indicator", "")
         click.echo(f"  {one['rule']:<32} {what}")
     if found.is_gone:
         click.echo("  what it was derived from was removed: it cannot be derived again")
@@ -88,6 +90,11 @@ def _print(found: Replay) -> None:
     for rule in sorted({*found.then, *found.now}):
         before, after = (_in_words(one.get(rule)) for one in (found.then, found.now))
         click.echo(f"  {rule}: then {before}; now {after}")
+
+
+def _advice(found: Mapping[str, Any]) -> str:
+    state = STATE_WORDS.get(found["advice"], found["advice"])
+    return f"{state}: {found['why']}" if "why" in found else state
 
 
 def _in_words(findings: Any) -> str:

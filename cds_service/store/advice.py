@@ -15,12 +15,16 @@ from cds_service.knowledge.model.pack import Indicator
 from cds_service.store.store import Transactions
 from cds_service.store.tables import advice_written
 
-AdviceState: TypeAlias = Literal["writing", "open", "cancelled", "rejected", "left-alone"]
+AdviceState: TypeAlias = Literal[
+    "writing", "open", "cancelled", "rejected", "left-alone", "silent", "silent-over"
+]
 
 # Somebody may still act on these, so what they propose is not proposed again.
 COUNTING: Final = frozenset(("open", "left-alone"))
 # Nobody here will withdraw these any more.
 OVER: Final = frozenset(("cancelled", "rejected", "left-alone"))
+# What would have been written in silent mode, and what would have been withdrawn of it.
+SILENT: Final = frozenset(("silent", "silent-over"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +118,7 @@ def keep_advice(
     """Keep what became of these, within a transaction of the caller.
 
     What was written gets the id of the decision; what did not come to be written is forgotten.
+    What would have been written has rows of its own: one that is known only as written gets none.
     """
     table = advice_written.c
     for one in sorted(advice, key=lambda one: one.state == "open"):  # makes room for those first
@@ -122,7 +127,13 @@ def keep_advice(
             connection.execute(delete(advice_written).where(*same, table.state == "writing"))
             continue
         values = _row(one, now) | {"decision": one.decision or decision}
-        connection.execute(update(advice_written).where(*same).values(**values))
+        if one.state == "silent":
+            connection.execute(insert(advice_written).values(**values))
+            continue
+        of_its_kind = table.state.in_(SILENT)
+        if one.state not in SILENT:
+            of_its_kind = ~of_its_kind
+        connection.execute(update(advice_written).where(*same, of_its_kind).values(**values))
 
 
 def _row(advice: WrittenAdvice, now: datetime) -> dict[str, Any]:

@@ -4,7 +4,8 @@
 Work of the inbox → an `ArrivalDecision`. The patient is read by Backend Services with the queries
 of the hooks, and judged by the same rules and memory. New advice goes to the server as
 Tasks, and Tasks that no longer hold are withdrawn, if the server's `write back` is `on`; in
-`silent` mode everything is decided and kept, and nothing is written.
+`silent` mode everything is decided and kept, and nothing is written; what would stand on the server
+is remembered, so that it is known what would have been withdrawn.
 
 All of it may happen again for the same work: what is being written is noted before it is sent, and
 has the same identifiers the next time. What the server refuses is kept as an item of the inbox, and
@@ -21,19 +22,17 @@ from msgspec.structs import replace as replace_struct
 from sqlalchemy import Connection
 
 from cds_service.clock import Clock, Deadline
-from cds_service.decide import Outcome
 from cds_service.fhir_client.client import Access, FhirClient
 from cds_service.fhir_client.references import MOST
 from cds_service.fhir_client.servers import Server, Servers
 from cds_service.fhir_client.writer import FhirWriter
 from cds_service.hooks.request import HookRequest
-from cds_service.rules.answer import DecisionKey
 from cds_service.rules.shown_cards import quiet_keys
 from cds_service.service import Knowledge, asked_on_arrival
 from cds_service.smart.access import authorize_background
 from cds_service.smart.token_cache import TokenCache
 from cds_service.store.advice import AdviceTable, WrittenAdvice, keep_advice
-from cds_service.subscriptions.advice import Advice, AdvicePlace, entries_of, transaction
+from cds_service.subscriptions.advice import Advice, AdvicePlace
 from cds_service.subscriptions.arrival_memory import ArrivalMemory
 from cds_service.subscriptions.judgement import (
     RESULT_TYPES,
@@ -50,6 +49,13 @@ from cds_service.subscriptions.patient_data import (
     RecordingClient,
     arrived_version,
     confirmed,
+)
+from cds_service.subscriptions.planned import Planned, bundle_of, written_advice
+from cds_service.subscriptions.silent import (
+    kept_silently,
+    silent_changes,
+    written_for_real,
+    written_silently,
 )
 from cds_service.subscriptions.standing import (
     StandingAdvice,
@@ -123,18 +129,6 @@ class ArrivalDecider:
         return decision.made()
 
 
-@dataclass(slots=True)
-class _Planned:
-    """What is to be written and to be withdrawn for the outcome of one pack."""
-
-    outcome: Outcome
-    new: list[Advice] = field(default_factory=list)
-    rows: list[WrittenAdvice] = field(default_factory=list)
-    withdrawals: list[tuple[WrittenAdvice, Withdrawal]] = field(default_factory=list)
-    overridden: frozenset[DecisionKey] = frozenset()
-    quiet: frozenset[DecisionKey] = frozenset()
-
-
 class _Decision:
     """One decision in the making."""
 
@@ -144,7 +138,8 @@ class _Decision:
         self.of = of
         self.server = server
         self.work = work
-        rows = of.advice.of_patient(work.server, work.patient)
+        self.writes = server.subscriptions.write_back == "on"
+        rows = self._known()
         advised = {one.result for one in rows}
         # What was written before the setting was changed is withdrawn as well.
         before = {one.task.partition("/")[0] for one in rows if one.task and one.state == "open"}
@@ -156,7 +151,6 @@ class _Decision:
         )
         self.now: datetime = of.clock()
         self.deadline = Deadline(of.seconds)
-        self.writes = server.subscriptions.write_back == "on"
         owner = server.subscriptions.owner
         self.place = AdvicePlace(
             server=work.server,
@@ -181,17 +175,19 @@ class _Decision:
         self.gone: set[str] = set()  # of what arrived, by their references
         self.finishes = False  # what a worker wrote that did not come to keep its decision
         self.reasons: dict[str, Withdrawal] = {}
-        self.planned: list[_Planned] = []
+        self.planned: list[Planned] = []
         self.written: Literal["no", "yes", "failed", "withdrawn"] = "no"
         self._rows: list[WrittenAdvice] = []
 
     def write(self) -> None:
         """Judge what arrived, and write what follows; raises `WriteRefused` and `Retry`."""
         judgements = self._judged()
-        before = self._standing() if self.writes else {}
+        before = self._standing() if self.writes else self._standing_silently()
         self.planned = [self._planned(one, before) for one in judgements]
         if self.writes:
             self.written = self._write(self.planned, before)
+        else:
+            self.changed = {one.identifier: one for one in kept_silently(self.planned)}
 
     def made(self, problem: str = "") -> ArrivalDecision:
         """The decision, after the write or after the server refused that for a `problem`."""
@@ -246,9 +242,21 @@ class _Decision:
         if self.gone and self.work.attempts < ASKED_AGAIN:
             raise Retry("not-found")  # a copy of the server may be behind
 
+    def _known(self) -> tuple[WrittenAdvice, ...]:
+        """What was written about the patient, or in silent mode would have been."""
+        rows = self.of.advice.of_patient(self.work.server, self.work.patient)
+        return written_for_real(rows) if self.writes else written_silently(rows)
+
+    def _standing_silently(self) -> dict[str, StandingAdvice]:
+        """What would stand on the server, by identifier; the server is not asked."""
+        self._rows = list(self._known())
+        return {
+            one.identifier: StandingAdvice(one, {}) for one in self._rows if one.state == "open"
+        }
+
     def _standing(self) -> dict[str, StandingAdvice]:
         """What of ours may be acted on still, as it is on the server now, by identifier."""
-        rows = self.of.advice.of_patient(self.work.server, self.work.patient)
+        rows = self._known()
         known = [one for one in rows if one.state in {"writing", "open", "left-alone"}]
         tasks = self.there.standing(known) if known else {}
         found: dict[str, StandingAdvice] = {}
@@ -268,7 +276,7 @@ class _Decision:
         self._rows = [self.changed.get(one.identifier, one) for one in rows]
         return found
 
-    def _planned(self, judgement: Judgement, before: dict[str, StandingAdvice]) -> _Planned:
+    def _planned(self, judgement: Judgement, before: dict[str, StandingAdvice]) -> Planned:
         evaluation, place = judgement.evaluation, self.place
         call = judgement.call(place.server, place.patient)
         remembered = self.of.memory.recall(evaluation, call)
@@ -287,7 +295,7 @@ class _Decision:
         )
         quiet = remembered.quiet | by_tasks
         outcome = judgement.outcome(remembered.overridden, quiet)
-        plan = _Planned(
+        plan = Planned(
             outcome,
             withdrawals=withdrawals,
             overridden=remembered.overridden,
@@ -298,7 +306,7 @@ class _Decision:
         plan.withdrawals.extend(superseded(left, plan.rows))
         return plan
 
-    def _advise(self, plan: _Planned, judgement: Judgement, rows: list[WrittenAdvice]) -> None:
+    def _advise(self, plan: Planned, judgement: Judgement, rows: list[WrittenAdvice]) -> None:
         """Add the advice that is not given yet, each card as a Task of its own."""
         outcome, place = plan.outcome, self.place
         call = judgement.call(place.server, place.patient)
@@ -312,7 +320,7 @@ class _Decision:
                 plan.rows.append(written_advice(advice, outcome, place))
 
     def _write(
-        self, planned: list[_Planned], before: dict[str, StandingAdvice]
+        self, planned: list[Planned], before: dict[str, StandingAdvice]
     ) -> Literal["no", "yes", "withdrawn"]:
         """Write what is new, then withdraw what no longer holds."""
         rows = [row for plan in planned for row in plan.rows]
@@ -323,7 +331,7 @@ class _Decision:
             known = {one.identifier for one in self._rows if one.state == "writing"}
             self.of.advice.begin([one for one in rows if one.identifier not in known], self.now)
             try:
-                written = self.there.write(_bundle(planned, self.place), rows)
+                written = self.there.write(bundle_of(planned, self.place), rows)
             except WithdrawnBefore as error:  # the next time it gets another identifier
                 self.of.advice.note_withdrawn(self.work.server, error.identifier, self.now)
                 raise
@@ -337,9 +345,11 @@ class _Decision:
             return "yes"
         return "withdrawn" if withdrawals else "no"
 
-    def _changes(self, planned: list[_Planned]) -> list[dict[str, Any]]:
+    def _changes(self, planned: list[Planned]) -> list[dict[str, Any]]:
         """What became of advice, to be kept with the decision."""
-        changes = [
+        if not self.writes:
+            return silent_changes(planned)
+        return [
             {
                 "advice": one.state,
                 "rule": one.rule,
@@ -349,15 +359,8 @@ class _Decision:
             for one in self.changed.values()
             if one.state != "writing"
         ]
-        if self.writes:
-            return changes
-        return [
-            {"advice": "not-written", "rule": row.rule, "indicator": row.indicator}
-            for plan in planned
-            for row in plan.rows
-        ]
 
-    def _input(self, planned: list[_Planned]) -> DecisionInput:
+    def _input(self, planned: list[Planned]) -> DecisionInput:
         return DecisionInput(
             server=self.work.server,
             patient=self.work.patient,
@@ -370,30 +373,3 @@ class _Decision:
 
     def _keep(self, connection: Connection, number: int) -> None:
         keep_advice(connection, tuple(self.changed.values()), number, self.now)
-
-
-def written_advice(advice: Advice, outcome: Outcome, place: AdvicePlace) -> WrittenAdvice:
-    """The row of advice that is about to be written."""
-    decision = advice.decision
-    return WrittenAdvice(
-        server=place.server,
-        patient=place.patient,
-        pack=outcome.pack.id,
-        rule=decision.rule.id,
-        rule_version=decision.rule.version,
-        marker=decision.frame.index,
-        result=advice.result,
-        identifier=advice.identifier,
-        indicator=decision.indicator,
-        written=outcome.now,
-    )
-
-
-def _bundle(planned: list[_Planned], place: AdvicePlace) -> dict[str, Any]:
-    entries = (
-        entry
-        for plan in planned
-        for advice in plan.new
-        for entry in entries_of(advice, plan.outcome, place)
-    )
-    return transaction(entries, place.version)

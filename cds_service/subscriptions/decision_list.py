@@ -26,6 +26,7 @@ _MOST_COUNTED: Final = 100_000
 
 STATE_WORDS: Final[Mapping[str, str]] = {
     "not-written": "would have been written",
+    "not-withdrawn": "would have been withdrawn",
     "refused": "refused by the server",
     "open": "written",
     "cancelled": "withdrawn",
@@ -52,9 +53,9 @@ class ProposedOrder(NamedView, frozen=True, kw_only=True):
 class AdviceView(View, frozen=True, kw_only=True):
     """What became of the advice of one rule; `missing` is what was not known.
 
-    `state` is `not-written` in silent mode, `refused` by the server, or as in `advice_written`;
-    `why` is the reason for which it was withdrawn. `current` is the version of the rule in the
-    packs of today, empty if they no longer have it.
+    `state` is `not-written` or `not-withdrawn` in silent mode, `refused` by the server, or as in
+    `advice_written`; `why` is the reason for which it was withdrawn, or would have been. `current`
+    is the version of the rule in the packs of today, empty if they no longer have it.
     """
 
     rule: str

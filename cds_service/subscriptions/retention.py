@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Table, delete, select, text, update
 
 from cds_service.settings import Settings
-from cds_service.store.advice import OVER
+from cds_service.store.advice import OVER, SILENT
 from cds_service.store.store import Transactions
 from cds_service.store.tables import advice_written, decisions, inbox_items
 
@@ -57,7 +57,9 @@ class Retention:
             self._without_input(now - times.inputs),
             self._gone(decisions, decisions.c.decided < now - times.decisions),
             self._gone(inbox_items, item.state == "done", item.finished < now - times.items),
-            self._gone(advice_written, advice.state.in_(OVER), advice.changed < now - times.advice),
+            self._gone(
+                advice_written, advice.state.in_(OVER | SILENT), advice.changed < now - times.advice
+            ),
         )
         return any(batches)
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import requests
@@ -192,8 +193,20 @@ def test_what_silent_mode_shows_is_what_is_written_later(ward: Ward, store: Stor
         assert any(f"{order.title} {order.window}" in text for text in said)
 
 
-def test_in_silent_mode_nothing_is_written(ward: Ward, store: Store) -> None:
-    silent = Ward(ward.base, store, write_back="silent")
+@pytest.fixture(name="silent")
+def _silent(ward: Ward, store: Store) -> Ward:
+    return Ward(ward.base, store, write_back="silent")
+
+
+def changes(ward: Ward) -> list[list[dict[str, Any]]]:
+    """What became of advice in each decision."""
+    return [[one for one in row.findings if "advice" in one] for row in ward.decided()]
+
+
+NOT_WRITTEN = {"advice": "not-written", "rule": "alt-very-low", "indicator": "info"}
+
+
+def test_in_silent_mode_nothing_is_written(ward: Ward, silent: Ward) -> None:
     before = ward.everything()
 
     silent.store(observation(ALT, 1))
@@ -201,12 +214,59 @@ def test_in_silent_mode_nothing_is_written(ward: Ward, store: Store) -> None:
     assert ward.everything() == before
     (decision,) = silent.decided()
     assert (decision.mode, decision.written) == ("silent", "no")
-    assert decision.findings[-1] == {
-        "advice": "not-written",
-        "rule": "alt-very-low",
-        "indicator": "info",
-    }
-    assert states(ward) == []
+    assert changes(silent) == [[NOT_WRITTEN]]
+    assert states(ward) == [("alt-very-low", "silent")]
+
+
+def test_in_silent_mode_it_is_known_what_would_have_been_withdrawn(
+    ward: Ward, silent: Ward, store: Store
+) -> None:
+    before = ward.everything()
+    silent.store(observation(ALT, 1))
+    silent.store(observation(ALT, 1, note=[{"text": "sent again"}]))
+    silent.store(observation(ALT, 30, status="corrected"))
+    silent.store(observation(ALT, 1, status="corrected"))
+
+    assert ward.everything() == before
+    withdrawn = {**NOT_WRITTEN, "advice": "not-withdrawn", "why": "result-corrected"}
+    assert changes(silent) == [[NOT_WRITTEN], [], [withdrawn], [NOT_WRITTEN]]
+    assert {one.written for one in silent.decided()} == {"no"}
+    assert [state for _, state in states(ward)] == ["silent-over", "silent"]
+    for row in silent.decided():
+        again = replay(knowledge(), store.database, row.id)
+        assert again is not None
+        assert again.is_same
+
+
+def test_in_silent_mode_a_deleted_result_would_have_been_withdrawn(silent: Ward) -> None:
+    stored = silent.store(observation(ALT, 1))
+    requests.delete(f"{silent.base}/Observation/{stored['id']}", timeout=20)
+
+    silent.arrive(gone(stored["id"]))
+
+    assert [one["advice"] for one in changes(silent)[-1]] == ["not-withdrawn"]
+
+
+def test_what_was_silent_does_not_count_once_it_is_written(ward: Ward, silent: Ward) -> None:
+    silent.store(observation(ALT, 1))
+
+    ward.store(observation(ALT, 1))
+    assert len(ward.open_tasks()) == 1
+    ward.store(observation(ALT, 30, status="corrected"))
+
+    assert ward.open_tasks() == []
+    assert sorted(state for _, state in states(ward)) == ["cancelled", "silent"]
+
+
+def test_what_was_written_before_silent_mode_would_be_withdrawn(ward: Ward, silent: Ward) -> None:
+    ward.store(observation(ALT, 1))
+    before = ward.everything()
+
+    silent.store(observation(ALT, 30, status="corrected"))
+
+    assert ward.everything() == before
+    assert [one["advice"] for one in changes(silent)[-1]] == ["not-withdrawn"]
+    assert states(ward) == [("alt-very-low", "open")]
 
 
 def test_off_decides_nothing(ward: Ward, store: Store) -> None:
