@@ -114,8 +114,7 @@ def _scope(pack: Pack) -> Iterator[SharedLine]:
     yield from _line("results are of one draw within", f"{scope.draw_minutes} minutes")
     yield from _line("a result in the future is set aside after", f"{scope.future_hours} hours")
     yield from _line("an open order counts for", days_in_words(scope.order_days))
-    if scope.critical_rules_read_preliminary:
-        yield SharedLine(label="preliminary results", text="critical cards only, without orders")
+    yield SharedLine(label="preliminary results", text="critical cards only, without orders")
     yield from _line("of different values of one time", f"the {scope.duplicates} counts")
     yield from _denying(scope.denying)
 

@@ -30,7 +30,8 @@ from cds_service.fhir.resources import (
 class Unreadable:
     """A part that was set aside: where it stood and what was expected there, never its value.
 
-    `code` and `time` are what can still be read of an Observation, so that its loss can be named.
+    `code`, `time` and the codes of its `parts` are what can still be read of an Observation, so
+    that its loss can be named; `None` stands for a part whose code cannot be read either.
     `key` is the prefetch key that it came under.
     """
 
@@ -39,6 +40,7 @@ class Unreadable:
     resource_type: str = ""  # empty if the part is no resource that is read
     id: str = ""
     code: CodeableConcept | None = None
+    parts: tuple[CodeableConcept | None, ...] = ()
     time: str = ""
     key: str = ""
 
@@ -53,6 +55,8 @@ class _Loose(Struct):
     fullUrl: Raw = NOTHING  # noqa: N815 - the name on the wire
     response: Raw = NOTHING
     code: Raw = NOTHING
+    component: Raw = NOTHING
+    contained: Raw = NOTHING
     effectiveDateTime: Raw = NOTHING  # noqa: N815 - the name on the wire
 
 
@@ -156,8 +160,21 @@ def _lost_result(loose: _Loose, where: str, expected: str) -> Unreadable:
         resource_type="Observation",
         id=_text(loose.id) or "",
         code=_concept(loose.code),
+        parts=tuple(_codes_of_parts(loose)),
         time=_text(loose.effectiveDateTime) or "",
     )
+
+
+def _codes_of_parts(loose: _Loose) -> Iterator[CodeableConcept | None]:
+    for raw in (loose.component, loose.contained):
+        try:
+            parts = [_LOOSE.decode(part) for part in _list(raw)]
+        except ValidationError:
+            yield None
+            continue
+        for part in parts:
+            yield _concept(part.code)
+            yield from _codes_of_parts(part)
 
 
 def _bundle(

@@ -27,12 +27,16 @@ _OBSERVATION = b'"resourceType":"Observation"'
 _MEMBER = re.compile(r"_?[a-z][A-Za-z0-9_]{0,39}")  # as FHIR and CDS Hooks name theirs
 _NOWHERE = re.compile(r"(?!)")
 
-# The members through which Observations are read, by the type of the resource that has them.
-_READ_THROUGH: Mapping[str | None, tuple[str, ...]] = {
+# The members through which Observations are read, by the type of the resource that has them, or
+# by the member that an object without a type was reached by.
+_READ_THROUGH: Mapping[object, tuple[str, ...]] = {
     "Bundle": ("entry",),
     "Observation": ("contained", "component"),
     "DiagnosticReport": ("contained",),
-    None: ("resource", "component"),  # of an entry or another wrapper, of a component
+    "": ("resource",),
+    "entry": ("resource",),
+    "resource": ("resource",),
+    "component": ("component",),
 }
 
 
@@ -123,17 +127,18 @@ def _step(key: str, place: int) -> str:
 
 
 def _objects(
-    node: Any, path: str, roots: re.Pattern[str], *, is_read: bool = False
+    node: Any, path: str, roots: re.Pattern[str], *, is_read: bool = False, via: str = ""
 ) -> Iterator[tuple[str, dict[str, Any], bool]]:
     """Every object with its path, and whether an Observation there is read."""
     if isinstance(node, list):
         for place, value in enumerate(node):
-            yield from _objects(value, f"{path}[{place}]", roots, is_read=is_read)
+            yield from _objects(value, f"{path}[{place}]", roots, is_read=is_read, via=via)
     elif isinstance(node, dict):
-        is_read = is_read or roots.fullmatch(path) is not None
+        if roots.fullmatch(path):
+            is_read, via = True, ""
         yield path, node, is_read
-        kind = node.get("resourceType")
-        through = _READ_THROUGH.get(kind, ()) if isinstance(kind, str | None) else ()
+        kind = node.get("resourceType", via) if via != "component" else via
+        through = _READ_THROUGH.get(kind, ()) if isinstance(kind, str) else ()
         for place, (key, value) in enumerate(node.items()):
             step = path + _step(key, place)
-            yield from _objects(value, step, roots, is_read=is_read and key in through)
+            yield from _objects(value, step, roots, is_read=is_read and key in through, via=key)

@@ -2,7 +2,7 @@
 """Codes as sent -> the marker that claims them."""
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from cds_service.fhir.elements import CodeableConcept, Coding, many
 from cds_service.intake.bounded_memory import BoundedMemory
@@ -44,7 +44,7 @@ _OTHER_NAMES = {
 _STANDARD = {LOINC, SNOMED}
 # A part, an answer, a list or a group of LOINC: no test, but no mistyped code either.
 _LOINC_OF_ANOTHER_KIND = re.compile(r"(?:LP|LA|LL|LG)[0-9]+-[0-9]")
-_UNCLAIMED: SetAsideReason = "code-not-in-pack"
+UNCLAIMED: Final[SetAsideReason] = "code-not-in-pack"
 _LONGEST = 1024  # characters of a concept that is remembered
 _CONFLICT: SetAsideReason = "code-conflict"
 
@@ -128,25 +128,25 @@ class MarkerLookup:
                 for pair in order.equivalents
             ),
         }
-        self._known: BoundedMemory[tuple[str | Coding | None, ...], _Found] = BoundedMemory()
+        self._known: BoundedMemory[tuple[str | Coding | None, ...], _Identified] = BoundedMemory()
 
     def of(self, concept: CodeableConcept | None) -> MarkerMatch | SetAsideReason:
         """The claim, or the reason why there is none."""
-        return "no-code" if concept is None else self._found(concept).claim
+        return "no-code" if concept is None else self._identified(concept).claim
 
     def spoken_of(self, concept: CodeableConcept | None) -> tuple[str, ...]:
         """The markers that the names of an unclaimed result hold among words not understood."""
-        return () if concept is None else self._found(concept).spoken_of
+        return () if concept is None else self._identified(concept).spoken_of
 
     def resulted(self, concept: CodeableConcept | None) -> tuple[tuple[str, str], ...]:
         """The codes by which a result makes an order of the pack needless, if any."""
-        return () if concept is None else self._found(concept).resulted
+        return () if concept is None else self._identified(concept).resulted
 
     def is_panel(self, concept: CodeableConcept | None) -> bool:
         """Whether the code is one of a panel that the pack orders and that markers answer."""
-        return concept is not None and self._found(concept).is_panel
+        return concept is not None and self._identified(concept).is_panel
 
-    def _found(self, concept: CodeableConcept) -> "_Found":
+    def _identified(self, concept: CodeableConcept) -> "_Identified":
         key = concept.text, *many(concept.coding)
         known = self._known.get(key)
         if known is None:
@@ -159,28 +159,33 @@ class MarkerLookup:
                 self._known.keep(key, known)
         return known
 
-    def _decided(self, concept: CodeableConcept) -> "_Found":
+    def _decided(self, concept: CodeableConcept) -> "_Identified":
         codings = many(concept.coding)
         matches = [hit for coding in codings if (hit := _claim(coding, self._pack))]
         if matches:
-            return _Found(_one_of(matches))
+            return _Identified(_one_of(matches))
         if any(_is_standard(coding) for coding in codings):
-            return _Found(_UNCLAIMED)
+            return _Identified(UNCLAIMED)
         texts = texts_of(concept)
         if not texts and not any(_may_mean_something(coding) for coding in codings):
-            return _Found("no-code")
+            return _Identified("no-code")
         note: ReadingNote | None = "code-malformed" if any(map(_is_malformed, codings)) else None
         names = [self._pack.names.of(text) for text in texts] if self._names_fallback else []
         found = _by_name(names, note)
-        if found != _Found(_UNCLAIMED):
+        if found != _Identified(UNCLAIMED):
             return found
         # Of another system by its name, but a code that only LOINC forms so.
         known = (self._pack.marker_codes.get((LOINC, (one.code or "").strip())) for one in codings)
         markers = dict.fromkeys(hit[0] for hit in known if hit)
-        return _Found("system-unknown", tuple(markers)) if markers else found
+        return _Identified("system-unknown", tuple(markers)) if markers else found
 
 
-class _Found(NamedTuple):
+class _Identified(NamedTuple):
+    """What a result is of, or why that is not known.
+
+    `spoken_of` are the markers that its names hold among words not understood.
+    """
+
     claim: MarkerMatch | SetAsideReason
     spoken_of: tuple[str, ...] = ()
     resulted: tuple[tuple[str, str], ...] = ()
@@ -195,19 +200,19 @@ def _length(concept: CodeableConcept) -> int:
 
 def _by_name(
     read: list[tuple[Named, ...] | NotUnderstood | None], note: ReadingNote | None
-) -> _Found:
+) -> _Identified:
     """What all names together say; one that is not understood makes the others doubtful."""
     doubtful = [one for one in read if isinstance(one, NotUnderstood)]
     if doubtful:
         spoken_of = dict.fromkeys(marker for one in doubtful for marker in one.markers)
-        return _Found(_UNCLAIMED, tuple(spoken_of))
+        return _Identified(UNCLAIMED, tuple(spoken_of))
     named = {name for one in read if isinstance(one, tuple) for name in one}
     markers = {name.marker for name in named}
     if len(markers) > 1:
-        return _Found(_CONFLICT)
+        return _Identified(_CONFLICT)
     methods = {name.method for name in named if name.method}
     method = methods.pop() if len(methods) == 1 else None
-    return _Found(next((MarkerMatch(one, "", method, note) for one in markers), _UNCLAIMED))
+    return _Identified(next((MarkerMatch(one, "", method, note) for one in markers), UNCLAIMED))
 
 
 def first_code(concept: CodeableConcept | None) -> str:
@@ -248,7 +253,9 @@ def _is_standard(coding: Coding) -> bool:
 
 
 def _may_mean_something(coding: Coding) -> bool:
-    return bool((coding.code or "").strip()) and not _is_malformed(coding)
+    """Whether it is a code of a system that others may know; one without a system is of nobody."""
+    has_both = bool((coding.code or "").strip() and (coding.system or "").strip())
+    return has_both and not _is_malformed(coding)
 
 
 def _is_malformed(coding: Coding) -> bool:

@@ -114,10 +114,11 @@ def _how_dated(panel: Panel) -> int:
 
 def _contained(panel: Panel, reference: str) -> Iterator[SourceObservation]:
     for one in inside(panel.contained):
-        if isinstance(one, Observation):
+        if isinstance(one, Observation | DiagnosticReport):
             status = panel.status if _is_withdrawn(panel) else one.status or panel.status
             completed = replace(one, subject=one.subject or panel.subject, status=status)
             place = f"{reference}#{(one.id or '').lstrip('#')}" if reference else ""
-            yield SourceObservation(observation=completed, reference=place, panel=panel)
+            if isinstance(completed, Observation):
+                yield SourceObservation(observation=completed, reference=place, panel=panel)
             if completed.contained is not None:
                 yield from _contained(completed, place)

@@ -24,7 +24,7 @@ from cds_service.fhir.elements import (
 from cds_service.intake.marker_lookup import pairs_of, texts_of
 from cds_service.intake.not_usable import NotUsable
 from cds_service.intake.units import unit_of
-from cds_service.intake.values import SentNumber, number_from, number_in
+from cds_service.intake.values import LONGEST_TEXT, SentNumber, number_from, number_in
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.labs.patient_record import ReferenceRange as Limits
 from cds_service.labs.patient_record import Sent
@@ -33,8 +33,6 @@ _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _UNIT = r"(?:\s*((?<=\s)10[*^]\S+|\D\S*(?:\s\S+)*))?"  # after a blank, `10*9/L` is a unit too
 _BETWEEN = re.compile(rf"{_NUMBER}\s*(?:-|–|—|to)\s*{_NUMBER}{_UNIT}")
 _ONE_SIDED = re.compile(rf"(<=?|>=?|≤|≥)\s*{_NUMBER}{_UNIT}")
-
-_LONGEST_TEXT = 80
 
 # SNOMED CT, HL7 v3 AdministrativeGender, FHIR administrative-gender, and plain words.
 _SEXES: dict[str, Literal["male", "female"]] = {
@@ -155,10 +153,10 @@ def _end_in(quantity: Quantity | None) -> _End | None:
 
 def _ends_in_text(text: str) -> tuple[_End | None, _End | None]:
     """The ends of `7 - 40`, `<40` or `> 5 U/L`; none of a text without a number."""
-    match = _BETWEEN.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
+    match = _BETWEEN.fullmatch(text) if len(text) <= LONGEST_TEXT else None
     if match is not None:
         return _end_from(match[1], match[3]), _end_from(match[2], match[3])
-    match = _ONE_SIDED.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
+    match = _ONE_SIDED.fullmatch(text) if len(text) <= LONGEST_TEXT else None
     if match is not None:
         end = _end_from(match[2], match[3])
         return (None, end) if match[1] in {"<", "<=", "≤"} else (end, None)

@@ -8,10 +8,11 @@ used is listed with its reason, what is missing is named for the card.
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
 
-from cds_service.fhir.elements import plain_code
+from cds_service.fhir.decode import Unreadable
+from cds_service.fhir.elements import CodeableConcept, plain_code
 from cds_service.intake.duplicates import settled
 from cds_service.intake.hemolysis import is_hemolysed
-from cds_service.intake.marker_lookup import MarkerMatch, first_code
+from cds_service.intake.marker_lookup import UNCLAIMED, MarkerMatch, first_code
 from cds_service.intake.pack_reader import PackReader
 from cds_service.intake.patient_input import PatientInput, parts_of_fault
 from cds_service.intake.person import person_of
@@ -112,14 +113,22 @@ def _hemolysed(data: SortedInput) -> set[Draw]:
 def _unread(data: SortedInput) -> Iterator[SetAside]:
     """What could not be read at all; of a result whose code can still be read, the marker."""
     for fault in data.given.unreadable:
-        named = fault.resource_type and fault.id
-        match = data.context.lookup.of(fault.code) if fault.code is not None else None
-        moment = data.context.times.moment(fault.time) if fault.time else None
-        yield SetAside(
-            reason="code-not-in-pack" if match == "code-not-in-pack" else "invalid-resource",
-            marker=match.marker if isinstance(match, MarkerMatch) else "",
-            code=first_code(fault.code),
-            reference=f"{fault.resource_type}/{fault.id}" if named else "",
-            time=moment.time if moment else None,
-            is_result="laboratory results" in parts_of_fault(fault),
-        )
+        whole = _lost(data, fault, fault.code)
+        yield whole
+        for part in (_lost(data, fault, code) for code in fault.parts):
+            # One that names no test adds nothing to a whole that is named.
+            if part.marker or whole.reason == UNCLAIMED:
+                yield part
+
+
+def _lost(data: SortedInput, fault: Unreadable, code: CodeableConcept | None) -> SetAside:
+    match = data.context.lookup.of(code) if code is not None else None
+    moment = data.context.times.moment(fault.time) if fault.time else None
+    return SetAside(
+        reason=UNCLAIMED if match == UNCLAIMED else "invalid-resource",
+        marker=match.marker if isinstance(match, MarkerMatch) else "",
+        code=first_code(code),
+        reference=f"{fault.resource_type}/{fault.id}" if fault.resource_type and fault.id else "",
+        time=moment.time if moment else None,
+        is_result="laboratory results" in parts_of_fault(fault),
+    )

@@ -14,7 +14,13 @@ from cds_service.copying import replace
 from cds_service.fhir.deferred import concepts_in, identifiers_in
 from cds_service.fhir.elements import NOTHING, many, plain_code, was_sent
 from cds_service.fhir.resources import DiagnosticReport, Measured, Observation, parts_of
-from cds_service.intake.marker_lookup import MarkerLookup, MarkerMatch, first_code, pairs_of
+from cds_service.intake.marker_lookup import (
+    UNCLAIMED,
+    MarkerLookup,
+    MarkerMatch,
+    first_code,
+    pairs_of,
+)
 from cds_service.intake.not_usable import NotUsable
 from cds_service.intake.pack_reader import PackReader
 from cds_service.intake.ranges import RangesRead
@@ -31,7 +37,6 @@ from cds_service.labs.specimens import Draw
 Panel: TypeAlias = Observation | DiagnosticReport
 
 _LONGEST = 512  # bytes of an interpretation that is remembered
-_UNCLAIMED: SetAsideReason = "code-not-in-pack"
 _USABLE: Mapping[str | None, ResultStatus] = {status: status for status in get_args(ResultStatus)}
 _NOT_USABLE: Mapping[str, SetAsideReason] = {
     "registered": "status:registered",
@@ -150,7 +155,7 @@ def _read_one(
 ) -> Iterator[LabResult | SetAside]:
     match = context.lookup.of(measured.code)
     if isinstance(match, str):
-        if match == _UNCLAIMED and any(_resulted(source, measured, context)):
+        if match == UNCLAIMED and any(_resulted(source, measured, context)):
             return  # it is used: an order that asks for it is needless
         yield _unclaimed(match, source, measured, context)
         return
@@ -177,7 +182,7 @@ def _unclaimed(
     code = first_code(measured.code)
     is_whole = measured is source.observation
     if is_whole and _is_panel(source) and not _sends_value(measured):
-        return SetAside(reason=_UNCLAIMED, marker="", code=code, reference=source.reference)
+        return SetAside(reason=UNCLAIMED, marker="", code=code, reference=source.reference)
     if is_whole and context.lookup.is_panel(measured.code):
         return SetAside(
             reason=_reason_of_empty_panel(source.observation),
@@ -185,7 +190,7 @@ def _unclaimed(
             code=code,
             reference=source.reference,
         )
-    shown: SetAsideReason = "name-not-understood" if reason == _UNCLAIMED else reason
+    shown: SetAsideReason = "name-not-understood" if reason == UNCLAIMED else reason
     for name in context.lookup.spoken_of(measured.code):
         partial = PartialResult(MarkerMatch(name, code, None))
         with suppress(NotUsable):

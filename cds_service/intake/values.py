@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from functools import lru_cache
 from html import unescape
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Raw
 
@@ -22,7 +22,7 @@ from cds_service.intake.units import is_unit
 from cds_service.knowledge.model.pack import Pack
 
 _LONGEST = 40  # characters of a number: no analyser prints more, and Fraction stays quick
-_LONGEST_TEXT = 80
+LONGEST_TEXT: Final = 80  # characters of a value or a range in words
 _FARTHEST = 30  # power of ten
 _COMPARATORS: dict[str | None, Comparator | None] = {
     None: None,
@@ -80,7 +80,7 @@ def sent_value(measured: Measured) -> SentValue:
         number = f"{(quantity.comparator or '').strip()}{_shown(quantity.value)}"
         return SentValue(number, (quantity.unit or quantity.code or "").strip())
     if measured.value_string:
-        return SentValue(measured.value_string.strip()[:_LONGEST_TEXT], "")
+        return SentValue(measured.value_string.strip()[:LONGEST_TEXT], "")
     return SentValue(_shown(measured.value_integer), "")
 
 
@@ -89,7 +89,7 @@ def _shown(raw: Raw) -> str:
     number = number_in(raw)
     if number is not None:
         return number.text
-    text = bytes(raw)[:_LONGEST_TEXT].decode(errors="ignore")
+    text = bytes(raw)[:LONGEST_TEXT].decode(errors="ignore")
     return text.strip('"') if text[:1] in set('"-0123456789') else ""
 
 
@@ -209,7 +209,7 @@ def _from_integer(raw: Raw) -> ReadQuantity:
 
 def _from_text(text: str, pack: Pack) -> ReadQuantity:
     text = unescape(text) if "&" in text else text
-    match = _TEXT.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
+    match = _TEXT.fullmatch(text) if len(text) <= LONGEST_TEXT else None
     number = number_from(match[2].removeprefix("+")) if match else None
     if match is None or number is None or _MAYBE_THOUSANDS.fullmatch(match[2]):
         raise NotUsable("unparseable")

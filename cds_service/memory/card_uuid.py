@@ -43,8 +43,7 @@ class CardUuids:
 
     def make(self, origin: CardOrigin, client: str, call_id: str) -> UUID:
         """The uuid of a card of this call."""
-        subject = origin.subject or b""
-        indicator = INDICATORS.index(origin.indicator)
+        subject, indicator = origin.subject, INDICATORS.index(origin.indicator)
         call = int.from_bytes(sha256(call_id.encode()).digest()[:_CALL_BYTES])
         about = (indicator << 24) | call
         seal = self._seal(client, origin.rule, subject, about)
@@ -67,7 +66,7 @@ class CardUuids:
             return None
         for rule in rules:
             if _code(rule) == code and self._seal(client, rule, subject, about) == seal:
-                known = subject if self._is_keyed else None
+                known = subject if self._is_keyed else b""
                 return CardOrigin(rule=rule, indicator=INDICATORS[indicator], subject=known)
         return None
 

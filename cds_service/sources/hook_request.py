@@ -63,8 +63,9 @@ def _kinds_that_count(
 def _kinds_of(key: str, answer: Fetched, keys: Mapping[str, str] | None) -> frozenset[Kind]:
     asked, inside = kinds_of_key(_ours(key, keys)), kinds_in(answer)
     # Other resources than those asked for are no answer: to take them for one would be silence.
-    if answer.entries and asked.isdisjoint(inside) and not _is_report(answer):
-        return inside
+    # Reports are one about results alone.
+    if answer.entries and asked.isdisjoint(inside):
+        return inside | (asked & {"Observation"} if _is_report(answer) else frozenset())
     return asked | inside
 
 

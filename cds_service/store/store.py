@@ -56,12 +56,12 @@ class RuleVersion(NamedTuple):
 class CardOrigin(NamedTuple):
     """What a card was: its rule, how severe it was, and a keyed hash of whom and what about.
 
-    The `subject` is `None` where no key was set.
+    The `subject` is empty where no key was set.
     """
 
     rule: RuleVersion
     indicator: Indicator
-    subject: bytes | None
+    subject: bytes
 
 
 class ShownCards(NamedTuple):
@@ -212,7 +212,7 @@ class Store:
             row.card: CardOrigin(
                 _rule(row),
                 row.indicator,
-                bytes(row.subject)[:SUBJECT_BYTES] if row.subject else None,
+                bytes(row.subject or b"")[:SUBJECT_BYTES],
             )
             for row in rows
         }
@@ -300,7 +300,7 @@ def _row(
     known: dict[str, object] = dict.fromkeys(("pack", "rule", "version", "indicator", "subject"))
     if origin is not None:
         known |= origin.rule._asdict()
-        known |= {"indicator": origin.indicator, "subject": origin.subject}
+        known |= {"indicator": origin.indicator, "subject": origin.subject or None}
     return {
         "client": client,
         "card": item.card,

@@ -102,7 +102,7 @@ def test_a_subject_that_is_no_keyed_hash_is_not_given_out() -> None:
     uuids = CardUuids(b"a key", is_keyed=False)
     uuid = uuids.make(CardOrigin(RULE, "info", bytes(6)), CLIENT, "call")
 
-    assert uuids.read(str(uuid), CLIENT, [RULE]) == CardOrigin(RULE, "info", None)
+    assert uuids.read(str(uuid), CLIENT, [RULE]) == CardOrigin(RULE, "info", b"")
 
 
 def test_the_fields_lie_where_the_module_says() -> None:

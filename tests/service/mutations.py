@@ -8,18 +8,17 @@ be a refusal. Run all of them from the root of the repository:
     .venv/bin/python -m tests.service.mutations
 """
 
-import json
 import random
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from copy import deepcopy
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from cds_service.errors import CdsServiceError
 from cds_service.hooks.request import read_request
 from cds_service.knowledge.model.pack import INDICATORS
 from cds_service.service import Options, answer_hook
+from tests.service.harm import Change, changed, changes, written
 from tests.service.patients import (
     ALP,
     ALT,
@@ -36,23 +35,33 @@ from tests.service.patients import (
 )
 from tests.vignettes.convert import now_of
 
-Path: TypeAlias = tuple[str | int, ...]
 Verdict: TypeAlias = Literal["same", "more", "fewer and said", "refused", "silent"]
 Cards: TypeAlias = dict[str, str]  # rule -> indicator
 
 _NOW = now_of({"inputs": {"now": "2026-06-15T09:00:00Z"}})
 _SERVICE = "liver-patient-view"
-# What the sender would have to mean for the answer to stay; each is a fault of section 1 and 4.
-_RETYPED: tuple[Any, ...] = (None, 7, "x", "", True, [], {}, [None], {"x": 1})
-_SIGNS = (" ", "x", "/", "?", "\u00a0", "é", '"', "<b>")
+_SAYS_A_LACK = ("Incomplete data", "Not known", "Not used")
+_SAMPLED = 0.05
 
 
 class Mutation(NamedTuple):
-    """What was done, where, and the request that came of it."""
+    """What was done, and the request that came of it."""
 
-    kind: str
-    path: Path
-    body: Json
+    changes: tuple[Change, ...]
+    data: bytes
+
+    def __str__(self) -> str:
+        return "; ".join(
+            f"{one.kind} {'.'.join(map(str, one.path))} {str(one.value)[:60]!r}"
+            for one in self.changes
+        )
+
+
+class Answered(NamedTuple):
+    """The cards of an answer and the lines that say what they lack."""
+
+    cards: Cards
+    lacks: frozenset[str]
 
 
 def patients() -> dict[str, Json]:
@@ -110,150 +119,77 @@ def patients() -> dict[str, Json]:
 
 def mutations(body: Json, seed: int, rounds: int) -> Iterator[Mutation]:
     """Every single change of the request, then `rounds` times two changes at once."""
-    single = list(_single(body))
-    yield from single
+    single = list(changes(body))
+    for change in single:
+        yield Mutation((change,), written(changed(body, change)))
     chance = random.Random(seed)
     for _ in range(rounds):
         first = chance.choice(single)
-        again = [change for change in _changes(first.body) if chance.random() < _SAMPLED]
+        once = changed(body, first)
+        again = [one for one in changes(once) if chance.random() < _SAMPLED]
         if again:
-            kind, path, value = chance.choice(again)
-            made = _changed(first.body, kind, path, value)
-            yield Mutation(f"{first.kind}, {kind}", (*first.path, *path), made)
+            second = chance.choice(again)
+            yield Mutation((first, second), written(changed(once, second)))
 
 
-_SAMPLED = 0.05
+def sample(body: Json, seed: str, count: int) -> Iterator[Mutation]:
+    """Some single changes of the request."""
+    for change in random.Random(seed).sample(list(changes(body)), count):
+        yield Mutation((change,), written(changed(body, change)))
 
 
-def _single(body: Json) -> Iterator[Mutation]:
-    for kind, path, value in _changes(body):
-        yield Mutation(kind, path, _changed(body, kind, path, value))
-
-
-def _changes(body: Json) -> Iterator[tuple[str, Path, Any]]:
-    return (change for change in _every_change(body) if not _states_something_else(*change))
-
-
-def _states_something_else(kind: str, path: Path, value: Any) -> bool:
-    """Whether the changed request is a valid one that says something else.
-
-    A prefetch of null found nothing (CDS Hooks 2.0.1, "Prefetch Template"), a panel may have one
-    component less, and a name with other letters is the name of another test.
-    """
-    match path:
-        case ("prefetch", _):
-            return kind == "retyped" and value is None
-        case (*_, "component", int()):
-            return kind == "left out"
-        case (*_, "text"):
-            return kind == "respelt"
-    return False
-
-
-def _every_change(body: Json) -> Iterator[tuple[str, Path, Any]]:
-    for path, value in _nodes(body, ()):
-        name = path[-1]
-        yield "left out", path, None
-        if isinstance(name, str):
-            for wrong in (name[:-1] or "x", name + "x", name.swapcase(), f" {name}"):
-                yield "misspelt", path, wrong
-        for other in _RETYPED:
-            if type(other) is not type(value):
-                yield "retyped", path, other
-        yield "wrapped", path, [deepcopy(value)]
-        if isinstance(value, str):
-            for sign in _SIGNS:
-                yield "respelt", path, sign + value
-                yield "respelt", path, value + sign
-            for text in (value.upper(), value.lower(), value.swapcase()):
-                if text != value:
-                    yield "respelt", path, text
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            yield "retyped", path, str(value)
-        if isinstance(value, list) and value:
-            yield "reordered", path, value[::-1]
-            yield "doubled", path, [*value, *value]
-            yield "filled", path, [None, *value]
-            yield "filled", path, [*value, {}]
-
-
-def _nodes(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
-    items = node.items() if isinstance(node, dict) else enumerate(node)
-    for name, value in items:
-        yield (*path, name), value
-        if isinstance(value, dict | list):
-            yield from _nodes(value, (*path, name))
-
-
-def _changed(body: Json, kind: str, path: Path, value: Any) -> Json:
-    made = deepcopy(body)
-    node: Any = made
-    for name in path[:-1]:
-        node = node[name]
-    last = path[-1]
-    if kind == "left out":
-        del node[last]
-    elif kind == "misspelt":
-        node[value] = node.pop(last)
-    else:
-        node[last] = deepcopy(value)
-    return made
-
-
-def cards_and_words(body: Json) -> tuple[Cards, str] | None:
-    """The cards of the answer and all their text; nothing if it is refused."""
-    data = json.dumps(body).encode()
+def answered(data: bytes) -> Answered | None:
+    """The cards of the answer and what they lack; nothing if it is refused."""
     try:
         call = read_request(data, max_depth=20, max_entries=1000)
         found = answer_hook(liver(), call, _SERVICE, _NOW, Options())
     except CdsServiceError:
         return None
     shown = [one for one in found.outcome.decisions if one.shown]
-    words = "\n".join(f"{card.summary}\n{card.detail}" for card in found.response.cards)
-    return {one.rule.id: one.indicator for one in shown}, words
+    lines = (line for card in found.response.cards for line in card.detail.splitlines())
+    lacks = frozenset(line for line in lines if any(word in line for word in _SAYS_A_LACK))
+    return Answered({one.rule.id: one.indicator for one in shown}, lacks)
 
 
-def verdict(mutation: Mutation, before: Cards) -> Verdict:
-    """What came of the mutation, beside the cards of the patient as they were."""
-    answer = cards_and_words(mutation.body)
-    if answer is None:
+def verdict(mutation: Mutation, before: Answered) -> Verdict:
+    """What came of the mutation, beside the answer about the patient as they were."""
+    after = answered(mutation.data)
+    if after is None:
         return "refused"
-    after, words = answer
     lost = {
         rule
-        for rule, indicator in before.items()
-        if INDICATORS.index(after.get(rule, "info")) < INDICATORS.index(indicator)
-        or rule not in after
+        for rule, indicator in before.cards.items()
+        if INDICATORS.index(after.cards.get(rule, "info")) < INDICATORS.index(indicator)
+        or rule not in after.cards
     }
     if not lost:
-        return "same" if after == before else "more"
-    worst = max(map(INDICATORS.index, before.values()))
-    if after and max(map(INDICATORS.index, after.values())) >= worst and UNUSED not in after:
+        return "same" if after.cards == before.cards else "more"
+    worst = max(map(INDICATORS.index, before.cards.values()))
+    heaviest = max(map(INDICATORS.index, after.cards.values()), default=-1)
+    if heaviest >= worst and UNUSED not in after.cards:
         return "more"  # another card of the same weight took its place
-    said = UNUSED in after or any(word in words for word in ("Incomplete data", "Not known"))
-    return "fewer and said" if said else "silent"
+    return "fewer and said" if UNUSED in after.cards or after.lacks - before.lacks else "silent"
 
 
 def main() -> None:
-    """Try all of them and print the counts; fail if one is silent."""
+    """Try all of them and print the counts, by kind; fail if one is silent."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     counts: Counter[Verdict] = Counter()
-    silent: Counter[tuple[str, ...]] = Counter()
+    kinds: defaultdict[str, Counter[Verdict]] = defaultdict(Counter)
     for seed, (name, body) in enumerate(patients().items()):
-        answer = cards_and_words(body)
-        assert answer is not None
-        before, _ = answer
-        assert "critical" in before.values(), (name, before)
+        before = answered(written(body))
+        assert before is not None
+        assert "critical" in before.cards.values(), (name, before)
         for mutation in mutations(body, seed, rounds):
             came = verdict(mutation, before)
             counts[came] += 1
+            kinds[mutation.changes[0].kind if len(mutation.changes) == 1 else "two"][came] += 1
             if came == "silent":
-                shown = ".".join(str(part) for part in mutation.path)
-                silent[name, mutation.kind, shown] += 1
-    for what, times in silent.items():
-        print("silent:", *what, times)
+                print("silent:", name, mutation, sep=" | ")
+    for kind, found in kinds.items():
+        print(f"{kind:18}", dict(found))
     print(sum(counts.values()), dict(counts))
-    sys.exit(bool(silent))
+    sys.exit(counts["silent"] > 0)
 
 
 if __name__ == "__main__":

@@ -239,6 +239,20 @@ def test_a_result_that_nobody_states_is_not_told(status: str) -> None:
     assert cards(request(alt(status=status))) == {}
 
 
+def test_a_panel_that_cannot_be_read_is_told_by_its_parts() -> None:
+    parts = [{"code": one["code"], "valueQuantity": one["valueQuantity"]} for one in FAILURE]
+    parts[0] = {**parts[0], "valueQuantity": {"value": 1500, "unit": ["U/L"]}}
+    panel = {**ALP, "id": "panel", "valueQuantity": None, "component": parts}
+    panel["code"] = {"coding": [{"system": "http://loinc.org", "code": "24325-3"}]}
+
+    detail = cards(request(alt(valueQuantity={"value": 20, "unit": "U/L"}), panel))[UNUSED][
+        "detail"
+    ]
+
+    assert "ALT" in detail
+    assert "INR" in detail
+
+
 def test_a_result_of_another_test_is_not_told_even_if_it_cannot_be_read() -> None:
     glucose = observation("g", "2345-7", 90, "mg/dL", status=5)
 
@@ -395,6 +409,7 @@ def test_patients_that_contradict_each_other_are_told_alone_and_on_cards(other: 
         {"coding": [{}]},
         {"coding": [{"system": "http://loinc.org"}]},
         {"coding": [{"system": "http://loinc.org", "code": "17426"}]},
+        {"coding": [{"code": "ALT-1"}]},
     ],
     ids=str,
 )

@@ -176,7 +176,7 @@ def test_a_card_of_the_time_before_is_known_to_its_client_alone(store: Store) ->
 
     assert store.shown_one_by_one(CLIENT, ["a", "b", "c"]) == {
         "a": CardOrigin(RULE, "info", whole[:6]),
-        "b": CardOrigin(RULE, "info", None),
+        "b": CardOrigin(RULE, "info", b""),
     }
     assert store.shown_one_by_one("https://other", ["a", "b"]) == {}
     assert store.purge(before=NOW + timedelta(days=1)) == 2

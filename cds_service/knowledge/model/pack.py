@@ -343,7 +343,6 @@ class Scope:
     draw_minutes: int  # a result that is later than the index by no more is of the same draw
     future_hours: int
     order_days: int
-    critical_rules_read_preliminary: bool = True
     duplicates: Literal["higher"] = "higher"
     denying: DenyingWords = NOTHING_DENIES  # of conditions in words
 

@@ -213,40 +213,40 @@ def blueprint(
 ) -> Blueprint:
     """The addresses of the sandbox."""
     routes = Blueprint("sandbox", __name__)
-    bench = _bench(settings, knowledge, clock, metrics, memory)
+    context = _context(settings, knowledge, clock, metrics, memory)
     keep = keeper(settings, knowledge, metrics, memory, lambda: SANDBOX)
     _assets(routes)
 
     @routes.get("/sandbox")
     def start() -> Response:
-        return _start(bench)
+        return _start(context)
 
     @routes.post("/sandbox/patients")
     def patients() -> Response:
         form = _form(settings)
-        with bench.turn():
-            return _start(bench, people=bench.people(form))
+        with context.turn():
+            return _start(context, people=context.people(form))
 
     @routes.post("/sandbox/cards")
     def cards() -> Response:
         form = _form(settings)
-        with bench.turn():
-            return _answer(bench, form, clock())
+        with context.turn():
+            return _answer(context, form, clock())
 
     @routes.post("/sandbox/feedback")
     def feedback() -> Response:
         form = _form(settings)
-        if bench.memory is None:
+        if context.memory is None:
             raise Forbidden("Here only registered clients send feedback.")
         service, body = form.field("service"), feedback_of(form, clock())
         keep(service, lambda: body)
-        return _told(service, body)
+        return _feedback_page(service, body)
 
     @routes.errorhandler(CdsServiceError)
     def refused(error: CdsServiceError) -> Response:
         g.entry.problem = type(error).__name__
         answer = answer_to(error)
-        response = _start(bench, wrong=message_for(error), status=answer.status_code)
+        response = _start(context, wrong=message_for(error), status=answer.status_code)
         if "Retry-After" in answer.headers:
             response.headers["Retry-After"] = answer.headers["Retry-After"]
         return response
@@ -254,21 +254,21 @@ def blueprint(
     return routes
 
 
-def _answer(bench: SandboxContext, form: Form, now: datetime) -> Response:
+def _answer(context: SandboxContext, form: Form, now: datetime) -> Response:
     """The cards for what the form stands for, or the patients of a text to choose from."""
     way = form.field("way")
     if way == "server":
-        return _cards(bench, bench.of_server(form))
+        return _cards(context, context.of_server(form))
     if way == "example":
-        return _cards(bench, bench.of_example(form, now))
-    paper = bench.read(form)
+        return _cards(context, context.of_example(form, now))
+    paper = context.read(form)
     subject = paper.subject(form.field("patient"))
     if paper.request is None and subject is None and not form.field("patient"):
-        return _start(bench, paper=paper)
-    return _cards(bench, bench.of_paper(form, paper, subject))
+        return _start(context, paper=paper)
+    return _cards(context, context.of_paper(form, paper, subject))
 
 
-def _bench(
+def _context(
     settings: Settings,
     knowledge: Knowledge,
     clock: Clock,
@@ -318,7 +318,7 @@ def _form(settings: Settings) -> Form:
 
 
 def _start(
-    bench: SandboxContext,
+    context: SandboxContext,
     *,
     people: PatientMatches | None = None,
     paper: Upload | None = None,
@@ -327,13 +327,13 @@ def _start(
 ) -> Response:
     """The page to choose from, with what was chosen before."""
     asked = {**dict.fromkeys(_FIELDS, ""), **g.get("asked", {})}
-    listed = [{"base": base, "title": ""} for base in bench.servers.listed]
+    listed = [{"base": base, "title": ""} for base in context.servers.listed]
     values = {
         "asked": asked,
-        "packs": bench.knowledge.packs,
-        "offers": bench.offers,
-        "servers": public_servers() if bench.servers.development else listed,
-        "any_server": bench.servers.development,
+        "packs": context.knowledge.packs,
+        "offers": context.offers,
+        "servers": public_servers() if context.servers.development else listed,
+        "any_server": context.servers.development,
         "people": people,
         "subjects": paper.subjects if paper else (),
         "wrong": wrong,
@@ -341,53 +341,53 @@ def _start(
     return _page("sandbox.html", values, status)
 
 
-def _cards(bench: SandboxContext, case: Submission) -> Response:
+def _cards(context: SandboxContext, submission: Submission) -> Response:
     """What the service answers, and everything around it."""
-    base_url = (bench.settings.public_url or request.host_url).rstrip("/")
-    called, milliseconds = bench.call(case.offer, case.body, base_url)
-    others = [_other(bench, offer, body, base_url) for offer, body in case.others]
-    g.entry.service, g.entry.hook = case.offer.id, case.offer.hook
+    base_url = (context.settings.public_url or request.host_url).rstrip("/")
+    called, milliseconds = context.call(submission.offer, submission.body, base_url)
+    others = [_other(context, offer, body, base_url) for offer, body in submission.others]
+    g.entry.service, g.entry.hook = submission.offer.id, submission.offer.hook
     if called.answer is not None:
         g.entry.tell(called.answer.outcome)
-        if bench.memory is not None:
-            count(called.answer.outcome, bench.metrics)
+        if context.memory is not None:
+            count(called.answer.outcome, context.metrics)
     refused = answer_to(called.error) if called.error is not None else None
     values = shown(
-        bench.knowledge,
+        context.knowledge,
         called,
-        case.body,
-        url=f"{base_url}/cds-services/{case.offer.id}",
+        submission.body,
+        url=f"{base_url}/cds-services/{submission.offer.id}",
         response=refused.get_data() if refused else called.response,
     )
-    own = cards_of(refused.get_data() if refused else called.response, case.offer)
+    own = cards_of(refused.get_data() if refused else called.response, submission.offer)
     values |= {
         "cards": [*own, *(card for other in others for card in other["cards"])],
         "others": others,
         "status": refused.status_code if refused else 200,
         "refused": message_for(called.error) if called.error is not None else "",
-        "title": case.title,
-        "offer": case.offer,
-        "queries": case.queries,
+        "title": submission.title,
+        "offer": submission.offer,
+        "queries": submission.queries,
         "milliseconds": round(milliseconds, 1),
-        "takes_feedback": bench.memory is not None,
+        "takes_feedback": context.memory is not None,
     }
     return _page("sandbox_cards.html", values)
 
 
 def _other(
-    bench: SandboxContext, offer: ServiceOffer, body: bytes, base_url: str
+    context: SandboxContext, offer: ServiceOffer, body: bytes, base_url: str
 ) -> dict[str, Any]:
     """The cards of another service of the hook, or why it has none."""
-    called, _ = bench.call(offer, body, base_url)
-    if called.answer is not None and bench.memory is not None:
-        count(called.answer.outcome, bench.metrics)
+    called, _ = context.call(offer, body, base_url)
+    if called.answer is not None and context.memory is not None:
+        count(called.answer.outcome, context.metrics)
     refused = message_for(called.error) if called.error is not None else ""
     cards = [] if refused else cards_of(called.response, offer)
     return {"offer": offer, "cards": cards, "refused": refused}
 
 
-def _told(service: str, body: bytes) -> Response:
-    return _page("sandbox_told.html", {"service": service, "body": body.decode()})
+def _feedback_page(service: str, body: bytes) -> Response:
+    return _page("sandbox_feedback.html", {"service": service, "body": body.decode()})
 
 
 def _page(template: str, values: Mapping[str, object], status: int = 200) -> Response:
