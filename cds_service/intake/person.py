@@ -27,11 +27,14 @@ class PersonRead(NamedTuple):
     is_contradictory: bool = False
 
 
-def person_of(resources: Sequence[Resource], patient_id: str, times: Times) -> PersonRead:
+def person_of(
+    resources: Sequence[Resource], patient_id: str, times: Times, *, is_whole: bool = True
+) -> PersonRead:
     """The patient of all Patients that were sent; without one, only the reference is known.
 
     What one leaves out another supplies. In what they contradict each other nothing is believed:
     the birth date may be any day from the first to the last, and sex and death are not known.
+    Nor is death if one of them, which may deny it, could not be read (`is_whole`).
     """
     reference = f"Patient/{patient_id}" if patient_id else ""
     births = [born for one in resources if (born := _born(one.birth_date, times))]
@@ -41,7 +44,7 @@ def person_of(resources: Sequence[Resource], patient_id: str, times: Times) -> P
         reference=reference,
         born=_joined(births) if births else None,
         sex=_SEXES.get(next(iter(sexes))) if len(sexes) == 1 else None,
-        deceased=next(iter(deaths)) if len(deaths) == 1 else None,
+        deceased=next(iter(deaths)) if len(deaths) == 1 and (is_whole or False in deaths) else None,
     )
     is_contradictory = (
         len(sexes) > 1 or len(deaths) > 1 or not _overlap(births) or _have_other_numbers(resources)

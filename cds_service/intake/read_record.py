@@ -48,7 +48,12 @@ def read_record(
     data = sort_input(reader, given, now=now, zone=zone)
     results, of_results = _results(data)
     chart = read_chart(data)
-    person = person_of(data.patients(), data.subjects.patient_id, data.context.times)
+    person = person_of(
+        data.patients(),
+        data.subjects.patient_id,
+        data.context.times,
+        is_whole=all(lack.part != "patient" for lack in given.incomplete),
+    )
     lacks = [
         *given.incomplete,
         *((_MEMBERS_MISSING,) if data.members_missing else ()),

@@ -126,10 +126,26 @@ def mutations(body: Json, seed: int, rounds: int) -> Iterator[Mutation]:
     for _ in range(rounds):
         first = chance.choice(single)
         once = changed(body, first)
-        again = [one for one in changes(once) if chance.random() < _SAMPLED]
+        again = [
+            one
+            for one in changes(once)
+            if chance.random() < _SAMPLED and not _state_something_else(first, one)
+        ]
         if again:
             second = chance.choice(again)
             yield Mutation((first, second), written(changed(once, second)))
+
+
+def _state_something_else(first: Change, second: Change) -> bool:
+    """Whether two changes, each of which harms the form, together leave a valid request.
+
+    What was moved and then taken away is not there any more, and a code of another system with
+    other letters is another code.
+    """
+    if first.kind in {"nested", "wrapped"}:
+        return second.path[: len(first.path)] == first.path
+    names = {first.path[-1], second.path[-1]}
+    return first.path[:-1] == second.path[:-1] and names == {"system", "code"}
 
 
 def sample(body: Json, seed: str, count: int) -> Iterator[Mutation]:

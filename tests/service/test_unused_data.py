@@ -387,6 +387,13 @@ def test_a_patient_that_cannot_be_read_is_told() -> None:
     assert set(cards(request(normal, patient=patient))) == {UNUSED}
 
 
+def test_death_is_not_believed_beside_a_patient_that_cannot_be_read() -> None:
+    dead = {"resourceType": "Patient", "id": "p1", "deceasedBoolean": True}
+    body = request(*FAILURE, dead, patient={"resourceType": "Patient", "id": ["p1"]})
+
+    assert "alf-emergency" in cards(body)
+
+
 @pytest.mark.parametrize(
     "other", [{"birthDate": "2018-02-03"}, {"gender": "female"}, {"deceasedBoolean": True}]
 )
