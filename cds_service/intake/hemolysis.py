@@ -34,7 +34,7 @@ _DENIED_AFTER = re.compile(
 def is_hemolysed(result: Observation, index: ResourceIndex, subjects: Subjects) -> bool:
     """Whether anything sent with the result, or with one of its components, says so.
 
-    What is said of the specimen of another patient is not.
+    The specimen of another patient says nothing of it.
     """
     return any(_says_so(concept) for concept in _concepts(result, index, subjects)) or any(
         text_says_so(note.text or "") for note in notes_in(result.note)
