@@ -54,8 +54,11 @@ class DemoProgram:
 
     def last_lines(self) -> str:
         """The last lines of its log, to be put behind a message."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES:]
-        return "".join(f"\n  {printable(line)}" for line in lines)
+        return "".join(f"\n  {printable(line)}" for line in self.lines()[-_LINES:])
+
+    def lines(self) -> list[str]:
+        """Everything that it has printed."""
+        return self.log.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 class Stage:
@@ -97,7 +100,27 @@ class Stage:
         address: str,
     ) -> DemoProgram:
         """A program, once it answers at this address; raises `DemoFailed` if it never does."""
-        log = self.folder / f"program-{len(self.programs)}.log"
+        program = self._launched(name, command, environment)
+        self.wait_until(f"{name} does not answer", lambda: answers(address))
+        return program
+
+    def run(
+        self, name: str, command: Sequence[str | Path], environment: Mapping[str, str]
+    ) -> tuple[int, list[str]]:
+        """The exit code of a program that ends by itself, and the lines that it printed."""
+        program = self._launched(name, command, environment)
+        waited = stopwatch()
+        while program.process.poll() is None:
+            if waited() > _PATIENCE * 1000:
+                raise DemoFailed(f"{name} does not end{program.last_lines()}")
+            sleep(_LOOK)
+        self.programs.remove(program)
+        return program.process.returncode, program.lines()
+
+    def _launched(
+        self, name: str, command: Sequence[str | Path], environment: Mapping[str, str]
+    ) -> DemoProgram:
+        log = self.folder / f"{name.replace(' ', '-')}.log"
         self._holds = True
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - our own program, or one of a lock file
@@ -112,7 +135,6 @@ class Stage:
         program = DemoProgram(name, process, log)
         self.programs.append(program)
         self._release()
-        self.wait_until(f"{name} does not answer", lambda: answers(address))
         return program
 
     def wait_until(self, problem: str, is_so: Callable[[], bool]) -> float:

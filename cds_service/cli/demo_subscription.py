@@ -5,7 +5,6 @@ The server comes from a package, in an environment of its own. What is shown is 
 """
 
 import json
-import subprocess
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -103,7 +102,7 @@ def show_arrival(patients: Iterable[tuple[Pack, Example]], port: int, *, once: b
     with Stage() as stage:
         server = _start_server(stage, program)
         environment = _start_service(stage, server, free_port(port))
-        _subscribe(environment)
+        _subscribe(stage, environment)
         _show(stage, server, patient)
         if not once:
             _tell_more(server, environment["CDS_PORT"])
@@ -176,17 +175,15 @@ def _start_service(stage: Stage, server: FhirServer, port: int) -> dict[str, str
     return environment
 
 
-def _subscribe(environment: dict[str, str]) -> None:
+def _subscribe(stage: Stage, environment: dict[str, str]) -> None:
     _heading("3. Subscribe to laboratory results")
     words = ("subscribe", "--server", _NAME)
     _say(f"$ cds-service {' '.join(words)}")
-    done = subprocess.run(  # noqa: S603 - our own program
-        _command(*words), env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
-    for line in done.stdout.splitlines():
+    code, lines = stage.run("the command", _command(*words), environment)
+    for line in lines:
         _say(line)
-    if done.returncode:
-        raise DemoFailed(f"to subscribe failed: {done.stderr.strip() or 'see above'}")
+    if code:
+        raise DemoFailed("the FHIR server has no active Subscription: see above")
 
 
 def _show(stage: Stage, server: FhirServer, patient: DemoPatient) -> None:

@@ -15,6 +15,7 @@ import requests
 from click.testing import CliRunner
 
 from cds_service.cli import cli, demo_subscription
+from cds_service.cli.demo_programs import DemoFailed, Stage
 from tests.conformance.server import free_port
 from tests.fhir_server.sekmet import PROGRAM
 from tests.house.source import ROOT
@@ -163,3 +164,18 @@ def test_a_patient_who_is_not_corrected_is_refused() -> None:
 
 def test_there_is_no_hook_request_to_print() -> None:
     assert CliRunner().invoke(cli, ["demo", "--subscription", "--request"]).exit_code == 2
+
+
+def test_a_command_that_fails_ends_the_demonstration_with_what_it_printed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    fails = ["sh", "-c", "printf 'made, \\033[31merror\\n'; echo no >&2; exit 1"]
+    monkeypatch.setattr(demo_subscription, "_command", lambda *_: fails)
+
+    with pytest.raises(DemoFailed, match="no active Subscription"), Stage() as stage:
+        demo_subscription._subscribe(stage, {"PATH": os.environ["PATH"]})
+
+    shown = capsys.readouterr().out
+    assert "   made, ?[31merror\n   no\n" in shown
+    assert list(tmp_path.iterdir()) == []
