@@ -41,6 +41,7 @@ class Metrics:
     advice_refused: Gauge
     subscriptions_failing: Gauge
     subscription_revivals: Gauge
+    searches_failing: Gauge
 
 
 def make_metrics() -> Metrics:
@@ -131,6 +132,10 @@ def _of_inbox(registry: CollectorRegistry) -> dict[str, Any]:
         "subscriptions_failing": gauge(
             "cds_subscriptions_failing",
             "Subscriptions that their server set off, reports an error of, or no longer has.",
+        ),
+        "searches_failing": gauge(
+            "cds_searches_failing",
+            "Searches for results that no notification named which fail again and again.",
         ),
         "subscription_revivals": gauge(
             "cds_subscription_revivals",

@@ -14,6 +14,7 @@ from typing import Final
 from cds_service.subscriptions.registration import OFF, Registration, RegistrationTable
 from cds_service.subscriptions.remote import RemoteSubscriptions
 from cds_service.subscriptions.resource import StoredSubscription, stored_subscription
+from cds_service.subscriptions.work import FAILING
 
 GONE: Final = "gone"
 _GRACE: Final = timedelta(minutes=1)  # in which a server may still be sending
@@ -74,8 +75,18 @@ def health_of(
         status=stored.status,
         events=events,
         newest_result=newest,
-        problems=tuple(_problems(row, stored, events, newest, now)),
+        problems=(
+            *_problems(row, stored, events, newest, now),
+            *_searches(row, rows.failed_searches(row.path)),
+        ),
     )
+
+
+def _searches(row: Registration, failed: int) -> Iterator[str]:
+    if failed >= FAILING:
+        last = row.searched_until
+        since = "ever" if last is None else f"since {last.isoformat(timespec='seconds')}"
+        yield f"no search for missed results has succeeded {since}; {failed} have failed"
 
 
 def _problems(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, case, func, select, update
 
 from cds_service.clock import Clock
 from cds_service.errors import StoreError
@@ -17,11 +17,18 @@ from cds_service.store.thread import DatabaseThread
 from cds_service.subscriptions.leased_items import item_of
 from cds_service.subscriptions.queue import enqueue
 from cds_service.subscriptions.registration import NOT_SENT
-from cds_service.subscriptions.work import ADVICE, ITEM, Item, State
+from cds_service.subscriptions.work import ADVICE, FAILING, ITEM, SEARCH, Item, State
 
 _PATIENCE: Final = 0.5  # seconds
 _FRESH: Final = timedelta(seconds=2)
 _NONE: Final = ("", 0, None, 0)
+_LATE: Final = timedelta(minutes=2)  # a worker is at work for a minute at most
+_QUEUE: Final = inbox_queue.c
+_FREE: Final = case((_QUEUE.leased_until > _QUEUE.due, _QUEUE.leased_until), else_=_QUEUE.due)
+_OF_QUEUE: Final = select(
+    func.count().filter(_QUEUE.patient.startswith(SEARCH), _QUEUE.attempts >= FAILING),
+    func.min(_FREE),
+)
 _IN_FORCE: Final = ("active", "requested", NOT_SENT)  # or soon
 
 
@@ -32,6 +39,8 @@ class InboxState:
     `refused` is how many of those that wait or are dead are advice that a server refused.
     `failing` is how many Subscriptions are not in force at their server, though nobody here has
     switched them off, and `revivals` how often those that are not well were written again.
+    `searches_failing` is how many searches for missed results failed again and again, `due` when
+    the first piece of work could have begun.
     """
 
     waiting: int
@@ -40,6 +49,8 @@ class InboxState:
     refused: int = 0
     failing: int = 0
     revivals: int = 0
+    searches_failing: int = 0
+    due: datetime | None = None
 
 
 class InboxList:
@@ -67,6 +78,7 @@ class InboxList:
         with self._database.reading() as connection:
             found = {row[0]: row for row in connection.execute(question)}
             failing, revivals = connection.execute(about.where(wanted)).one()
+            searches_failing, due = connection.execute(_OF_QUEUE).one()
         _, waiting, oldest, refused = found.get("waiting", _NONE)
         _, dead, _, dead_advice = found.get("dead", _NONE)
         return InboxState(
@@ -76,6 +88,8 @@ class InboxList:
             refused=refused + dead_advice,
             failing=failing,
             revivals=revivals or 0,
+            searches_failing=searches_failing,
+            due=due,
         )
 
     def by_subscription(self) -> Mapping[str, InboxState]:
@@ -174,6 +188,12 @@ class InboxWatch:
                 self._known = now, None
         return self._known[1]
 
+    @property
+    def has_worker(self) -> bool:
+        """Whether somebody does the work that is due, as far as is known."""
+        state = self.state()
+        return state is None or state.due is None or self._clock() - state.due < _LATE
+
     def show(self, metrics: Metrics) -> None:
         """Set the metrics of the inbox; without a database they stay as they were."""
         state = self.state()
@@ -183,6 +203,7 @@ class InboxWatch:
         metrics.inbox_waiting.set(state.waiting)
         metrics.inbox_dead.set(state.dead)
         metrics.advice_refused.set(state.refused)
+        metrics.searches_failing.set(state.searches_failing)
         metrics.subscriptions_failing.set(state.failing)
         metrics.subscription_revivals.set(state.revivals)
         metrics.inbox_oldest.set(max(waited.total_seconds(), 0))

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, Row, delete, insert, select, text, update
 
 from cds_service.fhir_client.servers import PayloadContent
 from cds_service.store.store import Transactions
-from cds_service.store.tables import subscriptions
+from cds_service.store.tables import inbox_queue, subscriptions
+from cds_service.subscriptions.work import SEARCH
 
 SubscriptionKind: TypeAlias = Literal["criteria", "topic", "r5"]
 
@@ -187,6 +188,13 @@ class RegistrationTable:
         """Keep when a Subscription was written again, and how often since it was well."""
         with self._database.writing() as connection:
             _change(connection, path, {"revived": revived, "revivals": revivals})
+
+    def failed_searches(self, path: str) -> int:
+        """How often the search for what this Subscription missed has failed since it worked."""
+        table = inbox_queue.c
+        question = select(table.attempts).where(table.patient == f"{SEARCH}{path}")
+        with self._database.reading() as connection:
+            return connection.execute(question).scalar() or 0
 
     @contextmanager
     def _locked(self) -> Iterator[Connection]:

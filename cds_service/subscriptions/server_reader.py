@@ -16,7 +16,9 @@ from msgspec.json import Decoder
 
 from cds_service.clock import Deadline
 from cds_service.errors import CdsServiceError, RequestError
+from cds_service.fhir.bundles import next_of
 from cds_service.fhir.elements import NOTHING
+from cds_service.fhir.resources import Bundle
 from cds_service.fhir_client.client import Access, FhirClient, Page, QueryResult
 from cds_service.subscriptions.notification import Notification, read_notification
 from cds_service.subscriptions.notified import (
@@ -33,7 +35,8 @@ AccessTo: TypeAlias = Callable[[str], Access | None]
 PATIENCE: Final = 20.0  # seconds for one question
 _PAGE: Final = 100
 _MOST_ROUNDS: Final = 50  # searches, each from where the last one was cut off
-_CUT_OFF: Final = frozenset(("too-many-pages", "too-long"))
+_CUT_OFF: Final = frozenset(("too-many-pages", "too-long", "foreign-page"))
+_LARGEST_PAGE: Final = 10_000  # that is asked for where the link to the next page leads elsewhere
 # With these a server says that it does not answer such a question, not that it is away.
 _NOT_ANSWERED: Final = frozenset(
     ("refused", "forbidden", "not-found", "outcome", "broken", "not-fhir")
@@ -100,11 +103,13 @@ class ServerReader:
     def changed(self, server: str, search: str, since: datetime) -> Iterator[Changes]:
         """What a search finds that changed since then, in parts; raises `Retry`.
 
-        A search that is cut off is asked again from the last time that it came to.
+        A search that is cut off is asked again from the last time that it came to. Where it does
+        not come to a later one, as where many results have one time, its links are followed.
         """
         mark = "&" if "?" in search else "?"
+        count = _PAGE
         for _ in range(_MOST_ROUNDS):
-            when = f"_lastUpdated=ge{_written(since)}&_sort=_lastUpdated&_count={_PAGE}"
+            when = f"_lastUpdated=ge{_written(since)}&_sort=_lastUpdated&_count={count}"
             found = self._ask(server, f"{search}{mark}{when}")
             resources = tuple(_of_pages(found.pages, server))
             is_cut = found.failure in _CUT_OFF
@@ -114,20 +119,47 @@ class ServerReader:
             if not is_cut:
                 return
             last = max((one.updated for one in resources if one.updated), default=since)
-            if last <= since or "_sort" in found.left_out | found.ignored:
-                break
-            since = last
+            if last > since and "_sort" not in found.left_out | found.ignored:
+                since = last
+            elif found.failure == "foreign-page" and count < _LARGEST_PAGE:
+                count *= 10
+            else:
+                for more in self._rest(server, found):
+                    yield Changes(resources=tuple(_of_pages(more.pages, server)))
+                return
         raise Retry("too-many-pages")
 
     def deleted(self, server: str, kind: str, since: datetime) -> tuple[NotifiedResource, ...]:
         """Resources of this type that were deleted since then, as far as the server says so.
 
-        Many servers have no history of a type, or a long one: what came of it is used.
+        Many servers have no history of a type. Raises `Retry`, also if it is too long to be read.
         """
-        found = self._ask(server, f"{kind}/_history?_since={_written(since)}&_count={_PAGE}")
+        for count in (_PAGE, 10 * _PAGE, _LARGEST_PAGE):
+            found = self._ask(server, f"{kind}/_history?_since={_written(since)}&_count={count}")
+            if found.failure != "foreign-page":
+                break
         if found.failure is not None and found.failure not in _NOT_ANSWERED | _CUT_OFF:
             raise Retry(found.failure)
-        return tuple(_deletions(found.pages))
+        gone = list(_deletions(found.pages))
+        if found.failure in _CUT_OFF:
+            for more in self._rest(server, found):
+                gone.extend(_deletions(more.pages))
+        return tuple(gone)
+
+    def _rest(self, server: str, found: QueryResult) -> Iterator[QueryResult]:
+        """What comes after a result that was cut off; raises `Retry` if that is not to be had."""
+        for _ in range(_MOST_ROUNDS):
+            last = found.pages[-1].resource if found.pages else None
+            link = next_of(last) if isinstance(last, Bundle) else None
+            if link is None:
+                raise Retry(found.failure or "too-many-pages")
+            found = self.client.more(self._access(server), link, Deadline(PATIENCE))
+            if found.failure is not None and found.failure not in _CUT_OFF:
+                raise Retry(found.failure)
+            yield found
+            if found.failure is None:
+                return
+        raise Retry("too-many-pages")
 
     def events(
         self, server: str, subscription: str, first: int, last: int
@@ -147,10 +179,13 @@ class ServerReader:
             return None
 
     def _ask(self, server: str, query: str) -> QueryResult:
+        return self.client.ask(self._access(server), query, Deadline(PATIENCE))
+
+    def _access(self, server: str) -> Access:
         access = self.access_to(server)
         if access is None:
             raise Retry("not-allowed")
-        return self.client.ask(access, query, Deadline(PATIENCE))
+        return access
 
 
 def _written(time: datetime) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 ITEM: Final = "item:"
 SEARCH: Final = "search:"
 GAP: Final = "gap:"
+FAILING: Final = 3  # times that a search has failed, after which somebody has to look
 LOOK: Final = "look:"
 ADVICE: Final = "advice"  # the type of an item that is advice which is still to be written
 ASKED_AGAIN: Final = 3  # times while a server contradicts itself

@@ -25,6 +25,7 @@ def test_every_metric_appears_under_its_name() -> None:
     metrics.advice_refused.set(2)
     metrics.subscriptions_failing.set(1)
     metrics.subscription_revivals.set(3)
+    metrics.searches_failing.set(2)
 
     text = exposition(metrics).decode()
 
@@ -48,6 +49,7 @@ def test_every_metric_appears_under_its_name() -> None:
         "cds_advice_refused 2.0",
         "cds_subscriptions_failing 1.0",
         "cds_subscription_revivals 3.0",
+        "cds_searches_failing 2.0",
     ):
         assert sample in text.splitlines()
 

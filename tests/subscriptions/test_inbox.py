@@ -13,7 +13,7 @@ from cds_service.store import Store, open_store
 from cds_service.store.tables import decisions, inbox_items
 from cds_service.subscriptions.arrivals import Arrival
 from cds_service.subscriptions.inbox import Inbox, InboxLimits
-from cds_service.subscriptions.inbox_list import InboxList
+from cds_service.subscriptions.inbox_list import InboxList, InboxWatch
 from cds_service.subscriptions.notified import NotifiedResource
 from cds_service.subscriptions.queue import enqueue
 from cds_service.subscriptions.resolved import resolve
@@ -397,3 +397,18 @@ def test_thousands_of_results_are_kept_by_a_few_statements(hands: Hands, store: 
     assert hands.add(*(arrival(n, patient="", body=None) for n in range(3000))) == 3000
     assert len(statements) < 60
     assert len(queued(store)) == 3000
+
+
+def test_work_that_nobody_does_shows_that_there_is_no_worker(hands: Hands, store: Store) -> None:
+    watch = InboxWatch(InboxList(store.database), lambda: hands.now)
+    assert watch.has_worker
+    hands.add(arrival(1))
+    hands.after(timedelta(minutes=1))
+    assert watch.has_worker
+    hands.after(timedelta(minutes=2))
+    assert not watch.has_worker
+
+    hands.lease()  # somebody has come
+
+    hands.after(3 * SECOND)
+    assert watch.has_worker

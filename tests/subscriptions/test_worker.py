@@ -20,8 +20,9 @@ from cds_service.store import Store, open_store
 from cds_service.store.tables import inbox_items, inbox_queue, subscriptions
 from cds_service.subscriptions.arrivals import Arrival
 from cds_service.subscriptions.inbox import Inbox
+from cds_service.subscriptions.inbox_list import InboxList
 from cds_service.subscriptions.queue import enqueue
-from cds_service.subscriptions.registration import Registration
+from cds_service.subscriptions.registration import Registration, RegistrationTable
 from cds_service.subscriptions.work import ArrivalDecision, Item, Retry, Work
 from cds_service.subscriptions.worker import Worker
 from cds_service.subscriptions.worker_setup import make_worker, open_tools
@@ -305,6 +306,85 @@ def test_a_search_of_many_pages_goes_on_from_where_it_was_cut_off(bench: Bench) 
     assert len(bench.items) == 20
     searches = [one["_lastUpdated"] for one in asked if "_lastUpdated" in one]
     assert searches[1] == "ge2026-06-15T08:59:10.000Z"
+
+
+def pages(bench: Bench, path: str, count: int, entry: Callable[[int], Json]) -> Any:
+    """A server with one entry on each of so many pages, all of one time."""
+
+    def page(one: Asked) -> Reply:
+        number = int(one.parameters.get("page", 0))
+        following = f"{bench.server.base}/{path}?page={number + 1}" if number + 1 < count else None
+        bundle = searchset(following=following)
+        return Reply({**bundle, "entry": [entry(number)]})
+
+    return page
+
+
+def test_results_of_one_time_are_all_found_however_many(bench: Bench) -> None:
+    bench.register()
+    bench.server.answers["Observation"] = pages(
+        bench, "Observation", 25, lambda n: {"resource": observation(f"o{n}")}
+    )
+    bench.ask(f"search:{PATH}")
+
+    bench.work()
+
+    assert len(bench.items) == 25
+    assert rows(bench.store, subscriptions)[0].searched_until is not None
+
+
+def test_a_deletion_at_the_end_of_a_long_history_is_found(bench: Bench) -> None:
+    bench.register()
+    bench.add(result(1))
+    bench.work()
+
+    def entry(number: int) -> Json:
+        method, name = ("DELETE", "o1") if number == 24 else ("PUT", f"x{number}")
+        request = {"method": method, "url": f"Observation/{name}"}
+        return {"fullUrl": f"{bench.server.base}/Observation/{name}", "request": request}
+
+    bench.server.answers |= {
+        "Observation": Reply(searchset()),
+        "Observation/_history": pages(bench, "Observation/_history", 25, entry),
+    }
+    bench.ask(f"search:{PATH}")
+
+    bench.work()
+
+    assert [(item.resource_id, item.gone) for item in bench.items[1:]] == [("o1", True)]
+
+
+def test_a_link_to_another_host_does_not_lose_the_pages_before_it(bench: Bench) -> None:
+    bench.register()
+    asked = []
+
+    def page(one: Asked) -> Reply:
+        asked.append(one.parameters["_count"])
+        following = None if len(asked) > 2 else "https://inside.example.org/r4?page=2"
+        return Reply(searchset(observation(f"o{len(asked)}"), following=following))
+
+    bench.server.answers["Observation"] = page
+    bench.ask(f"search:{PATH}")
+
+    bench.work()
+
+    assert {item.resource_id for item in bench.items} == {"o1", "o2", "o3"}
+    assert asked == ["100", "100", "1000"]
+
+
+def test_a_search_that_cannot_be_ended_shows(bench: Bench) -> None:
+    bench.register()
+    bench.server.answers["Observation"] = Reply(
+        searchset(observation(), following="https://inside.example.org/r4?page=2")
+    )
+    bench.ask(f"search:{PATH}")
+
+    bench.work(60)
+
+    assert [item.resource_id for item in bench.items] == ["o1"]  # what was read is kept
+    assert InboxList(bench.store.database).state().searches_failing == 1
+    table = RegistrationTable(bench.store.database)
+    assert table.failed_searches(PATH) >= 3
 
 
 def test_the_worker_searches_when_it_starts_and_by_the_clock(bench: Bench) -> None:

@@ -56,7 +56,8 @@ def test_the_process_says_that_it_is_up_and_ready(http: FlaskClient) -> None:
         "status": "ready",
         "packs": packs,
         "inbox": inbox,
-        "subscriptions": {"failing": 0},
+        "subscriptions": {"failing": 0, "searches_failing": 0},
+        "worker": "working",
     }
 
 

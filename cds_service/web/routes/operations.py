@@ -56,7 +56,12 @@ def blueprint(
         # A full inbox makes no call wrong: operators have to look.
         state = inbox.state()
         if state is not None:
-            body |= {"inbox": _inbox(state), "subscriptions": {"failing": state.failing}}
+            searches = state.searches_failing
+            body |= {
+                "inbox": _inbox(state),
+                "subscriptions": {"failing": state.failing, "searches_failing": searches},
+                "worker": "working" if inbox.has_worker else "missing",
+            }
         return json_response(body, status)
 
     @routes.get("/metrics")
