@@ -132,6 +132,11 @@ def log_signing_keys(*, keys: int, problems: int) -> None:
         structlog.get_logger().info("signing-keys", keys=keys, problems=0)
 
 
+def log_worker_started(*, servers: int) -> None:
+    """Log that a worker waits for results that arrive, and how many FHIR servers are listed."""
+    structlog.get_logger().info("worker-started", servers=servers)
+
+
 def log_worker_ended(*, worker: int, exit_code: int, replaced: bool) -> None:
     """Log that a worker process ended by itself: with what, and whether another takes its place."""
     structlog.get_logger().error(

@@ -4,24 +4,31 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from http import HTTPStatus
+from typing import Any, Final, NoReturn
 
 import click
 
 from cds_service.cli.printable import printable
-from cds_service.clock import system_clock
-from cds_service.fhir_client.servers import Server
+from cds_service.clock import Deadline, system_clock
+from cds_service.fhir_client.servers import ANYWHERE, Server
 from cds_service.fhir_client.servers_file import load_servers
 from cds_service.hooks.discovery import results_filter
 from cds_service.knowledge.site.overlay import load_packs_at
+from cds_service.outgoing.address_policy import AddressNotAllowed
+from cds_service.outgoing.transport import HttpRequest, Transport, TransportError
 from cds_service.settings import Settings, cards_folder, database_url, load_settings
 from cds_service.smart.signing_keys import open_keys
 from cds_service.smart.token_cache import open_token_cache
 from cds_service.store.engine import open_store
+from cds_service.subscriptions.endpoint import PATH
 from cds_service.subscriptions.register import Registered
 from cds_service.subscriptions.registration import Registration, RegistrationTable
 from cds_service.subscriptions.registry import SubscriptionRegistry
 from cds_service.subscriptions.remote import RegistrationError
+
+_PATIENCE: Final = 3.0  # seconds
+_MOST_BYTES: Final = 1024
 
 
 class SubscriptionCommands(SubscriptionRegistry):
@@ -72,6 +79,17 @@ def fail(error: RegistrationError) -> NoReturn:
     """Say why, and leave: 3 if the server is away or failed, else 1."""
     click.echo(f"cds-service: {printable(str(error))}", err=True)
     sys.exit(3 if error.outside else 1)
+
+
+def is_answered(endpoint: str) -> bool:
+    """Whether the service answers where the endpoint is, as far as that is seen from here."""
+    request = HttpRequest(
+        url=f"{endpoint.partition(PATH)[0]}/health", headers={}, most_bytes=_MOST_BYTES
+    )
+    try:
+        return Transport(ANYWHERE).send(request, Deadline(_PATIENCE)).status == HTTPStatus.OK
+    except (TransportError, AddressNotAllowed):
+        return False
 
 
 def registered_row(found: Registered) -> dict[str, Any]:
@@ -128,5 +146,8 @@ def print_registered(found: Registered) -> None:
         click.echo(f"  {'note':<21} it stayed requested, so it was written again as active")
     if found.error:
         click.echo(f"  {'the server says':<21} {printable(found.error)}")
+    if not is_answered(found.endpoint):
+        start = "is the service running? 'cds-service serve --with-worker'"
+        click.echo(f"  {'note':<21} nothing answers at the endpoint from here: {start}")
     if row.status == "active" and row.last_received is None:
         click.echo(f"  {'note':<21} never delivered yet: see 'cds-service subscriptions status'")

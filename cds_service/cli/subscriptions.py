@@ -113,6 +113,8 @@ def renew(server: str | None, days: int | None, as_json: bool) -> None:
 
     def renewed(registry: SubscriptionCommands, row: Registration) -> tuple[dict[str, Any], bool]:
         if row.switched_off is not None:
+            if not as_json:
+                click.echo(_title(row, "off, and stays off: 'cds-service subscribe' sets it on"))
             return row_of(row), True
         remote = registry.remote_of(row)
         plan = renewal_plan(row, remote, registry.plan(registry.server_of(row)))

@@ -10,7 +10,7 @@ from types import FrameType
 import click
 
 from cds_service.clock import system_clock
-from cds_service.log import configure_log
+from cds_service.log import configure_log, log_worker_started
 from cds_service.settings import database_url, load_settings
 from cds_service.store import open_store
 from cds_service.subscriptions.worker_setup import make_worker, open_tools
@@ -43,7 +43,9 @@ def worker(until_empty: bool, parent: int | None) -> None:
     try:
         with _stopping() as stop:
             tools = open_tools(settings, store, system_clock)
-            make_worker(tools).run(stop, until_empty=until_empty)
+            made = make_worker(tools)
+            log_worker_started(servers=len(tools.servers.listed))
+            made.run(stop, until_empty=until_empty)
     finally:
         store.close()
 

@@ -9,8 +9,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cds_service.cli import cli
+from cds_service.cli.registrar import is_answered
 from cds_service.settings import Settings
+from cds_service.store import open_store
+from cds_service.subscriptions.registration import Registration, RegistrationTable
+from tests.fhir_client.faulty import Reply, faulty
 from tests.house.source import ROOT
+from tests.subscriptions.inbox_fixtures import NOW
 
 GUIDE = (ROOT / "docs" / "how-to" / "receive-results.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"cds-service ((?:subscribe|subscriptions|serve|inbox|worker)[^`\n]*)", GUIDE)
@@ -97,3 +102,36 @@ def test_where_nothing_is_registered_nothing_is_shown(tmp_path: Path) -> None:
     assert run(tmp_path, "subscriptions", "list").stdout == ""
     assert run(tmp_path, "subscriptions", "list", "--json").stdout == "[]\n"
     assert run(tmp_path, "subscriptions", "status").exit_code == 0
+
+
+def test_what_is_off_is_shown_as_off_by_renew(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'service.db'}")
+    row = Registration(
+        path="path",
+        server="https://fhir.example.org/r4",
+        kind="criteria",
+        content="empty",
+        what="Observation",
+        status="off",
+        switched_off=NOW,
+        created=NOW,
+    )
+    RegistrationTable(store.database).reserve(row)
+    store.close()
+
+    done = run(tmp_path, "subscriptions", "renew")
+
+    assert (done.exit_code, "stays off" in done.stdout) == (0, True)
+
+
+def test_an_endpoint_where_nothing_answers_is_noticed() -> None:
+    assert not is_answered("http://127.0.0.1:1/subscriptions/path")
+    with faulty() as server:
+        server.answers["/health"] = Reply({"status": "up"})
+        assert is_answered(f"http://127.0.0.1:{server.port}/subscriptions/path")
+
+
+def test_a_worker_logs_that_it_has_started(tmp_path: Path) -> None:
+    done = run(tmp_path, "worker", "--until-empty")
+
+    assert (done.exit_code, "worker-started" in done.stderr) == (0, True)

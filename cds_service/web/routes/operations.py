@@ -13,7 +13,7 @@ from cds_service.metrics import Metrics, exposition
 from cds_service.service import Knowledge
 from cds_service.smart.signing_keys import KEPT, KeyFile, SigningKeys
 from cds_service.store import Store
-from cds_service.subscriptions.inbox_list import InboxState, InboxWatch
+from cds_service.subscriptions.inbox_list import InboxWatch
 from cds_service.web.access.clients import Gate
 from cds_service.web.outcomes import json_response
 
@@ -54,14 +54,7 @@ def blueprint(
             keys.current()
             body["signing_keys"] = _state(is_current=keys.is_current)
         # A full inbox makes no call wrong: operators have to look.
-        state = inbox.state()
-        if state is not None:
-            searches = state.searches_failing
-            body |= {
-                "inbox": _inbox(state),
-                "subscriptions": {"failing": state.failing, "searches_failing": searches},
-                "worker": "working" if inbox.has_worker else "missing",
-            }
+        body |= _arrivals(inbox)
         return json_response(body, status)
 
     @routes.get("/metrics")
@@ -88,8 +81,19 @@ def _state(*, is_current: bool) -> str:
     return "current" if is_current else "outdated"
 
 
-def _inbox(state: InboxState) -> dict[str, int]:
-    return {"waiting": state.waiting, "dead": state.dead, "refused": state.refused}
+def _arrivals(inbox: InboxWatch) -> dict[str, Any]:
+    """What there is to see of results that arrive; nothing while the database is away."""
+    state = inbox.state()
+    if state is None:
+        return {}
+    return {
+        "inbox": {"waiting": state.waiting, "dead": state.dead, "refused": state.refused},
+        "subscriptions": {
+            "failing": state.failing,
+            "searches_failing": state.searches_failing,
+        },
+        "worker": "working" if inbox.has_worker else "missing",
+    }
 
 
 def openapi_file() -> Path:
