@@ -49,8 +49,9 @@ _REFUSED: Final = "Expected the secret of the Subscription."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiveLimits:
-    """The deepest JSON that is read, and how long an event that was skipped may be late."""
+    """The longest and deepest JSON that is read, and how long a skipped event may be late."""
 
+    most_bytes: int = 4 * 1024 * 1024
     levels: int = 64
     grace: timedelta = timedelta(seconds=10)
 
@@ -96,15 +97,37 @@ class Receiver:
         self._key = subscription_key
         self._thread = DatabaseThread("inbox")
 
-    def receive(self, path: str, request: HttpNotification) -> Receipt:
-        """Keep what a request notifies of.
+    def admit(self, path: str, headers: Mapping[str, str]) -> Registration:
+        """The Subscription of a request, as far as its head tells: the body may still be unread.
 
-        Raises `UnknownPage`, `Unauthenticated`, `RequestError` and its kin, and `StoreError`.
+        A signature is over the body, so whether it is right shows later. Raises `UnknownPage`,
+        `Unauthenticated`, `PayloadTooLarge` and `StoreError`.
         """
         registration = self._thread.ask(lambda: self._registrations.at(path))
         if registration is None or registration.switched_off is not None:
             raise UnknownPage("There is nothing at this address.")
-        self._authenticate(registration, request)
+        given = _lower(headers)
+        if _signature_in(registration, given) is None:
+            scheme, _, secret = given.get("authorization", "").strip().partition(" ")
+            bearer = secret.strip() if scheme.lower() == "bearer" else ""
+            if not is_secret(bearer, registration.secret, registration.secret_before):
+                raise Unauthenticated(_REFUSED)
+        length = given.get("content-length", "")
+        if length.isdecimal() and int(length) > self._limits.most_bytes:
+            raise PayloadTooLarge(f"The body is longer than {self._limits.most_bytes} bytes.")
+        return registration
+
+    def receive(
+        self, path: str, request: HttpNotification, admitted: Registration | None = None
+    ) -> Receipt:
+        """Keep what a request notifies of; `admitted` is what `admit` made of its head.
+
+        Raises `UnknownPage`, `Unauthenticated`, `RequestError` and its kin, and `StoreError`.
+        """
+        registration = admitted or self.admit(path, request.headers)
+        signature = _signature_in(registration, _lower(request.headers))
+        if signature is not None and not self._is_signed(registration, request.body, signature):
+            raise Unauthenticated(_REFUSED)
         if is_deeper(request.body, self._limits.levels):
             raise PayloadTooLarge(f"Expected JSON of at most {self._limits.levels} levels.")
         found = read_notification(
@@ -126,24 +149,9 @@ class Receiver:
             foreign=found.foreign,
         )
 
-    def _authenticate(self, registration: Registration, request: HttpNotification) -> None:
-        """Raise `Unauthenticated` unless the request carries the secret, or is signed."""
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        signature = next((headers[name] for name in _SIGNATURES if name in headers), None)
-        if registration.hmac_key is not None and signature is not None:
-            if not self._is_signed(registration, registration.hmac_key, request.body, signature):
-                raise Unauthenticated(_REFUSED)
-            return
-        scheme, _, secret = headers.get("authorization", "").strip().partition(" ")
-        given = secret.strip() if scheme.lower() == "bearer" else ""
-        if not is_secret(given, registration.secret, registration.secret_before):
-            raise Unauthenticated(_REFUSED)
-
-    def _is_signed(
-        self, registration: Registration, sealed: bytes, body: bytes, signature: str
-    ) -> bool:
+    def _is_signed(self, registration: Registration, body: bytes, signature: str) -> bool:
         try:
-            key = unseal(sealed, registration.path, self._key or "")
+            key = unseal(registration.hmac_key or b"", registration.path, self._key or "")
         except SealedKeyError:  # who sent it need not hear of our settings
             log_subscription("no-key")
             return False
@@ -200,7 +208,11 @@ def make_receiver(settings: Settings, store: Store, servers: Servers, clock: Clo
     return Receiver(
         make_inbox(settings, store.database, servers),
         clock,
-        ReceiveLimits(levels=settings.max_depth, grace=timedelta(seconds=settings.gap_seconds)),
+        ReceiveLimits(
+            most_bytes=settings.max_notification_bytes,
+            levels=settings.max_depth,
+            grace=timedelta(seconds=settings.gap_seconds),
+        ),
         key,
     )
 
@@ -218,6 +230,17 @@ def _check_key(registrations: RegistrationTable, key: str | None) -> None:
             except SealedKeyError as error:
                 help_ = "or switch its Subscription off: cds-service subscriptions off"
                 raise SettingsError([f"{error}; {help_}"]) from None
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _signature_in(registration: Registration, headers: Mapping[str, str]) -> str | None:
+    """The signature of a request to a Subscription that has a key for it."""
+    if registration.hmac_key is None:
+        return None
+    return next((headers[name] for name in _SIGNATURES if name in headers), None)
 
 
 def _check_status(status: Status, registration: Registration) -> None:

@@ -115,7 +115,7 @@ def create_app(
     app.register_blueprint(subscriptions.blueprint(settings, receiver, metrics))
     overview = Overview(store.database, knowledge.packs, fetching.servers, clock)
     app.register_blueprint(arrivals.blueprint(overview))
-    app.extensions["door"] = HeaderPrecheck(app, gate, knowledge.services)
+    app.extensions["door"] = HeaderPrecheck(app, gate, knowledge.services, receiver)
     _around(app, metrics, gate, frozenset(settings.development_origins.split()))
     _errors(app)
     return app

@@ -12,6 +12,7 @@ from cds_service.metrics import Metrics
 from cds_service.settings import Settings
 from cds_service.subscriptions.receive import HttpNotification, Receipt, Receiver
 from cds_service.web.server.bodies import read_any
+from cds_service.web.server.precheck import ADMITTED
 
 _FHIR_JSON = "application/fhir+json; charset=utf-8"
 # HAPI sends a notification of a topic again and again unless a Bundle answers it.
@@ -30,14 +31,21 @@ def blueprint(settings: Settings, receiver: Receiver, metrics: Metrics) -> Bluep
     def take(subscription_id: str, sub_path: str) -> Response:
         g.entry.outcome = "notification"
         try:
+            headers = dict(request.headers)
+            admitted = request.environ.get(ADMITTED)
+            if isinstance(admitted, Exception):
+                raise admitted
+            if admitted is None:  # the head was not looked at before
+                admitted = receiver.admit(subscription_id, headers)
             receipt = receiver.receive(
                 subscription_id,
                 HttpNotification(
                     method=request.method,
                     sub_path=sub_path,
-                    headers=dict(request.headers),
+                    headers=headers,
                     body=read_any(request, settings.max_notification_bytes),
                 ),
+                admitted,
             )
         except CdsServiceError:
             g.entry.outcome = None

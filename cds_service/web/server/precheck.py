@@ -7,11 +7,14 @@ in the environ, where no header can put anything, and the application does not l
 """
 
 from collections.abc import Collection
+from typing import Final
 
 from flask import Flask, Request
 from werkzeug.exceptions import HTTPException
 
 from cds_service.errors import CdsServiceError, RequestError
+from cds_service.subscriptions.endpoint import PATH
+from cds_service.subscriptions.receive import Receiver
 from cds_service.trust.verify import Fault
 from cds_service.web.access.clients import VERDICT, Gate
 from cds_service.web.access.open_mode import why_refused
@@ -19,16 +22,24 @@ from cds_service.web.server.bodies import check_type
 from cds_service.web.server.host import check_host
 from cds_service.web.server.rsgi import Environ
 
+ADMITTED: Final = "cds_service.admitted"
+"""In the environ: the Subscription of a notification, or why there is none."""
+
 
 class HeaderPrecheck:
     """Looks at the heads of requests to an application."""
 
-    def __init__(self, app: Flask, gate: Gate | None, services: Collection[str]) -> None:
+    def __init__(
+        self, app: Flask, gate: Gate | None, services: Collection[str], receiver: Receiver
+    ) -> None:
         self._app = app
         self._gate = gate
         self._services = services
-        self.waits = gate is not None
+        self._receiver = receiver
+
+    def waits(self, environ: Environ) -> bool:
         """Whether a look may have to wait, for the keys of a client or for the database."""
+        return self._gate is not None or environ["PATH_INFO"].startswith(f"{PATH}/")
 
     def refuses(self, environ: Environ) -> bool:
         """Whether the application will refuse the request whatever its body is."""
@@ -38,7 +49,11 @@ class HeaderPrecheck:
             self._find(request)
         except (RequestError, HTTPException):  # no such address, or not by this method
             return True
-        return self._is_unauthenticated(request, environ) or self._is_unservable(request)
+        return (
+            self._is_unauthenticated(request, environ)
+            or self._is_unservable(request)
+            or self._is_not_admitted(request, environ)
+        )
 
     def _find(self, request: Request) -> None:
         """Note the route of the request, as Flask does."""
@@ -57,6 +72,17 @@ class HeaderPrecheck:
             return True
         environ[VERDICT] = verdict
         return isinstance(verdict, Fault)
+
+    def _is_not_admitted(self, request: Request, environ: Environ) -> bool:
+        path = (request.view_args or {}).get("subscription_id")
+        if path is None:
+            return False
+        try:
+            environ[ADMITTED] = self._receiver.admit(path, dict(request.headers))
+        except CdsServiceError as error:
+            environ[ADMITTED] = error  # a second look might find another answer, and no body
+            return True
+        return False
 
     def _is_unservable(self, request: Request) -> bool:
         service = (request.view_args or {}).get("service_id")

@@ -62,7 +62,8 @@ class Channel(Protocol):
 class RequestPrecheck(Protocol):
     """Who looks at the head of a request."""
 
-    waits: bool
+    def waits(self, environ: Environ) -> bool:
+        """Whether a look may have to wait."""
 
     def refuses(self, environ: Environ) -> bool:
         """Whether the application will refuse the request whatever its body is."""
@@ -133,7 +134,7 @@ class Bridge:
             return
         sent = environ.get("CONTENT_LENGTH", "")
         body.left = bool(sent) or "HTTP_TRANSFER_ENCODING" in environ
-        if (body.left or self._door.waits) and await self._is_refused(environ):
+        if (body.left or self._door.waits(environ)) and await self._is_refused(environ):
             return
         if not body.left:
             return
@@ -148,7 +149,7 @@ class Bridge:
 
     async def _is_refused(self, environ: Environ) -> bool:
         """Whether nobody will want the body; what may have to wait is asked in a thread."""
-        if not self._door.waits:
+        if not self._door.waits(environ):
             return self._door.refuses(environ)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._checks, self._door.refuses, environ)
