@@ -40,7 +40,15 @@ from cds_service.subscriptions.leased_items import (
     known_of,
     mark,
 )
-from cds_service.subscriptions.queue import enqueue, enqueue_all, held, is_row, let_go, pause
+from cds_service.subscriptions.queue import (
+    enqueue,
+    enqueue_all,
+    held,
+    is_row,
+    keep_holding,
+    let_go,
+    pause,
+)
 from cds_service.subscriptions.versions import current_of
 from cds_service.subscriptions.work import ADVICE, ITEM, ArrivalDecision, Item, Lease
 
@@ -218,6 +226,11 @@ class Inbox:
         ]
         mark(connection, lost, state="dead", problem="worker-lost", finished=now)
         return tuple(item for item in found if item.id not in lost)
+
+    def hold(self, lease: Lease, now: datetime) -> None:
+        """Hold a lease for as long again from now on; raises `LeaseLost`."""
+        with self.database.writing() as connection:
+            keep_holding(connection, lease, now + self.limits.lease)
 
     def finish(
         self,

@@ -69,6 +69,13 @@ def held(connection: Connection, lease: Lease) -> int:
     return wanted
 
 
+def keep_holding(connection: Connection, lease: Lease, until: datetime) -> None:
+    """Hold the row for longer; raises `LeaseLost`."""
+    held(connection, lease)
+    row = is_row(lease.server, lease.key)
+    connection.execute(update(inbox_queue).where(row).values(leased_until=until))
+
+
 def let_go(
     connection: Connection,
     lease: Lease,

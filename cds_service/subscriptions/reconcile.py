@@ -19,11 +19,11 @@ from cds_service.subscriptions.arrivals import Arrival, patient_of
 from cds_service.subscriptions.event_numbers import Ranges, forget, missing_of
 from cds_service.subscriptions.inbox import Inbox
 from cds_service.subscriptions.notified import NotifiedResource
-from cds_service.subscriptions.queue import enqueue
+from cds_service.subscriptions.queue import enqueue, held
 from cds_service.subscriptions.registration import Registration, RegistrationTable
 from cds_service.subscriptions.server_reader import ServerReader
 from cds_service.subscriptions.task_states import TaskStates
-from cds_service.subscriptions.work import LOOK, SEARCH
+from cds_service.subscriptions.work import LOOK, SEARCH, Lease
 
 _RESULTS: Final = "Observation"  # of a topic, which says no criteria
 
@@ -52,10 +52,11 @@ class Reconciler:
                 enqueue(connection, one.server, f"{SEARCH}{one.path}", now)
         return len(wanted)
 
-    def search(self, path: str, now: datetime) -> int:
+    def search(self, path: str, now: datetime, lease: Lease | None = None) -> int:
         """Search for a Subscription what changed since the last time; how much was new.
 
-        Raises `Retry`; what was found until then is kept.
+        Raises `Retry`, and `LeaseLost` where another worker has the `lease` by the end; what was
+        found until then is kept.
         """
         one = self.registrations.at(path)
         if one is None:
@@ -70,15 +71,17 @@ class Reconciler:
         if self.tasks is not None:
             self.tasks.follow(one.server, since)
         with self.inbox.database.writing() as connection:
+            if lease is not None:
+                held(connection, lease)
             connection.execute(
                 update(subscriptions).where(subscriptions.c.path == path).values(searched_until=now)
             )
         return new
 
-    def recover(self, path: str, now: datetime) -> int:
+    def recover(self, path: str, now: datetime, lease: Lease | None = None) -> int:
         """Ask for events that are missing still, by number or else by search; how much was new.
 
-        Raises `Retry`.
+        Raises as `search` does.
         """
         one = self.registrations.at(path)
         with self.inbox.database.reading() as connection:
@@ -87,8 +90,10 @@ class Reconciler:
             return 0
         new, is_whole = self._events(one, missing, now)
         if not is_whole:
-            new += self.search(path, now)
+            new += self.search(path, now, lease)
         with self.inbox.database.writing() as connection:
+            if lease is not None:
+                held(connection, lease)
             forget(connection, path, missing)
         return new
 

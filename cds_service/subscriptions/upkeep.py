@@ -20,7 +20,7 @@ from cds_service.subscriptions.registration import Registration
 from cds_service.subscriptions.registry import SubscriptionRegistry
 from cds_service.subscriptions.remote import RegistrationError, RemoteSubscriptions
 from cds_service.subscriptions.resource import StoredSubscription, stored_subscription
-from cds_service.subscriptions.work import Retry
+from cds_service.subscriptions.work import Lease, Retry
 
 Ailment: TypeAlias = Literal["error", "off", "silent", "ending"]
 
@@ -44,16 +44,16 @@ class Upkeep:
     began: datetime
     wait_seconds: float = 10.0  # for a server to activate one
 
-    def look(self, path: str, now: datetime) -> datetime | None:
+    def look(self, path: str, now: datetime, lease: Lease | None = None) -> datetime | None:
         """Look at a Subscription, and write it again if it needs that; when to look again.
 
-        Raises `Retry`, and `StoreError`.
+        Raises `Retry`, `LeaseLost` and `StoreError`.
         """
         row = self.registry.rows.at(path)
         if row is None or row.switched_off is not None or not row.remote_id:
             return None
         try:
-            return self._looked_at(row, self.registry.remote_of(row), now)
+            return self._looked_at(row, self.registry.remote_of(row), now, lease)
         except RegistrationError as error:
             if error.outside:
                 raise Retry("unreachable") from None
@@ -61,7 +61,7 @@ class Upkeep:
             return None
 
     def _looked_at(
-        self, row: Registration, remote: RemoteSubscriptions, now: datetime
+        self, row: Registration, remote: RemoteSubscriptions, now: datetime, lease: Lease | None
     ) -> datetime | None:
         resource = remote.read(row.remote_id)
         if resource is None:
@@ -80,7 +80,7 @@ class Upkeep:
         due = _due(row)
         if due is not None and now < due:
             return due
-        self.reconciler.search(row.path, now)
+        self.reconciler.search(row.path, now, lease)
         return self._written(row, remote, ailment, now)
 
     def _ailment(

@@ -13,6 +13,7 @@ from typing import Final
 from cds_service.clock import Clock, stopwatch
 from cds_service.errors import StoreError
 from cds_service.log import log_arrival_failed, log_arrivals, log_crash
+from cds_service.subscriptions.held_lease import held_lease
 from cds_service.subscriptions.inbox import Inbox
 from cds_service.subscriptions.notified import NotifiedResource
 from cds_service.subscriptions.reconcile import Reconciler
@@ -130,12 +131,9 @@ class Worker:
 
     def _handle(self, lease: Lease) -> None:
         again = None
-        if lease.key.startswith(LOOK):
-            again = self.upkeep.look(lease.key.removeprefix(LOOK), self.clock())
-        elif lease.key.startswith(SEARCH):
-            self.reconciler.search(lease.key.removeprefix(SEARCH), self.clock())
-        elif lease.key.startswith(GAP):
-            self.reconciler.recover(lease.key.removeprefix(GAP), self.clock())
+        if lease.key.startswith((LOOK, SEARCH, GAP)):
+            with held_lease(self.inbox, lease, self.clock):
+                again = self._search(lease)
         elif lease.key.startswith(ITEM) and lease.items:
             self._resolve(lease)
             return
@@ -146,6 +144,18 @@ class Worker:
             log_arrivals(arrived=len(lease.items))
         if decision is not None and decision.unwritten is not None:
             log_arrival_failed(decision.problem)
+
+    def _search(self, lease: Lease) -> datetime | None:
+        """Search for what was missed; when to do it again, if before the clock."""
+        kind, _, path = lease.key.partition(":")
+        now = self.clock()
+        if f"{kind}:" == LOOK:
+            return self.upkeep.look(path, now, lease)
+        if f"{kind}:" == SEARCH:
+            self.reconciler.search(path, now, lease)
+        else:
+            self.reconciler.recover(path, now, lease)
+        return None
 
     def _decision(self, lease: Lease) -> ArrivalDecision | None:
         """What is decided on the items of a patient; nothing where all of them are superseded."""
