@@ -181,7 +181,7 @@ def _unclaimed(
     """Set aside as no marker's, or as the one that its name seems to mean, if its unit fits."""
     code = first_code(measured.code)
     is_whole = measured is source.observation
-    if is_whole and _is_panel(source) and not _sends_value(measured):
+    if _has_parts(source, measured) and not _sends_value(measured):
         return SetAside(reason=UNCLAIMED, marker="", code=code, reference=source.reference)
     if is_whole and context.lookup.is_panel(measured.code):
         return SetAside(
@@ -226,8 +226,9 @@ def _reason_of_empty_panel(observation: Observation) -> SetAsideReason:
     return "no-value"
 
 
-def _is_panel(source: SourceObservation) -> bool:
-    return bool(many(source.observation.component) or many(source.observation.has_member))
+def _has_parts(source: SourceObservation, measured: Measured) -> bool:
+    is_whole = measured is source.observation
+    return bool(measured.component or (is_whole and source.observation.has_member))
 
 
 def _result(

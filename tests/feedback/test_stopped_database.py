@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A database that is stopped under load keeps no call waiting and loses no acknowledged feedback.
+"""A database that is stopped or locked under load delays no call and loses no feedback it took in.
 
 A short run; with `--stopped-seconds 40 -s` it is the long one.
 """
 
 import json
+import sqlite3
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextlib import closing as closing_database
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event, Thread
 from uuid import uuid4
 
@@ -64,11 +69,18 @@ class Load:
             return response.status, json.loads(response.read())
 
 
-def test_r1_every_call_is_answered_with_its_cards(
-    postgres: Postgres, postgres_url: str, pytestconfig: pytest.Config
-) -> None:
-    seconds: float = pytestconfig.getoption("--stopped-seconds")
-    server = Server(postgres_url, free_port())
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Another process holds the SQLite file for itself while the block runs."""
+    with closing_database(sqlite3.connect(file, timeout=60, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+def check_calls_are_answered(url: str, hung: AbstractContextManager[None], seconds: float) -> None:
+    """Every call has its card while the database hangs, and no acknowledged feedback is lost."""
+    server = Server(url, free_port())
     server.start()
     load = Load(server.port)
     clients = [Thread(target=load.call) for _ in range(CALLERS)] + [Thread(target=load.feed_back)]
@@ -77,7 +89,7 @@ def test_r1_every_call_is_answered_with_its_cards(
             client.start()
         while not load.acknowledged:
             time.sleep(0.01)
-        with postgres.stopped():
+        with hung:
             before = sum(load.calls.values())
             time.sleep(seconds)
             during = sum(load.calls.values()) - before
@@ -97,4 +109,21 @@ def test_r1_every_call_is_answered_with_its_cards(
     assert during > 0
     assert set(load.calls) == {(200, 1)}
     assert set(load.sent) <= {200, 503}
-    assert set(load.acknowledged) <= set(kept(postgres_url))
+    assert set(load.acknowledged) <= set(kept(url))
+
+
+def test_r1_every_call_is_answered_with_its_cards(
+    postgres: Postgres, postgres_url: str, pytestconfig: pytest.Config
+) -> None:
+    seconds: float = pytestconfig.getoption("--stopped-seconds")
+
+    check_calls_are_answered(postgres_url, postgres.stopped(), seconds)
+
+
+def test_r1_so_it_is_while_another_process_locks_the_file(
+    tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    file = tmp_path / "feedback.sqlite"
+    seconds: float = pytestconfig.getoption("--stopped-seconds")
+
+    check_calls_are_answered(f"sqlite:///{file}", locked(file), seconds)

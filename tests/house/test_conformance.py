@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of conformance and the tests say the same."""
 
-import ast
 import re
 from collections.abc import Iterator
-from functools import cache
 
 import pytest
 
-from tests.house.source import ROOT
+from tests.house.source import ROOT, functions_of
 
 PAGE = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
 ROW = re.compile(
@@ -50,12 +48,6 @@ EXPECTED = [f"{name}-{n:03}" for name, numbers in NUMBERS.items() for n in numbe
 ROWS = [match.groups() for match in ROW.finditer(PAGE)]
 
 
-@cache
-def names_in(path: str) -> frozenset[str]:
-    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
-
-
 def named() -> Iterator[tuple[str, str]]:
     return ((match[1], match[2]) for match in TEST.finditer(PAGE))
 
@@ -80,6 +72,6 @@ def test_a_row_has_a_stance_and_its_proof(row: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("path", sorted({path for path, _ in named()}))
 def test_every_test_that_is_named_exists(path: str) -> None:
-    missing = {name for at, name in named() if at == path} - names_in(path)
+    missing = {name for at, name in named() if at == path} - functions_of(path)
 
     assert missing == set()
