@@ -13,6 +13,7 @@ from typing import NewType
 
 from cds_service.copying import replace
 from cds_service.knowledge.model.conditions import AllOf
+from cds_service.knowledge.model.dependencies import dependencies_of
 from cds_service.knowledge.model.pack import UNUSED_DATA, Indicator, Pack, Reason
 from cds_service.labs.facts import CompiledFacts, compile_facts, facts_of
 from cds_service.labs.features import PackFeatures, compile_features
@@ -54,6 +55,7 @@ class Program:
     silent: tuple[tuple[Test, Reason], ...]
     least: Mapping[str, Indicator]  # the least severe card on results that is shown, by trigger
     remarks: CompiledRemarks
+    reads: Mapping[str, frozenset[str]]  # the markers that each rule reads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,8 @@ class Evaluation:
     """Every decision about one patient at one time, after precedence and with remarks.
 
     `silent` names why the whole pack is silent, if it is; `frames` holds the frame of each index;
-    `unused` what was sent and might have raised another card.
+    `unused` what was sent and might have raised another card; `reads` the markers that each rule
+    reads.
     """
 
     pack: Pack
@@ -88,6 +91,7 @@ class Evaluation:
     decisions: tuple[Decision, ...]
     frames: tuple[Frame, ...]
     unused: UnusedData
+    reads: Mapping[str, frozenset[str]]
     silent: SilenceReason | None = None
 
 
@@ -109,6 +113,9 @@ def compile_pack(pack: Pack) -> Program:
         silent=tuple((compiled(silence.when), silence) for silence in pack.scope.silent_when),
         least=pack.least,
         remarks=compile_remarks(pack.remarks),
+        reads={
+            rule.id: frozenset(dependencies_of(rule, pack).markers) for rule in pack.rules.values()
+        },
     )
 
 
@@ -184,6 +191,7 @@ def contest(program: Program, answers: Answers) -> Evaluation:
         decisions=(*decisions, *answers.silent),
         frames=tuple(answers.frames.all()),
         unused=unused,
+        reads=program.reads,
         silent=answers.because,
     )
 

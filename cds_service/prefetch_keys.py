@@ -6,6 +6,7 @@ names of its own to them.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias, get_args
 
 Kind: TypeAlias = Literal[
@@ -63,6 +64,7 @@ def kinds_of_key(key: str) -> frozenset[Kind]:
     return _KINDS.get(_letters(key), frozenset())
 
 
+@lru_cache(maxsize=256)  # clients send the same keys again and again
 def _letters(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalpha())
 

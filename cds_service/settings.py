@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
@@ -306,6 +307,7 @@ def is_open(settings: Settings) -> bool:
     return settings.clients is None and settings.public_url is None and is_loopback(settings.host)
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether an address or name (without a port) means this machine and nothing else."""
     if host.rstrip(".").lower() == "localhost":

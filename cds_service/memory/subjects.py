@@ -15,7 +15,6 @@ from msgspec.json import encode
 from cds_service.call_context import CallContext
 from cds_service.decide import Evaluation
 from cds_service.fhir.references import base_url
-from cds_service.knowledge.model.dependencies import dependencies_of
 from cds_service.knowledge.model.pack import INDICATORS, Indicator
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.rules.answer import Decision
@@ -70,7 +69,7 @@ def _rests_on(decision: Decision, evaluation: Evaluation) -> Iterator[tuple[obje
     if frame.unused is not None:
         yield from (_named_set_aside(item) for item in frame.unused.results)
         yield from ((part.part, part.lack) for part in frame.unused.parts)
-    read = {frame.index, *dependencies_of(decision.rule, evaluation.pack).markers}
+    read = evaluation.reads[decision.rule.id] | {frame.index}
     for marker in sorted(read & frame.readings.keys()):
         yield named_result(frame.readings[marker].result)
 

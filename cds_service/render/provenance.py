@@ -91,6 +91,7 @@ class Basis:
     facts: tuple[str, ...]
     limits: Mapping[str, tuple[LimitKind, ...]]  # of a marker, those that the rule judges it by
     earlier: Mapping[str, Earlier]  # the window of the previous test that a marker is compared with
+    silent_ages: tuple[AgeCompare, ...]  # at which the pack is silent
     names_method: frozenset[str]  # markers of which some code names a method
     last: tuple[str, ...]
 
@@ -247,9 +248,7 @@ class Basis:
         )
         if any(limit is not None and limit.exact is None for limit in limits):
             return True
-        silent = (reason.when for reason in self.pack.scope.silent_when)
-        ages = (leaf for when in silent for leaf in leaves(when) if isinstance(leaf, AgeCompare))
-        return any(age_is(leaf, frame.person) is None for leaf in ages)
+        return any(age_is(leaf, frame.person) is None for leaf in self.silent_ages)
 
     def _withheld(self, decision: Decision) -> Iterator[str]:
         orders = [
@@ -327,6 +326,12 @@ def compile_basis(rule: Rule, pack: Pack, zone: tzinfo, messages: Messages) -> B
         facts=reads.facts,
         limits=_limits_of(reads),
         earlier=earlier_tests(rule, pack),
+        silent_ages=tuple(
+            leaf
+            for reason in pack.scope.silent_when
+            for leaf in leaves(reason.when)
+            if isinstance(leaf, AgeCompare)
+        ),
         names_method=frozenset(
             marker.id for marker in pack.markers.values() if any(c.method for c in marker.codes)
         ),

@@ -6,12 +6,17 @@ A critical card is never held back for being one of many, or for having been sho
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from typing import TypeAlias
 
 from cds_service.knowledge.model.pack import INDICATORS, CardLimit, Indicator
 from cds_service.rules.answer import Decision, DecisionKey
 from cds_service.rules.contest import hold_back
 from cds_service.rules.reasons import BelowLeast, Folded, OlderThanArrival, ShownRecently
+
+_MILDNESS: Mapping[Indicator, int] = {
+    indicator: mildness for mildness, indicator in enumerate(reversed(INDICATORS))
+}
 
 LastShown: TypeAlias = Callable[[Decision, Indicator], date | None]
 """The last day on which the card of a decision was shown with an indicator."""
@@ -102,14 +107,18 @@ def fold(decisions: Sequence[Decision], limit: CardLimit | None) -> list[Decisio
     ]
 
 
+@lru_cache(maxsize=64)
+def _places(rank: tuple[str, ...]) -> Mapping[str, int]:
+    return {rule: place for place, rule in enumerate(rank)}
+
+
 def in_order(decisions: Sequence[Decision], limit: CardLimit | None) -> list[Decision]:
     """The decisions as they are listed: shown ones first, then by severity, then by rank."""
-    places: Mapping[str, int] = {
-        rule: place for place, rule in enumerate(limit.rank if limit is not None else ())
-    }
+    places = _places(limit.rank if limit is not None else ())
+    last = len(places)
 
     def place(decision: Decision) -> tuple[bool, int, int]:
-        severity = INDICATORS.index(decision.indicator)
-        return not decision.shown, -severity, places.get(decision.rule.id, len(places))
+        mildness = _MILDNESS[decision.indicator]
+        return decision.answer != "card", mildness, places.get(decision.rule.id, last)
 
     return sorted(decisions, key=place)

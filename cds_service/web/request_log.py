@@ -7,16 +7,20 @@ know. `log.py` decides again what may pass.
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
 from cds_service.clock import Stopwatch
 from cds_service.decide import Outcome
 from cds_service.errors import CdsServiceError
+from cds_service.knowledge.model.pack import Answer
 from cds_service.log import log_request
 from cds_service.metrics import Metrics
 from cds_service.prefetch_keys import kinds_of_key
 
 _NONE = "none"
+_ANSWERS: Mapping[Answer, str] = {answer: answer.replace(" ", "-") for answer in get_args(Answer)}
 _OF_A_KEY = re.compile(r"\$\.prefetch\.([^.\[]+)")
 
 
@@ -87,7 +91,7 @@ def close(entry: LogEntry, status: int, metrics: Metrics) -> None:
 def count(outcome: Outcome, metrics: Metrics) -> None:
     """Count the answers of the rules, the cards, and the results that were set aside."""
     for decision in outcome.decisions:
-        metrics.decisions.labels(decision.rule.id, decision.answer.replace(" ", "-")).inc()
+        metrics.decisions.add(decision.rule.id, _ANSWERS[decision.answer])
         if decision.held_back is not None:
             metrics.cards_held_back.labels(decision.rule.id, decision.held_back.code).inc()
         if decision.shown:

@@ -79,6 +79,7 @@ def outcome(*decisions: Decision, record: PatientRecord | None = None) -> Outcom
     born = (datetime(1976, 1, 1, tzinfo=UTC).date(),) * 2
     known = PatientRecord(patient=Patient(reference="Patient/p", born=born, sex="male"))
     evaluation = Evaluation(
+        reads={},
         pack=replace(PACK, rules=rules),
         record=record or known,
         now=NOW,

@@ -104,6 +104,7 @@ def test_a_hook_may_show_no_cards_that_are_less_severe(least: Indicator, expecte
 
 def settled(cards: list[Decision], quiet: Iterable[Decision] = ()) -> Outcome:
     evaluation = Evaluation(
+        reads={},
         pack=replace(letters(), cards=LIMIT),
         record=record(),
         now=NOW,

@@ -8,6 +8,7 @@ Host that a web page could have pointed here (DNS rebinding).
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from flask import Request
@@ -72,6 +73,7 @@ def why_refused(request: Request) -> str | None:
     return None
 
 
+@lru_cache(maxsize=256)  # clients send the same headers again and again
 def _is_of_proxy(name: str) -> bool:
     title = name.title()
     return title in _OF_PROXIES or title.startswith(_OF_PROXIES_BEGIN)
