@@ -6,6 +6,7 @@ second pass: the caller has tried to decode the whole at once and failed.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -13,15 +14,17 @@ from msgspec import Raw, Struct, ValidationError
 from msgspec.json import Decoder
 
 from cds_service.fhir.elements import NOTHING, CodeableConcept, Link, Many
-from cds_service.fhir.outline import Outline, unread_observations
+from cds_service.fhir.outline import Outline, unread_resources
 from cds_service.fhir.resource_types import RESOURCE_TYPES
 from cds_service.fhir.resources import (
     BUNDLE_MEMBERS,
+    CHARTED,
     Bundle,
     Entry,
     Resource,
     Response,
     Unread,
+    charted_in,
     observations_in,
 )
 
@@ -129,28 +132,36 @@ def read_loosely(
     return None, (replace(_fault(path, expected, named), id=_text(loose.id) or ""),)
 
 
-def unread_results(
+def unread_parts(
     text: bytes,
     outline: Outline,
     read: Iterable[Resource | None],
     named: Iterable[Unreadable],
     *,
+    drafts: Resource | None = None,
     roots: str = r"\$",
     where: str = "",
 ) -> Iterator[Unreadable]:
-    """The Observations of a text that stand where none is read and that nothing names yet.
+    """The resources of a text that stand where none is read and that nothing names yet.
 
-    `read` and `named` are what came of reading the resources whose paths `roots` matches. `where`
-    is put before each path.
+    `read`, `drafts` (orders being made) and `named` are what came of reading the resources whose
+    paths `roots` matches. `where` is put before each path.
     """
-    named = list(named)
-    lost = sum(fault.resource_type == "Observation" for fault in named)
-    if outline.observations == observations_in(read) + lost:
+    read, named = list(read), list(named)
+    lost = Counter(fault.resource_type for fault in named)
+    observations = observations_in(read) + lost["Observation"]
+    charted = charted_in((*read, drafts)) + sum(lost[kind.__name__] for kind in CHARTED)
+    if (outline.observations, outline.charted) == (observations, charted):
         return
     known = tuple(fault.where for fault in named)
-    for path, data in unread_observations(text, re.compile(roots)):
+    for path, data in unread_resources(text, re.compile(roots)):
         if not f"{where}{path}".startswith(known):
-            yield _lost_result(_LOOSE.decode(data), f"{where}{path}", "expected no result here")
+            loose = _LOOSE.decode(data)
+            if (kind := _text(loose.resourceType)) == "Observation":
+                yield _lost_result(loose, f"{where}{path}", "expected no result here")
+            else:
+                fault = _fault(f"{where}{path}", "expected no such resource here", kind or "")
+                yield replace(fault, id=_text(loose.id) or "")
 
 
 def _lost_result(loose: _Loose, where: str, expected: str) -> Unreadable:

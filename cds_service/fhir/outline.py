@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a JSON text holds before anybody reads its meaning: keys that come twice, and Observations.
+"""What a JSON text holds before anybody reads its meaning: keys that come twice, and resources.
 
 The decoder keeps the last value of a key that comes twice in one object, as RFC 8259 allows, and
 skips what it does not know. Either could lose results without a word.
@@ -7,7 +7,7 @@ skips what it does not know. Either could lose results without a word.
 Reading every object in Python would take as long as all other reading together. So the text is
 decoded without types and encoded again, and the colons of both are counted: a value that gave way
 to another took the colon of its key with it. Only if the counts differ, if a colon may be escaped,
-or if there are more Observations than were read, is the text read object by object.
+or if there are more resources than were read, is the text read object by object.
 """
 
 import json
@@ -23,11 +23,17 @@ from cds_service.errors import RequestError
 _ANYTHING: Decoder[Any] = Decoder()
 _ENCODER = Encoder()
 _ESCAPED = b"\\u003"  # a colon, or one of its neighbours
-_OBSERVATION = b'"resourceType":"Observation"'
+# The resources of the chart that are counted; orders that are missing only add a proposal.
+_CHART = ("MedicationRequest", "MedicationStatement", "Condition")
+_OBSERVATION, *_OF_CHART = (
+    f'"resourceType":"{kind}"'.encode() for kind in ("Observation", *_CHART)
+)
 _MEMBER = re.compile(r"_?[a-z][A-Za-z0-9_]{0,39}")  # as FHIR and CDS Hooks name theirs
 _NOWHERE = re.compile(r"(?!)")
 
-# The members through which Observations are read, by the type of the resource that has them, or
+# How well a place is read: for everything, for the chart alone, or not at all.
+_FOR_ALL, _FOR_CHART, _FOR_NONE = 2, 1, 0
+# The members through which resources are read, by the type of the resource that has them, or
 # by the member that an object without a type was reached by.
 _READ_THROUGH: Mapping[object, tuple[str, ...]] = {
     "Bundle": ("entry",),
@@ -41,10 +47,14 @@ _READ_THROUGH: Mapping[object, tuple[str, ...]] = {
 
 
 class Outline(NamedTuple):
-    """The path of the first key that comes twice in one object, and the Observations anywhere."""
+    """The path of the first key that comes twice in one object, and how many resources there are.
+
+    `charted` are medicines and conditions. What is contained counts too.
+    """
 
     repeated: str | None
     observations: int
+    charted: int
 
 
 class _Repeating(dict[str, Any]):
@@ -61,7 +71,8 @@ def outline_of(text: bytes) -> Outline:
         return _read_by_object(text)
     is_escaped = b"\\" in text and _ESCAPED in text
     if text.count(b":") == compact.count(b":") and not is_escaped:
-        return Outline(None, compact.count(_OBSERVATION))
+        charted = sum(map(compact.count, _OF_CHART))
+        return Outline(None, compact.count(_OBSERVATION), charted)
     return _read_by_object(text)
 
 
@@ -77,28 +88,34 @@ def checked_outline(text: bytes, where: str = "") -> Outline:
     return outline
 
 
-def unread_observations(text: bytes, roots: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
-    """The Observations that stand where none is read, with their paths.
+def unread_resources(text: bytes, roots: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
+    """The results, medicines and conditions that stand where none is read, with their paths.
 
-    `roots` matches the paths of the resources that reading begins with.
+    `roots` matches the paths of the resources that reading begins with; no result is read at those
+    of its group `orders`. A medicine or a condition may well be contained: it explains another.
     """
-    for path, node, is_read in _objects(_decoded(text), "$", roots):
-        if _is_observation(node) and not is_read:
+    for path, node, level in _objects(_decoded(text), "$", roots):
+        if (_is_observation(node) and level < _FOR_ALL) or (_is_charted(node) and not level):
             yield path, json.dumps(node).encode()
 
 
 def _read_by_object(text: bytes) -> Outline:
-    repeated, observations = None, 0
+    repeated, observations, charted = None, 0, 0
     for path, node, _ in _objects(_decoded(text), "$", _NOWHERE):
         observations += _is_observation(node)
+        charted += _is_charted(node)
         if repeated is None and isinstance(node, _Repeating):
             place = list(node).index(node.name)
             repeated = path + _step(node.name, place)
-    return Outline(repeated, observations)
+    return Outline(repeated, observations, charted)
 
 
 def _is_observation(node: dict[str, Any]) -> bool:
     return node.get("resourceType") == "Observation"
+
+
+def _is_charted(node: dict[str, Any]) -> bool:
+    return str(node.get("resourceType")) in _CHART
 
 
 def _decoded(text: bytes) -> Any:
@@ -127,18 +144,21 @@ def _step(key: str, place: int) -> str:
 
 
 def _objects(
-    node: Any, path: str, roots: re.Pattern[str], *, is_read: bool = False, via: str = ""
-) -> Iterator[tuple[str, dict[str, Any], bool]]:
-    """Every object with its path, and whether an Observation there is read."""
+    node: Any, path: str, roots: re.Pattern[str], level: int = _FOR_NONE, via: str = ""
+) -> Iterator[tuple[str, dict[str, Any], int]]:
+    """Every object with its path, and how well resources there are read."""
     if isinstance(node, list):
         for place, value in enumerate(node):
-            yield from _objects(value, f"{path}[{place}]", roots, is_read=is_read, via=via)
+            yield from _objects(value, f"{path}[{place}]", roots, level, via)
     elif isinstance(node, dict):
-        if roots.fullmatch(path):
-            is_read, via = True, ""
-        yield path, node, is_read
+        root = roots.fullmatch(path)
+        if root is not None:
+            level, via = (_FOR_CHART if root.lastgroup == "orders" else _FOR_ALL), ""
+        yield path, node, level
         kind = node.get("resourceType", via) if via != "component" else via
         through = _READ_THROUGH.get(kind, ()) if isinstance(kind, str) else ()
         for place, (key, value) in enumerate(node.items()):
-            step = path + _step(key, place)
-            yield from _objects(value, step, roots, is_read=is_read and key in through, via=key)
+            inside = level if key in through else _FOR_NONE
+            if key == "contained" and level:
+                inside = max(inside, _FOR_CHART)
+            yield from _objects(value, path + _step(key, place), roots, inside, key)

@@ -314,3 +314,17 @@ def observations_in(resources: Iterable[Resource | None]) -> int:
             if resource.contained is not None:
                 found += observations_in(inside(resource.contained))
     return found
+
+
+CHARTED = (MedicationRequest, MedicationStatement, Condition)
+
+
+def charted_in(resources: Iterable[Resource | None]) -> int:
+    """How many medicines and conditions there are, with those in Bundles; none contained."""
+    found = 0
+    for resource in resources:
+        if isinstance(resource, Bundle):
+            found += charted_in(entry.resource for entry in many(resource.entry))
+        else:
+            found += isinstance(resource, CHARTED)
+    return found

@@ -22,7 +22,7 @@ from urllib3.util.retry import Retry
 
 from cds_service.clock import Deadline
 from cds_service.fhir.bundles import next_of
-from cds_service.fhir.decode import Unreadable, read_loosely, unread_results
+from cds_service.fhir.decode import Unreadable, read_loosely, unread_parts
 from cds_service.fhir.depth import is_deeper
 from cds_service.fhir.outline import outline_of
 from cds_service.fhir.references import is_inside
@@ -258,7 +258,7 @@ class FhirClient:
             raise QueryError("outcome")
         if resource is None or outline.repeated is not None:  # one of two values would be lost
             raise QueryError("not-fhir")
-        unread = unread_results(body, outline, [resource], unreadable)
+        unread = unread_parts(body, outline, [resource], unreadable)
         return Page(body=body, resource=resource, unreadable=(*unreadable, *unread))
 
     def _response(self, access: Access, url: str, deadline: Deadline, room: int) -> HttpResponse:

@@ -19,7 +19,7 @@ from msgspec.json import Decoder
 
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.bundles import Fetched, fetched, page_of, unreadable_entries
-from cds_service.fhir.decode import Unreadable, explained, read_loosely, unread_results
+from cds_service.fhir.decode import Unreadable, explained, read_loosely, unread_parts
 from cds_service.fhir.elements import NOTHING
 from cds_service.fhir.outline import checked_outline
 from cds_service.fhir.references import plain_id
@@ -32,8 +32,8 @@ _UUID = re.compile(r"(?:urn:uuid:)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})
 _URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.IGNORECASE)
 _DRAFTS = "$.context.draftOrders"
 _PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
-# What reading of results begins with: the resources under the keys of the prefetch.
-_ROOTS = r"\$\.prefetch(\.\w+|\[[0-9]+\])"
+# What reading begins with: the resources under the keys of the prefetch, and the draft orders.
+_ROOTS = r"\$\.prefetch(?:\.\w+|\[[0-9]+\])|(?P<orders>\$\.context\.draftOrders)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +154,14 @@ def read_request(body: bytes, *, max_depth: int, max_entries: int) -> HookReques
         raise PayloadTooLarge("The JSON is nested too deeply.") from None
     except DecodeError as error:  # msgspec names the fault and the byte, nothing of the content
         raise RequestError(f"The body is not valid JSON: {error}.") from None
-    unread = unread_results(body, outline, parts.prefetch.values(), parts.unreadable, roots=_ROOTS)
+    unread = unread_parts(
+        body,
+        outline,
+        parts.prefetch.values(),
+        parts.unreadable,
+        drafts=parts.context.draft_orders,
+        roots=_ROOTS,
+    )
     parts = replace(parts, unreadable=(*parts.unreadable, *unread))
     return _checked(parts, max_depth, max_entries)
 

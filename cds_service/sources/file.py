@@ -13,7 +13,7 @@ from msgspec.json import Decoder
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.bundle_patients import BundlePatients
 from cds_service.fhir.bundles import NOTHING_THERE, Fetched, fetched, unreadable_entries
-from cds_service.fhir.decode import Unreadable, read_loosely, unread_results
+from cds_service.fhir.decode import Unreadable, read_loosely, unread_parts
 from cds_service.fhir.depth import is_deeper
 from cds_service.fhir.elements import NOTHING, Reference
 from cds_service.fhir.outline import checked_outline
@@ -125,7 +125,7 @@ def _resource(text: bytes, where: str = "") -> tuple[Resource | None, tuple[Unre
     """The resource that a text is, and what of it could not be read."""
     resource, faults = read_loosely(text, f"{where}$")
     outline = checked_outline(text, where)
-    unread = unread_results(text, outline, [resource], faults, where=where)
+    unread = unread_parts(text, outline, [resource], faults, where=where)
     return resource, (*faults, *unread)
 
 

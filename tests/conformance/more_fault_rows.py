@@ -226,6 +226,16 @@ MORE_ROWS: dict[str, Row] = {
             other(INR, code={"coding": [{"system": "http://loinc.org", "code": "46418-0"}]}),
         ),
     ),
+    "S6 isoniazid where no medicine is read": replace(
+        named("medicines: some could not be read"),
+        sent=request(
+            alt(30),
+            medicationRequests=bundle(
+                other(ISONIAZID, id="b", medicationCodeableConcept={"text": "vitamin C"}),
+                {"resourceType": "Parameters", "parameter": [{"resource": ISONIAZID}]},
+            ),
+        ),
+    ),
     "S6 isoniazid beside a report": Row(
         sent=request(
             alt(230), medicationRequests={**REPORT, "result": None, "contained": [ISONIAZID]}

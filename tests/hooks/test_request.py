@@ -425,6 +425,28 @@ def test_a_result_that_stands_where_none_is_read_is_named(inside: Json, where: s
     assert fault.resource_type == "Observation"
 
 
+MEDICINE: Json = {"resourceType": "MedicationRequest", "status": "active"}
+PROBLEM: Json = {"resourceType": "Condition"}
+
+
+@pytest.mark.parametrize("made", [MEDICINE, PROBLEM, {"resourceType": "MedicationStatement"}])
+def test_so_is_a_medicine_or_a_condition_unless_it_is_contained(made: Json) -> None:
+    nested = {"resourceType": "Parameters", "parameter": [{"resource": made}]}
+    held = {"resourceType": "Encounter", "contained": [made]}
+    request = read(body(prefetch={"chart": bundle(MEDICINE, nested, held)}))
+
+    (fault,) = request.unreadable
+    assert fault.where == "$.prefetch.chart.entry[1].resource.parameter[0].resource"
+    assert fault.resource_type == made["resourceType"]
+
+
+def test_a_result_among_the_orders_being_made_is_named_and_a_medicine_is_read() -> None:
+    drafts = bundle(MEDICINE, OBSERVATION)
+    request = read(body(hook="order-sign", context=context(draftOrders=drafts)))
+
+    assert [one.resource_type for one in request.unreadable] == ["Observation"]
+
+
 @pytest.mark.parametrize(
     "inside",
     [

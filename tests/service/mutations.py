@@ -96,6 +96,7 @@ def patients() -> dict[str, Json]:
         {**one, "referenceRange": [{"high": {"value": high, "unit": unit}}]}
         for one, high, unit in ((ALT, 50, "U/L"), (BILIRUBIN, 21, "umol/L"))
     ]
+    vitamin = {**ISONIAZID, "id": "b", "medicationCodeableConcept": {"text": "vitamin C"}}
     alt_230 = {**ALT, "valueQuantity": {"value": 230, "unit": "U/L", "code": "U/L"}}
     return {
         "liver failure": request(*FAILURE),
@@ -103,7 +104,7 @@ def patients() -> dict[str, Json]:
         "Hy's law": request(
             {**ALT, "valueQuantity": {"value": 150, "unit": "U/L"}}, BILIRUBIN, ALP
         ),
-        "isoniazid": request(alt_230, medicationRequests=bundle(ISONIAZID)),
+        "isoniazid": request(alt_230, medicationRequests=bundle(vitamin, ISONIAZID)),
         "pregnant": request(
             *FAILURE,
             patient=woman,
