@@ -36,6 +36,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="How many notifications tests/subscriptions/test_kill.py sends to what it kills.",
     )
     parser.addoption(
+        "--notify-seconds",
+        type=float,
+        default=5,
+        help="How long tests/subscriptions/test_exactly_once_hapi.py stores results.",
+    )
+    parser.addoption(
         "--stopped-seconds",
         type=float,
         default=3,
