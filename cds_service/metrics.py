@@ -5,28 +5,46 @@ Labels are names that the packs and the code know (services, hooks, rules, marke
 never text of a request: a label is kept for ever, and must not name a patient.
 """
 
+from collections import Counter as Counter_
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 # Seconds. A hook should answer in tens of milliseconds; clients give up after about half a second.
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 
 
-class Counts:
-    """A counter whose labels are looked up once: rules are counted by the dozen in each call."""
+class RuleAnswers(Collector):
+    """How often each rule gave each answer.
 
-    def __init__(self, counter: Counter) -> None:
-        self._counter = counter
-        self._children: dict[tuple[str, ...], Counter] = {}
+    A call counts as many answers as there are rules; they are added under one lock, and made
+    samples when somebody asks.
+    """
 
-    def add(self, *labels: str) -> None:
-        """Count one more."""
-        child = self._children.get(labels)
-        if child is None:
-            child = self._children[labels] = self._counter.labels(*labels)
-        child.inc()
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._counts: Counter_[tuple[str, str]] = Counter_()
+
+    def add(self, answers: Iterable[tuple[str, str]]) -> None:
+        """Count one more of each (rule, answer)."""
+        with self._lock:
+            self._counts.update(answers)
+
+    def collect(self) -> Iterator[Metric]:
+        """The samples for Prometheus."""
+        family = CounterMetricFamily(
+            "cds_decisions", "Answers of rules.", labels=("rule", "answer")
+        )
+        with self._lock:
+            counts = self._counts.copy()
+        for labels, count in counts.items():
+            family.add_metric(labels, count)
+        yield family
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +56,7 @@ class Metrics:
     request_seconds: Histogram
     cards: Counter
     cards_held_back: Counter
-    decisions: Counts
+    decisions: RuleAnswers
     results_set_aside: Counter
     feedback: Counter
     pack_info: Gauge
@@ -69,6 +87,8 @@ def make_metrics() -> Metrics:
     def gauge(name: str, meaning: str) -> Gauge:
         return Gauge(name, meaning, registry=registry)
 
+    decisions = RuleAnswers()
+    registry.register(decisions)
     return Metrics(
         registry=registry,
         requests=counter("cds_requests_total", "Requests answered.", "service", "hook", "outcome"),
@@ -86,7 +106,7 @@ def make_metrics() -> Metrics:
             "rule",
             "reason",
         ),
-        decisions=Counts(counter("cds_decisions_total", "Answers of rules.", "rule", "answer")),
+        decisions=decisions,
         results_set_aside=counter(
             "cds_results_set_aside_total", "Results that were not used.", "marker", "reason"
         ),

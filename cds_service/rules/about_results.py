@@ -29,6 +29,7 @@ class Frames:
         self._final: dict[str, Frame | None] = {}
         self._with_preliminary: dict[str, Frame | None] = {}
         self._every: list[Frame | None] = []
+        self._readable: dict[tuple[tuple[str, ...], str | None, bool], tuple[Frame, ...]] = {}
 
     def get(self, marker: str, *, with_preliminary: bool) -> Frame | None:
         """The frame around the newest result of the marker."""
@@ -43,6 +44,16 @@ class Frames:
             made[marker] = None if frame is None else with_measures(frame, self._measures)
             self._every.append(made[marker])
         return made[marker]
+
+    def readable(self, rule: Rule, *, with_preliminary: bool) -> tuple[Frame, ...]:
+        """The frames that a rule may read; rules about the same markers share theirs."""
+        key = (rule.about, rule.stands_in, with_preliminary)
+        known = self._readable.get(key)
+        if known is None:
+            made = (self.get(name, with_preliminary=with_preliminary) for name in rule.about)
+            found = [frame for frame in made if frame is not None]
+            known = self._readable[key] = tuple(_index_frames(rule, found))
+        return known
 
     def all(self) -> Iterator[Frame]:
         """Every frame that was made, in that order."""
@@ -59,13 +70,13 @@ def about_results(
     """
     order_days = frames.pack.scope.order_days
     found: list[Decision] = []
-    for frame in _readable(rule.rule, frames, with_preliminary=False):
+    for frame in frames.readable(rule.rule, with_preliminary=False):
         decision = answer(rule, frame, record, now, order_days)
         if decision.answer == "card":
             return decision
         found.append(decision)
     if rule.can_be_critical and frames.has_preliminary:
-        for frame in _readable(rule.rule, frames, with_preliminary=True):
+        for frame in frames.readable(rule.rule, with_preliminary=True):
             decision = answer(rule, frame, record, now, order_days)
             if decision.answer == "card":
                 decision = _as_preliminary(decision)
@@ -84,16 +95,6 @@ def _most_telling(found: Sequence[Decision]) -> Decision:
     return next(withheld, None) or next(undecided, found[0])
 
 
-def _readable(rule: Rule, frames: Frames, *, with_preliminary: bool) -> list[Frame]:
-    """The frames that a rule may read."""
-    found = [
-        frame
-        for marker in rule.about
-        if (frame := frames.get(marker, with_preliminary=with_preliminary)) is not None
-    ]
-    return _index_frames(rule, found) if found else found
-
-
 def _index_frames(rule: Rule, frames: list[Frame]) -> list[Frame]:
     """The frame around the newest of the results that the rule is about, of two alike the first.
 
@@ -101,7 +102,7 @@ def _index_frames(rule: Rule, frames: list[Frame]) -> list[Frame]:
     and else not at all.
     """
     if rule.stands_in is None:
-        return [max(frames, key=_index_time)] if len(frames) > 1 else frames
+        return [max(frames, key=_index_time)] if frames else []
     own = [frame for frame in frames if frame.index != rule.stands_in]
     others = (frame for frame in frames if frame.index == rule.stands_in)
     alone = [frame for frame in others if frame.readings.keys().isdisjoint(rule.about[:-1])]

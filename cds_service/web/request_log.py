@@ -90,8 +90,8 @@ def close(entry: LogEntry, status: int, metrics: Metrics) -> None:
 
 def count(outcome: Outcome, metrics: Metrics) -> None:
     """Count the answers of the rules, the cards, and the results that were set aside."""
+    metrics.decisions.add((one.rule.id, _ANSWERS[one.answer]) for one in outcome.decisions)
     for decision in outcome.decisions:
-        metrics.decisions.add(decision.rule.id, _ANSWERS[decision.answer])
         if decision.held_back is not None:
             metrics.cards_held_back.labels(decision.rule.id, decision.held_back.code).inc()
         if decision.shown:

@@ -9,7 +9,7 @@ def test_every_metric_appears_under_its_name() -> None:
     metrics.requests.labels("liver", "patient-view", "ok").inc()
     metrics.request_seconds.labels("liver").observe(0.003)
     metrics.cards.labels("alt-very-low", "info").inc()
-    metrics.decisions.add("alt-very-low", "card")
+    metrics.decisions.add([("alt-very-low", "card")])
     metrics.results_set_aside.labels("alt", "no-unit").inc()
     metrics.feedback.labels("alt-very-low", "overridden").inc()
     metrics.pack_info.labels("liver", "1.0.0").set(1)
