@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from random import uniform
 from threading import Lock
 from time import sleep
@@ -141,6 +142,11 @@ class QueryResult:
     refusal: HttpResponse | None = field(default=None, repr=False, compare=False)
     ignored: frozenset[str] = frozenset()
     left_out: frozenset[str] = frozenset()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the server says that what was read was there, and was deleted (410)."""
+        return self.refusal is not None and self.refusal.status == HTTPStatus.GONE
 
 
 class FhirClient:

@@ -236,11 +236,15 @@ class _Decision:
         """Learn what is no longer on the server of what arrived; raises `Retry`."""
         before = {one.reference for one in self.arrived if one.gone}
         self.arrived = confirmed(
-            self.recorder, self.access, self.work.patient, self.arrived, request, deadline
+            self.recorder,
+            self.access,
+            self.work.patient,
+            self.arrived,
+            request,
+            deadline,
+            again=self.work.attempts < ASKED_AGAIN,
         )
         self.gone |= {one.reference for one in self.arrived if one.gone} - before
-        if self.gone and self.work.attempts < ASKED_AGAIN:
-            raise Retry("not-found")  # a copy of the server may be behind
 
     def _known(self) -> tuple[WrittenAdvice, ...]:
         """What was written about the patient, or in silent mode would have been."""

@@ -200,10 +200,12 @@ def confirmed(
     arrived: Sequence[ArrivedVersion],
     request: HookRequest,
     deadline: Deadline,
+    *,
+    again: bool,
 ) -> tuple[ArrivedVersion, ...]:
     """What arrived, where a search does not show it as a read does; raises `Retry`.
 
-    It may have been deleted or moved to another patient since.
+    It may have been deleted or moved to another patient since. With `again` a 404 is a `Retry` too.
     """
     seen = {
         f"Observation/{entry.resource.id}"
@@ -219,6 +221,8 @@ def confirmed(
         found = client.ask(access, f"{kind}/{quote(identity, safe='')}", deadline)
         if found.failure in _PASSING:
             raise Retry(found.failure or "")
+        if found.failure == "not-found" and again and not found.is_gone:
+            raise Retry("not-found")  # a copy of the server may be behind
         resource = found.pages[0].resource if found.pages else None
         is_elsewhere = isinstance(resource, Observation) and _is_of_another(resource, patient)
         if found.failure == "not-found" or is_elsewhere:

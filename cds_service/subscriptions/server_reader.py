@@ -81,10 +81,17 @@ class ServerReader:
     client: FhirClient = field(repr=False)
     access_to: AccessTo = field(repr=False)
 
-    def read(self, server: str, kind: str, identity: str) -> NotifiedResource:
-        """The resource as it is now, or that it is gone; raises `Retry`."""
+    def read(
+        self, server: str, kind: str, identity: str, *, again: bool = False
+    ) -> NotifiedResource:
+        """The resource as it is now, or that it is gone; raises `Retry`.
+
+        With `again` it does so for a 404 too, for a copy of the server may be behind.
+        """
         found = self._ask(server, f"{kind}/{quote(identity, safe='')}")
         if found.failure == "not-found":
+            if again and not found.is_gone:
+                raise Retry("not-found")
             return NotifiedResource(type=kind, id=identity, gone=True)
         if found.failure is not None or not found.pages:
             raise Retry(found.failure or "not-fhir")

@@ -7,7 +7,6 @@ may be wrong or repeated, and a server may answer from a copy that is behind.
 
 from dataclasses import replace
 
-from cds_service.subscriptions.notified import NotifiedResource
 from cds_service.subscriptions.server_reader import ServerReader
 from cds_service.subscriptions.versions import is_older_number
 from cds_service.subscriptions.work import ASKED_AGAIN, Item, Lease, Retry
@@ -22,13 +21,11 @@ def verified(reader: ServerReader, lease: Lease) -> Lease:
 
 
 def _as_read(reader: ServerReader, lease: Lease, item: Item) -> Item:
-    found = reader.read(item.server, item.type, item.resource_id)
+    again = lease.attempts < ASKED_AGAIN
+    found = reader.read(item.server, item.type, item.resource_id, again=again and not item.gone)
     is_gone = found.gone or found.patient not in {"", lease.key}  # or another patient's by now
-    if lease.attempts < ASKED_AGAIN and _contradicts(found, item, is_gone=is_gone):
-        raise Retry("not-found" if is_gone else "stale")
+    is_behind = is_older_number(found.version, item.version)
+    if again and (is_behind or (item.gone and not is_gone)):
+        raise Retry("stale")
     body = None if is_gone else found.body
     return replace(item, gone=is_gone, body=body, updated=found.updated)
-
-
-def _contradicts(found: NotifiedResource, item: Item, *, is_gone: bool) -> bool:
-    return is_gone != item.gone or is_older_number(found.version, item.version)

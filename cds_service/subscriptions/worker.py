@@ -167,9 +167,8 @@ class Worker:
         if item.gone:
             found = NotifiedResource(type=item.type, id=item.resource_id, gone=True)
         else:
-            found = self.reader.read(item.server, item.type, item.resource_id)
-            if lease.attempts < ASKED_AGAIN and found.gone:
-                raise Retry("not-found")  # a copy of the server may be behind
+            again = lease.attempts < ASKED_AGAIN
+            found = self.reader.read(item.server, item.type, item.resource_id, again=again)
             if is_older_number(found.version, item.version):
                 raise Retry("stale")
             if not found.gone and not found.patient:

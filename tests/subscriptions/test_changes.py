@@ -113,6 +113,16 @@ def test_a_resource_that_is_not_there_at_first_is_read_again(bench: Bench) -> No
     assert decided_on(bench) == [("p1", False)]
 
 
+def test_a_resource_that_was_deleted_is_not_read_again(bench: Bench) -> None:
+    bench.server.answers["Observation/o1"] = Reply(status=410)
+    bench.add(result(1, version="", patient="", body=None))
+
+    bench.work(30)
+
+    assert states(bench.store) == {("done", "no-patient"): 1}
+    assert len(bench.server.asked) == 1
+
+
 @pytest.mark.parametrize("version", ["", "1"])
 def test_a_resource_that_was_not_found_is_decided_on_once_it_is(bench: Bench, version: str) -> None:
     bench.add(result(1, version=version, patient="", body=None))
