@@ -5,11 +5,12 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, null, or_, select, update
 
 from cds_service.store.tables import inbox_items
 from cds_service.subscriptions.work import ADVICE, ITEM, ArrivalDecision, Item
 
+_WITHOUT_BODY: Final = [column for column in inbox_items.c if column.name != "body"]
 _TOGETHER: Final = 2  # attempts in which items of a patient are tried together
 
 
@@ -75,7 +76,8 @@ def known_of(connection: Connection, items: Sequence[Item], key: str) -> tuple[I
         or_(is_finished, is_of_others),
         or_(table.gone.is_(False), table.patient.in_(("", key))),
     )
-    return tuple(item_of(row) for row in connection.execute(select(inbox_items).where(same)))
+    question = select(*_WITHOUT_BODY, null().label("body")).where(same)
+    return tuple(item_of(row) for row in connection.execute(question))
 
 
 def mark(connection: Connection, ids: Sequence[int], **values: Any) -> None:

@@ -83,8 +83,10 @@ class Worker:
                 log_arrival_failed("database-away")
                 stop.wait(_AWAY)
                 continue
-            except Exception as error:  # noqa: BLE001 - a worker goes on, whatever it meets
-                log_crash(error)
+            except Exception as error:
+                if until_empty:
+                    raise
+                log_crash(error)  # a worker goes on, whatever it meets
                 stop.wait(_AWAY)
                 continue
             if not worked:

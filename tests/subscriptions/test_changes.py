@@ -88,6 +88,20 @@ def test_a_result_whose_name_came_alone_leaves_its_old_patient_too(bench: Bench)
     assert sorted(decided_on(bench)[1:]) == [("pa", True), ("pb", False)]
 
 
+def test_a_deletion_after_a_move_is_one_for_the_new_patient(bench: Bench) -> None:
+    bench.add(result(1, version=1, patient="pa"))
+    bench.work()
+    bench.server.answers["Observation/o1"] = Reply(of("pb", 2))
+    bench.add(result(1, version=2, patient="pb"))
+    bench.work()
+    bench.server.answers["Observation/o1"] = Reply(status=410)
+    bench.add(gone())
+
+    bench.work()
+
+    assert decided_on(bench)[3:] == [("pb", True)]
+
+
 def test_an_old_version_of_before_the_move_that_comes_late_moves_nothing(
     hands: Hands, store: Store
 ) -> None:

@@ -360,6 +360,19 @@ def test_a_row_that_cannot_be_leased_does_not_keep_the_others_waiting(
     assert queued(store) == []
 
 
+def test_a_body_that_cannot_be_read_is_no_matter_for_another_patient(
+    hands: Hands, store: Store
+) -> None:
+    hands.add(arrival(1, 1, patient="p1"))
+    with store.database.writing() as connection:
+        connection.execute(inbox_items.update().values(body=b"not compressed"))
+    hands.add(arrival(1, 2, patient="p2"))
+    for _ in range(60):
+        hands.after(timedelta(minutes=1)).drain()
+
+    assert ["Observation/o1/2"] in findings(store)
+
+
 def test_what_comes_while_a_server_is_away_does_not_undo_the_pauses(hands: Hands) -> None:
     tries = 0
     for number in range(60):

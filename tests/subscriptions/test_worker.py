@@ -401,6 +401,23 @@ def test_the_worker_searches_when_it_starts_and_by_the_clock(bench: Bench) -> No
     assert bench.server.paths().count("Observation") == 2
 
 
+def test_a_worker_goes_on_after_an_error_that_nobody_foresaw(bench: Bench) -> None:
+    stop, crashed = Event(), []
+
+    def lease(*_: object, **__: object) -> None:
+        crashed.append(1)
+        stop.set()
+        raise ZeroDivisionError
+
+    bench.worker.inbox.lease = lease  # type: ignore[method-assign]
+
+    bench.worker.run(stop)
+
+    assert crashed == [1]
+    with pytest.raises(ZeroDivisionError):
+        bench.worker.run(Event(), until_empty=True)
+
+
 def test_one_patient_that_always_fails_does_not_stop_the_others(bench: Bench) -> None:
     def crash(work: Work) -> None:
         if work.patient == "bad":
