@@ -58,7 +58,7 @@ def exactly(value: Fraction | int) -> Interval:
     return Interval(number, number)
 
 
-def compared(value: Fraction, comparator: Comparator | None) -> Interval:
+def interval_of(value: Fraction, comparator: Comparator | None) -> Interval:
     """The interval that a FHIR Quantity with this comparator stands for."""
     match comparator:
         case "<":

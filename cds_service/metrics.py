@@ -87,8 +87,6 @@ def make_metrics() -> Metrics:
     def gauge(name: str, meaning: str) -> Gauge:
         return Gauge(name, meaning, registry=registry)
 
-    decisions = RuleAnswers()
-    registry.register(decisions)
     return Metrics(
         registry=registry,
         requests=counter("cds_requests_total", "Requests answered.", "service", "hook", "outcome"),
@@ -106,7 +104,7 @@ def make_metrics() -> Metrics:
             "rule",
             "reason",
         ),
-        decisions=decisions,
+        decisions=_rule_answers(registry),
         results_set_aside=counter(
             "cds_results_set_aside_total", "Results that were not used.", "marker", "reason"
         ),
@@ -138,6 +136,12 @@ def make_metrics() -> Metrics:
             "cds_fhir_queries_total", "Queries to FHIR servers for calls.", "outcome"
         ),
     )
+
+
+def _rule_answers(registry: CollectorRegistry) -> RuleAnswers:
+    answers = RuleAnswers()
+    registry.register(answers)
+    return answers
 
 
 def _of_inbox(registry: CollectorRegistry) -> dict[str, Any]:

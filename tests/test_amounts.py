@@ -15,8 +15,8 @@ from cds_service.amounts import (
     Interval,
     Relation,
     compare,
-    compared,
     exactly,
+    interval_of,
     plain,
     rounded,
     significant,
@@ -152,7 +152,7 @@ def test_a_factor_moves_every_value(interval: Interval, factor: Fraction) -> Non
 def test_a_comparator_stands_for_a_range(
     comparator: Comparator | None, inside: list[int], outside: list[int]
 ) -> None:
-    interval = compared(Fraction(5), comparator)
+    interval = interval_of(Fraction(5), comparator)
 
     assert all(interval.contains(exactly(value)) for value in inside)
     assert not any(interval.contains(exactly(value)) for value in outside)

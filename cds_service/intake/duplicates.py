@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results of one marker at one time -> those that count, by the order of `labs.ordering`.
+"""Results of one marker at one time -> those that count, by the order of `labs.same_time`.
 
 Equal results count once, and so does one measurement that was sent in two units. A result of one
 specimen that contradicts the one in use is set aside as conflicting; one that only says the same
@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
-from cds_service.labs.ordering import precedence, same_by_rounding, status_rank
 from cds_service.labs.patient_record import LabResult, SetAside, set_aside
+from cds_service.labs.same_time import precedence, same_by_rounding, status_rank
 from cds_service.labs.set_aside_reasons import SetAsideReason
 
 

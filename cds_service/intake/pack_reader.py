@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 from msgspec import Raw
 
-from cds_service.amounts import Comparator, Interval, compare, compared, exactly
+from cds_service.amounts import Comparator, Interval, compare, exactly, interval_of
 from cds_service.fhir.deferred import ranges_in
 from cds_service.fhir.elements import NOTHING
 from cds_service.intake.bounded_memory import BoundedMemory
@@ -79,7 +79,7 @@ class PackReader:
             unit = unit_of(marker, value.unit, value.code, self.pack)
         except NotUsable as fault:
             return fault.reason
-        amount = compared(value.number.value, value.comparator)
+        amount = interval_of(value.number.value, value.comparator)
         if unit.factor != 1:  # most are: multiplying fractions costs a gcd
             amount = amount.times(unit.factor)
         return (

@@ -2,7 +2,7 @@
 """Resources sorted by type: of several versions of one resource the newest is kept.
 
 Two that only share an id, and two that say different things without a word on which is newer, are
-both read: which of two results of one time counts is `labs.ordering`, and the other is named.
+both read: which of two results of one time counts is `labs.same_time`, and the other is named.
 """
 
 from collections.abc import Hashable, Iterable, Mapping

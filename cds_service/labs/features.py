@@ -5,7 +5,7 @@
 written to them. A node reads aloud: `Latest(of=Usable("alpha", FINAL, hemolysed=True),
 within_days=90)` is the latest usable alpha of the last 90 days, where "usable" names the statuses,
 and whether results of a hemolysed specimen count. "The index" in a node is the index of the frame
-that it is read in. Which of several results of one time counts is `labs.ordering`.
+that it is read in. Which of several results of one time counts is `labs.same_time`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -21,10 +21,10 @@ from cds_service.knowledge.model.pack import PATIENT, UNUSED_DATA, Pack
 from cds_service.labs.facts import FactAnswer
 from cds_service.labs.features import Later, Latest, PackFeatures, Paired, Previous, Usable
 from cds_service.labs.limits import Limit, limit_of
-from cds_service.labs.ordering import precedence, value_order
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.labs.reasons import Hemolyzed, MeasureReason
+from cds_service.labs.same_time import precedence, value_order
 from cds_service.labs.specimens import Draw, mark_hemolysed
 from cds_service.labs.unused_data import UnusedData
 

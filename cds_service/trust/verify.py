@@ -18,8 +18,8 @@ from cds_service.trust.clients import Client, Registrations
 from cds_service.trust.compromised_keys import COMPROMISED_THUMBPRINTS
 from cds_service.trust.jwk import FITS, Key, read_key
 from cds_service.trust.keysets import KeysUnavailable
-from cds_service.trust.replay import ReplayStore
 from cds_service.trust.tokens import MalformedToken, Token, parse_jws
+from cds_service.trust.used_tokens import ReplayStore
 
 Verdict: TypeAlias = "Accepted | Fault"
 

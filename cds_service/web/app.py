@@ -31,11 +31,11 @@ from cds_service.settings import (
 )
 from cds_service.smart.signing_keys import open_keys
 from cds_service.store import Store, open_store
-from cds_service.store.replay import Unsure, open_replay
+from cds_service.store.used_tokens import Unsure, open_replay
 from cds_service.subscriptions.inbox_list import InboxList, InboxWatch
 from cds_service.subscriptions.overview import Overview
 from cds_service.subscriptions.receive import make_receiver
-from cds_service.trust.replay import ReplayStore
+from cds_service.trust.used_tokens import ReplayStore
 from cds_service.web.access.clients import Gate, make_gate
 from cds_service.web.access.cors import allow_origin
 from cds_service.web.access.open_mode import refuse_unsafe, why_refused

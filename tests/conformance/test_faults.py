@@ -30,7 +30,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "W12": ("tests/knowledge/test_never_in_frame.py",),
     "W13": ("tests/sandbox/test_two_packs.py",),
     "W14": ("tests/sandbox/test_page.py",),
-    "R1": ("tests/feedback/test_stopped_database.py", "tests/trust/test_replay.py"),
+    "R1": ("tests/feedback/test_stopped_database.py", "tests/trust/test_used_tokens.py"),
     "R2": ("tests/web/test_supervisor.py",),
     "R3": ("tests/web/test_supervisor.py",),
     "R4": ("tests/trust/test_keysets.py",),

@@ -4,7 +4,7 @@
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
-from cds_service.amounts import Comparator, compared
+from cds_service.amounts import Comparator, interval_of
 from cds_service.copying import replace
 from cds_service.decide import chooser_of, compile_pack
 from cds_service.knowledge.model.pack import Marker, Pack
@@ -49,7 +49,7 @@ def result(
         marker=marker,
         code="",
         method=method,
-        value=compared(Fraction(number), comparator),
+        value=interval_of(Fraction(number), comparator),
         sent=Sent(number=number, unit=own, comparator=comparator),
         unit=own if unit is None else unit,
         time=NOW - ago,

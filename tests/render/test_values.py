@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.amounts import Comparator, compared, exactly
+from cds_service.amounts import Comparator, exactly, interval_of
 from cds_service.knowledge.model.pack import Marker, Priority
 from cds_service.labs.frames import Reading
 from cds_service.labs.limits import Limit
@@ -47,7 +47,7 @@ def test_a_result_is_shown_as_it_was_sent() -> None:
 def test_a_comparator_stays_with_its_number() -> None:
     sent = Sent(number="3", unit="U/L", comparator="<")
 
-    words = words_of(reading(result(sent=sent, value=compared(Fraction(3), "<"))))
+    words = words_of(reading(result(sent=sent, value=interval_of(Fraction(3), "<"))))
 
     assert (str(words), words.number) == ("<3 U/L", "<3")
     assert words.multiple == "<0.08"
@@ -105,7 +105,7 @@ def test_multiples_have_two_decimals_or_more_to_stay_off_a_boundary(
     value: str, comparator: Comparator | None, shown: str
 ) -> None:
     assert (
-        multiple_of(compared(Fraction(value), comparator), Limit(Fraction(40), "lab"), MESSAGES)
+        multiple_of(interval_of(Fraction(value), comparator), Limit(Fraction(40), "lab"), MESSAGES)
         == shown
     )
 

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
 from cds_service.settings import Settings
-from cds_service.trust.replay import ReplayStore
+from cds_service.trust.used_tokens import ReplayStore
 from cds_service.web import create_app
 from tests.web.http_fixtures import NOW, founding, knowledge
 

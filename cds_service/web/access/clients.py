@@ -22,7 +22,7 @@ from cds_service.trust.claims import TokenLimits, request_target
 from cds_service.trust.clients import Client, Registrations
 from cds_service.trust.keysets import KeySets
 from cds_service.trust.registry import Registry
-from cds_service.trust.replay import ReplayStore
+from cds_service.trust.used_tokens import ReplayStore
 from cds_service.trust.verify import Accepted, Fault, Verifier
 from cds_service.trust.widened import widened
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every token is used once: what remembers those that were used (`store/replay.py`)."""
+"""Every token is used once: what remembers those that were used (`store/used_tokens.py`)."""
 
 from datetime import datetime
 from typing import Protocol

@@ -70,11 +70,11 @@ def value_order(value: Interval) -> ValueOrder:
     A value within another never has the lower lower end, and of two values of which neither lies
     within the other the higher has the higher lower end. So one order serves both cases.
 
-    >>> from cds_service.amounts import compared, exactly
-    >>> over_range, diluted = compared(Fraction(200), ">"), exactly(2350)
+    >>> from cds_service.amounts import exactly, interval_of
+    >>> over_range, diluted = interval_of(Fraction(200), ">"), exactly(2350)
     >>> value_order(diluted) > value_order(over_range) > value_order(exactly(150))
     True
-    >>> value_order(exactly(3)) > value_order(compared(Fraction(5), "<"))
+    >>> value_order(exactly(3)) > value_order(interval_of(Fraction(5), "<"))
     True
     """
     return (

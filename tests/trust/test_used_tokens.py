@@ -12,8 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from cds_service.store import Store, open_store
-from cds_service.store.replay import Unsure, open_replay
-from cds_service.trust.replay import ReplayStore
+from cds_service.store.used_tokens import Unsure, open_replay
+from cds_service.trust.used_tokens import ReplayStore
 from tests.trust.signing import Site, es384, refused, settings_for, site
 from tests.web.http_fixtures import NOW
 

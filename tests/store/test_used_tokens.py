@@ -14,7 +14,13 @@ import pytest
 from cds_service.store import Store, open_store
 from cds_service.store.files import LocalFile
 from cds_service.store.local_tokens import LocalTokens
-from cds_service.store.replay import AcrossMachines, TokenReplay, UncheckedUses, Unsure, open_replay
+from cds_service.store.used_tokens import (
+    AcrossMachines,
+    TokenReplay,
+    UncheckedUses,
+    Unsure,
+    open_replay,
+)
 from tests.store.store_fixtures import CLIENT, NOW
 
 SOON = NOW + timedelta(minutes=5)

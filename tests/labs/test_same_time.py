@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.amounts import Interval, compared
-from cds_service.labs.ordering import precedence, status_rank, value_order
+from cds_service.amounts import Interval, interval_of
 from cds_service.labs.patient_record import ResultStatus
+from cds_service.labs.same_time import precedence, status_rank, value_order
 from tests.labs.patients import result
 
 NUMBERS = st.integers(0, 5).map(Fraction)
 COMPARATORS = st.sampled_from([None, "<", "<=", ">", ">="])
-SENT = st.builds(compared, NUMBERS, COMPARATORS)
+SENT = st.builds(interval_of, NUMBERS, COMPARATORS)
 RANGES = st.builds(
     lambda ends, low_open, high_open: Interval(min(ends), max(ends), low_open, high_open),
     st.lists(NUMBERS, min_size=2, max_size=2, unique=True),
