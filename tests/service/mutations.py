@@ -140,16 +140,15 @@ def mutations(body: Json, seed: int, rounds: int) -> Iterator[Mutation]:
 def _state_something_else(first: Change, second: Change) -> bool:
     """Whether two changes, each of which harms the form, together leave a valid request.
 
-    What was moved and then taken away is not there any more, what is of no known type and was put
-    where nothing is read is no result, a code of another system with other letters is another code,
-    and a Patient who is the only one left contradicts nobody.
+    What was moved and then taken away, or the other way round, is not there any more; a code of
+    another system with other letters is another code; and a Patient who is the only one left
+    contradicts nobody.
     """
-    if first.kind in {"nested", "wrapped"}:
-        return second.path[: len(first.path)] == first.path
-    if second.kind == "nested":
-        return first.path == (*second.path, "resourceType")
-    if first.kind == "contradicted":
-        return second.path[:2] == ("prefetch", "patient")
+    for moving, other in ((first, second), (second, first)):
+        if moving.kind in {"nested", "wrapped"}:
+            return other.path[: len(moving.path)] == moving.path
+        if moving.kind == "contradicted":
+            return other.path[:2] == ("prefetch", "patient")
     names = {first.path[-1], second.path[-1]}
     return first.path[:-1] == second.path[:-1] and names == {"system", "code"}
 
