@@ -3,10 +3,10 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NoReturn, TypeAlias
 
 import click
 
@@ -19,6 +19,7 @@ from cds_service.subscriptions.work import Item, State
 
 _json = click.option("--json", "as_json", is_flag=True, help="JSON.")
 _every = click.option("--all", "every", is_flag=True, help="Every dead letter.")
+_Change: TypeAlias = Callable[[InboxList, tuple[int, ...] | None, datetime], int]
 _numbers = click.argument("numbers", metavar="[ID]...", type=int, nargs=-1)
 
 
@@ -115,10 +116,7 @@ def retry(numbers: tuple[int, ...], every: bool) -> None:
 
     Exit codes: 0 fine; 1 one of them is no dead letter; 2 wrong use.
     """
-    with _opened() as listed:
-        changed = listed.retry(_chosen(numbers, every=every), system_clock())
-    click.echo(f"{changed} tried again")
-    sys.exit(0 if every or changed == len(set(numbers)) else 1)
+    _change(InboxList.retry, numbers, every=every, done="tried again")
 
 
 @inbox.command()
@@ -134,9 +132,16 @@ def drop(numbers: tuple[int, ...], every: bool) -> None:
 
     Exit codes: 0 fine; 1 one of them is no dead letter; 2 wrong use.
     """
+    _change(InboxList.drop, numbers, every=every, done="dropped")
+
+
+def _change(change: _Change, numbers: tuple[int, ...], *, every: bool, done: str) -> NoReturn:
+    """Change these dead letters, or every one, and leave with 1 if one of them is none."""
+    if bool(numbers) == every:
+        raise click.UsageError("give ids of dead letters, or --all")
     with _opened() as listed:
-        changed = listed.drop(_chosen(numbers, every=every), system_clock())
-    click.echo(f"{changed} dropped")
+        changed = change(listed, None if every else numbers, system_clock())
+    click.echo(f"{changed} {done}")
     sys.exit(0 if every or changed == len(set(numbers)) else 1)
 
 
@@ -148,12 +153,6 @@ def _opened() -> Iterator[InboxList]:
         yield InboxList(store.database)
     finally:
         store.close()
-
-
-def _chosen(numbers: tuple[int, ...], *, every: bool) -> tuple[int, ...] | None:
-    if bool(numbers) == every:
-        raise click.UsageError("give ids of dead letters, or --all")
-    return None if every else numbers
 
 
 def _row(item: Item) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 
 import hmac
 import json
-from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from cds_service.copying import replace
 from cds_service.errors import StoreError
 from cds_service.settings import Settings
-from cds_service.store import Store, open_store
+from cds_service.store import Store
 from cds_service.store.tables import inbox_items
 from cds_service.subscriptions.credentials import seal
 from cds_service.subscriptions.registration import RegistrationTable
@@ -27,17 +26,10 @@ SIGNING = "a-key-that-both-know"
 BODY = json.dumps(observation()).encode()
 
 
-@pytest.fixture(name="store")
-def _store() -> Iterator[Store]:
-    store = open_store("sqlite://")
-    yield store
-    store.close()
-
-
 @pytest.fixture(name="bridge")
-def _bridge(store: Store) -> Bridge:
+def _bridge(sqlite_store: Store) -> Bridge:
     settings = Settings(subscription_key=KEY, max_notification_bytes=2000)
-    app = create_app(settings, clock=lambda: NOW, knowledge=knowledge(), store=store)
+    app = create_app(settings, clock=lambda: NOW, knowledge=knowledge(), store=sqlite_store)
     return bridge_of(app, settings)
 
 
@@ -50,13 +42,13 @@ def signature_of(body: bytes, key: str = SIGNING) -> str:
     return f"sha256={hmac.new(key.encode(), body, sha256).hexdigest()}"
 
 
-def test_the_right_secret_has_the_body_read(bridge: Bridge, store: Store) -> None:
-    register(store)
+def test_the_right_secret_has_the_body_read(bridge: Bridge, sqlite_store: Store) -> None:
+    register(sqlite_store)
 
     channel = post(bridge, authorization=f"Bearer {SECRET}")
 
     assert (channel.status, channel.begun) == (200, True)
-    assert len(rows(store, inbox_items)) == 1
+    assert len(rows(sqlite_store, inbox_items)) == 1
 
 
 @pytest.mark.parametrize(
@@ -70,26 +62,26 @@ def test_the_right_secret_has_the_body_read(bridge: Bridge, store: Store) -> Non
     ],
 )
 def test_a_body_is_not_read_without_a_right_to_it(
-    bridge: Bridge, store: Store, headers: dict[str, str], body: bytes, status: int
+    bridge: Bridge, sqlite_store: Store, headers: dict[str, str], body: bytes, status: int
 ) -> None:
-    register(store)
+    register(sqlite_store)
 
     channel = post(bridge, body, **headers)
 
     assert (channel.status, channel.begun) == (status, False)
-    assert rows(store, inbox_items) == []
+    assert rows(sqlite_store, inbox_items) == []
 
 
-def test_nor_at_an_address_that_nobody_has(bridge: Bridge, store: Store) -> None:
-    register(store)
+def test_nor_at_an_address_that_nobody_has(bridge: Bridge, sqlite_store: Store) -> None:
+    register(sqlite_store)
 
     channel = post(bridge, path="another", authorization=f"Bearer {SECRET}")
 
     assert (channel.status, channel.begun) == (404, False)
 
 
-def test_a_signature_needs_the_body_which_is_bounded(bridge: Bridge, store: Store) -> None:
-    register(store, hmac_key=seal(SIGNING, PATH, KEY))
+def test_a_signature_needs_the_body_which_is_bounded(bridge: Bridge, sqlite_store: Store) -> None:
+    register(sqlite_store, hmac_key=seal(SIGNING, PATH, KEY))
     wrong = post(bridge, x_hub_signature=signature_of(BODY, "another-key"))
     right = post(bridge, x_hub_signature=signature_of(BODY))
     long = post(bridge, b"x" * 2001, x_hub_signature=signature_of(b"x" * 2001))
@@ -99,14 +91,14 @@ def test_a_signature_needs_the_body_which_is_bounded(bridge: Bridge, store: Stor
         (200, True),
         (413, False),
     ]
-    assert len(rows(store, inbox_items)) == 1
+    assert len(rows(sqlite_store, inbox_items)) == 1
 
 
 def test_what_could_not_be_looked_up_is_not_taken_for_an_empty_notification(
-    bridge: Bridge, store: Store, monkeypatch: pytest.MonkeyPatch
+    bridge: Bridge, sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database is away for the head alone: the body was not read by then."""
-    register(store)
+    register(sqlite_store)
     found, looks = RegistrationTable.at, 0
 
     def at(table: RegistrationTable, path: str) -> Any:

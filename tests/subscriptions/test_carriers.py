@@ -10,7 +10,7 @@ from pyrofile_validator import Validator
 
 from cds_service.copying import replace
 from cds_service.fhir_client.servers import AdviceResource
-from cds_service.store import Store, open_store
+from cds_service.store import Store
 from cds_service.store.advice import AdviceTable
 from cds_service.subscriptions.advice import transaction
 from cds_service.subscriptions.advice_r5 import as_r5
@@ -122,17 +122,10 @@ def test_a_transaction_of_r5_has_one_element_for_reasons() -> None:
 # On a server.
 
 
-@pytest.fixture(name="store")
-def _store() -> Iterator[Store]:
-    store = open_store("sqlite://")
-    yield store
-    store.close()
-
-
 @pytest.fixture(name="ward", params=OTHERS)
-def _ward(request: pytest.FixtureRequest, store: Store) -> Iterator[Ward]:
+def _ward(request: pytest.FixtureRequest, sqlite_store: Store) -> Iterator[Ward]:
     with running() as base:
-        ward = Ward(base, store, advice_as=request.param)
+        ward = Ward(base, sqlite_store, advice_as=request.param)
         ward.admit()
         yield ward
 
@@ -178,8 +171,8 @@ def test_what_somebody_touched_is_left_alone(ward: Ward) -> None:
 
 
 @pytest.mark.server
-def test_what_it_proposes_no_card_proposes_again(ward: Ward, store: Store) -> None:
-    hooks = Hooks(store, ward.base)
+def test_what_it_proposes_no_card_proposes_again(ward: Ward, sqlite_store: Store) -> None:
+    hooks = Hooks(sqlite_store, ward.base)
     ward.store(observation(ALT, 60))
     assert hooks.cards(observation(ALT, 60)) == []
 

@@ -38,13 +38,6 @@ def _bench() -> Iterator[Bench]:
     store.close()
 
 
-@pytest.fixture(name="store")
-def _store(database: str) -> Iterator[Store]:
-    opened = open_store(database)
-    yield opened
-    opened.close()
-
-
 def of(patient: str, version: int = 1) -> dict[str, Any]:
     return observation(version=version, subject={"reference": f"Patient/{patient}"})
 

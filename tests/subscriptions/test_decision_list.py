@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The list of decisions: what each would have written, bounded, and whose patients it shows."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from msgspec.json import encode
 
 from cds_service.knowledge.model.pack import Pack
-from cds_service.store import Store, open_store
+from cds_service.store import Store
 from cds_service.subscriptions import decision_list
 from cds_service.subscriptions.decision_list import DecisionList
 from tests.subscriptions.kept_decisions import (
@@ -23,13 +22,6 @@ from tests.subscriptions.kept_decisions import (
     very_low,
 )
 from tests.web.http_fixtures import knowledge
-
-
-@pytest.fixture(name="store")
-def _store(database: str) -> Iterator[Store]:
-    store = open_store(database)
-    yield store
-    store.close()
 
 
 def listed(store: Store, *packs: Pack) -> DecisionList:

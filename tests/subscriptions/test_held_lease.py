@@ -68,13 +68,6 @@ def test_who_lost_the_lease_commits_nothing(bench: Bench, key: str) -> None:
     assert (row.searched_until, row.missing) == (None, missing)
 
 
-@pytest.fixture(name="store")
-def _store(database: str) -> Iterator[Store]:
-    store = open_store(database)
-    yield store
-    store.close()
-
-
 def test_a_lease_is_held_for_as_long_again(store: Store) -> None:
     hands = Hands(Inbox(store.database, InboxLimits(lease=60 * SECOND)))
     hands.add(arrival())

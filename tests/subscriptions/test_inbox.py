@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The inbox on SQLite and PostgreSQL: what is kept, who works on it, and what becomes of it."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from cds_service.store import Store, open_store
+from cds_service.store import Store
 from cds_service.store.tables import decisions, inbox_items
 from cds_service.subscriptions.arrivals import Arrival
 from cds_service.subscriptions.inbox import Inbox, InboxLimits
@@ -34,13 +33,6 @@ from tests.subscriptions.inbox_fixtures import (
 )
 
 DONE, SUPERSEDED = ("done", ""), ("done", "superseded")
-
-
-@pytest.fixture
-def store(database: str) -> Iterator[Store]:
-    opened = open_store(database)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

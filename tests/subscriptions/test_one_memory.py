@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cards and Tasks have one memory: what one proposed, the other does not propose again."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -9,12 +8,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from cds_service.fhir_client.client import Access, NoToken
-from cds_service.store import Store, open_store
+from cds_service.store import Store
 from cds_service.store.advice import AdviceTable
 from cds_service.subscriptions.server_reader import ServerReader
 from cds_service.subscriptions.task_states import TaskStates
 from cds_service.web import create_app
-from tests.fhir_server.sekmet import running
 from tests.subscriptions.ward import KEY, Ward
 from tests.web.http_fixtures import ALT, NOW, SERVICE, call, knowledge, observation
 
@@ -26,28 +24,13 @@ QUIET = observation(ALT, 60)  # its rule is quiet for some weeks
 CRITICAL = observation(ALT, 2400)
 
 
-@pytest.fixture(name="store")
-def _store() -> Iterator[Store]:
-    store = open_store("sqlite://")
-    yield store
-    store.close()
-
-
-@pytest.fixture(name="ward")
-def _ward(store: Store) -> Iterator[Ward]:
-    with running() as base:
-        ward = Ward(base, store)
-        ward.admit()
-        yield ward
-
-
 class Hooks:
     """Another process of the service, which answers calls about patients of a server."""
 
-    def __init__(self, store: Store, base: str | None) -> None:
+    def __init__(self, sqlite_store: Store, base: str | None) -> None:
         self.base = base
         settings = Ward.settings_of(KEY)
-        app = create_app(settings, clock=lambda: NOW, knowledge=knowledge(), store=store)
+        app = create_app(settings, clock=lambda: NOW, knowledge=knowledge(), store=sqlite_store)
         self.memory = app.extensions["memory"]
         self.http: FlaskClient = app.test_client()
 
@@ -68,20 +51,22 @@ class Hooks:
         assert answer.status_code == 200, answer.text
 
 
-def test_what_a_task_proposes_no_card_proposes_again(ward: Ward, store: Store) -> None:
-    hooks = Hooks(store, ward.base)
+def test_what_a_task_proposes_no_card_proposes_again(ward: Ward, sqlite_store: Store) -> None:
+    hooks = Hooks(sqlite_store, ward.base)
 
     ward.store(QUIET)
 
     assert len(ward.open_tasks()) == 1
     assert hooks.cards(QUIET) == []
-    assert len(Hooks(store, "https://other.example.org/r4").cards(QUIET)) == 1
-    assert len(Hooks(store, None).cards(QUIET)) == 1
+    assert len(Hooks(sqlite_store, "https://other.example.org/r4").cards(QUIET)) == 1
+    assert len(Hooks(sqlite_store, None).cards(QUIET)) == 1
 
 
 @pytest.mark.parametrize("status", ["rejected", "cancelled"])
-def test_a_task_counts_no_longer_once_it_is_rejected(ward: Ward, store: Store, status: str) -> None:
-    hooks = Hooks(store, ward.base)
+def test_a_task_counts_no_longer_once_it_is_rejected(
+    ward: Ward, sqlite_store: Store, status: str
+) -> None:
+    hooks = Hooks(sqlite_store, ward.base)
     ward.store(QUIET)
     (task,) = ward.open_tasks()
     ward.change(task, status=status)
@@ -91,8 +76,8 @@ def test_a_task_counts_no_longer_once_it_is_rejected(ward: Ward, store: Store, s
     assert len(hooks.cards(QUIET)) == 1
 
 
-def test_a_rejection_is_seen_though_nothing_arrives(ward: Ward, store: Store) -> None:
-    hooks = Hooks(store, ward.base)
+def test_a_rejection_is_seen_though_nothing_arrives(ward: Ward, sqlite_store: Store) -> None:
+    hooks = Hooks(sqlite_store, ward.base)
     ward.store(QUIET)
     (task,) = ward.open_tasks()
     ward.change(task, status="rejected")
@@ -102,7 +87,7 @@ def test_a_rejection_is_seen_though_nothing_arrives(ward: Ward, store: Store) ->
     tasks = TaskStates(
         reader=reader,
         servers=ward.tools.servers,
-        advice=AdviceTable(store.database),
+        advice=AdviceTable(sqlite_store.database),
         clock=lambda: ward.now,
     )
 
@@ -111,8 +96,8 @@ def test_a_rejection_is_seen_though_nothing_arrives(ward: Ward, store: Store) ->
     assert len(hooks.cards(QUIET)) == 1
 
 
-def test_a_task_that_was_withdrawn_counts_no_longer(ward: Ward, store: Store) -> None:
-    hooks = Hooks(store, ward.base)
+def test_a_task_that_was_withdrawn_counts_no_longer(ward: Ward, sqlite_store: Store) -> None:
+    hooks = Hooks(sqlite_store, ward.base)
     ward.store(QUIET)
 
     ward.store(observation(ALT, 20, status="corrected"))
@@ -120,8 +105,8 @@ def test_a_task_that_was_withdrawn_counts_no_longer(ward: Ward, store: Store) ->
     assert len(hooks.cards(QUIET)) == 1
 
 
-def test_what_a_card_proposed_no_task_proposes_again(ward: Ward, store: Store) -> None:
-    assert len(Hooks(store, ward.base).cards(QUIET)) == 1
+def test_what_a_card_proposed_no_task_proposes_again(ward: Ward, sqlite_store: Store) -> None:
+    assert len(Hooks(sqlite_store, ward.base).cards(QUIET)) == 1
 
     ward.store(QUIET)
 
@@ -131,31 +116,33 @@ def test_what_a_card_proposed_no_task_proposes_again(ward: Ward, store: Store) -
 
 
 def test_a_task_holds_back_neither_a_critical_card_nor_a_more_severe_one(
-    ward: Ward, store: Store
+    ward: Ward, sqlite_store: Store
 ) -> None:
-    hooks = Hooks(store, ward.base)
+    hooks = Hooks(sqlite_store, ward.base)
     ward.store(CRITICAL)
     assert [task["priority"] for task in ward.open_tasks()] == ["stat"]
 
     assert [card["indicator"] for card in hooks.cards(CRITICAL)] == ["critical"]
 
 
-def test_a_card_holds_back_no_critical_task(ward: Ward, store: Store) -> None:
-    assert len(Hooks(store, ward.base).cards(CRITICAL)) == 1
+def test_a_card_holds_back_no_critical_task(ward: Ward, sqlite_store: Store) -> None:
+    assert len(Hooks(sqlite_store, ward.base).cards(CRITICAL)) == 1
 
     ward.store(CRITICAL)
 
     assert [task["priority"] for task in ward.open_tasks()] == ["stat"]
 
 
-def test_in_silent_mode_no_card_is_held_back(ward: Ward, store: Store) -> None:
-    Ward(ward.base, store, write_back="silent").store(QUIET)
+def test_in_silent_mode_no_card_is_held_back(ward: Ward, sqlite_store: Store) -> None:
+    Ward(ward.base, sqlite_store, write_back="silent").store(QUIET)
 
-    assert len(Hooks(store, ward.base).cards(QUIET)) == 1
+    assert len(Hooks(sqlite_store, ward.base).cards(QUIET)) == 1
 
 
-def test_what_a_clinician_overrode_on_a_card_becomes_no_task(ward: Ward, store: Store) -> None:
-    hooks = Hooks(store, ward.base)
+def test_what_a_clinician_overrode_on_a_card_becomes_no_task(
+    ward: Ward, sqlite_store: Store
+) -> None:
+    hooks = Hooks(sqlite_store, ward.base)
     (card,) = hooks.cards(CRITICAL)
     hooks.override(card)
 
@@ -165,9 +152,9 @@ def test_what_a_clinician_overrode_on_a_card_becomes_no_task(ward: Ward, store: 
     assert "overridden" in {one.get("because") for one in ward.decided()[0].findings}
 
 
-def test_an_override_withdraws_the_task_of_the_same_advice(ward: Ward, store: Store) -> None:
+def test_an_override_withdraws_the_task_of_the_same_advice(ward: Ward, sqlite_store: Store) -> None:
     ward.store(CRITICAL)
-    hooks = Hooks(store, ward.base)
+    hooks = Hooks(sqlite_store, ward.base)
     (card,) = hooks.cards(CRITICAL)
     hooks.override(card)
 

@@ -3,7 +3,6 @@
 
 import hmac
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -17,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from cds_service.errors import SettingsError, StoreError
 from cds_service.settings import Settings
-from cds_service.store import Store, open_store
+from cds_service.store import Store
 from cds_service.store.tables import inbox_items, inbox_queue, subscriptions
 from cds_service.subscriptions.credentials import hashed, seal
 from cds_service.subscriptions.registration import Registration
@@ -41,13 +40,6 @@ REGISTERED = Registration(
     secret=hashed(SECRET),
     created=NOW,
 )
-
-
-@pytest.fixture
-def store(database: str) -> Iterator[Store]:
-    opened = open_store(database)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -180,13 +180,6 @@ def test_a_withdrawal_that_is_refused_is_tried_again(stubborn: Stubborn) -> None
 # Without a server: what the inbox does with it.
 
 
-@pytest.fixture(name="store")
-def _store(database: str) -> Iterator[Store]:
-    store = open_store(database)
-    yield store
-    store.close()
-
-
 @pytest.fixture(name="hands")
 def _hands(store: Store) -> Hands:
     return Hands(Inbox(store.database, InboxLimits(attempts=3)))

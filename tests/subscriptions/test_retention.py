@@ -2,7 +2,6 @@
 """What is removed after its time, in small batches, and what stays."""
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -37,13 +36,6 @@ from tests.web.http_fixtures import knowledge
 
 DAY = timedelta(days=1)
 CANCELLED: tuple[AdviceState, ...] = ("cancelled",) * 5
-
-
-@pytest.fixture(name="store")
-def _store(database: str) -> Iterator[Store]:
-    store = open_store(database)
-    yield store
-    store.close()
 
 
 @pytest.fixture(name="hands")

@@ -15,7 +15,7 @@ from cds_service.fhir_client.servers import ANYWHERE, Server, Servers, Subscript
 from cds_service.smart.key_rotation import add_key
 from cds_service.smart.signing_keys import KeyFile
 from cds_service.smart.token_cache import open_token_cache
-from cds_service.store import Store, open_store
+from cds_service.store import Store
 from cds_service.subscriptions.deciding import make_decide
 from cds_service.subscriptions.notified import read_resource
 from cds_service.subscriptions.work import Retry
@@ -31,13 +31,6 @@ READS = "system/*.rs"
 # To take a transaction this server demands the right to create everything.
 WRITES = "system/*.cruds"
 SCOPES = {"lab": WRITES, "reads": READS}
-
-
-@pytest.fixture(name="store")
-def _store() -> Iterator[Store]:
-    store = open_store("sqlite://")
-    yield store
-    store.close()
 
 
 @pytest.fixture(name="keys", scope="module")
@@ -96,9 +89,9 @@ def arrive(ward: Guarded, value: float, **more: Any) -> None:
 
 
 def test_advice_is_written_and_withdrawn_by_the_services_own_token(
-    protected: str, keys: Path, store: Store
+    protected: str, keys: Path, sqlite_store: Store
 ) -> None:
-    ward = Guarded(protected, store).registered_as("lab", keys)
+    ward = Guarded(protected, sqlite_store).registered_as("lab", keys)
     assert requests.get(f"{protected}/Task", timeout=20).status_code == 401
 
     arrive(ward, 1)
@@ -111,9 +104,9 @@ def test_advice_is_written_and_withdrawn_by_the_services_own_token(
 
 
 def test_a_client_that_may_only_read_writes_nothing(
-    protected: str, keys: Path, store: Store
+    protected: str, keys: Path, sqlite_store: Store
 ) -> None:
-    ward = Guarded(protected, store).registered_as("reads", keys)
+    ward = Guarded(protected, sqlite_store).registered_as("reads", keys)
 
     with pytest.raises(Retry) as caught:
         arrive(ward, 1)
@@ -124,14 +117,6 @@ def test_a_client_that_may_only_read_writes_nothing(
 
 
 # A report that arrives, and results that do not.
-
-
-@pytest.fixture(name="ward")
-def _ward(store: Store) -> Iterator[Ward]:
-    with running() as base:
-        ward = Ward(base, store)
-        ward.admit()
-        yield ward
 
 
 def report(*results: str, **more: Any) -> Json:

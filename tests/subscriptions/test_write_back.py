@@ -2,7 +2,6 @@
 """Advice on a FHIR server written by others: written once, withdrawn, left alone where touched."""
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -12,7 +11,7 @@ import requests
 from sqlalchemy import delete, update
 
 from cds_service.fhir.tags import PROPOSAL_CODE
-from cds_service.store import Store, open_store
+from cds_service.store import Store
 from cds_service.store.advice import AdviceTable
 from cds_service.store.tables import advice_written, decisions, inbox_items
 from cds_service.subscriptions.decision_list import DecisionList
@@ -20,27 +19,11 @@ from cds_service.subscriptions.notified import read_resource
 from cds_service.subscriptions.replay import replay
 from cds_service.subscriptions.work import Retry
 from cds_service.subscriptions.worker_setup import make_worker
-from tests.fhir_server.sekmet import running
 from tests.subscriptions.inbox_fixtures import rows
 from tests.subscriptions.ward import OWNER, Ward, gone
 from tests.web.http_fixtures import ALT, PATIENT, knowledge, observation
 
 pytestmark = pytest.mark.server
-
-
-@pytest.fixture(name="store")
-def _store() -> Iterator[Store]:
-    store = open_store("sqlite://")
-    yield store
-    store.close()
-
-
-@pytest.fixture(name="ward")
-def _ward(store: Store) -> Iterator[Ward]:
-    with running() as base:
-        ward = Ward(base, store)
-        ward.admit()
-        yield ward
 
 
 def states(ward: Ward) -> list[tuple[str, str]]:
@@ -176,11 +159,11 @@ def test_what_is_written_is_quiet_for_the_days_of_its_rule(ward: Ward) -> None:
     assert sorted(task["status"] for task in ward.found("Task")) == ["cancelled", "requested"]
 
 
-def test_what_silent_mode_shows_is_what_is_written_later(ward: Ward, store: Store) -> None:
-    Ward(ward.base, store, write_back="silent").store(observation(ALT, 1))
+def test_what_silent_mode_shows_is_what_is_written_later(ward: Ward, sqlite_store: Store) -> None:
+    Ward(ward.base, sqlite_store, write_back="silent").store(observation(ALT, 1))
     ward.store(observation(ALT, 1, status="corrected"))
 
-    written, shown = DecisionList(store.database, knowledge().packs).newest(10).decisions
+    written, shown = DecisionList(sqlite_store.database, knowledge().packs).newest(10).decisions
 
     assert (shown.advice[0].state, written.advice[0].state) == ("not-written", "open")
     assert (shown.advice[0].rule, shown.advice[0].orders) == (
@@ -194,8 +177,8 @@ def test_what_silent_mode_shows_is_what_is_written_later(ward: Ward, store: Stor
 
 
 @pytest.fixture(name="silent")
-def _silent(ward: Ward, store: Store) -> Ward:
-    return Ward(ward.base, store, write_back="silent")
+def _silent(ward: Ward, sqlite_store: Store) -> Ward:
+    return Ward(ward.base, sqlite_store, write_back="silent")
 
 
 def changes(ward: Ward) -> list[list[dict[str, Any]]]:
@@ -219,7 +202,7 @@ def test_in_silent_mode_nothing_is_written(ward: Ward, silent: Ward) -> None:
 
 
 def test_in_silent_mode_it_is_known_what_would_have_been_withdrawn(
-    ward: Ward, silent: Ward, store: Store
+    ward: Ward, silent: Ward, sqlite_store: Store
 ) -> None:
     before = ward.everything()
     silent.store(observation(ALT, 1))
@@ -233,7 +216,7 @@ def test_in_silent_mode_it_is_known_what_would_have_been_withdrawn(
     assert {one.written for one in silent.decided()} == {"no"}
     assert [state for _, state in states(ward)] == ["silent-over", "silent"]
     for row in silent.decided():
-        again = replay(knowledge(), store.database, row.id)
+        again = replay(knowledge(), sqlite_store.database, row.id)
         assert again is not None
         assert again.is_same
 
@@ -269,8 +252,8 @@ def test_what_was_written_before_silent_mode_would_be_withdrawn(ward: Ward, sile
     assert states(ward) == [("alt-very-low", "open")]
 
 
-def test_off_decides_nothing(ward: Ward, store: Store) -> None:
-    off = Ward(ward.base, store, write_back="off")
+def test_off_decides_nothing(ward: Ward, sqlite_store: Store) -> None:
+    off = Ward(ward.base, sqlite_store, write_back="off")
 
     off.store(observation(ALT, 1))
 
@@ -280,26 +263,26 @@ def test_off_decides_nothing(ward: Ward, store: Store) -> None:
 
 @pytest.mark.parametrize("write_back", ["silent", "on"])
 def test_a_decision_is_derived_again_from_what_was_kept(
-    ward: Ward, store: Store, write_back: str
+    ward: Ward, sqlite_store: Store, write_back: str
 ) -> None:
-    other = Ward(ward.base, store, write_back=write_back)
+    other = Ward(ward.base, sqlite_store, write_back=write_back)
     other.store(observation(ALT, 1))
     other.store(observation(ALT, 1, id="later", effectiveDateTime="2026-06-14T09:00:00Z"))
     numbers = [one.id for one in other.decided()]
 
-    found = [replay(knowledge(), store.database, number) for number in numbers]
+    found = [replay(knowledge(), sqlite_store.database, number) for number in numbers]
 
     assert [one and (one.is_same, one.changed_packs) for one in found] == [(True, ())] * 2
-    assert replay(knowledge(), store.database, 4711) is None
+    assert replay(knowledge(), sqlite_store.database, 4711) is None
 
 
-def test_a_decision_that_would_be_another_today_is_told(ward: Ward, store: Store) -> None:
+def test_a_decision_that_would_be_another_today_is_told(ward: Ward, sqlite_store: Store) -> None:
     ward.store(observation(ALT, 1))
     changed = [{**ward.decided()[0].findings[0], "indicator": "critical"}]
-    with store.database.writing() as connection:
+    with sqlite_store.database.writing() as connection:
         connection.execute(update(decisions).values(findings=changed, packs={"liver": {}}))
 
-    found = replay(knowledge(), store.database, 1)
+    found = replay(knowledge(), sqlite_store.database, 1)
 
     assert found is not None
     assert (found.is_same, found.changed_packs) == (False, ("liver",))
