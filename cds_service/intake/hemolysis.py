@@ -8,9 +8,12 @@ only warns what hemolysis may do, does not say it.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
+
+from msgspec import Raw
 
 from cds_service.fhir.deferred import concepts_in, notes_in
-from cds_service.fhir.elements import CodeableConcept
+from cds_service.fhir.elements import NOTHING, CodeableConcept
 from cds_service.fhir.resources import Observation, Specimen, parts_of
 from cds_service.intake.marker_lookup import pairs_of, texts_of
 from cds_service.intake.resource_index import ResourceIndex
@@ -20,6 +23,7 @@ _CODE = "HEM"  # HL7 v2 table 0493, specimen condition: hemolyzed
 _WORD = re.compile(r"ha?emoly[sz]\w*")
 _CLAUSE_END = re.compile(r"[.;\n]")
 _LOOK_BACK = 80
+_LONGEST = 512  # bytes of a list of concepts that is remembered
 _DENIED_BEFORE = re.compile(
     r"\b(no|not|non|nil|without|negative for|absence of|free of|free from|denies|may|might|can|"
     r"could|if|when|should|index|un)\b[\s-]*(\w+[\s-]+){0,3}$"
@@ -34,9 +38,9 @@ _DENIED_AFTER = re.compile(
 def is_hemolysed(result: Observation, index: ResourceIndex, subjects: Subjects) -> bool:
     """Whether anything sent with the result, or with one of its components, says so.
 
-    The specimen of another patient says nothing of it.
+    What is said of the specimen of another patient is not.
     """
-    return any(_says_so(concept) for concept in _concepts(result, index, subjects)) or any(
+    return any(_any_says_so(raw) for raw in _concepts(result, index, subjects)) or any(
         text_says_so(note.text or "") for note in notes_in(result.note)
     )
 
@@ -55,15 +59,26 @@ def text_says_so(text: str) -> bool:
     return False
 
 
-def _concepts(
-    result: Observation, index: ResourceIndex, subjects: Subjects
-) -> Iterator[CodeableConcept]:
-    yield from concepts_in(result.interpretation)
+def _concepts(result: Observation, index: ResourceIndex, subjects: Subjects) -> Iterator[Raw]:
+    """The lists of concepts that speak of the specimen."""
+    yield result.interpretation
     for component in parts_of(result):
-        yield from concepts_in(component.interpretation)
+        yield component.interpretation
     specimen = index.referred(result.specimen, result.contained)
     if isinstance(specimen, Specimen) and subjects.owner(specimen.subject) != "another":
-        yield from concepts_in(specimen.condition)
+        yield specimen.condition
+
+
+def _any_says_so(raw: Raw) -> bool:
+    if raw is NOTHING:
+        return False
+    data = bytes(raw)
+    return _read(data) if len(data) <= _LONGEST else _read.__wrapped__(data)
+
+
+@lru_cache(maxsize=1024)  # laboratories send the same few interpretations; notes are not kept
+def _read(concepts: bytes) -> bool:
+    return any(_says_so(concept) for concept in concepts_in(Raw(concepts)))
 
 
 def _says_so(concept: CodeableConcept) -> bool:

@@ -7,6 +7,7 @@ used is listed with its reason, what is missing is named for the card.
 
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
+from typing import NamedTuple
 
 from cds_service.fhir.decode import Unreadable
 from cds_service.fhir.elements import CodeableConcept, plain_code
@@ -46,7 +47,7 @@ def read_record(
     the input is about another patient, or about several.
     """
     data = sort_input(reader, given, now=now, zone=zone)
-    results, of_results = _results(data)
+    read = _observations(data)
     chart = read_chart(data)
     person = person_of(
         data.patients(),
@@ -62,9 +63,9 @@ def read_record(
     ]
     return PatientRecord(
         patient=person.patient,
-        results=results,
-        resulted=tuple(_resulted(data)),
-        set_aside=(*of_results, *chart.set_aside, *_unread(data)),
+        results=read.results,
+        resulted=read.resulted,
+        set_aside=(*read.set_aside, *chart.set_aside, *_unread(data)),
         medicines=chart.medicines,
         conditions=chart.conditions,
         orders=chart.orders,
@@ -75,10 +76,18 @@ def read_record(
     )
 
 
-def _results(data: SortedInput) -> tuple[tuple[LabResult, ...], tuple[SetAside, ...]]:
-    """The results that count, and those set aside."""
+class _Read(NamedTuple):
+    """What the Observations say: results that count, those set aside, and tests that were done."""
+
+    results: tuple[LabResult, ...]
+    set_aside: tuple[SetAside, ...]
+    resulted: tuple[Resulted, ...]  # that make orders needless
+
+
+def _observations(data: SortedInput) -> _Read:
     read: list[LabResult] = []
     aside: list[SetAside] = []
+    resulted: list[Resulted] = []
     for source in data.sources:
         reason = data.why_not_used(source)
         if reason:
@@ -89,15 +98,9 @@ def _results(data: SortedInput) -> tuple[tuple[LabResult, ...], tuple[SetAside, 
                 read.append(one)
             else:
                 aside.append(one)
+        resulted.extend(resulted_tests(source, data.context))
     results, replaced = settled(mark_hemolysed(read, _hemolysed(data)))
-    return results, (*aside, *replaced)
-
-
-def _resulted(data: SortedInput) -> Iterator[Resulted]:
-    """The tests of the patient whose results make orders needless."""
-    for source in data.sources:
-        if not data.why_not_used(source):
-            yield from resulted_tests(source, data.context)
+    return _Read(results, (*aside, *replaced), tuple(resulted))
 
 
 def _hemolysed(data: SortedInput) -> set[Draw]:

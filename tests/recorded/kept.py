@@ -35,6 +35,7 @@ class Service:
         self._now = datetime(2026, 1, 1, tzinfo=UTC)
         app = create_app(settings, clock=lambda: self._now, knowledge=load_knowledge(settings))
         self._client = app.test_client()
+        self.close = app.extensions["memory"].close
 
     def answer(self, request: Json) -> Json:
         """The status and the body of the answer, exactly as sent."""

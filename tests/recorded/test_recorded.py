@@ -5,6 +5,8 @@ The first chunk is a sample of everything for every day: `pytest tests/recorded 
 `record.py` says how to record wanted changes.
 """
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.recorded.kept import CHUNKS, Service, first_difference, read, rules_with_cards
@@ -14,8 +16,10 @@ _SHOWN = 5
 
 
 @pytest.fixture(scope="module")
-def service() -> Service:
-    return Service()
+def service() -> Iterator[Service]:
+    service = Service()
+    yield service
+    service.close()
 
 
 def compare(chunk: int, service: Service) -> None:
