@@ -31,8 +31,8 @@ _OBSERVATION, *_OF_CHART = (
 _MEMBER = re.compile(r"_?[a-z][A-Za-z0-9_]{0,39}")  # as FHIR and CDS Hooks name theirs
 _NOWHERE = re.compile(r"(?!)")
 
-# How well a place is read: for everything, for the chart alone, or not at all.
-_FOR_ALL, _FOR_CHART, _FOR_NONE = 2, 1, 0
+_ALL = frozenset(("Observation", *_CHART))
+_NONE: frozenset[str] = frozenset()
 # The members through which resources are read, by the type of the resource that has them, or
 # by the member that an object without a type was reached by.
 _READ_THROUGH: Mapping[object, tuple[str, ...]] = {
@@ -92,10 +92,10 @@ def unread_resources(text: bytes, roots: re.Pattern[str]) -> Iterator[tuple[str,
     """The results, medicines and conditions that stand where none is read, with their paths.
 
     `roots` matches the paths of the resources that reading begins with; no result is read at those
-    of its group `orders`. A medicine or a condition may well be contained: it explains another.
+    of its group `orders`. A condition may well be contained: it says why another resource is there.
     """
-    for path, node, level in _objects(_decoded(text), "$", roots):
-        if (_is_observation(node) and level < _FOR_ALL) or (_is_charted(node) and not level):
+    for path, node, read in _objects(_decoded(text), "$", roots):
+        if str(node.get("resourceType")) in _ALL - read:
             yield path, json.dumps(node).encode()
 
 
@@ -144,21 +144,21 @@ def _step(key: str, place: int) -> str:
 
 
 def _objects(
-    node: Any, path: str, roots: re.Pattern[str], level: int = _FOR_NONE, via: str = ""
-) -> Iterator[tuple[str, dict[str, Any], int]]:
-    """Every object with its path, and how well resources there are read."""
+    node: Any, path: str, roots: re.Pattern[str], read: frozenset[str] = _NONE, via: str = ""
+) -> Iterator[tuple[str, dict[str, Any], frozenset[str]]]:
+    """Every object with its path, and the types of resources that are read there."""
     if isinstance(node, list):
         for place, value in enumerate(node):
-            yield from _objects(value, f"{path}[{place}]", roots, level, via)
+            yield from _objects(value, f"{path}[{place}]", roots, read, via)
     elif isinstance(node, dict):
         root = roots.fullmatch(path)
         if root is not None:
-            level, via = (_FOR_CHART if root.lastgroup == "orders" else _FOR_ALL), ""
-        yield path, node, level
+            read, via = frozenset(_CHART) if root.lastgroup == "orders" else _ALL, ""
+        yield path, node, read
         kind = node.get("resourceType", via) if via != "component" else via
         through = _READ_THROUGH.get(kind, ()) if isinstance(kind, str) else ()
         for place, (key, value) in enumerate(node.items()):
-            inside = level if key in through else _FOR_NONE
-            if key == "contained" and level:
-                inside = max(inside, _FOR_CHART)
+            inside = read if key in through else _NONE
+            if key == "contained" and read:
+                inside = inside & {"Observation"} | {"Condition"}
             yield from _objects(value, path + _step(key, place), roots, inside, key)

@@ -430,14 +430,21 @@ PROBLEM: Json = {"resourceType": "Condition"}
 
 
 @pytest.mark.parametrize("made", [MEDICINE, PROBLEM, {"resourceType": "MedicationStatement"}])
-def test_so_is_a_medicine_or_a_condition_unless_it_is_contained(made: Json) -> None:
+def test_so_is_a_medicine_or_a_condition(made: Json) -> None:
     nested = {"resourceType": "Parameters", "parameter": [{"resource": made}]}
-    held = {"resourceType": "Encounter", "contained": [made]}
-    request = read(body(prefetch={"chart": bundle(MEDICINE, nested, held)}))
+    request = read(body(prefetch={"chart": bundle(MEDICINE, nested)}))
 
     (fault,) = request.unreadable
     assert fault.where == "$.prefetch.chart.entry[1].resource.parameter[0].resource"
     assert fault.resource_type == made["resourceType"]
+
+
+@pytest.mark.parametrize(("made", "named"), [(MEDICINE, True), (PROBLEM, False)])
+def test_a_condition_may_be_contained_and_a_medicine_is_named(made: Json, named: bool) -> None:
+    held = {"resourceType": "Encounter", "contained": [made]}
+    request = read(body(prefetch={"chart": bundle(MEDICINE, held)}))
+
+    assert bool(request.unreadable) is named
 
 
 def test_a_result_among_the_orders_being_made_is_named_and_a_medicine_is_read() -> None:
