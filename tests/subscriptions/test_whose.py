@@ -3,10 +3,13 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
+import structlog
 
+from cds_service.log import configure_log
 from cds_service.store import open_store
 from tests.fhir_client.faulty import Reply, faulty, searchset
 from tests.subscriptions.inbox_fixtures import HOUR, result, states
@@ -28,6 +31,14 @@ def _bench() -> Iterator[Bench]:
     with faulty() as server:
         yield Bench(store, server)
     store.close()
+
+
+@pytest.fixture(name="logged")
+def _logged() -> Iterator[StringIO]:
+    stream = StringIO()
+    configure_log("info", stream=stream)
+    yield stream
+    structlog.reset_defaults()
 
 
 def arrives(bench: Bench, subject: dict[str, Any] | None) -> None:
@@ -64,7 +75,7 @@ def test_an_address_inside_of_a_network_is_confirmed_by_the_server(
 
 @pytest.mark.parametrize("found", [[], [PATIENT, OTHER]])
 def test_a_patient_that_is_not_found_makes_a_dead_letter_within_an_hour(
-    bench: Bench, found: list[dict[str, Any]], capfd: pytest.CaptureFixture[str]
+    bench: Bench, found: list[dict[str, Any]], logged: StringIO
 ) -> None:
     bench.server.answers["Patient"] = Reply(searchset(*found))
     arrives(bench, NAMED[0])
@@ -77,18 +88,18 @@ def test_a_patient_that_is_not_found_makes_a_dead_letter_within_an_hour(
         bench.now += timedelta(minutes=15)
 
     assert states(bench.store) == {("dead", "patient-unknown"): 1}
-    assert "patient-unknown" in "".join(capfd.readouterr())
+    assert "patient-unknown" in logged.getvalue()
 
 
 @pytest.mark.parametrize(
     "subject", [None, {"reference": "Location/l1"}, {"type": "Device", "identifier": IDENTIFIER}]
 )
 def test_what_names_no_patient_is_logged_and_left(
-    bench: Bench, subject: dict[str, Any] | None, capfd: pytest.CaptureFixture[str]
+    bench: Bench, subject: dict[str, Any] | None, logged: StringIO
 ) -> None:
     arrives(bench, subject)
 
     bench.work()
 
     assert states(bench.store) == {("done", "no-patient"): 1}
-    assert "no-patient" in "".join(capfd.readouterr())
+    assert "no-patient" in logged.getvalue()
