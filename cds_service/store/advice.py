@@ -16,11 +16,20 @@ from cds_service.store.store import Transactions
 from cds_service.store.tables import advice_written
 
 AdviceState: TypeAlias = Literal[
-    "writing", "open", "cancelled", "rejected", "left-alone", "silent", "silent-over"
+    "writing",
+    "open",
+    "withdrawing",
+    "cancelled",
+    "rejected",
+    "left-alone",
+    "silent",
+    "silent-over",
 ]
 
 # Somebody may still act on these, so what they propose is not proposed again.
 COUNTING: Final = frozenset(("open", "left-alone"))
+# These are to be found on the server, as far as is known.
+STANDING: Final = frozenset(("open", "withdrawing"))
 # Nobody here will withdraw these any more.
 OVER: Final = frozenset(("cancelled", "rejected", "left-alone"))
 # What would have been written in silent mode, and what would have been withdrawn of it.
@@ -119,9 +128,10 @@ def keep_advice(
 
     What was written gets the id of the decision; what did not come to be written is forgotten.
     What would have been written has rows of its own: one that is known only as written gets none.
+    What is open beside newer advice of the same rule and marker is to be withdrawn from then on.
     """
     table = advice_written.c
-    for one in sorted(advice, key=lambda one: one.state == "open"):  # makes room for those first
+    for one in sorted(advice, key=lambda one: one.state == "open"):
         same = (table.server == one.server, table.identifier == one.identifier)
         if one.state == "writing":
             connection.execute(delete(advice_written).where(*same, table.state == "writing"))
@@ -130,10 +140,27 @@ def keep_advice(
         if one.state == "silent":
             connection.execute(insert(advice_written).values(**values))
             continue
+        if one.state == "open":
+            _make_room(connection, one, now)
         of_its_kind = table.state.in_(SILENT)
         if one.state not in SILENT:
             of_its_kind = ~of_its_kind
         connection.execute(update(advice_written).where(*same, of_its_kind).values(**values))
+
+
+def _make_room(connection: Connection, advice: WrittenAdvice, now: datetime) -> None:
+    """Have what is open of the same rule and marker withdrawn, now that this is open."""
+    table = advice_written.c
+    others = (
+        table.server == advice.server,
+        table.patient == advice.patient,
+        table.rule == advice.rule,
+        table.marker == advice.marker,
+        table.identifier != advice.identifier,
+        table.state == "open",
+    )
+    changing = update(advice_written).where(*others).values(state="withdrawing", changed=now)
+    connection.execute(changing)
 
 
 def _row(advice: WrittenAdvice, now: datetime) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from cds_service.rules.shown_cards import quiet_keys
 from cds_service.service import Knowledge, asked_on_arrival
 from cds_service.smart.access import authorize_background
 from cds_service.smart.token_cache import TokenCache
-from cds_service.store.advice import AdviceTable, WrittenAdvice, keep_advice
+from cds_service.store.advice import STANDING, AdviceTable, WrittenAdvice, keep_advice
 from cds_service.subscriptions.advice import Advice, AdvicePlace
 from cds_service.subscriptions.arrival_memory import ArrivalMemory
 from cds_service.subscriptions.judgement import (
@@ -63,6 +63,7 @@ from cds_service.subscriptions.standing import (
     as_found,
     last_written,
     new_advice_id,
+    outdone,
     superseded,
     withdrawals_before,
 )
@@ -123,7 +124,7 @@ class ArrivalDecider:
         try:
             decision.write()
         except WriteRefused as error:
-            if not results:
+            if not results and not decision.changes_anything:
                 raise StillRefused(error.code) from None
             return decision.made(error.code)
         return decision.made()
@@ -142,7 +143,7 @@ class _Decision:
         rows = self._known()
         advised = {one.result for one in rows}
         # What was written before the setting was changed is withdrawn as well.
-        before = {one.task.partition("/")[0] for one in rows if one.task and one.state == "open"}
+        before = {one.task.partition("/")[0] for one in rows if one.task and one.state in STANDING}
         wanted = server.subscriptions
         self.kinds = sorted({wanted.advice_as, *before})
         self.arrived = tuple(
@@ -188,6 +189,11 @@ class _Decision:
             self.written = self._write(self.planned, before)
         else:
             self.changed = {one.identifier: one for one in kept_silently(self.planned)}
+
+    @property
+    def changes_anything(self) -> bool:
+        """Whether there is more to be kept than that nothing was written."""
+        return any(one.state != "writing" for one in self.changed.values())
 
     def made(self, problem: str = "") -> ArrivalDecision:
         """The decision, after the write or after the server refused that for a `problem`."""
@@ -261,7 +267,7 @@ class _Decision:
     def _standing(self) -> dict[str, StandingAdvice]:
         """What of ours may be acted on still, as it is on the server now, by identifier."""
         rows = self._known()
-        known = [one for one in rows if one.state in {"writing", "open", "left-alone"}]
+        known = [one for one in rows if one.state in STANDING | {"writing", "left-alone"}]
         tasks = self.there.standing(known) if known else {}
         found: dict[str, StandingAdvice] = {}
         for one in known:
@@ -275,8 +281,11 @@ class _Decision:
             now = as_found(one, task)
             if now != one:
                 self.changed[one.identifier] = now
-            if now.state == "open" and task is not None:
+            if now.state in STANDING and task is not None:
                 found[one.identifier] = StandingAdvice(now, task)
+        for now in outdone(one.written for one in found.values()):
+            self.changed[now.identifier] = now
+            found[now.identifier] = replace(found[now.identifier], written=now)
         self._rows = [self.changed.get(one.identifier, one) for one in rows]
         return found
 
@@ -307,7 +316,9 @@ class _Decision:
         )
         self._advise(plan, judgement, rows)
         left = [one for one in standing if one.identifier not in over]
-        plan.withdrawals.extend(superseded(left, plan.rows))
+        holding = [replace(one, state="open") for one in left if one.state == "withdrawing"]
+        self.changed |= {one.identifier: one for one in holding}
+        plan.withdrawals.extend(superseded(left, [*holding, *plan.rows]))
         return plan
 
     def _advise(self, plan: Planned, judgement: Judgement, rows: list[WrittenAdvice]) -> None:
@@ -341,10 +352,17 @@ class _Decision:
                 raise
             self.changed |= {one.identifier: one for one in written}
         now = self.now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        refused: WriteRefused | None = None
         for one, why in withdrawals:
-            ended = self.there.withdraw(before[one.identifier], why, now)
-            self.changed[one.identifier] = ended
-            self.reasons[one.identifier] = why
+            try:
+                ended = self.there.withdraw(before[one.identifier], why, now)
+            except WriteRefused as error:  # it stands there, and the others need not
+                refused, ended = error, replace(one, state="withdrawing")
+            if ended != one or one.identifier in self.changed:
+                self.changed[one.identifier] = ended
+                self.reasons[one.identifier] = why
+        if refused is not None:
+            raise refused
         if rows or (self.finishes and not withdrawals):
             return "yes"
         return "withdrawn" if withdrawals else "no"

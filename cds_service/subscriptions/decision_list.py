@@ -29,6 +29,7 @@ STATE_WORDS: Final[Mapping[str, str]] = {
     "not-withdrawn": "would have been withdrawn",
     "refused": "refused by the server",
     "open": "written",
+    "withdrawing": "still to be withdrawn",
     "cancelled": "withdrawn",
     "rejected": "turned down by somebody",
     "left-alone": "left alone: somebody works on it",

@@ -21,7 +21,7 @@ from cds_service.knowledge.model.pack import Indicator
 from cds_service.rules.answer import Decision, DecisionKey
 from cds_service.rules.reasons import Overridden, Replaced
 from cds_service.rules.shown_cards import LastShown
-from cds_service.store.advice import COUNTING, AdviceState, WrittenAdvice
+from cds_service.store.advice import COUNTING, STANDING, AdviceState, WrittenAdvice
 from cds_service.subscriptions.advice import (
     AdvicePlace,
     Subject,
@@ -58,9 +58,22 @@ class StandingAdvice:
 def as_found(written: WrittenAdvice, task: Json | None) -> WrittenAdvice:
     """The advice in the state in which its Task was found; `None`: there is none any more."""
     state: AdviceState = "rejected" if task is None else state_of(task)
-    if state == "open" and written.state == "left-alone":
+    if state == "open" and written.state in {"left-alone", "withdrawing"}:
         return written
     return replace(written, state=state)
+
+
+def outdone(standing: Iterable[WrittenAdvice]) -> Iterator[WrittenAdvice]:
+    """What is open beside newer advice of its rule and marker, as what is to be withdrawn.
+
+    A worker that was lost wrote the newer one and did not come to withdraw the other.
+    """
+    newest: dict[tuple[str, str], WrittenAdvice] = {}
+    for one in sorted(standing, key=lambda one: one.id):
+        if one.state == "open":
+            if (before := newest.get((one.rule, one.marker))) is not None:
+                yield replace(before, state="withdrawing")
+            newest[one.rule, one.marker] = one
 
 
 def state_of(task: Json) -> AdviceState:
@@ -112,6 +125,8 @@ def withdrawals_before(
             why = _without_card(decision)
         if why is None and one.rule in keys:
             why = "overridden"
+        if why is None and one.state == "withdrawing" and not _is_advised(one, evaluation, place):
+            why = "superseded"
         if why is not None:
             yield one, why
 
@@ -120,8 +135,12 @@ def superseded(
     standing: Iterable[WrittenAdvice], written: Collection[WrittenAdvice]
 ) -> Iterator[tuple[WrittenAdvice, Withdrawal]]:
     """What other advice of the same rule takes the place of."""
-    rules = {one.rule for one in written}
-    return ((one, "superseded") for one in standing if one.rule in rules)
+    rules = {one.rule: one.identifier for one in written}
+    return (
+        (one, "superseded")
+        for one in standing
+        if rules.get(one.rule, one.identifier) != one.identifier
+    )
 
 
 def new_advice_id(
@@ -133,7 +152,7 @@ def new_advice_id(
     """
     subject = subject_of(decision, evaluation.pack)
     ours = {one.identifier for one in before if one.state == "cancelled"}
-    there = {one.identifier for one in before if one.state in {"open", "rejected", "left-alone"}}
+    there = {one.identifier for one in before if one.state in STANDING | {"rejected", "left-alone"}}
     found = next(
         identity
         for again in count()
@@ -182,6 +201,16 @@ def _result_changed(
         for again in range(_MOST_AGAIN)
     )
     return None if holds else "result-corrected"
+
+
+def _is_advised(one: WrittenAdvice, evaluation: Evaluation, place: AdvicePlace) -> bool:
+    """Whether it is this advice, and no other of its rule, that would be given now."""
+    return any(
+        str(advice_id(subject_of(decision, evaluation.pack), place, again)) == one.identifier
+        for decision in evaluation.decisions
+        if decision.rule.id == one.rule and decision.shown
+        for again in range(_MOST_AGAIN)
+    )
 
 
 def _without_card(decision: Decision | None) -> Withdrawal | None:

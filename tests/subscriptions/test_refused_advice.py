@@ -30,14 +30,15 @@ DAY = timedelta(days=1)
 
 
 class Moody(FhirWriter):
-    """A writer to a server that refuses transactions while `refuses`."""
+    """A writer to a server that refuses transactions while `refuses`, and withdrawals apart."""
 
     refuses = True
+    keeps = False
     sent = 0
 
     def transaction(self, *arguments: Any, **more: Any) -> WriteResult:
         self.sent += 1
-        if self.refuses:
+        if self.refuses or (self.keeps and not more["repeatable"]):
             return WriteResult(failure="refused", status=422)
         return super().transaction(*arguments, **more)
 
@@ -175,6 +176,68 @@ def test_a_withdrawal_that_is_refused_is_tried_again(stubborn: Stubborn) -> None
 
     assert stubborn.ward.open_tasks() == []
     assert [one.written for one in stubborn.ward.decided()] == ["yes", "failed", "withdrawn"]
+
+
+@pytest.mark.server
+def test_advice_stands_beside_what_the_server_does_not_let_go(stubborn: Stubborn) -> None:
+    stubborn.writer.refuses = False
+    stubborn.store(observation(ALT, 300))
+    stubborn.writer.keeps = True
+
+    stubborn.store(observation(ALT, 310, status="corrected"))
+
+    rule = "alt-moderate"
+    assert len(stubborn.ward.open_tasks()) == 2
+    assert stubborn.states() == [(rule, "withdrawing"), (rule, "open")]
+    decision = stubborn.ward.decided()[-1]
+    assert (decision.written, decision.problem) == ("failed", "refused")
+    withdrawing = {"advice": "withdrawing", "rule": rule, "why": "result-corrected"}
+    assert any(withdrawing.items() <= finding.items() for finding in decision.findings)
+
+    stubborn.work(5 * MINUTE)
+    assert stubborn.states() == [(rule, "withdrawing"), (rule, "open")]
+    assert len(stubborn.ward.decided()) == 2
+    stubborn.writer.keeps = False
+    stubborn.work(10 * MINUTE)
+
+    assert len(stubborn.ward.open_tasks()) == 1
+    assert stubborn.states() == [(rule, "cancelled"), (rule, "open")]
+    assert stubborn.listed.state().refused == 0
+
+
+@pytest.mark.server
+def test_what_was_to_be_withdrawn_stays_where_it_holds_again(stubborn: Stubborn) -> None:
+    stubborn.writer.refuses = False
+    stubborn.store(observation(ALT, 300))
+    stubborn.writer.keeps = True
+    stubborn.store(observation(ALT, 310, status="corrected"))
+    assert [state for _, state in stubborn.states()] == ["withdrawing", "open"]
+
+    stubborn.store(observation(ALT, 300, status="corrected"))
+    assert [state for _, state in stubborn.states()] == ["open", "withdrawing"]
+    stubborn.writer.keeps = False
+    stubborn.work(10 * MINUTE)
+
+    assert [state for _, state in stubborn.states()] == ["open", "cancelled"]
+    assert len(stubborn.ward.open_tasks()) == 1
+
+
+@pytest.mark.server
+def test_what_was_superseded_and_not_withdrawn_is_superseded_still(stubborn: Stubborn) -> None:
+    """Its own result says what it said, so only the newer advice is against it."""
+    stubborn.writer.refuses = False
+    stubborn.store(observation(ALT, 300, id="a", effectiveDateTime="2026-06-13T08:00:00Z"))
+    stubborn.writer.keeps = True
+    stubborn.ward.now += timedelta(days=85)
+    late = (stubborn.ward.now - DAY).isoformat()
+    stubborn.store(observation(ALT, 310, id="b", effectiveDateTime=late))
+    assert [state for _, state in stubborn.states()] == ["withdrawing", "open"]
+
+    stubborn.work(5 * MINUTE)
+    stubborn.writer.keeps = False
+    stubborn.work(10 * MINUTE)
+
+    assert [state for _, state in stubborn.states()] == ["cancelled", "open"]
 
 
 # Without a server: what the inbox does with it.

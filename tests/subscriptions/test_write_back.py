@@ -322,6 +322,38 @@ def test_what_is_lost_between_the_server_and_the_database_is_found(ward: Ward) -
     assert states(ward) == [("alt-very-low", "cancelled")]
 
 
+def test_a_worker_lost_before_it_withdrew_leaves_two_of_which_the_older_goes(ward: Ward) -> None:
+    ward.store(observation(ALT, 300, id="a", effectiveDateTime="2026-06-13T08:00:00Z"))
+    ward.now += timedelta(days=85)
+    late = (ward.now - timedelta(days=1)).isoformat()
+    resource = ward.store(observation(ALT, 310, id="b", effectiveDateTime=late), arrives=False)
+    ward.notify(read_resource(json.dumps(resource).encode(), ward.base, "$"))
+    lease = ward.inbox.lease("worker", ward.now)
+    assert lease is not None
+    (first,) = ward.open_tasks()
+    ward.decide(lease.work)  # and no more
+    ward.change({**ward.get(f"Task/{first['id']}"), "status": "requested"})
+    _put_version(ward, first)
+    ward.now += timedelta(minutes=5)
+
+    ward.arrive()
+
+    (task,) = ward.open_tasks()
+    assert task["focus"] == {"reference": "Observation/b"}
+    assert sorted(state for _, state in states(ward)) == ["cancelled", "open"]
+
+
+def _put_version(ward: Ward, task: dict[str, Any]) -> None:
+    """Have what is known of a Task agree with the version that the server has now."""
+    version = ward.get(f"Task/{task['id']}")["meta"]["versionId"]
+    with ward.database.database.writing() as connection:
+        connection.execute(
+            update(advice_written)
+            .where(advice_written.c.task == f"Task/{task['id']}")
+            .values(task_version=version)
+        )
+
+
 def test_what_was_noted_and_never_sent_is_forgotten(ward: Ward) -> None:
     resource = ward.store(observation(ALT, 1), arrives=False)
     ward.notify(read_resource(json.dumps(resource).encode(), ward.base, "$"))
