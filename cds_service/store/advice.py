@@ -22,6 +22,7 @@ AdviceState: TypeAlias = Literal[
     "cancelled",
     "rejected",
     "left-alone",
+    "not-found",
     "silent",
     "silent-over",
 ]
@@ -30,8 +31,10 @@ AdviceState: TypeAlias = Literal[
 COUNTING: Final = frozenset(("open", "left-alone"))
 # These are to be found on the server, as far as is known.
 STANDING: Final = frozenset(("open", "withdrawing"))
-# Nobody here will withdraw these any more.
-OVER: Final = frozenset(("cancelled", "rejected", "left-alone"))
+# These are looked for on the server whenever something is decided.
+LOOKED_FOR: Final = STANDING | {"writing", "left-alone", "not-found"}
+# Nobody here will withdraw these any more, unless one is found again.
+OVER: Final = frozenset(("cancelled", "rejected", "left-alone", "not-found"))
 # What would have been written in silent mode, and what would have been withdrawn of it.
 SILENT: Final = frozenset(("silent", "silent-over"))
 

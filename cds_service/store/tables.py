@@ -235,8 +235,9 @@ decisions = Table(
 
 # What of ours was written to a server. `state` is `writing` (it may stand there), `open`,
 # `withdrawing` (it stands there, and is still to be withdrawn), `cancelled` (by us), `rejected` (by
-# somebody else) or `left-alone`; in silent mode `silent`, as if it were open, or `silent-over`. Of
-# what is open there is one for each patient, rule and marker.
+# somebody else), `left-alone` or `not-found` (the server may have it still); in silent mode
+# `silent`, as if it were open, or `silent-over`. Of what is open there is one for each patient,
+# rule and marker.
 # `identifier` is that of the Task, `task` its reference, `task_version` its version as it was
 # written; `proposals` are references of its ServiceRequests, each with its version; `result` is the
 # reference of the result that it is about.

@@ -31,7 +31,7 @@ from cds_service.rules.shown_cards import quiet_keys
 from cds_service.service import Knowledge, asked_on_arrival
 from cds_service.smart.access import authorize_background
 from cds_service.smart.token_cache import TokenCache
-from cds_service.store.advice import STANDING, AdviceTable, WrittenAdvice, keep_advice
+from cds_service.store.advice import LOOKED_FOR, STANDING, AdviceTable, WrittenAdvice, keep_advice
 from cds_service.subscriptions.advice import Advice, AdvicePlace
 from cds_service.subscriptions.arrival_memory import ArrivalMemory
 from cds_service.subscriptions.judgement import (
@@ -58,9 +58,11 @@ from cds_service.subscriptions.silent import (
     written_silently,
 )
 from cds_service.subscriptions.standing import (
+    Absence,
     StandingAdvice,
     Withdrawal,
     as_found,
+    changes_of,
     last_written,
     new_advice_id,
     outdone,
@@ -143,7 +145,9 @@ class _Decision:
         rows = self._known()
         advised = {one.result for one in rows}
         # What was written before the setting was changed is withdrawn as well.
-        before = {one.task.partition("/")[0] for one in rows if one.task and one.state in STANDING}
+        before = {
+            one.task.partition("/")[0] for one in rows if one.task and one.state in LOOKED_FOR
+        }
         wanted = server.subscriptions
         self.kinds = sorted({wanted.advice_as, *before})
         self.arrived = tuple(
@@ -171,6 +175,7 @@ class _Decision:
             owner=owner,
             kind=wanted.advice_as,
             version=wanted.fhir_version,
+            again=work.attempts < ASKED_AGAIN,
         )
         self.changed: dict[str, WrittenAdvice] = {}
         self.gone: set[str] = set()  # of what arrived, by their references
@@ -267,21 +272,21 @@ class _Decision:
     def _standing(self) -> dict[str, StandingAdvice]:
         """What of ours may be acted on still, as it is on the server now, by identifier."""
         rows = self._known()
-        known = [one for one in rows if one.state in STANDING | {"writing", "left-alone"}]
+        known = [one for one in rows if one.state in LOOKED_FOR]
         tasks = self.there.standing(known) if known else {}
         found: dict[str, StandingAdvice] = {}
         for one in known:
             task = tasks[one.identifier]
-            if one.state == "writing" and task is None:
+            if one.state == "writing" and isinstance(task, Absence):
                 self.changed[one.identifier] = one  # it never came to be written
                 continue
-            if one.state == "writing" and task is not None:
+            if one.state == "writing" and not isinstance(task, Absence):
                 one = adopted(one, task)  # noqa: PLW2901
                 self.finishes = True
             now = as_found(one, task)
             if now != one:
                 self.changed[one.identifier] = now
-            if now.state in STANDING and task is not None:
+            if now.state in STANDING and not isinstance(task, Absence):
                 found[one.identifier] = StandingAdvice(now, task)
         for now in outdone(one.written for one in found.values()):
             self.changed[now.identifier] = now
@@ -371,16 +376,7 @@ class _Decision:
         """What became of advice, to be kept with the decision."""
         if not self.writes:
             return silent_changes(planned)
-        return [
-            {
-                "advice": one.state,
-                "rule": one.rule,
-                "indicator": one.indicator,
-                **({"why": self.reasons[one.identifier]} if one.identifier in self.reasons else {}),
-            }
-            for one in self.changed.values()
-            if one.state != "writing"
-        ]
+        return changes_of(self.changed.values(), self.reasons)
 
     def _input(self, planned: list[Planned]) -> DecisionInput:
         return DecisionInput(

@@ -32,6 +32,7 @@ STATE_WORDS: Final[Mapping[str, str]] = {
     "withdrawing": "still to be withdrawn",
     "cancelled": "withdrawn",
     "rejected": "turned down by somebody",
+    "not-found": "no longer found on the server",
     "left-alone": "left alone: somebody works on it",
 }
 """What became of advice, for people."""

@@ -11,6 +11,7 @@ folded, or not about the result that arrived leaves its Task as it is.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, tzinfo
+from enum import Enum, auto
 from itertools import count
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
@@ -45,6 +46,14 @@ _TEXTS: Final[Mapping[Withdrawal, str]] = {
     "no-longer-advised": "With the results on file now this is no longer advised.",
 }
 _MOST_AGAIN: Final = 20
+_GIVEN: Final = STANDING | {"rejected", "left-alone", "not-found"}
+
+
+class Absence(Enum):
+    """Why there is no Task: the server has deleted it, or does not find it, which may pass."""
+
+    GONE = auto()
+    NOT_FOUND = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +64,13 @@ class StandingAdvice:
     task: Json
 
 
-def as_found(written: WrittenAdvice, task: Json | None) -> WrittenAdvice:
-    """The advice in the state in which its Task was found; `None`: there is none any more."""
-    state: AdviceState = "rejected" if task is None else state_of(task)
+def as_found(written: WrittenAdvice, task: Json | Absence) -> WrittenAdvice:
+    """The advice in the state in which its Task was found."""
+    if isinstance(task, Absence):
+        if task is Absence.GONE:
+            return replace(written, state="rejected")
+        return written if written.state == "left-alone" else replace(written, state="not-found")
+    state = state_of(task)
     if state == "open" and written.state in {"left-alone", "withdrawing"}:
         return written
     return replace(written, state=state)
@@ -152,7 +165,7 @@ def new_advice_id(
     """
     subject = subject_of(decision, evaluation.pack)
     ours = {one.identifier for one in before if one.state == "cancelled"}
-    there = {one.identifier for one in before if one.state in STANDING | {"rejected", "left-alone"}}
+    there = {one.identifier for one in before if one.state in _GIVEN}
     found = next(
         identity
         for again in count()
@@ -174,6 +187,22 @@ def last_written(advice: Iterable[WrittenAdvice], zone: tzinfo | None) -> LastSh
         return days.get((decision.rule.id, decision.rule.version, indicator))
 
     return of
+
+
+def changes_of(
+    changed: Iterable[WrittenAdvice], reasons: Mapping[str, Withdrawal]
+) -> list[dict[str, str]]:
+    """What became of advice, as a decision keeps it; `reasons` are those of withdrawals."""
+    return [
+        {
+            "advice": one.state,
+            "rule": one.rule,
+            "indicator": one.indicator,
+            **({"why": reasons[one.identifier]} if one.identifier in reasons else {}),
+        }
+        for one in changed
+        if one.state != "writing"
+    ]
 
 
 def _result_changed(

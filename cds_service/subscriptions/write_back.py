@@ -6,7 +6,7 @@ that was read. So what a server put off, or did only in part inside an answer of
 what it still does not do raises `Retry`, or `WriteRefused` where repeating cannot help.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
@@ -19,12 +19,14 @@ from cds_service.fhir_client.client import Access, FhirClient, QueryResult, wait
 from cds_service.fhir_client.failures import QueryError
 from cds_service.fhir_client.servers import AdviceResource, FhirVersion
 from cds_service.fhir_client.writer import FhirWriter, WriteResult
-from cds_service.store.advice import WrittenAdvice
+from cds_service.store.advice import STANDING, WrittenAdvice
 from cds_service.subscriptions.carriers import OPEN
 from cds_service.subscriptions.parts import ADVICE_SYSTEM, Json, identifier_of, references_in
 from cds_service.subscriptions.standing import (
+    Absence,
     StandingAdvice,
     Withdrawal,
+    as_found,
     is_untouched,
     is_withdrawn,
     proposals_in,
@@ -69,7 +71,7 @@ class AdviceServer:
     """Writes advice to one server, and reads what stands there; all before the deadline.
 
     `owner` is who owns the Tasks that are written now, `kind` the type of the resource that stands
-    for the Task, of this version of FHIR.
+    for the Task, of this version of FHIR. With `again` a 404 is a `Retry`, where it was there.
     """
 
     reader: FhirClient = field(repr=False)
@@ -79,9 +81,10 @@ class AdviceServer:
     owner: str | None = None
     kind: AdviceResource = "Task"
     version: FhirVersion = "R4"
+    again: bool = False
 
-    def standing(self, advice: Iterable[WrittenAdvice]) -> dict[str, Json | None]:
-        """The Task of each, by its identifier; `None` for one that is gone. Raises `Retry`."""
+    def standing(self, advice: Collection[WrittenAdvice]) -> dict[str, Json | Absence]:
+        """The Task of each, by its identifier, or why there is none. Raises `Retry`."""
         search = "identifier" if self.kind == "Task" else "_tag"
         jobs = {
             one.identifier: partial(
@@ -93,7 +96,11 @@ class AdviceServer:
             for one in advice
         }
         results = self.reader.in_parallel(jobs, self.deadline)
-        return {identifier: _task_in(result) for identifier, result in results.items()}
+        found = {identifier: _task_in(result) for identifier, result in results.items()}
+        for one in advice:
+            if one.state in STANDING:
+                self._ask_again(found[one.identifier])
+        return found
 
     def write(self, bundle: Json, advice: Iterable[WrittenAdvice]) -> tuple[WrittenAdvice, ...]:
         """The advice as it stands after a transaction that creates it.
@@ -140,8 +147,8 @@ class AdviceServer:
             elif result.failure != "conflict":
                 raise _failure(result.failure)
             again = self.standing([written])[written.identifier]
-            if again is None:
-                return replace(written, state="rejected")
+            if isinstance(again, Absence):
+                return as_found(written, again)
             task = again
         raise Retry("conflict")
 
@@ -162,6 +169,11 @@ class AdviceServer:
             if attempt + 1 < _TRIES:
                 self._pause(attempt)
         raise Retry("busy" if 429 in failed else "conflict")
+
+    def _ask_again(self, found: Json | Absence) -> None:
+        """Leave what is not found for another time: a copy of the server may be behind."""
+        if self.again and found is Absence.NOT_FOUND:
+            raise Retry("not-found")
 
     def _pause(self, attempt: int) -> None:
         try:
@@ -188,9 +200,12 @@ class AdviceServer:
         found = []
         for reference, version in written.proposals:
             order = _resource_in(results[reference])
-            known = (order or {}).get("meta", {}).get("versionId", "")
+            self._ask_again(order)
+            if isinstance(order, Absence):
+                continue
+            known = (order.get("meta") or {}).get("versionId", "")
             is_same = not version or not known or version == known
-            if order is not None and is_same and order.get("status") == "draft":
+            if is_same and order.get("status") == "draft":
                 found.append(order)
         return found
 
@@ -208,9 +223,9 @@ def adopted(written: WrittenAdvice, task: Json) -> WrittenAdvice:
     )
 
 
-def _as_there(written: WrittenAdvice, task: Json | None) -> WrittenAdvice:
-    if task is None:
-        return replace(written, state="rejected")
+def _as_there(written: WrittenAdvice, task: Json | Absence) -> WrittenAdvice:
+    if isinstance(task, Absence):
+        return as_found(written, task)
     if is_withdrawn(task):
         raise WithdrawnBefore(written.identifier)
     if task.get("status") != OPEN[task["resourceType"]]:
@@ -266,29 +281,31 @@ def _stored(response: Mapping[str, Any], status: int) -> Stored:
     return Stored(reference=reference, version=etag or history, was_there=status != 201)
 
 
-def _task_in(result: QueryResult) -> Json | None:
+def _task_in(result: QueryResult) -> Json | Absence:
     """The Task that was read, or found by its identifier; raises `Retry`."""
     resource = _resource_in(result)
-    if resource is None or resource.get("resourceType") != "Bundle":
+    if isinstance(resource, Absence) or resource.get("resourceType") != "Bundle":
         return resource
     found = [
         entry["resource"]
         for entry in resource.get("entry", [])
         if entry.get("resource", {}).get("resourceType") in OPEN
     ]
-    return found[0] if found else None
+    return found[0] if found else Absence.NOT_FOUND
 
 
-def _resource_in(result: QueryResult) -> Json | None:
+def _resource_in(result: QueryResult) -> Json | Absence:
     if result.failure == "not-found":
-        return None
+        return Absence.GONE if result.is_gone else Absence.NOT_FOUND
     if result.failure is not None or not result.pages:
         raise Retry(result.failure or "not-fhir")
     try:
         found = decode(result.pages[0].body)
     except (DecodeError, RecursionError):
         raise Retry("not-fhir") from None
-    return found if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        raise Retry("not-fhir")
+    return found
 
 
 def _failure(code: str) -> WriteRefused | Retry:

@@ -14,7 +14,7 @@ from cds_service.fhir_client.writer import FhirWriter
 from cds_service.store.advice import WrittenAdvice
 from cds_service.subscriptions.advice import AdvicePlace
 from cds_service.subscriptions.parts import identifier_of
-from cds_service.subscriptions.standing import StandingAdvice, as_found
+from cds_service.subscriptions.standing import Absence, StandingAdvice, as_found
 from cds_service.subscriptions.work import Retry
 from cds_service.subscriptions.write_back import AdviceServer, WriteRefused
 from tests.fhir_client.faulty import Asked, Faulty, Reply, faulty, in_turn
@@ -234,11 +234,12 @@ def test_a_withdrawal_whose_answer_was_lost_is_seen(server: Faulty) -> None:
 @pytest.mark.parametrize(
     ("found", "state"),
     [
-        (None, "rejected"),
+        (Absence.GONE, "rejected"),
+        (Absence.NOT_FOUND, "not-found"),
         (task(status="rejected"), "rejected"),
         (task(status="cancelled"), "rejected"),
         (task(status="completed"), "open"),
     ],
 )
-def test_what_became_of_a_task(found: Json | None, state: str) -> None:
+def test_what_became_of_a_task(found: Json | Absence, state: str) -> None:
     assert as_found(row(**STANDING), found).state == state

@@ -10,7 +10,11 @@ import pytest
 import requests
 from sqlalchemy import delete, update
 
+from cds_service.clock import Deadline
+from cds_service.copying import replace
 from cds_service.fhir.tags import PROPOSAL_CODE
+from cds_service.fhir_client.client import Access, FhirClient, QueryResult
+from cds_service.outgoing.transport import HttpResponse
 from cds_service.store import Store
 from cds_service.store.advice import AdviceTable
 from cds_service.store.tables import advice_written, decisions, inbox_items
@@ -133,6 +137,68 @@ def test_a_task_that_was_rejected_is_not_written_again(ward: Ward) -> None:
 
     assert [one["status"] for one in ward.found("Task")] == ["rejected"]
     assert states(ward) == [("alt-very-low", "rejected")]
+
+
+class Behind(FhirClient):
+    """Reads of a server that does not find its Tasks while `behind`."""
+
+    behind = False
+
+    def ask(self, access: Access, query: str, deadline: Deadline) -> QueryResult:
+        if self.behind and query.startswith("Task/"):
+            return QueryResult(
+                failure="not-found", refusal=HttpResponse(status=404, headers={}, body=b"")
+            )
+        return super().ask(access, query, deadline)
+
+
+@pytest.fixture(name="behind")
+def _behind(ward: Ward) -> Behind:
+    client = Behind(most_bytes=10_000_000, most_pages=10)
+    ward.decide = replace(ward.decide, client=client)
+    return client
+
+
+def test_a_task_that_is_not_found_once_is_looked_for_again(ward: Ward, behind: Behind) -> None:
+    ward.store(observation(ALT, 1))
+    behind.behind = True
+    with pytest.raises(Retry):
+        ward.store(observation(ALT, 30, status="corrected"))
+    behind.behind = False
+    ward.now += timedelta(minutes=5)
+
+    ward.arrive()
+
+    assert [task["status"] for task in ward.found("Task")] == ["cancelled"]
+    assert states(ward) == [("alt-very-low", "cancelled")]
+
+
+def test_a_task_that_is_not_found_for_long_is_withdrawn_when_it_is_there_again(
+    ward: Ward, behind: Behind
+) -> None:
+    ward.store(observation(ALT, 1))
+    behind.behind = True
+    work_off(ward, observation(ALT, 1))
+    assert states(ward) == [("alt-very-low", "not-found")]
+    assert len(ward.found("Task")) == 1  # and no other beside it
+    behind.behind = False
+
+    work_off(ward, observation(ALT, 30, status="corrected"))
+
+    assert [task["status"] for task in ward.found("Task")] == ["cancelled"]
+    assert states(ward) == [("alt-very-low", "cancelled")]
+
+
+def work_off(ward: Ward, resource: dict[str, Any]) -> None:
+    """Have a worker decide on a result, with all its tries."""
+    stored = ward.store(resource, arrives=False)
+    ward.notify(read_resource(json.dumps(stored).encode(), ward.base, "$"))
+    worker = make_worker(ward.tools, lambda _: ward.decide)
+    worker._reconciled = ward.now + timedelta(days=1)
+    for _ in range(10):
+        while worker.step():
+            pass
+        ward.now += timedelta(minutes=1)
 
 
 def test_a_more_severe_result_takes_the_place_of_a_milder_one(ward: Ward) -> None:
