@@ -239,8 +239,8 @@ decisions = Table(
 # `silent`, as if it were open, or `silent-over`. Of what is open there is one for each patient,
 # rule and marker.
 # `identifier` is that of the Task, `task` its reference, `task_version` its version as it was
-# written; `proposals` are references of its ServiceRequests, each with its version; `result` is the
-# reference of the result that it is about.
+# written, or a digest of what is sent while it is `writing`; `proposals` are references of its
+# ServiceRequests, each with its version; `result` is the reference of the result that it is about.
 advice_written = Table(
     "advice_written",
     metadata,

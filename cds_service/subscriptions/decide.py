@@ -84,6 +84,7 @@ from cds_service.subscriptions.write_back import (
     WithdrawnBefore,
     WriteRefused,
     adopted,
+    with_digests,
 )
 
 _READING: Final = 0.5  # the share of the time in which the patient has to be read
@@ -275,16 +276,16 @@ class _Decision:
         known = [one for one in rows if one.state in LOOKED_FOR]
         tasks = self.there.standing(known) if known else {}
         found: dict[str, StandingAdvice] = {}
-        for one in known:
-            task = tasks[one.identifier]
+        for row in known:
+            task, one = tasks[row.identifier], row
             if one.state == "writing" and isinstance(task, Absence):
                 self.changed[one.identifier] = one  # it never came to be written
                 continue
             if one.state == "writing" and not isinstance(task, Absence):
-                one = adopted(one, task)  # noqa: PLW2901
+                one = adopted(one, task)
                 self.finishes = True
             now = as_found(one, task)
-            if now != one:
+            if now != row:
                 self.changed[one.identifier] = now
             if now.state in STANDING and not isinstance(task, Absence):
                 found[one.identifier] = StandingAdvice(now, task)
@@ -348,10 +349,12 @@ class _Decision:
         if (rows or withdrawals) and self.deadline.remaining() < _LEAST:
             raise Retry("late")  # another worker may have the work by the time that it is done
         if rows:
+            bundle = bundle_of(planned, self.place)
+            rows = with_digests(rows, bundle)
             known = {one.identifier for one in self._rows if one.state == "writing"}
             self.of.advice.begin([one for one in rows if one.identifier not in known], self.now)
             try:
-                written = self.there.write(bundle_of(planned, self.place), rows)
+                written = self.there.write(bundle, rows)
             except WithdrawnBefore as error:  # the next time it gets another identifier
                 self.of.advice.note_withdrawn(self.work.server, error.identifier, self.now)
                 raise

@@ -20,6 +20,7 @@ from cds_service.fhir_client.failures import QueryError
 from cds_service.fhir_client.servers import AdviceResource, FhirVersion
 from cds_service.fhir_client.writer import FhirWriter, WriteResult
 from cds_service.store.advice import STANDING, WrittenAdvice
+from cds_service.subscriptions.as_sent import FIRST, digest_of, is_as_sent, version_of
 from cds_service.subscriptions.carriers import OPEN
 from cds_service.subscriptions.parts import ADVICE_SYSTEM, Json, identifier_of, references_in
 from cds_service.subscriptions.standing import (
@@ -106,7 +107,7 @@ class AdviceServer:
         """The advice as it stands after a transaction that creates it.
 
         Raises `Retry` and `WriteRefused`. A Task that was there already is read, for somebody may
-        have worked on it.
+        have worked on it; `advice` is as `with_digests` made it.
         """
         stored = dict(zip(_identifiers(bundle), self._sent(bundle), strict=True))
         found = []
@@ -118,9 +119,12 @@ class AdviceServer:
                 state="open",
                 task=task.reference,
                 task_version=task.version,
-                proposals=tuple((order.reference, order.version) for order in orders),
+                proposals=tuple(
+                    (order.reference, FIRST if task.version == FIRST else order.version)
+                    for order in orders
+                ),
             )
-            found.append((kept, task.was_there))
+            found.append((kept, one.task_version if task.was_there else None))
         return self._checked(found)
 
     def withdraw(self, standing: StandingAdvice, why: Withdrawal, now: str) -> WrittenAdvice:
@@ -181,13 +185,16 @@ class AdviceServer:
         except QueryError as error:
             raise Retry(error.code) from None
 
-    def _checked(self, found: list[tuple[WrittenAdvice, bool]]) -> tuple[WrittenAdvice, ...]:
-        """The advice, where its Task was there before in the state in which that is now."""
-        doubtful = [one for one, was_there in found if was_there or not one.task_version]
+    def _checked(self, found: list[tuple[WrittenAdvice, str | None]]) -> tuple[WrittenAdvice, ...]:
+        """The advice, where its Task was there before in the state in which that is now.
+
+        Each comes with the digest of a Task that was there before.
+        """
+        doubtful = [one for one, digest in found if digest is not None or not one.task_version]
         tasks = self.standing(doubtful) if doubtful else {}
         return tuple(
-            _as_there(one, tasks[one.identifier]) if one.identifier in tasks else one
-            for one, _ in found
+            _as_there(one, tasks[one.identifier], digest) if one.identifier in tasks else one
+            for one, digest in found
         )
 
     def _untouched_proposals(self, written: WrittenAdvice) -> list[Json]:
@@ -211,27 +218,39 @@ class AdviceServer:
 
 
 def adopted(written: WrittenAdvice, task: Json) -> WrittenAdvice:
-    """The advice of which only the identifier is known, with what its Task on the server says."""
-    version = (task.get("meta") or {}).get("versionId", "")
-    # It may have been changed since: only the first version is surely ours.
-    ours = version if version in {"", "1"} else ""
+    """The advice of which only the identifier is known, with what its Task on the server says.
+
+    It is left alone if somebody has changed it since.
+    """
+    version = version_of(task)
+    is_ours = is_as_sent(task, written.task_version)
+    of_orders = FIRST if version == FIRST else ""
     return replace(
         written,
+        state=written.state if is_ours else "left-alone",
         task=f"{task['resourceType']}/{task.get('id', '')}",
-        task_version=ours,
-        proposals=tuple((reference, "") for reference in proposals_in(task)),
+        task_version=version if is_ours else "",
+        proposals=tuple((reference, of_orders) for reference in proposals_in(task)),
     )
 
 
-def _as_there(written: WrittenAdvice, task: Json | Absence) -> WrittenAdvice:
+def with_digests(advice: Iterable[WrittenAdvice], bundle: Json) -> list[WrittenAdvice]:
+    """The advice that is about to be sent, with digests of it until versions are known."""
+    sent = dict(zip(_identifiers(bundle), bundle["entry"], strict=True))
+    return [
+        replace(one, task_version=digest_of(sent[one.identifier]["resource"])) for one in advice
+    ]
+
+
+def _as_there(written: WrittenAdvice, task: Json | Absence, digest: str | None) -> WrittenAdvice:
     if isinstance(task, Absence):
         return as_found(written, task)
     if is_withdrawn(task):
         raise WithdrawnBefore(written.identifier)
-    if task.get("status") != OPEN[task["resourceType"]]:
+    is_changed = digest is not None and not is_as_sent(task, digest)
+    if is_changed or task.get("status") != OPEN[task["resourceType"]]:
         return replace(written, state="left-alone")
-    version = (task.get("meta") or {}).get("versionId", "")
-    return replace(written, task_version=written.task_version or version)
+    return replace(written, task_version=version_of(task) or written.task_version)
 
 
 def _identifiers(bundle: Json) -> list[str]:

@@ -16,7 +16,7 @@ from cds_service.subscriptions.advice import AdvicePlace
 from cds_service.subscriptions.parts import identifier_of
 from cds_service.subscriptions.standing import Absence, StandingAdvice, as_found
 from cds_service.subscriptions.work import Retry
-from cds_service.subscriptions.write_back import AdviceServer, WriteRefused
+from cds_service.subscriptions.write_back import AdviceServer, WriteRefused, adopted, with_digests
 from tests.fhir_client.faulty import Asked, Faulty, Reply, faulty, in_turn
 from tests.subscriptions.test_advice import PLACE, bundle_of, judged
 from tests.web.http_fixtures import ALT, NOW, observation
@@ -243,3 +243,54 @@ def test_a_withdrawal_whose_answer_was_lost_is_seen(server: Faulty) -> None:
 )
 def test_what_became_of_a_task(found: Json | Absence, state: str) -> None:
     assert as_found(row(**STANDING), found).state == state
+
+
+def carrying() -> Json:
+    """The Task that is sent."""
+    return next(one["resource"] for one in bundle()["entry"] if one["request"]["url"] == "Task")
+
+
+def as_stored(version: str, **more: Any) -> Json:
+    """The same as a server has it, with references of its own."""
+    text = json.dumps(carrying())
+    for entry in bundle()["entry"]:
+        there = f"http://fhir.example.org/{entry['request']['url']}/x"
+        text = text.replace(entry["fullUrl"], there)
+    meta = {"versionId": version, "lastUpdated": "2026-06-15T09:00:01Z"}
+    return {**json.loads(text), "id": "5", "meta": meta, "lastModified": "2026-06-15", **more}
+
+
+NOTE = [{"text": "somebody has looked at it"}]
+OTHERS_TASK = {"owner": {"reference": "Organization/other"}}
+
+
+@pytest.mark.parametrize(
+    ("version", "more", "state", "kept"),
+    [
+        ("1", {}, "writing", "1"),
+        ("2", {}, "writing", "2"),  # a server that counts all of its transactions
+        ("8f1c", {}, "writing", "8f1c"),
+        ("2", {"note": NOTE}, "left-alone", ""),
+        ("8f1c", {"note": NOTE}, "left-alone", ""),
+        ("8f1c", OTHERS_TASK, "left-alone", ""),
+    ],
+)
+def test_a_task_whose_version_was_never_learned_is_known_by_what_it_says(
+    version: str, more: Json, state: str, kept: str
+) -> None:
+    (begun,) = with_digests([row()], bundle())
+
+    found = adopted(begun, as_stored(version, **more))
+
+    assert (found.state, found.task_version, found.task) == (state, kept, "Task/5")
+
+
+@pytest.mark.parametrize(("more", "state"), [({}, "open"), ({"note": NOTE}, "left-alone")])
+def test_a_task_that_was_there_is_compared_with_what_was_sent(
+    server: Faulty, more: Json, state: str
+) -> None:
+    server.answers |= {ROOT: response("200 OK"), "Task/5": Reply(as_stored("8f1c", **more))}
+
+    (written,) = advice_server(server).write(bundle(), with_digests([row()], bundle()))
+
+    assert written.state == state

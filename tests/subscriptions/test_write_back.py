@@ -372,6 +372,32 @@ def test_eight_workers_at_once_write_one_task(ward: Ward) -> None:
     assert len(ward.found("Provenance")) == 1
 
 
+@pytest.mark.parametrize("how", ["of the worker", "of the database"])
+def test_what_was_touched_before_it_was_recorded_is_left_alone(ward: Ward, how: str) -> None:
+    """The worker is killed after it wrote, or its rows are lost; meanwhile somebody adds a note."""
+    resource = ward.store(observation(ALT, 1), arrives=False)
+    ward.notify(read_resource(json.dumps(resource).encode(), ward.base, "$"))
+    lease = ward.inbox.lease("worker", ward.now)
+    assert lease is not None
+    ward.decide(lease.work)  # and no more
+    (task,) = ward.found("Task")
+    noted = ward.change(task, note=[*task["note"], {"text": "somebody has looked at it"}])
+    ward.now += timedelta(minutes=5)
+    if how == "of the database":
+        with ward.database.database.writing() as connection:
+            connection.execute(delete(advice_written))
+        ward.arrive()
+        assert states(ward) == [("alt-very-low", "left-alone")]
+
+    ward.store(observation(ALT, 30, status="corrected"))
+
+    assert ward.found("Task") == [noted]
+    assert {order["status"] for order in ward.found("ServiceRequest")} == {"draft"}
+    assert states(ward) == [("alt-very-low", "left-alone")]
+    findings = [finding for one in ward.decided() for finding in one.findings]
+    assert any({"advice": "left-alone"}.items() <= finding.items() for finding in findings)
+
+
 def test_what_is_lost_between_the_server_and_the_database_is_found(ward: Ward) -> None:
     """The worker is killed after it wrote; by the time of the next the result is another."""
     resource = ward.store(observation(ALT, 1), arrives=False)
