@@ -8,7 +8,7 @@ along, so that no wrong answer is ever timed.
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -22,12 +22,14 @@ from cds_service.knowledge.model.pack import Marker, Pack
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 SIZES = (5, 50, 500)
+HOOK_INSTANCE = "5a4b5f7e-0d3c-4a56-9d63-1b0f6f0c0002"
 Json = dict[str, Any]
 
 _SEED = 20260115
 _PATIENT = "benchmark"
 _KNOWN_SHARE = 0.6  # of the Observations of a chart, how many belong to a marker
 _DAYS_APART = 30
+_LEVELS = (0.4, 0.6, 0.8, 0.9, 1.5, 2.6)  # of a limit: what values are drawn from
 _CATEGORIES = "http://terminology.hl7.org/CodeSystem/observation-category"
 _INTERPRETATIONS = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
 
@@ -57,9 +59,16 @@ class _Draft:
         return bundle
 
 
-def chart(pack: Pack, size: int, *, now: datetime = NOW, seed: int = _SEED) -> Chart:
-    """The plain chart of this size."""
-    return _finished("plain", _draft(pack, size, now, random.Random(seed)))
+def chart(
+    pack: Pack,
+    size: int,
+    *,
+    now: datetime = NOW,
+    seed: int = _SEED,
+    levels: Sequence[float] = _LEVELS,
+) -> Chart:
+    """The plain chart of this size; its values are `levels` of the limits of their markers."""
+    return _finished("plain", _draft(pack, size, now, random.Random(seed), levels))
 
 
 def variants(pack: Pack, size: int, *, now: datetime = NOW) -> dict[str, Chart]:
@@ -75,7 +84,13 @@ def one_bad_entry(pack: Pack, size: int, *, now: datetime = NOW) -> Chart:
     return _with_bad("one bad entry", _draft(pack, size, now, random.Random(_SEED)), size)
 
 
-def _draft(pack: Pack, size: int, now: datetime, chance: random.Random) -> _Draft:
+def _draft(
+    pack: Pack,
+    size: int,
+    now: datetime,
+    chance: random.Random,
+    levels: Sequence[float] = _LEVELS,
+) -> _Draft:
     sheets: list[Json] = []
     truths: list[tuple[str, Fraction] | None] = []
     places = [
@@ -90,7 +105,7 @@ def _draft(pack: Pack, size: int, now: datetime, chance: random.Random) -> _Draf
             sheet["valueQuantity"] = _quantity(chance.randint(1, 900), "mmol/L")
             truths.append(None)
         else:
-            truths.append((marker.id, _fill(sheet, marker, chance)))
+            truths.append((marker.id, _fill(sheet, marker, chance, levels)))
         sheets.append(sheet)
     patient = {
         "resourceType": "Patient",
@@ -101,7 +116,7 @@ def _draft(pack: Pack, size: int, now: datetime, chance: random.Random) -> _Draf
     }
     request: Json = {
         "hook": "patient-view",
-        "hookInstance": "5a4b5f7e-0d3c-4a56-9d63-1b0f6f0c0002",
+        "hookInstance": HOOK_INSTANCE,
         "fhirServer": "https://ehr.example/r4",
         "context": {"userId": "Practitioner/example", "patientId": _PATIENT},
         "prefetch": {
@@ -163,13 +178,13 @@ def _observation(panel: int, number: int, now: datetime, chance: random.Random) 
     }
 
 
-def _fill(sheet: Json, marker: Marker, chance: random.Random) -> Fraction:
+def _fill(sheet: Json, marker: Marker, chance: random.Random, levels: Sequence[float]) -> Fraction:
     """Give the Observation a code, a value and a range of the marker; the value comes back."""
     code = marker.codes[0]
     sheet["code"] = _concept(code.code, code.name, code.system)
     limit = _limit(marker)
     low, high = marker.plausible.low, marker.plausible.high
-    wanted = limit * chance.choice((0.4, 0.6, 0.8, 0.9, 1.5, 2.6))
+    wanted = limit * chance.choice(levels)
     if low is not None and high is not None:
         wanted = min(max(wanted, float(low)), float(high))
     text = f"{wanted:.0f}" if wanted >= 100 else f"{wanted:.1f}"

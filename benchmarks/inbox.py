@@ -23,7 +23,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
-from benchmarks.served import Server, running
+from benchmarks.load import Server, running
 from cds_service.clock import system_clock
 from cds_service.log import configure_log
 from cds_service.settings import Settings
@@ -37,7 +37,7 @@ from cds_service.subscriptions.work import ArrivalDecision, Work
 from cds_service.subscriptions.worker_setup import make_worker, open_tools
 
 _PATH, _SECRET, _BASE = "benchmark", "secret", "https://fhir.example.org/r4"
-_SERVICE = [sys.executable, "-m", "cds_service", "serve", "--workers", "2", "--port"]
+_SERVICE = [sys.executable, "-m", "cds_service", "serve", "--workers", "2", "--port", "{port}"]
 _CLIENTS = 8
 _RESULTS_OF_A_PATIENT = 4
 _WORKERS = (1, 2, 4)

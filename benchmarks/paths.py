@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,7 @@ from cds_service.knowledge.model.pack import Pack
 from cds_service.labs.patient_record import PatientRecord
 from cds_service.render import render
 from cds_service.render.card import Card
-from cds_service.service import Knowledge, Served, load_knowledge
+from cds_service.service import Knowledge, Options, Served, answer_hook, load_knowledge
 from cds_service.settings import Settings
 from cds_service.sources.hook_request import input_from_request
 from cds_service.web import create_app
@@ -143,17 +144,32 @@ def steps_of(bench: Bench, chart: Chart) -> Steps:
     _agree(f"results of '{chart.name}'", found, chart.expected)
     _agree(f"bad entries of '{chart.name}'", len(request.unreadable), chart.unreadable)
     written = write_response(HookResponse(cards=cards))
-    _agree(f"cards of '{chart.name}'", _cards_in(answer), _cards_in(written))
+    _agree(f"cards of '{chart.name}'", cards_in(answer), cards_in(written))
     return Steps(request=request, record=record, outcome=outcome, cards=cards, answer=answer)
 
 
-def _cards_in(answer: bytes) -> list[dict[str, Any]]:
+def cards_from(port: int, answer: bytes) -> list[dict[str, Any]]:
+    """The cards of a server's answer, with links as if it listened where the others do."""
+    return cards_in(answer.replace(f"http://127.0.0.1:{port}/".encode(), f"{_BASE_URL}/".encode()))
+
+
+def cards_in(answer: bytes) -> list[dict[str, Any]]:
     """The cards of an answer without their uuids, which the memory of cards seals."""
     cards: list[dict[str, Any]] = json.loads(answer)["cards"]
     for card in cards:
         for sealed in (card, *card.get("suggestions", ())):
-            del sealed["uuid"]
+            sealed.pop("uuid", None)
     return cards
+
+
+def expected_cards(bench: Bench, body: bytes, now: datetime) -> list[dict[str, Any]]:
+    """The cards that the service finds in this process, without their uuids."""
+    settings = bench.settings
+    request = read_request(body, max_depth=settings.max_depth, max_entries=settings.max_entries)
+    answer = answer_hook(
+        bench.knowledge, request, bench.service_id, now, Options(base_url=_BASE_URL)
+    )
+    return cards_in(write_response(answer.response))
 
 
 def floor_calls(bench: Bench, chart: Chart, answer_size: int) -> dict[str, Call]:

@@ -21,8 +21,9 @@ from pathlib import Path
 from threading import Lock, Thread
 from time import perf_counter
 
+from benchmarks.load import Server, running
+from benchmarks.processes import memory_of
 from benchmarks.requests import Sent, requests
-from benchmarks.served import Server, memory_of, running
 from cds_service.knowledge.site.overlay import load_packs_at
 from cds_service.settings import Settings, cards_folder
 
@@ -121,7 +122,7 @@ def soak(count: int, *, seed: int, seconds: float, threads: int, patience: float
 
 
 def _command() -> list[str]:
-    return [sys.executable, "-m", "cds_service", "serve", "--port"]
+    return [sys.executable, "-m", "cds_service", "serve", "--port", "{port}"]
 
 
 def _arguments() -> argparse.Namespace:
