@@ -103,7 +103,9 @@ def _serve(port: int) -> None:
 class _Open:
     """A door that lets everything in."""
 
-    waits = False
+    def waits(self, _environ: Environ) -> bool:
+        """Never."""
+        return False
 
     def refuses(self, _environ: Environ) -> bool:
         """Never."""
