@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instructions of one call, counted by valgrind: a busy machine does not disturb them.
 
-A child process makes everything ready, calls each function once, then one of them N more times.
-The difference to a child that makes no further call is what N calls cost; start-up cancels out, but
-for a few millions that addresses decide, so N is large.
+A process makes everything ready and calls each function once. Then it forks a child for each of
+them, which makes N more calls, and one that makes none; the difference is what N calls cost. The N
+calls go round several charts, so that what is remembered of one body does not pass for speed.
 """
 
 import os
+import random
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.charts import chart
@@ -21,17 +23,21 @@ from benchmarks.paths import (
     FLOOR,
     LOADS,
     POST,
+    Bench,
     floor_calls,
     make_bench,
     path_calls,
     steps_of,
 )
-from benchmarks.timing import steady
+from benchmarks.timing import Call, steady
+from cds_service.log import configure_log
+from cds_service.settings import environment_with
 
-NAMES = (LOADS, FLOOR, DECODE, CORE, POST)  # a child takes half a minute
+NAMES = (LOADS, FLOOR, DECODE, CORE, POST)
 _ROOT = Path(__file__).parents[1]
-_COLLECTED = re.compile(r"Collected\s*:\s*([0-9]+)")
+_COLLECTED = re.compile(r"^==([0-9]+)== Collected\s*:\s*([0-9]+)", re.MULTILINE)
 _NOBODY = "nothing"
+_CHARTS = 8
 
 
 def is_available() -> bool:
@@ -41,43 +47,64 @@ def is_available() -> bool:
 
 def count(size: int, *, calls: int) -> Mapping[str, float]:
     """Instructions of one call of each function at this size."""
-    start = _collected(_NOBODY, size, 0)
-    return {name: (_collected(name, size, calls) - start) / calls for name in NAMES}
-
-
-def _collected(name: str, size: int, calls: int) -> int:
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-    command += [sys.executable, "-m", "benchmarks.instructions", name, str(size), str(calls)]
-    done = subprocess.run(
-        command,
-        cwd=_ROOT,
-        env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found = _COLLECTED.search(done.stderr)
-    if found is None:
+    command += [sys.executable, "-m", "benchmarks.instructions", str(size), str(calls)]
+    with tempfile.TemporaryDirectory() as state:
+        done = subprocess.run(
+            command,
+            cwd=_ROOT,
+            env=environment_with(
+                {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "XDG_STATE_HOME": state}
+            ),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    collected = {int(pid): int(number) for pid, number in _COLLECTED.findall(done.stderr)}
+    children = dict(line.split(" ", 1)[::-1] for line in done.stdout.splitlines())
+    if children.keys() != {_NOBODY, *NAMES} or not collected.keys() >= set(
+        map(int, children.values())
+    ):
         raise AssertionError("valgrind told no count of instructions")
-    return int(found[1])
+    counts = {name: collected[int(pid)] for name, pid in children.items()}
+    return {name: (counts[name] - counts[_NOBODY]) / calls for name in NAMES}
 
 
-def _child(name: str, size: int, calls: int) -> None:
-    bench = make_bench()
-    one = chart(bench.pack, size)
+def _parent(size: int, calls: int) -> None:
+    """Make ready, then fork; says the process and the function of each child."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        configure_log(stream=nowhere)
+        bench = make_bench()
+        sets = [_functions(bench, size, seed) for seed in range(_CHARTS)]
+        with steady():
+            for function in sets[0].values():
+                function()
+            for name in (_NOBODY, *NAMES):
+                pid = os.fork()
+                if not pid:
+                    for call in range(calls if name != _NOBODY else 0):
+                        sets[call % _CHARTS][name]()
+                    return
+                if os.waitpid(pid, 0)[1]:
+                    sys.exit(f"'{name}' failed")
+                print(pid, name, flush=True)
+
+
+def _functions(bench: Bench, size: int, seed: int) -> dict[str, Call]:
+    one = chart(bench.pack, size, seed=seed, levels=_levels(seed))
     steps = steps_of(bench, one)
-    functions = {
+    return {
         **floor_calls(bench, one, len(steps.answer)),
         **path_calls(bench, one, steps),
         _NOBODY: lambda: None,
     }
-    call = functions[name]
-    with steady():
-        for function in functions.values():
-            function()
-        for _ in range(calls):
-            call()
+
+
+def _levels(seed: int) -> Sequence[float]:
+    """What values are of the limits of their markers: others in each chart."""
+    chance = random.Random(seed)
+    return [chance.uniform(0.3, 3.0) for _ in range(20)]
 
 
 if __name__ == "__main__":
-    _child(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    _parent(int(sys.argv[1]), int(sys.argv[2]))
