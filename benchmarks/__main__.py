@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks import instructions, machine, process
 from benchmarks.charts import SIZES
 from benchmarks.paths import FLOOR, LOADS, POST, Bench, make_bench
+from benchmarks.peers.run import peers
 from benchmarks.report import Figure, as_json, lines_of
 from benchmarks.served import served, start_up
 from cds_service.log import configure_log
@@ -79,6 +80,7 @@ _MODES: dict[str, Callable[[Bench, bool], Iterator[Figure]]] = {
     "instructions": _instructions,
 }
 _QUICK_MODES = ("time", "batch")
+_PEERS = "peers"  # only when it is named: it needs an environment of its own
 
 
 def _arguments() -> argparse.Namespace:
@@ -87,14 +89,17 @@ def _arguments() -> argparse.Namespace:
         "modes",
         nargs="*",
         metavar="MODE",
-        help=f"{', '.join(_MODES)} [default: all; with --quick {' and '.join(_QUICK_MODES)}]",
+        help=f"{', '.join(_MODES)}, {_PEERS} "
+        f"[default: all but {_PEERS}; with --quick {' and '.join(_QUICK_MODES)}]",
     )
     parser.add_argument("--quick", action="store_true", help="a few seconds, to see that it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     found = parser.parse_args()
-    unknown = sorted(set(found.modes) - _MODES.keys())
+    unknown = sorted(set(found.modes) - _MODES.keys() - {_PEERS})
     if unknown:
-        parser.error(f"unknown mode {', '.join(unknown)}: choose from {', '.join(_MODES)}")
+        parser.error(
+            f"unknown mode {', '.join(unknown)}: choose from {', '.join(_MODES)}, {_PEERS}"
+        )
     found.modes = found.modes or list(_QUICK_MODES if found.quick else _MODES)
     return found
 
@@ -108,14 +113,18 @@ def main() -> None:
         configure_log(stream=nowhere)  # a line is made for each request, and written to nothing
         bench = make_bench()
         figures: list[Figure] = []
+        beside: dict[str, Any] = {}
         for mode in arguments.modes:
-            print(f"\n{mode}")
+            print(f"\n{mode}", flush=True)
+            if mode == _PEERS:
+                beside[_PEERS] = peers(bench, quick=arguments.quick)
+                continue
             found = list(_MODES[mode](bench, arguments.quick))
             for line in lines_of(found):
                 print(line)
             figures += found
     if arguments.json:
-        text = json.dumps({"machine": about, "figures": as_json(figures)}, indent=2)
+        text = json.dumps({"machine": about, "figures": as_json(figures), **beside}, indent=2)
         arguments.json.write_text(f"{text}\n", encoding="utf-8")
 
 

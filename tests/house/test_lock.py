@@ -8,7 +8,7 @@ import pytest
 
 from tests.house.source import ROOT
 
-LOCKS = ["dev.lock", "runtime.lock", "fhir-server.lock"]
+LOCKS = ["dev.lock", "runtime.lock", "fhir-server.lock", "peers.lock"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
