@@ -14,7 +14,7 @@ from msgspec import Raw, Struct, ValidationError
 from msgspec.json import Decoder
 
 from cds_service.fhir.elements import NOTHING, CodeableConcept, Link, Many
-from cds_service.fhir.outline import Outline, unread_resources
+from cds_service.fhir.json_checks import Outline, unread_resources
 from cds_service.fhir.resource_types import RESOURCE_TYPES
 from cds_service.fhir.resources import (
     BUNDLE_MEMBERS,

@@ -25,7 +25,7 @@ from cds_service.clock import Deadline
 from cds_service.fhir.bundles import next_of
 from cds_service.fhir.decode import Unreadable, read_loosely, unread_parts
 from cds_service.fhir.depth import is_deeper
-from cds_service.fhir.outline import outline_of
+from cds_service.fhir.json_checks import outline_of
 from cds_service.fhir.references import is_inside
 from cds_service.fhir.resources import Bundle, OperationOutcome, Resource
 from cds_service.fhir_client.failures import QueryError, QueryFailure, error_of

@@ -17,7 +17,7 @@ from msgspec.json import Decoder
 
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.decode import explained
-from cds_service.fhir.outline import checked_outline
+from cds_service.fhir.json_checks import checked_outline
 from cds_service.hooks.request import check_text
 from cds_service.store.store import Feedback
 

@@ -21,7 +21,7 @@ from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.bundles import Fetched, fetched, page_of, unreadable_entries
 from cds_service.fhir.decode import Unreadable, explained, read_loosely, unread_parts
 from cds_service.fhir.elements import NOTHING
-from cds_service.fhir.outline import checked_outline
+from cds_service.fhir.json_checks import checked_outline
 from cds_service.fhir.references import plain_id
 from cds_service.fhir.resources import Bundle, Entry, Resource
 from cds_service.hooks.contexts import OTHERWISE_REQUIRED, REQUIRED_CONTEXT

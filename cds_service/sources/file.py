@@ -16,7 +16,7 @@ from cds_service.fhir.bundles import NOTHING_THERE, Fetched, fetched, unreadable
 from cds_service.fhir.decode import Unreadable, read_loosely, unread_parts
 from cds_service.fhir.depth import is_deeper
 from cds_service.fhir.elements import NOTHING, Reference
-from cds_service.fhir.outline import checked_outline
+from cds_service.fhir.json_checks import checked_outline
 from cds_service.fhir.references import Parts
 from cds_service.fhir.resource_types import RESOURCE_TYPES
 from cds_service.fhir.resources import Entry, Patient, Resource

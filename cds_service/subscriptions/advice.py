@@ -30,7 +30,7 @@ from cds_service.memory.subjects import named_result
 from cds_service.render.card import Card
 from cds_service.rules.answer import Decision
 from cds_service.subscriptions.advice_r5 import as_r5
-from cds_service.subscriptions.carriers import AdviceContent, carrier
+from cds_service.subscriptions.advice_resources import AdviceContent, advice_resource
 from cds_service.subscriptions.parts import (
     ADVICE_SYSTEM,
     Json,
@@ -149,7 +149,7 @@ def entries_of(advice: Advice, outcome: Outcome, place: AdvicePlace) -> Iterator
     for order, _ in orders:
         yield _entry(order)
     yield _tagged(uuid5(advice.id, "guidance"), _guidance(advice, outcome, place, orders))
-    carrying = carrier(place.kind, _content(advice, outcome, place, orders))
+    carrying = advice_resource(place.kind, _content(advice, outcome, place, orders))
     yield _entry(carrying) if place.kind == "Task" else _tagged(advice.id, carrying)
     provenance = _provenance(advice, outcome, [order for order, _ in orders])
     yield _tagged(uuid5(advice.id, "provenance"), provenance)

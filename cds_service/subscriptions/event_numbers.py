@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from sqlalchemy import Connection, select, update
 
 from cds_service.store.tables import subscriptions
-from cds_service.subscriptions.status import Status
+from cds_service.subscriptions.notification_status import Status
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
 """Ranges of numbers, both ends included, in ascending order."""

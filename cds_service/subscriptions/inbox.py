@@ -30,7 +30,7 @@ from cds_service.log import log_crash
 from cds_service.settings import Settings
 from cds_service.store.store import Transactions
 from cds_service.store.tables import decisions, inbox_items, inbox_queue
-from cds_service.subscriptions.arrivals import Arrival, compressed, insert_items
+from cds_service.subscriptions.inbox_insert import Arrival, compressed, insert_items
 from cds_service.subscriptions.leased_items import (
     belongs,
     chosen_of,

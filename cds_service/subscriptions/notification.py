@@ -16,8 +16,9 @@ from msgspec.json import Decoder
 
 from cds_service.errors import RequestError, UnsupportedMediaType
 from cds_service.fhir.elements import NOTHING
-from cds_service.fhir.outline import checked_outline
+from cds_service.fhir.json_checks import checked_outline
 from cds_service.fhir.references import server_of
+from cds_service.subscriptions.notification_status import Event, Status, StatusType, read_status
 from cds_service.subscriptions.notified import (
     Address,
     NotifiedResource,
@@ -25,7 +26,6 @@ from cds_service.subscriptions.notified import (
     is_resource,
     read_resource,
 )
-from cds_service.subscriptions.status import Event, Status, StatusType, read_status
 
 Kind: TypeAlias = Literal["resource", "deleted", "search"] | StatusType
 

@@ -30,15 +30,15 @@ from cds_service.log import log_subscription
 from cds_service.settings import Settings
 from cds_service.store import Store
 from cds_service.store.thread import DatabaseThread
-from cds_service.subscriptions.arrivals import Arrival
 from cds_service.subscriptions.credentials import SealedKeyError, is_secret, unseal
 from cds_service.subscriptions.event_numbers import note, note_received
 from cds_service.subscriptions.inbox import Inbox, make_inbox
+from cds_service.subscriptions.inbox_insert import Arrival
 from cds_service.subscriptions.notification import Kind, Notification, read_notification
+from cds_service.subscriptions.notification_status import Status
 from cds_service.subscriptions.notified import address_of
 from cds_service.subscriptions.queue import enqueue
 from cds_service.subscriptions.registration import Registration, RegistrationTable
-from cds_service.subscriptions.status import Status
 from cds_service.subscriptions.work import GAP, LOOK, SEARCH
 
 _SIGNATURES: Final = ("x-hub-signature-256", "x-hub-signature", "x-signature")

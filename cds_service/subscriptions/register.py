@@ -33,7 +33,7 @@ from cds_service.subscriptions.resource import (
     stored_subscription,
     subscription_resource,
 )
-from cds_service.subscriptions.send import SubscriptionSender
+from cds_service.subscriptions.write_subscription import SubscriptionSender
 
 Json = dict[str, Any]
 

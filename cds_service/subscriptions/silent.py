@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from cds_service.store.advice import SILENT, AdviceState, WrittenAdvice
-from cds_service.subscriptions.planned import Planned
+from cds_service.subscriptions.planned_writes import Planned
 
 # As what each state counts in silent mode.
 _COUNTS_AS: Final[Mapping[AdviceState, AdviceState]] = {

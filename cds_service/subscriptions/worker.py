@@ -16,15 +16,15 @@ from cds_service.log import log_arrival_failed, log_arrivals, log_crash
 from cds_service.subscriptions.held_lease import held_lease
 from cds_service.subscriptions.inbox import Inbox
 from cds_service.subscriptions.notified import NotifiedResource
+from cds_service.subscriptions.patient_of_resource import patient_named
+from cds_service.subscriptions.reactivation import Upkeep
+from cds_service.subscriptions.read_resource import resolve
 from cds_service.subscriptions.reconcile import Reconciler
-from cds_service.subscriptions.resolved import resolve
+from cds_service.subscriptions.reread import verified
 from cds_service.subscriptions.retention import Retention
 from cds_service.subscriptions.server_reader import ServerReader
 from cds_service.subscriptions.slow_servers import SlowServers
-from cds_service.subscriptions.upkeep import Upkeep
-from cds_service.subscriptions.verified import verified
 from cds_service.subscriptions.versions import is_older_number
-from cds_service.subscriptions.whose import patient_named
 from cds_service.subscriptions.work import (
     ASKED_AGAIN,
     GAP,

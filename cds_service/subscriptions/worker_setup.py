@@ -19,17 +19,17 @@ from cds_service.smart.signing_keys import open_keys
 from cds_service.smart.token_cache import open_token_cache
 from cds_service.store import Store
 from cds_service.store.advice import AdviceTable
-from cds_service.subscriptions.deciding import WorkerTools, make_decide
 from cds_service.subscriptions.inbox import make_inbox
+from cds_service.subscriptions.reactivation import Upkeep
 from cds_service.subscriptions.reconcile import Reconciler
 from cds_service.subscriptions.registration import RegistrationTable
 from cds_service.subscriptions.registry import SubscriptionRegistry
 from cds_service.subscriptions.retention import Retention, retention_times
 from cds_service.subscriptions.server_reader import ServerReader
 from cds_service.subscriptions.task_states import TaskStates
-from cds_service.subscriptions.upkeep import Upkeep
 from cds_service.subscriptions.work import Decide
 from cds_service.subscriptions.worker import Worker
+from cds_service.subscriptions.worker_tools import WorkerTools, make_decide
 
 _READ: Final = ("Observation?", "Subscription")  # types that a token is needed for
 

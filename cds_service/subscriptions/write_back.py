@@ -20,12 +20,11 @@ from cds_service.fhir_client.failures import QueryError
 from cds_service.fhir_client.servers import AdviceResource, FhirVersion
 from cds_service.fhir_client.writer import FhirWriter, WriteResult
 from cds_service.store.advice import STANDING, WrittenAdvice
+from cds_service.subscriptions.advice_resources import OPEN
 from cds_service.subscriptions.as_sent import FIRST, digest_of, is_as_sent, version_of
-from cds_service.subscriptions.carriers import OPEN
-from cds_service.subscriptions.parts import ADVICE_SYSTEM, Json, identifier_of, references_in
-from cds_service.subscriptions.standing import (
+from cds_service.subscriptions.open_advice import (
     Absence,
-    StandingAdvice,
+    OpenAdvice,
     Withdrawal,
     as_found,
     is_untouched,
@@ -33,6 +32,7 @@ from cds_service.subscriptions.standing import (
     proposals_in,
     withdrawn,
 )
+from cds_service.subscriptions.parts import ADVICE_SYSTEM, Json, identifier_of, references_in
 from cds_service.subscriptions.work import Retry
 
 BESIDE: Final = ("ServiceRequest", "GuidanceResponse", "Provenance")  # what carries advice
@@ -127,7 +127,7 @@ class AdviceServer:
             found.append((kept, one.task_version if task.was_there else None))
         return self._checked(found)
 
-    def withdraw(self, standing: StandingAdvice, why: Withdrawal, now: str) -> WrittenAdvice:
+    def withdraw(self, standing: OpenAdvice, why: Withdrawal, now: str) -> WrittenAdvice:
         """The advice cancelled, or left alone where somebody has worked on its Task.
 
         Raises `Retry` and `WriteRefused`.

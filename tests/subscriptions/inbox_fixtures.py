@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from cds_service.store import Store
 from cds_service.store.tables import decisions, inbox_items, inbox_queue
-from cds_service.subscriptions.arrivals import Arrival
 from cds_service.subscriptions.inbox import Inbox
+from cds_service.subscriptions.inbox_insert import Arrival
 from cds_service.subscriptions.notified import NotifiedResource
 from cds_service.subscriptions.work import ArrivalDecision, Lease, Work
 

@@ -13,8 +13,8 @@ from cds_service.fhir_client.servers import ANYWHERE, Server
 from cds_service.fhir_client.writer import FhirWriter
 from cds_service.store.advice import WrittenAdvice
 from cds_service.subscriptions.advice import AdvicePlace
+from cds_service.subscriptions.open_advice import Absence, OpenAdvice, as_found
 from cds_service.subscriptions.parts import identifier_of
-from cds_service.subscriptions.standing import Absence, StandingAdvice, as_found
 from cds_service.subscriptions.work import Retry
 from cds_service.subscriptions.write_back import AdviceServer, WriteRefused, adopted, with_digests
 from tests.fhir_client.faulty import Asked, Faulty, Reply, faulty, in_turn
@@ -161,7 +161,7 @@ STANDING: dict[str, Any] = {"task": "Task/5", "task_version": "1", "state": "ope
 
 
 def withdraw(server: Faulty) -> WrittenAdvice:
-    standing = StandingAdvice(row(**STANDING, proposals=(("ServiceRequest/1", "1"),)), task())
+    standing = OpenAdvice(row(**STANDING, proposals=(("ServiceRequest/1", "1"),)), task())
     return advice_server(server).withdraw(standing, "no-longer-advised", "2026-06-15T09:00:00Z")
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cds_service.store import Store, open_store
-from cds_service.subscriptions.arrivals import Arrival, version_of
 from cds_service.subscriptions.inbox import Inbox
+from cds_service.subscriptions.inbox_insert import Arrival, version_of
 from cds_service.subscriptions.notified import NotifiedResource
 from cds_service.subscriptions.versions import is_newer
 from tests.fhir_client.faulty import Reply, faulty, in_turn

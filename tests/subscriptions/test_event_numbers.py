@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.subscriptions.event_numbers import Numbers, after, is_jump
-from cds_service.subscriptions.status import Event, Status, StatusType
+from cds_service.subscriptions.notification_status import Event, Status, StatusType
 
 
 def status(

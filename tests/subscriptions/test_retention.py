@@ -15,8 +15,8 @@ from cds_service.store import Store, open_store
 from cds_service.store.advice import STANDING, AdviceState, AdviceTable
 from cds_service.store.tables import advice_written, decisions, inbox_items
 from cds_service.subscriptions import retention as module
-from cds_service.subscriptions.arrivals import patient_of
 from cds_service.subscriptions.inbox import Inbox, InboxLimits
+from cds_service.subscriptions.inbox_insert import patient_of
 from cds_service.subscriptions.replay import replay
 from cds_service.subscriptions.retention import Retention, retention_times
 from cds_service.subscriptions.worker_setup import make_worker, open_tools

@@ -18,8 +18,8 @@ from sqlalchemy import insert, update
 from cds_service.settings import Settings
 from cds_service.store import Store, open_store
 from cds_service.store.tables import inbox_items, inbox_queue, subscriptions
-from cds_service.subscriptions.arrivals import Arrival
 from cds_service.subscriptions.inbox import Inbox
+from cds_service.subscriptions.inbox_insert import Arrival
 from cds_service.subscriptions.inbox_list import InboxList
 from cds_service.subscriptions.queue import enqueue
 from cds_service.subscriptions.registration import Registration, RegistrationTable

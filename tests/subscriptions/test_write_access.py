@@ -16,9 +16,9 @@ from cds_service.smart.key_rotation import add_key
 from cds_service.smart.signing_keys import KeyFile
 from cds_service.smart.token_cache import open_token_cache
 from cds_service.store import Store
-from cds_service.subscriptions.deciding import make_decide
 from cds_service.subscriptions.notified import read_resource
 from cds_service.subscriptions.work import Retry
+from cds_service.subscriptions.worker_tools import make_decide
 from tests.fhir_server.sekmet import put, running
 from tests.subscriptions.ward import OWNER, Ward
 from tests.web.http_fixtures import ALT, knowledge, observation, patient

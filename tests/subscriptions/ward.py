@@ -20,11 +20,11 @@ from cds_service.fhir_client.servers import ANYWHERE, Server, Servers, Subscript
 from cds_service.settings import Settings
 from cds_service.store import Store
 from cds_service.store.tables import decisions
-from cds_service.subscriptions.arrivals import Arrival
-from cds_service.subscriptions.deciding import WorkerTools, make_decide
 from cds_service.subscriptions.inbox import Inbox
+from cds_service.subscriptions.inbox_insert import Arrival
 from cds_service.subscriptions.notified import NotifiedResource, read_resource
 from cds_service.subscriptions.work import Lease
+from cds_service.subscriptions.worker_tools import WorkerTools, make_decide
 from tests.fhir_server.sekmet import put
 from tests.web.http_fixtures import NOW, PATIENT, knowledge, patient
 

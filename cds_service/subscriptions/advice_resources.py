@@ -61,7 +61,7 @@ class AdviceContent:
 _Made: TypeAlias = Callable[[AdviceContent], Json]
 
 
-def carrier(kind: AdviceResource, content: AdviceContent) -> Json:
+def advice_resource(kind: AdviceResource, content: AdviceContent) -> Json:
     """The resource of this type, as FHIR R4 has it."""
     return _MADE[kind](content)
 

@@ -9,7 +9,7 @@ from cds_service.decide import Outcome
 from cds_service.rules.answer import DecisionKey
 from cds_service.store.advice import WrittenAdvice
 from cds_service.subscriptions.advice import Advice, AdvicePlace, entries_of, transaction
-from cds_service.subscriptions.standing import Withdrawal
+from cds_service.subscriptions.open_advice import Withdrawal
 
 
 @dataclass(slots=True)

@@ -13,8 +13,8 @@ from cds_service.settings import Settings
 from cds_service.smart.token_cache import TokenCache
 from cds_service.store import Store
 from cds_service.store.advice import AdviceTable
+from cds_service.subscriptions.arrival_decision import ArrivalDecider
 from cds_service.subscriptions.arrival_memory import open_arrival_memory
-from cds_service.subscriptions.decide import ArrivalDecider
 from cds_service.subscriptions.work import Decide
 
 _SHARE: Final = 0.75  # of a lease: what is begun within it ends within it

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, select
 
 from cds_service.store.store import insert_into
 from cds_service.store.tables import advice_written, inbox_items
-from cds_service.subscriptions.known_before import (
+from cds_service.subscriptions.earlier_states import (
     Key,
     add_moved,
     known_before,

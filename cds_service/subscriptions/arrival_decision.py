@@ -43,23 +43,9 @@ from cds_service.subscriptions.judgement import (
     judge,
     versions_of,
 )
-from cds_service.subscriptions.patient_data import (
-    ArrivedVersion,
-    PatientReader,
-    RecordingClient,
-    arrived_version,
-    confirmed,
-)
-from cds_service.subscriptions.planned import Planned, bundle_of, written_advice
-from cds_service.subscriptions.silent import (
-    kept_silently,
-    silent_changes,
-    written_for_real,
-    written_silently,
-)
-from cds_service.subscriptions.standing import (
+from cds_service.subscriptions.open_advice import (
     Absence,
-    StandingAdvice,
+    OpenAdvice,
     Withdrawal,
     as_found,
     changes_of,
@@ -68,6 +54,20 @@ from cds_service.subscriptions.standing import (
     outdone,
     superseded,
     withdrawals_before,
+)
+from cds_service.subscriptions.patient_data import (
+    ArrivedVersion,
+    PatientReader,
+    RecordingClient,
+    arrived_version,
+    confirmed,
+)
+from cds_service.subscriptions.planned_writes import Planned, bundle_of, written_advice
+from cds_service.subscriptions.silent import (
+    kept_silently,
+    silent_changes,
+    written_for_real,
+    written_silently,
 )
 from cds_service.subscriptions.unwritten import refused_in, unwritten
 from cds_service.subscriptions.work import (
@@ -263,19 +263,17 @@ class _Decision:
         rows = self.of.advice.of_patient(self.work.server, self.work.patient)
         return written_for_real(rows) if self.writes else written_silently(rows)
 
-    def _standing_silently(self) -> dict[str, StandingAdvice]:
+    def _standing_silently(self) -> dict[str, OpenAdvice]:
         """What would stand on the server, by identifier; the server is not asked."""
         self._rows = list(self._known())
-        return {
-            one.identifier: StandingAdvice(one, {}) for one in self._rows if one.state == "open"
-        }
+        return {one.identifier: OpenAdvice(one, {}) for one in self._rows if one.state == "open"}
 
-    def _standing(self) -> dict[str, StandingAdvice]:
+    def _standing(self) -> dict[str, OpenAdvice]:
         """What of ours may be acted on still, as it is on the server now, by identifier."""
         rows = self._known()
         known = [one for one in rows if one.state in LOOKED_FOR]
         tasks = self.there.standing(known) if known else {}
-        found: dict[str, StandingAdvice] = {}
+        found: dict[str, OpenAdvice] = {}
         for row in known:
             task, one = tasks[row.identifier], row
             if one.state == "writing" and isinstance(task, Absence):
@@ -288,14 +286,14 @@ class _Decision:
             if now != row:
                 self.changed[one.identifier] = now
             if now.state in STANDING and not isinstance(task, Absence):
-                found[one.identifier] = StandingAdvice(now, task)
+                found[one.identifier] = OpenAdvice(now, task)
         for now in outdone(one.written for one in found.values()):
             self.changed[now.identifier] = now
             found[now.identifier] = replace(found[now.identifier], written=now)
         self._rows = [self.changed.get(one.identifier, one) for one in rows]
         return found
 
-    def _planned(self, judgement: Judgement, before: dict[str, StandingAdvice]) -> Planned:
+    def _planned(self, judgement: Judgement, before: dict[str, OpenAdvice]) -> Planned:
         evaluation, place = judgement.evaluation, self.place
         call = judgement.call(place.server, place.patient)
         remembered = self.of.memory.recall(evaluation, call)
@@ -341,7 +339,7 @@ class _Decision:
                 plan.rows.append(written_advice(advice, outcome, place))
 
     def _write(
-        self, planned: list[Planned], before: dict[str, StandingAdvice]
+        self, planned: list[Planned], before: dict[str, OpenAdvice]
     ) -> Literal["no", "yes", "withdrawn"]:
         """Write what is new, then withdraw what no longer holds."""
         rows = [row for plan in planned for row in plan.rows]

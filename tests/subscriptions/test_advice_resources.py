@@ -14,8 +14,8 @@ from cds_service.store import Store
 from cds_service.store.advice import AdviceTable
 from cds_service.subscriptions.advice import transaction
 from cds_service.subscriptions.advice_r5 import as_r5
-from cds_service.subscriptions.carriers import OPEN, REFUSALS
-from cds_service.subscriptions.standing import is_withdrawn, proposals_in, state_of, withdrawn
+from cds_service.subscriptions.advice_resources import OPEN, REFUSALS
+from cds_service.subscriptions.open_advice import is_withdrawn, proposals_in, state_of, withdrawn
 from tests.fhir_server.sekmet import running
 from tests.subscriptions.test_advice import PLACE, bundle_of, judged, resources
 from tests.subscriptions.test_one_memory import Hooks

@@ -30,7 +30,7 @@ from cds_service.subscriptions.advice import (
     reference_of,
     subject_of,
 )
-from cds_service.subscriptions.carriers import OPEN, REFUSALS, reasons_in, withdrawn_as
+from cds_service.subscriptions.advice_resources import OPEN, REFUSALS, reasons_in, withdrawn_as
 from cds_service.subscriptions.parts import Json, references_in
 
 Withdrawal: TypeAlias = Literal[
@@ -57,7 +57,7 @@ class Absence(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class StandingAdvice:
+class OpenAdvice:
     """Advice as it was written, and the Task as it is on the server now."""
 
     written: WrittenAdvice

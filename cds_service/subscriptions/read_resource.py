@@ -9,13 +9,13 @@ from sqlalchemy import update
 
 from cds_service.store.store import Transactions
 from cds_service.store.tables import inbox_items
-from cds_service.subscriptions.arrivals import compressed, patient_of
-from cds_service.subscriptions.known_before import (
+from cds_service.subscriptions.earlier_states import (
     add_moved,
     known_before,
     previous_patients,
     version_after,
 )
+from cds_service.subscriptions.inbox_insert import compressed, patient_of
 from cds_service.subscriptions.notified import NotifiedResource
 from cds_service.subscriptions.queue import enqueue, held, let_go
 from cds_service.subscriptions.work import Lease
