@@ -4,8 +4,10 @@
 Alembic is imported only when something is to be migrated.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from sqlalchemy import Connection, Engine, inspect, text
 
@@ -18,6 +20,7 @@ HEAD = "0006"
 SQLITE = "sqlite"
 MIGRATIONS = Path(__file__).parent / "migrations"
 _UPGRADE = "run: cds-service database upgrade"
+_PATIENCE_MILLISECONDS = 60_000
 _LOCK = 0x636473  # of PostgreSQL's advisory locks, the one that our migrations take
 
 
@@ -40,16 +43,33 @@ def bring_up_to_date(engine: Engine) -> bool:
     with engine.connect() as connection:
         if _version(connection) == HEAD:
             return False
-    with engine.execution_options(write=True).begin() as connection:
-        if connection.dialect.name != SQLITE:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    config = _config()  # before anything is locked: Alembic takes a second to import
+    with engine.execution_options(write=True).connect() as connection, _alone(connection):
         found = _version(connection)
         if found == HEAD:  # another process was quicker
             return False
         if found is not None and found > HEAD:
             raise StoreError(_other(found))
-        _migrate(connection)
+        _migrate(connection, config)
     return True
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """A transaction that waits for another process that migrates, longer than calls wait.
+
+    The connection is closed after it, and not used for anything else.
+    """
+    driver: Any = connection.connection.driver_connection
+    connection.detach()
+    is_sqlite = connection.dialect.name == SQLITE
+    if is_sqlite:  # a statement of SQLAlchemy would begin the transaction that has to wait
+        driver.execute(f"PRAGMA busy_timeout={_PATIENCE_MILLISECONDS}")
+    with connection.begin():
+        if not is_sqlite:
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {_PATIENCE_MILLISECONDS}")
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        yield
 
 
 def migration_sql(dialect: str, stream: TextIO) -> None:
@@ -71,16 +91,15 @@ def _version(connection: Connection) -> str | None:
     return found
 
 
-def _migrate(connection: Connection) -> None:
+def _migrate(connection: Connection, config: "Config") -> None:
     from alembic import command
 
-    config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
 
 def _config() -> "Config":
-    from alembic.config import Config
+    from alembic.config import Config  # which brings the rest of Alembic
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
