@@ -135,6 +135,8 @@ class _Walk:
     def _of_text(self, text: str, where: Where, spoken_of: Units) -> _Changes:
         key = next((one for one in reversed(where) if isinstance(one, str)), "")
         if key == "because":
+            if " " in text:  # why a code is not read: for people
+                return
             yield _Change("word", where, f"'{text}' as another reason", _ANOTHER_REASON)
         elif key in _UNIT_KEYS:
             others = (unit for unit in spoken_of if unit != text)

@@ -194,6 +194,7 @@ def test_numbers_move_one_step_of_their_last_place() -> None:
         ("x: {loinc: 1-8}", ["without 'x'", "without 'loinc'"]),
         ("hooks: [a, b]", ["without 'hooks'", "without 'a'", "without 'b'"]),
         ("rxnorm: [12, 7]", ["without 'rxnorm'", "without '12'", "without '7'"]),
+        ("x: {because: Its specimen is old}", ["without 'x'", "without 'because'"]),
         ("x: {because: old}", ["without 'x'", "without 'because'", "'old' as another reason"]),
         ("x: male or unknown", ["without 'x'", "'male' as 'female'", "without 'or unknown'"]),
         ("x: b without c", ["without 'x'", "'without' as 'with'", "without 'without c'"]),
