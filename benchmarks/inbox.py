@@ -32,9 +32,9 @@ from cds_service.store.engine import upgrade_database
 from cds_service.store.tables import inbox_items, inbox_queue, subscriptions
 from cds_service.subscriptions.credentials import hashed
 from cds_service.subscriptions.inbox_list import InboxList
+from cds_service.subscriptions.judgement import TRIGGER
 from cds_service.subscriptions.work import ArrivalDecision, Work
 from cds_service.subscriptions.worker_setup import make_worker, open_tools
-from cds_service.subscriptions.worker_tools import TRIGGER
 
 _PATH, _SECRET, _BASE = "benchmark", "secret", "https://fhir.example.org/r4"
 _SERVICE = [sys.executable, "-m", "cds_service", "serve", "--workers", "2", "--port", "{port}"]
