@@ -188,7 +188,8 @@ def load_on(target: Target, seconds: float, *, rest: float = 0.0) -> Load:
 
 def middle(loads: Sequence[Load], what: str) -> float:
     """The median over the rounds of one of the numbers of a load."""
-    return median(getattr(load, what) for load in loads)
+    found: float = median(getattr(load, what) for load in loads)
+    return found
 
 
 def _by_wrk(target: Target, seconds: float) -> Load:

@@ -17,7 +17,6 @@ from benchmarks.floors import Wsgi, create_floor, post, skip
 from benchmarks.timing import Call
 from cds_service.call_context import CallContext
 from cds_service.decide import Outcome, decide
-from cds_service.fhir.resources import Observation
 from cds_service.hooks.request import HookRequest, read_request
 from cds_service.hooks.response import HookResponse, write_response
 from cds_service.intake.read_record import read_record
@@ -31,7 +30,6 @@ from cds_service.sources.hook_request import input_from_request
 from cds_service.web import create_app
 
 _BASE_URL = "http://127.0.0.1:8000"
-_EXPLANATION = "extension"
 
 # The floors: what the same body costs whoever does nothing with it.
 SKIP = "msgspec, nothing kept"
@@ -228,15 +226,6 @@ def _resources(prefetch: Mapping[str, Any]) -> list[dict[str, Any]]:
         is_bundle = value["resourceType"] == "Bundle"
         found += [one["resource"] for one in value.get("entry", [])] if is_bundle else [value]
     return found
-
-
-def sent_observations(request: HookRequest) -> int:
-    """How many Observations were read."""
-    return sum(
-        isinstance(entry.resource, Observation)
-        for found in request.prefetch.values()
-        for entry in found.entries
-    )
 
 
 def _agree(what: str, found: object, expected: object) -> None:

@@ -52,17 +52,10 @@ def lines_of(results: Results, workloads: Sequence[Workload]) -> Iterator[str]:
         )
     yield ""
     targets = [["target", "found", "must", "aim", "met"]]
-    for one in WANTED:
-        value = one.found(results)
-        targets.append(
-            [
-                one.title,
-                amount(value),
-                f"{one.must:g}",
-                f"{one.aim:g}",
-                one.met(value),
-            ]
-        )
+    for wanted in WANTED:
+        value = wanted.found(results)
+        row = [wanted.title, amount(value), f"{wanted.must:g}", f"{wanted.aim:g}"]
+        targets.append([*row, wanted.met(value)])
     yield from _aligned(targets)
 
 
