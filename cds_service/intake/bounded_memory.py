@@ -12,7 +12,7 @@ Value = TypeVar("Value")
 class BoundedMemory(dict[Key, Value]):
     """At most so many answers; when it is full, it begins anew.
 
-    The caller sees to it that its key is short and tells nothing of a patient.
+    The caller sees to it that its key is short and is no element about a patient.
     """
 
     def keep(self, key: Key, value: Value) -> Value:

@@ -73,7 +73,8 @@ def _any_says_so(raw: Raw) -> bool:
     if raw is NOTHING:
         return False
     data = bytes(raw)
-    return _read(data) if len(data) <= _LONGEST else _read.__wrapped__(data)
+    is_kept = len(data) <= _LONGEST and b'"text"' not in data  # which may be about the patient
+    return _read(data) if is_kept else _read.__wrapped__(data)
 
 
 @lru_cache(maxsize=1024)  # laboratories send the same few interpretations; notes are not kept

@@ -193,9 +193,10 @@ class _Identified(NamedTuple):
 
 
 def _length(concept: CodeableConcept) -> int:
+    """How much it takes to remember a concept; a coding takes room even if nothing is in it."""
     codings = many(concept.coding)
     texts = (text for one in codings for text in (one.system, one.code, one.display))
-    return len(concept.text or "") + sum(len(text or "") for text in texts)
+    return len(concept.text or "") + sum(len(text or "") for text in texts) + 64 * len(codings)
 
 
 def _by_name(

@@ -2,7 +2,8 @@
 """What codes, units, numbers and ranges mean to a pack, remembered by the bytes that were sent.
 
 Laboratories send the same ones again and again. One reader serves all calls of a pack; it keeps a
-bounded number of answers, none of a long text, and nothing of a patient: no note, no time, no id.
+bounded number of answers, none of a long text, and nothing that FHIR has for patients: no note, no
+time of a result, no reference. Free text inside of these elements is held as it came.
 """
 
 from typing import NamedTuple, TypeAlias

@@ -324,7 +324,8 @@ def _interpretation(raw: Raw) -> str | None:
     if raw is NOTHING:
         return None
     data = bytes(raw)
-    return _interpretation_in(data) if len(data) <= _LONGEST else _interpretation_of(data)
+    is_kept = len(data) <= _LONGEST and b'"text"' not in data  # which may be about the patient
+    return _interpretation_in(data) if is_kept else _interpretation_of(data)
 
 
 def _interpretation_of(data: bytes) -> str | None:

@@ -322,7 +322,7 @@ def compile_basis(rule: Rule, pack: Pack, zone: tzinfo, messages: Messages) -> B
         zone=zone,
         markers=reads.markers,
         measures=tuple(computed.values()),
-        inputs={name: tuple(inputs_of(one)) for name, one in computed.items()},
+        inputs={name: inputs_of(one) for name, one in computed.items()},
         facts=reads.facts,
         limits=_limits_of(reads),
         earlier=earlier_tests(rule, pack),

@@ -89,6 +89,7 @@ def test_nothing_long_is_kept() -> None:
     shared = reader()
     shared.ranges("alpha", Raw(b'[{"text":"' + b"x" * 2000 + b'"}]'), UNIT)
     shared.lookup.of(CodeableConcept(text="x" * 2000))
+    shared.lookup.of(CodeableConcept(coding=[Coding()] * 200_000))
 
     assert not shared._ranges
     assert not shared.lookup._known
