@@ -56,8 +56,8 @@ class ArrivalSettings(BaseSettings):
     advice_days: PositiveInt = Field(
         365,
         description="How many days it is known what was written to a FHIR server and is over: "
-        "withdrawn, rejected, or left to somebody who works on it. At least as long as a card "
-        "may be quiet; what is open is kept.",
+        "withdrawn, rejected, not found any more, left to somebody who works on it, or only noted "
+        "in silent mode. At least as long as a card may be quiet; what is open is kept.",
     )
     arrivals_page: bool | None = Field(
         None,

@@ -31,7 +31,7 @@ def decisions() -> None:
     """What was decided on results that arrived, and what of it was written.
 
     In silent mode nothing is written: it is what would have been. No command shows a patient, but
-    for `show --with-patient`. The page /arrivals shows the same.
+    for `show --with-patient`. The page /arrivals shows the newest with advice.
 
     \b
     Examples:
@@ -79,7 +79,8 @@ def show(number: int, with_patient: bool, as_json: bool) -> None:
       cds-service decisions show 42
       cds-service decisions show 42 --with-patient --json
 
-    Exit codes: 0 fine; 2 there is no such decision; 3 the database cannot be used.
+    Exit codes: 0 fine; 2 there is no such decision, or the settings have problems; 3 the database
+    cannot be used.
     """
     with _opened() as listed:
         found = listed.one(number, sees=(lambda _: True) if with_patient else nobody)

@@ -51,8 +51,9 @@ def demo(
       cds-service demo --subscription --once
       cds-service demo --request > request.json
 
-    Exit codes: 0 shown; 2 wrong use, or the FHIR server is not installed; 3 a program did not
-    start or a step failed; 130 Ctrl-C.
+    Exit codes: 0 shown; 2 wrong use, the FHIR server is not installed, or no chosen example says
+    how it is corrected; 3 a program did not start or a step failed; 130 Ctrl-C, 143 ended by a
+    signal.
     """
     settings = load_settings()
     packs = load_packs_at(cards_folder(settings), settings.site_file)

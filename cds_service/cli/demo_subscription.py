@@ -73,7 +73,8 @@ class FhirServer:
         except requests.RequestException as error:
             raise DemoFailed(f"the FHIR server failed: {type(error).__name__}") from None
         if not answer.ok:
-            raise DemoFailed(f"the FHIR server refused {_reference(resource)}: {answer.text}")
+            why = printable(answer.text)
+            raise DemoFailed(f"the FHIR server refused {_reference(resource)}: {why}")
 
     def get(self, reference: str) -> Json:
         """A resource as it is now."""
@@ -97,7 +98,7 @@ def show_arrival(patients: Iterable[tuple[Pack, Example]], port: int, *, once: b
     """Run the demonstration; without `once` the server and the service run until Ctrl-C."""
     patient = next((DemoPatient(*one) for one in patients if one[1].corrected), None)
     if patient is None:
-        raise DemoFailed("no such example of the packs says what it is corrected to", 2)
+        raise DemoFailed("--subscription needs an example with corrected: in pack.yaml", 2)
     program = _fhir_program()
     with Stage() as stage:
         server = _start_server(stage, program)

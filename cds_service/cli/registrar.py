@@ -84,7 +84,7 @@ def fail(error: RegistrationError) -> NoReturn:
 def is_answered(endpoint: str) -> bool:
     """Whether the service answers where the endpoint is, as far as that is seen from here."""
     request = HttpRequest(
-        url=f"{endpoint.partition(PATH)[0]}/health", headers={}, most_bytes=_MOST_BYTES
+        url=f"{endpoint.rpartition(PATH)[0]}/health", headers={}, most_bytes=_MOST_BYTES
     )
     try:
         return Transport(ANYWHERE).send(request, Deadline(_PATIENCE)).status == HTTPStatus.OK

@@ -2,7 +2,7 @@
 """What clinicians saw on cards of hooks and answered there, when a result arrives.
 
 A server belongs to no client, so what any client that may ask about it has shown or reported
-counts. What stands as a Task is looked up elsewhere (`standing.py`).
+counts. What stands as a Task is looked up elsewhere (`open_advice.py`).
 """
 
 from collections.abc import Callable, Iterable

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Advice that a server refused, as the inbox keeps it until it is written.
 
-Only the names of the results that it is about are kept. What they say is read again, so that
-nothing is written by what was true when the server refused.
+Only which results it is about is kept, and which of them are gone or withdrawn. What they say is
+read again, so that nothing is written by what was true when the server refused.
 """
 
 from collections.abc import Iterable, Iterator

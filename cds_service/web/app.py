@@ -114,7 +114,8 @@ def create_app(
     receiver = make_receiver(settings, store, fetching.servers, clock)
     app.register_blueprint(subscriptions.blueprint(settings, receiver, metrics))
     overview = Overview(store.database, knowledge.packs, fetching.servers, clock)
-    app.register_blueprint(arrivals.blueprint(overview))
+    if gate is not None or settings.arrivals_page is not False:  # a gate judges each request
+        app.register_blueprint(arrivals.blueprint(overview))
     app.extensions["door"] = HeaderPrecheck(app, gate, knowledge.services, receiver)
     _around(app, metrics, gate, frozenset(settings.development_origins.split()))
     _errors(app)

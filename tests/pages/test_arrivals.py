@@ -325,3 +325,9 @@ def test_a_token_is_good_for_one_look(tmp_path: Path) -> None:
     used = token()
 
     assert [service.get(token=used).status_code for _ in range(2)] == [200, 401]
+
+
+def test_a_site_can_do_without_the_page_in_open_mode() -> None:
+    settings = Settings(arrivals_page=False, database_url=SecretStr("sqlite://"))
+
+    assert create_app(settings).test_client().get("/arrivals").status_code == 404
