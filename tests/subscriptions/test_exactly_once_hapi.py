@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HAPI FHIR delivers events of a topic to our endpoint: each is taken once, and decided on once.
+"""HAPI FHIR delivers events of a topic to our endpoint: each is decided on once.
 
 With `--notify-seconds 60` this goes on for a minute.
 """
@@ -36,7 +36,7 @@ def taken(service: Service) -> int:
 
 
 @pytest.mark.parametrize("content", ["id-only", "full-resource"])
-def test_each_event_is_handled_exactly_once(
+def test_each_event_is_decided_on_exactly_once(
     hapi: str, tmp_path: Path, content: str, request: pytest.FixtureRequest
 ) -> None:
     seconds = request.config.getoption("--notify-seconds")
@@ -75,7 +75,9 @@ def test_each_event_is_handled_exactly_once(
     database.close()
     decisions = Counter(row.decision for row in items)
     print(f"{content}: {stored} stored, {found} notifications, {len(decisions)} decisions")
-    assert found == stored
+    # Delivery is at least once: a busy HAPI may send one again. It would send every one again if
+    # it did not take our answers for success.
+    assert stored <= found < 2 * stored
     assert {row.resource_id for row in items} == ours
     assert len(items) == stored
     assert set(decisions.values()) == {1}
