@@ -10,8 +10,10 @@ from typing import Any, BinaryIO
 import click
 
 from cds_service.cli.card_text import cards_as_text
+from cds_service.cli.moments import time_of
 from cds_service.clock import system_clock
 from cds_service.hooks.response import EXPLANATION_EXTENSION, write_response
+from cds_service.intake.as_of import as_of
 from cds_service.intake.patient_input import PatientInput
 from cds_service.sandbox.diagnostics import faults
 from cds_service.service import Knowledge, answer_input, load_knowledge
@@ -24,22 +26,35 @@ _VALUE_WIDTH = 18
 @click.command()
 @click.argument("file", type=click.File("rb"))
 @click.option("--service", "service_id", help="Which service answers [default: all of the hook].")
+@click.option(
+    "--as-of",
+    "moment",
+    metavar="DAY|INSTANT",
+    help="As the end of this day in CDS_SITE_TIME_ZONE, or this instant, knew it [now].",
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON: one object a patient and service.")
 @click.option("--explain", "explained", is_flag=True, help="Also why each rule decided as it did.")
 @click.option("--strict", is_flag=True, help="Also what is not valid FHIR (R4B models).")
 def evaluate(
-    file: BinaryIO, service_id: str | None, as_json: bool, explained: bool, strict: bool
+    file: BinaryIO,
+    service_id: str | None,
+    moment: str | None,
+    as_json: bool,
+    explained: bool,
+    strict: bool,
 ) -> None:
     """Show the cards for a FHIR Bundle, one resource, NDJSON or a hook request.
 
     FILE may be - for standard input. Several patients in one file are answered one by one.
     Lists that the file does not hold are not known, which is not the same as empty.
+    With --as-of, what was issued, ordered or recorded later is not there yet.
 
     \b
     Examples:
       cds-service evaluate bundle.json
       cds-service demo --request | cds-service evaluate - --explain
       cds-service evaluate results.ndjson --json
+      cds-service evaluate results.ndjson --as-of 2026-03-05
 
     Exit codes: 0 evaluated; 1 the file cannot be read, or --strict found something.
     """
@@ -48,10 +63,13 @@ def evaluate(
     knowledge = load_knowledge(load_settings())
     asked = document.request.hook if document.request is not None else None
     services = _services(knowledge, service_id, asked)
-    now = system_clock()
+    now = system_clock() if moment is None else time_of(moment, knowledge.zone)
+    inputs = inputs_from_document(document)
+    if moment is not None:
+        inputs = tuple(as_of(given, now, knowledge.zone) for given in inputs)
     answers = [
         _answer(knowledge, service, hook, given, now, explained=explained or not as_json)
-        for given in inputs_from_document(document)
+        for given in inputs
         for service, hook in services
     ]
     invalid = list(faults(data)) if strict else []

@@ -141,10 +141,13 @@ class MedicationRequest(_Prescribed, frozen=True, tag_field=_TAG, tag="Medicatio
 
     intent: str | None = None
     do_not_perform: bool | None = None
+    authored_on: Raw = NOTHING
 
 
 class MedicationStatement(_Prescribed, frozen=True, tag_field=_TAG, tag="MedicationStatement"):
     """A medicine that a patient is reported to take."""
+
+    date_asserted: Raw = NOTHING
 
 
 class Condition(ResourceBase, frozen=True, tag_field=_TAG, tag="Condition"):
