@@ -8,7 +8,7 @@ A plain number is an interval with equal ends. Nothing is rounded before display
 Comparisons answer `True`, `False` or `None` (not known), the three values of Kleene's logic.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
@@ -83,16 +83,34 @@ def compare(
     >>> compare(exactly(7), "above", exactly(2), (3, 1)), compare(exactly(6), "above", exactly(6))
     (True, False)
     """
-    match relation:
-        case "below":
-            return _below(left, right, times, or_equal=False)
-        case "at most":
-            return _below(left, right, times, or_equal=True)
-        case "above":
-            known = _below(left, right, times, or_equal=True)
-        case "at least":
-            known = _below(left, right, times, or_equal=False)
+    return COMPARISONS[relation](left, right, times)
+
+
+def _below(left: Interval, right: Interval, times: tuple[int, int] = (1, 1)) -> Ternary:
+    return _is_less(left, right, times, 0)
+
+
+def _at_most(left: Interval, right: Interval, times: tuple[int, int] = (1, 1)) -> Ternary:
+    return _is_less(left, right, times, 1)
+
+
+def _above(left: Interval, right: Interval, times: tuple[int, int] = (1, 1)) -> Ternary:
+    known = _is_less(left, right, times, 1)
     return None if known is None else not known
+
+
+def _at_least(left: Interval, right: Interval, times: tuple[int, int] = (1, 1)) -> Ternary:
+    known = _is_less(left, right, times, 0)
+    return None if known is None else not known
+
+
+COMPARISONS: Mapping[Relation, Callable[..., Ternary]] = {
+    "below": _below,
+    "at most": _at_most,
+    "above": _above,
+    "at least": _at_least,
+}
+"""What `compare` does for each relation, for who asks for one relation again and again."""
 
 
 def rounded(value: Fraction, decimals: int) -> str:
@@ -147,19 +165,18 @@ def plain(value: Fraction) -> str:
     return shortened(value, 6)
 
 
-def _below(left: Interval, right: Interval, times: tuple[int, int], *, or_equal: bool) -> Ternary:
-    """Whether every value of the left is below, or at most, every value of the right."""
-    highest, lowest = left.high, right.low
-    if highest is not None and lowest is not None:
-        order = _order(highest, lowest, times)
-        if highest is left.low and lowest is right.high:  # two exact values, as most are
-            return order < 0 or (or_equal and order == 0)
-        if order < 0 or (order == 0 and (or_equal or left.high_open or right.low_open)):
+def _is_less(left: Interval, right: Interval, times: tuple[int, int], room: int) -> Ternary:
+    """Whether every left value is below, or with a `room` of 1 at most, every right one."""
+    least, most, low, high = left.low, left.high, right.low, right.high
+    if most is not None and low is not None:
+        order = _order(most, low, times)
+        if most is least and low is high:  # two exact values, as most are
+            return order < room
+        if order < 0 or (order == 0 and (room or left.high_open or right.low_open)):
             return True
-    lowest, highest = left.low, right.high
-    if highest is not None and lowest is not None:
-        order = _order(lowest, highest, times)
-        if order > 0 or (order == 0 and (not or_equal or left.low_open or right.high_open)):
+    if least is not None and high is not None:
+        order = _order(least, high, times)
+        if order > 0 or (order == 0 and (not room or left.low_open or right.high_open)):
             return False
     return None
 
@@ -170,7 +187,9 @@ def _order(left: Fraction, right: Fraction, times: tuple[int, int] = (1, 1)) -> 
     In whole numbers: a rule compares a lot, and `Fraction` looks at the types of its operands.
     """
     up, down = times
-    return left.numerator * right.denominator * down - right.numerator * up * left.denominator
+    top, bottom = left.as_integer_ratio()
+    over, under = right.as_integer_ratio()
+    return top * under * down - over * up * bottom
 
 
 def _lower_end_fits(outer: Interval, inner: Interval) -> bool:

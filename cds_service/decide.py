@@ -171,7 +171,7 @@ def contest(program: Program, answers: Answers) -> Evaluation:
     rules = [
         rule
         for rule in program.rules.get(answers.trigger, ())
-        if rule.rule.id not in silent and not rule.rests_on_results
+        if not rule.rests_on_results and rule.rule.id not in silent
     ]
     decisions = apply_precedence(answers.decisions, program.pack.precedence)
     decisions = with_remarks(decisions, program.remarks, chooser)

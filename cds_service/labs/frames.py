@@ -7,7 +7,7 @@ orders read a frame; they never search. See `docs/reference/language.md`, "Frame
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from fractions import Fraction
 from itertools import pairwise
 from operator import attrgetter
@@ -25,6 +25,7 @@ from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.labs.reasons import Hemolyzed, MeasureReason
 from cds_service.labs.same_time import precedence, value_order
+from cds_service.labs.spans import span_of_days, span_of_hours, span_of_minutes
 from cds_service.labs.specimens import Draw, mark_hemolysed
 from cds_service.labs.unused_data import UnusedData
 
@@ -78,10 +79,10 @@ class Frame(Struct, frozen=True, kw_only=True):
         if index is None:
             return None
         results = self.history.get(marker, ())
-        latest = index.time - timedelta(days=earlier.least_days)
+        latest = index.time - span_of_days(earlier.least_days)
         cut = bisect_right if earlier.least_days else bisect_left
         before = cut(results, latest, key=_time)
-        if not before or index.time - results[before - 1].time > timedelta(earlier.most_days):
+        if not before or index.time - results[before - 1].time > span_of_days(earlier.most_days):
             return None
         return results[before - 1]
 
@@ -112,7 +113,7 @@ class Chooser(Struct, frozen=True):
     by_marker: Mapping[str, tuple[LabResult, ...]]
     taking: Mapping[str, Ternary] = field(default_factory=dict)
     _usable: dict[int, Sequence[LabResult]] = field(default_factory=dict)
-    _paired_readings: dict[int, Reading] = field(default_factory=dict)
+    _readings: dict[int, Reading] = field(default_factory=dict)
     _beside: dict[tuple[datetime, bool], _Beside] = field(default_factory=dict)
     _history: dict[str, Sequence[LabResult]] = field(default_factory=dict)
 
@@ -132,8 +133,7 @@ class Chooser(Struct, frozen=True):
         if index is None:
             return None
         beside = self._around(index.time, with_preliminary=with_preliminary)
-        own = self._reading(index, self._previous(features[index_marker].previous, index))
-        others = beside.readings
+        own = self._reading_after(index, self._previous(features[index_marker].previous, index))
         not_used = beside.not_used
         if index_marker in not_used:
             not_used = {name: why for name, why in not_used.items() if name != index_marker}
@@ -144,15 +144,23 @@ class Chooser(Struct, frozen=True):
             facts=self.facts,
             ordering=self.ordering,
             taking=self.taking,
-            readings={
-                name: own if name == index_marker else others[name]
-                for name in self.by_marker
-                if name == index_marker or name in others
-            },
+            readings=self._in_order(beside.readings, index_marker, own),
             history=self._final(),
             later=beside.later - {index_marker},
             not_used=not_used,
         )
+
+    def _in_order(
+        self, others: Mapping[str, Reading], index_marker: str, own: Reading
+    ) -> Mapping[str, Reading]:
+        """The readings with that of the index in its place, by marker as the results came."""
+        if index_marker in others or not others:
+            return {**others, index_marker: own}
+        return {
+            name: own if name == index_marker else others[name]
+            for name in self.by_marker
+            if name == index_marker or name in others
+        }
 
     def _around(self, time: datetime, *, with_preliminary: bool) -> _Beside:
         """What lies around the time of an index; the markers of a panel share theirs."""
@@ -169,7 +177,7 @@ class Chooser(Struct, frozen=True):
                 later.add(name)
             chosen = self._paired(nodes.paired, time)
             if chosen is not None:
-                readings[name] = self._paired_reading(chosen)
+                readings[name] = self._reading(chosen)
             elif self._paired(nodes.paired_if_hemolysed, time) is not None:
                 not_used[name] = Hemolyzed()
         self._beside[key] = _Beside(readings, frozenset(later), not_used)
@@ -183,7 +191,7 @@ class Chooser(Struct, frozen=True):
         """
         index = frame.index_result
         newer = {
-            name: self._paired_reading(newest)
+            name: self._reading(newest)
             for name, results in frame.history.items()
             if name != frame.index
             and (newest := _newest_possible(results))
@@ -199,7 +207,7 @@ class Chooser(Struct, frozen=True):
             if paired.around == "now":
                 chosen = self._paired(paired, self.now)
                 if chosen is not None:
-                    readings[name] = self._paired_reading(chosen)
+                    readings[name] = self._reading(chosen)
         return replace(
             self.bare_frame(None), index=PATIENT, readings=readings, history=self._final()
         )
@@ -222,7 +230,7 @@ class Chooser(Struct, frozen=True):
 
     def age_decides(self) -> bool:
         """Whether a newest result is above its limit at only some of the possible ages."""
-        if len(self.person.possible_ages()) == 1:
+        if self.person.is_of_one_age:
             return False
         newest = (self._latest(features.latest) for features in self.features.final.values())
         return any(self._depends_on_age(result) for result in newest if result is not None)
@@ -235,7 +243,7 @@ class Chooser(Struct, frozen=True):
 
     def is_recent(self, time: datetime | None) -> bool:
         """Whether a result of that time could still be an index."""
-        return time is None or self.now - time <= timedelta(days=self.pack.scope.index_days)
+        return time is None or self.now - time <= span_of_days(self.pack.scope.index_days)
 
     def _final(self) -> Mapping[str, Sequence[LabResult]]:
         """The final results of every marker."""
@@ -259,7 +267,7 @@ class Chooser(Struct, frozen=True):
 
     def _latest(self, node: Latest) -> LabResult | None:
         results = self._results(node.of)
-        if not results or self.now - results[-1].time > timedelta(days=node.within_days):
+        if not results or self.now - results[-1].time > span_of_days(node.within_days):
             return None
         newest = results[-1]
         if newest.precision == "instant":
@@ -275,7 +283,7 @@ class Chooser(Struct, frozen=True):
 
     def _is_later(self, node: Later, time: datetime) -> bool:
         results = self._results(node.of)
-        after = time + timedelta(minutes=node.after_minutes)
+        after = time + span_of_minutes(node.after_minutes)
         if not results or results[-1].time <= after:
             return False
         since = results[bisect_right(results, after, key=_time) :]
@@ -284,31 +292,36 @@ class Chooser(Struct, frozen=True):
     def _paired(self, node: Paired | None, index_time: datetime) -> LabResult | None:
         if node is None:
             return None
-        results = [one for one in self._results(node.of) if not one.impossible]
+        results = self._results(node.of)
+        if any(one.impossible for one in results):
+            results = [one for one in results if not one.impossible]
         if not results:
             return None
-        reach = timedelta(hours=node.within_hours)
+        reach = span_of_hours(node.within_hours)
         if node.around == "now":
             return results[-1] if self.now - results[-1].time <= reach else None
         nearest = _nearest(results, index_time)
         return nearest if abs(nearest.time - index_time) <= reach else None
 
-    def _paired_reading(self, result: LabResult) -> Reading:
-        """The reading beside an index; most frames share theirs, so each is made once."""
-        known = self._paired_readings.get(id(result))
-        if known is None:
-            known = self._paired_readings[id(result)] = self._reading(result, None)
-        return known
+    def _reading_after(self, result: LabResult, previous: LabResult | None) -> Reading:
+        """The reading of an index, which has a previous test if there is one."""
+        alone = self._reading(result)
+        if previous is None:
+            return alone
+        return Reading(result, alone.upper, alone.lower, alone.screening, previous)
 
-    def _reading(self, result: LabResult, previous: LabResult | None) -> Reading:
-        marker = self.pack.markers[result.marker]
-        return Reading(
-            result=result,
-            upper=limit_of(marker, "upper limit", result, self.person),
-            lower=limit_of(marker, "lower limit", result, self.person),
-            screening=limit_of(marker, "screening limit", result, self.person),
-            previous=previous,
-        )
+    def _reading(self, result: LabResult) -> Reading:
+        """The reading beside an index; frames share theirs, so each is made once."""
+        known = self._readings.get(id(result))
+        if known is None:
+            marker = self.pack.markers[result.marker]
+            known = self._readings[id(result)] = Reading(
+                result,
+                limit_of(marker, "upper limit", result, self.person),
+                limit_of(marker, "lower limit", result, self.person),
+                limit_of(marker, "screening limit", result, self.person),
+            )
+        return known
 
 
 def _newest_possible(results: Sequence[LabResult]) -> LabResult | None:
@@ -336,6 +349,8 @@ def by_marker(results: Iterable[LabResult]) -> dict[str, tuple[LabResult, ...]]:
 
 
 def _oldest_first(results: list[LabResult]) -> list[LabResult]:
+    if len(results) == 1:
+        return results
     ordered = sorted(results, key=_time)
     if all(earlier.time < later.time for earlier, later in pairwise(ordered)):
         return ordered  # hardly any times are equal, and the full key costs more

@@ -7,6 +7,7 @@ the age is not known. A birth date that is only partly known is tried with every
 mean; where they do not agree, the limit is known no closer than from the lowest to the highest.
 """
 
+from collections.abc import Iterable
 from fractions import Fraction
 
 from msgspec import Struct
@@ -53,12 +54,12 @@ class _Printed(Struct, frozen=True):
 
 def limit_of(marker: Marker, kind: LimitKind, result: LabResult, person: Person) -> Limit | None:
     """The limit for this result, or `None` if the policy finds none for every possible age."""
-    if kind not in marker.limits:
+    choices = marker.limits.get(kind)
+    if choices is None:
         return None
-    ages = person.possible_ages()
-    if len(ages) == 1:
-        return _limit(marker, kind, result, person)
-    found = [_limit(marker, kind, result, one) for one in ages]
+    if person.is_of_one_age:
+        return _limit(choices, kind, result, person)
+    found = [_limit(choices, kind, result, one) for one in person.possible_ages()]
     known = [limit for limit in found if limit is not None]
     if len(known) < len(found):
         return None
@@ -67,9 +68,11 @@ def limit_of(marker: Marker, kind: LimitKind, result: LabResult, person: Person)
     return lowest if highest == lowest.amount else Limit(lowest.amount, BY_AGE, up_to=highest)
 
 
-def _limit(marker: Marker, kind: LimitKind, result: LabResult, person: Person) -> Limit | None:
-    for choice in marker.limits.get(kind, ()):
-        if meets(choice.applies, person) is not True:
+def _limit(
+    choices: Iterable[LimitChoice], kind: LimitKind, result: LabResult, person: Person
+) -> Limit | None:
+    for choice in choices:
+        if choice.applies is not None and meets(choice.applies, person) is not True:
             continue
         found = _chosen(choice, kind, result, person)
         if found is not None:
@@ -105,6 +108,8 @@ def _printed(kind: LimitKind, result: LabResult, person: Person) -> _Printed | N
     ]
     if not fitting:
         return None
+    if len(fitting) == 1:
+        return fitting[0][1]
     most = max(detail for detail, _ in fitting)
     ends = {end.amount: end for detail, end in fitting if detail == most}
     return ends.popitem()[1] if len(ends) == 1 else None  # two that differ: neither is believed

@@ -31,9 +31,14 @@ class Person(Struct, frozen=True):
     months: tuple[int, int] | None
     sex: Sex
 
+    @property
+    def is_of_one_age(self) -> bool:
+        """Whether no more than one age is possible."""
+        return self.months is None or self.months[0] == self.months[1]
+
     def possible_ages(self) -> "tuple[Person, ...]":
         """The same person with each age that is possible, or as they are if none is known."""
-        if self.months is None or self.months[0] == self.months[1]:
+        if self.months is None or self.is_of_one_age:
             return (self,)
         least, most = self.months
         return tuple(Person((age, age), self.sex) for age in range(least, most + 1))

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from cds_service.copying import replace
-from cds_service.knowledge.model.pack import PATIENT, Rule
+from cds_service.knowledge.model.pack import PATIENT
 from cds_service.labs.frames import Chooser, Frame
 from cds_service.labs.patient_record import PatientRecord
-from cds_service.rules.answer import CompiledRule, Decision, answer
+from cds_service.rules.answer import CompiledRule, Decision, Indexes, answer
 from cds_service.rules.measures import CompiledMeasure, with_measures
 from cds_service.rules.reasons import IndexPreliminary
 
@@ -21,7 +21,7 @@ class Frames:
     """
 
     def __init__(self, chooser: Chooser, measures: Sequence[CompiledMeasure]) -> None:
-        self.pack = chooser.pack
+        self.order_days = chooser.pack.scope.order_days
         self.has_preliminary = chooser.has_preliminary
         self.empty = chooser.bare_frame(None)
         self._measures = measures
@@ -29,7 +29,8 @@ class Frames:
         self._final: dict[str, Frame | None] = {}
         self._with_preliminary: dict[str, Frame | None] = {}
         self._every: list[Frame | None] = []
-        self._readable: dict[tuple[tuple[str, ...], str | None, bool], tuple[Frame, ...]] = {}
+        self._readable: dict[Indexes, tuple[Frame, ...]] = {}
+        self._readable_preliminary: dict[Indexes, tuple[Frame, ...]] = {}
 
     def get(self, marker: str, *, with_preliminary: bool) -> Frame | None:
         """The frame around the newest result of the marker."""
@@ -45,14 +46,14 @@ class Frames:
             self._every.append(made[marker])
         return made[marker]
 
-    def readable(self, rule: Rule, *, with_preliminary: bool) -> tuple[Frame, ...]:
+    def readable(self, indexes: Indexes, *, with_preliminary: bool) -> tuple[Frame, ...]:
         """The frames that a rule may read; rules about the same markers share theirs."""
-        key = (rule.about, rule.stands_in, with_preliminary)
-        known = self._readable.get(key)
+        read = self._readable_preliminary if with_preliminary else self._readable
+        known = read.get(indexes)
         if known is None:
-            made = (self.get(name, with_preliminary=with_preliminary) for name in rule.about)
+            made = (self.get(name, with_preliminary=with_preliminary) for name in indexes.about)
             found = [frame for frame in made if frame is not None]
-            known = self._readable[key] = tuple(_index_frames(rule, found))
+            known = read[indexes] = tuple(_index_frames(indexes, found))
         return known
 
     def all(self) -> Iterator[Frame]:
@@ -68,15 +69,19 @@ def about_results(
     A critical card may also rest on preliminary results: for a rule that can be critical the frame
     with them is tried when the one of final results gave no card.
     """
-    order_days = frames.pack.scope.order_days
+    order_days = frames.order_days
+    final = frames.readable(rule.indexes, with_preliminary=False)
+    may_be_preliminary = rule.can_be_critical and frames.has_preliminary
+    if len(final) == 1 and not may_be_preliminary:
+        return answer(rule, final[0], record, now, order_days)
     found: list[Decision] = []
-    for frame in frames.readable(rule.rule, with_preliminary=False):
+    for frame in final:
         decision = answer(rule, frame, record, now, order_days)
         if decision.answer == "card":
             return decision
         found.append(decision)
-    if rule.can_be_critical and frames.has_preliminary:
-        for frame in frames.readable(rule.rule, with_preliminary=True):
+    if may_be_preliminary:
+        for frame in frames.readable(rule.indexes, with_preliminary=True):
             decision = answer(rule, frame, record, now, order_days)
             if decision.answer == "card":
                 decision = _as_preliminary(decision)
@@ -95,17 +100,18 @@ def _most_telling(found: Sequence[Decision]) -> Decision:
     return next(withheld, None) or next(undecided, found[0])
 
 
-def _index_frames(rule: Rule, frames: list[Frame]) -> list[Frame]:
-    """The frame around the newest of the results that the rule is about, of two alike the first.
+def _index_frames(indexes: Indexes, frames: list[Frame]) -> list[Frame]:
+    """The frame around the newest of the results that a rule is about, of two alike the first.
 
     Where one marker only stands in for another, its frame comes first if it holds none of that one,
     and else not at all.
     """
-    if rule.stands_in is None:
+    stands_in = indexes.stands_in
+    if stands_in is None:
         return [max(frames, key=_index_time)] if frames else []
-    own = [frame for frame in frames if frame.index != rule.stands_in]
-    others = (frame for frame in frames if frame.index == rule.stands_in)
-    alone = [frame for frame in others if frame.readings.keys().isdisjoint(rule.about[:-1])]
+    own = [frame for frame in frames if frame.index != stands_in]
+    others = (frame for frame in frames if frame.index == stands_in)
+    alone = [frame for frame in others if frame.readings.keys().isdisjoint(indexes.about[:-1])]
     return [*alone, *own]
 
 

@@ -7,6 +7,7 @@ A rule answers on its own here; what cards do to each other is `rules.contest`.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -36,7 +37,7 @@ from cds_service.knowledge.model.pack import (
 from cds_service.labs.frames import Frame
 from cds_service.labs.patient_record import PatientRecord
 from cds_service.labs.reasons import PackReason
-from cds_service.rules.evaluate import Test, compiled, compiled_reasons, first_reason, met_by
+from cds_service.rules.evaluate import Test, compiled, compiled_reasons, first_reason
 from cds_service.rules.reasons import (
     AlreadyOrdered,
     AlreadyResulted,
@@ -49,6 +50,7 @@ from cds_service.rules.reasons import (
     ResultSinceIndex,
     WithheldReason,
 )
+from cds_service.rules.trigger import Trigger, compile_trigger
 
 PersonLeaf: TypeAlias = FactIs | AgeCompare
 
@@ -152,6 +154,22 @@ class CompiledSuggestion:
     recommended: Test | bool | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Indexes:
+    """Which markers a rule is about, and which of them stands in for the others.
+
+    Rules about the same have the same object, so that their frames are found by it at once.
+    """
+
+    about: tuple[str, ...]
+    stands_in: str | None
+
+
+@cache
+def _indexes(about: tuple[str, ...], stands_in: str | None) -> Indexes:
+    return Indexes(about, stands_in)
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
     """A rule with its conditions as functions, made once when the pack is loaded.
@@ -161,7 +179,9 @@ class CompiledRule:
     """
 
     rule: Rule
+    indexes: Indexes
     when: Test
+    trigger: Trigger
     leaves: tuple[tuple[Test, Leaf], ...]  # of `when`
     unless: tuple[tuple[Test, PackReason], ...]
     urgencies: tuple[tuple[Test, Indicator], ...]
@@ -178,7 +198,9 @@ def compile_rule(rule: Rule, pack: Pack) -> CompiledRule:
     """The rule ready to be answered."""
     return CompiledRule(
         rule=rule,
+        indexes=_indexes(rule.about, rule.stands_in),
         when=compiled(rule.when),
+        trigger=compile_trigger(rule.when, rule.about),
         leaves=tuple((compiled(leaf), leaf) for leaf in leaves(rule.when)),
         unless=compiled_reasons(rule.unless),
         urgencies=tuple((compiled(urgency.when), urgency.indicator) for urgency in rule.urgencies),
@@ -233,12 +255,12 @@ def answer(
     """The rule's answer in this frame."""
     rule = compiled_rule.rule
     known = compiled_rule.when(frame)
+    if known is False:
+        return Decision(rule=rule, answer="no card", frame=frame, because=_NOT_MET)
     if known is None:
         return Decision(
             rule=rule, answer="not enough data", frame=frame, undecided=compiled_rule.leaves
         )
-    if known is False:
-        return Decision(rule=rule, answer="no card", frame=frame, because=_NOT_MET)
     because = first_reason(compiled_rule.unless, frame)
     if because is not None:
         each = dict.fromkeys(suggestion.order for suggestion in rule.suggestions)
@@ -252,7 +274,7 @@ def answer(
         answer="card",
         frame=frame,
         indicator=_indicator(compiled_rule, frame),
-        trigger=met_by(rule.when, frame, rule.about) or frame.index,
+        trigger=compiled_rule.trigger(frame) or frame.index,
         orders=orders,
         withheld=withheld,
         says=tuple(word for test, word in compiled_rule.also if test(frame) is True),

@@ -6,6 +6,7 @@ of the pack are applied from top to bottom.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from cds_service.copying import replace
 from cds_service.knowledge.model.pack import INDICATORS, PRIORITIES, Order, Replacement
@@ -20,19 +21,21 @@ def apply_precedence(
     decisions: Sequence[Decision], precedence: Iterable[Replacement]
 ) -> list[Decision]:
     """The decisions after every statement of precedence, in the order they came."""
-    if sum(decision.shown for decision in decisions) < _TWO:
+    standing = {decision.rule.id for decision in decisions if decision.shown}
+    if len(standing) < _TWO:
         return list(decisions)
     current = {decision.rule.id: decision for decision in decisions}
     for statement in precedence:
-        _apply(statement, current)
-    return [current[decision.rule.id] for decision in decisions]
+        if not standing.isdisjoint(statement.replaced):
+            _apply(statement, current, standing)
+    return list(map(current.__getitem__, (decision.rule.id for decision in decisions)))
 
 
-def _apply(statement: Replacement, current: dict[str, Decision]) -> None:
+def _apply(statement: Replacement, current: dict[str, Decision], standing: set[str]) -> None:
     for loser_id in statement.replaced:
-        if not _stands(loser_id, current):
+        if loser_id not in standing:
             continue
-        winner_id = _winner_over(loser_id, statement, current)
+        winner_id = _winner_over(loser_id, statement, current, standing)
         if winner_id is None:
             continue
         winner, loser, because = current[winner_id], current[loser_id], Replaced(winner_id)
@@ -44,9 +47,15 @@ def _apply(statement: Replacement, current: dict[str, Decision]) -> None:
             orders=(),
             withheld=(*loser.withheld, *(Withheld(order.order, because) for order in loser.orders)),
         )
+        standing.remove(loser_id)
 
 
-def _winner_over(loser_id: str, statement: Replacement, current: dict[str, Decision]) -> str | None:
+def _winner_over(
+    loser_id: str,
+    statement: Replacement,
+    current: Mapping[str, Decision],
+    standing: AbstractSet[str],
+) -> str | None:
     """The first card that takes this one's place; in a ranking, of those before it.
 
     A card on a preliminary result takes the place of no card on a final one: it carries no orders,
@@ -56,12 +65,14 @@ def _winner_over(loser_id: str, statement: Replacement, current: dict[str, Decis
     if statement.strongest:
         above = above[: above.index(loser_id)]
     final = not current[loser_id].preliminary
-    standing = (rule for rule in above if rule != loser_id and _stands(rule, current))
     return next(
         (
             rule
-            for rule in standing
-            if not (final and current[rule].preliminary) and _may_win(current[rule], statement)
+            for rule in above
+            if rule in standing
+            and rule != loser_id
+            and not (final and current[rule].preliminary)
+            and _may_win(current[rule], statement)
         ),
         None,
     )
@@ -73,10 +84,6 @@ def _may_win(winner: Decision, statement: Replacement) -> bool:
     if least is not None and INDICATORS.index(winner.indicator) < INDICATORS.index(least):
         return False
     return when is None or compiled(when)(winner.frame) is True
-
-
-def _stands(rule: str, current: dict[str, Decision]) -> bool:
-    return rule in current and current[rule].shown
 
 
 def _absorb(winner: Decision, loser: Decision, statement: Replacement) -> Decision:
@@ -143,7 +150,10 @@ def deduplicate_orders(
     end of the window, then the higher priority, then the earlier in the list.
     """
     keeper: dict[tuple[str, str], tuple[tuple[int, int, int], Decision]] = {}
-    for decision in decisions:
+    offering = [decision for decision in decisions if decision.orders]
+    if not offering:
+        return list(decisions)
+    for decision in offering:
         for order in decision.orders:
             rank = (
                 -INDICATORS.index(decision.indicator),

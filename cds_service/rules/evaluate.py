@@ -5,13 +5,13 @@ A condition is compiled once, when the pack is loaded; equal conditions share on
 Missing data gives `None`, never `False`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import cache
 from operator import attrgetter
 from typing import TypeAlias
 
-from cds_service.amounts import Interval, Relation, Ternary, compare, exactly
+from cds_service.amounts import COMPARISONS, Interval, Relation, Ternary, exactly
 from cds_service.knowledge.model.bounds import (
     Earlier,
     LimitKind,
@@ -86,44 +86,13 @@ def first_reason(reasons: Iterable[tuple[Test, PackReason]], frame: Frame) -> Pa
     return next((because for test, because in reasons if test(frame) is True), None)
 
 
-def met_by(condition: Condition, frame: Frame, among: Collection[str]) -> str | None:
-    """The marker that meets an alternative of the condition (the first that does).
-
-    It is one of an `any of` comparison, or the first of `among` that a true part of `any:` reads.
-    """
-    return _met_by(condition, frame, among, is_alternative=False)
-
-
-def _met_by(
-    condition: Condition, frame: Frame, among: Collection[str], *, is_alternative: bool
-) -> str | None:
-    def first_of(parts: Iterable[Condition], *, alternative: bool) -> str | None:
-        found = (_met_by(part, frame, among, is_alternative=alternative) for part in parts)
-        return next((name for name in found if name), None)
-
-    match condition:
-        case AllOf(parts=parts):
-            return first_of(parts, alternative=is_alternative)
-        case AnyOf(parts=parts):
-            true = (part for part in parts if compiled(part)(frame) is True)
-            return first_of(true, alternative=True)
-        case PatternIs(when=when, answer=True):
-            return _met_by(when, frame, among, is_alternative=is_alternative)
-        case Compare(markers=markers) if len(markers) > 1:
-            return next((m for m in markers if _compare(condition, m)(frame) is True), None)
-        case Compare(markers=(marker,)) if is_alternative and marker in among:
-            return marker
-        case _:
-            return None
-
-
 def _pattern(condition: PatternIs, holds: Test) -> Test:
     wanted = condition.answer
+    if condition.or_unknown:
+        return lambda frame: holds(frame) is not True
 
     def test(frame: Frame) -> Ternary:
         known = holds(frame)
-        if condition.or_unknown:
-            return known is not True
         return None if known is None else known is wanted
 
     return test
@@ -170,16 +139,19 @@ def _compare(condition: Compare, marker: str) -> Test:
 
 
 def _with_number(relation: Relation, bound: Interval, marker: str) -> Test:
+    holds = COMPARISONS[relation]
+
     def test(frame: Frame) -> Ternary:
         reading = frame.readings.get(marker)
-        return None if reading is None else compare(reading.result.value, relation, bound)
+        return None if reading is None else holds(reading.result.value, bound)
 
     return test
 
 
 def _with_limit(condition: Compare, bound: TimesLimit, marker: str) -> Test:
     relation, earlier, limit_of = condition.relation, condition.earlier, _LIMIT[bound.limit]
-    beyond = _beyond(bound.limit, relation) if bound.times == 1 else relation
+    holds = COMPARISONS[relation]
+    holds_beyond = COMPARISONS[_beyond(bound.limit, relation)] if bound.times == 1 else holds
     times = bound.times.as_integer_ratio()
 
     def test(frame: Frame) -> Ternary:
@@ -190,15 +162,16 @@ def _with_limit(condition: Compare, bound: TimesLimit, marker: str) -> Test:
         result = reading.result if earlier is None else frame.previous(marker, earlier)
         if limit is None or result is None:
             return None
-        which = beyond if limit.exclusive else relation
-        return compare(result.value, which, limit.interval, times)
+        test_of = holds_beyond if limit.exclusive else holds
+        return test_of(result.value, limit.interval, times)
 
     return test
 
 
 def _with_result(condition: Compare, marker: str) -> Test:
     """Compare with what another result gives, or the previous test with a number."""
-    relation, earlier, bound = condition.relation, condition.earlier, _bound(condition, marker)
+    earlier, bound = condition.earlier, _bound(condition, marker)
+    holds = COMPARISONS[condition.relation]
 
     def test(frame: Frame) -> Ternary:
         reading = frame.readings.get(marker)
@@ -206,7 +179,7 @@ def _with_result(condition: Compare, marker: str) -> Test:
             return None
         result = reading.result if earlier is None else frame.previous(marker, earlier)
         other = bound(frame)
-        return None if result is None or other is None else compare(result.value, relation, other)
+        return None if result is None or other is None else holds(result.value, other)
 
     return test
 
@@ -282,7 +255,7 @@ def _leaf(condition: Condition) -> Test:
         case SexIs(sexes=sexes):
             return lambda frame: frame.person.sex in sexes
         case FactIs():
-            return lambda frame: _fact(frame, condition)
+            return _fact(condition)
         case MeasureCompare():
             return _measure(condition)
         case Present(marker=marker, since_index=True):
@@ -375,21 +348,26 @@ def _other_method(condition: OtherMethod, frame: Frame) -> Ternary:
     return (now.method == condition.method) != (previous.method == condition.method)
 
 
-def _fact(frame: Frame, condition: FactIs) -> Ternary:
-    known = frame.facts[condition.fact].known
+def _fact(condition: FactIs) -> Test:
+    fact, wanted = condition.fact, condition.answer
     if condition.or_unknown:
-        return known is not True
-    return None if known is None else known is condition.answer
+        return lambda frame: frame.facts[fact].known is not True
+
+    def test(frame: Frame) -> Ternary:
+        known = frame.facts[fact].known
+        return None if known is None else known is wanted
+
+    return test
 
 
 def _measure(condition: MeasureCompare) -> Test:
-    measure, relation = condition.measure, condition.relation
+    measure, holds = condition.measure, COMPARISONS[condition.relation]
     bound = exactly(condition.bound.amount)
 
     def test(frame: Frame) -> Ternary:
         found = frame.measures.get(measure)
         if found is None or found.value is None:
             return None
-        return compare(exactly(found.value), relation, bound)
+        return holds(exactly(found.value), bound)
 
     return test

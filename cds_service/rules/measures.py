@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures of a frame: values computed from exact results, or the reason to withhold them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -37,14 +37,36 @@ def compile_measure(measure: Measure) -> CompiledMeasure:
     )
 
 
+class Measures(Mapping[str, MeasureValue]):
+    """The measures of a frame by their ids; each is computed when it is first asked for.
+
+    Most are asked for by rules whose other conditions do not hold.
+    """
+
+    __slots__ = ("_compiled", "_frame", "_known")
+
+    def __init__(self, frame: Frame, compiled: Mapping[str, CompiledMeasure]) -> None:
+        self._frame = frame
+        self._compiled = compiled
+        self._known: dict[str, MeasureValue] = {}
+
+    def __getitem__(self, name: str) -> MeasureValue:
+        known = self._known.get(name)
+        if known is None:
+            known = self._known[name] = _value(self._compiled[name], self._frame)
+        return known
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._compiled)
+
+    def __len__(self) -> int:
+        return len(self._compiled)
+
+
 def with_measures(frame: Frame, measures: Iterable[CompiledMeasure]) -> Frame:
     """The frame with every measure that is about its index."""
-    values = {
-        measure.measure.id: _value(measure, frame)
-        for measure in measures
-        if measure.measure.about == frame.index
-    }
-    return replace(frame, measures=values)
+    about = {one.measure.id: one for one in measures if one.measure.about == frame.index}
+    return replace(frame, measures=Measures(frame, about)) if about else frame
 
 
 def _value(compiled_measure: CompiledMeasure, frame: Frame) -> MeasureValue:

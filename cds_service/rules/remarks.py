@@ -34,13 +34,15 @@ def with_remarks(
     decisions: Sequence[Decision], remarks: CompiledRemarks, chooser: Chooser
 ) -> list[Decision]:
     """The decisions after precedence, each card with what it says of other facts on file."""
-    by_rule = {decision.rule.id: decision for decision in decisions}
-    return [
-        replace(decision, remarks=tuple(_of(decision, remarks, chooser, by_rule)))
-        if decision.shown and decision.rule.id in remarks.rules
-        else decision
-        for decision in decisions
-    ]
+    found = list(decisions)
+    by_rule: dict[str, Decision] = {}
+    for place, decision in enumerate(decisions):
+        if decision.shown and decision.rule.id in remarks.rules:
+            by_rule = by_rule or {one.rule.id: one for one in decisions}
+            says = tuple(_of(decision, remarks, chooser, by_rule))
+            if says:
+                found[place] = replace(decision, remarks=says)
+    return found
 
 
 def _of(

@@ -36,7 +36,8 @@ from cds_service.labs.frames import Frame, MeasureValue
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.labs.reasons import PackReason
-from cds_service.rules.evaluate import compiled, met_by
+from cds_service.rules.evaluate import compiled
+from cds_service.rules.trigger import compile_trigger
 from tests.labs.patients import NOW, framed, hours, record, result
 
 DAY = timedelta(days=1)
@@ -277,10 +278,15 @@ def test_the_marker_that_met_the_comparison_is_found() -> None:
     either = Compare(("beta", "alpha"), "above", FIVE)
     neither = Compare(("beta", "alpha"), "above", Number(Fraction(99), "99"))
 
-    assert met_by(either, frame, ("alpha",)) == "alpha"
-    assert met_by(AllOf((YES, AnyOf((neither, either)))), frame, ("alpha",)) == "alpha"
-    assert met_by(neither, frame, ("alpha",)) is None
-    assert met_by(alpha("above", "1"), frame, ("alpha",)) is None
+    both = AllOf((YES, AnyOf((neither, either))))
+
+    def trigger(condition: Condition) -> str | None:
+        return compile_trigger(condition, ("alpha",))(frame)
+
+    assert trigger(either) == "alpha"
+    assert trigger(both) == "alpha"
+    assert trigger(neither) is None
+    assert trigger(alpha("above", "1")) is None
 
 
 def test_equal_conditions_share_one_function() -> None:
