@@ -312,9 +312,21 @@ def _refuse_false_silence(
     that was sent, newest first, reaches back past every result that could still be an index. That
     not a single result could be read is a matter for the client, not for the clinician.
     """
-    shown = [decision for decision in evaluation.decisions if decision.shown]
-    has_other_card = any(decision.frame.unused is None for decision in shown)
-    if evaluation.silent or has_other_card:
+    if evaluation.silent or _has_other_card(evaluation):
+        return
+    refuse_unreadable(given, evaluation)
+    parts = [one for one in request.prefetch.values() if one.partial and _has_results(one)]
+    times = Times(evaluation.now, zone)
+    if parts and not (_reaches_back(evaluation) and all(_lacks_old_ones(p, times) for p in parts)):
+        raise MissingData(
+            f"Only a part of the laboratory results came for prefetch key '{OBSERVATIONS}', and it "
+            "is too short, or in no order, to conclude anything from."
+        )
+
+
+def refuse_unreadable(given: PatientInput, evaluation: Evaluation) -> None:
+    """Raise `MissingData` if results were sent, not one can be read, and no card says otherwise."""
+    if evaluation.silent or _has_other_card(evaluation):
         return
     unread = unread_results(given)
     if unread and not any(isinstance(entry.resource, Observation) for entry in given.entries):
@@ -324,13 +336,12 @@ def _refuse_false_silence(
             f"{len(unread) - 1} more.",
             first.where,
         )
-    parts = [one for one in request.prefetch.values() if one.partial and _has_results(one)]
-    times = Times(evaluation.now, zone)
-    if parts and not (_reaches_back(evaluation) and all(_lacks_old_ones(p, times) for p in parts)):
-        raise MissingData(
-            f"Only a part of the laboratory results came for prefetch key '{OBSERVATIONS}', and it "
-            "is too short, or in no order, to conclude anything from."
-        )
+
+
+def _has_other_card(evaluation: Evaluation) -> bool:
+    """Whether there is a card beside the one about data that could not be used."""
+    shown = (decision for decision in evaluation.decisions if decision.shown)
+    return any(decision.frame.unused is None for decision in shown)
 
 
 def _why_not_sent(fault: Unreadable | None) -> str:

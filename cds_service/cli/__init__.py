@@ -66,6 +66,7 @@ COMMANDS: dict[str, str] = {
     "replay": "Derive a decision on a result that arrived again, and compare.",
     "review": "Write a pack as one page of HTML, to be read, printed and signed by a clinician.",
     "sandbox": "Show the cards for patients of a FHIR server.",
+    "screen": "Show how many cards a population would get, and who, by the rules of the bedside.",
     "serve": "Answer CDS Hooks calls.",
     "servers": "Which FHIR servers the service may ask.",
     "settings": "Show every setting, its value and where that came from.",
@@ -113,6 +114,7 @@ def cli() -> None:
       cds-service demo                      see it work on one synthetic patient
       cds-service serve                     answer CDS Hooks calls on http://127.0.0.1:8000
       cds-service evaluate bundle.json      the cards for a FHIR Bundle
+      cds-service screen FOLDER             the cards for everybody in a Bulk Data export
       cds-service sandbox --fhir URL        the cards for patients of a FHIR server
       cds-service check cards --nudge       check the knowledge, and that every number is guarded
       cds-service explain alt-very-low      one rule in words

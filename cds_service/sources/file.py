@@ -94,7 +94,7 @@ def _read(data: bytes, max_depth: int, max_entries: int) -> ResourceDocument:
     if head.hook is not NOTHING and head.resourceType is NOTHING:
         request = read_request(data, max_depth=max_depth, max_entries=max_entries)
         return ResourceDocument(kind="request", request=request)
-    resource, unreadable = _resource(data)
+    resource, unreadable = read_resource(data)
     if resource is None and _KIND.decode(head.resourceType) not in RESOURCE_TYPES:
         raise RequestError("Expected a resource of FHIR R4.", "$.resourceType")
     found = fetched(resource, max_depth)
@@ -110,7 +110,7 @@ def _ndjson(lines: list[bytes], max_depth: int) -> ResourceDocument:
     unreadable: list[Unreadable] = []
     partial = False
     for place, line in enumerate(lines, start=1):
-        resource, faults = _resource(line, f"line {place}: ")
+        resource, faults = read_resource(line, f"line {place}: ")
         unreadable.extend(faults)
         one = fetched(resource, max_depth)
         unreadable.extend(unreadable_entries(one, f"line {place}: $"))
@@ -121,7 +121,7 @@ def _ndjson(lines: list[bytes], max_depth: int) -> ResourceDocument:
     return ResourceDocument(kind="ndjson", found=found, unreadable=tuple(unreadable))
 
 
-def _resource(text: bytes, where: str = "") -> tuple[Resource | None, tuple[Unreadable, ...]]:
+def read_resource(text: bytes, where: str = "") -> tuple[Resource | None, tuple[Unreadable, ...]]:
     """The resource that a text is, and what of it could not be read."""
     resource, faults = read_loosely(text, f"{where}$")
     outline = checked_outline(text, where)

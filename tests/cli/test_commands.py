@@ -18,7 +18,7 @@ from tests.knowledge.fixture_pack import changed, replaced
 
 ROOT = Path(__file__).parents[2]
 WITH_EXAMPLES = ["serve", "demo", "evaluate", "check", "lock", "explain", "facts", "settings"]
-WITH_EXAMPLES += ["subscribe", "subscriptions"]
+WITH_EXAMPLES += ["screen", "subscribe", "subscriptions"]
 
 
 def run(

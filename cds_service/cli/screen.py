@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cds-service screen SOURCE`: what the rules say about everybody in an export."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from cds_service.cli.moments import time_of
+from cds_service.cli.screen_progress import progress_shown
+from cds_service.cli.screen_table import as_json, as_lines
+from cds_service.clock import system_clock
+from cds_service.copying import replace
+from cds_service.screening.decisions import ScreeningQuestion
+from cds_service.screening.files import find_files
+from cds_service.screening.output import DECISIONS, OutputFolder, RunState, open_output
+from cds_service.screening.privacy import new_key
+from cds_service.screening.run import Resources, Screened, run_of
+from cds_service.screening.run import screen as screen_files
+from cds_service.service import load_knowledge
+from cds_service.settings import load_settings, no_color
+
+_MEMORY_MB = 700
+
+
+@click.command()
+@click.argument(
+    "sources",
+    metavar="SOURCE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+)
+@click.option(
+    "--as-of",
+    "moment",
+    metavar="DAY|INSTANT",
+    help="As the end of this day in CDS_SITE_TIME_ZONE, or this instant, knew it [now].",
+)
+@click.option(
+    "--out",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help=f"Write {DECISIONS} and summary.json to this folder; a killed run goes on.",
+)
+@click.option("--overwrite", is_flag=True, help="Begin again, whatever is in that folder.")
+@click.option("--all", "every", is_flag=True, help="Write the decisions without a card too.")
+@click.option("--ids", is_flag=True, help="Write ids of patients, not keyed hashes of them.")
+@click.option(
+    "--key-file",
+    type=click.File("r"),
+    help="A secret for the hashes, for the same ones in every run [random for each run].",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=lambda: os.cpu_count() or 1,
+    show_default="processors",
+    help="Processes that decide.",
+)
+@click.option(
+    "--memory",
+    type=click.IntRange(200, 1_000_000),
+    default=_MEMORY_MB,
+    show_default=True,
+    metavar="MB",
+    help="Memory of the engine; what has no room is written to the disk.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 if anything could not be read.")
+@click.option("--json", "as_data", is_flag=True, help="JSON in the place of the table.")
+def screen(  # noqa: PLR0913, PLR0917 - one for each option
+    sources: tuple[Path, ...],
+    moment: str | None,
+    folder: Path | None,
+    overwrite: bool,
+    every: bool,
+    ids: bool,
+    key_file: TextIO | None,
+    workers: int,
+    memory: int,
+    strict: bool,
+    as_data: bool,
+) -> None:
+    """Show how many cards a population would get, and who, by the rules of the bedside.
+
+    SOURCE is a folder or files of FHIR Bulk Data (.ndjson, split as it comes) or of Bundles
+    (.json), also as .gz. Each patient is decided about as a patient-view call without an encounter
+    would be. A list that SOURCE holds for nobody is not known; one that it holds for anybody is
+    known for all. Nothing leaves the machine.
+
+    \b
+    Examples:
+      cds-service screen export
+      cds-service screen export --as-of 2026-03-05
+      cds-service screen export --out screened --ids
+      cds-service screen Patient.ndjson Observation_*.ndjson.gz --json
+
+    With --out each shown card is a line: patient, rule, version, pack, indicator, index, orders,
+    because. Needs the extra `population` (DuckDB).
+
+    Exit codes: 0 screened; 1 SOURCE or the packs cannot be read, or --strict found something;
+    2 wrong use or settings; 3 a worker process ended; 130 interrupted.
+    """
+    files = find_files(sources)
+    knowledge = load_knowledge(load_settings())
+    question = ScreeningQuestion(
+        moment=system_clock() if moment is None else time_of(moment, knowledge.zone),
+        cut=moment is not None,
+        known=frozenset(),
+        key=_key(key_file, ids=ids),
+        every=every,
+    )
+    output: OutputFolder | None = None
+    if folder is not None:
+        options = (str(moment), str(every), str(ids), str(key_file and question.key))
+        run = RunState(run_of(files, knowledge, options), question.moment, question.key)
+        output = open_output(folder, run, overwrite=overwrite)
+        question = replace(question, moment=output.run.moment, key=output.run.key)
+    machine = Resources(workers=workers, memory_mb=memory)
+    with progress_shown() as progress:
+        found = screen_files(files, knowledge, question, machine, output=output, progress=progress)
+    data = as_json(found, question.moment, [path.name for path in files.passed_over])
+    if output is not None:
+        output.finish(data)
+    _print(data, as_data=as_data)
+    sys.exit(1 if strict and _is_lossy(found) else 0)
+
+
+def _key(file: TextIO | None, *, ids: bool) -> str | None:
+    """The key of the hashes; none where ids are asked for."""
+    if ids:
+        return None
+    key = new_key() if file is None else file.read().strip()
+    if not key:
+        raise click.BadParameter("the file is empty", param_hint="--key-file")
+    return key
+
+
+def _print(data: Mapping[str, Any], *, as_data: bool) -> None:
+    if as_data:
+        click.echo(json.dumps(data, indent=2))
+        return
+    for line in as_lines(data):
+        click.echo(line, color=False if no_color() else None)
+
+
+def _is_lossy(found: Screened) -> bool:
+    return bool(found.unread) or bool(found.tally.refused)

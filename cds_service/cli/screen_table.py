@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What came of a population, as data and as a table for people."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import click
+
+from cds_service.cli.printable import printable
+from cds_service.knowledge.model.pack import INDICATORS
+from cds_service.prefetch_keys import KINDS
+from cds_service.screening.run import Screened
+
+_COLOURS = {"critical": "red", "warning": "yellow"}
+
+
+def as_json(found: Screened, moment: datetime, passed_over: list[str]) -> dict[str, Any]:
+    """Everything that was counted."""
+    tally, unread = found.tally, found.unread
+    return {
+        "asOf": moment.isoformat(timespec="milliseconds"),
+        "patients": found.patients,
+        "resources": found.resources,
+        "patientsWithCard": tally.with_card,
+        "patientsWithoutCardByTheirResults": found.pruned,
+        "cards": [
+            {"rule": rule, "indicator": indicator, "cards": count}
+            for (rule, indicator), count in sorted(tally.cards.items(), key=_most_severe)
+        ],
+        "notDecided": dict(tally.refused),
+        "unreadable": {
+            "lines": [
+                {"file": name, "lines": count, "first": unread.places[name]}
+                for name, count in unread.lines.items()
+            ],
+            "documents": unread.documents,
+            "withoutPatient": dict(unread.without_patient),
+        },
+        "patientsWithoutPatientResource": unread.without_resource,
+        "servers": unread.servers,
+        "notKnown": [kind for kind in KINDS if kind not in found.known],
+        "notRead": dict(unread.not_asked_for),
+        "filesNotRead": passed_over,
+    }
+
+
+def _most_severe(item: tuple[tuple[str, str], int]) -> tuple[int, int, str]:
+    (rule, indicator), count = item
+    return -INDICATORS.index(indicator), -count, rule
+
+
+def as_lines(data: Mapping[str, Any]) -> Iterator[str]:
+    """The same for people."""
+    patients = data["patients"]
+    yield click.style(f"{patients:,} patients as of {data['asOf']}", bold=True)
+    yield f"{data['patientsWithCard']:,} have a card{_share(data['patientsWithCard'], patients)}"
+    yield ""
+    if data["cards"]:
+        yield f"  {'severity':<10}{'rule':<36}{'cards':>9}{'per 1,000':>12}"
+        for one in data["cards"]:
+            word = click.style(f"{one['indicator']:<10}", fg=_COLOURS.get(one["indicator"]))
+            rate = 1000 * one["cards"] / patients
+            yield f"  {word}{one['rule']:<36}{one['cards']:>9,}{rate:>12.1f}"
+        yield ""
+    yield from _not_read(data)
+
+
+def _share(part: int, whole: int) -> str:
+    return f" ({100 * part / whole:.1f} %)" if whole else ""
+
+
+def _not_read(data: Mapping[str, Any]) -> Iterator[str]:
+    lost = [printable(line) for line in _lost(data)]
+    yield click.style("Could not be read", bold=True) if lost else "Everything could be read."
+    yield from (f"  {line}" for line in lost)
+    notes = [printable(line) for line in _notes(data)]
+    if notes:
+        yield click.style("To know", bold=True)
+        yield from (f"  {line}" for line in notes)
+
+
+def _lost(data: Mapping[str, Any]) -> Iterator[str]:
+    unreadable = data["unreadable"]
+    for one in unreadable["lines"]:
+        first = ", ".join(map(str, one["first"]))
+        more = ", ..." if one["lines"] > len(one["first"]) else ""
+        yield f"{one['lines']:,} lines of {one['file']} are no FHIR resource: {first}{more}"
+    yield from unreadable["documents"]
+    for kind, count in unreadable["withoutPatient"].items():
+        yield f"{count:,} {kind} without a patient"
+    for reason, count in data["notDecided"].items():
+        yield f"{count:,} patients could not be decided about: {reason}"
+
+
+def _notes(data: Mapping[str, Any]) -> Iterator[str]:
+    if data["patientsWithoutPatientResource"]:
+        count = data["patientsWithoutPatientResource"]
+        yield f"{count:,} patients have no Patient resource: age, sex and death are not known"
+    if data["notKnown"]:
+        yield f"Not known of anybody, as there is none: {', '.join(data['notKnown'])}"
+    if data["servers"] > 1:
+        yield f"Patients are named by {data['servers']} servers: equal ids on two are two patients"
+    if data["notRead"]:
+        kinds = ", ".join(f"{kind} ({count:,})" for kind, count in data["notRead"].items())
+        yield f"Not read, as no hook call asks for it: {kinds}"
+    if data["filesNotRead"]:
+        yield f"Files of other kinds: {', '.join(data['filesNotRead'])}"

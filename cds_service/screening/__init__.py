@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A population: an embedded engine finds and groups, the ordinary core decides."""

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DuckDB, the embedded engine: imported only where a population is screened."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cds_service.errors import RequestError
+
+Row = tuple[Any, ...]
+
+
+class Engine:
+    """One database of the engine in a file; what it does not have room for it writes there."""
+
+    def __init__(self, connection: Any, error: type[Exception]) -> None:
+        self._connection = connection
+        self._error = error
+
+    def run(self, sql: str, values: Sequence[object] | Mapping[str, object] | None = None) -> None:
+        """Carry out a statement."""
+        self._execute(sql, values)
+
+    def rows(
+        self, sql: str, values: Sequence[object] | Mapping[str, object] | None = None
+    ) -> list[Row]:
+        """Every row of a query whose answer is small."""
+        found: list[Row] = self._execute(sql, values).fetchall()
+        return found
+
+    def batches(self, sql: str, size: int) -> Iterator[list[Row]]:
+        """The rows of a query, so many at a time; no other may run before the last."""
+        cursor = self._execute(sql, None)
+        while rows := cursor.fetchmany(size):
+            yield rows
+
+    def value(self, sql: str) -> Any:
+        """The one value of a query."""
+        return self.rows(sql)[0][0]
+
+    def _execute(self, sql: str, values: object) -> Any:
+        try:
+            return self._connection.execute(sql, values)
+        except self._error as error:
+            raise RequestError(f"The engine could not read the source: {_first(error)}") from None
+
+
+def _first(error: Exception) -> str:
+    """The first line of a message, without the value that may stand in the others."""
+    return str(error).splitlines()[0][:300]
+
+
+@contextmanager
+def open_engine(folder: Path, *, memory_mb: int, threads: int) -> Iterator[Engine]:
+    """An engine with a file of its own in the folder; raises `RequestError` without DuckDB.
+
+    Nothing is installed, loaded or asked over the network.
+    """
+    try:
+        import duckdb
+    except ImportError:
+        raise RequestError(
+            "DuckDB is needed to screen a population. Install it with: "
+            "pip install 'cds-service[population]'"
+        ) from None
+    connection = duckdb.connect(
+        str(folder / "screen.duckdb"),
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "memory_limit": f"{memory_mb}MB",
+            "preserve_insertion_order": "false",
+            "temp_directory": str(folder / "spilled"),
+            "threads": str(threads),
+        },
+    )
+    try:
+        yield Engine(connection, duckdb.Error)
+    finally:
+        connection.close()

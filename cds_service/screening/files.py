@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which files of a source are read, and how."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from cds_service.errors import RequestError
+
+Form = Literal["lines", "document"]
+
+_FORMS: Final[dict[str, Form]] = {
+    ".ndjson": "lines",
+    ".jsonl": "lines",
+    ".json": "document",
+}
+_GZIP: Final = ".gz"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFiles:
+    """The files of a source: NDJSON, JSON documents, and those that are not read."""
+
+    lines: tuple[Path, ...]
+    documents: tuple[Path, ...]
+    passed_over: tuple[Path, ...]
+
+    @property
+    def read(self) -> tuple[Path, ...]:
+        """Every file that is read."""
+        return (*self.lines, *self.documents)
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files that are read."""
+        return sum(path.stat().st_size for path in self.read)
+
+
+def find_files(sources: Iterable[Path]) -> SourceFiles:
+    """The files of these files and folders, with the folders in them, in order.
+
+    A file counts by its name, with or without `.gz`. Raises `RequestError` if none is read.
+    """
+    found = sorted({path for source in sources for path in _within(source)})
+    of_form: dict[Form | None, list[Path]] = {"lines": [], "document": [], None: []}
+    for path in found:
+        of_form[_form(path)].append(path)
+    files = SourceFiles(*(tuple(paths) for paths in of_form.values()))
+    if not files.read:
+        raise RequestError("There is no file to read: expected .ndjson or .json, also as .gz.")
+    return files
+
+
+def _within(source: Path) -> Iterable[Path]:
+    return (path for path in source.rglob("*") if path.is_file()) if source.is_dir() else (source,)
+
+
+def _form(path: Path) -> Form | None:
+    name = path.name.lower().removesuffix(_GZIP)
+    return next((form for ending, form in _FORMS.items() if name.endswith(ending)), None)

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The resources of the patients who are decided about, in batches of whole patients."""
+
+from collections.abc import Collection, Iterator
+from itertools import groupby
+from operator import itemgetter
+from typing import Final
+
+from cds_service.prefetch_keys import KINDS
+from cds_service.screening.engine import Engine
+from cds_service.screening.lines import SHARED, Lines, owner_of, with_owner
+from cds_service.screening.workers import Batch
+from cds_service.sources.lines import ResourceText
+
+_RESOURCES_A_BATCH: Final = 6000
+_KINDS: Final = ", ".join(f"'{kind}'" for kind in KINDS)
+
+
+def keep(engine: Engine, lines: Lines) -> int:
+    """Read the resources of the patients in the table `chosen`, and say in how many batches.
+
+    The batch of a patient depends on the id and the number of batches alone, so that a run that is
+    started again makes the same ones.
+    """
+    resources = engine.value(
+        "SELECT coalesce(sum(resources), 0) FROM patient SEMI JOIN chosen USING (patient)"
+    )
+    batches = max(1, -(-int(resources) // _RESOURCES_A_BATCH))
+    engine.run(
+        "CREATE OR REPLACE TABLE kept AS "
+        f"SELECT md5_number_lower(patient) % {batches} AS batch, patient, kind, text, address, "
+        "json_extract_string(text, '$.medicationReference.reference') AS shared FROM ("
+        f"SELECT coalesce({owner_of('w.reference')}, o.patient) AS patient, w.kind, "
+        f"w.text::VARCHAR AS text, w.address FROM ({with_owner(lines.scan)}) AS w "
+        f"LEFT JOIN owner AS o ON o.reference = w.reference WHERE w.kind IN ({_KINDS})) "
+        "SEMI JOIN chosen USING (patient) ORDER BY batch, patient"
+    )
+    engine.run(
+        "CREATE OR REPLACE TABLE shared AS SELECT id, address, text::VARCHAR AS text "
+        f"FROM ({with_owner(lines.scan)}) WHERE kind = '{SHARED}'"
+        if engine.value(f"SELECT count(*) FROM line WHERE kind = '{SHARED}'")
+        else "CREATE OR REPLACE TABLE shared (id VARCHAR, address VARCHAR, text VARCHAR)"
+    )
+    return batches
+
+
+def batches_of(engine: Engine, count: int, done: Collection[int]) -> Iterator[Batch]:
+    """The batches that are not done, each read when it is asked for."""
+    for number in range(count):
+        if number not in done:
+            yield Batch(number, tuple(_patients(engine, number)))
+
+
+def _patients(engine: Engine, number: int) -> Iterator[tuple[str, tuple[ResourceText, ...]]]:
+    rows = engine.rows(
+        "SELECT patient, kind, text, address FROM kept WHERE batch = ? "
+        "UNION ALL "
+        f"SELECT DISTINCT kept.patient, '{SHARED}', shared.text, shared.address FROM kept "
+        "JOIN shared ON shared.id = regexp_extract(kept.shared, '([^/]+)(/_history/.*)?$', 1) "
+        "OR shared.address = kept.shared WHERE kept.batch = ? ORDER BY ALL",
+        [number, number],
+    )
+    for patient, group in groupby(rows, key=itemgetter(0)):
+        yield patient, tuple(ResourceText(kind, text, address) for _, kind, text, address in group)

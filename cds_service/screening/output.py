@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder that decisions are written to, part by part, so that a killed run can go on.
+
+Until the run is over everything is in `.unfinished`: which run it is, and each part with its
+counts. A part is there wholly or not at all. Then the parts become `decisions.ndjson`.
+"""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec.json import Decoder, Encoder
+
+from cds_service.errors import RequestError
+from cds_service.screening.workers import DecidedBatch, Tally
+
+DECISIONS: Final = "decisions.ndjson"
+SUMMARY: Final = "summary.json"
+_UNFINISHED: Final = ".unfinished"
+_RUN: Final = "run.json"
+_ENCODER = Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """What a run needs to go on: what tells it from others, its moment and the key of its hashes.
+
+    A run that goes on has the moment and the key of its first start.
+    """
+
+    fingerprint: str
+    moment: datetime
+    key: str | None
+
+
+_STATE: Decoder[RunState] = Decoder(RunState)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFolder:
+    """A folder of one run, as it was first started."""
+
+    folder: Path
+    run: RunState
+
+    @property
+    def work(self) -> Path:
+        """Where the engine writes what it has no room for."""
+        return self.folder / _UNFINISHED / "engine"
+
+    def done(self) -> dict[int, Tally]:
+        """The parts that are there, with what they count."""
+        tallies: dict[int, Tally] = {}
+        for path in (self.folder / _UNFINISHED).glob("part-*.json"):
+            tallies[int(path.stem.removeprefix("part-"))] = _tally(json.loads(path.read_text()))
+        return tallies
+
+    def write(self, batch: DecidedBatch) -> None:
+        """Write a part; its counts come last and say that it is whole."""
+        place = self.folder / _UNFINISHED / f"part-{batch.number:06}"
+        _write(place.with_suffix(".ndjson"), batch.lines)
+        _write(place.with_suffix(".json"), json.dumps(_counts(batch.tally)).encode())
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Join the parts in their order, write the summary and remove what is left of the run."""
+        unfinished = self.folder / _UNFINISHED
+        joined = unfinished / DECISIONS
+        with joined.open("wb") as out:
+            for path in sorted(unfinished.glob("part-*.ndjson")):
+                with path.open("rb") as part:
+                    shutil.copyfileobj(part, out)
+        _write(self.folder / SUMMARY, json.dumps(summary, indent=2).encode() + b"\n")
+        joined.replace(self.folder / DECISIONS)
+        shutil.rmtree(unfinished)
+
+
+def open_output(folder: Path, run: RunState, *, overwrite: bool) -> OutputFolder:
+    """The folder for a run, or that of the same run which was not finished.
+
+    Raises `RequestError` if there is another run, or a finished one, and `overwrite` is not set.
+    """
+    unfinished = folder / _UNFINISHED
+    if overwrite:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    elif (folder / DECISIONS).exists():
+        raise RequestError(
+            f"There is a {DECISIONS} in {folder.name} already: use --overwrite or another folder."
+        )
+    unfinished.mkdir(parents=True, exist_ok=True)
+    unfinished.chmod(0o700)  # the key of the hashes is in it
+    path = unfinished / _RUN
+    if path.exists():
+        earlier = _STATE.decode(path.read_bytes())
+        if earlier.fingerprint != run.fingerprint:
+            raise RequestError(
+                f"There is an unfinished run of other files, options or knowledge in {folder.name}:"
+                " use --overwrite or another folder."
+            )
+        run = earlier
+    else:
+        _write(path, _ENCODER.encode(run))
+    output = OutputFolder(folder, run)
+    shutil.rmtree(output.work, ignore_errors=True)
+    output.work.mkdir()
+    return output
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file that is there wholly or not at all."""
+    beside = path.with_name(f"{path.name}.new")
+    beside.write_bytes(data)
+    beside.replace(path)
+
+
+def _counts(tally: Tally) -> dict[str, Any]:
+    return {
+        "decided": tally.decided,
+        "withCard": tally.with_card,
+        "cards": [[rule, indicator, count] for (rule, indicator), count in tally.cards.items()],
+        "refused": dict(tally.refused),
+    }
+
+
+def _tally(counts: Mapping[str, Any]) -> Tally:
+    return Tally(
+        decided=counts["decided"],
+        with_card=counts["withCard"],
+        cards=Counter({(rule, indicator): count for rule, indicator, count in counts["cards"]}),
+        refused=Counter(counts["refused"]),
+    )

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole population: read, choose whom to decide about, decide."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cds_service
+from cds_service.copying import replace
+from cds_service.errors import RequestError
+from cds_service.screening.decisions import TRIGGER, ScreeningQuestion
+from cds_service.screening.engine import Engine, open_engine
+from cds_service.screening.files import SourceFiles
+from cds_service.screening.kept import batches_of, keep
+from cds_service.screening.lines import Lines, UnreadCounts, read_lines
+from cds_service.screening.output import OutputFolder
+from cds_service.screening.workers import DecidedBatch, Tally, decide_batches
+from cds_service.service import Knowledge
+
+_FEW = 500  # patients, below which starting processes takes longer than deciding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What a run may use of the machine."""
+
+    workers: int
+    memory_mb: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screened:
+    """What came of a population."""
+
+    patients: int
+    resources: int
+    pruned: int  # who could have no card, and were not decided about
+    known: frozenset[str]
+    unread: UnreadCounts
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What is shown while a run goes on: sentences, and how many batches of how many are done."""
+
+    say: Callable[[str], None] = field(default=lambda _: None)
+    done: Callable[[int, int], None] = field(default=lambda _done, _all: None)
+
+
+def run_of(files: SourceFiles, knowledge: Knowledge, options: Sequence[str]) -> str:
+    """What tells a run from every other: the files, the knowledge, the version, the options."""
+    parts = [cds_service.__version__, TRIGGER, *options]
+    for path in files.read:
+        state = path.stat()
+        parts.append(f"{path.resolve()} {state.st_size} {state.st_mtime_ns}")
+    parts.extend(
+        f"{pack.id} {pack.version} {pack.site!r} {knowledge.locks.get(pack.id)!r}"
+        for pack in knowledge.packs
+    )
+    return sha256("\n".join(parts).encode()).hexdigest()
+
+
+def screen(
+    files: SourceFiles,
+    knowledge: Knowledge,
+    question: ScreeningQuestion,
+    resources: Resources,
+    *,
+    output: OutputFolder | None = None,
+    progress: Progress = Progress(),
+) -> Screened:
+    """Decide about everybody in the files; `question.known` is taken from them."""
+    with TemporaryDirectory(dir=output.work if output else None, prefix="screen-") as name:
+        folder = Path(name)
+        with open_engine(
+            folder, memory_mb=resources.memory_mb, threads=resources.workers
+        ) as engine:
+            progress.say(f"Reading {len(files.read)} files ({files.size / 1e6:,.0f} MB)")
+            lines = read_lines(engine, files, folder)
+            if "Observation" not in lines.known:
+                raise RequestError("There are no laboratory results: no Observation was found.")
+            return _decided(engine, lines, knowledge, question, resources, output, progress)
+
+
+def _decided(
+    engine: Engine,
+    lines: Lines,
+    knowledge: Knowledge,
+    question: ScreeningQuestion,
+    resources: Resources,
+    output: OutputFolder | None,
+    progress: Progress,
+) -> Screened:
+    question = replace(question, known=lines.known)
+    chosen = _choose(engine)
+    progress.say(f"{lines.patients:,} patients; deciding about {chosen:,}")
+    count = keep(engine, lines)
+    tally = Tally()
+    tallies = output.done() if output else {}
+    for one in tallies.values():
+        tally.add(one)
+    left = batches_of(engine, count, tallies.keys())
+    workers = resources.workers if chosen > _FEW else 0
+    done = len(tallies)
+    for batch in decide_batches(left, question, workers, knowledge):
+        _take(batch, tally, output)
+        done += 1
+        progress.done(done, count)
+    return Screened(
+        patients=lines.patients,
+        resources=lines.resources,
+        pruned=lines.patients - chosen,
+        known=lines.known,
+        unread=lines.unread,
+        tally=tally,
+    )
+
+
+def _choose(engine: Engine) -> int:
+    engine.run("CREATE OR REPLACE TABLE chosen AS SELECT patient FROM patient")
+    chosen: int = engine.value("SELECT count(*) FROM chosen")
+    return chosen
+
+
+def _take(batch: DecidedBatch, tally: Tally, output: OutputFolder | None) -> None:
+    if output is not None:
+        output.write(batch)
+    tally.add(batch.tally)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deciding about many patients, in processes beside the engine."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+
+from msgspec.json import Encoder
+
+from cds_service.errors import StoreError
+from cds_service.screening.decisions import ScreeningQuestion, decide_patient
+from cds_service.service import Knowledge, load_knowledge
+from cds_service.settings import load_settings
+from cds_service.sources.lines import ResourceText
+
+_AHEAD = 2  # batches a worker has waiting, so that none of them is idle and memory stays bounded
+_ENCODER = Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some patients with their resources; the number names their part of the output."""
+
+    number: int
+    patients: tuple[tuple[str, tuple[ResourceText, ...]], ...]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was decided, counted: cards by rule and severity, patients, and why some were not."""
+
+    decided: int = 0
+    with_card: int = 0
+    cards: Counter[tuple[str, str]] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "Tally") -> None:
+        """Add what another part counted."""
+        self.decided += other.decided
+        self.with_card += other.with_card
+        self.cards.update(other.cards)
+        self.refused.update(other.refused)
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedBatch:
+    """The lines of one batch, in the order of its patients, and what they count."""
+
+    number: int
+    lines: bytes
+    tally: Tally
+
+
+def decide_batch(knowledge: Knowledge, batch: Batch, question: ScreeningQuestion) -> DecidedBatch:
+    """Decide about every patient of a batch."""
+    tally = Tally()
+    written: list[bytes] = []
+    for patient, lines in batch.patients:
+        found = decide_patient(knowledge, patient, lines, question)
+        written.extend(_ENCODER.encode(row) + b"\n" for row in found.rows)
+        if found.refused:
+            tally.refused[found.refused] += 1
+            continue
+        shown = [row for row in found.rows if "indicator" in row]
+        tally.decided += 1
+        tally.with_card += bool(shown)
+        tally.cards.update((row["rule"], row["indicator"]) for row in shown)
+    return DecidedBatch(batch.number, b"".join(written), tally)
+
+
+def decide_batches(
+    batches: Iterable[Batch], question: ScreeningQuestion, workers: int, knowledge: Knowledge
+) -> Iterator[DecidedBatch]:
+    """Decide about every batch, in any order; without workers in this process.
+
+    Raises `StoreError` if a worker ends, for example because memory ran out.
+    """
+    if workers < 1:
+        for batch in batches:
+            yield decide_batch(knowledge, batch, question)
+        return
+    # A process that is forked while the engine's threads run may inherit their locks.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (question,))
+    try:
+        yield from _in_pool(pool, batches, workers * _AHEAD)
+    except BrokenProcessPool:
+        raise StoreError("A worker process ended before it had decided.") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_pool(
+    pool: ProcessPoolExecutor, batches: Iterable[Batch], most: int
+) -> Iterator[DecidedBatch]:
+    waiting: set[Future[DecidedBatch]] = set()
+    for batch in batches:
+        waiting.add(pool.submit(_work, batch))
+        while len(waiting) >= most:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+    while waiting:
+        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+        yield from (future.result() for future in done)
+
+
+_started: dict[str, tuple[Knowledge, ScreeningQuestion]] = {}
+
+
+def _start(question: ScreeningQuestion) -> None:
+    _started["here"] = load_knowledge(load_settings()), question
+
+
+def _work(batch: Batch) -> DecidedBatch:
+    knowledge, question = _started["here"]
+    return decide_batch(knowledge, batch, question)

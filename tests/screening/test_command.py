@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cds-service screen` as its users meet it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cds_service.errors import RequestError
+from tests.screening.exports import DAY, counted, decisions, ndjson, person, result, run
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(name="export")
+def _export(tmp_path: Path) -> Path:
+    folder = tmp_path / "export"
+    folder.mkdir()
+    ndjson(folder / "Patient.ndjson", [person(name) for name in ("anna", "bert")])
+    ndjson(
+        folder / "Observation.ndjson",
+        [result("1", "Patient/anna"), result("2", "Patient/bert", 30)],
+    )
+    return folder
+
+
+def test_the_table_counts_cards_by_rule_and_severity(export: Path) -> None:
+    shown = run(export, "--as-of", DAY)
+
+    assert shown.exit_code == 0
+    assert "2 patients as of 2026-11-20T23:59:59.999+00:00" in shown.stdout
+    assert "1 have a card (50.0 %)" in shown.stdout
+    (row,) = (line.split() for line in shown.stdout.splitlines() if "alt-very-low" in line)
+    assert row == ["info", "alt-very-low", "1", "500.0"]
+    assert "Everything could be read." in shown.stdout
+
+
+def test_a_line_says_who_which_rule_and_by_which_result(export: Path, tmp_path: Path) -> None:
+    (row,) = decisions(export, tmp_path / "out")
+
+    assert row == {
+        "patient": "anna",
+        "rule": "alt-very-low",
+        "version": row["version"],
+        "pack": row["pack"],
+        "answer": "card",
+        "indicator": "info",
+        "index": {"marker": "alt", "value": "2 U/L", "time": "2026-11-19T08:00:00+00:00"},
+        "orders": ["repeat-alt", "vitamin-b6", "liver-panel", "inr"],
+        "because": ["alt: below 5 U/L"],
+    }
+
+
+def test_all_writes_the_decisions_without_a_card_too(export: Path, tmp_path: Path) -> None:
+    rows = decisions(export, tmp_path / "out", "--all")
+
+    answers = {row["answer"] for row in rows if row["patient"] == "bert"}
+    assert {"no card", "not enough data"} <= answers
+    assert sum(row["answer"] == "card" for row in rows) == 1
+
+
+def test_what_is_issued_after_the_day_is_not_there(export: Path) -> None:
+    at = {row: counted(export, "--as-of", row)["patientsWithCard"] for row in (DAY, "2026-11-18")}
+
+    assert at == {DAY: 1, "2026-11-18": 0}
+
+
+def test_ids_are_hashed_with_another_key_each_time_unless_they_are_asked_for(
+    export: Path, tmp_path: Path
+) -> None:
+    for name in "ab":
+        run(export, "--as-of", DAY, "--out", tmp_path / name)
+    texts = [(tmp_path / name / "decisions.ndjson").read_text() for name in "ab"]
+    names = {json.loads(text)["patient"] for text in texts}
+
+    assert "anna" not in "".join(texts)
+    assert len(names) == 2
+    assert all(len(name) == 32 for name in names)
+
+
+def test_a_key_gives_the_same_hashes_again(export: Path, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("secret\n")
+    for name in "ab":
+        run(export, "--as-of", DAY, "--out", tmp_path / name, "--key-file", key)
+
+    assert (tmp_path / "a/decisions.ndjson").read_bytes() == (
+        tmp_path / "b/decisions.ndjson"
+    ).read_bytes()
+
+
+def test_nothing_else_is_left_in_the_folder(export: Path, tmp_path: Path) -> None:
+    run(export, "--as-of", DAY, "--out", tmp_path / "out")
+
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "decisions.ndjson",
+        "summary.json",
+    }
+
+
+def test_a_finished_folder_is_not_overwritten_unasked(export: Path, tmp_path: Path) -> None:
+    first = decisions(export, tmp_path / "out")
+
+    with pytest.raises(RequestError, match="--overwrite"):
+        decisions(export, tmp_path / "out")
+    assert decisions(export, tmp_path / "out", "--overwrite") == first
+
+
+def test_strict_tells_by_its_exit_code_what_could_not_be_read(export: Path) -> None:
+    assert run(export, "--as-of", DAY, "--strict").exit_code == 0
+    with (export / "Observation.ndjson").open("a") as out:
+        out.write("{\n")
+
+    assert run(export, "--as-of", DAY).exit_code == 0
+    assert run(export, "--as-of", DAY, "--strict").exit_code == 1
+
+
+def test_processes_say_the_same_as_one(
+    export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = decisions(export, tmp_path / "alone")
+    monkeypatch.setattr("cds_service.screening.run._FEW", 0)
+
+    assert decisions(export, tmp_path / "workers", "--workers", "2") == alone
+
+
+def test_without_the_engine_the_message_says_what_to_install(export: Path) -> None:
+    program = "import sys; sys.modules['duckdb'] = None; from cds_service.cli import main; main()"
+
+    shown = subprocess.run(
+        [sys.executable, "-c", program, "screen", str(export)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+
+    assert shown.returncode == 1
+    assert "pip install 'cds-service[population]'" in shown.stderr
+
+
+def test_the_engine_is_not_imported_by_the_command_itself() -> None:
+    program = "import sys, cds_service.cli.screen; print('duckdb' in sys.modules)"
+
+    shown = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+
+    assert shown.stdout.strip() == "False"

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an export holds is read whatever its form, and what cannot be read is named."""
+
+import gzip
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from cds_service.errors import RequestError
+from tests.screening.exports import Json, counted, decisions, ndjson, person, result, run
+
+
+def with_cards(rows: list[Json]) -> set[str]:
+    return {row["patient"] for row in rows if row["answer"] == "card"}
+
+
+def bundle(*entries: Json, **elements: object) -> str:
+    return json.dumps(
+        {"resourceType": "Bundle", "type": "collection", "entry": entries, **elements}
+    )
+
+
+@pytest.fixture(name="people")
+def _people() -> list[Json]:
+    """Three patients with an ALT each; only b's is not low."""
+    found = [person(name) for name in "abc"]
+    return [
+        *found,
+        *(result(f"r{name}", f"Patient/{name}", 30 if name == "b" else 2) for name in "abc"),
+    ]
+
+
+def test_files_split_zipped_and_in_any_order_say_the_same(
+    tmp_path: Path, people: list[Json]
+) -> None:
+    one, split = tmp_path / "one", tmp_path / "split"
+    one.mkdir()
+    (split / "more").mkdir(parents=True)
+    ndjson(one / "all.ndjson", people)
+    random.Random(7).shuffle(people)
+    ndjson(split / "1.ndjson", people[:2])
+    ndjson(split / "more" / "2.jsonl", people[2:4])
+    text = "\n".join(json.dumps(each) for each in people[4:])
+    (split / "3.ndjson.gz").write_bytes(gzip.compress(text.encode()))
+
+    rows = decisions(one, tmp_path / "x")
+
+    assert with_cards(rows) == {"a", "c"}
+    assert decisions(split, tmp_path / "y") == rows
+
+
+def test_bundles_say_the_same_as_lines(tmp_path: Path, people: list[Json]) -> None:
+    one, bundles = tmp_path / "one", tmp_path / "bundles"
+    one.mkdir()
+    bundles.mkdir()
+    ndjson(one / "all.ndjson", people)
+    (bundles / "1.json").write_text(bundle(*({"resource": each} for each in people[:4])))
+    rest = bundle(*({"resource": each} for each in people[4:]))
+    (bundles / "2.json.gz").write_bytes(gzip.compress(rest.encode()))
+
+    assert decisions(bundles, tmp_path / "x") == decisions(one, tmp_path / "y")
+
+
+def test_references_inside_a_bundle_are_resolved_in_it(tmp_path: Path) -> None:
+    named = [
+        {"fullUrl": "urn:uuid:11", "resource": person("p")},
+        {"fullUrl": "urn:uuid:12", "resource": result("r", "urn:uuid:11")},
+    ]
+    (tmp_path / "b.json").write_text(bundle(*named))
+
+    assert with_cards(decisions(tmp_path, tmp_path / "out")) == {"p"}
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["Patient/a", "https://ehr.example/r4/Patient/a", "Patient/a/_history/3", " Patient/a/"],
+)
+def test_a_patient_is_one_by_whatever_reference(tmp_path: Path, reference: str) -> None:
+    lines = [person("a"), result("1", "Patient/a", 30), result("2", reference, 2, issued=None)]
+    lines[2]["effectiveDateTime"] = "2026-11-19T18:00:00Z"
+    ndjson(tmp_path / "x.ndjson", lines)
+
+    found = counted(tmp_path)
+
+    assert found["patients"] == 1
+    assert found["patientsWithCard"] == 1
+
+
+def test_equal_ids_on_two_servers_are_two_patients(tmp_path: Path) -> None:
+    servers = ["https://one.example/Patient/a", "https://two.example/Patient/a"]
+    ndjson(tmp_path / "x.ndjson", [result(str(place), each) for place, each in enumerate(servers)])
+
+    found = counted(tmp_path)
+
+    assert (found["patients"], found["patientsWithCard"], found["servers"]) == (2, 2, 2)
+
+
+def test_a_bad_line_costs_itself_alone_and_is_named(tmp_path: Path) -> None:
+    bad = ["{bad", "", "[1]", '{"resourceType": "Observatoin"}', '"x"', "{}"]
+    ndjson(tmp_path / "x.ndjson", [result("1", "Patient/a"), *bad, result("2", "Patient/b")])
+    with (tmp_path / "x.ndjson").open("ab") as out:
+        out.write(b'{"resourceType": "Patient", "id": "\xff"}\n')
+
+    found = counted(tmp_path)
+
+    assert found["patientsWithCard"] == 2
+    (lines,) = found["unreadable"]["lines"]
+    assert lines == {"file": "x.ndjson", "lines": 6, "first": [2, 4, 5, 6, 7]}
+
+
+def test_what_names_no_patient_is_counted_by_type(tmp_path: Path) -> None:
+    nobody = [
+        result("2", None),
+        result("3", "Group/1"),
+        result("4", "Patient?identifier=7"),
+        {"resourceType": "Condition", "id": "c"},
+    ]
+    ndjson(tmp_path / "x.ndjson", [result("1", "Patient/a"), *nobody])
+
+    found = counted(tmp_path)
+
+    assert found["patients"] == 1
+    assert found["unreadable"]["withoutPatient"] == {"Condition": 1, "Observation": 3}
+
+
+def test_a_missing_patient_file_is_told(tmp_path: Path) -> None:
+    ndjson(tmp_path / "x.ndjson", [result("1", "Patient/a")])
+
+    shown = run(tmp_path, "--as-of", "2026-11-20").stdout
+
+    assert "1 patients have no Patient resource" in shown
+    assert "Not known of anybody, as there is none: Patient, Medication" in shown
+
+
+def test_a_resource_that_cannot_be_read_is_a_notice_and_not_silence(tmp_path: Path) -> None:
+    wrong = result("2", "Patient/a", valueQuantity={"value": "two", "unit": "U/L"})
+    twice = json.dumps(result("3", "Patient/b")).replace('"id":', '"id": "0", "id":')
+    fine = [result(f"f{name}", f"Patient/{name}", 30) for name in "ab"]
+    ndjson(tmp_path / "x.ndjson", [*fine, wrong, twice])
+
+    rows = decisions(tmp_path, tmp_path / "out")
+
+    assert {(row["patient"], row["rule"]) for row in rows} == {
+        ("a", "dq-results-set-aside"),
+        ("b", "dq-results-set-aside"),
+    }
+
+
+def test_where_no_result_can_be_read_the_patient_is_refused_as_a_call_would_be(
+    tmp_path: Path,
+) -> None:
+    wrong = result("1", "Patient/a", status=7)
+    ndjson(tmp_path / "x.ndjson", [wrong, result("2", "Patient/b", 30)])
+
+    (row,) = decisions(tmp_path, tmp_path / "out")
+
+    assert row == {
+        "patient": "a",
+        "answer": "refused",
+        "because": ["not one laboratory result can be read"],
+    }
+
+
+def test_a_medicine_by_reference_is_looked_up(tmp_path: Path) -> None:
+    isoniazid = {"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "6038"}
+    lines: list[Json] = [
+        {"resourceType": "Medication", "id": "m", "code": {"coding": [isoniazid]}},
+        {
+            "resourceType": "MedicationRequest",
+            "id": "q",
+            "status": "active",
+            "intent": "order",
+            "subject": {"reference": "Patient/a"},
+            "medicationReference": {"reference": "Medication/m"},
+        },
+        person("a"),
+        result("1", "Patient/a", 250, referenceRange=[{"high": {"value": 40, "unit": "U/L"}}]),
+    ]
+    ndjson(tmp_path / "x.ndjson", lines)
+
+    assert "isoniazid-stop-threshold" in {
+        row["rule"] for row in decisions(tmp_path, tmp_path / "out")
+    }
+
+
+def test_a_list_that_anybody_has_is_known_of_all(tmp_path: Path) -> None:
+    condition = {"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/b"}}
+    ndjson(tmp_path / "x.ndjson", [result("1", "Patient/a"), {**condition, "code": {"text": "x"}}])
+
+    assert "Condition" not in counted(tmp_path)["notKnown"]
+
+
+def test_without_a_single_result_there_is_nothing_to_screen(tmp_path: Path) -> None:
+    ndjson(tmp_path / "x.ndjson", [person("a")])
+
+    with pytest.raises(RequestError, match="no Observation"):
+        run(tmp_path)
+
+
+def test_a_folder_without_files_to_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("x")
+
+    with pytest.raises(RequestError, match=r"expected \.ndjson"):
+        run(tmp_path)
