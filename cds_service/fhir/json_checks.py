@@ -5,9 +5,10 @@ The decoder keeps the last value of a key that comes twice in one object, as RFC
 skips what it does not know. Either could lose results without a word.
 
 Reading every object in Python would take as long as all other reading together. So the text is
-decoded without types and encoded again, and the colons of both are counted: a value that gave way
-to another took the colon of its key with it. Only if the counts differ, if a colon may be escaped,
-or if there are more resources than were read, is the text read object by object.
+decoded without types and encoded again. If the same bytes come back, nothing gave way. Otherwise
+the colons of both are counted: a value that gave way to another took the colon of its key with it.
+Only if the counts differ, if a colon may be escaped, or if there are more resources than were read,
+is the text read object by object.
 """
 
 import json
@@ -25,9 +26,9 @@ _ENCODER = Encoder()
 _ESCAPED = b"\\u003"  # a colon, or one of its neighbours
 # The resources of the chart that are counted; orders that are missing only add a proposal.
 _CHART = ("MedicationRequest", "MedicationStatement", "Condition")
-_OBSERVATION, *_OF_CHART = (
-    f'"resourceType":"{kind}"'.encode() for kind in ("Observation", *_CHART)
-)
+_TYPE = b'"resourceType":"'
+_OBSERVATION = b'Observation"'
+_CHARTED = tuple(f'{kind}"'.encode() for kind in _CHART)
 _MEMBER = re.compile(r"_?[a-z][A-Za-z0-9_]{0,39}")  # as FHIR and CDS Hooks name theirs
 _NOWHERE = re.compile(r"(?!)")
 
@@ -70,9 +71,8 @@ def outline_of(text: bytes) -> Outline:
     except DecodeError:  # such as 1e400, which is JSON and no float
         return _read_by_object(text)
     is_escaped = b"\\" in text and _ESCAPED in text
-    if text.count(b":") == compact.count(b":") and not is_escaped:
-        charted = sum(map(compact.count, _OF_CHART))
-        return Outline(None, compact.count(_OBSERVATION), charted)
+    if compact == text or (text.count(b":") == compact.count(b":") and not is_escaped):
+        return _counted(compact)
     return _read_by_object(text)
 
 
@@ -97,6 +97,17 @@ def unread_resources(text: bytes, roots: re.Pattern[str]) -> Iterator[tuple[str,
     for path, node, read in _objects(_decoded(text), "$", roots):
         if str(node.get("resourceType")) in _ALL - read:
             yield path, json.dumps(node).encode()
+
+
+def _counted(compact: bytes) -> Outline:
+    """The outline of a text without a blank between its parts in which no key comes twice."""
+    observations = charted = 0
+    for after in compact.split(_TYPE)[1:]:
+        if after.startswith(_OBSERVATION):
+            observations += 1
+        elif after.startswith(_CHARTED):
+            charted += 1
+    return Outline(None, observations, charted)
 
 
 def _read_by_object(text: bytes) -> Outline:
