@@ -5,19 +5,20 @@ A key that is absent was not asked for and has no `Fetched`. `null` was asked fo
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
 
+from msgspec import Struct
+
+from cds_service.copying import replace
 from cds_service.errors import PayloadTooLarge
 from cds_service.fhir.decode import Unreadable
-from cds_service.fhir.elements import many
+from cds_service.fhir.elements import NOTHING, many
 from cds_service.fhir.resources import Bundle, Entry, OperationOutcome, Resource, Unread
 
 State = Literal["found", "nothing", "failed"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
+class Fetched(Struct, frozen=True, kw_only=True):
     """The answer to one question: what was found, and whether that is all there is.
 
     `faulty` says that an error came beside what was found; `total` is how many matches the
@@ -38,6 +39,7 @@ class Fetched:
 
 
 _HARMLESS = frozenset(("warning", "information", "success"))
+_MATCH = (None, "match")
 _TOTAL_DIGITS = 10
 
 NOTHING_THERE = Fetched(state="nothing")
@@ -65,17 +67,17 @@ def page_of(bundle: Bundle, max_depth: int) -> Fetched:
     faulty = _collect(bundle, max_depth, entries, unread)
     if faulty and not entries:
         return replace(FAILED, unread=tuple(unread))
-    next_page, total, matches = next_of(bundle), _total(bundle), _matches(bundle)
-    partial = faulty or _is_part(bundle)
+    total, matches = _total(bundle), _matches(bundle)
+    partial = faulty or _is_part(bundle, total, matches)
     return Fetched(
         state="found" if entries else "nothing",
         entries=tuple(entries),
         partial=partial,
         tail=partial and not faulty,
         faulty=faulty,
-        total=total,
+        total=total or 0,
         matches=matches,
-        next_page=next_page,
+        next_page=next_of(bundle),
         unread=tuple(unread),
     )
 
@@ -139,7 +141,8 @@ def _collect(
         elif isinstance(resource, Bundle):
             inside = f"{path}.entry[{place}].resource"
             failed = _collect(resource, depth - 1, entries, unread, inside) or failed
-            failed = failed or _is_part(resource)  # nobody follows the pages of a Bundle inside
+            # Nobody follows the pages of a Bundle inside.
+            failed = failed or _is_part(resource, _total(resource), _matches(resource))
         elif isinstance(resource, OperationOutcome):
             failed = failed or _is_error(resource)
         elif type(resource) is not Unread:  # itself it stands for one that could not be read
@@ -147,10 +150,10 @@ def _collect(
     return failed
 
 
-def _is_part(bundle: Bundle) -> bool:
+def _is_part(bundle: Bundle, total: int | None, matches: int) -> bool:
     """Whether the Bundle is not all there is, or does not say clearly that it is."""
     has_next = any(link.relation == "next" for link in many(bundle.link))
-    return has_next or not _has_clear_total(bundle) or _total(bundle) > _matches(bundle)
+    return has_next or total is None or total > matches
 
 
 def _is_refused(status: str) -> bool:
@@ -165,27 +168,24 @@ def _is_error(outcome: OperationOutcome) -> bool:
     return not severities or not _HARMLESS.issuperset(severities)
 
 
-def _total(bundle: Bundle) -> int:
-    text = _digits(bundle)
-    return int(text) if text.isdigit() and len(text) < _TOTAL_DIGITS else 0
-
-
-def _has_clear_total(bundle: Bundle) -> bool:
-    text = _digits(bundle)
-    return text == b"null" or (text.isdigit() and len(text) < _TOTAL_DIGITS)
-
-
-def _digits(bundle: Bundle) -> bytes:
-    """The total as it was sent, without the quotes that some servers put around it."""
-    return bytes(bundle.total).strip(b'"')
+def _total(bundle: Bundle) -> int | None:
+    """The total, 0 if none was sent, or `None` if it is no number."""
+    if bundle.total is NOTHING:
+        return 0
+    text = bytes(bundle.total).strip(b'"')  # some servers put quotes around it
+    if text == b"null":
+        return 0
+    return int(text) if text.isdigit() and len(text) < _TOTAL_DIGITS else None
 
 
 def _matches(bundle: Bundle) -> int:
     # Bundle.total counts matches only, not included resources or outcomes.
-    return sum(
-        1
-        for entry in many(bundle.entry)
-        if (entry.resource is not None or entry.response is None)
-        and not isinstance(entry.resource, OperationOutcome)
-        and (entry.search is None or entry.search.mode in {None, "match"})
-    )
+    found = 0
+    for entry in many(bundle.entry):
+        resource, search = entry.resource, entry.search
+        if resource is None and entry.response is not None:
+            continue
+        if search is not None and search.mode not in _MATCH:
+            continue
+        found += not isinstance(resource, OperationOutcome)
+    return found

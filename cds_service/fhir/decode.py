@@ -8,11 +8,11 @@ second pass: the caller has tried to decode the whole at once and failed.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 
 from msgspec import Raw, Struct, ValidationError
 from msgspec.json import Decoder
 
+from cds_service.copying import replace
 from cds_service.fhir.elements import NOTHING, CodeableConcept, Link, Many
 from cds_service.fhir.json_checks import Outline, unread_resources
 from cds_service.fhir.resource_types import RESOURCE_TYPES
@@ -24,13 +24,11 @@ from cds_service.fhir.resources import (
     Resource,
     Response,
     Unread,
-    charted_in,
-    observations_in,
+    tally_of,
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unreadable:
+class Unreadable(Struct, frozen=True, kw_only=True):
     """A part that was set aside: where it stood and what was expected there, never its value.
 
     `code`, `time` and the codes of its `parts` are what can still be read of an Observation, so
@@ -147,10 +145,13 @@ def unread_parts(
     `read`, `drafts` (orders being made) and `named` are what came of reading the resources whose
     paths `roots` matches. `where` is put before each path.
     """
-    read, named = list(read), list(named)
-    lost = Counter(fault.resource_type for fault in named)
-    observations = observations_in(read) + lost["Observation"]
-    charted = charted_in((*read, drafts)) + sum(lost[kind.__name__] for kind in CHARTED)
+    named = list(named)
+    observations, charted = tally_of(read)
+    charted += tally_of((drafts,)).charted
+    if named:
+        lost = Counter(fault.resource_type for fault in named)
+        observations += lost["Observation"]
+        charted += sum(lost[kind.__name__] for kind in CHARTED)
     if (outline.observations, outline.charted) == (observations, charted):
         return
     known = tuple(fault.where for fault in named)

@@ -6,7 +6,7 @@ decoded, so an odd element that nobody needs can break nothing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, Union
 
 from msgspec import Raw, defstruct, field
 
@@ -306,28 +306,29 @@ def parts_of(whole: Measured) -> Iterator[Measured]:
         yield from parts_of(part)
 
 
-def observations_in(resources: Iterable[Resource | None]) -> int:
-    """How many of the resources are Observations, with those in their Bundles and contained."""
-    found = 0
-    for resource in resources:
-        if isinstance(resource, Bundle):
-            found += observations_in(entry.resource for entry in many(resource.entry))
-        elif isinstance(resource, Observation | DiagnosticReport):
-            found += isinstance(resource, Observation)
-            if resource.contained is not None:
-                found += observations_in(inside(resource.contained))
-    return found
-
-
 CHARTED = (MedicationRequest, MedicationStatement, Condition)
+_HOLDING_RESULTS = (Observation, DiagnosticReport)
 
 
-def charted_in(resources: Iterable[Resource | None]) -> int:
-    """How many medicines and conditions there are, with those in Bundles; none contained."""
-    found = 0
+class Tally(NamedTuple):
+    """How many Observations there are, contained ones too, and medicines and conditions."""
+
+    observations: int
+    charted: int
+
+
+def tally_of(resources: Iterable[Resource | None]) -> Tally:
+    """What these resources and those in their Bundles are; of what is contained, results alone."""
+    observations = charted = 0
     for resource in resources:
-        if isinstance(resource, Bundle):
-            found += charted_in(entry.resource for entry in many(resource.entry))
+        if isinstance(resource, _HOLDING_RESULTS):
+            observations += isinstance(resource, Observation)
+            if resource.contained is not None:
+                observations += tally_of(inside(resource.contained)).observations
+        elif isinstance(resource, Bundle):
+            within = tally_of([entry.resource for entry in many(resource.entry)])
+            observations += within.observations
+            charted += within.charted
         else:
-            found += isinstance(resource, CHARTED)
-    return found
+            charted += isinstance(resource, CHARTED)
+    return Tally(observations, charted)

@@ -8,11 +8,12 @@ missing: a card names it, or the response is a 412.
 """
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from cds_service.clock import Deadline
+from cds_service.copying import replace
 from cds_service.errors import PayloadTooLarge
 from cds_service.fhir.bundles import FAILED, Fetched, fetched, joined, unreadable_entries
 from cds_service.fhir.decode import Unreadable

@@ -12,11 +12,12 @@ is looked at where a body is taken in.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from msgspec import DecodeError, Raw, Struct, ValidationError
 from msgspec.json import Decoder
 
+from cds_service.copying import replace
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.bundles import Fetched, fetched, page_of, unreadable_entries
 from cds_service.fhir.decode import Unreadable, explained, read_loosely, unread_parts
@@ -47,8 +48,7 @@ class Authorization:
     patient: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HookRequest:
+class HookRequest(Struct, frozen=True, kw_only=True):
     """One call of a hook, checked. `prefetch` holds the keys that were asked for only.
 
     A key with a value that is no resource is not among them: it counts as not sent. `unreadable`
@@ -65,10 +65,10 @@ class HookRequest:
     draft_orders: tuple[Entry, ...] | None = None
     fhir_server: str | None = None
     authorization: Authorization | None = None
-    prefetch: Mapping[str, Fetched] = field(default_factory=dict)
-    extension: Mapping[str, object] = field(default_factory=dict)
+    prefetch: Mapping[str, Fetched] = {}
+    extension: Mapping[str, object] = {}
     unreadable: tuple[Unreadable, ...] = ()
-    fetched: Mapping[str, str] = field(default_factory=dict)
+    fetched: Mapping[str, str] = {}
 
     @property
     def is_of_patient(self) -> bool:
@@ -129,8 +129,7 @@ class _LooseBody(_Head, frozen=True, kw_only=True):
     prefetch: dict[str, Raw] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
+class _Parts(Struct, frozen=True, kw_only=True):
     """A body of either pass."""
 
     head: _Head

@@ -6,7 +6,8 @@ from FHIR to a record.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cds_service.fhir.bundles import Fetched
 from cds_service.fhir.decode import Unreadable
@@ -27,8 +28,7 @@ _PARTS: dict[str, IncompletePart] = {
 _UNKNOWN_PART: IncompletePart = "some data"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatientInput:
+class PatientInput(Struct, frozen=True, kw_only=True):
     """The resources about one patient, and how complete they are.
 
     `available` holds the kinds that were asked for with success, even if nothing was there: a

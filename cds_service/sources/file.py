@@ -4,12 +4,13 @@
 For the command line (`evaluate FILE`) and the sandbox page; a hook never comes this way.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from msgspec import DecodeError, Raw, Struct, ValidationError
 from msgspec.json import Decoder
 
+from cds_service.copying import replace
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.bundle_patients import BundlePatients
 from cds_service.fhir.bundles import NOTHING_THERE, Fetched, fetched, unreadable_entries

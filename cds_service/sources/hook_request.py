@@ -2,8 +2,8 @@
 """A CDS Hooks request -> the input that it brings."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
+from cds_service.copying import replace
 from cds_service.fhir.bundles import Fetched
 from cds_service.fhir.resources import DiagnosticReport, Observation, parts_of
 from cds_service.hooks.request import HookRequest

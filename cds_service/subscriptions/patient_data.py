@@ -7,7 +7,7 @@ Every answer is kept as it came, so that the decision can be derived again witho
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final, TypeVar
@@ -16,6 +16,7 @@ from urllib.parse import quote
 from msgspec import Raw, Struct, structs
 
 from cds_service.clock import NO_DEADLINE, Deadline
+from cds_service.copying import replace
 from cds_service.fhir.bundles import Fetched
 from cds_service.fhir.decode import read_loosely
 from cds_service.fhir.elements import NOTHING, was_sent

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results inside of panels and reports, and what these supply."""
 
-from dataclasses import replace
-
 import pytest
 
+from cds_service.copying import replace
 from cds_service.labs.patient_record import PatientRecord
 from tests.intake.intake_fixtures import DAY, Json, input_of, observation, read
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who the results are about, of one Patient and of several."""
 
-from dataclasses import replace
 from datetime import date
 
 import pytest
 
+from cds_service.copying import replace
 from cds_service.labs.patient_record import PatientRecord
 from tests.intake.intake_fixtures import Json, input_of, observation, read
 
