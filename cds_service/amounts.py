@@ -30,7 +30,8 @@ class Interval(Struct, frozen=True):
     @property
     def exact(self) -> Fraction | None:
         """The value itself if only one is possible, else `None`."""
-        return self.low if self.low is not None and self.low == self.high else None
+        low, high = self.low, self.high
+        return low if low is high or low == high else None
 
     def times(self, factor: Fraction) -> "Interval":
         """The interval multiplied by a positive factor."""
@@ -115,11 +116,7 @@ COMPARISONS: Mapping[Relation, Callable[..., Ternary]] = {
 
 def rounded(value: Fraction, decimals: int) -> str:
     """The value with so many decimals, halves away from zero; for display only."""
-    parts = rounded_parts(value, decimals)
-    digits = str(abs(parts)).rjust(decimals + 1, "0")
-    whole, part = digits[: len(digits) - decimals], digits[len(digits) - decimals :]
-    sign = "-" if parts < 0 else ""
-    return f"{sign}{whole}.{part}" if part else sign + whole
+    return _with_decimals(rounded_parts(value, decimals), decimals)
 
 
 def rounded_parts(value: Fraction, decimals: int) -> int:
@@ -128,9 +125,25 @@ def rounded_parts(value: Fraction, decimals: int) -> int:
     >>> rounded_parts(Fraction(5, 8), 2)
     63
     """
-    top, bottom = abs(value.numerator) * 10**decimals, value.denominator
-    parts: int = (2 * top + bottom) // (2 * bottom)
-    return -parts if value.numerator < 0 else parts
+    return whole_parts(value.numerator, value.denominator, 10**decimals)
+
+
+def whole_parts(top: int, bottom: int, parts: int) -> int:
+    """How many of so many parts of one `top / bottom` is, halves away from zero.
+
+    >>> whole_parts(10, 16, 100), whole_parts(-10, 16, 100)
+    (63, -63)
+    """
+    found = (2 * abs(top) * parts + bottom) // (2 * bottom)
+    return -found if top < 0 else found
+
+
+def _with_decimals(parts: int, decimals: int) -> str:
+    """So many parts of the last of these decimals as a number."""
+    digits = str(abs(parts)).rjust(decimals + 1, "0")
+    whole, part = digits[: len(digits) - decimals], digits[len(digits) - decimals :]
+    sign = "-" if parts < 0 else ""
+    return f"{sign}{whole}.{part}" if part else sign + whole
 
 
 def significant(value: Fraction, digits: int) -> str:
@@ -156,7 +169,16 @@ def shortened(value: Fraction, decimals: int) -> str:
     >>> shortened(Fraction(25, 2), 2), shortened(Fraction(4), 2)
     ('12.5', '4')
     """
-    text = rounded(value, decimals)
+    return without_zeros(rounded_parts(value, decimals), decimals)
+
+
+def without_zeros(parts: int, decimals: int) -> str:
+    """So many parts of the last of these decimals as a number without needless zeros.
+
+    >>> without_zeros(1250, 2), without_zeros(400, 2), without_zeros(7, 0)
+    ('12.5', '4', '7')
+    """
+    text = _with_decimals(parts, decimals)
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

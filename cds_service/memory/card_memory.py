@@ -18,7 +18,7 @@ A card of a rule that says `quiet for` is not shown again within those days (`Qu
 
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from hashlib import sha256
 from typing import TypeAlias
@@ -31,7 +31,7 @@ from cds_service.knowledge.model.pack import Pack
 from cds_service.memory.card_uuid import CardUuids
 from cds_service.memory.quiet_cards import QuietCards, open_quiet_cards, shown_once
 from cds_service.memory.records import CardRecords
-from cds_service.memory.subjects import subject_of
+from cds_service.memory.subjects import CardSubjects
 from cds_service.render.card import Card
 from cds_service.rules.answer import Decision, DecisionKey
 from cds_service.settings import Settings, is_open
@@ -80,14 +80,17 @@ class CardMemory:
 
     def recall(self, evaluation: Evaluation, call: CallContext) -> "RecalledCall":
         """What is remembered of the cards that an evaluation would show."""
+        shown = [decision for decision in evaluation.decisions if decision.shown]
+        if not shown:
+            return RecalledCall(memory=self, call=call)
+        subject_of = self._subjects(evaluation, call)
         origins = {
             decision.key: CardOrigin(
                 rule=RuleVersion(evaluation.pack.id, decision.rule.id, decision.rule.version),
                 indicator=decision.indicator,
-                subject=self._subject(decision, evaluation, call),
+                subject=subject_of(decision),
             )
-            for decision in evaluation.decisions
-            if decision.shown
+            for decision in shown
         }
         overridden: frozenset[DecisionKey] = frozenset()
         if self._silence:
@@ -155,12 +158,16 @@ class CardMemory:
         self._pages.finish()
         self.store.close()
 
-    def _subject(self, decision: Decision, evaluation: Evaluation, call: CallContext) -> bytes:
-        """The keyed hash of whom and what the card is about; without a key the call's marker."""
+    def _subjects(self, evaluation: Evaluation, call: CallContext) -> Callable[[Decision], bytes]:
+        """The keyed hash of whom and what a card is about; without a key the call's marker."""
         if self._key is not None:
-            return subject_of(decision, evaluation, call, self._key)
-        _, marker = decision.key
-        return sha256(f"{call.id} {marker}".encode()).digest()[:SUBJECT_BYTES]
+            return CardSubjects(evaluation, call, self._key).of
+
+        def of_the_call(decision: Decision) -> bytes:
+            _, marker = decision.key
+            return sha256(f"{call.id} {marker}".encode()).digest()[:SUBJECT_BYTES]
+
+        return of_the_call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,9 +179,9 @@ class RecalledCall:
 
     memory: CardMemory
     call: CallContext
-    origins: Mapping[DecisionKey, CardOrigin]
-    overridden: frozenset[DecisionKey]
-    quiet: frozenset[DecisionKey]
+    origins: Mapping[DecisionKey, CardOrigin] = field(default_factory=dict)
+    overridden: frozenset[DecisionKey] = frozenset()
+    quiet: frozenset[DecisionKey] = frozenset()
 
     def card_uuid(self, decision: Decision) -> UUID:
         """The uuid of a card, by which feedback about it will be known."""
@@ -183,6 +190,8 @@ class RecalledCall:
 
     def keep(self, cards: Sequence[Card], outcome: Outcome) -> None:
         """Count the cards of the outcome, which are being sent, and note those quiet from now."""
+        if not cards:
+            return
         self.memory.show(outcome, self.call)
         shown = (one for one in outcome.decisions if one.shown)
         day = outcome.now.astimezone(UTC).date()

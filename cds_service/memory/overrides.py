@@ -39,6 +39,8 @@ class Overrides:
 
         An override counts from when it was received: the time that a client reports may be off.
         """
+        if not self._received:
+            return False
         for indicator in INDICATORS[rank(origin.indicator) :]:
             overridden = CardOrigin(rule=origin.rule, indicator=indicator, subject=origin.subject)
             received = self._received.get((client, overridden))

@@ -7,8 +7,10 @@ preliminary, and the rules at least as severe that it stands for.
 """
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
+from functools import lru_cache
+from typing import Final
 
 from msgspec.json import encode
 
@@ -20,13 +22,27 @@ from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.rules.answer import Decision
 from cds_service.store.store import QUIET_CARD_BYTES, SUBJECT_BYTES, RuleVersion
 
+_LONGEST: Final = 200  # characters of a server's URL whose normal form is remembered
 
-def subject_of(decision: Decision, evaluation: Evaluation, call: CallContext, key: bytes) -> bytes:
-    """The first bytes of the keyed hash of whom and what the card is about."""
-    rule = decision.rule
-    about = (*_patient(call), rule.id, rule.version, decision.preliminary)
-    subject = (about, _absorbed_rules(decision, evaluation), *_rests_on(decision, evaluation))
-    return hmac.digest(key, encode(subject), "sha256")[:SUBJECT_BYTES]
+
+class CardSubjects:
+    """Whom and what the cards of one call are about; what they share is found once."""
+
+    def __init__(self, evaluation: Evaluation, call: CallContext, key: bytes) -> None:
+        self._evaluation = evaluation
+        self._patient = _patient(call)
+        self._key = key
+        self._absorbed = _absorbed_rules(evaluation.decisions)
+
+    def of(self, decision: Decision) -> bytes:
+        """The first bytes of the keyed hash of whom and what the card is about."""
+        rule, least = decision.rule, rank(decision.indicator)
+        absorbed = sorted(
+            one.rule.id for one in self._absorbed.get(rule.id, ()) if rank(one.indicator) >= least
+        )
+        about = (*self._patient, rule.id, rule.version, decision.preliminary)
+        subject = (about, absorbed, *_rests_on(decision, self._evaluation))
+        return hmac.digest(self._key, encode(subject), "sha256")[:SUBJECT_BYTES]
 
 
 def quiet_card_of(rule: RuleVersion, indicator: Indicator, call: CallContext, key: bytes) -> bytes:
@@ -42,20 +58,27 @@ def rank(indicator: str) -> int:
 
 def _patient(call: CallContext) -> tuple[str, str, str]:
     """Whom the call is about: two servers of one client may give two patients the same id."""
-    return (call.client, base_url(call.fhir_server or ""), call.patient_id)
+    url = call.fhir_server or ""
+    server = _server(url) if len(url) <= _LONGEST else base_url(url)
+    return (call.client, server, call.patient_id)
 
 
-def _absorbed_rules(decision: Decision, evaluation: Evaluation) -> list[str]:
-    """The rules that the card replaced and that are at least as severe, at however many removes."""
-    winners = {one.rule.id: one.replaced_by for one in evaluation.decisions if one.replaced_by}
-    found = []
-    for one in evaluation.decisions:
+@lru_cache(maxsize=128)  # a few servers, by their URLs
+def _server(url: str) -> str:
+    return base_url(url)
+
+
+def _absorbed_rules(decisions: Iterable[Decision]) -> Mapping[str, Sequence[Decision]]:
+    """By rule whose card stands the cards that it replaced, at however many removes."""
+    replaced = [one for one in decisions if one.replaced_by is not None]
+    winners = {one.rule.id: one.replaced_by for one in replaced}
+    found: dict[str, list[Decision]] = {}
+    for one in replaced:
         winner = one.replaced_by
         while winner in winners:
             winner = winners[winner]
-        if winner == decision.rule.id and rank(one.indicator) >= rank(decision.indicator):
-            found.append(one.rule.id)
-    return sorted(found)
+        found.setdefault(winner or "", []).append(one)
+    return found
 
 
 def _rests_on(decision: Decision, evaluation: Evaluation) -> Iterator[tuple[object, ...]]:

@@ -243,11 +243,14 @@ class Basis:
 
     def _is_age_open(self, frame: Frame) -> bool:
         """Whether the birth date leaves open what a limit is, or whether the pack is silent."""
-        limits = (
-            limit_in(reading, kind) for reading in frame.readings.values() for kind in _LIMIT_TEXTS
-        )
-        if any(limit is not None and limit.exact is None for limit in limits):
-            return True
+        if not frame.person.is_of_one_age:
+            limits = (
+                limit_in(reading, kind)
+                for reading in frame.readings.values()
+                for kind in _LIMIT_TEXTS
+            )
+            if any(limit is not None and limit.exact is None for limit in limits):
+                return True
         return any(age_is(leaf, frame.person) is None for leaf in self.silent_ages)
 
     def _withheld(self, decision: Decision) -> Iterator[str]:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The remarks of a card: in its summary as far as there is room, and in its text."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from cds_service.copying import replace
 from cds_service.knowledge.model.messages import Messages
-from cds_service.render.texts import RemarkTexts, fill_remark, fits_summary
-from cds_service.rules.answer import Decision
+from cds_service.render.texts import RemarkTexts, filled, fits_summary
+from cds_service.rules.answer import Decision, Remarked
 
 
 class FilledRemark(NamedTuple):
@@ -20,13 +21,12 @@ def filled_remarks(
     decision: Decision, texts: Mapping[str, RemarkTexts]
 ) -> tuple[FilledRemark, ...]:
     """The remarks of a card in words, in their order."""
-    return tuple(
-        FilledRemark(
-            says=fill_remark(texts[one.remark].says, decision, one),
-            in_short=fill_remark(texts[one.remark].in_short, decision, one),
-        )
-        for one in decision.remarks
-    )
+    return tuple(_filled(one, decision, texts[one.remark]) for one in decision.remarks)
+
+
+def _filled(remarked: Remarked, decision: Decision, texts: RemarkTexts) -> FilledRemark:
+    about = replace(decision, frame=remarked.frame, trigger=remarked.trigger)
+    return FilledRemark(says=filled(texts.says, about), in_short=filled(texts.in_short, about))
 
 
 def summary_with(summary: str, remarks: Iterable[FilledRemark], messages: Messages) -> str:
@@ -44,8 +44,10 @@ def summary_with(summary: str, remarks: Iterable[FilledRemark], messages: Messag
     return longer
 
 
-def text_with(text: str, remarks: Iterable[FilledRemark], messages: Messages) -> str:
+def text_with(text: str, remarks: Sequence[FilledRemark], messages: Messages) -> str:
     """The text of a card and, on a line, the remarks that it does not hold yet, even in short."""
+    if not remarks:
+        return text
     left = "; ".join(_left_out(text, remarks))
     return f"{text}\n\n{messages.text('card.remarks', remarks=left)}" if left else text
 

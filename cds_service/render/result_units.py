@@ -92,11 +92,20 @@ def limit_amount(
         return f"{messages.text('value.between', low=low, high=high)} {unit.text}".strip()
     if limit.sent is None:
         return f"{unit.number(limit.amount)} {unit.text}".strip()
-    if Fraction(limit.sent.number) * result.factor == limit.amount:
+    if _is_as_sent(limit.amount, limit.sent.number, result.factor):
         sent_in = sanitize(limit.sent.unit or result.sent.unit) if marker.unit else ""
         return f"{sanitize(limit.sent.number)} {sent_in}".strip()
     number = rounded(limit.amount / result.factor, _decimals(result.sent.number))
     return f"{number} {unit.text}".strip()
+
+
+def _is_as_sent(amount: Fraction, number: str, factor: Fraction) -> bool:
+    """Whether the amount of the marker is the number as it was sent, in a unit of this factor."""
+    whole, _, part = number.partition(".")
+    top, bottom = amount.as_integer_ratio()
+    times, parts = factor.as_integer_ratio()
+    scale: int = 10 ** len(part)
+    return int(whole + part) * times * bottom == top * parts * scale
 
 
 def _decimals(number: str) -> int:

@@ -39,7 +39,7 @@ from cds_service.render.values import (
     Window,
     window_of,
 )
-from cds_service.rules.answer import Decision, Remarked
+from cds_service.rules.answer import Decision
 from cds_service.rules.evaluate import compiled
 
 Value: TypeAlias = str | ResultText | Names | dict[str, Window]
@@ -133,10 +133,9 @@ def compile_remarks(pack: Pack, zone: tzinfo, language: str) -> dict[str, Remark
     return found
 
 
-def fill_remark(text: TextTemplate, decision: Decision, remarked: Remarked) -> str:
-    """One text of a remark, about the results that it is about."""
-    about = replace(decision, frame=remarked.frame, trigger=remarked.trigger)
-    return text.template.render(text.values(about)).strip()
+def filled(text: TextTemplate, decision: Decision) -> str:
+    """A text on its own, filled for a decision."""
+    return text.template.render(text.values(decision)).strip()
 
 
 def fill_summary(texts: RuleTexts, decision: Decision) -> str:
@@ -168,8 +167,8 @@ def fits_summary(text: str) -> bool:
 def fill_detail(texts: RuleTexts, decision: Decision) -> str:
     """The detail and every section that the decision says, as Markdown."""
     sections = [texts.detail, *(texts.also[word] for word in decision.says if word in texts.also)]
-    parts = (section.template.render(section.values(decision)) for section in sections)
-    return "\n\n".join(stripped for part in parts if (stripped := part.strip()))
+    parts = (filled(section, decision) for section in sections)
+    return "\n\n".join(part for part in parts if part)
 
 
 def _with_fewer_names(values: Mapping[str, Value], most: int) -> dict[str, Value]:

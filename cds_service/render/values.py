@@ -6,12 +6,14 @@ markup. Times are shown in the time zone of the site.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from fractions import Fraction
 from functools import partial
 
-from cds_service.amounts import Interval, rounded_parts, shortened, significant
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cds_service.amounts import Interval, significant, whole_parts, without_zeros
 from cds_service.knowledge.model.messages import Messages
 from cds_service.knowledge.model.pack import Marker, Priority, Suggestion
 from cds_service.labs.frames import Reading
@@ -23,16 +25,18 @@ from cds_service.rules.answer import Proposal
 
 _CONVERTED_DIGITS = 3
 _DAYS_A_WEEK = 7
-_DATES: dict[Precision, str] = {
-    "instant": "%Y-%m-%d",
-    "day": "%Y-%m-%d",
-    "month": "%Y-%m",
-    "year": "%Y",
+# How much of `2026-06-15 08:30` a date of each precision has. Every year has four digits (intake).
+_DAY = len("2026-06-15")
+_MINUTE = len("2026-06-15 08:30")
+_DATES: dict[Precision, int] = {
+    "instant": _DAY,
+    "day": _DAY,
+    "month": len("2026-06"),
+    "year": len("2026"),
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResultText:
+class ResultText(Struct, frozen=True, kw_only=True):
     """`{{ alt }}` and `{{ trigger }}`: each part is made when a text asks for it.
 
     It is about a result, about an `item` that was set aside, or about nothing; a part that is not
@@ -155,8 +159,7 @@ class ResultText:
         return amount or self._not_known
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Struct, frozen=True):
     """`{{ on_isoniazid.names }}`: the first `most` names and how many more there are."""
 
     every: tuple[str, ...]
@@ -185,8 +188,7 @@ class Names:
         return self.messages.text("value.last of list", first=", ".join(shown[:-1]), last=shown[-1])
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """`{{ order.liver_panel.window }}`."""
 
     first_day: int
@@ -239,18 +241,19 @@ def value_in(result: LabResult, unit: ResultUnit, messages: Messages) -> str | N
 
 def date_of(result: LabResult, zone: tzinfo) -> str:
     """The date of a result, as exactly as it was sent."""
-    return _at(result.time, zone).strftime(_DATES[result.precision])
+    return _at(result.time, zone).isoformat()[: _DATES[result.precision]]
 
 
 def day_of(time: datetime, zone: tzinfo) -> str:
     """The day of a moment at the site."""
-    return _at(time, zone).strftime(_DATES["day"])
+    return _at(time, zone).isoformat()[:_DAY]
 
 
 def moment_of(result: LabResult, zone: tzinfo) -> str:
     """The date and, if one was sent, the time of a result with its time zone."""
     if result.precision == "instant":
-        return _at(result.time, zone).strftime("%Y-%m-%d %H:%M %Z").strip()
+        at = _at(result.time, zone)
+        return f"{at.isoformat(' ')[:_MINUTE]} {at.tzname()}"
     return date_of(result, zone)
 
 
@@ -264,28 +267,35 @@ def _at(time: datetime, zone: tzinfo) -> datetime:
 
 def multiple_of(value: Interval, limit: Limit | None, messages: Messages) -> str | None:
     """How many times the limit the value is; of a value with comparator, the bound it has."""
-    if limit is None or limit.exact is None or limit.exact <= 0:
+    if limit is None or limit.up_to is not None or limit.amount.numerator <= 0:
         return None
-    return bounds_of(value.times(1 / limit.exact), _times, messages)
+    once, parts = limit.amount.as_integer_ratio()
+
+    def times(amount: Fraction) -> str:
+        return _times(amount.numerator * parts, amount.denominator * once)
+
+    return bounds_of(value, times, messages)
 
 
-def _times(amount: Fraction) -> str:
-    """The amount to two decimals, or to as many more as keep it off a half that it is not.
+def _times(top: int, bottom: int) -> str:
+    """So many times to two decimals, or to as many more as keep it off a half that it is not.
 
     Rules begin at whole and half multiples: what is just above one must not read as being it.
+    In whole numbers, which need not be divided by what they share.
     """
     for decimals in range(2, 6):
         scale: int = 10**decimals
-        shown = rounded_parts(amount, decimals)
-        if shown * amount.denominator == amount.numerator * scale or (2 * shown) % scale:
+        shown = whole_parts(top, bottom, scale)
+        if shown * bottom == top * scale or (2 * shown) % scale:
             break
-    return shortened(amount, decimals)
+    return without_zeros(shown, decimals)
 
 
 def bounds_of(value: Interval, shown: Callable[[Fraction], str], messages: Messages) -> str | None:
     """An exact value, or the one end that an interval has with its comparator."""
-    if value.exact is not None:
-        return shown(value.exact)
+    exact = value.exact
+    if exact is not None:
+        return shown(exact)
     if value.low is not None and value.high is None:
         return (">" if value.low_open else ">=") + shown(value.low)
     if value.high is not None and value.low is None:

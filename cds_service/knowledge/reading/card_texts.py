@@ -90,7 +90,8 @@ def escape_markdown(value: object) -> str:
 
 @lru_cache(maxsize=2048)
 def _escaped(text: str) -> str:
-    return _MARKDOWN_SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))
+    line = " ".join(text.split())
+    return _MARKDOWN_SPECIAL.sub(r"\\\g<0>", line) if _MARKDOWN_SPECIAL.search(line) else line
 
 
 def plain_text(value: object) -> str:
@@ -113,10 +114,12 @@ class CompiledText:
         >>> compile_detail("ALT **{{ alt }}**").render({"alt": "1 [U/L]"})
         'ALT **1 \\[U/L\\]**'
         """
-        return "".join(
-            part if isinstance(part, str) else self.shown(_value(values, part)).replace(" ", glue)
+        shown = self.shown
+        filled = [
+            part if isinstance(part, str) else shown(_value(values, part)).replace(" ", glue)
             for part in self.parts
-        )
+        ]
+        return "".join(filled)
 
 
 def _value(values: dict[str, Any], path: tuple[str, ...]) -> object:
