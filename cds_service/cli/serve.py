@@ -15,6 +15,7 @@ from cds_service.log import configure_log
 from cds_service.settings import Settings, is_open, load_settings
 from cds_service.web import create_app
 from cds_service.web.access.open_mode import refuse_unsafe
+from cds_service.web.hook_calls import HookCall
 from cds_service.web.server.listening import listening_socket, shown_address
 from cds_service.web.server.rsgi import Bridge
 from cds_service.web.server.supervisor import Supervisor, end_with_parent
@@ -80,12 +81,12 @@ def _answer(listening: socket.socket, settings: Settings, workers: int) -> None:
     ).serve(target_loader=partial(_bridge, settings, os.getpid()))
 
 
-def _bridge(settings: Settings, supervisor: int, target: str) -> Bridge:
+def _bridge(settings: Settings, supervisor: int, target: str) -> Bridge[HookCall]:
     """What answers the requests of one worker process."""
     end_with_parent(supervisor)
     app = _application(settings, target)
     app.extensions["memory"].follow()
-    return Bridge(app, settings, app.extensions["door"])
+    return Bridge(app, settings, app.extensions["door"], app.extensions["hook_calls"])
 
 
 def _application(settings: Settings, _target: str) -> Flask:

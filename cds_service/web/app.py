@@ -7,24 +7,23 @@
 from functools import partial
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from cds_service.clock import Clock, stopwatch, system_clock
-from cds_service.errors import CdsServiceError
 from cds_service.knowledge.model.status import (
     is_signed,
     rules_off,
     rules_on,
     time_critical_on,
 )
-from cds_service.log import log_crash, log_replay, log_start
+from cds_service.log import log_replay, log_start
 from cds_service.memory import open_memory
 from cds_service.metrics import Metrics, make_metrics
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import (
     Settings,
     database_url,
+    explain_mode,
     load_settings,
     shows_feedback,
     shows_sandbox,
@@ -37,14 +36,14 @@ from cds_service.subscriptions.overview import Overview
 from cds_service.subscriptions.receive import make_receiver
 from cds_service.trust.used_tokens import ReplayStore
 from cds_service.web.access.clients import Gate, make_gate
-from cds_service.web.access.cors import allow_origin
-from cds_service.web.access.open_mode import refuse_unsafe, why_refused
+from cds_service.web.access.cors import headers_for_pages, is_for_pages
+from cds_service.web.access.open_mode import refuse_unsafe
 from cds_service.web.fetching import make_fetching
+from cds_service.web.hook_calls import HookCalls, Origins, as_wsgi
 from cds_service.web.outcomes import (
     FORBIDDEN,
-    answer_to,
-    answer_to_http,
-    crashed,
+    SECURITY,
+    answer_to_any,
     prove_outcomes,
     refusal,
 )
@@ -53,14 +52,8 @@ from cds_service.web.routes import arrivals, feedback, hooks, operations, subscr
 from cds_service.web.routes import knowledge as knowledge_routes
 from cds_service.web.server.bodies import is_shed, refuse_unread
 from cds_service.web.server.host import check_host
-from cds_service.web.server.precheck import HeaderPrecheck
-from cds_service.web.server.rsgi import ELAPSED
-
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
+from cds_service.web.server.precheck import HeaderPrecheck, problem_of
+from cds_service.web.server.request_parts import ELAPSED
 
 
 def create_app(
@@ -92,7 +85,7 @@ def create_app(
     app.extensions["memory"] = memory
     keys = open_keys(settings.signing_keys, logged=True)
     fetching = make_fetching(settings, clock, metrics, keys)
-    app.register_blueprint(hooks.blueprint(settings, knowledge, clock, metrics, memory, fetching))
+    app.register_blueprint(hooks.blueprint(knowledge))
     app.register_blueprint(feedback.blueprint(settings, knowledge, metrics, memory))
     if shows_feedback(settings):
         app.register_blueprint(feedback.page_blueprint(knowledge, memory))
@@ -117,8 +110,22 @@ def create_app(
     if gate is not None or settings.arrivals_page is not False:  # a gate judges each request
         app.register_blueprint(arrivals.blueprint(overview))
     app.extensions["door"] = HeaderPrecheck(app, gate, knowledge.services, receiver)
-    _around(app, metrics, gate, frozenset(settings.development_origins.split()))
+    origins = _origins(settings, gate)
+    _around(app, metrics, gate, origins)
     _errors(app)
+    calls = HookCalls(
+        settings=settings,
+        knowledge=knowledge,
+        clock=clock,
+        metrics=metrics,
+        memory=memory,
+        fetching=fetching,
+        gate=gate,
+        origins=origins,
+        explain=explain_mode(settings),
+    )
+    app.extensions["hook_calls"] = calls
+    app.wsgi_app = as_wsgi(calls, app.wsgi_app, settings)  # type: ignore[assignment, method-assign]
     return app
 
 
@@ -162,51 +169,54 @@ def _report_replay(metrics: Metrics, found: Unsure) -> None:
     log_replay(found)
 
 
-def _around(
-    app: Flask, metrics: Metrics, gate: Gate | None, development_origins: frozenset[str]
-) -> None:
-    """What happens before and after every request."""
+def _origins(settings: Settings, gate: Gate | None) -> Origins:
+    """The origins of pages that may call, now."""
+    of_development = frozenset(settings.development_origins.split())
 
     def origins() -> frozenset[str]:
         registered = frozenset() if gate is None else gate.registry.current().origins
-        return registered | development_origins
+        return registered | of_development
+
+    return origins
+
+
+def _around(app: Flask, metrics: Metrics, gate: Gate | None, origins: Origins) -> None:
+    """What happens before and after every request but hook calls, which `HookCalls` answers."""
 
     @app.before_request
     def begin() -> Response | None:
         g.entry = LogEntry(elapsed=request.environ.get(ELAPSED) or stopwatch())
-        check_host(request.environ)  # before a token is looked at, which is good for one call
+        environ = request.environ
+        # before a token is looked at, which is good for one call
+        check_host(environ.get("HTTP_HOST"), environ.get("SERVER_PROTOCOL"))
         if gate is not None:
             if not is_shed(request):  # to look at a token would be work, and may have to wait
                 gate.admit(request)
-        elif (problem := why_refused(request)) is not None:
+        elif (problem := problem_of(request)) is not None:
             return refusal(FORBIDDEN, problem)
         refuse_unread(request)
         return None
 
     @app.after_request
     def end(response: Response) -> Response:
-        for name, value in _HEADERS.items():
+        for name, value in SECURITY:
             response.headers.setdefault(name, value)
-        # What says something about a patient is kept nowhere; only discovery is for keeping.
-        response.headers.setdefault("Cache-Control", "no-store")
-        allow_origin(request, response, origins)
+        if is_for_pages(request.path):
+            _allow_pages(response, origins)
         close(g.entry, response.status_code, metrics)
         return response
 
 
+def _allow_pages(response: Response, origins: Origins) -> None:
+    origin = request.headers.get("Origin")
+    for name, value in headers_for_pages(request.method, origin, origins):
+        if name == "Vary":
+            response.vary.add(value)
+        else:
+            response.headers[name] = value
+
+
 def _errors(app: Flask) -> None:
-    @app.errorhandler(CdsServiceError)
-    def ours(error: CdsServiceError) -> Response:
-        g.entry.fail(error)
-        return answer_to(error)
-
-    @app.errorhandler(HTTPException)
-    def framework(error: HTTPException) -> Response:
-        return answer_to_http(error)
-
     @app.errorhandler(Exception)
-    def unforeseen(error: Exception) -> Response:
-        g.entry.problem = type(error).__name__
-        g.entry.outcome = "crash"
-        log_crash(error)
-        return crashed()
+    def answered(error: Exception) -> Response:
+        return answer_to_any(error, g.entry)

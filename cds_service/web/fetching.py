@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from flask import g
-
 from cds_service.clock import Clock, Deadline
 from cds_service.fhir_client.client import Access, FhirClient
 from cds_service.fhir_client.prefetch_completion import WHOLE, WHOLE_WITHOUT, Completer
@@ -19,7 +17,9 @@ from cds_service.settings import Settings, prefetch_keys
 from cds_service.smart.access import authorize_call
 from cds_service.smart.signing_keys import KeyFile
 from cds_service.smart.token_cache import TokenCache, open_token_cache
-from cds_service.web.access.clients import keys_of_caller
+from cds_service.trust.clients import Client
+from cds_service.web.access.clients import keys_of
+from cds_service.web.request_log import LogEntry
 
 # The rest of the time is for judging and for the answer.
 _SHARE: Final = 0.8
@@ -35,35 +35,49 @@ class Fetching:
     metrics: Metrics
     keys: Mapping[str, str]
 
+    def may_wait(self, request: HookRequest, client: Client | None) -> bool:
+        """Whether a FHIR server, or one that gives tokens, may be asked about this call."""
+        server = request.fhir_server
+        return server is not None and self.servers.for_call(server, client) is not None
+
     def completed(
-        self, request: HookRequest, templates: Mapping[str, str], deadline: Deadline
+        self,
+        request: HookRequest,
+        templates: Mapping[str, str],
+        deadline: Deadline,
+        client: Client | None,
+        entry: LogEntry,
     ) -> HookRequest:
         """The request with what its FHIR server has of the rest; as it is without access.
 
-        `deadline` is that of the whole call.
+        `deadline` is that of the whole call; what came of the queries is noted in the `entry`.
         """
-        access = self._access(request, templates, deadline)
+        access = self._access(request, templates, deadline, client)
         if access is None:
             return request
         share = replace(deadline, seconds=_SHARE * deadline.seconds)
         complete = self.completer.complete(
-            request, templates, access, share, keys_of_caller(self.keys)
+            request, templates, access, share, keys_of(client, self.keys)
         )
         outcomes = tuple(complete.fetched.values())
         for outcome in outcomes:
             self.metrics.fhir_queries.labels(outcome).inc()
         if outcomes:
             failed = sum(outcome not in {WHOLE, WHOLE_WITHOUT} for outcome in outcomes)
-            g.entry.facts |= {"fetched": len(outcomes), "failed": failed}
+            entry.facts |= {"fetched": len(outcomes), "failed": failed}
         return complete
 
     def _access(
-        self, request: HookRequest, templates: Mapping[str, str], deadline: Deadline
+        self,
+        request: HookRequest,
+        templates: Mapping[str, str],
+        deadline: Deadline,
+        client: Client | None,
     ) -> Access | None:
         """The server that the call is about, with the right to ask it."""
         if request.fhir_server is None:
             return None
-        server = self.servers.for_call(request.fhir_server, g.get("client"))
+        server = self.servers.for_call(request.fhir_server, client)
         if server is None:
             return None
         # What is only referred to is read as well; a token has to be for all of it.

@@ -30,8 +30,19 @@ from cds_service.errors import (
     UnknownService,
     UnsupportedMediaType,
 )
+from cds_service.log import log_crash
+from cds_service.web.request_log import LogEntry
 
 JSON = "application/json; charset=utf-8"
+
+SECURITY = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    # What says something about a patient is kept nowhere; only discovery is for keeping.
+    ("Cache-Control", "no-store"),
+)
+"""Headers of every answer that has none of its own of these names."""
 
 STATUS: dict[type[CdsServiceError], int] = {
     CdsServiceError: 500,
@@ -97,6 +108,19 @@ def prove_outcomes() -> None:
 
     for status in _ISSUE:
         OperationOutcome.model_validate(outcome(status, "Example."))
+
+
+def answer_to_any(error: Exception, entry: LogEntry) -> Response:
+    """The response to an error, which is noted for the log."""
+    if isinstance(error, CdsServiceError):
+        entry.fail(error)
+        return answer_to(error)
+    if isinstance(error, HTTPException):
+        return answer_to_http(error)
+    entry.problem = type(error).__name__
+    entry.outcome = "crash"
+    log_crash(error)
+    return crashed()
 
 
 def answer_to(error: CdsServiceError) -> Response:

@@ -14,7 +14,7 @@ import pytest
 
 from cds_service.log import configure_log
 from cds_service.settings import Settings
-from cds_service.web.server.rsgi import ELAPSED
+from cds_service.web.server.request_parts import ELAPSED
 from tests.fhir_client.faulty import Asked, Faulty, Reply, faulty, searchset
 from tests.web.http_fixtures import (
     ALT,

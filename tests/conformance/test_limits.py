@@ -15,7 +15,7 @@ import pytest
 
 from cds_service.settings import Settings
 from cds_service.web.server import rsgi
-from cds_service.web.server.rsgi import ELAPSED
+from cds_service.web.server.request_parts import ELAPSED
 from tests.conformance.server import (
     HEAD,
     SERVICE,

@@ -51,7 +51,7 @@ class Channel:
 
 def bridge_of(app: Flask, settings: Settings) -> Bridge:
     """The bridge to an application, as `cds-service serve` makes it."""
-    return Bridge(app, settings, app.extensions["door"])
+    return Bridge(app, settings, app.extensions["door"], app.extensions["hook_calls"])
 
 
 def scope_of(body: bytes, *, kind: str = "application/json", **headers: str) -> Scope:

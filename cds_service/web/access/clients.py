@@ -25,6 +25,7 @@ from cds_service.trust.registry import Registry
 from cds_service.trust.used_tokens import ReplayStore
 from cds_service.trust.verify import Accepted, Fault, Verifier
 from cds_service.trust.widened import widened
+from cds_service.web.request_log import LogEntry
 
 # RFC 6750, section 2.1; the name of the scheme ignores case (RFC 9110, section 11.1). Two headers
 # reach us joined by a comma, which no token holds.
@@ -54,11 +55,15 @@ class Gate:
         """
         if not self._is_guarded(request):
             return None
-        match = _BEARER.fullmatch(request.headers.get("Authorization", "").strip(" "))
+        return self.verify_token(request.headers.get("Authorization", ""), request.path)
+
+    def verify_token(self, authorization: str, path: str) -> Accepted | Fault:
+        """The verdict on the token in the header of a request to this path; raises as `verify`."""
+        match = _BEARER.fullmatch(authorization.strip(" "))
         if match is None:
             return Fault(reason="no-token", message="Authorization is not Bearer and a token")
         # The URL as clients know it, whatever a proxy made of it.
-        target = request_target(self.base_url + request.path)
+        target = request_target(self.base_url + path)
         return self.verifier.verify(match[1], target, self.registry.current(), self.clock())
 
     def admit(self, request: Request) -> None:
@@ -67,15 +72,18 @@ class Gate:
         if isinstance(known, Exception):
             raise known
         verdict = known if isinstance(known, Accepted | Fault) else self.verify(request)
-        if verdict is None:
-            return
+        if verdict is not None:
+            g.client = self.accepted(verdict, g.entry)
+
+    def accepted(self, verdict: Accepted | Fault, entry: LogEntry) -> Client:
+        """The client of a token that was accepted; raises `Unauthenticated`."""
         client = verdict.client
-        g.entry.client = None if client is None else client.id
+        entry.client = None if client is None else client.id
         if isinstance(verdict, Fault):
-            g.entry.refused = verdict.reason
-            self.metrics.refused.labels(g.entry.client or _NOBODY, verdict.reason).inc()
+            entry.refused = verdict.reason
+            self.metrics.refused.labels(entry.client or _NOBODY, verdict.reason).inc()
             raise Unauthenticated("A valid token of a registered client is needed.")
-        g.client = client
+        return verdict.client
 
     def _is_guarded(self, request: Request) -> bool:
         """Whether a token is needed: for everything but pages without patient data.
@@ -157,31 +165,31 @@ def patients_of_caller() -> Callable[[str], bool] | None:
 
 
 def issuer_of_caller() -> str:
-    """The issuer of the calling client; empty in open mode."""
-    client: Client | None = g.get("client")
+    """The issuer of the client that calls an address of Flask; empty in open mode."""
+    return issuer_of(g.get("client"))
+
+
+def issuer_of(client: Client | None) -> str:
+    """The issuer of a client; empty in open mode."""
     return "" if client is None else client.issuer
 
 
-def profile_of_caller(settings: Settings) -> OutputProfile:
-    """The form in which the caller takes cards."""
-    client: Client | None = g.get("client")
+def profile_of(client: Client | None, settings: Settings) -> OutputProfile:
+    """The form in which a client takes cards."""
     return settings.output_profile if client is None else client.output_profile
 
 
-def keys_of_caller(of_all: Mapping[str, str]) -> Mapping[str, str]:
-    """The keys of discovery for those that the caller names otherwise, `of_all` among them."""
-    client: Client | None = g.get("client")
+def keys_of(client: Client | None, of_all: Mapping[str, str]) -> Mapping[str, str]:
+    """The keys of discovery for those that the client names otherwise, `of_all` among them."""
     return {**of_all, **client.prefetch_keys} if client is not None else of_all
 
 
-def check_fhir_server(request: HookRequest) -> None:
+def check_fhir_server(request: HookRequest, client: Client | None) -> None:
     """Raise `Forbidden` if the client may not call about data of this FHIR server."""
-    client: Client | None = g.get("client")
     if client is not None and not client.may_name(request.fhir_server):
         raise Forbidden("Expected a FHIR server registered for the client.", "$.fhirServer")
 
 
-def sees_cards(request: HookRequest) -> bool:
+def sees_cards(request: HookRequest, client: Client | None) -> bool:
     """Whether the user may see cards for clinicians: patients only where their client says so."""
-    client: Client | None = g.get("client")
     return not request.is_of_patient or (client is not None and client.patients_see_cards)

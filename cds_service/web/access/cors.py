@@ -5,9 +5,7 @@ CDS Hooks 2.0.1, "Cross-Origin Resource Sharing"; the Fetch standard says what a
 cookie is ever taken, so `Access-Control-Allow-Credentials` is never sent, and `*` neither.
 """
 
-from collections.abc import Callable, Collection
-
-from flask import Request, Response
+from collections.abc import Callable, Collection, Iterator
 
 _PATH = "/cds-services"
 _PREFLIGHT = {
@@ -17,19 +15,21 @@ _PREFLIGHT = {
 }
 
 
-def allow_origin(
-    request: Request, response: Response, origins: Callable[[], Collection[str]]
-) -> None:
-    """Tell the browser that the page may read this answer, if its origin is one of these.
+def is_for_pages(path: str) -> bool:
+    """Whether pages of other sites may call this address."""
+    return path == _PATH or path.startswith(f"{_PATH}/")
+
+
+def headers_for_pages(
+    method: str, origin: str | None, origins: Callable[[], Collection[str]]
+) -> Iterator[tuple[str, str]]:
+    """What tells the browser that the page may read this answer, if its origin is one of these.
 
     Errors have the header too, or the page could not see what is wrong.
     """
-    if request.path != _PATH and not request.path.startswith(f"{_PATH}/"):
-        return
-    response.vary.add("Origin")  # a cache must not give the answer for one page to another
-    origin = request.headers.get("Origin")
+    yield "Vary", "Origin"  # a cache must not give the answer for one page to another
     if origin is None or origin not in origins():
         return
-    response.headers["Access-Control-Allow-Origin"] = origin
-    if request.method == "OPTIONS":
-        response.headers.update(_PREFLIGHT)
+    yield "Access-Control-Allow-Origin", origin
+    if method == "OPTIONS":
+        yield from _PREFLIGHT.items()

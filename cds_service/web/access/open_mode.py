@@ -7,11 +7,9 @@ shows that a request came from elsewhere: a peer that is not this machine, a pro
 Host that a web page could have pointed here (DNS rebinding).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import urlsplit
-
-from flask import Request
 
 from cds_service.errors import SettingsError
 from cds_service.settings import Settings, is_loopback
@@ -61,14 +59,16 @@ def _of_tls(settings: Settings) -> Iterator[str]:
         yield "CDS_TLS_KEY: a certificate and its key go together; set CDS_TLS_CERTIFICATE as well"
 
 
-def why_refused(request: Request) -> str | None:
-    """Why a request may not be answered in open mode, or `None`."""
-    if not is_loopback(request.remote_addr or ""):
+def why_refused(peer: str, names: Iterable[str], host: str | None) -> str | None:
+    """Why a request may not be answered in open mode, or `None`.
+
+    `names` are those of its headers, of which `host` is one.
+    """
+    if not _is_this_machine(peer):
         return "Without client authentication only this machine is answered."
-    if any(_is_of_proxy(name) for name in request.headers.keys()):  # noqa: SIM118 - pairs
+    if any(_is_of_proxy(name) for name in names):
         return "Without client authentication no request is answered that came through a proxy."
-    host = request.headers.get("Host")
-    if host is not None and not is_loopback(_name_in(host)):
+    if host is not None and not _names_this_machine(host):
         return "Without client authentication the Host must be 127.0.0.1, ::1 or localhost."
     return None
 
@@ -77,6 +77,16 @@ def why_refused(request: Request) -> str | None:
 def _is_of_proxy(name: str) -> bool:
     title = name.title()
     return title in _OF_PROXIES or title.startswith(_OF_PROXIES_BEGIN)
+
+
+@lru_cache(maxsize=256)
+def _is_this_machine(peer: str) -> bool:
+    return is_loopback(peer)
+
+
+@lru_cache(maxsize=256)
+def _names_this_machine(host: str) -> bool:
+    return is_loopback(_name_in(host))
 
 
 def _name_in(host: str) -> str:

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The body of a request: refused by type and length before it is read, then read once."""
 
-import re
+from functools import lru_cache
 
 from flask import Request
+from werkzeug.http import parse_options_header
 
-from cds_service.errors import Busy, PayloadTooLarge, TooSlow, UnsupportedMediaType
+from cds_service.errors import (
+    Busy,
+    CdsServiceError,
+    PayloadTooLarge,
+    TooSlow,
+    UnsupportedMediaType,
+)
 from cds_service.fhir.depth import is_deeper
-from cds_service.web.server.rsgi import REFUSED
-
-# RFC 6838, section 4.2: the signs that a subtype may have
-_JSON = re.compile(r"application/([a-z0-9!#$&^_.-]+\+)?json")
+from cds_service.web.server.request_parts import REFUSED, Refusal
 
 
 def is_shed(request: Request) -> bool:
@@ -20,13 +24,20 @@ def is_shed(request: Request) -> bool:
 
 def refuse_unread(request: Request) -> None:
     """Raise the refusal of a request whose body the bridge did not read to its end."""
-    match request.environ.get(REFUSED):
+    refused: Refusal | None = request.environ.get(REFUSED)
+    if refused is not None:
+        raise refusal_of(refused)
+
+
+def refusal_of(refused: Refusal) -> CdsServiceError:
+    """The error that a body which was not read to its end is answered with."""
+    match refused:
         case "overloaded":
-            raise Busy("Too many requests are in progress; send it again later.")
+            return Busy("Too many requests are in progress; send it again later.")
         case "too-slow":
-            raise TooSlow("The body did not arrive in time.")
+            return TooSlow("The body did not arrive in time.")
         case "too-long":
-            raise PayloadTooLarge("The body is longer than this service reads.")
+            return PayloadTooLarge("The body is longer than this service reads.")
 
 
 def read_body(request: Request, most_bytes: int, most_levels: int) -> bytes:
@@ -36,20 +47,26 @@ def read_body(request: Request, most_bytes: int, most_levels: int) -> bytes:
     headers tell. A body in chunks, which has no length in advance, is read no further than the
     limit. How deep it is nested is looked at before anything decodes it.
     """
-    check_type(request)
-    body = _taken(request, most_bytes)
+    check_type(request.content_type, request.headers.get("Content-Encoding"))
+    body = taken(request, most_bytes)
+    check_depth(body, most_levels)
+    return body
+
+
+def check_depth(body: bytes, most_levels: int) -> None:
+    """Raise `PayloadTooLarge` if the JSON is nested deeper."""
     if is_deeper(body, most_levels):
         raise PayloadTooLarge(f"Expected JSON of at most {most_levels} levels.")
-    return body
 
 
 def read_any(request: Request, most_bytes: int) -> bytes:
     """The bytes of a body of any type, which may be empty; raises as `read_body` does."""
-    _check_coding(request)
-    return _taken(request, most_bytes)
+    _check_coding(request.headers.get("Content-Encoding"))
+    return taken(request, most_bytes)
 
 
-def _taken(request: Request, most_bytes: int) -> bytes:
+def taken(request: Request, most_bytes: int) -> bytes:
+    """The bytes of a body; raises `PayloadTooLarge`."""
     length = request.content_length
     if length is not None and length > most_bytes:
         raise _too_long(most_bytes)
@@ -63,22 +80,26 @@ def _taken(request: Request, most_bytes: int) -> bytes:
     return raw
 
 
-def check_type(request: Request) -> None:
+def check_type(content_type: str | None, coding: str | None) -> None:
     """Raise `UnsupportedMediaType` unless the headers promise plain JSON.
 
     A missing type is refused too: a web page can send such a body without asking (CORS).
     """
-    kind = request.mimetype
-    if not (
-        kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
-    ):
+    if not _is_json(content_type or ""):
         raise UnsupportedMediaType("Expected Content-Type: application/json.")
-    _check_coding(request)
+    _check_coding(coding)
 
 
-def _check_coding(request: Request) -> None:
-    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if coding not in {"", "identity"}:
+@lru_cache(maxsize=256)  # clients send the same header again and again
+def _is_json(content_type: str) -> bool:
+    kind = parse_options_header(content_type)[0].lower()
+    return kind == "application/json" or (
+        kind.startswith("application/") and kind.endswith("+json")
+    )
+
+
+def _check_coding(coding: str | None) -> None:
+    if coding is not None and coding.strip().lower() not in {"", "identity"}:
         # A small compressed body can unfold to any size; no EHR is known to compress.
         raise UnsupportedMediaType("Expected a body that is not compressed.")
 

@@ -6,9 +6,9 @@ or with one of another form. Two programs could take such a request for differen
 """
 
 import re
-from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
-from typing import Any, Final
+from typing import Final
 
 from cds_service.errors import RequestError
 
@@ -17,15 +17,15 @@ _HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{0
 _LAST_PORT: Final = 65535
 
 
-def check_host(environ: Mapping[str, Any]) -> None:
+def check_host(host: str | None, protocol: str | None) -> None:
     """Raise `RequestError` unless the request names one host; HTTP/1.0 may name none."""
-    host = environ.get("HTTP_HOST")
-    if host is None and environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+    if host is None and protocol == "HTTP/1.0":
         return
     if host is None or not is_host(host):  # two that were sent are joined by a comma
         raise RequestError("Expected one Host header: a name or an address, and perhaps a port.")
 
 
+@lru_cache(maxsize=256)  # clients call the same host again and again
 def is_host(text: str) -> bool:
     """Whether the text is a name or an address, with or without a port.
 

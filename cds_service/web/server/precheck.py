@@ -20,10 +20,16 @@ from cds_service.web.access.clients import VERDICT, Gate
 from cds_service.web.access.open_mode import why_refused
 from cds_service.web.server.bodies import check_type
 from cds_service.web.server.host import check_host
-from cds_service.web.server.rsgi import Environ
+from cds_service.web.server.request_parts import Environ
 
 ADMITTED: Final = "cds_service.admitted"
 """In the environ: the Subscription of a notification, or why there is none."""
+
+
+def problem_of(request: Request) -> str | None:
+    """Why a request may not be answered in open mode, or `None`."""
+    host = request.headers.get("Host")
+    return why_refused(request.remote_addr or "", request.headers.keys(), host)
 
 
 class HeaderPrecheck:
@@ -45,7 +51,7 @@ class HeaderPrecheck:
         """Whether the application will refuse the request whatever its body is."""
         request = self._app.request_class(environ)
         try:
-            check_host(environ)
+            check_host(environ.get("HTTP_HOST"), environ.get("SERVER_PROTOCOL"))
             self._find(request)
         except (RequestError, HTTPException):  # no such address, or not by this method
             return True
@@ -64,7 +70,7 @@ class HeaderPrecheck:
 
     def _is_unauthenticated(self, request: Request, environ: Environ) -> bool:
         if self._gate is None:
-            return why_refused(request) is not None
+            return problem_of(request) is not None
         try:
             verdict = self._gate.verify(request)
         except Exception as error:  # noqa: BLE001 - it is raised again where it is answered
@@ -89,7 +95,7 @@ class HeaderPrecheck:
         if service is None:
             return False
         try:
-            check_type(request)
+            check_type(request.content_type, request.headers.get("Content-Encoding"))
         except CdsServiceError:
             return True
         return service not in self._services

@@ -1,52 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the server to the application: a request reaches it whole and in time, or as a refusal.
 
-granian hands requests over one by one (RSGI). Before a body is read, the precheck looks whether
-the head of the request is enough to refuse it; if that may have to wait, for the keys of a client
+granian hands requests over one by one (RSGI). Before a body is read, the head of the request is
+looked at whether it is enough to refuse it; if that may have to wait, for the keys of a client
 or for the database, it has threads of its own, so that no other call waits with it. The body is
-awaited here, on the event loop, where
-a slow client holds a connection and a few bytes but no thread; then the WSGI application runs in
-one of a few threads. A refusal is the application's to write, so that it is logged, counted and
-shown to browsers like any other: the reason is in the environ under `REFUSED`, or in the headers.
+awaited here, on the event loop, where a slow client holds a connection and a few bytes but no
+thread.
+
+A hook call goes to `HookCalls`. A short one is answered on the event loop, one after the other:
+to hand it to a thread would cost more than much of its work. A long one, and one for which another
+server may be asked, is answered in one of a few threads. Everything else goes to the WSGI
+application in those threads. There a refusal is the application's to write, so that it is logged,
+counted and shown to browsers like any other: the reason is in the environ under `REFUSED`.
 """
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
-from cds_service.clock import stopwatch
+from cds_service.clock import Stopwatch, stopwatch
 from cds_service.settings import Settings
-from cds_service.web.server.host import is_host
-
-REFUSED = "cds_service.refused"
-ELAPSED = "cds_service.elapsed"
-"""In the environ: a function that gives the milliseconds since the headers were read."""
+from cds_service.web.server.request_parts import (
+    ELAPSED,
+    REFUSED,
+    Environ,
+    Head,
+    Headers,
+    Refusal,
+    Reply,
+    RsgiScope,
+    environ_of,
+    head_of,
+    service_in,
+)
 
 _CHECKS: Final = 64  # threads that may wait before a request is taken in
-_VERSIONS: Final = {"1": "1.0"}
+_SHORT: Final = 256 * 1024
+"""Bytes of a body whose call is answered on the event loop: it holds it some milliseconds."""
 
-Refusal: TypeAlias = Literal["overloaded", "too-slow", "too-long"]
-Environ: TypeAlias = dict[str, Any]
-Headers: TypeAlias = list[tuple[str, str]]
 Wsgi: TypeAlias = Callable[[Environ, Any], Iterable[bytes]]
-
-
-class RsgiScope(Protocol):
-    """What granian says about a request."""
-
-    method: str
-    path: str
-    query_string: str
-    client: str
-    server: str
-    scheme: str
-    http_version: str
-    authority: str | None
-    headers: Any
 
 
 class Channel(Protocol):
@@ -57,6 +52,40 @@ class Channel(Protocol):
 
     def response_bytes(self, status: int, headers: Headers, body: bytes) -> None:
         """Send the answer."""
+
+
+class Begun(Protocol):
+    """A hook call as far as it has come."""
+
+    @property
+    def reply(self) -> Reply | None:
+        """Its answer, if it is over."""
+
+
+_C = TypeVar("_C", bound=Begun)
+
+
+class Calls(Protocol[_C]):
+    """What answers hook calls: `HookCalls`."""
+
+    @property
+    def looks_may_wait(self) -> bool:
+        """Whether `begin` may have to wait."""
+
+    def begin(self, head: Head, elapsed: Stopwatch, *, shed: bool = False) -> _C:
+        """Look at the head of a call."""
+
+    def refuse(self, call: _C, refused: Refusal) -> Reply:
+        """The answer to a call whose body was not read to its end."""
+
+    def read(self, call: _C, body: bytes) -> None:
+        """Decode the body."""
+
+    def waits(self, call: _C) -> bool:
+        """Whether another server may have to be asked."""
+
+    def judge(self, call: _C) -> Reply:
+        """The answer to a call that was read."""
 
 
 class RequestPrecheck(Protocol):
@@ -93,51 +122,118 @@ class _Body:
     left: bool = True
 
 
-class Bridge:
+class Bridge(Generic[_C]):
     """The application behind its limits; one in each process."""
 
-    def __init__(self, application: Wsgi, settings: Settings, door: RequestPrecheck) -> None:
+    def __init__(
+        self,
+        application: Wsgi,
+        settings: Settings,
+        door: RequestPrecheck,
+        calls: Calls[_C] | None = None,
+    ) -> None:
         self._application = application
         self._door = door
+        self._calls = calls
         self._settings = settings
         self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="call")
         self._checks = ThreadPoolExecutor(_CHECKS, thread_name_prefix="check")
+        self._turn = asyncio.Lock()
         self._requests = 0
         self._held = 0  # bytes of all bodies that were not answered yet
 
     async def __call__(self, scope: RsgiScope, channel: Channel) -> None:
         """Answer one request."""
-        environ = environ_of(scope)
-        environ[ELAPSED] = stopwatch()
+        elapsed = stopwatch()
         body = _Body()
         self._requests += 1
         try:
-            await self._receive(body, environ, channel)
-            if body.refused is not None:
-                environ[REFUSED] = body.refused
-            environ["wsgi.input"] = BytesIO(b"".join(body.pieces))
-            loop = asyncio.get_running_loop()
-            answer = await loop.run_in_executor(self._threads, self._run, environ)
+            if self._calls is not None and scope.method == "POST" and service_in(scope.path):
+                status, headers, answer = await self._call(
+                    self._calls, scope, channel, body, elapsed
+                )
+            else:
+                status, headers, answer = await self._apply(scope, channel, body, elapsed)
         finally:
             self._requests -= 1
             self._held -= body.length
         if body.left:
             # RFC 9112, section 9.6: nothing else can come after a body that is not read. Unless it
             # learns it, a client sends its next request to a connection that is about to end.
-            answer.headers.append(("Connection", "close"))
-        channel.response_bytes(answer.status, answer.headers, answer.body)
+            headers.append(("Connection", "close"))
+        channel.response_bytes(status, headers, answer)
+
+    async def _call(
+        self,
+        calls: Calls[_C],
+        scope: RsgiScope,
+        channel: Channel,
+        body: _Body,
+        elapsed: Stopwatch,
+    ) -> Reply:
+        """The answer to a hook call."""
+        head = head_of(scope)
+        if self._is_too_many:
+            return calls.judge(calls.begin(head, elapsed, shed=True))
+        sent = head.headers.get("content-length", "")
+        body.left = bool(sent) or "transfer-encoding" in head.headers
+        if calls.looks_may_wait:
+            loop = asyncio.get_running_loop()
+            call = await loop.run_in_executor(self._checks, calls.begin, head, elapsed)
+        else:
+            call = calls.begin(head, elapsed)
+        if call.reply is not None:
+            return call.reply
+        if body.left:
+            await self._take(body, sent, channel)
+        if body.refused is not None:
+            return calls.refuse(call, body.refused)
+        return await self._answer(calls, call, b"".join(body.pieces))
+
+    async def _answer(self, calls: Calls[_C], call: _C, body: bytes) -> Reply:
+        loop = asyncio.get_running_loop()
+        if len(body) > _SHORT:
+            return await loop.run_in_executor(self._threads, _read_and_judged, calls, call, body)
+        async with self._turn:
+            # Requests that came meanwhile begin first: they are counted, and refused if too many.
+            await asyncio.sleep(0)
+            calls.read(call, body)
+            if not calls.waits(call):
+                return calls.judge(call)
+        return await loop.run_in_executor(self._threads, calls.judge, call)
+
+    async def _apply(
+        self, scope: RsgiScope, channel: Channel, body: _Body, elapsed: Stopwatch
+    ) -> Reply:
+        """The answer of the WSGI application."""
+        environ = environ_of(scope)
+        environ[ELAPSED] = elapsed
+        await self._receive(body, environ, channel)
+        if body.refused is not None:
+            environ[REFUSED] = body.refused
+        environ["wsgi.input"] = BytesIO(b"".join(body.pieces))
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(self._threads, self._run, environ)
+        return Reply(answer.status, answer.headers, answer.body)
+
+    @property
+    def _is_too_many(self) -> bool:
+        return self._requests > self._settings.max_requests
 
     async def _receive(self, body: _Body, environ: Environ, channel: Channel) -> None:
         """Read the body, no further and no longer than the settings allow."""
-        if self._requests > self._settings.max_requests:
+        if self._is_too_many:
             body.refused = "overloaded"
             return
         sent = environ.get("CONTENT_LENGTH", "")
         body.left = bool(sent) or "HTTP_TRANSFER_ENCODING" in environ
         if (body.left or self._door.waits(environ)) and await self._is_refused(environ):
             return
-        if not body.left:
-            return
+        if body.left:
+            await self._take(body, sent, channel)
+
+    async def _take(self, body: _Body, sent: str, channel: Channel) -> None:
+        """Take the body in; `sent` is the length that it is said to have."""
         if sent and int(sent) > self._settings.max_body_bytes:
             body.refused = "too-long"
             return
@@ -179,37 +275,6 @@ class Bridge:
         return answer
 
 
-def environ_of(scope: RsgiScope) -> Environ:
-    """The WSGI environ of a request without its body (PEP 3333)."""
-    host, _, port = scope.server.rpartition(":")
-    environ: Environ = {
-        "REQUEST_METHOD": scope.method,
-        "SCRIPT_NAME": "",
-        # granian has decoded the address already; WSGI wants its bytes as Latin-1.
-        "PATH_INFO": scope.path.encode("utf-8", "surrogateescape").decode("latin-1"),
-        "QUERY_STRING": scope.query_string,
-        "SERVER_NAME": host,
-        "SERVER_PORT": port,
-        # granian calls HTTP/1.0 "1"
-        "SERVER_PROTOCOL": f"HTTP/{_VERSIONS.get(scope.http_version, scope.http_version)}",
-        "REMOTE_ADDR": scope.client.rpartition(":")[0].removeprefix("[").removesuffix("]"),
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scope.scheme,
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-        "wsgi.input_terminated": True,
-    }
-    for name, value in scope.headers.items():
-        if "_" in name:  # it would pass for the header with a dash, which a proxy may vouch for
-            continue
-        key = name.upper().replace("-", "_")
-        if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
-            key = f"HTTP_{key}"
-        # RFC 9110, section 5.3: a header that comes twice is one list
-        environ[key] = f"{environ[key]},{value}" if key in environ else value
-    # RFC 9112, section 3.2.2: the address in the request line wins, but beside a proper Host only.
-    if scope.authority and is_host(environ.get("HTTP_HOST", "")):
-        environ["HTTP_HOST"] = scope.authority
-    return environ
+def _read_and_judged(calls: Calls[_C], call: _C, body: bytes) -> Reply:
+    calls.read(call, body)
+    return calls.judge(call)

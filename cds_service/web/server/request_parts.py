@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The head of a request, as the server gives it, as WSGI has it and as hook calls read it."""
+
+import sys
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
+
+from msgspec import Struct
+
+from cds_service.web.server.host import is_host
+
+REFUSED = "cds_service.refused"
+ELAPSED = "cds_service.elapsed"
+"""In the environ: a function that gives the milliseconds since the headers were read."""
+
+_HOOKS: Final = "/cds-services/"
+_VERSIONS: Final = {"1": "1.0"}
+
+Refusal: TypeAlias = Literal["overloaded", "too-slow", "too-long"]
+Environ: TypeAlias = dict[str, Any]
+Headers: TypeAlias = list[tuple[str, str]]
+
+
+class RsgiScope(Protocol):
+    """What granian says about a request."""
+
+    method: str
+    path: str
+    query_string: str
+    client: str
+    server: str
+    scheme: str
+    http_version: str
+    authority: str | None
+    headers: Any
+
+
+class Reply(NamedTuple):
+    """An answer as it is sent."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Head(Struct, frozen=True, kw_only=True):
+    """The head of a request; names of headers are in lower case, what came twice is one list."""
+
+    path: str
+    protocol: str
+    scheme: str
+    peer: str
+    server: tuple[str, int | None]
+    headers: dict[str, str]
+
+
+def service_in(path: str) -> str | None:
+    """The id of the service whose hooks are called at this path.
+
+    >>> service_in("/cds-services/liver/"), service_in("/cds-services/liver/feedback")
+    ('liver', None)
+    """
+    if not path.startswith(_HOOKS):
+        return None
+    name = path[len(_HOOKS) :].removesuffix("/")
+    return name if name and "/" not in name else None
+
+
+def head_of(scope: RsgiScope) -> Head:
+    """The head of a request that granian hands over."""
+    headers: dict[str, str] = {}
+    for name, value in scope.headers.items():
+        if "_" in name:  # as in `environ_of`
+            continue
+        lower = name.lower()
+        headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
+    if scope.authority and is_host(headers.get("host", "")):
+        headers["host"] = scope.authority
+    host, _, port = scope.server.rpartition(":")
+    return Head(
+        path=_path_text(scope.path.encode("utf-8", "surrogateescape")),
+        protocol=_protocol(scope),
+        scheme=scope.scheme,
+        peer=_peer(scope),
+        server=(host, int(port)),
+        headers=headers,
+    )
+
+
+def head_of_environ(environ: Environ) -> Head:
+    """The head of a request that a WSGI server hands over."""
+    headers = {
+        name[5:].replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if name in environ:
+            headers[name.replace("_", "-").lower()] = environ[name]
+    return Head(
+        path=_path_text(environ["PATH_INFO"].encode("latin-1")),
+        protocol=environ["SERVER_PROTOCOL"],
+        scheme=environ["wsgi.url_scheme"],
+        peer=environ.get("REMOTE_ADDR", ""),
+        server=(environ["SERVER_NAME"], int(environ["SERVER_PORT"])),
+        headers=headers,
+    )
+
+
+def _path_text(path: bytes) -> str:
+    """A path as Flask reads it."""
+    return path.decode("utf-8", "replace")
+
+
+def _peer(scope: RsgiScope) -> str:
+    return scope.client.rpartition(":")[0].removeprefix("[").removesuffix("]")
+
+
+def _protocol(scope: RsgiScope) -> str:
+    # granian calls HTTP/1.0 "1"
+    return f"HTTP/{_VERSIONS.get(scope.http_version, scope.http_version)}"
+
+
+def environ_of(scope: RsgiScope) -> Environ:
+    """The WSGI environ of a request without its body (PEP 3333)."""
+    host, _, port = scope.server.rpartition(":")
+    environ: Environ = {
+        "REQUEST_METHOD": scope.method,
+        "SCRIPT_NAME": "",
+        # granian has decoded the address already; WSGI wants its bytes as Latin-1.
+        "PATH_INFO": scope.path.encode("utf-8", "surrogateescape").decode("latin-1"),
+        "QUERY_STRING": scope.query_string,
+        "SERVER_NAME": host,
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": _protocol(scope),
+        "REMOTE_ADDR": _peer(scope),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.scheme,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+    }
+    for name, value in scope.headers.items():
+        if "_" in name:  # it would pass for the header with a dash, which a proxy may vouch for
+            continue
+        key = name.upper().replace("-", "_")
+        if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
+            key = f"HTTP_{key}"
+        # RFC 9110, section 5.3: a header that comes twice is one list
+        environ[key] = f"{environ[key]},{value}" if key in environ else value
+    # RFC 9112, section 3.2.2: the address in the request line wins, but beside a proper Host only.
+    if scope.authority and is_host(environ.get("HTTP_HOST", "")):
+        environ["HTTP_HOST"] = scope.authority
+    return environ
