@@ -14,7 +14,8 @@ import orjson
 from flask import Flask, Response, request
 
 from cds_service.settings import Settings
-from cds_service.web.server.rsgi import Bridge, Environ
+from cds_service.web.server.request_parts import Environ
+from cds_service.web.server.rsgi import Bridge
 
 Wsgi: TypeAlias = Any
 _ENVIRON = {

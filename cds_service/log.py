@@ -8,10 +8,12 @@ value can pass by accident. A shape cannot tell every name from an id: callers l
 or pack only after finding it among those they know, never as the client wrote it.
 """
 
+import json
 import logging
 import re
 import sys
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from functools import lru_cache
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, Final, Literal, TextIO
@@ -57,9 +59,14 @@ SILENCED: Final = ("urllib3", "werkzeug")
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["json", "text"]
+_LONGEST_REMEMBERED: Final = 64  # characters of a value that is looked at once only
 SubscriptionEvent = Literal[
     "error", "off", "silent", "gone", "jump", "no-key", "not-revived", "revived", "renewed"
 ]
+
+
+_write_request: Callable[[Mapping[str, object]], object] | None = None
+"""Writes the line of a request, if that is JSON: there is one for each call."""
 
 
 def configure_log(
@@ -70,9 +77,14 @@ def configure_log(
     clock: Clock = system_clock,
 ) -> None:
     """Set up logging for the process, once, at start-up. Lines go to standard error."""
+    global _write_request  # noqa: PLW0603 - logging is of the whole process, as structlog's
 
     def stamp(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
         return {"at": clock().isoformat(timespec="milliseconds"), **event}
+
+    to = stream or sys.stderr
+    is_quick = form == "json" and level in {"debug", "info"}
+    _write_request = _writer(to, clock) if is_quick else None
 
     last: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
@@ -82,7 +94,7 @@ def configure_log(
     structlog.configure(
         processors=[structlog.processors.add_log_level, stamp, last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(stream or sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(to),
         cache_logger_on_first_use=False,
     )
     for name in SILENCED:
@@ -91,11 +103,26 @@ def configure_log(
 
 def log_request(**fields: object) -> None:
     """Log the one canonical line of a request."""
-    kept = {name: value for name, value in fields.items() if _may_be_logged(name, value)}
-    given = sum(value is not None for value in fields.values())
-    if given > len(kept):
-        kept["dropped"] = given - len(kept)
-    structlog.get_logger().info("request", **kept)
+    given = {name: value for name, value in fields.items() if value is not None}
+    kept = {name: value for name, value in given.items() if _may_be_logged(name, value)}
+    if len(given) > len(kept):
+        kept["dropped"] = len(given) - len(kept)
+    if _write_request is not None and structlog.is_configured():
+        _write_request(kept)
+    else:
+        structlog.get_logger().info("request", **kept)
+
+
+def _writer(stream: TextIO, clock: Clock) -> Callable[[Mapping[str, object]], object]:
+    """What writes the same line as structlog does, without its steps."""
+
+    def write(kept: Mapping[str, object]) -> None:
+        at = clock().isoformat(timespec="milliseconds")
+        line = json.dumps({"at": at, **kept, "event": "request", "level": "info"})
+        stream.write(f"{line}\n")
+        stream.flush()
+
+    return write
 
 
 def log_start(*, rules: int, rules_off: int, time_critical: int, signed: bool, **pack: str) -> None:
@@ -191,10 +218,21 @@ def log_crash(error: BaseException) -> None:
 def _may_be_logged(name: str, value: object) -> bool:
     shape = FIELDS.get(name)
     if isinstance(shape, re.Pattern):
-        return isinstance(value, str) and (
-            shape.fullmatch(value) is not None
-            or (shape is PROBLEM and value in {error.__name__ for error in every_error()})
-        )
+        if not isinstance(value, str):
+            return False
+        if len(value) > _LONGEST_REMEMBERED:
+            return _has_shape(shape, value)
+        return _is_known_to_have_shape(shape, value)
     if isinstance(value, bool) or shape is None:
         return False
     return isinstance(value, int) or (shape is float and isinstance(value, float))
+
+
+def _has_shape(shape: re.Pattern[str], value: str) -> bool:
+    if shape.fullmatch(value) is not None:
+        return True
+    return shape is PROBLEM and value in {error.__name__ for error in every_error()}
+
+
+# The same names are logged again and again.
+_is_known_to_have_shape = lru_cache(maxsize=1024)(_has_shape)

@@ -9,11 +9,13 @@ from collections import Counter as Counter_
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+_M = TypeVar("_M", Counter, Histogram)
 
 # Seconds. A hook should answer in tens of milliseconds; clients give up after about half a second.
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
@@ -47,17 +49,35 @@ class RuleAnswers(Collector):
         yield family
 
 
+class Children(Generic[_M]):
+    """The children of a metric by their labels, each looked up once.
+
+    It is as bounded as the metric itself, which keeps them all.
+    """
+
+    def __init__(self, metric: _M) -> None:
+        self._metric: _M = metric
+        self._known: dict[tuple[str, ...], _M] = {}
+
+    def of(self, *labels: str) -> _M:
+        """The child with these labels."""
+        child = self._known.get(labels)
+        if child is None:
+            child = self._known.setdefault(labels, self._metric.labels(*labels))
+        return child
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
     """The metrics of one running service and the registry they live in."""
 
     registry: CollectorRegistry
-    requests: Counter
-    request_seconds: Histogram
-    cards: Counter
-    cards_held_back: Counter
+    requests: Children[Counter]
+    request_seconds: Children[Histogram]
+    cards: Children[Counter]
+    cards_held_back: Children[Counter]
     decisions: RuleAnswers
-    results_set_aside: Counter
+    results_set_aside: Children[Counter]
     feedback: Counter
     pack_info: Gauge
     clients: Gauge
@@ -84,29 +104,28 @@ def make_metrics() -> Metrics:
     def counter(name: str, meaning: str, *labels: str) -> Counter:
         return Counter(name, meaning, labels, registry=registry)
 
+    def of_calls(name: str, meaning: str, *labels: str) -> Children[Counter]:
+        return Children(counter(name, meaning, *labels))
+
     def gauge(name: str, meaning: str) -> Gauge:
         return Gauge(name, meaning, registry=registry)
 
     return Metrics(
         registry=registry,
-        requests=counter("cds_requests_total", "Requests answered.", "service", "hook", "outcome"),
-        request_seconds=Histogram(
-            "cds_request_seconds",
-            "Time to answer a request.",
-            ("service",),
-            buckets=BUCKETS,
-            registry=registry,
-        ),
-        cards=counter("cds_cards_total", "Cards returned.", "rule", "indicator"),
-        cards_held_back=counter(
+        requests=of_calls("cds_requests_total", "Requests answered.", "service", "hook", "outcome"),
+        request_seconds=_request_seconds(registry),
+        cards=of_calls("cds_cards_total", "Cards returned.", "rule", "indicator"),
+        cards_held_back=of_calls(
             "cds_cards_held_back_total",
             "Cards of rules that fired which were not shown.",
             "rule",
             "reason",
         ),
         decisions=_rule_answers(registry),
-        results_set_aside=counter(
-            "cds_results_set_aside_total", "Results that were not used.", "marker", "reason"
+        results_set_aside=Children(
+            counter(
+                "cds_results_set_aside_total", "Results that were not used.", "marker", "reason"
+            )
         ),
         feedback=counter("cds_feedback_total", "New events in feedback.", "rule", "outcome"),
         pack_info=Gauge(
@@ -135,6 +154,18 @@ def make_metrics() -> Metrics:
         fhir_queries=counter(
             "cds_fhir_queries_total", "Queries to FHIR servers for calls.", "outcome"
         ),
+    )
+
+
+def _request_seconds(registry: CollectorRegistry) -> Children[Histogram]:
+    return Children(
+        Histogram(
+            "cds_request_seconds",
+            "Time to answer a request.",
+            ("service",),
+            buckets=BUCKETS,
+            registry=registry,
+        )
     )
 
 

@@ -15,7 +15,6 @@ from cds_service.log import configure_log
 from cds_service.settings import Settings, is_open, load_settings
 from cds_service.web import create_app
 from cds_service.web.access.open_mode import refuse_unsafe
-from cds_service.web.hook_calls import HookCall
 from cds_service.web.server.listening import listening_socket, shown_address
 from cds_service.web.server.rsgi import Bridge
 from cds_service.web.server.supervisor import Supervisor, end_with_parent
@@ -81,7 +80,7 @@ def _answer(listening: socket.socket, settings: Settings, workers: int) -> None:
     ).serve(target_loader=partial(_bridge, settings, os.getpid()))
 
 
-def _bridge(settings: Settings, supervisor: int, target: str) -> Bridge[HookCall]:
+def _bridge(settings: Settings, supervisor: int, target: str) -> Bridge:
     """What answers the requests of one worker process."""
     end_with_parent(supervisor)
     app = _application(settings, target)

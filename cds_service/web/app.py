@@ -17,7 +17,7 @@ from cds_service.knowledge.model.status import (
     time_critical_on,
 )
 from cds_service.log import log_replay, log_start
-from cds_service.memory import open_memory
+from cds_service.memory import CardMemory, open_memory
 from cds_service.metrics import Metrics, make_metrics
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import (
@@ -87,16 +87,7 @@ def create_app(
     fetching = make_fetching(settings, clock, metrics, keys)
     app.register_blueprint(hooks.blueprint(knowledge))
     app.register_blueprint(feedback.blueprint(settings, knowledge, metrics, memory))
-    if shows_feedback(settings):
-        app.register_blueprint(feedback.page_blueprint(knowledge, memory))
-    with_sandbox = shows_sandbox(settings)
-    app.register_blueprint(knowledge_routes.blueprint(knowledge, clock, sandbox=with_sandbox))
-    if with_sandbox:
-        from cds_service.web.routes import (
-            sandbox,  # the only page that brings libraries to call others
-        )
-
-        app.register_blueprint(sandbox.blueprint(settings, knowledge, clock, metrics, memory))
+    _pages(app, settings, knowledge, clock, metrics, memory)
 
     def used_tokens() -> ReplayStore:
         return open_replay(store, partial(_report_replay, metrics)) if replay is None else replay
@@ -110,10 +101,7 @@ def create_app(
     if gate is not None or settings.arrivals_page is not False:  # a gate judges each request
         app.register_blueprint(arrivals.blueprint(overview))
     app.extensions["door"] = HeaderPrecheck(app, gate, knowledge.services, receiver)
-    origins = _origins(settings, gate)
-    _around(app, metrics, gate, origins)
-    _errors(app)
-    calls = HookCalls(
+    calls = app.extensions["hook_calls"] = HookCalls(
         settings=settings,
         knowledge=knowledge,
         clock=clock,
@@ -121,12 +109,32 @@ def create_app(
         memory=memory,
         fetching=fetching,
         gate=gate,
-        origins=origins,
+        origins=_origins(settings, gate),
         explain=explain_mode(settings),
     )
-    app.extensions["hook_calls"] = calls
+    _around(app, metrics, gate, calls.origins)
+    _errors(app)
     app.wsgi_app = as_wsgi(calls, app.wsgi_app, settings)  # type: ignore[assignment, method-assign]
     return app
+
+
+def _pages(
+    app: Flask,
+    settings: Settings,
+    knowledge: Knowledge,
+    clock: Clock,
+    metrics: Metrics,
+    memory: CardMemory,
+) -> None:
+    if shows_feedback(settings):
+        app.register_blueprint(feedback.page_blueprint(knowledge, memory))
+    with_sandbox = shows_sandbox(settings)
+    app.register_blueprint(knowledge_routes.blueprint(knowledge, clock, sandbox=with_sandbox))
+    if with_sandbox:
+        # The only page that brings libraries to call others.
+        from cds_service.web.routes import sandbox
+
+        app.register_blueprint(sandbox.blueprint(settings, knowledge, clock, metrics, memory))
 
 
 def _bare(settings: Settings) -> Flask:

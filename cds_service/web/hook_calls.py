@@ -47,10 +47,10 @@ from cds_service.web.server.request_parts import (
     Headers,
     Refusal,
     Reply,
+    Wsgi,
     head_of_environ,
     service_in,
 )
-from cds_service.web.server.rsgi import Wsgi
 
 Origins: TypeAlias = Callable[[], Collection[str]]
 

@@ -84,21 +84,21 @@ def close(entry: LogEntry, status: int, metrics: Metrics) -> None:
         **entry.facts,
     )
     service = entry.service or _NONE
-    metrics.requests.labels(service, entry.hook or _NONE, outcome).inc()
-    metrics.request_seconds.labels(service).observe(milliseconds / 1000)
+    metrics.requests.of(service, entry.hook or _NONE, outcome).inc()
+    metrics.request_seconds.of(service).observe(milliseconds / 1000)
 
 
 def count(outcome: Outcome, metrics: Metrics) -> None:
     """Count the answers of the rules, the cards, and the results that were set aside."""
-    metrics.decisions.add((one.rule.id, _ANSWERS[one.answer]) for one in outcome.decisions)
+    metrics.decisions.add([(one.rule.id, _ANSWERS[one.answer]) for one in outcome.decisions])
     for decision in outcome.decisions:
         if decision.held_back is not None:
-            metrics.cards_held_back.labels(decision.rule.id, decision.held_back.code).inc()
+            metrics.cards_held_back.of(decision.rule.id, decision.held_back.code).inc()
         if decision.shown:
-            metrics.cards.labels(decision.rule.id, decision.indicator).inc()
+            metrics.cards.of(decision.rule.id, decision.indicator).inc()
     known = (
         (item.marker if item.marker in outcome.pack.markers else _NONE, item.reason)
         for item in outcome.record.set_aside
     )
     for labels, times in Counter(known).items():
-        metrics.results_set_aside.labels(*labels).inc(times)
+        metrics.results_set_aside.of(*labels).inc(times)

@@ -6,11 +6,11 @@ from cds_service.metrics import exposition, make_metrics
 
 def test_every_metric_appears_under_its_name() -> None:
     metrics = make_metrics()
-    metrics.requests.labels("liver", "patient-view", "ok").inc()
-    metrics.request_seconds.labels("liver").observe(0.003)
-    metrics.cards.labels("alt-very-low", "info").inc()
+    metrics.requests.of("liver", "patient-view", "ok").inc()
+    metrics.request_seconds.of("liver").observe(0.003)
+    metrics.cards.of("alt-very-low", "info").inc()
     metrics.decisions.add([("alt-very-low", "card")])
-    metrics.results_set_aside.labels("alt", "no-unit").inc()
+    metrics.results_set_aside.of("alt", "no-unit").inc()
     metrics.feedback.labels("alt-very-low", "overridden").inc()
     metrics.pack_info.labels("liver", "1.0.0").set(1)
     metrics.clients.set(2)
@@ -57,6 +57,6 @@ def test_every_metric_appears_under_its_name() -> None:
 def test_two_services_do_not_share_metrics() -> None:
     first, second = make_metrics(), make_metrics()
 
-    first.cards.labels("alt-very-low", "info").inc()
+    first.cards.of("alt-very-low", "info").inc()
 
     assert b"alt-very-low" not in exposition(second)

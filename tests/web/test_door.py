@@ -13,7 +13,8 @@ import pytest
 from cds_service.errors import StoreError
 from cds_service.settings import Settings
 from cds_service.web.access.clients import VERDICT
-from cds_service.web.server.rsgi import Bridge, environ_of
+from cds_service.web.server.request_parts import environ_of
+from cds_service.web.server.rsgi import Bridge
 from tests.trust.signing import Site, es384, registration, settings_for, site, write_clients
 from tests.web.http_fixtures import SERVICE, app, founding
 from tests.web.rsgi_client import Channel, Scope, bridge_of, scope_of, sent

@@ -2,6 +2,7 @@
 """The head of a request, as the server gives it, as WSGI has it and as hook calls read it."""
 
 import sys
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -18,6 +19,7 @@ _VERSIONS: Final = {"1": "1.0"}
 Refusal: TypeAlias = Literal["overloaded", "too-slow", "too-long"]
 Environ: TypeAlias = dict[str, Any]
 Headers: TypeAlias = list[tuple[str, str]]
+Wsgi: TypeAlias = Callable[[Environ, Any], Iterable[bytes]]
 
 
 class RsgiScope(Protocol):

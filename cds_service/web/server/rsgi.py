@@ -15,23 +15,24 @@ counted and shown to browsers like any other: the reason is in the environ under
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Final, Protocol
 
 from cds_service.clock import Stopwatch, stopwatch
 from cds_service.settings import Settings
+from cds_service.web.hook_calls import HookCall, HookCalls
 from cds_service.web.server.request_parts import (
     ELAPSED,
     REFUSED,
     Environ,
-    Head,
     Headers,
     Refusal,
     Reply,
     RsgiScope,
+    Wsgi,
     environ_of,
     head_of,
     service_in,
@@ -40,8 +41,6 @@ from cds_service.web.server.request_parts import (
 _CHECKS: Final = 64  # threads that may wait before a request is taken in
 _SHORT: Final = 256 * 1024
 """Bytes of a body whose call is answered on the event loop: it holds it some milliseconds."""
-
-Wsgi: TypeAlias = Callable[[Environ, Any], Iterable[bytes]]
 
 
 class Channel(Protocol):
@@ -52,40 +51,6 @@ class Channel(Protocol):
 
     def response_bytes(self, status: int, headers: Headers, body: bytes) -> None:
         """Send the answer."""
-
-
-class Begun(Protocol):
-    """A hook call as far as it has come."""
-
-    @property
-    def reply(self) -> Reply | None:
-        """Its answer, if it is over."""
-
-
-_C = TypeVar("_C", bound=Begun)
-
-
-class Calls(Protocol[_C]):
-    """What answers hook calls: `HookCalls`."""
-
-    @property
-    def looks_may_wait(self) -> bool:
-        """Whether `begin` may have to wait."""
-
-    def begin(self, head: Head, elapsed: Stopwatch, *, shed: bool = False) -> _C:
-        """Look at the head of a call."""
-
-    def refuse(self, call: _C, refused: Refusal) -> Reply:
-        """The answer to a call whose body was not read to its end."""
-
-    def read(self, call: _C, body: bytes) -> None:
-        """Decode the body."""
-
-    def waits(self, call: _C) -> bool:
-        """Whether another server may have to be asked."""
-
-    def judge(self, call: _C) -> Reply:
-        """The answer to a call that was read."""
 
 
 class RequestPrecheck(Protocol):
@@ -122,7 +87,7 @@ class _Body:
     left: bool = True
 
 
-class Bridge(Generic[_C]):
+class Bridge:
     """The application behind its limits; one in each process."""
 
     def __init__(
@@ -130,7 +95,7 @@ class Bridge(Generic[_C]):
         application: Wsgi,
         settings: Settings,
         door: RequestPrecheck,
-        calls: Calls[_C] | None = None,
+        calls: HookCalls | None = None,
     ) -> None:
         self._application = application
         self._door = door
@@ -165,7 +130,7 @@ class Bridge(Generic[_C]):
 
     async def _call(
         self,
-        calls: Calls[_C],
+        calls: HookCalls,
         scope: RsgiScope,
         channel: Channel,
         body: _Body,
@@ -190,7 +155,7 @@ class Bridge(Generic[_C]):
             return calls.refuse(call, body.refused)
         return await self._answer(calls, call, b"".join(body.pieces))
 
-    async def _answer(self, calls: Calls[_C], call: _C, body: bytes) -> Reply:
+    async def _answer(self, calls: HookCalls, call: HookCall, body: bytes) -> Reply:
         loop = asyncio.get_running_loop()
         if len(body) > _SHORT:
             return await loop.run_in_executor(self._threads, _read_and_judged, calls, call, body)
@@ -233,7 +198,7 @@ class Bridge(Generic[_C]):
             await self._take(body, sent, channel)
 
     async def _take(self, body: _Body, sent: str, channel: Channel) -> None:
-        """Take the body in; `sent` is the length that it is said to have."""
+        """Take the body in; `sent` is the length in its head."""
         if sent and int(sent) > self._settings.max_body_bytes:
             body.refused = "too-long"
             return
@@ -275,6 +240,6 @@ class Bridge(Generic[_C]):
         return answer
 
 
-def _read_and_judged(calls: Calls[_C], call: _C, body: bytes) -> Reply:
+def _read_and_judged(calls: HookCalls, call: HookCall, body: bytes) -> Reply:
     calls.read(call, body)
     return calls.judge(call)
