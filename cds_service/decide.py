@@ -25,7 +25,14 @@ from cds_service.labs.reasons import PackReason
 from cds_service.labs.unused_data import UnusedData, unused_data
 from cds_service.rules.about_results import Frames, about_results
 from cds_service.rules.about_set_aside import about_set_aside
-from cds_service.rules.answer import CompiledRule, Decision, DecisionKey, answer, compile_rule
+from cds_service.rules.answer import (
+    CompiledRule,
+    Decision,
+    DecisionKey,
+    answer,
+    cards_among,
+    compile_rule,
+)
 from cds_service.rules.contest import apply_precedence, deduplicate_orders, suppress_overridden
 from cds_service.rules.evaluate import Test, compiled
 from cds_service.rules.measures import CompiledMeasure, compile_measure
@@ -156,7 +163,7 @@ def answers_of(program: Program, record: PatientRecord, now: datetime, trigger: 
         chooser=chooser,
         frames=frames,
         decisions=tuple(
-            about_results(rule, frames, record, now) for rule in rules if rule.rests_on_results
+            [about_results(rule, frames, record, now) for rule in rules if rule.rests_on_results]
         ),
         silent=tuple(silent),
         because=silences[0].because if silences and not rules else None,
@@ -179,7 +186,7 @@ def contest(program: Program, answers: Answers) -> Evaluation:
     for rule in rules:
         if not rule.rule.about:
             decisions.extend(about_set_aside(rule, chooser, record, now))
-    is_alone = not any(decision.shown for decision in decisions)
+    is_alone = not cards_among(decisions)
     for rule in rules:
         if rule.rule.about == (UNUSED_DATA,):
             frame = chooser.unused_data_frame(unused if is_alone else unused.beside_cards())

@@ -36,7 +36,7 @@ from cds_service.prefetch_keys import OBSERVATIONS
 from cds_service.render import CardTemplates, compile_cards, render, with_folded_named
 from cds_service.render.card import Card
 from cds_service.render.profiles import in_profile, takes_groups
-from cds_service.rules.answer import Decision, DecisionKey
+from cds_service.rules.answer import Decision, DecisionKey, cards_among
 from cds_service.settings import ExplainMode, OutputProfile, Settings, cards_folder, prefetch_keys
 from cds_service.sources.hook_request import input_from_request, kinds_sent
 
@@ -340,7 +340,7 @@ def refuse_unreadable(given: PatientInput, evaluation: Evaluation) -> None:
 
 def _has_other_card(evaluation: Evaluation) -> bool:
     """Whether there is a card beside the one about data that could not be used."""
-    shown = (decision for decision in evaluation.decisions if decision.shown)
+    shown = cards_among(evaluation.decisions)
     return any(decision.frame.unused is None for decision in shown)
 
 

@@ -33,7 +33,7 @@ from cds_service.memory.quiet_cards import QuietCards, open_quiet_cards, shown_o
 from cds_service.memory.records import CardRecords
 from cds_service.memory.subjects import CardSubjects
 from cds_service.render.card import Card
-from cds_service.rules.answer import Decision, DecisionKey
+from cds_service.rules.answer import Decision, DecisionKey, cards_among
 from cds_service.settings import Settings, is_open
 from cds_service.store import Store
 from cds_service.store.report import Report, report
@@ -80,7 +80,7 @@ class CardMemory:
 
     def recall(self, evaluation: Evaluation, call: CallContext) -> "RecalledCall":
         """What is remembered of the cards that an evaluation would show."""
-        shown = [decision for decision in evaluation.decisions if decision.shown]
+        shown = cards_among(evaluation.decisions)
         if not shown:
             return RecalledCall(memory=self, call=call)
         subject_of = self._subjects(evaluation, call)
@@ -193,7 +193,7 @@ class RecalledCall:
         if not cards:
             return
         self.memory.show(outcome, self.call)
-        shown = (one for one in outcome.decisions if one.shown)
+        shown = cards_among(outcome.decisions)
         day = outcome.now.astimezone(UTC).date()
         self.memory.count_cards(
             {

@@ -18,7 +18,7 @@ from cds_service.knowledge.model.pack import Indicator, Pack
 from cds_service.memory.open_tasks import OpenTasks
 from cds_service.memory.quiet_records import QuietRecords
 from cds_service.memory.subjects import quiet_card_of
-from cds_service.rules.answer import Decision, DecisionKey
+from cds_service.rules.answer import Decision, DecisionKey, cards_among
 from cds_service.rules.shown_cards import quiet_keys
 from cds_service.settings import Settings
 from cds_service.store import Store
@@ -76,7 +76,7 @@ def _rule_of(decision: Decision, evaluation: Evaluation) -> RuleVersion:
 
 def shown_once(outcome: Evaluation) -> Iterator[Decision]:
     """The cards that are shown of rules that are quiet afterwards."""
-    return (one for one in outcome.decisions if one.shown and one.rule.quiet_days)
+    return (one for one in cards_among(outcome.decisions) if one.rule.quiet_days)
 
 
 def open_quiet_cards(

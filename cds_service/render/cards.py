@@ -32,7 +32,7 @@ from cds_service.render.card import (
     Coding,
     Extension,
 )
-from cds_service.render.orders import Filling, OrderTemplate, compile_order
+from cds_service.render.orders import OrderTemplate, compile_order, filling_of
 from cds_service.render.provenance import Basis, Lines, compile_basis
 from cds_service.render.remarks import (
     FilledRemark,
@@ -49,7 +49,7 @@ from cds_service.render.texts import (
     fill_summary,
 )
 from cds_service.render.values import window_of
-from cds_service.rules.answer import Decision, Proposal
+from cds_service.rules.answer import Decision, Proposal, cards_among
 
 # Ours alone: a card's uuid is derived from it, so a call that is repeated gives the same uuid.
 _NAMESPACE = UUID("7d9f1c52-3f0e-5b7a-9a53-6c2f0d8e41b7")
@@ -151,7 +151,7 @@ def render(
         uuid_of=uuid_of,
         grouped=grouped,
     )
-    shown = [decision for decision in outcome.decisions if decision.shown]
+    shown = cards_among(outcome.decisions)
     of_results: Lines = {}
     lines = [_of_the_patient(decision, call, of_results) for decision in shown]
     return tuple(
@@ -168,6 +168,8 @@ def with_folded_named(
     base_url: str | None = None,
 ) -> tuple[Card, ...]:
     """The cards of an outcome; the last names those that were folded, and links to their pages."""
+    if not cards:  # a card is folded where others are shown
+        return cards
     folded = [decision for decision in outcome.decisions if decision.is_folded]
     if not folded:
         return cards
@@ -274,8 +276,10 @@ def _detail(
 def _suggestions(
     decision: Decision, summary: str, uuid: UUID, call: _Call
 ) -> Iterator[CardSuggestion]:
+    if not decision.orders:
+        return
     index, encounter = decision.frame.index_result, call.context.encounter_id
-    filling = Filling(
+    filling = filling_of(
         patient=call.context.patient_id,
         encounter=relative_reference("Encounter", encounter),
         reason=relative_reference("Observation", index.reference) if index else None,

@@ -31,16 +31,27 @@ _SLOTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filling:
-    """What one request puts into a proposal: the patient's id, references as `Type/id`.
+    """What one card puts into each of its proposals: the slots that they share.
 
     `today` is the day of the site.
     """
 
-    patient: str
-    encounter: str | None
-    reason: str | None
-    because: str
+    slots: Mapping[str, Any]
     today: date
+
+
+def filling_of(
+    *, patient: str, encounter: str | None, reason: str | None, because: str, today: date
+) -> Filling:
+    """What goes into the proposals of a card: the patient's id, references as `Type/id`."""
+    slots = {
+        "subject": _subject(patient),
+        "encounter": {"reference": encounter} if encounter else None,
+        "authoredOn": today.isoformat(),
+        "reasonCode": [{"text": because}],
+        "reasonReference": [{"reference": reason}] if reason else None,
+    }
+    return Filling(slots=slots, today=today)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +67,13 @@ class OrderTemplate:
         `authoredOn` is a day: a call that is repeated gives the same bytes, and the system
         that places the order writes its own time.
         """
-        first, last = (
-            (filling.today + timedelta(days=day)).isoformat()
-            for day in (proposal.first_day, proposal.last_day)
-        )
-        slots: dict[str, Any] = {
+        slots = {
+            **filling.slots,
             "priority": proposal.priority,
-            "subject": _subject(filling.patient),
-            "encounter": {"reference": filling.encounter} if filling.encounter else None,
-            "occurrencePeriod": {"start": first, "end": last},
-            "authoredOn": filling.today.isoformat(),
-            "reasonCode": [{"text": filling.because}],
-            "reasonReference": [{"reference": filling.reason}] if filling.reason else None,
+            "occurrencePeriod": {
+                "start": (filling.today + timedelta(proposal.first_day)).isoformat(),
+                "end": (filling.today + timedelta(proposal.last_day)).isoformat(),
+            },
         }
         return {
             name: value

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The words for a reason, on cards and on pages. The only place that makes them."""
 
-from dataclasses import asdict
+from dataclasses import fields
 from typing import TypeAlias, cast
 
 from cds_service.knowledge.model.messages import MessageKey, Messages
@@ -25,7 +25,8 @@ def reason_text(reason: AnyReason | SetAsideReason, messages: Messages) -> str:
         return reason.word.replace("-", " ").replace(":", ": ").replace("  ", " ")
     if isinstance(reason, str):
         return messages.text(cast("MessageKey", f"set aside.{reason}"))
-    return messages.text(cast("MessageKey", f"reason.{reason.kind}"), **asdict(reason))
+    named = {field.name: getattr(reason, field.name) for field in fields(reason)}
+    return messages.text(cast("MessageKey", f"reason.{reason.kind}"), **named)
 
 
 def incomplete_text(incomplete: Incomplete, messages: Messages) -> str:

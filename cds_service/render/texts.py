@@ -161,7 +161,9 @@ def fits_summary(text: str) -> bool:
 
     Some clients count the one and some the other; most texts are far from both.
     """
-    return len(text) < SUMMARY_BELOW and len(text.encode("utf-16-le")) // 2 < SUMMARY_BELOW
+    if len(text) >= SUMMARY_BELOW:
+        return False
+    return text.isascii() or len(text.encode("utf-16-le")) // 2 < SUMMARY_BELOW
 
 
 def fill_detail(texts: RuleTexts, decision: Decision) -> str:

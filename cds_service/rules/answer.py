@@ -4,7 +4,7 @@
 A rule answers on its own here; what cards do to each other is `rules.contest`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -141,6 +141,11 @@ class Decision(Struct, frozen=True, kw_only=True):
         """
         item = self.frame.set_aside
         return self.rule.id, item.marker if item is not None else ""
+
+
+def cards_among(decisions: Iterable[Decision]) -> list[Decision]:
+    """The decisions of which a card goes out, in their order: few of many, and often asked for."""
+    return [decision for decision in decisions if decision.answer == "card"]
 
 
 @dataclass(frozen=True, slots=True)

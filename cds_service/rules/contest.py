@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 
 from cds_service.copying import replace
 from cds_service.knowledge.model.pack import INDICATORS, PRIORITIES, Order, Replacement
-from cds_service.rules.answer import Decision, DecisionKey, Proposal, Withheld
+from cds_service.rules.answer import Decision, DecisionKey, Proposal, Withheld, cards_among
 from cds_service.rules.evaluate import compiled
 from cds_service.rules.reasons import HeldBack, Offered, Overridden, Replaced
 
@@ -21,7 +21,7 @@ def apply_precedence(
     decisions: Sequence[Decision], precedence: Iterable[Replacement]
 ) -> list[Decision]:
     """The decisions after every statement of precedence, in the order they came."""
-    standing = {decision.rule.id for decision in decisions if decision.shown}
+    standing = {decision.rule.id for decision in cards_among(decisions)}
     if len(standing) < _TWO:
         return list(decisions)
     current = {decision.rule.id: decision for decision in decisions}

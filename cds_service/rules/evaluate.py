@@ -83,7 +83,10 @@ def compiled_reasons(
 
 def first_reason(reasons: Iterable[tuple[Test, PackReason]], frame: Frame) -> PackReason | None:
     """The first reason whose condition is known to hold."""
-    return next((because for test, because in reasons if test(frame) is True), None)
+    for test, because in reasons:
+        if test(frame) is True:
+            return because
+    return None
 
 
 def _pattern(condition: PatternIs, holds: Test) -> Test:

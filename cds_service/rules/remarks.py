@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cds_service.copying import replace
 from cds_service.knowledge.model.remarks import Remark, Remarks
 from cds_service.labs.frames import Chooser
-from cds_service.rules.answer import Decision, Remarked
+from cds_service.rules.answer import Decision, Remarked, cards_among
 from cds_service.rules.evaluate import Test, compiled
 
 
@@ -34,15 +34,16 @@ def with_remarks(
     decisions: Sequence[Decision], remarks: CompiledRemarks, chooser: Chooser
 ) -> list[Decision]:
     """The decisions after precedence, each card with what it says of other facts on file."""
-    found = list(decisions)
-    by_rule: dict[str, Decision] = {}
-    for place, decision in enumerate(decisions):
-        if decision.shown and decision.rule.id in remarks.rules:
-            by_rule = by_rule or {one.rule.id: one for one in decisions}
-            says = tuple(_of(decision, remarks, chooser, by_rule))
-            if says:
-                found[place] = replace(decision, remarks=says)
-    return found
+    remarked = {one.rule.id for one in cards_among(decisions) if one.rule.id in remarks.rules}
+    if not remarked:
+        return list(decisions)
+    by_rule = {one.rule.id: one for one in decisions}
+    return [
+        replace(decision, remarks=tuple(_of(decision, remarks, chooser, by_rule)))
+        if decision.rule.id in remarked
+        else decision
+        for decision in decisions
+    ]
 
 
 def _of(

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from cds_service.knowledge.model.pack import INDICATORS, CardLimit, Indicator
-from cds_service.rules.answer import Decision, DecisionKey
+from cds_service.rules.answer import Decision, DecisionKey, cards_among
 from cds_service.rules.contest import hold_back
 from cds_service.rules.reasons import BelowLeast, Folded, OlderThanArrival, ShownRecently
 
@@ -61,7 +61,7 @@ def quiet_keys(
     """
     return frozenset(
         decision.key
-        for decision in decisions
+        for decision in cards_among(decisions)
         if can_be_quiet(decision) and _is_quiet(decision, today, last_shown)
     )
 
@@ -96,7 +96,7 @@ def fold(decisions: Sequence[Decision], limit: CardLimit | None) -> list[Decisio
     """
     if limit is None:
         return list(decisions)
-    counted = [one for one in decisions if one.shown and one.rule.rests_on_results]
+    counted = [one for one in cards_among(decisions) if one.rule.rests_on_results]
     if len(counted) <= limit.at_most:
         return list(decisions)
     later = in_order(counted, limit)[limit.at_most :]

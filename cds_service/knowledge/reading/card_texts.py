@@ -123,8 +123,8 @@ class CompiledText:
 
 
 def _value(values: dict[str, Any], path: tuple[str, ...]) -> object:
-    found: Any = values
-    for name in path:
+    found: Any = values[path[0]]
+    for name in path[1:]:
         found = found[name] if isinstance(found, dict) else getattr(found, name)
     return found
 
