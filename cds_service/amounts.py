@@ -19,7 +19,7 @@ Relation: TypeAlias = Literal["below", "at most", "above", "at least"]
 Comparator: TypeAlias = Literal["<", "<=", ">", ">="]
 
 
-class Interval(Struct, frozen=True):
+class Interval(Struct, frozen=True, gc=False):
     """A range of possible values; an end of `None` is unbounded, an open end is not included."""
 
     low: Fraction | None

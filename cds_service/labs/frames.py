@@ -32,7 +32,7 @@ from cds_service.labs.unused_data import UnusedData
 _time = attrgetter("time")
 
 
-class Reading(Struct, frozen=True):
+class Reading(Struct, frozen=True, gc=False):
     """A chosen result with its limits and the previous test of the same marker."""
 
     result: LabResult
@@ -42,7 +42,7 @@ class Reading(Struct, frozen=True):
     previous: LabResult | None = None
 
 
-class MeasureValue(Struct, frozen=True):
+class MeasureValue(Struct, frozen=True, gc=False):
     """A measure: its exact value, or the reason why it is withheld (neither: inputs missing)."""
 
     value: Fraction | None = None

@@ -21,7 +21,7 @@ from cds_service.labs.patient_record import LabResult, ReferenceRange, Sent
 BY_AGE = "age"  # where a limit comes from that is known no closer
 
 
-class Limit(Struct, frozen=True):
+class Limit(Struct, frozen=True, gc=False):
     """An amount in the marker's unit and the name of where it came from.
 
     `up_to` is there if the age leaves the limit open: it is then between the two, ends included.
@@ -44,7 +44,7 @@ class Limit(Struct, frozen=True):
         return Interval(self.amount, self.amount if self.up_to is None else self.up_to)
 
 
-class _Printed(Struct, frozen=True):
+class _Printed(Struct, frozen=True, gc=False):
     """An end of a reference range."""
 
     amount: Fraction

@@ -21,7 +21,7 @@ Precision: TypeAlias = Literal["instant", "day", "month", "year"]
 ResultStatus: TypeAlias = Literal["preliminary", "final", "amended", "corrected"]
 
 
-class Sent(Struct, frozen=True, kw_only=True):
+class Sent(Struct, frozen=True, kw_only=True, gc=False):
     """A value as the laboratory sent it, for display: number text, comparator and unit text."""
 
     number: str
@@ -47,7 +47,7 @@ class ReferenceRange:
     sent_high: Sent | None = field(default=None, compare=False)
 
 
-class LabResult(Struct, frozen=True, kw_only=True):
+class LabResult(Struct, frozen=True, kw_only=True, gc=False):
     """One usable value of one marker at one time.
 
     `time` is an aware instant; of a period or a partial date it is the last moment.
@@ -74,7 +74,7 @@ class LabResult(Struct, frozen=True, kw_only=True):
     impossible: bool = False  # more than the whole of which it is a part
 
 
-class SetAside(Struct, frozen=True, kw_only=True):
+class SetAside(Struct, frozen=True, kw_only=True, gc=False):
     """Something that was sent and not used, and why.
 
     `marker` is empty if none was recognised, `time` is `None` when unknown; `number` and `unit` are
@@ -104,7 +104,7 @@ def set_aside(result: LabResult, reason: SetAsideReason) -> SetAside:
     )
 
 
-class Recorded(Struct, frozen=True, kw_only=True):
+class Recorded(Struct, frozen=True, kw_only=True, gc=False):
     """A coded record that is in force: an active medicine or an active condition.
 
     `codes` holds (system URI, code) pairs, `texts` every text and display that came with them,
@@ -128,7 +128,7 @@ class OpenOrder(Struct, frozen=True, kw_only=True):
     reference: str = ""
 
 
-class Resulted(Struct, frozen=True):
+class Resulted(Struct, frozen=True, gc=False):
     """That a test of this (system URI, code) has a result, whatever it says."""
 
     code: tuple[str, str]

@@ -60,7 +60,7 @@ _NOT_MET = ConditionNotMet()
 DecisionKey: TypeAlias = tuple[str, str]
 
 
-class Proposal(Struct, frozen=True, kw_only=True):
+class Proposal(Struct, frozen=True, kw_only=True, gc=False):
     """An order that a card offers, in days from the evaluation."""
 
     order: str
@@ -71,14 +71,14 @@ class Proposal(Struct, frozen=True, kw_only=True):
     group: str | None = None  # what it is offered together with
 
 
-class Withheld(Struct, frozen=True):
+class Withheld(Struct, frozen=True, gc=False):
     """An order that the rule knows but does not offer, and why."""
 
     order: str
     because: WithheldReason
 
 
-class Remarked(Struct, frozen=True):
+class Remarked(Struct, frozen=True, gc=False):
     """A remark that a card says, with the results and the marker that it is about."""
 
     remark: str
@@ -86,7 +86,7 @@ class Remarked(Struct, frozen=True):
     trigger: str | None
 
 
-class Decision(Struct, frozen=True, kw_only=True):
+class Decision(Struct, frozen=True, kw_only=True, gc=False):
     """What became of one rule for one patient.
 
     `because` says why there is no card; `unknown` holds the conditions on facts and age that were

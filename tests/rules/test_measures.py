@@ -11,7 +11,7 @@ from cds_service.knowledge.model.bounds import Earlier, Number
 from cds_service.knowledge.model.formulas import read_formula
 from cds_service.knowledge.model.leaves import Compare
 from cds_service.knowledge.model.pack import Measure, NotComputed, Reading
-from cds_service.labs.frames import MeasureValue
+from cds_service.labs.frames import Frame, MeasureValue
 from cds_service.labs.patient_record import LabResult, Patient
 from cds_service.labs.reasons import HasComparator, Hemolyzed, PackReason
 from cds_service.rules.measures import compile_measure, with_measures
@@ -84,6 +84,24 @@ def test_a_comparator_anywhere_withholds_a_measure(
     formula: str, results: Sequence[LabResult]
 ) -> None:
     assert value(measure(formula), *results) == MeasureValue(because=HasComparator())
+
+
+def test_a_measure_is_computed_when_it_is_asked_for_and_once() -> None:
+    asked: list[Frame] = []
+
+    def holds(frame: Frame) -> bool:
+        asked.append(frame)
+        return False
+
+    compiled = replace(compile_measure(RATIO), not_computed=((holds, PackReason("never")),))
+    measures = with_measures(framed(result("30"), BETA), [compiled]).measures
+    assert list(measures) == [RATIO.id]
+    assert not asked
+
+    assert measures[RATIO.id].value == 15
+    assert measures.get(RATIO.id) == measures[RATIO.id]
+    assert len(asked) == 1
+    assert measures.get("another") is None
 
 
 def test_a_hemolysed_input_that_is_not_used_is_the_reason() -> None:
