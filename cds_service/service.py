@@ -368,8 +368,7 @@ def _lacks_old_ones(found: Fetched, times: Times) -> bool:
     """Whether the part is proved to be in order, newest first, and lacks its end alone."""
     results = [entry.resource for entry in found.entries if isinstance(entry.resource, Observation)]
     sent = [sent_time(result, None, times) for result in results]
-    moments = [times.of_result(resource.text) if resource else None for resource in sent]
-    known = [moment.time for moment in moments if moment is not None]
+    known = [one.moment.time for one in sent if one and one.moment]
     falls = all(newer >= older for newer, older in pairwise(known))
     return found.tail and len(known) == len(results) and falls and len(set(known)) > 1
 

@@ -7,7 +7,6 @@ only warns what hemolysis may do, does not say it.
 """
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 
 from msgspec import Raw
@@ -40,9 +39,16 @@ def is_hemolysed(result: Observation, index: ResourceIndex, subjects: Subjects) 
 
     What is said of the specimen of another patient is not.
     """
-    return any(_any_says_so(raw) for raw in _concepts(result, index, subjects)) or any(
-        text_says_so(note.text or "") for note in notes_in(result.note)
-    )
+    said = [result.interpretation]  # lists of concepts that speak of the specimen
+    if result.component is not None:
+        said.extend(component.interpretation for component in parts_of(result))
+    if result.specimen is not None:
+        specimen = index.referred(result.specimen, result.contained)
+        if isinstance(specimen, Specimen) and subjects.owner(specimen.subject) != "another":
+            said.append(specimen.condition)
+    if any(map(_any_says_so, said)):
+        return True
+    return any(text_says_so(note.text or "") for note in notes_in(result.note))
 
 
 def text_says_so(text: str) -> bool:
@@ -57,16 +63,6 @@ def text_says_so(text: str) -> bool:
         if not denied and not _DENIED_AFTER.match(folded, match.end()):
             return True
     return False
-
-
-def _concepts(result: Observation, index: ResourceIndex, subjects: Subjects) -> Iterator[Raw]:
-    """The lists of concepts that speak of the specimen."""
-    yield result.interpretation
-    for component in parts_of(result):
-        yield component.interpretation
-    specimen = index.referred(result.specimen, result.contained)
-    if isinstance(specimen, Specimen) and subjects.owner(specimen.subject) != "another":
-        yield specimen.condition
 
 
 def _any_says_so(raw: Raw) -> bool:

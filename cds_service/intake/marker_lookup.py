@@ -128,30 +128,22 @@ class MarkerLookup:
                 for pair in order.equivalents
             ),
         }
-        self._known: BoundedMemory[tuple[str | Coding | None, ...], _Identified] = BoundedMemory()
+        self._known: BoundedMemory[tuple[str | Coding | None, ...], Identified] = BoundedMemory()
 
     def of(self, concept: CodeableConcept | None) -> MarkerMatch | SetAsideReason:
         """The claim, or the reason why there is none."""
-        return "no-code" if concept is None else self._identified(concept).claim
+        return self.identified(concept).claim
 
-    def spoken_of(self, concept: CodeableConcept | None) -> tuple[str, ...]:
-        """The markers that the names of an unclaimed result hold among words not understood."""
-        return () if concept is None else self._identified(concept).spoken_of
-
-    def resulted(self, concept: CodeableConcept | None) -> tuple[tuple[str, str], ...]:
-        """The codes by which a result makes an order of the pack needless, if any."""
-        return () if concept is None else self._identified(concept).resulted
-
-    def is_panel(self, concept: CodeableConcept | None) -> bool:
-        """Whether the code is one of a panel that the pack orders and that markers answer."""
-        return concept is not None and self._identified(concept).is_panel
-
-    def _identified(self, concept: CodeableConcept) -> "_Identified":
+    def identified(self, concept: CodeableConcept | None) -> "Identified":
+        """Everything that the pack knows of a result by its code."""
+        if concept is None:
+            return _NO_CODE
         key = concept.text, *many(concept.coding)
         known = self._known.get(key)
         if known is None:
             pairs = pairs_of(concept)
             known = self._decided(concept)._replace(
+                code=first_code(concept),
                 resulted=tuple(pair for pair in pairs if pair in self._resulted),
                 is_panel=not self._panels.isdisjoint(pairs),
             )
@@ -159,37 +151,44 @@ class MarkerLookup:
                 self._known.keep(key, known)
         return known
 
-    def _decided(self, concept: CodeableConcept) -> "_Identified":
+    def _decided(self, concept: CodeableConcept) -> "Identified":
         codings = many(concept.coding)
         matches = [hit for coding in codings if (hit := _claim(coding, self._pack))]
         if matches:
-            return _Identified(_one_of(matches))
+            return Identified(_one_of(matches))
         if any(_is_standard(coding) for coding in codings):
-            return _Identified(UNCLAIMED)
+            return Identified(UNCLAIMED)
         texts = texts_of(concept)
         if not texts and not any(_may_mean_something(coding) for coding in codings):
-            return _Identified("no-code")
+            return Identified("no-code")
         note: ReadingNote | None = "code-malformed" if any(map(_is_malformed, codings)) else None
         names = [self._pack.names.of(text) for text in texts] if self._names_fallback else []
         found = _by_name(names, note)
-        if found != _Identified(UNCLAIMED):
+        if found != Identified(UNCLAIMED):
             return found
         # Of another system by its name, but a code that only LOINC forms so.
         known = (self._pack.marker_codes.get((LOINC, (one.code or "").strip())) for one in codings)
         markers = dict.fromkeys(hit[0] for hit in known if hit)
-        return _Identified("system-unknown", tuple(markers)) if markers else found
+        return Identified("system-unknown", tuple(markers)) if markers else found
 
 
-class _Identified(NamedTuple):
+class Identified(NamedTuple):
     """What a result is of, or why that is not known.
 
-    `spoken_of` are the markers that its names hold among words not understood.
+    `spoken_of` are the markers that the names of an unclaimed result hold among words not
+    understood, `code` is any code that was sent, `resulted` are those by which the result makes an
+    order of the pack needless. `is_panel` says that the code is one of a panel that the pack orders
+    and that markers answer.
     """
 
     claim: MarkerMatch | SetAsideReason
     spoken_of: tuple[str, ...] = ()
+    code: str = ""
     resulted: tuple[tuple[str, str], ...] = ()
     is_panel: bool = False
+
+
+_NO_CODE = Identified("no-code")
 
 
 def _length(concept: CodeableConcept) -> int:
@@ -201,19 +200,19 @@ def _length(concept: CodeableConcept) -> int:
 
 def _by_name(
     read: list[tuple[Named, ...] | NotUnderstood | None], note: ReadingNote | None
-) -> _Identified:
+) -> Identified:
     """What all names together say; one that is not understood makes the others doubtful."""
     doubtful = [one for one in read if isinstance(one, NotUnderstood)]
     if doubtful:
         spoken_of = dict.fromkeys(marker for one in doubtful for marker in one.markers)
-        return _Identified(UNCLAIMED, tuple(spoken_of))
+        return Identified(UNCLAIMED, tuple(spoken_of))
     named = {name for one in read if isinstance(one, tuple) for name in one}
     markers = {name.marker for name in named}
     if len(markers) > 1:
-        return _Identified(_CONFLICT)
+        return Identified(_CONFLICT)
     methods = {name.method for name in named if name.method}
     method = methods.pop() if len(methods) == 1 else None
-    return _Identified(next((MarkerMatch(one, "", method, note) for one in markers), UNCLAIMED))
+    return Identified(next((MarkerMatch(one, "", method, note) for one in markers), UNCLAIMED))
 
 
 def first_code(concept: CodeableConcept | None) -> str:
@@ -234,16 +233,14 @@ def _claim(coding: Coding, pack: Pack) -> tuple[str, MarkerCode] | None:
 def _one_of(matches: list[tuple[str, MarkerCode]]) -> MarkerMatch | SetAsideReason:
     if len({marker for marker, _ in matches}) > 1:
         return _CONFLICT
-    read = [match for match in matches if match[1].is_read]
+    marker, any_code = matches[0]
+    read = [code for _, code in matches if code.is_read]
     if not read:
-        marker, first = matches[0]
-        return MarkerMatch(marker, first.code, None, is_read=False)
-    matches = read
-    marker, first = matches[0]
-    naming = [code for _, code in matches if code.method]
+        return MarkerMatch(marker, any_code.code, None, is_read=False)
+    naming = [code for code in read if code.method]
     methods = {code.method for code in naming}
     if len(methods) != 1:  # none named, or two that contradict each other
-        return MarkerMatch(marker, first.code, None)
+        return MarkerMatch(marker, read[0].code, None)
     return MarkerMatch(marker, naming[0].code, naming[0].method)
 
 

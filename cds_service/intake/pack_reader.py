@@ -10,24 +10,25 @@ from typing import NamedTuple, TypeAlias
 
 from msgspec import Raw
 
-from cds_service.amounts import Comparator, Interval, compare, exactly, interval_of
+from cds_service.amounts import Interval, compare, exactly, interval_of
 from cds_service.fhir.deferred import ranges_in
 from cds_service.fhir.elements import NOTHING
+from cds_service.fhir.resources import Measured
 from cds_service.intake.bounded_memory import BoundedMemory
 from cds_service.intake.marker_lookup import MarkerLookup
 from cds_service.intake.not_usable import NotUsable
 from cds_service.intake.ranges import RangesRead, limits_of
 from cds_service.intake.units import Unit, unit_of
-from cds_service.intake.values import ReadQuantity
+from cds_service.intake.values import ReadQuantity, lone_quantity, value_of
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.labs.patient_record import Sent
 from cds_service.labs.set_aside_reasons import SetAsideReason
 
-_LONGEST_UNIT = 80  # characters of a unit with its code
+_LONGEST_QUANTITY = 120  # bytes of a number, and characters of its comparator and its unit
 _LONGEST_RANGES = 1024  # bytes of the ranges of one result
 _NO_RANGES = RangesRead((), not_read=False)
 
-_AmountKey: TypeAlias = tuple[str, str, Comparator | None, str | None, str | None]
+_AmountKey: TypeAlias = tuple[str, bytes, str | None, str | None, str | None]
 _RangesKey: TypeAlias = tuple[str, bytes, str, int, int]
 
 
@@ -48,13 +49,21 @@ class PackReader:
         self._amounts: BoundedMemory[_AmountKey, Amount | SetAsideReason] = BoundedMemory()
         self._ranges: BoundedMemory[_RangesKey, RangesRead] = BoundedMemory()
 
-    def amount(self, marker: str, value: ReadQuantity) -> Amount:
-        """The value as an amount of the marker; raises `NotUsable`."""
-        key = (marker, value.number.text, value.comparator, value.unit, value.code)
+    def amount(self, marker: str, measured: Measured) -> Amount:
+        """The value of a result as an amount of the marker; raises `NotUsable`."""
+        quantity = lone_quantity(measured)
+        if quantity is None:
+            return self._read_amount(marker, measured)
+        data, sent = bytes(quantity.value), quantity.comparator
+        key = (marker, data, sent, quantity.unit, quantity.code)
         found = self._amounts.get(key)
         if found is None:
-            found = self._read_amount(marker, value)
-            if len(value.unit or "") + len(value.code or "") <= _LONGEST_UNIT:
+            try:
+                found = self._read_amount(marker, measured)
+            except NotUsable as fault:
+                found = fault.reason
+            texts = (data, sent or "", quantity.unit or "", quantity.code or "")
+            if sum(map(len, texts)) <= _LONGEST_QUANTITY:
                 self._amounts.keep(key, found)
         if isinstance(found, str):
             raise NotUsable(found)
@@ -74,18 +83,15 @@ class PackReader:
                 self._ranges.keep(key, found)
         return found
 
-    def _read_amount(self, marker_id: str, value: ReadQuantity) -> Amount | SetAsideReason:
-        marker = self.pack.markers[marker_id]
-        try:
-            unit = unit_of(marker, value.unit, value.code, self.pack)
-        except NotUsable as fault:
-            return fault.reason
+    def _read_amount(self, marker_id: str, measured: Measured) -> Amount:
+        marker, value = self.pack.markers[marker_id], value_of(measured, self.pack)
+        unit = unit_of(marker, value.unit, value.code, self.pack)
         amount = interval_of(value.number.value, value.comparator)
         if unit.factor != 1:  # most are: multiplying fractions costs a gcd
             amount = amount.times(unit.factor)
-        return (
-            Amount(amount, unit, _sent(value)) if _is_plausible(amount, marker) else "implausible"
-        )
+        if not _is_plausible(amount, marker):
+            raise NotUsable("implausible")
+        return Amount(amount, unit, _sent(value))
 
 
 def _is_plausible(amount: Interval, marker: Marker) -> bool:

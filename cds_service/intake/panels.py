@@ -44,7 +44,7 @@ def with_panels(
     if not panels:
         return sources
     return [
-        source._replace(panel=panels.get(source.reference) or panels.get(source.address))
+        replace(source, panel=panels.get(source.reference) or panels.get(source.address))
         if source.panel is None
         else source
         for source in sources

@@ -26,6 +26,7 @@ _PARTS: dict[str, IncompletePart] = {
     "ServiceRequest": "open orders",
 }
 _UNKNOWN_PART: IncompletePart = "some data"
+_KINDS = frozenset(KINDS)
 
 
 class PatientInput(Struct, frozen=True, kw_only=True):
@@ -79,8 +80,8 @@ def input_from_answers(
 
 def kinds_in(answer: Fetched) -> frozenset[Kind]:
     """The kinds that occur among the resources of an answer."""
-    names = {type(entry.resource).__name__ for entry in answer.entries}
-    return frozenset(kind for kind in KINDS if kind in names)
+    kinds = {type(entry.resource) for entry in answer.entries}
+    return _KINDS.intersection(kind.__name__ for kind in kinds)
 
 
 def _notes(kinds: Iterable[Kind], answer: Fetched) -> list[Incomplete]:

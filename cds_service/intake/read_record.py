@@ -21,7 +21,6 @@ from cds_service.intake.read_chart import read_chart
 from cds_service.intake.results import (
     draw_of,
     read_observation,
-    resulted_tests,
     set_aside_whole,
 )
 from cds_service.intake.sorted_input import SortedInput, sort_input
@@ -96,9 +95,10 @@ def _observations(data: SortedInput) -> _Read:
         for one in read_observation(source, data.context):
             if isinstance(one, LabResult):
                 read.append(one)
-            else:
+            elif isinstance(one, SetAside):
                 aside.append(one)
-        resulted.extend(resulted_tests(source, data.context))
+            else:
+                resulted.append(one)
     results, replaced = settled(mark_hemolysed(read, _hemolysed(data)))
     return _Read(results, (*aside, *replaced), tuple(resulted))
 

@@ -69,15 +69,21 @@ class ResourceIndex:
 
     def entries(self, kind: type[Kept]) -> list[tuple[str | None, Kept]]:
         """The addresses and resources of one type, in the order they came."""
+        shelf = self._shelves[kind]
+        if not shelf:
+            return []
         return [
             (entry.full_url, entry.resource)
-            for entry in self._shelves[kind].values()
+            for entry in shelf.values()
             if isinstance(entry.resource, kind)
         ]
 
     def all_of(self, kind: type[Kept]) -> list[Kept]:
         """The resources of one type, in the order they came."""
-        return [resource for _, resource in self.entries(kind)]
+        shelf = self._shelves[kind]
+        if not shelf:
+            return []
+        return [entry.resource for entry in shelf.values() if isinstance(entry.resource, kind)]
 
     def referred(
         self, reference: Reference | None, contained: Many[Resource]

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Observations -> results in the unit of their marker, and what is set aside."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias, get_args
+from typing import TypeAlias, get_args
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from cds_service.copying import replace
 from cds_service.fhir.deferred import concepts_in, identifiers_in
@@ -16,6 +15,7 @@ from cds_service.fhir.elements import NOTHING, many, plain_code, was_sent
 from cds_service.fhir.resources import DiagnosticReport, Measured, Observation, parts_of
 from cds_service.intake.marker_lookup import (
     UNCLAIMED,
+    Identified,
     MarkerLookup,
     MarkerMatch,
     first_code,
@@ -46,8 +46,7 @@ _NOT_USABLE: Mapping[str, SetAsideReason] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadContext:
+class ReadContext(Struct, frozen=True, kw_only=True):
     """What is needed to read any result of one request."""
 
     reader: PackReader
@@ -66,7 +65,7 @@ class ReadContext:
         return self.reader.lookup
 
 
-class SourceObservation(NamedTuple):
+class SourceObservation(Struct, frozen=True):
     """One Observation to read: where it is, and the panel or report that supplies what it lacks.
 
     `address` is that of its entry, if it is not contained.
@@ -78,8 +77,7 @@ class SourceObservation(NamedTuple):
     address: str = ""
 
 
-@dataclass(slots=True)
-class PartialResult:
+class PartialResult(Struct):
     """What is known of a result when it must be set aside."""
 
     match: MarkerMatch
@@ -88,40 +86,39 @@ class PartialResult:
 
 def read_observation(
     source: SourceObservation, context: ReadContext
-) -> Iterator[LabResult | SetAside]:
-    """The results of an Observation: its own, and one for each component."""
-    observation = source.observation
-    yield from _read_one(source, observation, context)
-    if observation.component is not None:
-        for component in parts_of(observation):
-            yield from _read_one(source, component, context)
+) -> list[LabResult | SetAside | Resulted]:
+    """What an Observation says: a result of its own, and one for each component.
 
-
-def resulted_tests(source: SourceObservation, context: ReadContext) -> Iterator[Resulted]:
-    """The tests of an Observation that make an order needless, of the pack's markers or not.
-
-    What they say does not count, but that they are final and say something does.
+    Beside them the tests that make an order needless, of the pack's markers or not.
     """
     observation = source.observation
-    for measured in (observation, *parts_of(observation)):
-        yield from _resulted(source, measured, context)
+    found: list[LabResult | SetAside | Resulted] = []
+    _read_one(source, observation, context, found)
+    if observation.component is not None:
+        for component in parts_of(observation):
+            _read_one(source, component, context, found)
+    return found
 
 
 def _resulted(
-    source: SourceObservation, measured: Measured, context: ReadContext
-) -> Iterator[Resulted]:
-    codes = context.lookup.resulted(measured.code)
-    if not codes or not _says_something(source.observation, measured):
-        return
+    codes: Iterable[tuple[str, str]],
+    source: SourceObservation,
+    measured: Measured,
+    context: ReadContext,
+) -> list[Resulted]:
+    """The tests of these codes: what they say does not count, but that they are final does."""
+    if not _says_something(source.observation, measured):
+        return []
     with suppress(NotUsable):
         time = _time(source, context)
         if time is not None and _status(source.observation) != "preliminary":
-            yield from (Resulted(code, time) for code in codes)
+            return [Resulted(code, time) for code in codes]
+    return []
 
 
 def _says_something(observation: Observation, measured: Measured) -> bool:
     """Whether it has a value, a component with one, or a member; an absent or modified one not."""
-    if was_sent(observation.modifier_extension) or was_sent(measured.modifier_extension):
+    if _is_modified(observation, measured):
         return False
     if measured is not observation or was_sent(observation.data_absent_reason):
         return has_value(measured)
@@ -130,6 +127,11 @@ def _says_something(observation: Observation, measured: Measured) -> bool:
         or bool(many(observation.has_member))
         or any(_says_something(observation, part) for part in parts_of(observation))
     )
+
+
+def _is_modified(observation: Observation, measured: Measured) -> bool:
+    own, whole = measured.modifier_extension, observation.modifier_extension
+    return not (own is NOTHING and whole is NOTHING) and (was_sent(whole) or was_sent(own))
 
 
 def set_aside_whole(
@@ -151,21 +153,28 @@ def set_aside_whole(
 
 
 def _read_one(
-    source: SourceObservation, measured: Measured, context: ReadContext
-) -> Iterator[LabResult | SetAside]:
-    match = context.lookup.of(measured.code)
+    source: SourceObservation,
+    measured: Measured,
+    context: ReadContext,
+    found: list[LabResult | SetAside | Resulted],
+) -> None:
+    """Add what one value says."""
+    known = context.reader.lookup.identified(measured.code)
+    match = known.claim
+    resulted = _resulted(known.resulted, source, measured, context) if known.resulted else []
+    found.extend(resulted)
     if isinstance(match, str):
-        if match == UNCLAIMED and any(_resulted(source, measured, context)):
-            return  # it is used: an order that asks for it is needless
-        yield _unclaimed(match, source, measured, context)
+        # One that makes an order needless is used.
+        if not (resulted and match == UNCLAIMED):
+            found.append(_unclaimed(known, match, source, measured, context))
         return
     partial = PartialResult(match)
     try:
-        yield _result(source, measured, context, partial)
+        found.append(_result(source, measured, context, partial))
     except NotUsable as fault:
         is_parted = _has_part_of(match.marker, source, measured, context)
         if not (is_parted and fault.reason == "no-value" and not _sends_value(measured)):
-            yield _set_aside(fault.reason, source, measured, partial)
+            found.append(_set_aside(fault.reason, source, measured, partial))
 
 
 def _notes(match: MarkerMatch, ranges: RangesRead) -> tuple[ReadingNote, ...]:
@@ -176,14 +185,17 @@ def _notes(match: MarkerMatch, ranges: RangesRead) -> tuple[ReadingNote, ...]:
 
 
 def _unclaimed(
-    reason: SetAsideReason, source: SourceObservation, measured: Measured, context: ReadContext
+    known: Identified,
+    reason: SetAsideReason,
+    source: SourceObservation,
+    measured: Measured,
+    context: ReadContext,
 ) -> SetAside:
     """Set aside as no marker's, or as the one that its name seems to mean, if its unit fits."""
-    code = first_code(measured.code)
-    is_whole = measured is source.observation
+    code, is_whole = known.code, measured is source.observation
     if _has_parts(source, measured) and not _sends_value(measured):
         return SetAside(reason=UNCLAIMED, marker="", code=code, reference=source.reference)
-    if is_whole and context.lookup.is_panel(measured.code):
+    if is_whole and known.is_panel:
         return SetAside(
             reason=_reason_of_empty_panel(source.observation),
             marker="",
@@ -191,7 +203,7 @@ def _unclaimed(
             reference=source.reference,
         )
     shown: SetAsideReason = "name-not-understood" if reason == UNCLAIMED else reason
-    for name in context.lookup.spoken_of(measured.code):
+    for name in known.spoken_of:
         partial = PartialResult(MarkerMatch(name, code, None))
         with suppress(NotUsable):
             _status(source.observation)
@@ -235,7 +247,7 @@ def _result(
     source: SourceObservation, measured: Measured, context: ReadContext, partial: PartialResult
 ) -> LabResult:
     observation, match, reader = source.observation, partial.match, context.reader
-    if was_sent(observation.modifier_extension) or was_sent(measured.modifier_extension):
+    if _is_modified(observation, measured):
         raise NotUsable("modifier-extension")
     found = _moment(source, context)
     if not isinstance(found, str):  # one that does not count for another reason has its time too
@@ -246,7 +258,7 @@ def _result(
     if isinstance(found, str):
         raise NotUsable(found)
     moment, issued_only = found
-    amount = reader.amount(match.marker, value_of(measured, reader.pack))
+    amount = reader.amount(match.marker, measured)
     ranges = reader.ranges(match.marker, measured.reference_range, amount.unit)
     return LabResult(
         marker=match.marker,
@@ -306,12 +318,11 @@ def _moment(
 ) -> tuple[Moment, bool] | SetAsideReason:
     """The time of a result and whether it is that of issue, or why it has none that counts."""
     sent = sent_time(source.observation, source.panel, context.times)
-    moment = context.times.of_result(sent.text) if sent else None
-    if sent is None or moment is None:
+    if sent is None or sent.moment is None:
         return "no-time"
-    if moment.begins > context.latest:
+    if sent.moment.begins > context.latest:
         return "future-dated"
-    return moment, sent.issued_only
+    return sent.moment, sent.issued_only
 
 
 def _time(source: SourceObservation, context: ReadContext) -> datetime | None:

@@ -2,10 +2,12 @@
 """A patient's input, sorted: which resources there are, and which of them are the patient's."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import TypeAlias, TypeVar
 
+from msgspec import Struct
+
+from cds_service.copying import replace
 from cds_service.errors import RequestError
 from cds_service.fhir.elements import Reference, many, was_sent
 from cds_service.fhir.resources import (
@@ -24,7 +26,7 @@ from cds_service.intake.patient_input import PatientInput
 from cds_service.intake.resource_index import ResourceIndex
 from cds_service.intake.results import Panel, ReadContext, SourceObservation
 from cds_service.intake.selections import chosen_drafts
-from cds_service.intake.subjects import Owner, Subjects, find_subjects
+from cds_service.intake.subjects import Owner, Subjects, are_apart, find_subjects
 from cds_service.intake.times import Times
 from cds_service.labs.set_aside_reasons import SetAsideReason
 from cds_service.prefetch_keys import Kind
@@ -33,8 +35,7 @@ Charted: TypeAlias = MedicationRequest | MedicationStatement | Condition | Servi
 UsableT = TypeVar("UsableT", MedicationRequest, ServiceRequest, Encounter)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SortedInput:
+class SortedInput(Struct, frozen=True, kw_only=True):
     """The input of one patient, sorted, with everything needed to read it."""
 
     given: PatientInput
@@ -68,18 +69,24 @@ class SortedInput:
 
     def why_not_theirs(self, result: Panel) -> SetAsideReason | None:
         """Why a result is not one of the patient, if so."""
-        if isinstance(result, Observation) and self.subjects.is_about_another(many(result.focus)):
+        if (
+            isinstance(result, Observation)
+            and result.focus is not None
+            and self.subjects.is_about_another(many(result.focus))
+        ):
             return "other-patient"
         return self.why_not_of(result.subject)
 
     def why_not_of(self, subject: Reference | None) -> SetAsideReason | None:
         """Why what has this subject is not the patient's, if so."""
         owner = self.subjects.owner(subject)
+        if owner == "patient":
+            return None
         if owner == "another":
             return "other-patient"
         if owner == "unresolved":
             return "subject-unresolved"
-        return "no-subject" if owner == "unnamed" and self.others_seen else None
+        return "no-subject" if self.others_seen else None
 
     def why_not_used(self, source: SourceObservation) -> SetAsideReason | None:
         """Why nothing of a result is used, if so; what it is contained in speaks for it."""
@@ -112,7 +119,8 @@ def sort_input(
         given.fhir_server,
     )
     owners = [subjects.owner(reference) for reference in references]
-    others_seen = "another" in owners or subjects.are_apart(references)
+    unnamed = [one for one, owner in zip(references, owners, strict=True) if owner == "unnamed"]
+    others_seen = "another" in owners or are_apart(unnamed)
     _check_results(owners[: len(sources)], others_seen=others_seen)
 
     context = ReadContext(

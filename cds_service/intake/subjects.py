@@ -70,12 +70,6 @@ class Subjects:
             for one in focus
         )
 
-    def are_apart(self, references: Iterable[Reference | None]) -> bool:
-        """Whether subjects that nothing else names have two numbers of one system."""
-        unnamed = (one for one in references if one and self.owner(one) == "unnamed")
-        numbers = numbers_in(one.identifier for one in unnamed)
-        return any(len(values) > 1 for values in numbers.values())
-
     def _owner_by_number(self, identifier: Raw) -> Owner:
         owner: Owner = "unnamed"
         for system, value in _systems_and_values(identifier):
@@ -102,6 +96,12 @@ class Subjects:
         if parts.base and self._bases and parts.base not in self._bases:
             return "another"
         return "patient"
+
+
+def are_apart(unnamed: Iterable[Reference | None]) -> bool:
+    """Whether subjects that nothing else names have two numbers of one system."""
+    numbers = numbers_in(one.identifier for one in unnamed if one)
+    return any(len(values) > 1 for values in numbers.values())
 
 
 def find_subjects(

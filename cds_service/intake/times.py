@@ -8,6 +8,8 @@ if it has begun: a result "of 2026" is as late as it can be, and no later.
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from cds_service.fhir.elements import Period, Timing
 from cds_service.fhir.resources import DiagnosticReport, Observation
 from cds_service.labs.patient_record import Precision
@@ -34,6 +36,7 @@ class Times:
         self.now = now
         self.zone = zone
         self._read: dict[str, Moment | None] = {}
+        self._results: dict[str, Moment | None] = {}
 
     def moment(self, text: str) -> Moment | None:
         """The moment, or `None` if the text is no date or time that can mean one thing only.
@@ -51,8 +54,11 @@ class Times:
 
     def of_result(self, text: str) -> Moment | None:
         """The moment, or `None` if the text is none, or is what a program writes for no date."""
-        moment = self.moment(text)
-        return None if moment is None or moment.time < _EARLIEST_RESULT else moment
+        if text not in self._results:
+            moment = self.moment(text)
+            counts = moment is not None and moment.time >= _EARLIEST_RESULT
+            self._results[text] = moment if counts else None
+        return self._results[text]
 
     def _instant(self, text: str) -> Moment:
         text = _extended(text.upper())
@@ -112,10 +118,14 @@ class _Contradiction(ValueError):
     """The times of a resource contradict each other, so none of them is believed."""
 
 
-class SentTime(NamedTuple):
-    """The text of a result's time, and whether only its time of issue was sent."""
+class SentTime(Struct, frozen=True):
+    """The text of a result's time, its moment, and whether only its time of issue was sent.
+
+    The moment is `None` if the text is no time that a result can have.
+    """
 
     text: str
+    moment: Moment | None
     issued_only: bool
 
 
@@ -128,16 +138,17 @@ def sent_time(
     read at all it is the first that was sent, or `None`.
     """
     own = _effective(result, times)
-    if own is not None and times.of_result(own) is not None:
-        return SentTime(own, issued_only=False)
+    moment = None if own is None else times.of_result(own)
+    if own is not None and moment is not None:
+        return SentTime(own, moment, issued_only=False)
     sources = (result,) if parent is None else (result, parent)
     effective = [text for source in sources if (text := _effective(source, times))]
     issued = [source.issued for source in sources if source.issued]
     sent = [
-        *(SentTime(text, issued_only=False) for text in effective),
-        *(SentTime(text, issued_only=True) for text in issued),
+        *(SentTime(text, times.of_result(text), issued_only=False) for text in effective),
+        *(SentTime(text, times.of_result(text), issued_only=True) for text in issued),
     ]
-    readable = (time for time in sent if times.of_result(time.text) is not None)
+    readable = (time for time in sent if time.moment is not None)
     return next(readable, sent[0] if sent else None)
 
 

@@ -156,6 +156,17 @@ def value_of(measured: Measured, pack: Pack) -> ReadQuantity:
     raise NotUsable("unparseable" if others else "no-value")
 
 
+def lone_quantity(measured: Measured) -> Quantity | None:
+    """The Quantity of a result, if it is all that was sent as its value."""
+    is_alone = (
+        measured.data_absent_reason is NOTHING
+        and not measured.value_string
+        and measured.value_integer is NOTHING
+        and not _has_other(measured)
+    )
+    return measured.value_quantity if is_alone else None
+
+
 def _has_other(measured: Measured) -> bool:
     """Whether a value of a kind that no result of a marker has was sent, be it empty."""
     return not (

@@ -6,13 +6,13 @@ from fractions import Fraction
 import pytest
 from msgspec import Raw
 
-from cds_service.amounts import Comparator
-from cds_service.fhir.elements import CodeableConcept, Coding
+from cds_service.copying import replace
+from cds_service.fhir.elements import CodeableConcept, Coding, Quantity
+from cds_service.fhir.resources import Observation
 from cds_service.intake.bounded_memory import BoundedMemory
 from cds_service.intake.not_usable import NotUsable
 from cds_service.intake.pack_reader import PackReader
 from cds_service.intake.units import Unit
-from cds_service.intake.values import ReadQuantity, number_from
 from tests.knowledge.fixture_pack import letters
 
 UNIT = Unit("U/L", Fraction(1))
@@ -23,11 +23,10 @@ def reader() -> PackReader:
 
 
 def quantity(
-    text: str, unit: str | None = "U/L", comparator: Comparator | None = None
-) -> ReadQuantity:
-    number = number_from(text)
-    assert number is not None
-    return ReadQuantity(number, comparator, unit)
+    text: str, unit: str | None = "U/L", comparator: str | None = None, **other: object
+) -> Observation:
+    sent = Quantity(value=Raw(text.encode()), unit=unit, comparator=comparator)
+    return replace(Observation(value_quantity=sent), **other)
 
 
 @pytest.mark.parametrize(
@@ -35,10 +34,15 @@ def quantity(
     [
         quantity("5"), quantity("5.0"), quantity("5", comparator="<"), quantity("5", "u/l"),
         quantity("5" + "0" * 30), quantity("5", "furlong"), quantity("5", None),
-        quantity("5", " " * 100 + "U/L"),
+        quantity("5", " " * 200 + "U/L"), quantity('"5"'), quantity("null"),
+        quantity("5", comparator="&lt;"), quantity("5", comparator="about"),
+        quantity("5", value_boolean=Raw(b"null")), quantity("5", value_integer=Raw(b"5")),
+        quantity("5", value_string="5"), quantity("5", value_string=" "),
+        quantity("5", data_absent_reason=Raw(b'{"text":"hemolysed"}')),
+        quantity("5", data_absent_reason=Raw(b"{}")),
     ],
 )  # fmt: skip
-def test_a_remembered_amount_is_the_one_that_is_read(sent: ReadQuantity) -> None:
+def test_a_remembered_amount_is_the_one_that_is_read(sent: Observation) -> None:
     def read(by: PackReader) -> object:
         try:
             return by.amount("alpha", sent)
@@ -87,10 +91,12 @@ def test_a_code_is_claimed_by_all_that_came_with_it() -> None:
 
 def test_nothing_long_is_kept() -> None:
     shared = reader()
+    shared.amount("alpha", quantity("5", " " * 200 + "U/L"))
     shared.ranges("alpha", Raw(b'[{"text":"' + b"x" * 2000 + b'"}]'), UNIT)
     shared.lookup.of(CodeableConcept(text="x" * 2000))
     shared.lookup.of(CodeableConcept(coding=[Coding()] * 200_000))
 
+    assert not shared._amounts
     assert not shared._ranges
     assert not shared.lookup._known
 
