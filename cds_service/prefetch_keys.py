@@ -6,8 +6,9 @@ names of its own to them.
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Final, Literal, TypeAlias, get_args
+
+from cds_service.remembering import remember_short
 
 Kind: TypeAlias = Literal[
     "Patient",
@@ -56,6 +57,7 @@ _SYNONYMS: Final[Mapping[PrefetchKey, tuple[str, ...]]] = {
 }
 
 
+@remember_short(longest=80, most=256)  # clients send the same keys again and again
 def kinds_of_key(key: str) -> frozenset[Kind]:
     """The resource types that a prefetch key asks for by its name; none for an unknown name.
 
@@ -64,7 +66,6 @@ def kinds_of_key(key: str) -> frozenset[Kind]:
     return _KINDS.get(_letters(key), frozenset())
 
 
-@lru_cache(maxsize=256)  # clients send the same keys again and again
 def _letters(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalpha())
 

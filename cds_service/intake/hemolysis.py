@@ -7,7 +7,6 @@ only warns what hemolysis may do, does not say it.
 """
 
 import re
-from functools import lru_cache
 
 from msgspec import Raw
 
@@ -17,12 +16,12 @@ from cds_service.fhir.resources import Observation, Specimen, parts_of
 from cds_service.intake.marker_lookup import pairs_of, texts_of
 from cds_service.intake.resource_index import ResourceIndex
 from cds_service.intake.subjects import Subjects
+from cds_service.remembering import remember_short
 
 _CODE = "HEM"  # HL7 v2 table 0493, specimen condition: hemolyzed
 _WORD = re.compile(r"ha?emoly[sz]\w*")
 _CLAUSE_END = re.compile(r"[.;\n]")
 _LOOK_BACK = 80
-_LONGEST = 512  # bytes of a list of concepts that is remembered
 _DENIED_BEFORE = re.compile(
     r"\b(no|not|non|nil|without|negative for|absence of|free of|free from|denies|may|might|can|"
     r"could|if|when|should|index|un)\b[\s-]*(\w+[\s-]+){0,3}$"
@@ -66,14 +65,10 @@ def text_says_so(text: str) -> bool:
 
 
 def _any_says_so(raw: Raw) -> bool:
-    if raw is NOTHING:
-        return False
-    data = bytes(raw)
-    is_kept = len(data) <= _LONGEST and b'"text"' not in data  # which may be about the patient
-    return _read(data) if is_kept else _read.__wrapped__(data)
+    return raw is not NOTHING and _read(bytes(raw))
 
 
-@lru_cache(maxsize=1024)  # laboratories send the same few interpretations; notes are not kept
+@remember_short(longest=512, most=1024, without=b'"text"')
 def _read(concepts: bytes) -> bool:
     return any(_says_so(concept) for concept in concepts_in(Raw(concepts)))
 

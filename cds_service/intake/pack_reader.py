@@ -24,7 +24,7 @@ from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.labs.patient_record import Sent
 from cds_service.labs.set_aside_reasons import SetAsideReason
 
-_LONGEST_QUANTITY = 120  # bytes of a number, and characters of its comparator and its unit
+_LONGEST_QUANTITY = 80  # signs of a number with its comparator and unit
 _LONGEST_RANGES = 1024  # bytes of the ranges of one result
 _NO_RANGES = RangesRead((), not_read=False)
 

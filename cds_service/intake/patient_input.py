@@ -80,8 +80,8 @@ def input_from_answers(
 
 def kinds_in(answer: Fetched) -> frozenset[Kind]:
     """The kinds that occur among the resources of an answer."""
-    kinds = {type(entry.resource) for entry in answer.entries}
-    return _KINDS.intersection(kind.__name__ for kind in kinds)
+    types = {type(entry.resource) for entry in answer.entries}
+    return _KINDS.intersection({one.__name__ for one in types})
 
 
 def _notes(kinds: Iterable[Kind], answer: Fetched) -> list[Incomplete]:

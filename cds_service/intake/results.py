@@ -4,7 +4,6 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
-from functools import lru_cache
 from typing import TypeAlias, get_args
 
 from msgspec import Raw, Struct
@@ -33,10 +32,10 @@ from cds_service.labs.patient_record import LabResult, Resulted, ResultStatus, S
 from cds_service.labs.reading_notes import ReadingNote
 from cds_service.labs.set_aside_reasons import SetAsideReason
 from cds_service.labs.specimens import Draw
+from cds_service.remembering import remember_short
 
 Panel: TypeAlias = Observation | DiagnosticReport
 
-_LONGEST = 512  # bytes of an interpretation that is remembered
 _USABLE: Mapping[str | None, ResultStatus] = {status: status for status in get_args(ResultStatus)}
 _NOT_USABLE: Mapping[str, SetAsideReason] = {
     "registered": "status:registered",
@@ -334,11 +333,10 @@ def _time(source: SourceObservation, context: ReadContext) -> datetime | None:
 def _interpretation(raw: Raw) -> str | None:
     if raw is NOTHING:
         return None
-    data = bytes(raw)
-    is_kept = len(data) <= _LONGEST and b'"text"' not in data  # which may be about the patient
-    return _interpretation_in(data) if is_kept else _interpretation_of(data)
+    return _interpretation_of(bytes(raw))
 
 
+@remember_short(longest=512, most=1024, without=b'"text"')
 def _interpretation_of(data: bytes) -> str | None:
     for concept in concepts_in(Raw(data)):
         for _, code in pairs_of(concept):
@@ -346,9 +344,6 @@ def _interpretation_of(data: bytes) -> str | None:
         if concept.text:
             return concept.text
     return None
-
-
-_interpretation_in = lru_cache(maxsize=1024)(_interpretation_of)
 
 
 def _set_aside(

@@ -46,22 +46,24 @@ def kinds_sent(request: HookRequest, keys: Mapping[str, str] | None = None) -> f
     """
     sent: set[Kind] = set()
     for key, answer in request.prefetch.items():
-        kinds = _kinds_of(key, answer, keys)
-        sent |= kinds if kinds_of_key(_ours(key, keys)) else kinds - {"Observation"}
+        asked = kinds_of_key(_ours(key, keys))
+        kinds = _kinds_of(asked, answer)
+        sent |= kinds if asked else kinds - {"Observation"}
     return frozenset(sent)
 
 
 def _kinds_that_count(
     key: str, answer: Fetched, keys: Mapping[str, str] | None, lookup: MarkerLookup | None
 ) -> frozenset[Kind]:
-    kinds = _kinds_of(key, answer, keys)
-    if lookup and not kinds_of_key(_ours(key, keys)) and not _has_claimed(answer, lookup):
+    asked = kinds_of_key(_ours(key, keys))
+    kinds = _kinds_of(asked, answer)
+    if lookup and not asked and not _has_claimed(answer, lookup):
         return kinds - {"Observation"}
     return kinds
 
 
-def _kinds_of(key: str, answer: Fetched, keys: Mapping[str, str] | None) -> frozenset[Kind]:
-    asked, inside = kinds_of_key(_ours(key, keys)), kinds_in(answer)
+def _kinds_of(asked: frozenset[Kind], answer: Fetched) -> frozenset[Kind]:
+    inside = kinds_in(answer)
     # Other resources than those asked for are no answer: to take them for one would be silence.
     # Reports are one about results alone.
     if answer.entries and asked.isdisjoint(inside):

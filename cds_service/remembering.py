@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers that are remembered by the text that was sent, if it is short."""
+
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import AnyStr, TypeVar
+
+_Answer = TypeVar("_Answer")
+
+
+def remember_short(
+    *, longest: int, most: int, without: AnyStr | None = None
+) -> Callable[[Callable[[AnyStr], _Answer]], Callable[[AnyStr], _Answer]]:
+    """Remember the answers to the last `most` texts, each of at most `longest` signs or bytes.
+
+    A longer text is answered anew each time, for a memory of such would have no bound in bytes; so
+    is one that has `without` in it, which may be about a patient.
+
+    >>> @remember_short(longest=3, most=2)
+    ... def upper(text: str) -> str:
+    ...     print("read", text)
+    ...     return text.upper()
+    >>> upper("a"), upper("a"), upper("long")
+    read a
+    read long
+    ('A', 'A', 'LONG')
+    """
+
+    def decorate(function: Callable[[AnyStr], _Answer]) -> Callable[[AnyStr], _Answer]:
+        known = lru_cache(maxsize=most)(function)
+
+        @wraps(function)
+        def answer(text: AnyStr) -> _Answer:
+            if len(text) <= longest and (without is None or without not in text):
+                return known(text)
+            return function(text)
+
+        return answer
+
+    return decorate
