@@ -24,7 +24,7 @@ from cds_service.fhir.resources import (
     Resource,
     Response,
     Unread,
-    tally_of,
+    counts_of,
 )
 
 
@@ -146,8 +146,8 @@ def unread_parts(
     paths `roots` matches. `where` is put before each path.
     """
     named = list(named)
-    observations, charted = tally_of(read)
-    charted += tally_of((drafts,)).charted
+    observations, charted = counts_of(read)
+    charted += counts_of((drafts,)).charted
     if named:
         lost = Counter(fault.resource_type for fault in named)
         observations += lost["Observation"]

@@ -310,25 +310,25 @@ CHARTED = (MedicationRequest, MedicationStatement, Condition)
 _HOLDING_RESULTS = (Observation, DiagnosticReport)
 
 
-class Tally(NamedTuple):
+class ResourceCounts(NamedTuple):
     """How many Observations there are, contained ones too, and medicines and conditions."""
 
     observations: int
     charted: int
 
 
-def tally_of(resources: Iterable[Resource | None]) -> Tally:
+def counts_of(resources: Iterable[Resource | None]) -> ResourceCounts:
     """What these resources and those in their Bundles are; of what is contained, results alone."""
     observations = charted = 0
     for resource in resources:
         if isinstance(resource, _HOLDING_RESULTS):
             observations += isinstance(resource, Observation)
             if resource.contained is not None:
-                observations += tally_of(inside(resource.contained)).observations
+                observations += counts_of(inside(resource.contained)).observations
         elif isinstance(resource, Bundle):
-            within = tally_of([entry.resource for entry in many(resource.entry)])
+            within = counts_of([entry.resource for entry in many(resource.entry)])
             observations += within.observations
             charted += within.charted
         else:
             charted += isinstance(resource, CHARTED)
-    return Tally(observations, charted)
+    return ResourceCounts(observations, charted)
