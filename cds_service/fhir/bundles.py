@@ -64,10 +64,10 @@ def page_of(bundle: Bundle, max_depth: int) -> Fetched:
     """
     entries: list[Entry] = []
     unread: list[str] = []
-    faulty = _collect(bundle, max_depth, entries, unread)
+    faulty, matches = _collect(bundle, max_depth, entries, unread)
     if faulty and not entries:
         return replace(FAILED, unread=tuple(unread))
-    total, matches = _total(bundle), _matches(bundle)
+    total = _total(bundle)
     partial = faulty or _is_part(bundle, total, matches)
     return Fetched(
         state="found" if entries else "nothing",
@@ -123,31 +123,35 @@ def link_of(bundle: Bundle, relation: str) -> str | None:
 
 def _collect(
     bundle: Bundle, depth: int, entries: list[Entry], unread: list[str], path: str = ""
-) -> bool:
+) -> tuple[bool, int]:
     """Add the entries that carry data, and the paths of those that carry nothing.
 
-    Returns whether an error was among the others.
+    Returns whether an error was among the others, and how many of the entries are matches, as
+    Bundle.total counts them: no included resources, and no outcomes.
     """
     if depth < 1:
         raise PayloadTooLarge("Bundles are nested too deeply.")
-    failed = False
+    failed, matches = False, 0
     for place, entry in enumerate(many(bundle.entry)):
-        resource = entry.resource
+        resource, response, search = entry.resource, entry.response, entry.search
+        if isinstance(resource, OperationOutcome):
+            failed = failed or _is_error(resource)
+            continue
+        if (resource is not None or response is None) and (search is None or search.mode in _MATCH):
+            matches += 1
         if resource is None:
-            if entry.response is None or not entry.response.status:
+            if response is None or not response.status:
                 unread.append(f"{path}.entry[{place}].resource")
             else:
-                failed = failed or _is_refused(entry.response.status)
+                failed = failed or _is_refused(response.status)
         elif isinstance(resource, Bundle):
             inside = f"{path}.entry[{place}].resource"
-            failed = _collect(resource, depth - 1, entries, unread, inside) or failed
+            faulty, its_matches = _collect(resource, depth - 1, entries, unread, inside)
             # Nobody follows the pages of a Bundle inside.
-            failed = failed or _is_part(resource, _total(resource), _matches(resource))
-        elif isinstance(resource, OperationOutcome):
-            failed = failed or _is_error(resource)
+            failed = failed or faulty or _is_part(resource, _total(resource), its_matches)
         elif type(resource) is not Unread:  # itself it stands for one that could not be read
             entries.append(entry)
-    return failed
+    return failed, matches
 
 
 def _is_part(bundle: Bundle, total: int | None, matches: int) -> bool:
@@ -176,16 +180,3 @@ def _total(bundle: Bundle) -> int | None:
     if text == b"null":
         return 0
     return int(text) if text.isdigit() and len(text) < _TOTAL_DIGITS else None
-
-
-def _matches(bundle: Bundle) -> int:
-    # Bundle.total counts matches only, not included resources or outcomes.
-    found = 0
-    for entry in many(bundle.entry):
-        resource, search = entry.resource, entry.search
-        if resource is None and entry.response is not None:
-            continue
-        if search is not None and search.mode not in _MATCH:
-            continue
-        found += not isinstance(resource, OperationOutcome)
-    return found

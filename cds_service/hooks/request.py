@@ -223,6 +223,7 @@ def _checked(parts: _Parts, max_depth: int, max_entries: int) -> HookRequest:
     unread = [
         unreadable
         for place, (key, found) in enumerate(prefetch.items())
+        if found.unread
         for unreadable in unreadable_entries(found, _path_of(key, place), key)
     ]
     if drafts is not None:

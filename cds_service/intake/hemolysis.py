@@ -38,14 +38,18 @@ def is_hemolysed(result: Observation, index: ResourceIndex, subjects: Subjects) 
 
     What is said of the specimen of another patient is not.
     """
-    said = [result.interpretation]  # lists of concepts that speak of the specimen
-    if result.component is not None:
-        said.extend(component.interpretation for component in parts_of(result))
-    if result.specimen is not None:
-        specimen = index.referred(result.specimen, result.contained)
-        if isinstance(specimen, Specimen) and subjects.owner(specimen.subject) != "another":
-            said.append(specimen.condition)
-    if any(map(_any_says_so, said)):
+    if _any_says_so(result.interpretation):
+        return True
+    if result.component is None and result.specimen is None and result.note is NOTHING:
+        return False  # as of most
+    if any(_any_says_so(component.interpretation) for component in parts_of(result)):
+        return True
+    specimen = index.referred(result.specimen, result.contained)
+    if (
+        isinstance(specimen, Specimen)
+        and subjects.owner(specimen.subject) != "another"
+        and _any_says_so(specimen.condition)
+    ):
         return True
     return any(text_says_so(note.text or "") for note in notes_in(result.note))
 
