@@ -40,7 +40,7 @@ from cds_service.render.values import (
     window_of,
 )
 from cds_service.rules.answer import Decision
-from cds_service.rules.evaluate import compiled
+from cds_service.rules.evaluate import Test, compiled
 
 Value: TypeAlias = str | ResultText | Names | dict[str, Window]
 Maker: TypeAlias = Callable[[Decision], Value]
@@ -93,18 +93,30 @@ class _Setting:
     zone: tzinfo
     messages: Messages
     earlier: Mapping[str, Earlier]
+    offers: Mapping[str, tuple["_Offer", ...]]  # by rule whose card the text stands on
     is_about_set_aside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """What a rule suggests, as a placeholder names its order; it is meant where `when` holds."""
+
+    order: str
+    window: Window
+    when: Test | None
 
 
 def compile_texts(rule: Rule, pack: Pack, zone: tzinfo, language: str) -> RuleTexts:
     """The rule's texts; in English, or in any language, if there is none in this one."""
     texts = rule.texts
     text: CardText = texts.get(language) or texts.get(ENGLISH) or next(iter(texts.values()))
+    messages = pack.messages_in(language)
     setting = _Setting(
         pack,
         zone,
-        pack.messages_in(language),
+        messages,
         earlier_tests(rule, pack),
+        {rule.id: _offers(rule, messages)},
         is_about_set_aside=not rule.about,
     )
     return RuleTexts(
@@ -122,7 +134,9 @@ def compile_texts(rule: Rule, pack: Pack, zone: tzinfo, language: str) -> RuleTe
 
 def compile_remarks(pack: Pack, zone: tzinfo, language: str) -> dict[str, RemarkTexts]:
     """The texts of the pack's remarks by their ids; in English where there is none in this one."""
-    setting = _Setting(pack, zone, pack.messages_in(language), {})
+    messages = pack.messages_in(language)
+    offers = {name: _offers(pack.rules[name], messages) for name in pack.remarks.rules}
+    setting = _Setting(pack, zone, messages, {}, offers)
     found: dict[str, RemarkTexts] = {}
     for remark in pack.remarks.each:
         text = remark.text_in(language)
@@ -203,7 +217,7 @@ def _maker(name: str, setting: _Setting) -> Maker:
     if name == _UNUSED:
         return lambda decision: _unused(decision, setting)
     if name == "order":
-        return lambda decision: _windows(decision, messages)
+        return lambda decision: _windows(decision, setting)
     if name in pack.facts:
         return lambda decision: _names(decision.frame.facts[name], messages)
     if name in pack.measures:
@@ -249,22 +263,32 @@ def _unused(decision: Decision, setting: _Setting) -> Names:
     return unused_names(unused, setting.pack, setting.messages)
 
 
-def _windows(decision: Decision, messages: Messages) -> dict[str, Window]:
+def _offers(rule: Rule, messages: Messages) -> tuple[_Offer, ...]:
+    return tuple(
+        _Offer(
+            order=one.order.replace("-", "_"),
+            window=window_of(one, messages),
+            when=None if one.when is None else compiled(one.when),
+        )
+        for one in rule.suggestions
+    )
+
+
+def _windows(decision: Decision, setting: _Setting) -> dict[str, Window]:
     """The window of each order: as offered, or as the rule has it if it is withheld.
 
     Of several suggestions of an order the first counts whose condition holds, else the first.
     """
     settled: set[str] = set()
     windows: dict[str, Window] = {}
-    for suggestion in decision.rule.suggestions:
-        window = window_of(suggestion, messages)
-        meant = suggestion.when is None or compiled(suggestion.when)(decision.frame) is True
-        name = suggestion.order.replace("-", "_")
-        if name not in windows or (meant and name not in settled):
-            windows[name] = window
+    for offer in setting.offers[decision.rule.id]:
+        if offer.order in settled:
+            continue
+        meant = offer.when is None or offer.when(decision.frame) is True
+        if meant or offer.order not in windows:
+            windows[offer.order] = offer.window
         if meant:
-            settled.add(name)
-    windows.update(
-        (order.order.replace("-", "_"), window_of(order, messages)) for order in decision.orders
-    )
+            settled.add(offer.order)
+    for order in decision.orders:
+        windows[order.order.replace("-", "_")] = window_of(order, setting.messages)
     return windows
