@@ -20,7 +20,7 @@ from benchmarks.paths import CORE, DECODE, FLOOR, LOADS, POST
 FILE = Path(__file__).with_name("instructions.json")
 ALLOWED = 0.05
 FLOORS = {DECODE: LOADS, CORE: LOADS, POST: FLOOR}
-SIZE, CALLS = 50, 40
+SIZE, CALLS = 50, 16
 _LIBRARIES = ("Flask", "msgspec", "orjson")
 
 

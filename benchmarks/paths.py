@@ -83,7 +83,7 @@ class Steps:
 
 def make_bench() -> Bench:
     """The service with the packs that it comes with."""
-    settings = Settings(explain="off")
+    settings = Settings(explain="off", deadline_ms=60_000)  # under valgrind all takes fifty times
     knowledge = load_knowledge(settings)
     service = knowledge.packs[0].services[0]
     return Bench(
