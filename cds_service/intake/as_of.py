@@ -68,7 +68,12 @@ def as_of(given: PatientInput, moment: datetime, zone: tzinfo) -> PatientInput:
         for entry in given.entries
         if id(entry) not in hidden and not (named and _is_issued_with(entry, named))
     )
-    return replace(given, entries=entries)
+    unreadable = tuple(
+        fault
+        for fault in given.unreadable
+        if (sent := times.moment(fault.time)) is None or sent.begins <= moment
+    )
+    return replace(given, entries=entries, unreadable=unreadable)
 
 
 def _is_later(resource: Resource | None, times: Times) -> bool:

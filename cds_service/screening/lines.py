@@ -7,7 +7,7 @@ for the resources of these. A line that is no JSON costs itself alone.
 
 import gzip
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -37,6 +37,14 @@ class _Head(Struct):
 
 
 _HEAD: Decoder[_Head] = Decoder(_Head)
+
+
+@dataclass(frozen=True, slots=True)
+class LineColumns:
+    """Columns that are made of the text of a resource, and the parts that they are made from."""
+
+    part: Callable[[str], str]
+    of: Callable[[str], str]
 
 
 @dataclass(slots=True)
@@ -70,14 +78,16 @@ class Lines:
     unread: UnreadCounts
 
 
-def read_lines(engine: Engine, files: SourceFiles, folder: Path) -> Lines:
-    """Read the source once."""
+def read_lines(
+    engine: Engine, files: SourceFiles, folder: Path, columns: LineColumns | None = None
+) -> Lines:
+    """Read the source once; `columns` are made of each resource that rules read."""
     unread = UnreadCounts()
     documents = folder / "documents.ndjson"
     read = write_documents(files.documents, documents)
     unread.documents.extend(read.unreadable)
     scan = _scan([*files.lines, *read.lines], documents if files.documents else None)
-    engine.run(f"CREATE OR REPLACE TABLE line AS {_heads(scan)}")
+    engine.run(f"CREATE OR REPLACE TABLE line AS {_heads(scan, columns)}")
     _name_owners(engine, unread)
     _count_unread(engine, unread)
     kinds = {row[0] for row in engine.rows("SELECT DISTINCT kind FROM line WHERE kind IS NOT NULL")}
@@ -135,13 +145,17 @@ def _scan(lines: Sequence[Path], documents: Path | None) -> str:
     return " UNION ALL ".join(parts) or nothing
 
 
-def _heads(scan: str) -> str:
+def _heads(scan: str, columns: LineColumns | None) -> str:
+    more = f", {columns.of('text')}" if columns else ""
+    part = f", {columns.part('text')} AS part" if columns else ""
+    only = f"CASE WHEN kind IN {_listed(KINDS)} THEN text END AS text"
     return f"""
-        SELECT kind, {owner_of("reference")} AS owner,
+        SELECT kind, {owner_of("reference")} AS owner, is_document,
             CASE WHEN owner IS NULL THEN reference END AS reference,
             CASE WHEN kind IS NULL OR kind NOT IN {_listed(sorted(RESOURCE_TYPES))} THEN file END
-                AS bad_file
-        FROM ({with_owner(scan)})
+                AS bad_file {more}
+        FROM (SELECT *{part} FROM (SELECT kind, reference, file, file IS NULL AS is_document, {only}
+            FROM ({with_owner(scan)})))
     """
 
 

@@ -13,12 +13,15 @@ from cds_service.errors import RequestError
 from cds_service.screening.decisions import TRIGGER, ScreeningQuestion
 from cds_service.screening.engine import Engine, open_engine
 from cds_service.screening.files import SourceFiles
+from cds_service.screening.flatten import extracted
 from cds_service.screening.kept import batches_of, keep
-from cds_service.screening.lines import Lines, UnreadCounts, read_lines
+from cds_service.screening.lines import LineColumns, Lines, UnreadCounts, read_lines
 from cds_service.screening.output import OutputFolder
+from cds_service.screening.prune import choose, columns
 from cds_service.screening.workers import DecidedBatch, Tally, decide_batches
 from cds_service.service import Knowledge
 
+_COLUMNS = LineColumns(part=extracted, of=columns)
 _FEW = 500  # patients, below which starting processes takes longer than deciding
 
 
@@ -79,7 +82,7 @@ def screen(
             folder, memory_mb=resources.memory_mb, threads=resources.workers
         ) as engine:
             progress.say(f"Reading {len(files.read)} files ({files.size / 1e6:,.0f} MB)")
-            lines = read_lines(engine, files, folder)
+            lines = read_lines(engine, files, folder, None if question.every else _COLUMNS)
             if "Observation" not in lines.known:
                 raise RequestError("There are no laboratory results: no Observation was found.")
             return _decided(engine, lines, knowledge, question, resources, output, progress)
@@ -95,7 +98,11 @@ def _decided(
     progress: Progress,
 ) -> Screened:
     question = replace(question, known=lines.known)
-    chosen = _choose(engine)
+    if question.every:
+        engine.run("CREATE OR REPLACE TABLE chosen AS SELECT patient FROM patient")
+    else:
+        choose(engine, lines, knowledge, question)
+    chosen: int = engine.value("SELECT count(*) FROM chosen")
     progress.say(f"{lines.patients:,} patients; deciding about {chosen:,}")
     count = keep(engine, lines)
     tally = Tally()
@@ -117,12 +124,6 @@ def _decided(
         unread=lines.unread,
         tally=tally,
     )
-
-
-def _choose(engine: Engine) -> int:
-    engine.run("CREATE OR REPLACE TABLE chosen AS SELECT patient FROM patient")
-    chosen: int = engine.value("SELECT count(*) FROM chosen")
-    return chosen
 
 
 def _take(batch: DecidedBatch, tally: Tally, output: OutputFolder | None) -> None:

@@ -71,6 +71,15 @@ def test_a_result_is_there_from_its_issue_on(times: Json, is_there: bool) -> Non
     assert there(result(**times)) == (["r"] if is_there else [])
 
 
+def test_what_cannot_be_read_is_not_there_before_its_time() -> None:
+    lines = [result(status=7, effectiveDateTime=at) for at in (EARLIER, LATER)]
+    data = "\n".join(json.dumps(one) for one in lines).encode()
+
+    given = as_of(input_from_document(read_resources(data)), MOMENT, VIENNA)
+
+    assert [fault.time for fault in given.unreadable] == [EARLIER]
+
+
 @pytest.mark.parametrize(("issued", "ids"), [(EARLIER, ["r", "d"]), (LATER, [])])
 def test_a_result_without_a_time_of_issue_is_issued_with_its_report(
     issued: str, ids: list[str]

@@ -1,0 +1,6 @@
+((coalesce(bool_or(marker = 'liver/inr' AND age <= 7776000000), false)
+    OR coalesce(bool_or(marker = 'liver/total-bilirubin' AND age <= 7776000000), false))
+  AND (coalesce(bool_or(marker = 'liver/inr' AND age <= 8035200000 AND low >= 1500000), false)
+    AND (coalesce(bool_or(marker = 'liver/total-bilirubin' AND age <= 8035200000 AND low >= upper_least * 2), false)
+      OR coalesce(bool_or(fact IN ('liver/jaundice')), false))
+    AND coalesce(bool_or(fact IN ('liver/on-direct-thrombin-inhibitor', 'liver/on-inr-raising-anticoagulant', 'liver/on-vitamin-k-antagonist')), false)))

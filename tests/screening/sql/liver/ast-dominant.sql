@@ -1,0 +1,7 @@
+(coalesce(bool_or(marker = 'liver/alt' AND age <= 7776000000), false)
+  AND ((coalesce(bool_or(marker = 'liver/ast' AND age <= 8035200000), false)
+      AND coalesce(bool_or(marker = 'liver/alt' AND age <= 8035200000), false))
+    AND coalesce(bool_or(marker = 'liver/ast' AND age <= 8035200000 AND low * 2 >= upper_least * 3), false)
+    AND coalesce(bool_or(marker = 'liver/alt' AND age <= 8035200000 AND low >= 5000000), false)
+    AND coalesce(bool_or(marker = 'liver/alt' AND age <= 8035200000), false)
+    AND coalesce(bool_or(marker = 'liver/ast' AND age <= 8035200000), false)))

@@ -1,0 +1,4 @@
+(coalesce(bool_or(marker = 'liver/alt' AND age <= 7776000000), false)
+  AND (coalesce(bool_or(marker = 'liver/alp' AND age <= 8035200000 AND low >= upper_least), false)
+    AND coalesce(bool_or(marker = 'liver/alt' AND age <= 8035200000 AND high <= upper_most), false)
+    AND coalesce(bool_or(marker = 'liver/ggt' AND age <= 10368000000 AND high <= upper_most), false)))

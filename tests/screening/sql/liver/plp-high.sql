@@ -1,0 +1,2 @@
+(coalesce(bool_or(marker = 'liver/plp' AND age <= 7776000000), false)
+  AND coalesce(bool_or(marker = 'liver/plp' AND age <= 15552000000 AND low >= 200000000), false))

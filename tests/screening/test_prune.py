@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whom the engine drops has neither a card nor a notice, whatever the patient is like."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cds_service.prefetch_keys import KINDS
+from cds_service.screening.decisions import Decided, ScreeningQuestion, decide_patient
+from cds_service.screening.engine import open_engine
+from cds_service.screening.files import find_files
+from cds_service.screening.flatten import extracted
+from cds_service.screening.lines import LineColumns, read_lines
+from cds_service.screening.prune import choose, columns
+from cds_service.service import Knowledge, load_knowledge
+from cds_service.settings import Settings
+from cds_service.sources.lines import ResourceText
+from tests.screening.exports import Json, ndjson, person, result
+from tests.screening.people import MOMENT, Randomly
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Who was kept and who dropped, and what the core decides about each."""
+
+    kept: set[str]
+    dropped: set[str]
+    rows: dict[str, tuple[Decided, ...]]
+
+    @property
+    def missed(self) -> dict[str, list[str]]:
+        """Those who were dropped though they have a card or a notice, and what they have."""
+        return {
+            name: [str(row.get("rule", row["because"])) for row in self.rows[name]]
+            for name in sorted(self.dropped)
+            if self.rows[name]
+        }
+
+
+@pytest.fixture(name="knowledge", scope="module")
+def _knowledge() -> Knowledge:
+    return load_knowledge(Settings(cards=ROOT / "cards"))
+
+
+def chosen(
+    knowledge: Knowledge, folder: Path, resources: Iterable[Json], *, cut: bool = True
+) -> Chosen:
+    """What becomes of everybody whom these resources are about."""
+    source = folder / "source"
+    source.mkdir()
+    lines = [json.dumps(one) for one in resources]
+    ndjson(source / "all.ndjson", lines)
+    with open_engine(folder, memory_mb=400, threads=1) as engine:
+        made = LineColumns(part=extracted, of=columns)
+        read = read_lines(engine, find_files([source]), folder, made)
+        question = ScreeningQuestion(moment=MOMENT, cut=cut, known=read.known, key=None)
+        choose(engine, read, knowledge, question)
+        kept = {row[0] for row in engine.rows("SELECT patient FROM chosen")}
+        everybody = {row[0] for row in engine.rows("SELECT patient FROM patient")}
+    texts = defaultdict(list)
+    for line in lines:
+        one = json.loads(line)
+        owner = one["id"] if one["resourceType"] == "Patient" else _id(one["subject"]["reference"])
+        if one["resourceType"] in KINDS:
+            texts[owner].append(ResourceText(one["resourceType"], line))
+    rows = {name: decide_patient(knowledge, name, texts[name], question).rows for name in everybody}
+    return Chosen(kept, everybody - kept, rows)
+
+
+def _id(reference: str) -> str:
+    return reference.rpartition("/")[2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "cut"), [(1, True), (2, True), (3, False)])
+def test_nobody_who_is_dropped_has_a_card_or_a_notice(
+    knowledge: Knowledge, tmp_path: Path, seed: int, cut: bool
+) -> None:
+    pack = knowledge.packs[0]
+    everybody = Randomly(pack, seed).patients(1200)
+
+    found = chosen(knowledge, tmp_path, (one for each in everybody for one in each), cut=cut)
+
+    assert found.missed == {}
+    assert len(found.dropped) > 150  # else nothing was tested
+    assert sum(bool(found.rows[name]) for name in found.kept) > 300
+
+
+def plain(name: str, value: object, **elements: object) -> list[Json]:
+    return [person(name), result(f"r-{name}", f"Patient/{name}", value, **elements)]
+
+
+def test_who_has_ordinary_results_alone_is_dropped(knowledge: Knowledge, tmp_path: Path) -> None:
+    unread = {
+        "code": {"coding": [{"system": "http://loinc.org", "code": "2345-7", "display": "Glucose"}]}
+    }
+    everybody = [
+        *plain("low", 2),
+        *plain("fine", 20),
+        *plain("other-test", 2000, **unread),
+        *plain("old", 2, effectiveDateTime="2026-01-01T08:00:00Z"),
+        *plain("cancelled", 2, status="cancelled"),
+    ]
+
+    found = chosen(knowledge, tmp_path, everybody)
+
+    assert found.kept == {"low"}
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"valueQuantity": {"value": "20", "unit": "U/L"}},
+        {"valueQuantity": {"value": 20, "unit": "parsec"}},
+        {"valueQuantity": {"value": 20}},
+        {"effectiveDateTime": None},
+        {"effectiveDateTime": "2026-11"},
+        {"code": {"text": "ALT of somebody"}},
+        {"modifierExtension": [{"url": "x"}]},
+        {"meta": []},
+        {"subject": {"reference": "Patient/p", "identifier": {"system": "x", "value": "1"}}},
+        {"component": [{"code": {"text": "x"}}]},
+    ],
+)
+def test_what_is_not_plain_keeps_its_patient(
+    knowledge: Knowledge, tmp_path: Path, elements: Json
+) -> None:
+    assert chosen(knowledge, tmp_path, plain("p", 20, **elements)).kept == {"p"}
+
+
+def test_a_key_that_comes_twice_keeps_its_patient(knowledge: Knowledge, tmp_path: Path) -> None:
+    name = [{"family": "F", "given": ["A"]}]
+    everybody = [*plain("p", 20), *plain("q", 20)]
+    everybody[0]["name"] = everybody[2]["name"] = name
+    source = tmp_path / "source"
+    source.mkdir()
+    lines = [json.dumps(one) for one in everybody]
+    lines[2] = lines[2].replace('"family": "F"', '"family": "F", "family": "G"')
+    ndjson(source / "all.ndjson", lines)
+
+    with open_engine(tmp_path, memory_mb=400, threads=1) as engine:
+        made = LineColumns(part=extracted, of=columns)
+        read = read_lines(engine, find_files([source]), tmp_path, made)
+        question = ScreeningQuestion(moment=MOMENT, cut=True, known=read.known, key=None)
+        choose(engine, read, knowledge, question)
+
+        assert engine.rows("SELECT patient FROM chosen") == [("q",)]
+
+
+def test_two_results_of_one_time_that_differ_keep_their_patient(
+    knowledge: Knowledge, tmp_path: Path
+) -> None:
+    everybody = [*plain("p", 20), result("again", "Patient/p", 21)]
+    everybody += [*plain("q", 20), result("q-again", "Patient/q", 20)]
+
+    assert chosen(knowledge, tmp_path, everybody).kept == {"p"}
+
+
+def test_a_list_that_is_a_notice_for_everybody_keeps_everybody(
+    knowledge: Knowledge, tmp_path: Path
+) -> None:
+    statement = {"resourceType": "MedicationStatement", "id": "s", "status": "active"}
+    statements = [{**statement, "subject": {"reference": "Patient/q"}}]
+
+    found = chosen(knowledge, tmp_path, [*plain("p", 20), *statements])
+
+    assert found.kept == {"p", "q"}
