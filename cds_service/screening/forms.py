@@ -3,7 +3,7 @@
 
 Millions of resources have some hundred forms. The ordinary intake reads one specimen of each, with
 the real code, unit, status and reference range and an invented number, so that the engine need
-know nothing of codes and units. A form that is not plain in every respect is "maybe", and whoever
+know nothing of codes and units. A form that is not plain in every respect is "maybe", and who
 has such a resource is decided about.
 """
 
@@ -183,7 +183,7 @@ def _row(result: LabResult, served: Served) -> FormRow:
 
 
 def _limits(kind: LimitKind, marker: Marker, result: LabResult) -> tuple[int | None, int | None]:
-    """The least and the greatest limit that the result can be judged by, whoever the patient is."""
+    """The least and the greatest limit that the result can be judged by, for any patient."""
     found = list(_amounts(kind, marker, result))
     if not found:
         return None, None

@@ -17,7 +17,7 @@ from typing import Any, Final
 from msgspec.json import Decoder, Encoder
 
 from cds_service.errors import RequestError
-from cds_service.screening.workers import DecidedBatch, Tally
+from cds_service.screening.workers import DecidedBatch, DecisionTally
 
 DECISIONS: Final = "decisions.ndjson"
 SUMMARY: Final = "summary.json"
@@ -53,9 +53,9 @@ class OutputFolder:
         """Where the engine writes what it has no room for."""
         return self.folder / _UNFINISHED / "engine"
 
-    def done(self) -> dict[int, Tally]:
+    def done(self) -> dict[int, DecisionTally]:
         """The parts that are there, with what they count."""
-        tallies: dict[int, Tally] = {}
+        tallies: dict[int, DecisionTally] = {}
         for path in (self.folder / _UNFINISHED).glob("part-*.json"):
             tallies[int(path.stem.removeprefix("part-"))] = _tally(json.loads(path.read_text()))
         return tallies
@@ -117,7 +117,7 @@ def _write(path: Path, data: bytes) -> None:
     beside.replace(path)
 
 
-def _counts(tally: Tally) -> dict[str, Any]:
+def _counts(tally: DecisionTally) -> dict[str, Any]:
     return {
         "decided": tally.decided,
         "withCard": tally.with_card,
@@ -126,8 +126,8 @@ def _counts(tally: Tally) -> dict[str, Any]:
     }
 
 
-def _tally(counts: Mapping[str, Any]) -> Tally:
-    return Tally(
+def _tally(counts: Mapping[str, Any]) -> DecisionTally:
+    return DecisionTally(
         decided=counts["decided"],
         with_card=counts["withCard"],
         cards=Counter({(rule, indicator): count for rule, indicator, count in counts["cards"]}),

@@ -18,7 +18,7 @@ from cds_service.screening.kept import batches_of, keep
 from cds_service.screening.lines import LineColumns, Lines, UnreadCounts, read_lines
 from cds_service.screening.output import OutputFolder
 from cds_service.screening.prune import choose, columns
-from cds_service.screening.workers import DecidedBatch, Tally, decide_batches
+from cds_service.screening.workers import DecidedBatch, DecisionTally, decide_batches
 from cds_service.service import Knowledge
 
 _COLUMNS = LineColumns(part=extracted, of=columns)
@@ -42,7 +42,7 @@ class Screened:
     pruned: int  # who could have no card, and were not decided about
     known: frozenset[str]
     unread: UnreadCounts
-    tally: Tally
+    tally: DecisionTally
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _decided(
     chosen: int = engine.value("SELECT count(*) FROM chosen")
     progress.say(f"{lines.patients:,} patients; deciding about {chosen:,}")
     count = keep(engine, lines)
-    tally = Tally()
+    tally = DecisionTally()
     tallies = output.done() if output else {}
     for one in tallies.values():
         tally.add(one)
@@ -126,7 +126,7 @@ def _decided(
     )
 
 
-def _take(batch: DecidedBatch, tally: Tally, output: OutputFolder | None) -> None:
+def _take(batch: DecidedBatch, tally: DecisionTally, output: OutputFolder | None) -> None:
     if output is not None:
         output.write(batch)
     tally.add(batch.tally)

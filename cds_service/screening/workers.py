@@ -29,7 +29,7 @@ class Batch:
 
 
 @dataclass(slots=True)
-class Tally:
+class DecisionTally:
     """What was decided, counted: cards by rule and severity, patients, and why some were not."""
 
     decided: int = 0
@@ -37,7 +37,7 @@ class Tally:
     cards: Counter[tuple[str, str]] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "DecisionTally") -> None:
         """Add what another part counted."""
         self.decided += other.decided
         self.with_card += other.with_card
@@ -51,12 +51,12 @@ class DecidedBatch:
 
     number: int
     lines: bytes
-    tally: Tally
+    tally: DecisionTally
 
 
 def decide_batch(knowledge: Knowledge, batch: Batch, question: ScreeningQuestion) -> DecidedBatch:
     """Decide about every patient of a batch."""
-    tally = Tally()
+    tally = DecisionTally()
     written: list[bytes] = []
     for patient, lines in batch.patients:
         found = decide_patient(knowledge, patient, lines, question)
