@@ -1,25 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cds-service serve`: answer CDS Hooks calls."""
 
+import gc
 import os
 import socket
 from functools import partial
 
 import click
-from flask import Flask
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 
 from cds_service.cli.beside import worker_beside
 from cds_service.log import configure_log
+from cds_service.service import Knowledge
 from cds_service.settings import Settings, is_open, load_settings
 from cds_service.web import create_app
 from cds_service.web.access.open_mode import refuse_unsafe
+from cds_service.web.app import served_knowledge
 from cds_service.web.server.listening import listening_socket, shown_address
 from cds_service.web.server.rsgi import Bridge
 from cds_service.web.server.supervisor import Supervisor, end_with_parent
 
 _AT_THE_END = 30  # seconds for a worker to end what it does, before it is killed
+_THRESHOLDS = (50_000, 20, 100)  # a call makes some thousand objects, hardly any of them in cycles
 _CONNECTIONS_MORE = 1000  # those that wait between two requests, or get a 503
 
 
@@ -46,7 +49,10 @@ def serve(host: str | None, port: int | None, workers: int, with_worker: bool) -
     settings = load_settings().model_copy(update=changes)
     refuse_unsafe(settings)
     listening = listening_socket(settings.host, settings.port)
-    _application(settings, "")  # what is wrong stops the start here, once, with every problem
+    configure_log(settings.log_level, settings.log_format)
+    # What is wrong stops the start here, once, with every problem.
+    knowledge = served_knowledge(settings)
+    create_app(settings, knowledge=knowledge)
     who = "open to this machine only" if is_open(settings) else f"for {settings.public_url}"
     if settings.hash_key is None and settings.silence_days and not is_open(settings):
         effect = "overridden cards, and those that were just shown, are shown again"
@@ -55,11 +61,18 @@ def serve(host: str | None, port: int | None, workers: int, with_worker: bool) -
     address = shown_address(settings.host, listening.getsockname()[1])
     click.echo(f"Listening on {scheme}://{address}, {who}", err=True)
     with worker_beside(wanted=with_worker):
-        _answer(listening, settings, workers)
+        _answer(listening, settings, workers, knowledge)
 
 
-def _answer(listening: socket.socket, settings: Settings, workers: int) -> None:
+def _answer(
+    listening: socket.socket, settings: Settings, workers: int, knowledge: Knowledge
+) -> None:
     """Answer requests until the process is stopped."""
+    inherited = _Inherited(knowledge)
+    # Workers begin as copies of this process and share its pages: what is there now is not looked
+    # at again by the garbage collector, which would write to every page.
+    gc.collect()
+    gc.freeze()
     Supervisor(
         listening,
         interface=Interfaces.RSGI,
@@ -77,18 +90,29 @@ def _answer(listening: socket.socket, settings: Settings, workers: int) -> None:
         ssl_key=settings.tls_key,
         ssl_protocol_min=SSLProtocols.tls12,  # RFC 9325, section 3.1.1
         log_enabled=False,
-    ).serve(target_loader=partial(_bridge, settings, os.getpid()))
+    ).serve(target_loader=partial(_bridge, settings, os.getpid(), inherited))
 
 
-def _bridge(settings: Settings, supervisor: int, target: str) -> Bridge:
+class _Inherited:
+    """The knowledge of the supervisor, for workers that begin as a copy of its process.
+
+    Where they do not (macOS, Windows), nothing is handed over, and a worker loads it itself.
+    """
+
+    def __init__(self, knowledge: Knowledge | None) -> None:
+        self.knowledge = knowledge
+
+    def __reduce__(self) -> tuple[type["_Inherited"], tuple[None]]:
+        return _Inherited, (None,)
+
+
+def _bridge(settings: Settings, supervisor: int, inherited: _Inherited, _target: str) -> Bridge:
     """What answers the requests of one worker process."""
     end_with_parent(supervisor)
-    app = _application(settings, target)
-    app.extensions["memory"].follow()
-    return Bridge(app, settings, app.extensions["door"], app.extensions["hook_calls"])
-
-
-def _application(settings: Settings, _target: str) -> Flask:
-    """The application of one worker process."""
     configure_log(settings.log_level, settings.log_format)
-    return create_app(settings)
+    app = create_app(settings, knowledge=inherited.knowledge)
+    app.extensions["memory"].follow()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_THRESHOLDS)
+    return Bridge(app, settings, app.extensions["door"], app.extensions["hook_calls"])

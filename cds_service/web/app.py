@@ -75,8 +75,7 @@ def create_app(
     settings = load_settings() if settings is None else settings
     refuse_unsafe(settings)
     if knowledge is None:
-        knowledge = load_knowledge(settings)
-        _log_knowledge(knowledge)
+        knowledge = served_knowledge(settings)
     prove_outcomes()
     app = _bare(settings)
     metrics = _metrics(knowledge)
@@ -157,8 +156,9 @@ def _metrics(knowledge: Knowledge) -> Metrics:
     return metrics
 
 
-def _log_knowledge(knowledge: Knowledge) -> None:
-    """Log what is served: how many rules, and whether they are signed as they are."""
+def served_knowledge(settings: Settings) -> Knowledge:
+    """Every pack, loaded; what is served of it is logged. Raises as `load_knowledge` does."""
+    knowledge = load_knowledge(settings)
     for pack in knowledge.packs:
         log_start(
             pack=pack.id,
@@ -168,6 +168,7 @@ def _log_knowledge(knowledge: Knowledge) -> None:
             time_critical=len(time_critical_on(pack)),
             signed=is_signed(pack),
         )
+    return knowledge
 
 
 def _report_replay(metrics: Metrics, found: Unsure) -> None:
