@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Order proposals: FHIR R4 ServiceRequests, proved valid at start-up and filled per request.
+"""Order proposals: FHIR R4 ServiceRequests, proved valid before they are filled per request.
 
-The resource is built once as a `fhir.resources` model (R4B, which is R4 for this resource), so
-that what goes out has the right elements in the right shape; per request only typed slots are
-filled, as validation would cost more than the whole answer (docs/performance.md).
+The resource is built once and validated as a `fhir.resources` model (R4B, which is R4 for this
+resource), so that what goes out has the right elements in the right shape; per request only typed
+slots are filled, as validation would cost more than the whole answer (docs/performance.md). The
+orders of the packs that come with the service are proved when it is built: `proved_orders.json`
+holds the hashes of what was valid. Any other, be it of a site's pack, with a site's code, or
+changed by one letter, is proved at start-up.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, Final
 
 from cds_service.fhir.tags import PROPOSAL_CODE, PROPOSAL_SYSTEM
@@ -18,6 +25,7 @@ from cds_service.knowledge.model.pack import Order
 from cds_service.rules.answer import Proposal
 
 _LETTERS_OF_IDS: Final = re.compile(r"[A-Za-z0-9.-]+")
+PROVED: Final = Path(__file__).with_name("proved_orders.json")
 _SLOTS = {
     "priority": "routine",
     "subject": {"reference": "Patient/example"},
@@ -84,25 +92,55 @@ class OrderTemplate:
 
 def compile_order(order: Order) -> OrderTemplate:
     """The template of an order; raises `ValueError` if it is no valid ServiceRequest."""
-    from fhir.resources.R4B.servicerequest import ServiceRequest  # two tenths of a second
+    resource = resource_of(order)
+    if hash_of(resource) not in _proved():
+        prove(resource)
+    return OrderTemplate(order, resource)
 
+
+def resource_of(order: Order) -> dict[str, Any]:
+    """The ServiceRequest that proposes an order, with examples in its slots.
+
+    Its members are in the order of the elements of a ServiceRequest.
+    """
     # The site's own code comes first, as many a receiver reads one coding only.
     codes = [one for one in (order.site_code, order.code) if one is not None]
-    resource: dict[str, Any] = {
+    members: dict[str, Any] = {
         "resourceType": "ServiceRequest",
         "meta": {"tag": [{"system": PROPOSAL_SYSTEM, "code": PROPOSAL_CODE}]},
         "status": "draft",
         "intent": "proposal",
-        **({"category": [{"coding": [_coding(order.category)]}]} if order.category else {}),
+        "category": [{"coding": [_coding(order.category)]}] if order.category else None,
+        "priority": _SLOTS["priority"],
         "code": {"coding": [_coding(code) for code in codes], "text": order.text},
         **_SLOTS,
+        "note": None if order.note is None else [{"text": order.note}],
+        "patientInstruction": order.instruction,
     }
-    if order.note is not None:
-        resource["note"] = [{"text": order.note}]
-    if order.instruction is not None:
-        resource["patientInstruction"] = order.instruction
-    proved = ServiceRequest.model_validate(resource)
-    return OrderTemplate(order, proved.model_dump(mode="json"))
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def prove(resource: Mapping[str, Any]) -> None:
+    """Raise `ValueError` unless this is a valid ServiceRequest that says the same when written."""
+    from fhir.resources.R4B.servicerequest import ServiceRequest  # two tenths of a second
+
+    written = ServiceRequest.model_validate(resource).model_dump(mode="json")
+    if _text(written) != _text(resource):
+        raise ValueError("The ServiceRequest of an order is written otherwise than it was made.")
+
+
+def hash_of(resource: Mapping[str, Any]) -> str:
+    """The hash by which a resource is known to be proved."""
+    return sha256(_text(resource).encode()).hexdigest()
+
+
+def _text(resource: Mapping[str, Any]) -> str:
+    return json.dumps(resource, ensure_ascii=False)
+
+
+@cache
+def _proved() -> frozenset[str]:
+    return frozenset(json.loads(PROVED.read_bytes()))
 
 
 def _subject(patient_id: str) -> dict[str, Any]:

@@ -42,6 +42,11 @@ class TokenReplay:
         self._across = across
         self._report = report
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether the database of several machines is asked; the file of this one is quick."""
+        return self._across is not None
+
     def first_use(self, issuer: str, token_id: str, *, until: datetime, now: datetime) -> bool:
         """Whether this token was not used before, as far as is known; from now on it was.
 

@@ -62,6 +62,11 @@ class Registrations:
         object.__setattr__(self, "by_issuer", by_issuer)
 
     @cached_property
+    def fetches_keys(self) -> bool:
+        """Whether the keys of some client are fetched."""
+        return any(not client.keys for client in self.clients)
+
+    @cached_property
     def origins(self) -> frozenset[str]:
         """Every web origin from which some client calls."""
         return frozenset(origin for client in self.clients for origin in client.origins)

@@ -8,6 +8,10 @@ from typing import Protocol
 class ReplayStore(Protocol):
     """Remembers the `jti` of each issuer until the token has expired."""
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether an answer may wait for another machine."""
+
     def first_use(self, issuer: str, token_id: str, *, until: datetime, now: datetime) -> bool:
         """Record the use of a token; `True` if it was not used before.
 

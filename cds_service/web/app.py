@@ -44,7 +44,6 @@ from cds_service.web.outcomes import (
     FORBIDDEN,
     SECURITY,
     answer_to_any,
-    prove_outcomes,
     refusal,
 )
 from cds_service.web.request_log import LogEntry, close
@@ -76,7 +75,6 @@ def create_app(
     refuse_unsafe(settings)
     if knowledge is None:
         knowledge = served_knowledge(settings)
-    prove_outcomes()
     app = _bare(settings)
     metrics = _metrics(knowledge)
     store = open_store(database_url(settings)) if store is None else store

@@ -84,7 +84,7 @@ class HookCalls:
     @property
     def looks_may_wait(self) -> bool:
         """Whether a look at a head may have to wait, for the keys of a client or the database."""
-        return self.gate is not None
+        return self.gate is not None and self.gate.may_wait
 
     def begin(self, head: Head, elapsed: Stopwatch, *, shed: bool = False) -> HookCall:
         """Look at the head of a call; one that is `shed` is one more than the process takes in."""

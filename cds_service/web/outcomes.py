@@ -62,7 +62,7 @@ STATUS: dict[type[CdsServiceError], int] = {
 }
 
 # IssueType of FHIR R4 for each status that is sent.
-_ISSUE: dict[int, str] = {
+ISSUES: Mapping[int, str] = {
     400: "invalid",
     401: "login",
     403: "forbidden",
@@ -96,18 +96,10 @@ def outcome(status: int, message: str) -> dict[str, Any]:
     """An OperationOutcome with one issue; `message` is ours and holds nothing that was received."""
     issue = {
         "severity": "fatal" if status >= CRASH else "error",
-        "code": _ISSUE.get(status, "processing"),
+        "code": ISSUES.get(status, "processing"),
         "diagnostics": message,
     }
     return {"resourceType": "OperationOutcome", "issue": [issue]}
-
-
-def prove_outcomes() -> None:
-    """Check every issue type as a `fhir.resources` model, at start-up; raises `ValueError`."""
-    from fhir.resources.R4B.operationoutcome import OperationOutcome  # two tenths of a second
-
-    for status in _ISSUE:
-        OperationOutcome.model_validate(outcome(status, "Example."))
 
 
 def answer_to_any(error: Exception, entry: LogEntry) -> Response:

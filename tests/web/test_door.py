@@ -97,6 +97,8 @@ class Store:
         self.away = away
         self.asked: list[str] = []
 
+    may_wait = True
+
     def first_use(
         self,
         issuer: str,  # noqa: ARG002 - the signature is the store's
@@ -163,3 +165,14 @@ def test_no_header_can_say_that_a_token_was_good(place: Site, name: str) -> None
     assert VERDICT not in environ_of(scope)
     channel = sent(bridge_of(place.http.application, place.settings), scope, BODY)
     assert (channel.status, channel.begun) == (401, False)
+
+
+def test_a_token_that_waits_for_nobody_is_looked_at_at_once(tmp_path: Path) -> None:
+    store = Store(away=False)
+    store.may_wait = False
+    file = write_clients(tmp_path / "clients.yaml", registration())
+
+    channel = call(Site(file, settings_for(file), replay=store), es384().token())
+
+    assert channel.status == 200
+    assert store.asked == [current_thread().name]

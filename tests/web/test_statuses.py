@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from cds_service.errors import CdsServiceError, every_error
 from cds_service.settings import Settings
-from cds_service.web.outcomes import STATUS
+from cds_service.web.outcomes import ISSUES, STATUS, outcome
 from tests.web.http_fixtures import (
     ALT,
     NAME,
@@ -338,3 +338,8 @@ def test_a_preflight_of_a_browser_is_answered(http: FlaskClient) -> None:
 
         assert response.status_code == 200
         assert not any(re.match("Access-Control", name) for name in response.headers.keys())  # noqa: SIM118
+
+
+@pytest.mark.parametrize("status", sorted(ISSUES))
+def test_every_issue_that_can_be_sent_is_valid(status: int) -> None:
+    OperationOutcome.model_validate(outcome(status, "Example."))

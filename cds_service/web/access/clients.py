@@ -48,6 +48,12 @@ class Gate:
     open_arrivals: bool
     metrics: Metrics
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether a look at a token may wait for another machine: for keys, or what was used."""
+        replay = self.verifier.replay
+        return (replay is not None and replay.may_wait) or self.registry.current().fetches_keys
+
     def verify(self, request: Request) -> Accepted | Fault | None:
         """The verdict on the token of a request; `None` if the request needs none.
 
