@@ -11,6 +11,7 @@ from importlib import import_module
 import click
 
 import cds_service
+from cds_service.cli.collecting import without_collection
 from cds_service.errors import (
     Busy,
     CdsServiceError,
@@ -92,7 +93,8 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, function = _ELSEWHERE.get(cmd_name, (cmd_name, cmd_name))
-        command: click.Command = getattr(import_module(f"cds_service.cli.{module}"), function)
+        with without_collection():
+            command: click.Command = getattr(import_module(f"cds_service.cli.{module}"), function)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

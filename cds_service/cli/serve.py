@@ -11,6 +11,7 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 
 from cds_service.cli.beside import worker_beside
+from cds_service.cli.collecting import without_collection
 from cds_service.log import configure_log
 from cds_service.service import Knowledge
 from cds_service.settings import Settings, is_open, load_settings
@@ -50,9 +51,10 @@ def serve(host: str | None, port: int | None, workers: int, with_worker: bool) -
     refuse_unsafe(settings)
     listening = listening_socket(settings.host, settings.port)
     configure_log(settings.log_level, settings.log_format)
-    # What is wrong stops the start here, once, with every problem.
-    knowledge = served_knowledge(settings)
-    create_app(settings, knowledge=knowledge)
+    with without_collection():
+        # What is wrong stops the start here, once, with every problem.
+        knowledge = served_knowledge(settings)
+        create_app(settings, knowledge=knowledge).extensions["memory"].close()
     who = "open to this machine only" if is_open(settings) else f"for {settings.public_url}"
     if settings.hash_key is None and settings.silence_days and not is_open(settings):
         effect = "overridden cards, and those that were just shown, are shown again"
@@ -71,7 +73,6 @@ def _answer(
     inherited = _Inherited(knowledge)
     # Workers begin as copies of this process and share its pages: what is there now is not looked
     # at again by the garbage collector, which would write to every page.
-    gc.collect()
     gc.freeze()
     Supervisor(
         listening,
@@ -110,9 +111,9 @@ def _bridge(settings: Settings, supervisor: int, inherited: _Inherited, _target:
     """What answers the requests of one worker process."""
     end_with_parent(supervisor)
     configure_log(settings.log_level, settings.log_format)
-    app = create_app(settings, knowledge=inherited.knowledge)
-    app.extensions["memory"].follow()
-    gc.collect()
+    with without_collection():
+        app = create_app(settings, knowledge=inherited.knowledge)
+        app.extensions["memory"].follow()
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)
     return Bridge(app, settings, app.extensions["door"], app.extensions["hook_calls"])
