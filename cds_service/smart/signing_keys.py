@@ -13,10 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-import jwt
-from cryptography.exceptions import UnsupportedAlgorithm
-from jwt import PyJWK, PyJWTError
-
 from cds_service.errors import SettingsError
 from cds_service.fhir_client.servers import SigningAlgorithm
 from cds_service.log import log_signing_keys
@@ -50,6 +46,8 @@ class SigningKey:
 
     def signed(self, claims: Mapping[str, object]) -> str:
         """A JSON Web Token with these claims; its header names the key and the type JWT."""
+        import jwt  # which brings cryptography: without keys nothing needs it
+
         return jwt.encode(
             dict(claims), self.private, self.algorithm, headers={"kid": self.kid, "typ": "JWT"}
         )
@@ -159,6 +157,10 @@ def _key(entry: object) -> SigningKey:
 
 def _private(public: Key, algorithm: SigningAlgorithm, members: Mapping[str, str]) -> Any:
     """The private key, tried: what it signs fits the public one."""
+    import jwt
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from jwt import PyJWK, PyJWTError
+
     try:
         private = PyJWK({**public.members, **members}, algorithm).key
         trial = jwt.encode({}, private, algorithm)

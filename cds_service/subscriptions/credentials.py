@@ -12,11 +12,6 @@ from hmac import compare_digest
 from secrets import token_bytes, token_urlsafe
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 _PATH_BYTES: Final = 24  # 192 bits; at least 128 cannot be guessed
 _SECRET_BYTES: Final = 32
 _NONCE_BYTES: Final = 12  # NIST SP 800-38D, 5.2.1.1
@@ -52,12 +47,17 @@ def is_secret(given: str, *kept: bytes | None) -> bool:
 def seal(key: str, path: str, setting: str) -> bytes:
     """An HMAC key of the Subscription at this path, encrypted under the setting."""
     nonce = token_bytes(_NONCE_BYTES)
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     return nonce + AESGCM(_derived(setting)).encrypt(nonce, key.encode(), path.encode())
 
 
 def unseal(sealed: bytes, path: str, setting: str) -> str:
     """The HMAC key again; raises `SealedKeyError`."""
     nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     try:
         return AESGCM(_derived(setting)).decrypt(nonce, rest, path.encode()).decode()
     except (InvalidTag, ValueError):
@@ -65,4 +65,7 @@ def unseal(sealed: bytes, path: str, setting: str) -> str:
 
 
 def _derived(setting: str) -> bytes:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=_USE).derive(setting.encode())

@@ -10,11 +10,12 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from jwt import PyJWK, PyJWS, PyJWTError
+if TYPE_CHECKING:
+    from jwt import PyJWS
 
 # Algorithm -> the type and curve of its key (RFC 7518, section 3.1; RFC 8037, section 3.1).
 FITS: Final[Mapping[str, tuple[str, str]]] = {
@@ -33,7 +34,6 @@ MOST_KEYS: Final = 100  # of one set that was fetched
 
 _TYPES: Final = ("EC", "OKP", "RSA")
 _SMALLEST_RSA, _LARGEST_RSA = 2048, 8192  # bits; RFC 7518, section 3.3, and an end to the work
-_JWS: Final = PyJWS(algorithms=list(FITS), options={"enforce_minimum_key_length": True})
 
 
 class UnusableKey(ValueError):
@@ -67,13 +67,22 @@ class Key:
 
         False too if the key is none for the algorithm, or the token names another algorithm.
         """
+        from jwt import PyJWTError
+
         if not self.fits(algorithm):
             return False
         try:
-            _JWS.decode_complete(token, self.public, [algorithm])
+            _jws().decode_complete(token, self.public, [algorithm])
         except PyJWTError:
             return False
         return True
+
+
+@cache
+def _jws() -> "PyJWS":
+    from jwt import PyJWS  # which brings cryptography: without clients nothing needs it
+
+    return PyJWS(algorithms=list(FITS), options={"enforce_minimum_key_length": True})
 
 
 def read_key(jwk: Mapping[str, object]) -> Key:
@@ -130,6 +139,9 @@ def read_key_set(text: bytes) -> tuple[Key, ...]:
 
 def _public(jwk: Mapping[str, object]) -> tuple[Any, dict[str, str]]:
     """The key for `cryptography`, and the members that make it."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from jwt import PyJWK, PyJWTError
+
     # Without alg: which algorithms a key is for is ours to say, and one RSA key fits several.
     described = {name: value for name, value in jwk.items() if name != "alg"}
     try:

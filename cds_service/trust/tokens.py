@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from jwt.utils import base64url_decode, base64url_encode
-
 LONGEST: Final = 8192  # characters; a signed token with the claims of CDS Hooks has under 2,000
 
 _FORM = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
@@ -47,6 +45,8 @@ def parse_jws(text: str) -> Token:
 
 
 def _decoded(segment: str, name: str) -> bytes:
+    from jwt.utils import base64url_decode, base64url_encode  # without clients nothing needs it
+
     try:
         data = base64url_decode(segment)
     except binascii.Error:

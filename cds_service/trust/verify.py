@@ -9,6 +9,7 @@ A `Fault` is for the administrator; the caller only learns that the token was re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Protocol, TypeAlias
 
 from msgspec import ValidationError, convert
@@ -69,6 +70,10 @@ class Verifier:
     replay: ReplayStore | None
     limits: TokenLimits
 
+    def __post_init__(self) -> None:
+        """Make the key that stands in for one that is not known, before a call needs it."""
+        _stand_in()
+
     def verify(
         self, text: str, target: RequestTarget, registered: Registrations, now: datetime
     ) -> Verdict:
@@ -83,7 +88,8 @@ class Verifier:
             key = self._key(token, client, now)
         except _Refused as refused:
             # About as much work as a signature, so that time does not tell who is registered.
-            _STAND_IN.has_signed(_STAND_IN_TOKEN, "ES384")
+            key, token_of_nobody = _stand_in()
+            key.has_signed(token_of_nobody, "ES384")
             return Fault(reason=refused.reason, message=refused.message, client=client)
         if not key.has_signed(token.text, token.header["alg"]):
             message = f"the signature was not made with the key '{key.kid}' of the client"
@@ -175,6 +181,7 @@ def _checked_header(header: Mapping[str, Any], client: Client) -> tuple[str, str
     return algorithm, kid, jku
 
 
+@cache
 def _stand_in() -> tuple[Key, str]:
     """A key of no client, and a token signed with it."""
     from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
@@ -184,6 +191,3 @@ def _stand_in() -> tuple[Key, str]:
     private = generate_private_key(SECP384R1())
     public = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
     return read_key({**public, "kid": "nobody"}), encode({}, private, "ES384")
-
-
-_STAND_IN, _STAND_IN_TOKEN = _stand_in()

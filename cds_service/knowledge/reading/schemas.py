@@ -24,7 +24,8 @@ def _as_list(value: object) -> object:
 class Shape(BaseModel):
     """A mapping with exactly these keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=_key)
+    # A shape within another is built with that one, so that none is built for nothing.
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=_key, defer_build=True)
 
 
 @dataclass(frozen=True, slots=True)
