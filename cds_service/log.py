@@ -115,12 +115,11 @@ def log_request(**fields: object) -> None:
 
 def _writer(stream: TextIO, clock: Clock) -> Callable[[Mapping[str, object]], object]:
     """What writes the same line as structlog does, without its steps."""
+    lines = structlog.WriteLogger(stream)  # with the lock that other lines take too
 
     def write(kept: Mapping[str, object]) -> None:
         at = clock().isoformat(timespec="milliseconds")
-        line = json.dumps({"at": at, **kept, "event": "request", "level": "info"})
-        stream.write(f"{line}\n")
-        stream.flush()
+        lines.msg(json.dumps({"at": at, **kept, "event": "request", "level": "info"}))
 
     return write
 
