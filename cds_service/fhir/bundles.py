@@ -18,7 +18,7 @@ from cds_service.fhir.resources import Bundle, Entry, OperationOutcome, Resource
 State = Literal["found", "nothing", "failed"]
 
 
-class Fetched(Struct, frozen=True, kw_only=True):
+class Fetched(Struct, frozen=True, kw_only=True, gc=False):
     """The answer to one question: what was found, and whether that is all there is.
 
     `faulty` says that an error came beside what was found; `total` is how many matches the

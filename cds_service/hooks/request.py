@@ -48,7 +48,7 @@ class Authorization:
     patient: str | None = field(default=None, repr=False)
 
 
-class HookRequest(Struct, frozen=True, kw_only=True):
+class HookRequest(Struct, frozen=True, kw_only=True, gc=False):
     """One call of a hook, checked. `prefetch` holds the keys that were asked for only.
 
     A key with a value that is no resource is not among them: it counts as not sent. `unreadable`
@@ -129,7 +129,7 @@ class _LooseBody(_Head, frozen=True, kw_only=True):
     prefetch: dict[str, Raw] | None = None
 
 
-class _Parts(Struct, frozen=True, kw_only=True):
+class _Parts(Struct, frozen=True, kw_only=True, gc=False):
     """A body of either pass."""
 
     head: _Head

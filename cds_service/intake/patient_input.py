@@ -29,7 +29,7 @@ _UNKNOWN_PART: IncompletePart = "some data"
 _KINDS = frozenset(KINDS)
 
 
-class PatientInput(Struct, frozen=True, kw_only=True):
+class PatientInput(Struct, frozen=True, kw_only=True, gc=False):
     """The resources about one patient, and how complete they are.
 
     `available` holds the kinds that were asked for with success, even if nothing was there: a

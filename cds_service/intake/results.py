@@ -64,7 +64,7 @@ class ReadContext(Struct, frozen=True, kw_only=True):
         return self.reader.lookup
 
 
-class SourceObservation(Struct, frozen=True):
+class SourceObservation(Struct, frozen=True, gc=False):
     """One Observation to read: where it is, and the panel or report that supplies what it lacks.
 
     `address` is that of its entry, if it is not contained.
@@ -76,7 +76,7 @@ class SourceObservation(Struct, frozen=True):
     address: str = ""
 
 
-class PartialResult(Struct):
+class PartialResult(Struct, gc=False):
     """What is known of a result when it must be set aside."""
 
     match: MarkerMatch

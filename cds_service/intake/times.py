@@ -118,7 +118,7 @@ class _Contradiction(ValueError):
     """The times of a resource contradict each other, so none of them is believed."""
 
 
-class SentTime(Struct, frozen=True):
+class SentTime(Struct, frozen=True, gc=False):
     """The text of a result's time, its moment, and whether only its time of issue was sent.
 
     The moment is `None` if the text is no time that a result can have.

@@ -3,20 +3,17 @@
 
 import re
 import unicodedata
-from functools import lru_cache
+
+from cds_service.remembering import remember_short
 
 _LONGEST = 40
 _UNSAFE = {"Cc", "Cf", "Co", "Cn", "Cs"}  # control, format (bidi), private, unassigned, surrogate
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 
 
+@remember_short(longest=_LONGEST, most=2048)  # units and numbers are the same again and again
 def sanitize(text: str) -> str:
     """A text from outside on one line, printable, short, and with no tag in it."""
-    return _harmless(text) if len(text) <= _LONGEST else _harmless.__wrapped__(text)
-
-
-@lru_cache(maxsize=2048)  # units and numbers are the same again and again
-def _harmless(text: str) -> str:
     line = " ".join(text.split())
     if not (line.isascii() and line.isprintable()):
         line = "".join(sign for sign in line if unicodedata.category(sign) not in _UNSAFE)

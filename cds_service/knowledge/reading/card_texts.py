@@ -35,6 +35,7 @@ from cds_service.knowledge.model.leaves import (
 )
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import UNUSED_DATA, CardText, Pack, Rule
+from cds_service.remembering import remember_short
 from cds_service.sourcefile.diagnostics import Mark, Problem, nearest
 from cds_service.sourcefile.document import Document
 
@@ -52,7 +53,6 @@ _PART_NEEDS: dict[str, LimitKind] = {
 }
 _RESULT_PARTS = frozenset(("title", "value", "unit"))
 _PARSER = Environment(autoescape=False)  # noqa: S701 - it parses and fills nothing
-_SHORT = 80  # characters of a value whose escaped form is remembered
 _NOT_SURE = "is not sure to be there"
 SUMMARY_BELOW = 140  # CDS Hooks 2.0.1, "Card Attributes": summary under 140 characters
 
@@ -84,11 +84,10 @@ class Placeholder:
 
 def escape_markdown(value: object) -> str:
     """The value as Markdown text: what came from outside can never become markup."""
-    text = str(value)
-    return _escaped(text) if len(text) <= _SHORT else _escaped.__wrapped__(text)
+    return _escaped(str(value))
 
 
-@lru_cache(maxsize=2048)
+@remember_short(longest=80, most=2048)
 def _escaped(text: str) -> str:
     line = " ".join(text.split())
     return _MARKDOWN_SPECIAL.sub(r"\\\g<0>", line) if _MARKDOWN_SPECIAL.search(line) else line
