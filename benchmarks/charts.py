@@ -66,9 +66,15 @@ def chart(
     now: datetime = NOW,
     seed: int = _SEED,
     levels: Sequence[float] = _LEVELS,
+    markers: int | None = None,
+    patient: str = _PATIENT,
 ) -> Chart:
-    """The plain chart of this size; its values are `levels` of the limits of their markers."""
-    return _finished("plain", _draft(pack, size, now, random.Random(seed), levels))
+    """The plain chart of this size; its values are `levels` of the limits of their markers.
+
+    With fewer `markers` the same results have a longer history.
+    """
+    draft = _draft(pack, size, now, random.Random(seed), levels, markers, patient)
+    return _finished("plain", draft)
 
 
 def variants(pack: Pack, size: int, *, now: datetime = NOW) -> dict[str, Chart]:
@@ -90,16 +96,18 @@ def _draft(
     now: datetime,
     chance: random.Random,
     levels: Sequence[float] = _LEVELS,
+    markers: int | None = None,
+    of: str = _PATIENT,
 ) -> _Draft:
     sheets: list[Json] = []
     truths: list[tuple[str, Fraction] | None] = []
     places = [
         (panel, number, marker)
-        for panel, markers in enumerate(_panels(pack, size, chance))
+        for panel, markers in enumerate(_panels(pack, size, chance, markers))
         for number, marker in enumerate(markers)
     ]
     for place, (panel, number, marker) in enumerate(places):
-        sheet = _observation(panel, number, now, chance)
+        sheet = _observation(panel, number, now, chance, of)
         if marker is None:
             sheet["code"] = _concept(f"{90000 + place}-{place % 10}", f"Analyte {place}")
             sheet["valueQuantity"] = _quantity(chance.randint(1, 900), "mmol/L")
@@ -109,7 +117,7 @@ def _draft(
         sheets.append(sheet)
     patient = {
         "resourceType": "Patient",
-        "id": _PATIENT,
+        "id": of,
         "gender": "female",
         "birthDate": f"{now.year - 50}-03-08",
         "name": [{"family": "Example", "given": ["Synthetic"]}],
@@ -118,7 +126,7 @@ def _draft(
         "hook": "patient-view",
         "hookInstance": HOOK_INSTANCE,
         "fhirServer": "https://ehr.example/r4",
-        "context": {"userId": "Practitioner/example", "patientId": _PATIENT},
+        "context": {"userId": "Practitioner/example", "patientId": of},
         "prefetch": {
             "patient": patient,
             "observations": _searchset(sheets),
@@ -131,13 +139,15 @@ def _draft(
     return _Draft(request, sheets, truths)
 
 
-def _panels(pack: Pack, size: int, chance: random.Random) -> Iterator[list[Marker | None]]:
+def _panels(
+    pack: Pack, size: int, chance: random.Random, markers: int | None
+) -> Iterator[list[Marker | None]]:
     """The marker of each Observation of each panel, `None` for one that belongs to no marker.
 
     The markers that most rules are about come first, so that the smallest chart has them.
     """
     about = Counter(marker for rule in pack.rules.values() for marker in rule.about)
-    known = sorted(pack.markers.values(), key=lambda one: (-about[one.id], one.id))
+    known = sorted(pack.markers.values(), key=lambda one: (-about[one.id], one.id))[:markers]
     full = round(len(known) / _KNOWN_SHARE)
     for begin in range(0, size, full):
         here = min(full, size - begin)
@@ -147,7 +157,9 @@ def _panels(pack: Pack, size: int, chance: random.Random) -> Iterator[list[Marke
         yield chosen
 
 
-def _observation(panel: int, number: int, now: datetime, chance: random.Random) -> Json:
+def _observation(
+    panel: int, number: int, now: datetime, chance: random.Random, patient: str
+) -> Json:
     """An Observation without code and value; those of one panel were drawn together."""
     drawn = now - timedelta(days=1 + _DAYS_APART * panel)
     issued = (drawn + timedelta(hours=2)).isoformat()
@@ -170,7 +182,7 @@ def _observation(panel: int, number: int, now: datetime, chance: random.Random) 
                 "text": "Laboratory",
             }
         ],
-        "subject": {"reference": f"Patient/{_PATIENT}", "display": "Example, Synthetic"},
+        "subject": {"reference": f"Patient/{patient}", "display": "Example, Synthetic"},
         "encounter": {"reference": f"Encounter/visit-{panel}"},
         "effectiveDateTime": drawn.isoformat(),
         "issued": issued,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ from cds_service.hooks.response import HookResponse, write_response
 from cds_service.intake.read_record import read_record
 from cds_service.knowledge.model.pack import Pack
 from cds_service.labs.patient_record import PatientRecord
-from cds_service.render import render
+from cds_service.render import render, with_folded_named
 from cds_service.render.card import Card
 from cds_service.service import Knowledge, Options, Served, answer_hook, load_knowledge
 from cds_service.settings import Settings
@@ -81,9 +82,10 @@ class Steps:
     answer: bytes
 
 
-def make_bench() -> Bench:
-    """The service with the packs that it comes with."""
-    settings = Settings(explain="off", deadline_ms=60_000)  # under valgrind all takes fifty times
+def make_bench(site_file: Path | None = None) -> Bench:
+    """The service with the packs that it comes with, as the site has them."""
+    # Under valgrind a call takes fifty times as long.
+    settings = Settings(explain="off", deadline_ms=60_000, site_file=site_file)
     knowledge = load_knowledge(settings)
     service = knowledge.packs[0].services[0]
     return Bench(
@@ -122,7 +124,9 @@ def rendered(bench: Bench, request: HookRequest, outcome: Outcome) -> tuple[Card
         encounter_id=request.encounter_id,
         id=request.hook_instance,
     )
-    return render(bench.served.templates, outcome, context, base_url=_BASE_URL)
+    templates = bench.served.templates
+    cards = render(templates, outcome, context, base_url=_BASE_URL)
+    return with_folded_named(cards, templates, outcome, base_url=_BASE_URL)
 
 
 def core(bench: Bench, chart: Chart) -> Outcome:

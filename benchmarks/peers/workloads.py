@@ -96,10 +96,10 @@ def bodies(
         tries += 1
         levels = [chance.uniform(low, high) for _ in range(20)]
         seed = chance.getrandbits(48)
-        call = orjson.loads(chart(bench.pack, size, now=written, seed=seed, levels=levels).body)
+        patient = f"patient-{seed:012x}"
+        data = chart(bench.pack, size, now=written, seed=seed, levels=levels, patient=patient).body
         if kind == CARDS:
-            _lower(call, chance)
-        data = _for_patient(f"patient-{seed:012x}", call)
+            data = _lowered(data, chance)
         body = Body(
             data=data,
             ours=expected_cards(bench, data, now),
@@ -124,8 +124,9 @@ def _mixed(made: Mapping[tuple[int, str], list[Body]], chance: random.Random) ->
     return found
 
 
-def _lower(call: dict[str, Any], chance: random.Random) -> None:
-    """Give the newest result that the rule of the peers is about a value that it finds."""
+def _lowered(data: bytes, chance: random.Random) -> bytes:
+    """The body in which the newest result that the rule of the peers is about has a low value."""
+    call = orjson.loads(data)
     sheets = [
         entry["resource"]
         for entry in call["prefetch"]["observations"]["entry"]
@@ -134,13 +135,4 @@ def _lower(call: dict[str, Any], chance: random.Random) -> None:
     newest = max(sheets, key=lambda sheet: str(sheet["effectiveDateTime"]))
     newest["valueQuantity"]["value"] = round(chance.uniform(1, RULE["below"] - 0.1), 1)
     del newest["interpretation"]
-
-
-def _for_patient(patient: str, call: dict[str, Any]) -> bytes:
-    """The request as it would be for this patient."""
-    old = call["context"]["patientId"]
-    call["context"]["patientId"] = call["prefetch"]["patient"]["id"] = patient
-    for entry in call["prefetch"]["observations"]["entry"]:
-        subject = entry["resource"]["subject"]
-        subject["reference"] = subject["reference"].replace(old, patient)
     return orjson.dumps(call)

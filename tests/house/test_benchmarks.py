@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import growth
+from benchmarks.charts import chart
+from benchmarks.paths import make_bench
 from tests.house.source import ROOT
 
 pytestmark = pytest.mark.slow
@@ -77,3 +80,23 @@ def test_a_short_soak_meets_no_failure_and_no_hang(tmp_path: Path) -> None:
     assert figures["requests"] == 1000
     assert figures["faults"] == []
     assert {"200", "400", "404", "405", "412"} <= set(figures["statuses"])
+
+
+def test_the_curves_are_printed_as_a_table_and_a_chart() -> None:
+    bench = make_bench()
+
+    point = growth.measured(bench, 3, (0.3, 3.0), 3, 1)
+    lines = list(growth.lines_of(growth.Curve("Observations", [point], [point])))
+
+    assert point.amount == 3
+    assert point.micros > 0
+    assert f"| 3 | {point.micros:,.0f} | {point.ratio:.1f} | {point.micros:,.0f} |" in lines[2]
+    assert '    x-axis "Observations" [3]' in lines
+
+
+def test_fewer_markers_have_more_results_each() -> None:
+    bench = make_bench()
+
+    long = chart(bench.pack, 20, markers=2)
+
+    assert len({marker for marker, _ in long.expected}) == 2
