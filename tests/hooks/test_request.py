@@ -387,10 +387,11 @@ def test_too_many_resources_are_refused() -> None:
         ('"value"', '"x": 1e400, "value": 2, "value"', "resource.valueQuantity.value"),
     ],
 )
+@pytest.mark.parametrize("separators", [(", ", ": "), (",", ":")], ids=["blanks", "none"])
 def test_a_key_that_comes_twice_is_refused_with_its_place(
-    once: str, twice: str, where: str
+    once: str, twice: str, where: str, separators: tuple[str, str]
 ) -> None:
-    data = json.dumps(body(prefetch={"labs": bundle(OBSERVATION)}))
+    data = json.dumps(body(prefetch={"labs": bundle(OBSERVATION)}), separators=separators)
     error = refused(data.replace(once, twice, 1).encode())
 
     assert error.where is not None
