@@ -52,13 +52,15 @@ def batches_of(engine: Engine, count: int, done: Collection[int]) -> Iterator[Ba
 
 
 def _patients(engine: Engine, number: int) -> Iterator[tuple[str, tuple[ResourceText, ...]]]:
+    own = "SELECT patient, kind, text, address FROM kept WHERE batch = $batch"
+    shared = (
+        f"SELECT kept.patient, '{SHARED}', shared.text, shared.address FROM kept JOIN shared "
+        "ON shared.{} WHERE kept.batch = $batch"
+    )
+    by_id = shared.format("id = regexp_extract(kept.shared, '([^/]+)(/_history/.*)?$', 1)")
+    by_address = shared.format("address = kept.shared")
     rows = engine.rows(
-        "SELECT patient, kind, text, address FROM kept WHERE batch = ? "
-        "UNION ALL "
-        f"SELECT DISTINCT kept.patient, '{SHARED}', shared.text, shared.address FROM kept "
-        "JOIN shared ON shared.id = regexp_extract(kept.shared, '([^/]+)(/_history/.*)?$', 1) "
-        "OR shared.address = kept.shared WHERE kept.batch = ? ORDER BY ALL",
-        [number, number],
+        f"{own} UNION ALL ({by_id} UNION {by_address}) ORDER BY ALL", {"batch": number}
     )
     for patient, group in groupby(rows, key=itemgetter(0)):
         yield patient, tuple(ResourceText(kind, text, address) for _, kind, text, address in group)

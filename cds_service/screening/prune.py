@@ -96,22 +96,25 @@ def _read_forms(engine: Engine, reader: FormReader) -> None:
     types = "maybe BOOLEAN, marker VARCHAR, fact VARCHAR, method VARCHAR, up BIGINT, down BIGINT, "
     types += "has_low BOOLEAN, has_high BOOLEAN, least BIGINT, most BIGINT, "
     types += ", ".join(f"{column} BIGINT" for column in _LIMITS)
-    engine.run(f"CREATE OR REPLACE TABLE form (kind VARCHAR, form VARCHAR, {types})")
+    engine.run(
+        f"CREATE OR REPLACE TABLE form (kind VARCHAR, form VARCHAR, form_id BIGINT, {types})"
+    )
     rows: list[object] = []
-    for kind, form in engine.rows(
+    forms = engine.rows(
         "SELECT DISTINCT kind, form FROM line WHERE form IS NOT NULL AND owner IS NOT NULL"
-    ):
+    )
+    for number, (kind, form) in enumerate(forms):
         specimen = flatten.specimen_of(kind, form)
         found = [FormRow(maybe=True)] if specimen is None else reader.read(kind, specimen)
         for row in found:
-            rows.extend((kind, form, *_values(row)))
+            rows.extend((kind, form, number, *_values(row)))
         if len(rows) > _A_TIME * _WIDTH:
             _insert(engine, rows)
             rows = []
     _insert(engine, rows)
 
 
-_WIDTH: Final = 2 + len(_FORM_COLUMNS)
+_WIDTH: Final = 3 + len(_FORM_COLUMNS)
 
 
 def _values(row: FormRow) -> Sequence[object]:
@@ -137,21 +140,22 @@ def _evidence(now: int, *, cut: bool) -> str:
     limits = ", ".join(_LIMITS)
     return f"""
         CREATE OR REPLACE TABLE evidence AS
-        SELECT patient, marker, fact, method, ends, by_day, form, number, {now} - ends AS age,
+        SELECT patient, marker, fact, method, ends, by_day, form_id, number, {now} - ends AS age,
             CASE WHEN has_low THEN upper END::BIGINT AS low,
             CASE WHEN has_high THEN lower END::BIGINT AS high, {limits},
             maybe OR is_odd OR (marker IS NOT NULL AND coalesce(
                 ends > {now} OR begins < {_EARLIEST_MS} OR upper > most OR lower < least
                 OR upper > {_MOST}, true)) AS maybe
         FROM (
-            SELECT line.owner AS patient, form.*, line.number, line.begins, line.ends, line.by_day,
+            SELECT line.owner AS patient, form.* EXCLUDE (form, kind), line.number, line.begins,
+                line.ends, line.by_day,
                 line.reference IS NOT NULL OR line.is_document
                     OR (line.kind = 'Patient' AND line.is_born_oddly) AS is_odd,
                 {low} AS upper, {high} AS lower
             FROM line JOIN form ON form.kind = line.kind AND form.form = line.form
             WHERE line.owner IS NOT NULL {later}
             UNION ALL BY NAME
-            SELECT owner AS patient, true AS maybe, true AS is_odd, kind FROM line
+            SELECT owner AS patient, true AS maybe, true AS is_odd FROM line
             WHERE owner IS NOT NULL AND (reference IS NOT NULL OR is_document OR form IS NULL
                 OR (kind = 'Patient' AND is_born_oddly))
         )
@@ -167,7 +171,7 @@ def _in_doubt(knowledge: Knowledge) -> str:
     recent = f"marker IS NOT NULL AND age <= {(days + 2) * 86_400_000}"
     twice = (
         f"SELECT patient FROM evidence WHERE {recent} GROUP BY patient, marker, ends "
-        "HAVING count(*) > 1 AND (min(number) <> max(number) OR min(form) <> max(form)) "
+        "HAVING count(*) > 1 AND (min(number) <> max(number) OR min(form_id) <> max(form_id)) "
         f"UNION SELECT patient FROM evidence WHERE {recent} GROUP BY patient, marker "
         "HAVING count(*) > 1 AND bool_or(by_day)"
     )

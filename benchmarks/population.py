@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m benchmarks.population`: screen a made-up population, against DuckDB's own count.
+
+The resources are written as a Bulk Data export has them: one Observation of about 0.7 KB a line,
+patients in no order, a tenth of them with raised results of late. Only the ratios are to be
+trusted; the amounts beside them are this machine in this minute.
+"""
+
+import argparse
+import json
+import random
+import resource
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+from benchmarks.hospital import NOW, SEED, read_hospital
+from cds_service.screening.decisions import ScreeningQuestion
+from cds_service.screening.engine import open_engine
+from cds_service.screening.files import find_files
+from cds_service.screening.flatten import extracted
+from cds_service.screening.lines import LineColumns, read_lines
+from cds_service.screening.output import RunState, open_output
+from cds_service.screening.prune import choose, columns
+from cds_service.screening.run import Resources, screen
+from cds_service.service import Knowledge, load_knowledge
+from cds_service.settings import Settings
+
+_CARDS = Path(__file__).parents[1] / "cards"
+_LOINC = "http://loinc.org"
+_UCUM = "http://unitsofmeasure.org"
+_ILL = 0.1
+_RAISED = ("alt", "ast")
+_DAYS = 400
+# Results that no rule reads: (LOINC, unit, usual, upper)
+_OTHERS = (
+    ("2345-7", "mg/dL", 92, 110),
+    ("2160-0", "mg/dL", 0.9, 1.2),
+    ("718-7", "g/dL", 14, 17.5),
+    ("2823-3", "mmol/L", 4.1, 5.1),
+    ("2951-2", "mmol/L", 140, 145),
+)
+_MEMORY_MB = 700
+_MB = 1024
+Found = TypeVar("Found")
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Seconds of each step, and the peak memory of the process with the engine."""
+
+    count: float
+    prune: float
+    whole: float
+    kept: int
+    with_card: int
+    peak_mb: int
+
+
+def main() -> None:
+    """Write a population, or take one, and measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--patients", type=int, default=40_000)
+    parser.add_argument("--observations", type=int, default=1_000_000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--keep", type=Path, help="write the population here and leave it there")
+    chosen = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        source = chosen.keep or Path(folder) / "export"
+        if not source.exists():
+            write_population(source, chosen.patients, chosen.observations)
+        found = measure(source, Path(folder), chosen.workers)
+    for line in _lines(found, chosen.observations):
+        print(line)
+
+
+def write_population(folder: Path, patients: int, observations: int, seed: int = SEED) -> None:
+    """Write Patient.ndjson and Observation.ndjson."""
+    folder.mkdir(parents=True)
+    chance = random.Random(seed)
+    ill = [chance.random() < _ILL for _ in range(patients)]
+    with (folder / "Patient.ndjson").open("w", encoding="utf-8") as out:
+        out.writelines(f"{json.dumps(_person(number, chance))}\n" for number in range(patients))
+    tests = list(_tests())
+    with (folder / "Observation.ndjson").open("w", encoding="utf-8") as out:
+        for number in range(observations):
+            patient = chance.randrange(patients)
+            test = chance.choice(tests)
+            out.write(f"{json.dumps(_result(number, patient, ill[patient], test, chance))}\n")
+
+
+def _tests() -> Iterator[tuple[str, str, str, float, float]]:
+    """Name, code, unit, usual value and upper limit of each test; half of them no rule reads."""
+    for name, test in read_hospital()["tests"].items():
+        if "upper" in test and name in {"alt", "ast", "alp", "ggt", "total-bilirubin"}:
+            yield name, test["loinc"], test["unit"], test["usual"], test["upper"]
+    for code, unit, usual, upper in _OTHERS:
+        yield code, code, unit, usual, upper
+
+
+def _person(number: int, chance: random.Random) -> Json:
+    born = f"{chance.randint(1940, 2005)}-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}"
+    gender = chance.choice(["male", "female"])
+    return {"resourceType": "Patient", "id": f"p{number}", "gender": gender, "birthDate": born}
+
+
+def _result(
+    number: int,
+    patient: int,
+    ill: bool,
+    test: tuple[str, str, str, float, float],
+    chance: random.Random,
+) -> Json:
+    name, code, unit, usual, upper = test
+    time = NOW - timedelta(minutes=chance.randrange(60, 60 * 24 * _DAYS))
+    value = min(usual * chance.uniform(0.8, 1.2), upper * 0.99)
+    if ill and name in _RAISED:
+        value = upper * chance.uniform(2, 8)
+    quantity = {"unit": unit, "system": _UCUM, "code": unit}
+    category = "http://terminology.hl7.org/CodeSystem/observation-category"
+    return {
+        "resourceType": "Observation",
+        "id": f"o{number}",
+        "meta": {"versionId": "1", "lastUpdated": time.isoformat()},
+        "status": "final",
+        "category": [{"coding": [{"system": category, "code": "laboratory"}]}],
+        "code": {"coding": [{"system": _LOINC, "code": code}]},
+        "subject": {"reference": f"Patient/p{patient}"},
+        "effectiveDateTime": time.isoformat(),
+        "issued": (time + timedelta(minutes=50)).isoformat(),
+        "valueQuantity": {"value": round(value, 1), **quantity},
+        "referenceRange": [{"high": {"value": upper, **quantity}}],
+    }
+
+
+def measure(source: Path, folder: Path, workers: int) -> Measured:
+    """Count, prune, and screen whole; each after the files were read once."""
+    knowledge = load_knowledge(Settings(cards=_CARDS))
+    _timed(lambda: _count(source, folder / "warm", workers))
+    count, _ = _timed(lambda: _count(source, folder / "count", workers))
+    prune, kept = _timed(lambda: _prune(source, folder / "prune", knowledge, workers))
+    whole, cards = _timed(lambda: _screen(source, folder / "out", knowledge, workers))
+    return Measured(
+        count=count,
+        prune=prune,
+        whole=whole,
+        kept=kept,
+        with_card=cards,
+        peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // _MB,
+    )
+
+
+def _timed(work: Callable[[], Found]) -> tuple[float, Found]:
+    start = time.perf_counter()
+    found = work()
+    return time.perf_counter() - start, found
+
+
+def _count(source: Path, folder: Path, workers: int) -> int:
+    folder.mkdir()
+    with open_engine(folder, memory_mb=_MEMORY_MB, threads=workers) as engine:
+        query = f"SELECT count(*) FROM read_ndjson_objects('{source}/*.ndjson')"  # noqa: S608
+        return int(engine.value(query))
+
+
+def _prune(source: Path, folder: Path, knowledge: Knowledge, workers: int) -> int:
+    folder.mkdir()
+    with open_engine(folder, memory_mb=_MEMORY_MB, threads=workers) as engine:
+        made = LineColumns(part=extracted, of=columns)
+        lines = read_lines(engine, find_files([source]), folder, made)
+        choose(engine, lines, knowledge, _question(NOW))
+        return int(engine.value("SELECT count(*) FROM chosen"))
+
+
+def _screen(source: Path, folder: Path, knowledge: Knowledge, workers: int) -> int:
+    output = open_output(folder, RunState("", NOW, None), overwrite=False)
+    machine = Resources(workers=workers, memory_mb=_MEMORY_MB)
+    found = screen(find_files([source]), knowledge, _question(NOW), machine, output=output)
+    output.finish({})
+    return found.tally.with_card
+
+
+def _question(moment: datetime) -> ScreeningQuestion:
+    return ScreeningQuestion(moment=moment, cut=True, known=frozenset(), key=None)
+
+
+def _lines(found: Measured, observations: int) -> Iterator[str]:
+    yield f"count(*) over the same files      {found.count:8.2f} s"
+    yield (
+        f"flatten and prune                 {found.prune:8.2f} s"
+        f"   ratio {found.prune / found.count:6.1f}   kept {found.kept:,}"
+    )
+    yield (
+        f"the whole, decisions written      {found.whole:8.2f} s"
+        f"   {observations / found.whole:,.0f} observations a second"
+        f"   with a card {found.with_card:,}"
+    )
+    yield f"peak memory, without workers      {found.peak_mb:8} MB"
+
+
+if __name__ == "__main__":
+    main()
