@@ -9,6 +9,7 @@ from typing import Any
 from cds_service.errors import RequestError
 
 Row = tuple[Any, ...]
+_WITHOUT_VALUES = frozenset(("IOException", "OutOfMemoryException"))
 
 
 class Engine:
@@ -43,12 +44,13 @@ class Engine:
         try:
             return self._connection.execute(sql, values)
         except self._error as error:
-            raise RequestError(f"The engine could not read the source: {_first(error)}") from None
+            raise RequestError(f"The engine could not read the source: {_why(error)}") from None
 
 
-def _first(error: Exception) -> str:
-    """The first line of a message, without the value that may stand in the others."""
-    return str(error).splitlines()[0][:300]
+def _why(error: Exception) -> str:
+    """What went wrong; only what is of files and memory is free of values of patients."""
+    name = type(error).__name__
+    return str(error).splitlines()[0] if name in _WITHOUT_VALUES else name
 
 
 @contextmanager

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine says what is wrong with a file, and nothing of what is in it."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from cds_service.errors import RequestError
+from cds_service.screening.engine import open_engine
+from tests.screening.exports import result, run
+
+
+def test_a_file_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    whole = gzip.compress(json.dumps(result("1", "Patient/a")).encode())
+    (tmp_path / "cut.ndjson.gz").write_bytes(whole[:-20])
+
+    with pytest.raises(RequestError, match=r"cut\.ndjson\.gz"):
+        run(tmp_path)
+
+
+def test_an_error_says_no_value(tmp_path: Path) -> None:
+    opened = open_engine(tmp_path, memory_mb=200, threads=1)
+    with opened as engine, pytest.raises(RequestError) as refused:
+        engine.rows("SELECT 'anna'::INTEGER")
+
+    assert "ConversionException" in str(refused.value)
+    assert "anna" not in str(refused.value)
+
+
+def test_the_engine_loads_nothing_from_the_network(tmp_path: Path) -> None:
+    with open_engine(tmp_path, memory_mb=200, threads=1) as engine:
+        settings = engine.rows(
+            "SELECT value FROM duckdb_settings() "
+            "WHERE name IN ('autoinstall_known_extensions', 'autoload_known_extensions')"
+        )
+
+    assert settings == [("false",), ("false",)]
