@@ -136,7 +136,7 @@ def number() -> str:
     value = f"({_part('valueQuantity.value')}::VARCHAR)"
     return (
         f"CASE WHEN regexp_full_match({value}, '{_NUMBER}') "
-        f"THEN ({value}::DECIMAL(15, 6) * 1000000)::BIGINT END"
+        f"THEN ({value}::DECIMAL(21, 6) * 1000000)::BIGINT END"
     )
 
 

@@ -141,8 +141,8 @@ def _evidence(now: int, *, cut: bool) -> str:
     return f"""
         CREATE OR REPLACE TABLE evidence AS
         SELECT patient, marker, fact, method, ends, by_day, form_id, number, {now} - ends AS age,
-            CASE WHEN has_low THEN upper END::BIGINT AS low,
-            CASE WHEN has_high THEN lower END::BIGINT AS high, {limits},
+            CASE WHEN has_low AND upper <= {_MOST} THEN upper END::BIGINT AS low,
+            CASE WHEN has_high AND lower <= {_MOST} THEN lower END::BIGINT AS high, {limits},
             maybe OR is_odd OR (marker IS NOT NULL AND coalesce(
                 ends > {now} OR begins < {_EARLIEST_MS} OR upper > most OR lower < least
                 OR upper > {_MOST}, true)) AS maybe

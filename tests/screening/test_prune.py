@@ -171,3 +171,15 @@ def test_a_list_that_is_a_notice_for_everybody_keeps_everybody(
     found = chosen(knowledge, tmp_path, [*plain("p", 20), *statements])
 
     assert found.kept == {"p", "q"}
+
+
+@pytest.mark.parametrize("unit", ["U/L", "kU/L", "kat/L", "IU/mL"])
+@pytest.mark.parametrize("value", [999_999, 1_000_000, 999_999_999])
+def test_an_amount_that_is_too_great_for_the_engine_stops_nobody(
+    knowledge: Knowledge, tmp_path: Path, value: int, unit: str
+) -> None:
+    large = plain("p", value, valueQuantity={"value": value, "unit": unit})
+    viral_load = {"coding": [{"system": "http://loinc.org", "code": "11011-4"}]}
+    not_read = plain("q", value, code=viral_load)
+
+    assert chosen(knowledge, tmp_path, [*large, *not_read, *plain("r", 20)]).kept == {"p"}
