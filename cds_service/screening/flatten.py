@@ -98,10 +98,11 @@ _PLACE: Final = {
         start=1,
     )
 }
+# No more than both the engine and the core can read: not the hour 24, not the year 9999.
+_DAY: Final = "[12][0-9]{3}-[0-9]{2}-[0-9]{2}"
 _INSTANT: Final = (
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
+    _DAY + r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
-_DAY: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _NUMBER: Final = r"[0-9]{1,9}(\.[0-9]{1,6})?"
 _HOURS_EAST, _HOURS_WEST = 14, 12  # of the time zones that are farthest from UTC
 _MS_AN_HOUR: Final = 3_600_000

@@ -136,7 +136,8 @@ def _evidence(now: int, *, cut: bool) -> str:
     # What cannot be read is a notice, whatever seems to be its time.
     later = f"AND (maybe OR NOT coalesce(coalesce(issued, begins) > {now}, false))" if cut else ""
     low = "((number + 1)::HUGEINT * up + down - 1) // down"
-    high = "((number - 1)::HUGEINT * up) // down"
+    # The engine divides towards nought, below which this has to go down too.
+    high = "((number - 1)::HUGEINT * up - down + 1) // down"
     limits = ", ".join(_LIMITS)
     return f"""
         CREATE OR REPLACE TABLE evidence AS

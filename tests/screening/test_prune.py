@@ -183,3 +183,31 @@ def test_an_amount_that_is_too_great_for_the_engine_stops_nobody(
     not_read = plain("q", value, code=viral_load)
 
     assert chosen(knowledge, tmp_path, [*large, *not_read, *plain("r", 20)]).kept == {"p"}
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"effectiveDateTime": "2026-11-19T24:00:00Z"},
+        {"effectiveDateTime": "9999-12-31T23:59:59Z"},
+        {"issued": "2026-11-25T24:00:00Z", "valueQuantity": {"value": 5000, "unit": "U/L"}},
+        {"issued": "9999-12-31T23:59:59Z", "valueQuantity": {"value": 5000, "unit": "U/L"}},
+    ],
+)
+def test_a_time_that_the_engine_alone_can_read_keeps_its_patient(
+    knowledge: Knowledge, tmp_path: Path, elements: Json
+) -> None:
+    found = chosen(knowledge, tmp_path, [*plain("p", 20, **elements), *plain("q", 20)])
+
+    assert (found.kept, found.missed) == ({"p"}, {})
+
+
+def test_less_than_nothing_keeps_its_patient_in_a_smaller_unit(
+    knowledge: Knowledge, tmp_path: Path
+) -> None:
+    platelets = {"coding": [{"system": "http://loinc.org", "code": "777-3"}]}
+    less = {"value": 0, "unit": "/uL", "comparator": "<"}
+
+    found = chosen(knowledge, tmp_path, plain("p", 0, code=platelets, valueQuantity=less))
+
+    assert (found.kept, found.missed) == ({"p"}, {})
