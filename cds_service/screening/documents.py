@@ -5,6 +5,7 @@ A line holds the text of a resource as it came, whose it is, and the address of 
 """
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +65,7 @@ class DocumentsRead:
 _HEAD: Decoder[_Head] = Decoder(_Head)
 _BUNDLE: Decoder[_Bundle] = Decoder(_Bundle)
 _ENCODER = Encoder()
+_NO_JSON = (DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def write_documents(documents: tuple[Path, ...], to: Path) -> DocumentsRead:
@@ -75,8 +77,9 @@ def write_documents(documents: tuple[Path, ...], to: Path) -> DocumentsRead:
             if data is None:
                 continue
             try:
+                data.decode()  # the reader looks only at the texts that it needs
                 resources = list(_resources(data, path.name, read))
-            except (DecodeError, ValidationError):
+            except _NO_JSON:
                 if len(data.splitlines()) > 1 and _is_json(data.splitlines()[0]):
                     read.lines.append(path)
                 else:
@@ -91,7 +94,7 @@ def _content(path: Path, read: DocumentsRead) -> bytes | None:
         data = path.read_bytes()
         if path.name.endswith(".gz"):
             data = gzip.decompress(data)
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         read.unreadable.append(f"{path.name}: cannot be read")
         return None
     return data.removeprefix(b"\xef\xbb\xbf")
@@ -100,7 +103,7 @@ def _content(path: Path, read: DocumentsRead) -> bytes | None:
 def _is_json(line: bytes) -> bool:
     try:
         _HEAD.decode(line)
-    except DecodeError:
+    except _NO_JSON:
         return False
     return True
 

@@ -6,8 +6,9 @@ for the resources of these. A line that is no JSON costs itself alone.
 """
 
 import gzip
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,7 @@ _LONGEST_LINE: Final = 16 * 1024 * 1024
 _PLAIN_REFERENCE: Final = "Patient/[A-Za-z0-9.-]+"
 _NOT_PATIENT = frozenset(("patient", "urn"))
 _QUOTED = "''"
+_WILD = re.compile(r"[*?[]")
 
 
 class _Head(Struct):
@@ -133,12 +135,13 @@ def _scan(lines: Sequence[Path], documents: Path | None) -> str:
     if lines:
         parts.append(
             "SELECT filename AS file, json AS text, NULL AS owner, NULL AS address FROM "
-            f"read_ndjson_objects({_listed(map(str, lines), '[]')}, filename = true, {options})"
+            f"read_ndjson_objects({_listed(map(_literal, lines), '[]')}, "
+            f"filename = true, {options})"
         )
     if documents is not None and documents.stat().st_size:
         parts.append(
             "SELECT NULL AS file, text::JSON AS text, owner, address FROM "
-            f"read_json({_listed([str(documents)], '[]')}, format = 'newline_delimited', "
+            f"read_json({_listed([_literal(documents)], '[]')}, format = 'newline_delimited', "
             f"columns = {{text: 'VARCHAR', owner: 'VARCHAR', address: 'VARCHAR'}}, {options})"
         )
     nothing = "SELECT NULL AS file, NULL::JSON AS text, NULL AS owner, NULL AS address WHERE false"
@@ -204,7 +207,7 @@ def _count_unread(engine: Engine, unread: UnreadCounts) -> None:
         if file is None:
             unread.documents.append(f"{count} resources of no type of FHIR R4 in documents")
             continue
-        name = Path(file).name
+        name = _name(Path(file), unread.lines)
         unread.lines[name] = count
         unread.places[name] = list(_bad_lines(Path(file)))
     for kind, count in engine.rows(
@@ -217,6 +220,12 @@ def _count_unread(engine: Engine, unread: UnreadCounts) -> None:
         f"AND NOT ({bad}) GROUP BY kind ORDER BY kind"
     ):
         unread.not_asked_for[kind] = count
+
+
+def _name(path: Path, taken: Container[str]) -> str:
+    """The name of a file, with as many of its folders as tell it from those that are taken."""
+    names = ("/".join(path.parts[-count:]) for count in range(1, len(path.parts)))
+    return next((name for name in names if name not in taken), str(path))
 
 
 def _bad_lines(path: Path) -> Iterator[int]:
@@ -233,9 +242,19 @@ def _bad_lines(path: Path) -> Iterator[int]:
 
 def _is_resource(line: bytes) -> bool:
     try:
+        line.decode()  # the reader looks only at the texts that it needs
         return _HEAD.decode(line).resourceType in RESOURCE_TYPES
-    except (DecodeError, UnicodeDecodeError):
+    except (DecodeError, UnicodeDecodeError, RecursionError):
         return False
+
+
+def _literal(path: Path) -> str:
+    """The path as a pattern that means it alone: engines take names with `*`, `?` or `[` for more.
+
+    >>> _literal(Path("Observation[1].ndjson"))
+    'Observation[[]1].ndjson'
+    """
+    return _WILD.sub(r"[\g<0>]", str(path))
 
 
 def _listed(words: object, brackets: str = "()") -> str:

@@ -204,3 +204,77 @@ def test_a_folder_without_files_to_read_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(RequestError, match=r"expected \.ndjson"):
         run(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["Observation[1]", "Observation?", "Observation*"])
+def test_a_file_is_read_by_its_name_and_not_by_a_pattern(
+    tmp_path: Path, people: list[Json], name: str
+) -> None:
+    ndjson(tmp_path / "Observation1.ndjson", people[:4])
+    ndjson(tmp_path / f"{name}.ndjson", [*people[4:], "no JSON"])
+
+    found = counted(tmp_path)
+
+    assert (found["patientsWithCard"], found["resources"]) == (2, 6)
+    assert found["unreadable"]["lines"] == [{"file": f"{name}.ndjson", "lines": 1, "first": [3]}]
+
+
+def test_bad_lines_of_files_of_one_name_are_all_counted(tmp_path: Path, people: list[Json]) -> None:
+    for folder, bad in (("x", 1), ("y", 2)):
+        (tmp_path / folder).mkdir()
+        ndjson(tmp_path / folder / "all.ndjson", [*people, *(["no JSON"] * bad)])
+
+    lines = counted(tmp_path)["unreadable"]["lines"]
+
+    assert [(one["file"], one["lines"]) for one in lines] == [
+        ("all.ndjson", 1),
+        ("y/all.ndjson", 2),
+    ]
+
+
+def test_a_line_that_is_no_text_is_named(tmp_path: Path, people: list[Json]) -> None:
+    path = ndjson(tmp_path / "all.ndjson", people)
+    with path.open("ab") as out:
+        out.write(b'{"resourceType": "Observation", "id": "\xff"}\n')
+
+    (line,) = counted(tmp_path)["unreadable"]["lines"]
+
+    assert line["first"] == [7]
+
+
+@pytest.mark.parametrize(
+    "part", [b'{"id": "\xff"}', b'{"resourceType": "Observation", "id": "\xff"}']
+)
+def test_an_entry_that_is_no_text_does_not_stop_the_others(
+    tmp_path: Path, people: list[Json], part: bytes
+) -> None:
+    ndjson(tmp_path / "all.ndjson", people)
+    text = bundle({"resource": "HERE"}).encode().replace(b'"HERE"', part)
+    (tmp_path / "1.json").write_bytes(text)
+
+    found = counted(tmp_path)
+
+    assert found["patientsWithCard"] == 2
+    assert found["unreadable"]["documents"] == ["1.json: no FHIR Bundle or resource"]
+
+
+def test_a_document_that_is_nested_too_deeply_does_not_stop_the_others(
+    tmp_path: Path, people: list[Json]
+) -> None:
+    ndjson(tmp_path / "all.ndjson", people)
+    (tmp_path / "1.json").write_text(
+        '{"resourceType": "Bundle", "x": ' + "[" * 9999 + "]" * 9999 + "}"
+    )
+
+    assert counted(tmp_path)["unreadable"]["documents"] == ["1.json: no FHIR Bundle or resource"]
+
+
+def test_a_damaged_archive_of_a_bundle_does_not_stop_the_others(
+    tmp_path: Path, people: list[Json]
+) -> None:
+    ndjson(tmp_path / "all.ndjson", people)
+    packed = bytearray(gzip.compress(bundle(*({"resource": one} for one in people)).encode()))
+    packed[20:40] = bytes(20)
+    (tmp_path / "1.json.gz").write_bytes(packed)
+
+    assert counted(tmp_path)["unreadable"]["documents"] == ["1.json.gz: cannot be read"]
