@@ -4,7 +4,7 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -116,6 +116,7 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
     )
     output: OutputFolder | None = None
     if folder is not None:
+        _check_outside(folder, sources)
         options = (str(moment), str(every), str(ids), str(key_file and question.key))
         run = RunState(run_of(files, knowledge, options), question.moment, question.key)
         output = open_output(folder, run, overwrite=overwrite)
@@ -130,11 +131,24 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
     sys.exit(1 if strict and _is_lossy(found) else 0)
 
 
+def _check_outside(folder: Path, sources: Sequence[Path]) -> None:
+    """Refuse a folder that the next run would read as a part of its source."""
+    if any(
+        source.is_dir() and folder.resolve().is_relative_to(source.resolve()) for source in sources
+    ):
+        raise click.BadParameter(
+            "it is in SOURCE, where it would be read: take a folder outside", param_hint="--out"
+        )
+
+
 def _key(file: TextIO | None, *, ids: bool) -> str | None:
     """The key of the hashes; none where ids are asked for."""
     if ids:
         return None
-    key = new_key() if file is None else file.read().strip()
+    try:
+        key = new_key() if file is None else file.read().strip()
+    except UnicodeDecodeError:
+        raise click.BadParameter("the file is no text", param_hint="--key-file") from None
     if not key:
         raise click.BadParameter("the file is empty", param_hint="--key-file")
     return key

@@ -63,6 +63,9 @@ def run_of(files: SourceFiles, knowledge: Knowledge, options: Sequence[str]) -> 
         f"{pack.id} {pack.version} {pack.site!r} {knowledge.locks.get(pack.id)!r}"
         for pack in knowledge.packs
     )
+    parts.append(str(knowledge.zone))
+    for held in knowledge.files.values():  # what was edited may have no version of its own yet
+        parts.extend(f"{name} {held.documents[name].data!r}" for name in sorted(held.documents))
     return sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deciding about many patients, in processes beside the engine."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 
 from msgspec.json import Encoder
 
@@ -110,7 +112,16 @@ _started: dict[str, tuple[Knowledge, ScreeningQuestion]] = {}
 
 
 def _start(question: ScreeningQuestion) -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
     _started["here"] = load_knowledge(load_settings()), question
+
+
+def _end_with_parent() -> None:
+    # A parent that is killed tells nobody, and its workers would wait for ever.
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(batch: Batch) -> DecidedBatch:

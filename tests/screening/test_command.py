@@ -2,6 +2,7 @@
 """`cds-service screen` as its users meet it."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from cds_service.errors import RequestError
+from cds_service.screening.files import find_files
+from cds_service.screening.run import run_of
+from cds_service.service import load_knowledge
+from cds_service.settings import Settings
 from tests.screening.exports import DAY, counted, decisions, ndjson, person, result, run
 
 ROOT = Path(__file__).parents[2]
@@ -149,3 +154,65 @@ def test_the_engine_is_not_imported_by_the_command_itself() -> None:
     )
 
     assert shown.stdout.strip() == "False"
+
+
+def test_a_folder_inside_the_source_is_refused(export: Path) -> None:
+    for folder in (export, export / "out"):
+        refused = run(export, "--out", folder)
+
+        assert refused.exit_code == 2
+        assert "it is in SOURCE" in refused.stderr
+    assert sorted(path.name for path in export.iterdir()) == [
+        "Observation.ndjson",
+        "Patient.ndjson",
+    ]
+
+
+def test_a_key_that_is_no_text_is_refused(export: Path, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(b"\xff\xfe")
+
+    refused = run(export, "--key-file", key)
+
+    assert refused.exit_code == 2
+    assert "the file is no text" in refused.stderr
+
+
+def test_a_run_is_another_with_an_edited_rule_or_another_time_zone(
+    export: Path, tmp_path: Path
+) -> None:
+    cards = tmp_path / "cards"
+    shutil.copytree(ROOT / "cards", cards)
+    files = find_files([export])
+
+    def name(zone: str = "UTC") -> str:
+        return run_of(files, load_knowledge(Settings(cards=cards, site_time_zone=zone)), ())
+
+    names = [name(), name(), name("Asia/Tokyo")]
+    rule = cards / "liver" / "rules" / "alt-very-low.yaml"
+    rule.write_text(rule.read_text().replace("below 5 U/L", "below 6 U/L"))
+
+    assert names[0] == names[1]
+    assert len({*names, name()}) == 3
+
+
+def test_no_process_stays_when_its_parent_is_killed(tmp_path: Path) -> None:
+    program = tmp_path / "parent.py"
+    program.write_text(
+        """
+import os
+from multiprocessing import get_context
+from cds_service.screening.workers import _end_with_parent
+
+if __name__ == "__main__":
+    get_context("spawn").Process(target=_end_with_parent).start()
+    os.kill(os.getpid(), 9)
+"""
+    )
+
+    # The worker holds the other end of the output: it is read to its end only once it is gone.
+    ended = subprocess.run(
+        [sys.executable, program], check=False, stdout=subprocess.PIPE, timeout=60
+    )
+
+    assert ended.returncode == -9
