@@ -49,6 +49,7 @@ from cds_service.web.server.request_parts import (
     Reply,
     Wsgi,
     head_of_environ,
+    is_hook_call,
     service_in,
 )
 
@@ -220,7 +221,7 @@ def as_wsgi(calls: HookCalls, pages: Wsgi, settings: Settings) -> Wsgi:
     """A WSGI application: hook calls go to `calls`, all other requests to `pages`."""
 
     def application(environ: Environ, start: Any) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] != "POST" or service_in(environ["PATH_INFO"]) is None:
+        if not is_hook_call(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
             return pages(environ, start)
         call = calls.begin(head_of_environ(environ), environ.get(ELAPSED) or stopwatch())
         if call.reply is None:

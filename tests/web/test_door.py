@@ -71,6 +71,26 @@ def test_what_has_the_right_head_is_read(open_bridge: Bridge, path: str) -> None
     assert "Connection" not in channel.headers
 
 
+@pytest.mark.parametrize(
+    "change", [{"path": f"/{SERVICE}"}, {"path": f"//{SERVICE}/"}, {"method": "post"}]
+)
+def test_a_call_that_flask_would_find_is_answered(
+    open_bridge: Bridge, change: dict[str, Any]
+) -> None:
+    channel = sent(open_bridge, replace(scope_of(BODY), **change), BODY)
+
+    assert channel.status == 200
+    assert len(json.loads(channel.answer)["cards"]) == 1
+
+
+def test_a_token_for_the_address_is_good_with_one_slash_more(place: Site) -> None:
+    scope = replace(scope_of(BODY, authorization=f"Bearer {es384().token()}"), path=f"/{SERVICE}")
+
+    channel = sent(bridge_of(place.http.application, place.settings), scope, BODY)
+
+    assert channel.status == 200
+
+
 def test_ch_jwt_018_a_bad_token_is_refused_before_the_body_is_taken_in(place: Site) -> None:
     channel = call(place, es384().token(aud="x"), origin=ORIGIN)
 

@@ -58,13 +58,26 @@ class Head(Struct, frozen=True, kw_only=True):
 def service_in(path: str) -> str | None:
     """The id of the service whose hooks are called at this path.
 
+    Like Flask it takes several slashes at the start for one: a client may put its own before ours.
+
     >>> service_in("/cds-services/liver/"), service_in("/cds-services/liver/feedback")
     ('liver', None)
     """
+    path = _one_slash(path)
     if not path.startswith(_HOOKS):
         return None
     name = path[len(_HOOKS) :].removesuffix("/")
     return name if name and "/" not in name else None
+
+
+def is_hook_call(method: str, path: str) -> bool:
+    """Whether this is a call of a hook; Flask, which has the rest, reads methods in any case."""
+    return method.upper() == "POST" and service_in(path) is not None
+
+
+def _one_slash(path: str) -> str:
+    """The path with one slash at its start."""
+    return path if path[:2] != "//" else "/" + path.lstrip("/")
 
 
 def head_of(scope: RsgiScope) -> Head:
@@ -110,7 +123,7 @@ def head_of_environ(environ: Environ) -> Head:
 
 def _path_text(path: bytes) -> str:
     """A path as Flask reads it."""
-    return path.decode("utf-8", "replace")
+    return _one_slash(path.decode("utf-8", "replace"))
 
 
 def _peer(scope: RsgiScope) -> str:

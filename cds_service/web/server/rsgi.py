@@ -35,7 +35,7 @@ from cds_service.web.server.request_parts import (
     Wsgi,
     environ_of,
     head_of,
-    service_in,
+    is_hook_call,
 )
 
 _CHECKS: Final = 64  # threads that may wait before a request is taken in
@@ -113,7 +113,7 @@ class Bridge:
         body = _Body()
         self._requests += 1
         try:
-            if self._calls is not None and scope.method == "POST" and service_in(scope.path):
+            if self._calls is not None and is_hook_call(scope.method, scope.path):
                 status, headers, answer = await self._call(
                     self._calls, scope, channel, body, elapsed
                 )
