@@ -11,10 +11,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
 
+from cds_service.clock import stopwatch
 from cds_service.errors import StoreError
 from cds_service.store.files import LocalFile, file_identity
 
 _BUSY_SECONDS = 0.05
+_QUICK = 5.0  # milliseconds
 _FORGET_EVERY = timedelta(minutes=1)
 _TABLE = "CREATE TABLE IF NOT EXISTS used (name BLOB PRIMARY KEY, until REAL) WITHOUT ROWID"
 
@@ -28,19 +30,27 @@ class LocalTokens:
         self._lock = Lock()
         self._open: tuple[int, tuple[int, int] | None, sqlite3.Connection] | None = None
         self._forgotten: datetime | None = None
+        self.is_slow = False
+        """Whether the last answer was waited for: another process held the file, or its disk."""
 
     def add(self, name: bytes, *, until: datetime, now: datetime) -> bool:
         """Whether the name was new; it is kept. Raises `StoreError` if the file cannot be used."""
-        try:
-            with self._lock:
-                connection = self._connection()
-                self._forget(connection, now)
-                added = connection.execute(
-                    "INSERT OR IGNORE INTO used VALUES (?, ?)", (name, until.timestamp())
-                )
-                return added.rowcount == 1
-        except (OSError, sqlite3.Error):
-            raise StoreError("The file of the tokens that were used does not answer.") from None
+        with self._lock:
+            elapsed = stopwatch()
+            try:
+                return self._add(name, until, now)
+            except (OSError, sqlite3.Error):
+                raise StoreError("The file of the tokens that were used does not answer.") from None
+            finally:
+                self.is_slow = elapsed() > _QUICK
+
+    def _add(self, name: bytes, until: datetime, now: datetime) -> bool:
+        connection = self._connection()
+        self._forget(connection, now)
+        added = connection.execute(
+            "INSERT OR IGNORE INTO used VALUES (?, ?)", (name, until.timestamp())
+        )
+        return added.rowcount == 1
 
     def _connection(self) -> sqlite3.Connection:
         """The connection of this process to the file; to a new one if it was removed."""

@@ -44,8 +44,8 @@ class TokenReplay:
 
     @property
     def may_wait(self) -> bool:
-        """Whether the database of several machines is asked; the file of this one is quick."""
-        return self._across is not None
+        """Whether the database of several machines is asked, or the file was not quick lately."""
+        return self._across is not None or self._local.is_slow
 
     def first_use(self, issuer: str, token_id: str, *, until: datetime, now: datetime) -> bool:
         """Whether this token was not used before, as far as is known; from now on it was.

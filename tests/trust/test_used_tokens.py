@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A token is used once, whoever asks: threads, processes, restarts."""
 
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import timedelta
@@ -74,6 +75,23 @@ def test_of_many_threads_one_is_first(replay: ReplayStore) -> None:
                 range(16),
             )
             assert sum(uses) == 1
+
+
+def test_a_file_that_another_process_holds_may_be_waited_for(tmp_path: Path, store: Store) -> None:
+    reported: list[Unsure] = []
+    replay = open_replay(store, reported.append)
+    assert replay.first_use("a", "1", until=UNTIL, now=NOW)
+    other = sqlite3.connect(tmp_path / "store.db-tokens", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    assert replay.first_use("a", "2", until=UNTIL, now=NOW)
+    assert (replay.may_wait, reported) == (True, ["unchecked"])
+
+    other.execute("ROLLBACK")
+    other.close()
+    assert replay.first_use("a", "3", until=UNTIL, now=NOW)
+    assert replay.first_use("a", "4", until=UNTIL, now=NOW)
+    assert not replay.may_wait
 
 
 def in_another_process(url: str) -> list[bool]:
