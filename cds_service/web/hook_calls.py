@@ -8,6 +8,7 @@ none of the steps raises.
 """
 
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -21,6 +22,7 @@ from cds_service.clock import Clock, Deadline, Stopwatch, stopwatch
 from cds_service.errors import CdsServiceError, UnknownService
 from cds_service.hooks.request import HookRequest, read_request
 from cds_service.hooks.response import HookResponse, write_response
+from cds_service.log import log_crash
 from cds_service.metrics import Metrics
 from cds_service.service import Knowledge, Memory, Options, answer_hook
 from cds_service.settings import ExplainMode, Settings
@@ -36,7 +38,15 @@ from cds_service.web.access.clients import (
 from cds_service.web.access.cors import headers_for_pages
 from cds_service.web.access.open_mode import why_refused
 from cds_service.web.fetching import Fetching
-from cds_service.web.outcomes import FORBIDDEN, JSON, SECURITY, answer_to_any, refusal
+from cds_service.web.outcomes import (
+    CRASH,
+    FORBIDDEN,
+    JSON,
+    SECURITY,
+    answer_to_any,
+    crashed,
+    refusal,
+)
 from cds_service.web.request_log import LogEntry, close, count
 from cds_service.web.server.bodies import check_depth, check_type, refusal_of, taken
 from cds_service.web.server.host import check_host
@@ -85,7 +95,10 @@ class HookCalls:
     @property
     def looks_may_wait(self) -> bool:
         """Whether a look at a head may have to wait, for the keys of a client or the database."""
-        return self.gate is not None and self.gate.may_wait
+        try:
+            return self.gate is not None and self.gate.may_wait
+        except Exception:  # noqa: BLE001 - `begin` meets it again, and answers it
+            return True
 
     def begin(self, head: Head, elapsed: Stopwatch, *, shed: bool = False) -> HookCall:
         """Look at the head of a call; one that is `shed` is one more than the process takes in."""
@@ -107,7 +120,11 @@ class HookCalls:
 
     def fail(self, call: HookCall, error: Exception) -> Reply:
         """End a call with the answer to an error."""
-        return self._end_with(call, answer_to_any(error, call.entry))
+        try:
+            answer = answer_to_any(error, call.entry)
+        except Exception:  # noqa: BLE001 - it could not be logged
+            answer = crashed()
+        return self._end_with(call, answer)
 
     def read(self, call: HookCall, body: bytes) -> None:
         """Decode the body of a call."""
@@ -201,10 +218,17 @@ class HookCalls:
         return self._end(call, response.status_code, list(response.headers), response.data)
 
     def _end(self, call: HookCall, status: int, headers: Headers, body: bytes) -> Reply:
-        headers += SECURITY
-        headers += headers_for_pages("POST", call.head.headers.get("origin"), self.origins)
-        close(call.entry, status, self.metrics)
-        call.reply = Reply(status, headers, body)
+        origin = call.head.headers.get("origin")
+        try:
+            headers += SECURITY
+            headers += headers_for_pages("POST", origin, self.origins)
+            close(call.entry, status, self.metrics)
+            call.reply = Reply(status, headers, body)
+        except Exception as error:  # noqa: BLE001 - perhaps nothing can be logged any more
+            with suppress(Exception):
+                log_crash(error)
+            answer = crashed()
+            call.reply = Reply(CRASH, [*answer.headers, *SECURITY], answer.data)
         return call.reply
 
 

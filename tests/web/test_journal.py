@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import structlog
 
 from cds_service.log import configure_log
+from cds_service.settings import Settings
 from tests.web.http_fixtures import (
     ALT,
     NAME,
@@ -24,6 +26,7 @@ from tests.web.http_fixtures import (
     observation,
     without,
 )
+from tests.web.rsgi_client import bridge_of, scope_of, sent
 
 
 @pytest.fixture(name="log")
@@ -36,6 +39,41 @@ def _log() -> Iterator[StringIO]:
 
 def lines(log: StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.getvalue().splitlines()]
+
+
+class Full(StringIO):
+    """A log on a disk that is full."""
+
+    def write(self, _: str) -> int:
+        raise OSError("no space left")
+
+
+@pytest.mark.parametrize("path", [SERVICE, "/cds-services/nobody"])
+@pytest.mark.usefixtures("log")
+def test_a_call_that_cannot_be_logged_is_answered_as_a_failure(path: str) -> None:
+    configure_log(stream=Full(), clock=lambda: NOW)
+    body = json.dumps(founding()).encode()
+
+    channel = sent(bridge_of(app(), Settings()), replace(scope_of(body), path=path), body)
+
+    assert (channel.status, channel.headers["Cache-Control"]) == (500, "no-store")
+    assert json.loads(channel.answer)["issue"][0]["code"] == "exception"
+
+
+def test_a_failure_at_the_end_of_a_call_is_answered(
+    log: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError(NAME)
+
+    monkeypatch.setattr("cds_service.web.hook_calls.headers_for_pages", fail)
+    body = json.dumps(founding()).encode()
+
+    channel = sent(bridge_of(app(), Settings()), scope_of(body), body)
+
+    assert channel.status == 500
+    assert [line["event"] for line in lines(log)] == ["crash"]
+    assert NAME not in log.getvalue()
 
 
 def test_a_call_leaves_one_line_with_what_came_of_it(log: StringIO) -> None:
