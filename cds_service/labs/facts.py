@@ -8,7 +8,7 @@ asked for: a fact that reads them is no without one.
 
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -234,22 +234,25 @@ def _lists(fact: Fact, reader: _Reader) -> Iterator[Ternary]:
 
 def _own_names(fact: Fact, reader: _Reader) -> Iterator[tuple[str, str]]:
     """What makes the fact so without other facts: as it was sent, and its name."""
+    ends = () if fact.ended_by is None else reader.entries.get(fact.ended_by, ())
+    last_day = max((_day(end.recorded) for end in ends if end.recorded), default=None)
     for entry in reader.entries.get(fact.id, ()):
-        if _is_recent(entry, fact, reader.now) and not _has_ended(entry, fact, reader.entries):
+        has_ended = _has_ended(entry, last_day, is_ended=bool(ends))
+        if _is_recent(entry, fact, reader.now) and not has_ended:
             yield entry.as_sent, entry.name
     yield from ((one, one) for one in reader.encounters if one in fact.encounter_classes)
 
 
 def _most_telling(found: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
     """The pairs without names that a longer name of the same text holds."""
-    pairs = frozenset(found)
+    by_text: dict[str, set[str]] = {}  # a list may be long; the names in one text are few
+    for sent, name in found:
+        by_text.setdefault(sent, set()).add(name)
     return frozenset(
         (sent, name)
-        for sent, name in pairs
-        if not any(
-            other != name and other_sent == sent and as_read(name) in as_read(other)
-            for other_sent, other in pairs
-        )
+        for sent, names in by_text.items()
+        for name in names
+        if not any(other != name and as_read(name) in as_read(other) for other in names)
     )
 
 
@@ -260,15 +263,15 @@ def _is_recent(entry: _Entry, fact: Fact, now: datetime) -> bool:
     return (now - entry.recorded).days <= fact.days
 
 
-def _has_ended(entry: _Entry, fact: Fact, entries: _Entries) -> bool:
-    """Whether an entry of the fact that ends this one is dated on the same day or later.
+def _has_ended(entry: _Entry, last_day: date | None, *, is_ended: bool) -> bool:
+    """Whether an entry that ends this one is dated on the same day or later.
 
-    Any such entry ends one without a date.
+    `last_day` is the last on which one is dated. Any such entry ends one without a date.
     """
-    if fact.ended_by is None:
-        return False
-    ends = entries.get(fact.ended_by, ())
     if entry.recorded is None:
-        return bool(ends)
-    day = entry.recorded.astimezone(UTC).date()
-    return any(end.recorded and end.recorded.astimezone(UTC).date() >= day for end in ends)
+        return is_ended
+    return last_day is not None and last_day >= _day(entry.recorded)
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()

@@ -15,7 +15,7 @@ from cds_service.knowledge.model.leaves import (
     SexIs,
 )
 from cds_service.knowledge.model.pack import Pack
-from cds_service.labs.facts import FactAnswer, compile_facts, facts_of
+from cds_service.labs.facts import FactAnswer, _most_telling, compile_facts, facts_of
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import Incomplete, IncompletePart, PatientRecord, Recorded
 from tests.knowledge.fixture_pack import letters
@@ -497,3 +497,22 @@ def test_what_is_remembered_of_one_patient_changes_nothing_for_another(
         facts_of(shared, other, NOW, WOMAN)
 
     assert facts_of(shared, of, NOW, WOMAN) == facts_of(compile_facts(letters()), of, NOW, WOMAN)
+
+
+class Counted(str):
+    """A text that counts how often one was compared."""
+
+    __slots__ = ()
+    compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return str(self) == str(other)
+
+
+def test_a_long_list_is_not_compared_each_with_each() -> None:
+    pairs = [(Counted(f"gamma {number}"), f"gamma {number}") for number in range(500)]
+
+    assert len(_most_telling(pairs)) == 500
+    assert Counted.compared < 5000
