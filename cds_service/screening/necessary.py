@@ -125,12 +125,29 @@ class _Rules:
         match leaf.bound:
             case Number(amount=amount):
                 return self.result(marker, days, _beyond(leaf.relation, amount))
-            case TimesLimit(times=times, limit=limit):
+            case TimesLimit(times=times, limit=limit) if leaf.earlier is None:
                 return self.result(marker, days, _beyond_limit(leaf.relation, times, limit))
+            case TimesLimit() as bound:
+                return self._beyond_limit_of_other(leaf.relation, bound, marker, days)
             case TimesMarker(marker=other):
                 return all_of([self.result(marker, days), self.result(other)])
             case _:
                 return self.result(marker, days)
+
+    def _beyond_limit_of_other(
+        self, relation: Relation, bound: TimesLimit, marker: str, days: int
+    ) -> str:
+        """A result of the last `days` is beyond the limit that a newer one is judged by."""
+        least, most = LIMIT_COLUMNS[bound.limit]
+        of_marker = f"marker = '{name_of(self._pack, marker)}'"
+        earlier = f"FILTER (WHERE {of_marker} AND age <= {days * _MS_A_DAY})"
+        newer = f"FILTER (WHERE {of_marker} AND age <= {self._days(marker) * _MS_A_DAY})"
+        up, down = bound.times.numerator, bound.times.denominator
+        if relation in _UP:
+            amount, limit, sign = f"max(low) {earlier}", f"min({least}) {newer}", ">="
+        else:
+            amount, limit, sign = f"min(high) {earlier}", f"max({most}) {newer}", "<="
+        return f"coalesce({_times(amount, down)} {sign} {_times(limit, up)}, false)"
 
     def _fact(self, fact: str) -> str:
         behind = sorted(fact_closure([fact], self._pack))

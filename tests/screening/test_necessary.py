@@ -16,6 +16,7 @@ SQL = Path(__file__).parent / "sql"
 CARDS = Path(__file__).parents[2] / "cards"
 # Whole numbers, names, texts, comparisons, and the few words that mean the same in every engine.
 WORDS = {"coalesce", "bool_or", "AND", "OR", "IN", "true", "false"}
+WORDS |= {"min", "max", "FILTER", "WHERE"}
 COLUMNS = {"marker", "method", "fact", "age", "low", "high"}
 COLUMNS |= {
     f"{kind}_{end}" for kind in ("upper", "lower", "screening") for end in ("least", "most")

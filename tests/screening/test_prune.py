@@ -211,3 +211,18 @@ def test_less_than_nothing_keeps_its_patient_in_a_smaller_unit(
     found = chosen(knowledge, tmp_path, plain("p", 0, code=platelets, valueQuantity=less))
 
     assert (found.kept, found.missed) == ({"p"}, {})
+
+
+def test_a_previous_test_is_judged_by_the_limit_of_the_index(
+    knowledge: Knowledge, tmp_path: Path
+) -> None:
+    def upper(amount: int) -> list[Json]:
+        return [{"high": {"value": amount, "unit": "U/L"}}]
+
+    index = {"effectiveDateTime": "2026-08-27T08:00:00Z", "referenceRange": upper(12)}
+    before = {"effectiveDateTime": "2026-06-15T08:00:00Z", "referenceRange": upper(60)}
+    everybody = [*plain("p", 13, **index), result("before", "Patient/p", 34, **before)]
+
+    found = chosen(knowledge, tmp_path, everybody)
+
+    assert (found.kept, found.missed) == ({"p"}, {})

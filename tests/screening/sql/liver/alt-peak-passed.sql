@@ -1,7 +1,7 @@
 (coalesce(bool_or(marker = 'liver/alt' AND age <= 7776000000), false)
   AND (coalesce(bool_or(marker = 'liver/alt' AND age <= 8035200000 AND low >= upper_least), false)
     AND coalesce(bool_or(marker = 'liver/alt' AND age <= 8035200000), false)
-    AND coalesce(bool_or(marker = 'liver/alt' AND age <= 15811200000 AND low >= upper_least * 2), false)
+    AND coalesce(max(low) FILTER (WHERE marker = 'liver/alt' AND age <= 15811200000) >= min(upper_least) FILTER (WHERE marker = 'liver/alt' AND age <= 8035200000) * 2, false)
     AND (coalesce(bool_or(marker = 'liver/alt' AND age <= 8035200000 AND high <= upper_most * 5), false)
       OR (coalesce(bool_or(marker = 'liver/inr' AND age <= 8035200000 AND high <= 1500000), false)
         AND coalesce(bool_or(marker = 'liver/total-bilirubin' AND age <= 8035200000 AND high <= upper_most * 2), false)))))
