@@ -219,7 +219,10 @@ def _count_unread(engine: Engine, unread: UnreadCounts) -> None:
         f"SELECT kind, count(*) FROM line WHERE kind NOT IN {_listed((*KINDS, SHARED))} "
         f"AND NOT ({bad}) GROUP BY kind ORDER BY kind"
     ):
-        unread.not_asked_for[kind] = count
+        if kind == "Bundle":
+            unread.documents.append(f"{count} Bundles among lines: each has to be a .json file")
+        else:
+            unread.not_asked_for[kind] = count
 
 
 def _name(path: Path, taken: Container[str]) -> str:

@@ -91,8 +91,11 @@ def open_output(folder: Path, run: RunState, *, overwrite: bool) -> OutputFolder
         raise RequestError(
             f"There is a {DECISIONS} in {folder.name} already: use --overwrite or another folder."
         )
-    unfinished.mkdir(parents=True, exist_ok=True)
-    unfinished.chmod(0o700)  # the key of the hashes is in it
+    try:
+        unfinished.mkdir(parents=True, exist_ok=True)
+        unfinished.chmod(0o700)  # the key of the hashes is in it
+    except OSError as error:
+        raise RequestError(f"{folder.name} cannot be written to: {error.strerror}.") from None
     path = unfinished / _RUN
     if path.exists():
         earlier = _STATE.decode(path.read_bytes())

@@ -22,6 +22,7 @@ from cds_service.screening.workers import DecidedBatch, DecisionTally, decide_ba
 from cds_service.service import Knowledge
 
 _COLUMNS = LineColumns(part=extracted, of=columns)
+_NAMED = 5  # of what could not be read
 _FEW = 500  # patients, below which starting processes takes longer than deciding
 
 
@@ -87,8 +88,16 @@ def screen(
             progress.say(f"Reading {len(files.read)} files ({files.size / 1e6:,.0f} MB)")
             lines = read_lines(engine, files, folder, None if question.every else _COLUMNS)
             if "Observation" not in lines.known:
-                raise RequestError("There are no laboratory results: no Observation was found.")
+                raise RequestError(_nothing(lines.unread))
             return _decided(engine, lines, knowledge, question, resources, output, progress)
+
+
+def _nothing(unread: UnreadCounts) -> str:
+    """Why there is nobody to decide about."""
+    found = "There are no laboratory results: no Observation was found."
+    lost = [f"{count} lines of {name}" for name, count in unread.lines.items()]
+    lost.extend(unread.documents)
+    return f"{found} Could not be read: {'; '.join(lost[:_NAMED])}" if lost else found
 
 
 def _decided(

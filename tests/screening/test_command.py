@@ -216,3 +216,10 @@ if __name__ == "__main__":
     )
 
     assert ended.returncode == -9
+
+
+def test_a_folder_that_cannot_be_made_is_told(export: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(RequestError, match="out cannot be written to: Not a directory"):
+        run(export, "--out", tmp_path / "file" / "out")

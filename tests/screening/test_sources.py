@@ -278,3 +278,21 @@ def test_a_damaged_archive_of_a_bundle_does_not_stop_the_others(
     (tmp_path / "1.json.gz").write_bytes(packed)
 
     assert counted(tmp_path)["unreadable"]["documents"] == ["1.json.gz: cannot be read"]
+
+
+def test_a_bundle_among_lines_is_named(tmp_path: Path, people: list[Json]) -> None:
+    ndjson(tmp_path / "all.ndjson", [*people, bundle({"resource": people[0]})])
+
+    found = counted(tmp_path)
+
+    assert found["unreadable"]["documents"] == [
+        "1 Bundles among lines: each has to be a .json file"
+    ]
+    assert found["notRead"] == {}
+
+
+def test_where_no_line_can_be_read_the_message_says_so(tmp_path: Path, people: list[Json]) -> None:
+    ndjson(tmp_path / "all.ndjson", [" ".join(json.dumps(one) for one in people)])
+
+    with pytest.raises(RequestError, match=r"Could not be read: 1 lines of all\.ndjson"):
+        run(tmp_path)
