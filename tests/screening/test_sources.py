@@ -64,13 +64,15 @@ def test_bundles_say_the_same_as_lines(tmp_path: Path, people: list[Json]) -> No
 
 
 def test_references_inside_a_bundle_are_resolved_in_it(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
     named = [
         {"fullUrl": "urn:uuid:11", "resource": person("p")},
         {"fullUrl": "urn:uuid:12", "resource": result("r", "urn:uuid:11")},
     ]
-    (tmp_path / "b.json").write_text(bundle(*named))
+    (source / "b.json").write_text(bundle(*named))
 
-    assert with_cards(decisions(tmp_path, tmp_path / "out")) == {"p"}
+    assert with_cards(decisions(source, tmp_path / "out")) == {"p"}
 
 
 @pytest.mark.parametrize(
@@ -135,12 +137,14 @@ def test_a_missing_patient_file_is_told(tmp_path: Path) -> None:
 
 
 def test_a_resource_that_cannot_be_read_is_a_notice_and_not_silence(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
     wrong = result("2", "Patient/a", valueQuantity={"value": "two", "unit": "U/L"})
     twice = json.dumps(result("3", "Patient/b")).replace('"id":', '"id": "0", "id":')
     fine = [result(f"f{name}", f"Patient/{name}", 30) for name in "ab"]
-    ndjson(tmp_path / "x.ndjson", [*fine, wrong, twice])
+    ndjson(source / "x.ndjson", [*fine, wrong, twice])
 
-    rows = decisions(tmp_path, tmp_path / "out")
+    rows = decisions(source, tmp_path / "out")
 
     assert {(row["patient"], row["rule"]) for row in rows} == {
         ("a", "dq-results-set-aside"),
@@ -151,10 +155,12 @@ def test_a_resource_that_cannot_be_read_is_a_notice_and_not_silence(tmp_path: Pa
 def test_where_no_result_can_be_read_the_patient_is_refused_as_a_call_would_be(
     tmp_path: Path,
 ) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
     wrong = result("1", "Patient/a", status=7)
-    ndjson(tmp_path / "x.ndjson", [wrong, result("2", "Patient/b", 30)])
+    ndjson(source / "x.ndjson", [wrong, result("2", "Patient/b", 30)])
 
-    (row,) = decisions(tmp_path, tmp_path / "out")
+    (row,) = decisions(source, tmp_path / "out")
 
     assert row == {
         "patient": "a",
@@ -164,6 +170,8 @@ def test_where_no_result_can_be_read_the_patient_is_refused_as_a_call_would_be(
 
 
 def test_a_medicine_by_reference_is_looked_up(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
     isoniazid = {"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "6038"}
     lines: list[Json] = [
         {"resourceType": "Medication", "id": "m", "code": {"coding": [isoniazid]}},
@@ -178,10 +186,10 @@ def test_a_medicine_by_reference_is_looked_up(tmp_path: Path) -> None:
         person("a"),
         result("1", "Patient/a", 250, referenceRange=[{"high": {"value": 40, "unit": "U/L"}}]),
     ]
-    ndjson(tmp_path / "x.ndjson", lines)
+    ndjson(source / "x.ndjson", lines)
 
     assert "isoniazid-stop-threshold" in {
-        row["rule"] for row in decisions(tmp_path, tmp_path / "out")
+        row["rule"] for row in decisions(source, tmp_path / "out")
     }
 
 
