@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import growth
+from benchmarks import growth, steps
 from benchmarks.charts import chart
 from benchmarks.paths import make_bench
 from tests.house.source import ROOT
@@ -100,3 +100,13 @@ def test_fewer_markers_have_more_results_each() -> None:
     long = chart(bench.pack, 20, markers=2)
 
     assert len({marker for marker, _ in long.expected}) == 2
+
+
+def test_the_steps_are_measured_over_bodies_with_and_without_cards() -> None:
+    bench = make_bench()
+
+    found = {kind: steps.times_of(bench, 5, kind, count=2) for kind in ("none", "cards")}
+    table = list(steps.lines_of(found, count=2))
+
+    assert table[0] == "| | none | cards |"
+    assert [line.split(" |")[0] for line in table[2:]] == [f"| {name}" for name in steps.STEPS]
