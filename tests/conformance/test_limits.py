@@ -243,3 +243,19 @@ def test_a_process_without_threads_to_spare_sheds_what_waited_too_long(
     asyncio.run(calls())
 
     assert [one.status for one in (first, second, third)] == [200, 503, 200]
+
+
+def test_health_is_answered_while_every_thread_waits_for_another_server() -> None:
+    settings = Settings(threads=1)
+    busy = bridge_of(app(settings), settings)
+    scope = scope_of(b"")
+    scope.method, scope.path = "GET", "/health"
+    del scope.headers["content-length"], scope.headers["content-type"]
+    health, free = Channel(b""), Event()
+    waits = busy._threads.submit(free.wait, 60)
+
+    asyncio.run(asyncio.wait_for(busy(scope, health), 30))
+
+    assert not waits.done()
+    assert health.status == 200
+    free.set()

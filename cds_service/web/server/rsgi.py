@@ -38,6 +38,7 @@ from cds_service.web.server.request_parts import (
     is_hook_call,
 )
 
+_HEALTH: Final = "/health"
 _CHECKS: Final = 64  # threads that may wait before a request is taken in
 _SHORT: Final = 256 * 1024
 """Bytes of a body whose call is answered on the event loop: it holds it some milliseconds."""
@@ -177,8 +178,10 @@ class Bridge:
         if body.refused is not None:
             environ[REFUSED] = body.refused
         environ["wsgi.input"] = BytesIO(b"".join(body.pieces))
+        # Who asks whether the process lives must not wait for calls that wait for other servers.
+        threads = self._checks if scope.path == _HEALTH else self._threads
         loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self._threads, self._run, environ)
+        answer = await loop.run_in_executor(threads, self._run, environ)
         return Reply(answer.status, answer.headers, answer.body)
 
     @property
