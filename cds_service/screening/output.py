@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import DecodeError
 from msgspec.json import Decoder, Encoder
 
 from cds_service.errors import RequestError
@@ -74,6 +75,7 @@ class OutputFolder:
             for path in sorted(unfinished.glob("part-*.ndjson")):
                 with path.open("rb") as part:
                     shutil.copyfileobj(part, out)
+        joined.chmod(0o600)  # values and times may tell who somebody is
         _write(self.folder / SUMMARY, json.dumps(summary, indent=2).encode() + b"\n")
         joined.replace(self.folder / DECISIONS)
         shutil.rmtree(unfinished)
@@ -82,12 +84,13 @@ class OutputFolder:
 def open_output(folder: Path, run: RunState, *, overwrite: bool) -> OutputFolder:
     """The folder for a run, or that of the same run which was not finished.
 
-    Raises `RequestError` if there is another run, or a finished one, and `overwrite` is not set.
+    A run that was killed while it removed what is left of it is finished once more. Raises
+    `RequestError` if there is another run, or a finished one, and `overwrite` is not set.
     """
     unfinished = folder / _UNFINISHED
     if overwrite:
         shutil.rmtree(unfinished, ignore_errors=True)
-    elif (folder / DECISIONS).exists():
+    elif (folder / DECISIONS).exists() and not (unfinished / _RUN).exists():
         raise RequestError(
             f"There is a {DECISIONS} in {folder.name} already: use --overwrite or another folder."
         )
@@ -98,7 +101,12 @@ def open_output(folder: Path, run: RunState, *, overwrite: bool) -> OutputFolder
         raise RequestError(f"{folder.name} cannot be written to: {error.strerror}.") from None
     path = unfinished / _RUN
     if path.exists():
-        earlier = _STATE.decode(path.read_bytes())
+        try:
+            earlier = _STATE.decode(path.read_bytes())
+        except DecodeError:
+            raise RequestError(
+                f"The unfinished run in {folder.name} cannot be read: use --overwrite."
+            ) from None
         if earlier.fingerprint != run.fingerprint:
             raise RequestError(
                 f"There is an unfinished run of other files, options or knowledge in {folder.name}:"
