@@ -126,7 +126,7 @@ def prove(resource: Mapping[str, Any]) -> None:
 
     written = ServiceRequest.model_validate(resource).model_dump(mode="json")
     if _text(written) != _text(resource):
-        raise ValueError("The ServiceRequest of an order is written otherwise than it was made.")
+        raise ValueError(f"{_text(resource)} != {_text(written)}")
 
 
 def hash_of(resource: Mapping[str, Any]) -> str:
