@@ -9,8 +9,6 @@ preliminary, and the rules at least as severe that it stands for.
 import hmac
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
-from functools import lru_cache
-from typing import Final
 
 from msgspec.json import encode
 
@@ -19,10 +17,11 @@ from cds_service.decide import Evaluation
 from cds_service.fhir.references import base_url
 from cds_service.knowledge.model.pack import INDICATORS, Indicator
 from cds_service.labs.patient_record import LabResult, SetAside
+from cds_service.remembering import remember_short
 from cds_service.rules.answer import Decision
 from cds_service.store.store import QUIET_CARD_BYTES, SUBJECT_BYTES, RuleVersion
 
-_LONGEST: Final = 200  # characters of a server's URL whose normal form is remembered
+_server_of = remember_short(longest=200, most=64)(base_url)  # a site has few servers
 
 
 class CardSubjects:
@@ -58,14 +57,7 @@ def rank(indicator: str) -> int:
 
 def _patient(call: CallContext) -> tuple[str, str, str]:
     """Whom the call is about: two servers of one client may give two patients the same id."""
-    url = call.fhir_server or ""
-    server = _server(url) if len(url) <= _LONGEST else base_url(url)
-    return (call.client, server, call.patient_id)
-
-
-@lru_cache(maxsize=128)  # a few servers, by their URLs
-def _server(url: str) -> str:
-    return base_url(url)
+    return (call.client, _server_of(call.fhir_server or ""), call.patient_id)
 
 
 def _absorbed_rules(decisions: Iterable[Decision]) -> Mapping[str, Sequence[Decision]]:
