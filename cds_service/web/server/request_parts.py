@@ -15,6 +15,7 @@ ELAPSED = "cds_service.elapsed"
 
 _HOOKS: Final = "/cds-services/"
 _VERSIONS: Final = {"1": "1.0"}
+_WITHOUT_PREFIX: Final = ("CONTENT_TYPE", "CONTENT_LENGTH")  # PEP 3333: all other headers have one
 
 Refusal: TypeAlias = Literal["overloaded", "too-slow", "too-long"]
 Environ: TypeAlias = dict[str, Any]
@@ -82,14 +83,6 @@ def _one_slash(path: str) -> str:
 
 def head_of(scope: RsgiScope) -> Head:
     """The head of a request that granian hands over."""
-    headers: dict[str, str] = {}
-    for name, value in scope.headers.items():
-        if "_" in name:  # as in `environ_of`
-            continue
-        lower = name.lower()
-        headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
-    if scope.authority and is_host(headers.get("host", "")):
-        headers["host"] = scope.authority
     host, _, port = scope.server.rpartition(":")
     return Head(
         path=_path_text(scope.path.encode("utf-8", "surrogateescape")),
@@ -97,8 +90,23 @@ def head_of(scope: RsgiScope) -> Head:
         scheme=scope.scheme,
         peer=_peer(scope),
         server=(host, int(port)),
-        headers=headers,
+        headers=_headers_of(scope),
     )
+
+
+def _headers_of(scope: RsgiScope) -> dict[str, str]:
+    """The headers by their names in lower case."""
+    headers: dict[str, str] = {}
+    for name, value in scope.headers.items():
+        if "_" in name:  # it would pass for the header with a dash, which a proxy may vouch for
+            continue
+        lower = name.lower()
+        # RFC 9110, section 5.3: a header that comes twice is one list
+        headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
+    # RFC 9112, section 3.2.2: the address in the request line wins, but beside a proper Host only.
+    if scope.authority and is_host(headers.get("host", "")):
+        headers["host"] = scope.authority
+    return headers
 
 
 def head_of_environ(environ: Environ) -> Head:
@@ -108,7 +116,7 @@ def head_of_environ(environ: Environ) -> Head:
         for name, value in environ.items()
         if name.startswith("HTTP_")
     }
-    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+    for name in _WITHOUT_PREFIX:
         if name in environ:
             headers[name.replace("_", "-").lower()] = environ[name]
     return Head(
@@ -156,15 +164,7 @@ def environ_of(scope: RsgiScope) -> Environ:
         "wsgi.run_once": False,
         "wsgi.input_terminated": True,
     }
-    for name, value in scope.headers.items():
-        if "_" in name:  # it would pass for the header with a dash, which a proxy may vouch for
-            continue
+    for name, value in _headers_of(scope).items():
         key = name.upper().replace("-", "_")
-        if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
-            key = f"HTTP_{key}"
-        # RFC 9110, section 5.3: a header that comes twice is one list
-        environ[key] = f"{environ[key]},{value}" if key in environ else value
-    # RFC 9112, section 3.2.2: the address in the request line wins, but beside a proper Host only.
-    if scope.authority and is_host(environ.get("HTTP_HOST", "")):
-        environ["HTTP_HOST"] = scope.authority
+        environ[key if key in _WITHOUT_PREFIX else f"HTTP_{key}"] = value
     return environ
