@@ -3,7 +3,7 @@
 
 The resource is built once and validated as a `fhir.resources` model (R4B, which is R4 for this
 resource), so that what goes out has the right elements in the right shape; per request only typed
-slots are filled, as validation would cost more than the whole answer (docs/performance.md). The
+slots are filled, as validation would cost more than the whole answer. The
 orders of the packs that come with the service are proved when it is built: `proved_orders.json`
 holds the hashes of what was valid. Any other, be it of a site's pack, with a site's code, or
 changed by one letter, is proved at start-up.

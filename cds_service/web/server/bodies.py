@@ -75,7 +75,7 @@ def taken(request: Request, most_bytes: int) -> bytes:
         if len(body) > most_bytes:
             raise _too_long(most_bytes)
         return body
-    # One read of the known length: werkzeug's own stream copies in chunks (docs/performance.md).
+    # One read of the known length: werkzeug's own stream copies in chunks.
     raw: bytes = request.environ["wsgi.input"].read(length)
     return raw
 
