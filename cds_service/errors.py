@@ -22,6 +22,8 @@ a log. Errors know neither HTTP statuses (`web/outcomes.py` does) nor exit codes
 
 from collections.abc import Iterable, Iterator
 
+from cds_service.counting import counted
+
 
 class CdsServiceError(Exception):
     """Anything this service refuses or fails to do, in one sentence."""
@@ -118,5 +120,4 @@ def every_error() -> Iterator[type[CdsServiceError]]:
 
 
 def _listed(subject: str, problems: tuple[object, ...]) -> str:
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return "\n".join([f"{subject} {count}:", *map(str, problems)])
+    return "\n".join([f"{subject} {counted(len(problems), 'problem')}:", *map(str, problems)])

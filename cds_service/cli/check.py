@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from cds_service.cli.writing import writing
+from cds_service.counting import counted
 from cds_service.knowledge.checking.lock import RENEW, check_lock, read_lock, write_lock
 from cds_service.knowledge.checking.narrow_index import narrow_indexes
 from cds_service.knowledge.checking.shared_ids import check_shared_ids
@@ -112,8 +113,7 @@ def _print(
     for line in notes:
         click.echo(line, err=True)
     if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        click.echo(f"{count} found", err=True)
+        click.echo(f"{counted(len(problems), 'problem')} found", err=True)
         sys.exit(1)
 
 

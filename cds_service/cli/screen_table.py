@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from cds_service.cli.printable import printable
+from cds_service.counting import counted
 from cds_service.knowledge.model.pack import INDICATORS
 from cds_service.prefetch_keys import KINDS
 from cds_service.screening.run import Screened
@@ -52,9 +53,9 @@ def _most_severe(item: tuple[tuple[str, str], int]) -> tuple[int, int, str]:
 
 def as_lines(data: Mapping[str, Any]) -> Iterator[str]:
     """The same for people."""
-    patients = data["patients"]
-    yield click.style(f"{patients:,} patients as of {data['asOf']}", bold=True)
-    yield f"{data['patientsWithCard']:,} have a card{_share(data['patientsWithCard'], patients)}"
+    patients, with_card = data["patients"], data["patientsWithCard"]
+    yield click.style(f"{counted(patients, 'patient')} as of {data['asOf']}", bold=True)
+    yield f"{counted(with_card, 'has', 'have')} a card{_share(with_card, patients)}"
     yield ""
     if data["cards"]:
         yield f"  {'severity':<10}{'rule':<36}{'cards':>9}{'per 1,000':>12}"
@@ -85,18 +86,21 @@ def _lost(data: Mapping[str, Any]) -> Iterator[str]:
     for one in unreadable["lines"]:
         first = ", ".join(map(str, one["first"]))
         more = ", ..." if one["lines"] > len(one["first"]) else ""
-        yield f"{one['lines']:,} lines of {one['file']} are no FHIR resource: {first}{more}"
+        name = one["file"]
+        lines = counted(one["lines"], f"line of {name} is", f"lines of {name} are")
+        yield f"{lines} no FHIR resource: {first}{more}"
     yield from unreadable["documents"]
     for kind, count in unreadable["withoutPatient"].items():
         yield f"{count:,} {kind} without a patient"
     for reason, count in data["notDecided"].items():
-        yield f"{count:,} patients could not be decided about: {reason}"
+        yield f"{counted(count, 'patient')} could not be decided about: {reason}"
 
 
 def _notes(data: Mapping[str, Any]) -> Iterator[str]:
     if data["patientsWithoutPatientResource"]:
         count = data["patientsWithoutPatientResource"]
-        yield f"{count:,} patients have no Patient resource: age, sex and death are not known"
+        patients = counted(count, "patient has", "patients have")
+        yield f"{patients} no Patient resource: age, sex and death are not known"
     if data["notKnown"]:
         yield f"Not known of anybody, as there is none: {', '.join(data['notKnown'])}"
     if data["servers"] > 1:

@@ -16,6 +16,7 @@ from typing import Final
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
 
+from cds_service.counting import counted
 from cds_service.fhir.references import parts_of
 from cds_service.fhir.resource_types import RESOURCE_TYPES
 from cds_service.prefetch_keys import KINDS, Kind
@@ -205,7 +206,9 @@ def _count_unread(engine: Engine, unread: UnreadCounts) -> None:
         f"SELECT bad_file, count(*) FROM line WHERE {bad} GROUP BY bad_file ORDER BY bad_file"
     ):
         if file is None:
-            unread.documents.append(f"{count} resources of no type of FHIR R4 in documents")
+            unread.documents.append(
+                f"{counted(count, 'resource')} of no type of FHIR R4 in documents"
+            )
             continue
         name = _name(Path(file), unread.lines)
         unread.lines[name] = count
@@ -220,7 +223,9 @@ def _count_unread(engine: Engine, unread: UnreadCounts) -> None:
         f"AND NOT ({bad}) GROUP BY kind ORDER BY kind"
     ):
         if kind == "Bundle":
-            unread.documents.append(f"{count} Bundles among lines: each has to be a .json file")
+            unread.documents.append(
+                f"{counted(count, 'Bundle')} among lines: each has to be a .json file"
+            )
         else:
             unread.not_asked_for[kind] = count
 

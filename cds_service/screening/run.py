@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import cds_service
 from cds_service.copying import replace
+from cds_service.counting import counted
 from cds_service.errors import RequestError
 from cds_service.screening.decisions import TRIGGER, ScreeningQuestion
 from cds_service.screening.engine import Engine, open_engine
@@ -85,7 +86,7 @@ def screen(
         with open_engine(
             folder, memory_mb=resources.memory_mb, threads=resources.workers
         ) as engine:
-            progress.say(f"Reading {len(files.read)} files ({files.size / 1e6:,.0f} MB)")
+            progress.say(f"Reading {counted(len(files.read), 'file')} ({files.size / 1e6:,.0f} MB)")
             lines = read_lines(engine, files, folder, None if question.every else _COLUMNS)
             if "Observation" not in lines.known:
                 raise RequestError(_nothing(lines.unread))
@@ -95,7 +96,7 @@ def screen(
 def _nothing(unread: UnreadCounts) -> str:
     """Why there is nobody to decide about."""
     found = "There are no laboratory results: no Observation was found."
-    lost = [f"{count} lines of {name}" for name, count in unread.lines.items()]
+    lost = [f"{counted(count, 'line')} of {name}" for name, count in unread.lines.items()]
     lost.extend(unread.documents)
     return f"{found} Could not be read: {'; '.join(lost[:_NAMED])}" if lost else found
 
@@ -115,7 +116,7 @@ def _decided(
     else:
         choose(engine, lines, knowledge, question)
     chosen: int = engine.value("SELECT count(*) FROM chosen")
-    progress.say(f"{lines.patients:,} patients; deciding about {chosen:,}")
+    progress.say(f"{counted(lines.patients, 'patient')}; deciding about {chosen:,}")
     count = keep(engine, lines)
     tally = DecisionTally()
     tallies = output.done() if output else {}

@@ -36,7 +36,7 @@ def test_the_table_counts_cards_by_rule_and_severity(export: Path) -> None:
 
     assert shown.exit_code == 0
     assert "2 patients as of 2026-11-20T23:59:59.999+00:00" in shown.stdout
-    assert "1 have a card (50.0 %)" in shown.stdout
+    assert "1 has a card (50.0 %)" in shown.stdout
     (row,) = (line.split() for line in shown.stdout.splitlines() if "alt-very-low" in line)
     assert row == ["info", "alt-very-low", "1", "500.0"]
     assert "Everything could be read." in shown.stdout

@@ -132,7 +132,7 @@ def test_a_missing_patient_file_is_told(tmp_path: Path) -> None:
 
     shown = run(tmp_path, "--as-of", "2026-11-20").stdout
 
-    assert "1 patients have no Patient resource" in shown
+    assert "1 patient has no Patient resource" in shown
     assert "Not known of anybody, as there is none: Patient, Medication" in shown
 
 
@@ -293,14 +293,12 @@ def test_a_bundle_among_lines_is_named(tmp_path: Path, people: list[Json]) -> No
 
     found = counted(tmp_path)
 
-    assert found["unreadable"]["documents"] == [
-        "1 Bundles among lines: each has to be a .json file"
-    ]
+    assert found["unreadable"]["documents"] == ["1 Bundle among lines: each has to be a .json file"]
     assert found["notRead"] == {}
 
 
 def test_where_no_line_can_be_read_the_message_says_so(tmp_path: Path, people: list[Json]) -> None:
     ndjson(tmp_path / "all.ndjson", [" ".join(json.dumps(one) for one in people)])
 
-    with pytest.raises(RequestError, match=r"Could not be read: 1 lines of all\.ndjson"):
+    with pytest.raises(RequestError, match=r"Could not be read: 1 line of all\.ndjson"):
         run(tmp_path)

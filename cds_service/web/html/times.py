@@ -4,6 +4,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from cds_service.counting import counted
+
 _UNITS: Final = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
 _MORE: Final = 2  # of the next smaller unit
 
@@ -27,5 +29,4 @@ def span(time: timedelta) -> str:
     name, length = next(
         ((name, length) for name, length in _UNITS if seconds >= _MORE * length), _UNITS[-1]
     )
-    count = seconds // length
-    return f"{count} {name}{'' if count == 1 else 's'}"
+    return counted(seconds // length, name)
