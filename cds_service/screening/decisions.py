@@ -14,7 +14,7 @@ from cds_service.labs.patient_record import LabResult
 from cds_service.prefetch_keys import Kind
 from cds_service.rules.answer import Decision
 from cds_service.screening.privacy import name_of
-from cds_service.service import Knowledge, evaluated, refuse_unreadable
+from cds_service.service import Knowledge, Served, evaluated, refuse_unreadable
 from cds_service.sources.lines import ResourceText, input_from_lines
 
 TRIGGER: Final = "patient-view"
@@ -44,6 +44,12 @@ class PatientDecisions:
 
     rows: tuple[Decided, ...] = ()
     refused: str = ""
+
+
+def asked_of(knowledge: Knowledge) -> tuple[Served, ...]:
+    """The services that answer where a chart is opened."""
+    by_hooks = knowledge.services.values()
+    return tuple(by_hook[TRIGGER] for by_hook in by_hooks if TRIGGER in by_hook)
 
 
 def decide_patient(
@@ -76,11 +82,10 @@ def _refused(name: str, reason: str) -> PatientDecisions:
 
 
 def _outcomes(knowledge: Knowledge, given: PatientInput, moment: datetime) -> Iterator[Outcome]:
-    for by_hook in knowledge.services.values():
-        if TRIGGER in by_hook:
-            evaluation = evaluated(knowledge, by_hook[TRIGGER], given, TRIGGER, moment)
-            refuse_unreadable(given, evaluation)
-            yield settle(evaluation)
+    for served in asked_of(knowledge):
+        evaluation = evaluated(knowledge, served, given, TRIGGER, moment)
+        refuse_unreadable(given, evaluation)
+        yield settle(evaluation)
 
 
 def _rows(outcome: Outcome, *, every: bool) -> Iterator[Decided]:

@@ -26,7 +26,7 @@ from cds_service.knowledge.model.pack import LimitChoice, Marker
 from cds_service.labs.patient_record import LabResult, PatientRecord, ReferenceRange
 from cds_service.labs.set_aside_reasons import LOSSES
 from cds_service.prefetch_keys import Kind
-from cds_service.screening.decisions import TRIGGER
+from cds_service.screening.decisions import TRIGGER, asked_of
 from cds_service.screening.necessary import LIMIT_COLUMNS, SCALE, name_of, rules_of
 from cds_service.service import Knowledge, Served, evaluated
 from cds_service.sources.lines import ResourceText, input_from_lines
@@ -35,7 +35,6 @@ _PATIENT: Final = "p"
 _MOST: Final = 10**9  # of a factor's two numbers, so that products stay whole numbers of 64 bits
 _MOST_LIMIT: Final = 10**15
 _NUMBERS: Final = (20, 1, 100, 1000, 5, 250, "0.5", "0.1", 10000, 100000, "0.01", 1000000)
-_TEXT: Final = "x"
 _ENCODER = Encoder()
 _ANY: Decoder[object] = Decoder()
 
@@ -71,9 +70,7 @@ class FormReader:
         self._knowledge = knowledge
         self._known = known
         self._moment = moment
-        self._served: tuple[Served, ...] = tuple(
-            by_hook[TRIGGER] for by_hook in knowledge.services.values() if TRIGGER in by_hook
-        )
+        self._served = asked_of(knowledge)
         self._asks_about_set_aside = any(
             not rule.about
             for served in self._served

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from cds_service.screening import flatten
-from cds_service.screening.decisions import TRIGGER, ScreeningQuestion
+from cds_service.screening.decisions import TRIGGER, ScreeningQuestion, asked_of
 from cds_service.screening.engine import Engine
 from cds_service.screening.forms import FormReader, FormRow
 from cds_service.screening.lines import Lines
@@ -71,7 +71,7 @@ def choose(engine: Engine, lines: Lines, knowledge: Knowledge, question: Screeni
     now = _milliseconds(question.moment)
     engine.run(_evidence(now, cut=question.cut))
     conditions = [
-        *(_rules(served) for served in _served(knowledge)),
+        *(_rules(served) for served in asked_of(knowledge)),
         "coalesce(bool_or(maybe), false)",
     ]
     engine.run(
@@ -80,11 +80,6 @@ def choose(engine: Engine, lines: Lines, knowledge: Knowledge, question: Screeni
         f"UNION {_in_doubt(knowledge)} "
         "UNION SELECT patient FROM patient WHERE persons > 1"
     )
-
-
-def _served(knowledge: Knowledge) -> list[Served]:
-    by_hooks = knowledge.services.values()
-    return [by_hook[TRIGGER] for by_hook in by_hooks if TRIGGER in by_hook]
 
 
 def _rules(served: Served) -> str:
@@ -166,7 +161,7 @@ def _evidence(now: int, *, cut: bool) -> str:
 def _in_doubt(knowledge: Knowledge) -> str:
     """Patients of whom two results of one time may contradict each other, or a part its whole."""
     days = max(
-        (day for one in _served(knowledge) for day in one.program.features.reach_days.values()),
+        (day for one in asked_of(knowledge) for day in one.program.features.reach_days.values()),
         default=0,
     )
     recent = f"marker IS NOT NULL AND age <= {(days + 2) * 86_400_000}"
@@ -176,7 +171,7 @@ def _in_doubt(knowledge: Knowledge) -> str:
         f"UNION SELECT patient FROM evidence WHERE {recent} GROUP BY patient, marker "
         "HAVING count(*) > 1 AND bool_or(by_day)"
     )
-    return " UNION ".join([twice, *(_parts(served, recent) for served in _served(knowledge))])
+    return " UNION ".join([twice, *(_parts(served, recent) for served in asked_of(knowledge))])
 
 
 def _parts(served: Served, recent: str) -> str:
