@@ -28,7 +28,7 @@ def apply_precedence(
     for statement in precedence:
         if not standing.isdisjoint(statement.replaced):
             _apply(statement, current, standing)
-    return list(map(current.__getitem__, (decision.rule.id for decision in decisions)))
+    return [current[decision.rule.id] for decision in decisions]
 
 
 def _apply(statement: Replacement, current: dict[str, Decision], standing: set[str]) -> None:

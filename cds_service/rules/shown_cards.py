@@ -116,10 +116,10 @@ def in_order(decisions: Sequence[Decision], limit: CardLimit | None) -> list[Dec
     """The decisions as they are listed: shown ones first, then by severity, then by rank."""
     places = _places(limit.rank if limit is not None else ())
     last = len(places)
-    shown = len(INDICATORS) * (last + 1)  # what stands below everything that is shown
+    after_shown = len(INDICATORS) * (last + 1)  # greater than the place of any that is shown
 
     def place(decision: Decision) -> int:
         milder = _MILDNESS[decision.indicator] * (last + 1) + places.get(decision.rule.id, last)
-        return milder if decision.answer == "card" else shown + milder
+        return milder if decision.answer == "card" else after_shown + milder
 
     return sorted(decisions, key=place)
