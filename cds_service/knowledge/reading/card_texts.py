@@ -89,8 +89,7 @@ def escape_markdown(value: object) -> str:
 
 @remember_short(longest=80, most=2048)
 def _escaped(text: str) -> str:
-    line = " ".join(text.split())
-    return _MARKDOWN_SPECIAL.sub(r"\\\g<0>", line) if _MARKDOWN_SPECIAL.search(line) else line
+    return _MARKDOWN_SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def plain_text(value: object) -> str:
