@@ -111,7 +111,7 @@ COMPARISONS: Mapping[Relation, Callable[..., Ternary]] = {
     "above": _above,
     "at least": _at_least,
 }
-"""What `compare` does for each relation, for who asks for one relation again and again."""
+"""What `compare` does for each relation, for those who ask for one relation again and again."""
 
 
 def rounded(value: Fraction, decimals: int) -> str:

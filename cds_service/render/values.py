@@ -267,9 +267,10 @@ def _at(time: datetime, zone: tzinfo) -> datetime:
 
 def multiple_of(value: Interval, limit: Limit | None, messages: Messages) -> str | None:
     """How many times the limit the value is; of a value with comparator, the bound it has."""
-    if limit is None or limit.up_to is not None or limit.amount.numerator <= 0:
+    exact = limit.exact if limit is not None else None
+    if exact is None or exact.numerator <= 0:
         return None
-    once, parts = limit.amount.as_integer_ratio()
+    once, parts = exact.as_integer_ratio()
 
     def times(amount: Fraction) -> str:
         return _times(amount.numerator * parts, amount.denominator * once)
