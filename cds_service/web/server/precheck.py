@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reject requests on their headers alone, before reading the body.
+"""Reject requests on their headers alone, before reading the body; `hook_calls` does so itself.
 
 The precheck only names the refusal; the application answers it, so that it is logged, counted and
 shown to browsers like any other. A token is good for one call: the precheck leaves what came of it

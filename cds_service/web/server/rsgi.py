@@ -96,7 +96,7 @@ class Bridge:
         application: Wsgi,
         settings: Settings,
         door: RequestPrecheck,
-        calls: HookCalls | None = None,
+        calls: HookCalls,
     ) -> None:
         self._application = application
         self._door = door
@@ -114,10 +114,8 @@ class Bridge:
         body = _Body()
         self._requests += 1
         try:
-            if self._calls is not None and is_hook_call(scope.method, scope.path):
-                status, headers, answer = await self._call(
-                    self._calls, scope, channel, body, elapsed
-                )
+            if is_hook_call(scope.method, scope.path):
+                status, headers, answer = await self._call(scope, channel, body, elapsed)
             else:
                 status, headers, answer = await self._apply(scope, channel, body, elapsed)
         finally:
@@ -130,15 +128,10 @@ class Bridge:
         channel.response_bytes(status, headers, answer)
 
     async def _call(
-        self,
-        calls: HookCalls,
-        scope: RsgiScope,
-        channel: Channel,
-        body: _Body,
-        elapsed: Stopwatch,
+        self, scope: RsgiScope, channel: Channel, body: _Body, elapsed: Stopwatch
     ) -> Reply:
         """The answer to a hook call."""
-        head = head_of(scope)
+        calls, head = self._calls, head_of(scope)
         if self._is_too_many:
             return calls.judge(calls.begin(head, elapsed, shed=True))
         sent = head.headers.get("content-length", "")
@@ -154,10 +147,10 @@ class Bridge:
             await self._take(body, sent, channel)
         if body.refused is not None:
             return calls.refuse(call, body.refused)
-        return await self._answer(calls, call, b"".join(body.pieces))
+        return await self._answer(call, b"".join(body.pieces))
 
-    async def _answer(self, calls: HookCalls, call: HookCall, body: bytes) -> Reply:
-        loop = asyncio.get_running_loop()
+    async def _answer(self, call: HookCall, body: bytes) -> Reply:
+        calls, loop = self._calls, asyncio.get_running_loop()
         if len(body) > _SHORT:
             return await loop.run_in_executor(self._threads, _read_and_judged, calls, call, body)
         async with self._turn:
