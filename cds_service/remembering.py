@@ -9,12 +9,12 @@ _Answer = TypeVar("_Answer")
 
 
 def remember_short(
-    *, longest: int, most: int, without: AnyStr | None = None
+    *, longest: int, most: int, without: tuple[AnyStr, ...] = ()
 ) -> Callable[[Callable[[AnyStr], _Answer]], Callable[[AnyStr], _Answer]]:
     """Remember the answers to the last `most` texts, each of at most `longest` signs or bytes.
 
     A longer text is answered anew each time, for a memory of such would have no bound in bytes; so
-    is one that has `without` in it, which may be about a patient.
+    is one that has any of `without` in it, which may be about a patient.
 
     >>> @remember_short(longest=3, most=2)
     ... def upper(text: str) -> str:
@@ -31,9 +31,12 @@ def remember_short(
 
         @wraps(function)
         def answer(text: AnyStr) -> _Answer:
-            if len(text) <= longest and (without is None or without not in text):
-                return known(text)
-            return function(text)
+            if len(text) > longest:
+                return function(text)
+            for part in without:
+                if part in text:
+                    return function(text)
+            return known(text)
 
         return answer
 

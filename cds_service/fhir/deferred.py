@@ -5,6 +5,7 @@ One that cannot be read counts as not sent, for none of them carries the value i
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec import Raw, ValidationError
 from msgspec.json import Decoder
@@ -31,6 +32,9 @@ _CODINGS: Decoder[Many[Coding]] = Decoder(list[Coding] | Coding | None)
 _PERIOD: Decoder[Period | None] = Decoder(Period | None)
 _TEXT: Decoder[str | None] = Decoder(str | None)
 _NOTES: Decoder[Many[Annotation]] = Decoder(list[Annotation] | Annotation | None)
+
+FREE_TEXT: Final = (b'"text"', b"\\")
+"""What the bytes of a concept hold if there is free text in it; a key may be written in escapes."""
 
 
 def ranges_in(raw: Raw) -> Sequence[ReferenceRange]:

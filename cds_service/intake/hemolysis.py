@@ -10,7 +10,7 @@ import re
 
 from msgspec import Raw
 
-from cds_service.fhir.deferred import concepts_in, notes_in
+from cds_service.fhir.deferred import FREE_TEXT, concepts_in, notes_in
 from cds_service.fhir.elements import NOTHING, CodeableConcept
 from cds_service.fhir.resources import Observation, Specimen, parts_of
 from cds_service.intake.marker_lookup import pairs_of, texts_of
@@ -72,7 +72,7 @@ def _any_says_so(raw: Raw) -> bool:
     return raw is not NOTHING and _read(bytes(raw))
 
 
-@remember_short(longest=512, most=1024, without=b'"text"')
+@remember_short(longest=512, most=1024, without=FREE_TEXT)
 def _read(concepts: bytes) -> bool:
     return any(_says_so(concept) for concept in concepts_in(Raw(concepts)))
 

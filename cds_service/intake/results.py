@@ -9,7 +9,7 @@ from typing import TypeAlias, get_args
 from msgspec import Raw, Struct
 
 from cds_service.copying import replace
-from cds_service.fhir.deferred import concepts_in, identifiers_in
+from cds_service.fhir.deferred import FREE_TEXT, concepts_in, identifiers_in
 from cds_service.fhir.elements import NOTHING, many, plain_code, was_sent
 from cds_service.fhir.resources import DiagnosticReport, Measured, Observation, parts_of
 from cds_service.intake.marker_lookup import (
@@ -336,7 +336,7 @@ def _interpretation(raw: Raw) -> str | None:
     return _interpretation_of(bytes(raw))
 
 
-@remember_short(longest=512, most=1024, without=b'"text"')
+@remember_short(longest=512, most=1024, without=FREE_TEXT)
 def _interpretation_of(data: bytes) -> str | None:
     for concept in concepts_in(Raw(data)):
         for _, code in pairs_of(concept):
