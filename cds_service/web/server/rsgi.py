@@ -89,14 +89,17 @@ class _Body:
 
 
 class Bridge:
-    """The application behind its limits; one in each process."""
+    """The application behind its limits; one in each process.
+
+    Without `calls` the application has every address, as that of a benchmark's floor does.
+    """
 
     def __init__(
         self,
         application: Wsgi,
         settings: Settings,
         door: RequestPrecheck,
-        calls: HookCalls,
+        calls: HookCalls | None = None,
     ) -> None:
         self._application = application
         self._door = door
@@ -114,8 +117,10 @@ class Bridge:
         body = _Body()
         self._requests += 1
         try:
-            if is_hook_call(scope.method, scope.path):
-                status, headers, answer = await self._call(scope, channel, body, elapsed)
+            if self._calls is not None and is_hook_call(scope.method, scope.path):
+                status, headers, answer = await self._call(
+                    self._calls, scope, channel, body, elapsed
+                )
             else:
                 status, headers, answer = await self._apply(scope, channel, body, elapsed)
         finally:
@@ -128,10 +133,15 @@ class Bridge:
         channel.response_bytes(status, headers, answer)
 
     async def _call(
-        self, scope: RsgiScope, channel: Channel, body: _Body, elapsed: Stopwatch
+        self,
+        calls: HookCalls,
+        scope: RsgiScope,
+        channel: Channel,
+        body: _Body,
+        elapsed: Stopwatch,
     ) -> Reply:
         """The answer to a hook call."""
-        calls, head = self._calls, head_of(scope)
+        head = head_of(scope)
         if self._is_too_many:
             return calls.judge(calls.begin(head, elapsed, shed=True))
         sent = head.headers.get("content-length", "")
@@ -147,10 +157,10 @@ class Bridge:
             await self._take(body, sent, channel)
         if body.refused is not None:
             return calls.refuse(call, body.refused)
-        return await self._answer(call, b"".join(body.pieces))
+        return await self._answer(calls, call, b"".join(body.pieces))
 
-    async def _answer(self, call: HookCall, body: bytes) -> Reply:
-        calls, loop = self._calls, asyncio.get_running_loop()
+    async def _answer(self, calls: HookCalls, call: HookCall, body: bytes) -> Reply:
+        loop = asyncio.get_running_loop()
         if len(body) > _SHORT:
             return await loop.run_in_executor(self._threads, _read_and_judged, calls, call, body)
         async with self._turn:
