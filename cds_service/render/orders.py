@@ -19,6 +19,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Struct
+
 from cds_service.fhir.tags import PROPOSAL_CODE, PROPOSAL_SYSTEM
 from cds_service.knowledge.model.code_systems import Code
 from cds_service.knowledge.model.pack import Order
@@ -37,8 +39,7 @@ _SLOTS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filling:
+class Filling(Struct, frozen=True, kw_only=True):
     """What one card puts into each of its proposals: the slots that they share.
 
     `today` is the day of the site.
