@@ -22,7 +22,7 @@ from cds_service.subscriptions.work import ADVICE, FAILING, ITEM, SEARCH, Item, 
 _PATIENCE: Final = 0.5  # seconds
 _FRESH: Final = timedelta(seconds=2)
 _NONE: Final = ("", 0, None, 0)
-_LATE: Final = timedelta(minutes=2)  # long for a worker, but for one that makes a long search
+_LATE: Final = timedelta(minutes=2)  # only a long search keeps a worker busy for longer
 _QUEUE: Final = inbox_queue.c
 _FREE: Final = case((_QUEUE.leased_until > _QUEUE.due, _QUEUE.leased_until), else_=_QUEUE.due)
 _OF_QUEUE: Final = select(
