@@ -7,7 +7,6 @@ answer is checked before it is timed. `docs/performance.md` says what the figure
 
 import argparse
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from benchmarks.paths import FLOOR, LOADS, POST, Bench, make_bench
 from benchmarks.peers.run import peers
 from benchmarks.report import Figure, as_json, lines_of
 from benchmarks.served import served, start_up
-from cds_service.log import configure_log
+from benchmarks.timing import logged_nowhere
 
 _MIDDLE = 50
 _ALLOWED_START = 0.5  # seconds, the target P9
@@ -109,8 +108,7 @@ def main() -> None:
     arguments = _arguments()
     about: dict[str, Any] = machine.describe()
     print(", ".join(f"{name} {value}" for name, value in about.items()))
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        configure_log(stream=nowhere)  # a line is made for each request, and written to nothing
+    with logged_nowhere():
         bench = make_bench()
         figures: list[Figure] = []
         beside: dict[str, Any] = {}

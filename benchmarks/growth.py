@@ -7,7 +7,6 @@ time stands what it is of `orjson.loads` over the same bodies in the same run.
 """
 
 import argparse
-import os
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -21,9 +20,8 @@ import yaml
 from benchmarks.charts import chart
 from benchmarks.floors import post
 from benchmarks.paths import LOADS, POST, Bench, make_bench, steps_of
-from benchmarks.timing import measure
+from benchmarks.timing import logged_nowhere, measure
 from cds_service.knowledge.model.status import rules_on
-from cds_service.log import configure_log
 
 OBSERVATIONS = (0, 5, 20, 50, 100, 200, 500)
 RULES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of those of the pack
@@ -155,8 +153,7 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        configure_log(stream=nowhere)
+    with logged_nowhere():
         for curve in curves():
             print("\n".join(lines_of(curve)), flush=True)
 

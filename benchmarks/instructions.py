@@ -32,8 +32,7 @@ from benchmarks.paths import (
     path_calls,
     steps_of,
 )
-from benchmarks.timing import Call, steady
-from cds_service.log import configure_log
+from benchmarks.timing import Call, logged_nowhere, steady
 from cds_service.settings import environment_with
 
 NAMES = (LOADS, FLOOR, DECODE, CORE, POST)
@@ -83,8 +82,7 @@ def _total(file: Path) -> int:
 
 def _parent(size: int, calls: int) -> None:
     """Make ready, then fork; says the process and the function of each child."""
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        configure_log(stream=nowhere)
+    with logged_nowhere():
         bench = make_bench()
         sets = [_functions(bench, size, seed) for seed in range(_CHARTS)]
         with steady():

@@ -6,12 +6,10 @@ beside other servers, and what it is of `orjson.loads` over the same bodies in t
 """
 
 import argparse
-import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import TypeVar
 
 import orjson
@@ -31,11 +29,10 @@ from benchmarks.paths import (
     taken_in,
 )
 from benchmarks.peers.workloads import CARDS, NONE, bodies, name_of
-from benchmarks.timing import Call, Times, measure
+from benchmarks.timing import Call, Times, logged_nowhere, measure
 from cds_service.fhir.depth import is_deeper
 from cds_service.fhir.json_checks import outline_of
 from cds_service.hooks.request import read_request
-from cds_service.log import configure_log
 
 T = TypeVar("T")
 
@@ -96,8 +93,7 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        configure_log(stream=nowhere)
+    with logged_nowhere():
         bench = make_bench()
         kinds = [(size, kind) for size in SIZES for kind in (NONE, CARDS)]
         found = {name_of(size, kind): times_of(bench, size, kind) for size, kind in kinds}
