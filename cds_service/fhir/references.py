@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 _PORTS: Final = {"http": 80, "https": 443}
 _ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")  # FHIR R4, "id"
+_MAY_BE_PATIENT: Final = frozenset(("patient", "urn"))
 
 
 class Parts(NamedTuple):
@@ -23,6 +24,11 @@ class Parts(NamedTuple):
     base: str
     kind: str
     id: str
+
+    @property
+    def may_be_patient(self) -> bool:
+        """Whether it can name a patient: by the type, or as an entry of a Bundle."""
+        return self.kind.lower() in _MAY_BE_PATIENT
 
 
 def parts_of(reference: str) -> Parts:

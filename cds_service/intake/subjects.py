@@ -92,7 +92,7 @@ class Subjects:
         if text.startswith("#"):
             return "patient" if text[1:] == self.patient_id else "unnamed"
         parts = parts_of(text)
-        if parts.id != self.patient_id or parts.kind.lower() not in {"patient", "urn"}:
+        if parts.id != self.patient_id or not parts.may_be_patient:
             return "another"
         # Equal ids on two servers are two patients.
         if parts.base and self._bases and parts.base not in self._bases:

@@ -163,6 +163,6 @@ def _owner(head: _Head, address: str | None, patients: BundlePatients) -> str:
 
 
 def _reference(key: Parts) -> str:
-    if key.kind.lower() not in {"patient", "urn"}:
+    if not key.may_be_patient:
         return ""
     return f"https://{key.base}/Patient/{key.id}" if key.base else f"Patient/{key.id}"

@@ -30,7 +30,6 @@ SHARED: Final = "Medication"
 _SHOWN = 5  # lines of a file that are named
 _LONGEST_LINE: Final = 16 * 1024 * 1024
 _PLAIN_REFERENCE: Final = "Patient/[A-Za-z0-9.-]+"
-_NOT_PATIENT = frozenset(("patient", "urn"))
 _QUOTED = "''"
 _WILD = re.compile(r"[*?[]")
 
@@ -195,7 +194,7 @@ def _named(text: str) -> tuple[str, str] | None:
     if not plain or "?" in plain or plain.startswith("#"):
         return None
     parts = parts_of(plain)
-    if parts.kind.lower() not in _NOT_PATIENT or not parts.id:
+    if not parts.may_be_patient or not parts.id:
         return None
     return parts.base, parts.id
 
