@@ -100,11 +100,13 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
       cds-service screen Patient.ndjson Observation_*.ndjson.gz --json
 
     With --out each shown card is a line: patient, rule, version, pack, indicator, index, orders,
-    because. Needs the extra `population` (DuckDB).
+    because; so is a patient who could not be decided about. Needs the extra `population` (DuckDB).
 
     Exit codes: 0 screened; 1 SOURCE or the packs cannot be read, or --strict found something;
     2 wrong use or settings; 3 a worker process ended; 130 interrupted.
     """
+    of_output = {"--overwrite": overwrite, "--all": every, "--ids": ids, "--key-file": key_file}
+    _check_options(folder, of_output)
     files = find_files(sources)
     knowledge = load_knowledge(load_settings())
     question = ScreeningQuestion(
@@ -129,6 +131,15 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
         output.finish(data)
     _print(data, as_data=as_data)
     sys.exit(1 if strict and _is_lossy(found) else 0)
+
+
+def _check_options(folder: Path | None, of_output: Mapping[str, object]) -> None:
+    """Refuse options that would do nothing: of what is written, or of hashes where ids are."""
+    for name, value in of_output.items():
+        if value and folder is None:
+            raise click.UsageError(f"{name}: it goes with --out")
+    if of_output["--ids"] and of_output["--key-file"]:
+        raise click.UsageError("--key-file goes without --ids")
 
 
 def _check_outside(folder: Path, sources: Sequence[Path]) -> None:

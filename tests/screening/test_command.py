@@ -172,10 +172,34 @@ def test_a_key_that_is_no_text_is_refused(export: Path, tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_bytes(b"\xff\xfe")
 
-    refused = run(export, "--key-file", key)
+    refused = run(export, "--out", tmp_path / "out", "--key-file", key)
 
     assert refused.exit_code == 2
     assert "the file is no text" in refused.stderr
+
+
+@pytest.mark.parametrize("option", ["--overwrite", "--all", "--ids", "--key-file"])
+def test_an_option_about_what_is_written_is_refused_where_nothing_is(
+    export: Path, tmp_path: Path, option: str
+) -> None:
+    key = tmp_path / "key"
+    key.write_text("secret")
+    words = [option, key] if option == "--key-file" else [option]
+
+    refused = run(export, *words)
+
+    assert refused.exit_code == 2
+    assert f"{option}: it goes with --out" in refused.stderr
+
+
+def test_a_key_is_refused_where_ids_are_written(export: Path, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("secret")
+
+    refused = run(export, "--out", tmp_path / "out", "--ids", "--key-file", key)
+
+    assert refused.exit_code == 2
+    assert "--key-file goes without --ids" in refused.stderr
 
 
 def test_a_run_is_another_with_an_edited_rule_or_another_time_zone(
