@@ -41,7 +41,7 @@ from cds_service.web.server.request_parts import (
 _HEALTH: Final = "/health"
 _CHECKS: Final = 64  # threads that may wait before a request is taken in
 _SHORT: Final = 256 * 1024
-"""Bytes of a body whose call is answered on the event loop: it holds it some milliseconds."""
+"""Bytes of a body whose call is answered on the event loop (docs/decisions/0017 says how long)."""
 
 
 class Channel(Protocol):
