@@ -100,7 +100,7 @@ def _rows(outcome: Outcome, *, every: bool) -> Iterator[Decided]:
                 **({"indicator": decision.indicator} if decision.shown else {}),
                 **_index(decision),
                 "orders": [order.order for order in decision.orders],
-                "because": _because(decision),
+                "because": because_of(decision),
             }
 
 
@@ -127,7 +127,7 @@ def _value(result: LabResult) -> str:
     return f"{sent.comparator or ''}{sent.number} {sent.unit}".strip()
 
 
-def _because(decision: Decision) -> list[str]:
+def because_of(decision: Decision) -> list[str]:
     """The condition that holds; of a card that is not shown why, or what would have to be known."""
     if decision.shown:
         return [decision.rule.when.in_words()]

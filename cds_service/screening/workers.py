@@ -3,12 +3,13 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process
 from threading import Thread
+from typing import TypeVar
 
 from msgspec.json import Encoder
 
@@ -20,6 +21,9 @@ from cds_service.sources.lines import ResourceText
 
 _AHEAD = 2  # batches a worker has waiting, so that none of them is idle and memory stays bounded
 _ENCODER = Encoder()
+
+BatchT = TypeVar("BatchT")
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +82,30 @@ def decide_batches(
 ) -> Iterator[DecidedBatch]:
     """Decide about every batch, in any order; without workers in this process.
 
-    Raises `StoreError` if a worker ends, for example because memory ran out.
+    Raises `StoreError` as `in_processes` does.
     """
     if workers < 1:
         for batch in batches:
             yield decide_batch(knowledge, batch, question)
         return
+    yield from in_processes(_work, batches, workers, _start, (question,))
+
+
+def in_processes(
+    work: Callable[[BatchT], ResultT],
+    batches: Iterable[BatchT],
+    workers: int,
+    start: Callable[..., None],
+    given: tuple[object, ...],
+) -> Iterator[ResultT]:
+    """What `work` makes of every batch, in any order; each process begins with `start(*given)`.
+
+    Raises `StoreError` if a process ends, for example because memory ran out.
+    """
     # A process that is forked while the engine's threads run may inherit their locks.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (question,))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (start, given))
     try:
-        yield from _in_pool(pool, batches, workers * _AHEAD)
+        yield from _in_pool(pool, work, batches, workers * _AHEAD)
     except BrokenProcessPool:
         raise StoreError("A worker process ended before it had decided.") from None
     finally:
@@ -95,11 +113,14 @@ def decide_batches(
 
 
 def _in_pool(
-    pool: ProcessPoolExecutor, batches: Iterable[Batch], most: int
-) -> Iterator[DecidedBatch]:
-    waiting: set[Future[DecidedBatch]] = set()
+    pool: ProcessPoolExecutor,
+    work: Callable[[BatchT], ResultT],
+    batches: Iterable[BatchT],
+    most: int,
+) -> Iterator[ResultT]:
+    waiting: set[Future[ResultT]] = set()
     for batch in batches:
-        waiting.add(pool.submit(_work, batch))
+        waiting.add(pool.submit(work, batch))
         while len(waiting) >= most:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
@@ -108,11 +129,15 @@ def _in_pool(
         yield from (future.result() for future in done)
 
 
+def _begin(start: Callable[..., None], given: tuple[object, ...]) -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
+    start(*given)
+
+
 _started: dict[str, tuple[Knowledge, ScreeningQuestion]] = {}
 
 
 def _start(question: ScreeningQuestion) -> None:
-    Thread(target=_end_with_parent, daemon=True).start()
     _started["here"] = load_knowledge(load_settings()), question
 
 
