@@ -173,7 +173,7 @@ def _prune(source: Path, folder: Path, knowledge: Knowledge, workers: int) -> in
     with open_engine(folder, memory_mb=_MEMORY_MB, threads=workers) as engine:
         made = LineColumns(part=extracted, of=columns)
         lines = read_lines(engine, find_files([source]), folder, made)
-        choose(engine, lines, knowledge, _question(NOW))
+        choose(engine, lines.known, knowledge, _question(NOW))
         return int(engine.value("SELECT count(*) FROM chosen"))
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.errors import RequestError
+from cds_service.screening.relations import ColumnType, Row
 
-Row = tuple[Any, ...]
+_AT_ONCE = 10_000  # values of one statement
 _WITHOUT_VALUES = frozenset(("IOException", "OutOfMemoryException"))
 
 
@@ -39,6 +40,26 @@ class Engine:
     def value(self, sql: str) -> Any:
         """The one value of a query."""
         return self.rows(sql)[0][0]
+
+    def make(self, name: str, query: str) -> None:
+        """Keep the rows of a query as a table, in the place of what was there."""
+        self.run(f"CREATE OR REPLACE TABLE {name} AS {query}")
+
+    def fill(self, name: str, columns: Mapping[str, ColumnType], rows: Sequence[Row]) -> None:
+        """Keep these rows as a table, in the place of what was there."""
+        typed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+        self.run(f"CREATE OR REPLACE TABLE {name} ({typed})")
+        marks = f"({', '.join(['?'] * len(columns))})"
+        step = _AT_ONCE // len(columns)
+        for begin in range(0, len(rows), step):
+            part = rows[begin : begin + step]
+            values = [value for row in part for value in row]
+            self.run(f"INSERT INTO {name} VALUES {', '.join([marks] * len(part))}", values)
+
+    @staticmethod
+    def quotient(amount: str, times: str, plus: str, by: str) -> str:
+        """`(amount * times + plus) / by`, cut off towards nought, of products of 128 bits."""
+        return f"((({amount})::HUGEINT * {times} + {plus}) // {by})::BIGINT"
 
     def _execute(self, sql: str, values: object) -> Any:
         try:

@@ -34,6 +34,8 @@ from cds_service.sources.lines import ResourceText, input_from_lines
 _PATIENT: Final = "p"
 _MOST: Final = 10**9  # of a factor's two numbers, so that products stay whole numbers of 64 bits
 _MOST_LIMIT: Final = 10**15
+_MOST_NUMBER: Final = 10**15  # in millionths
+_MOST_AMOUNT: Final = 10**17  # so that its multiples stay whole numbers of 64 bits
 _NUMBERS: Final = (20, 1, 100, 1000, 5, 250, "0.5", "0.1", 10000, 100000, "0.01", 1000000)
 _ENCODER = Encoder()
 _ANY: Decoder[object] = Decoder()
@@ -58,6 +60,11 @@ class FormRow:
     least: int = 0  # what the marker can be; a number outside is a notice
     most: int = 0
     limits: tuple[int | None, ...] = (None,) * 6
+
+    @property
+    def reach(self) -> int:
+        """The greatest number of which the amount is still a whole number of 64 bits."""
+        return min(_MOST_AMOUNT * self.down // self.up, _MOST_NUMBER) - 1
 
 
 _MAYBE = FormRow(maybe=True)

@@ -23,6 +23,7 @@ from cds_service.prefetch_keys import KINDS, Kind
 from cds_service.screening.documents import write_documents
 from cds_service.screening.engine import Engine
 from cds_service.screening.files import SourceFiles
+from cds_service.screening.relations import Relations
 
 SHARED: Final = "Medication"
 """What no patient is named in, and the resources of patients refer to."""
@@ -89,17 +90,24 @@ def read_lines(
     read = write_documents(files.documents, documents)
     unread.documents.extend(read.unreadable)
     scan = _scan([*files.lines, *read.lines], documents if files.documents else None)
-    engine.run(f"CREATE OR REPLACE TABLE line AS {_heads(scan, columns)}")
+    engine.make("line", _heads(scan, columns))
     _name_owners(engine, unread)
+    return counted_lines(engine, scan, unread)
+
+
+def counted_lines(engine: Relations, scan: str, unread: UnreadCounts) -> Lines:
+    """Count what is in the relation `line`, and make `patient` of it."""
     _count_unread(engine, unread)
     kinds = {row[0] for row in engine.rows("SELECT DISTINCT kind FROM line WHERE kind IS NOT NULL")}
-    engine.run(
-        "CREATE OR REPLACE TABLE patient AS SELECT owner AS patient, "
-        "count(*) FILTER (kind = 'Patient') AS persons, count(*) AS resources "
-        f"FROM line WHERE owner IS NOT NULL AND kind IN {_listed(KINDS)} GROUP BY owner"
+    engine.make(
+        "patient",
+        "SELECT owner AS patient, count(*) FILTER (WHERE kind = 'Patient') AS persons, "
+        "count(*) AS resources "
+        f"FROM line WHERE owner IS NOT NULL AND kind IN {_listed(KINDS)} GROUP BY owner",
     )
     patients, resources, unread.without_resource = engine.rows(
-        "SELECT count(*), coalesce(sum(resources), 0), count(*) FILTER (persons = 0) FROM patient"
+        "SELECT count(*), coalesce(sum(resources), 0), count(*) FILTER (WHERE persons = 0) "
+        "FROM patient"
     )[0]
     return Lines(
         scan=scan,
@@ -171,7 +179,7 @@ def _name_owners(engine: Engine, unread: UnreadCounts) -> None:
     ]
     if not odd:
         return
-    named = {text: _named(text) for text in odd}
+    named = {text: named_patient(text) for text in odd}
     bases = {found[0] for found in named.values() if found and found[0]}
     unread.servers = len(bases)
     rows = [
@@ -188,7 +196,7 @@ def _name_owners(engine: Engine, unread: UnreadCounts) -> None:
     )
 
 
-def _named(text: str) -> tuple[str, str] | None:
+def named_patient(text: str) -> tuple[str, str] | None:
     """The server and the id of a patient, as `intake.subjects` reads a reference."""
     plain = text.strip().rstrip("/")
     if not plain or "?" in plain or plain.startswith("#"):
@@ -199,7 +207,7 @@ def _named(text: str) -> tuple[str, str] | None:
     return parts.base, parts.id
 
 
-def _count_unread(engine: Engine, unread: UnreadCounts) -> None:
+def _count_unread(engine: Relations, unread: UnreadCounts) -> None:
     bad = "kind IS NULL OR kind NOT IN " + _listed(sorted(RESOURCE_TYPES))
     for file, count in engine.rows(
         f"SELECT bad_file, count(*) FROM line WHERE {bad} GROUP BY bad_file ORDER BY bad_file"

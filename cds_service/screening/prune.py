@@ -5,15 +5,14 @@ The engine keeps a patient if one of the rules' necessary conditions holds, if s
 may be anything, or if what could be wrong between two results may be.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+from cds_service.prefetch_keys import Kind
 from cds_service.screening import flatten
 from cds_service.screening.decisions import TRIGGER, ScreeningQuestion, asked_of
-from cds_service.screening.engine import Engine
 from cds_service.screening.forms import FormReader, FormRow
-from cds_service.screening.lines import Lines
 from cds_service.screening.necessary import (
     LIMIT_COLUMNS,
     any_of,
@@ -21,25 +20,32 @@ from cds_service.screening.necessary import (
     necessary,
     rules_of,
 )
+from cds_service.screening.relations import ColumnType, Relations, Row
 from cds_service.service import Knowledge, Served
 
+SpecimenOf = Callable[[str, str], dict[str, object] | None]
 _EARLIEST_MS: Final = 365 * 2 * 86_400_000  # before it stand dates that stand for no date
-_MOST: Final = 10**17  # of an amount, so that its multiples stay whole numbers of 64 bits
 _LIMITS: Final = [column for pair in LIMIT_COLUMNS.values() for column in pair]
-_FORM_COLUMNS: Final = (
-    "maybe",
-    "marker",
-    "fact",
-    "method",
-    "up",
-    "down",
-    "has_low",
-    "has_high",
-    "least",
-    "most",
-    *_LIMITS,
-)
-_A_TIME: Final = 500  # rows of one statement
+_FORM_COLUMNS: Final[dict[str, ColumnType]] = {
+    "maybe": "BOOLEAN",
+    "marker": "STRING",
+    "fact": "STRING",
+    "method": "STRING",
+    "up": "BIGINT",
+    "down": "BIGINT",
+    "reach": "BIGINT",
+    "has_low": "BOOLEAN",
+    "has_high": "BOOLEAN",
+    "least": "BIGINT",
+    "most": "BIGINT",
+}
+FORM_COLUMNS: Final[dict[str, ColumnType]] = {
+    "kind": "STRING",
+    "form": "STRING",
+    "form_id": "BIGINT",
+    **_FORM_COLUMNS,
+    **dict.fromkeys(_LIMITS, "BIGINT"),
+}
 
 
 def columns(text: str) -> str:
@@ -60,25 +66,34 @@ def _is_born_oddly() -> str:
     return f"{flatten.was_sent('birthDate')} AND ({flatten.begins('birthDate')}) IS NULL"
 
 
-def choose(engine: Engine, lines: Lines, knowledge: Knowledge, question: ScreeningQuestion) -> None:
-    """Make the table `chosen` of the patients who are decided about."""
-    reader = FormReader(knowledge, lines.known, question.moment)
+def choose(
+    engine: Relations,
+    known: frozenset[Kind],
+    knowledge: Knowledge,
+    question: ScreeningQuestion,
+    specimen_of: SpecimenOf = flatten.specimen_of,
+) -> None:
+    """Make the relation `chosen` of the patients who are decided about.
+
+    `specimen_of` reads the forms that the engine's `line` has.
+    """
+    reader = FormReader(knowledge, known, question.moment)
     if not reader.is_silent_about():
         # Something that holds of the whole source is a notice for everybody in it.
-        engine.run("CREATE OR REPLACE TABLE chosen AS SELECT patient FROM patient")
+        engine.make("chosen", "SELECT patient FROM patient")
         return
-    _read_forms(engine, reader)
+    _read_forms(engine, reader, specimen_of)
     now = _milliseconds(question.moment)
-    engine.run(_evidence(now, cut=question.cut))
+    engine.make("evidence", evidence(engine, now, cut=question.cut))
     conditions = [
         *(_rules(served) for served in asked_of(knowledge)),
         "coalesce(bool_or(maybe), false)",
     ]
-    engine.run(
-        "CREATE OR REPLACE TABLE chosen AS "
+    engine.make(
+        "chosen",
         f"SELECT patient FROM evidence GROUP BY patient HAVING {any_of(conditions)} "
-        f"UNION {_in_doubt(knowledge)} "
-        "UNION SELECT patient FROM patient WHERE persons > 1"
+        f"UNION {in_doubt(knowledge)} "
+        "UNION SELECT patient FROM patient WHERE persons > 1",
     )
 
 
@@ -87,78 +102,57 @@ def _rules(served: Served) -> str:
     return any_of([necessary(rule, pack) for rule in rules_of(pack, TRIGGER)])
 
 
-def _read_forms(engine: Engine, reader: FormReader) -> None:
-    types = "maybe BOOLEAN, marker VARCHAR, fact VARCHAR, method VARCHAR, up BIGINT, down BIGINT, "
-    types += "has_low BOOLEAN, has_high BOOLEAN, least BIGINT, most BIGINT, "
-    types += ", ".join(f"{column} BIGINT" for column in _LIMITS)
-    engine.run(
-        f"CREATE OR REPLACE TABLE form (kind VARCHAR, form VARCHAR, form_id BIGINT, {types})"
-    )
-    rows: list[object] = []
+def _read_forms(engine: Relations, reader: FormReader, specimen_of: SpecimenOf) -> None:
     forms = engine.rows(
         "SELECT DISTINCT kind, form FROM line WHERE form IS NOT NULL AND owner IS NOT NULL"
     )
+    rows: list[Row] = []
     for number, (kind, form) in enumerate(forms):
-        specimen = flatten.specimen_of(kind, form)
+        specimen = specimen_of(kind, form)
         found = [FormRow(maybe=True)] if specimen is None else reader.read(kind, specimen)
-        for row in found:
-            rows.extend((kind, form, number, *_values(row)))
-        if len(rows) > _A_TIME * _WIDTH:
-            _insert(engine, rows)
-            rows = []
-    _insert(engine, rows)
+        rows.extend((kind, form, number, *_values(row)) for row in found)
+    engine.fill("form", FORM_COLUMNS, rows)
 
 
-_WIDTH: Final = 3 + len(_FORM_COLUMNS)
+def _values(row: FormRow) -> Row:
+    return (*(getattr(row, name) for name in _FORM_COLUMNS), *row.limits)
 
 
-def _values(row: FormRow) -> Sequence[object]:
-    simple = [getattr(row, name) for name in _FORM_COLUMNS[: -len(_LIMITS)]]
-    return [*simple, *row.limits]
-
-
-def _insert(engine: Engine, values: list[object]) -> None:
-    if values:
-        marks = ", ".join(["?"] * _WIDTH)
-        engine.run(
-            f"INSERT INTO form VALUES {', '.join([f'({marks})'] * (len(values) // _WIDTH))}", values
-        )
-
-
-def _evidence(now: int, *, cut: bool) -> str:
-    """The table of the rows that `necessary` reads, with `maybe` for what may be anything."""
+def evidence(engine: Relations, now: int, *, cut: bool) -> str:
+    """The rows that `necessary` reads, with `maybe` for what may be anything."""
     # What was issued later is not there; where no time of issue is, the time of the result counts.
     # What cannot be read is a notice, whatever seems to be its time.
     later = f"AND (maybe OR NOT coalesce(coalesce(issued, begins) > {now}, false))" if cut else ""
-    low = "((number + 1)::HUGEINT * up + down - 1) // down"
+    upper = engine.quotient("number + 1", "up", "down - 1", "down")
     # The engine divides towards nought, below which this has to go down too.
-    high = "((number - 1)::HUGEINT * up - down + 1) // down"
+    lower = engine.quotient("number - 1", "up", "1 - down", "down")
+    is_born_oddly = "(line.kind = 'Patient' AND line.is_born_oddly)"
+    is_odd = f"line.reference IS NOT NULL OR line.is_document OR {is_born_oddly}"
     limits = ", ".join(_LIMITS)
+    no_limits = ", ".join(["NULL"] * len(_LIMITS))
     return f"""
-        CREATE OR REPLACE TABLE evidence AS
         SELECT patient, marker, fact, method, ends, by_day, form_id, number, {now} - ends AS age,
-            CASE WHEN has_low AND upper <= {_MOST} THEN upper END::BIGINT AS low,
-            CASE WHEN has_high AND lower <= {_MOST} THEN lower END::BIGINT AS high, {limits},
+            CASE WHEN has_low THEN upper END AS low, CASE WHEN has_high THEN lower END AS high,
+            {limits},
             maybe OR is_odd OR (marker IS NOT NULL AND coalesce(
-                ends > {now} OR begins < {_EARLIEST_MS} OR upper > most OR lower < least
-                OR upper > {_MOST}, true)) AS maybe
+                ends > {now} OR begins < {_EARLIEST_MS} OR upper > most OR lower < least, true)
+            ) AS maybe
         FROM (
-            SELECT line.owner AS patient, form.* EXCLUDE (form, kind), line.number, line.begins,
-                line.ends, line.by_day,
-                line.reference IS NOT NULL OR line.is_document
-                    OR (line.kind = 'Patient' AND line.is_born_oddly) AS is_odd,
-                {low} AS upper, {high} AS lower
+            SELECT line.owner AS patient, marker, fact, method, ends, by_day, begins, form_id,
+                number, has_low, has_high, least, most, {limits}, maybe, {is_odd} AS is_odd,
+                CASE WHEN number <= reach THEN {upper} END AS upper,
+                CASE WHEN number <= reach THEN {lower} END AS lower
             FROM line JOIN form ON form.kind = line.kind AND form.form = line.form
             WHERE line.owner IS NOT NULL {later}
-            UNION ALL BY NAME
-            SELECT owner AS patient, true AS maybe, true AS is_odd FROM line
-            WHERE owner IS NOT NULL AND (reference IS NOT NULL OR is_document OR form IS NULL
-                OR (kind = 'Patient' AND is_born_oddly))
-        )
+            UNION ALL
+            SELECT line.owner, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+                NULL, NULL, NULL, NULL, NULL, {no_limits}, true, true, NULL, NULL
+            FROM line WHERE line.owner IS NOT NULL AND ({is_odd} OR line.form IS NULL)
+        ) AS found
     """
 
 
-def _in_doubt(knowledge: Knowledge) -> str:
+def in_doubt(knowledge: Knowledge) -> str:
     """Patients of whom two results of one time may contradict each other, or a part its whole."""
     days = max(
         (day for one in asked_of(knowledge) for day in one.program.features.reach_days.values()),
@@ -182,7 +176,8 @@ def _parts(served: Served, recent: str) -> str:
         if marker.whole is not None:
             part, whole = name_of(pack, marker.id), name_of(pack, marker.whole.marker)
             conditions.append(
-                f"max(low) FILTER (marker = '{part}') > min(high) FILTER (marker = '{whole}')"
+                f"max(low) FILTER (WHERE marker = '{part}') "
+                f"> min(high) FILTER (WHERE marker = '{whole}')"
             )
     having = any_of([f"coalesce({one}, false)" for one in conditions])
     return f"SELECT patient FROM evidence WHERE {recent} GROUP BY patient HAVING {having}"

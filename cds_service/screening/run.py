@@ -114,7 +114,7 @@ def _decided(
     if question.every:
         engine.run("CREATE OR REPLACE TABLE chosen AS SELECT patient FROM patient")
     else:
-        choose(engine, lines, knowledge, question)
+        choose(engine, lines.known, knowledge, question)
     chosen: int = engine.value("SELECT count(*) FROM chosen")
     progress.say(f"{counted(lines.patients, 'patient')}; deciding about {chosen:,}")
     count = keep(engine, lines)

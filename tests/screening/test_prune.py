@@ -60,7 +60,7 @@ def chosen(
         made = LineColumns(part=extracted, of=columns)
         read = read_lines(engine, find_files([source]), folder, made)
         question = ScreeningQuestion(moment=MOMENT, cut=cut, known=read.known, key=None)
-        choose(engine, read, knowledge, question)
+        choose(engine, read.known, knowledge, question)
         kept = {row[0] for row in engine.rows("SELECT patient FROM chosen")}
         everybody = {row[0] for row in engine.rows("SELECT patient FROM patient")}
     texts = defaultdict(list)
@@ -148,7 +148,7 @@ def test_a_key_that_comes_twice_keeps_its_patient(knowledge: Knowledge, tmp_path
         made = LineColumns(part=extracted, of=columns)
         read = read_lines(engine, find_files([source]), tmp_path, made)
         question = ScreeningQuestion(moment=MOMENT, cut=True, known=read.known, key=None)
-        choose(engine, read, knowledge, question)
+        choose(engine, read.known, knowledge, question)
 
         assert engine.rows("SELECT patient FROM chosen") == [("q",)]
 
