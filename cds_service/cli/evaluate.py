@@ -15,6 +15,8 @@ from cds_service.clock import system_clock
 from cds_service.hooks.response import EXPLANATION_EXTENSION, write_response
 from cds_service.intake.as_of import as_of
 from cds_service.intake.patient_input import PatientInput
+from cds_service.reports.observations import as_bundle
+from cds_service.reports.read import is_report, read_report
 from cds_service.sandbox.diagnostics import faults
 from cds_service.service import Knowledge, answer_input, load_knowledge
 from cds_service.settings import load_settings, no_color
@@ -43,9 +45,10 @@ def evaluate(
     explained: bool,
     strict: bool,
 ) -> None:
-    """Show the cards for a FHIR Bundle, one resource, NDJSON or a hook request.
+    """Show the cards for FHIR resources, a hook request or HL7 v2 results.
 
-    FILE may be - for standard input. Several patients in one file are answered one by one.
+    FILE is a Bundle, one resource, NDJSON, a request, or messages (ORU); it may be - for standard
+    input. Several patients in one file are answered one by one.
     Lists that the file does not hold are not known, which is not the same as empty.
     With --as-of, what was issued, ordered or recorded later is not there yet.
 
@@ -54,11 +57,14 @@ def evaluate(
       cds-service evaluate bundle.json
       cds-service demo --request | cds-service evaluate - --explain
       cds-service evaluate results.ndjson --json
+      cds-service evaluate results.hl7
       cds-service evaluate results.ndjson --as-of 2026-03-05
 
     Exit codes: 0 evaluated; 1 the file cannot be read, or --strict found something.
     """
     data = file.read()
+    if is_report(data):
+        data = as_bundle(read_report(data))
     document = read_resources(data)
     knowledge = load_knowledge(load_settings())
     asked = document.request.hook if document.request is not None else None

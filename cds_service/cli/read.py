@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cds-service read`: the rows of a laboratory report, before anything is made of them."""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import click
+
+from cds_service.cli.printable import printable
+from cds_service.errors import RequestError
+from cds_service.intake.marker_lookup import MarkerLookup
+from cds_service.reports.read import RecognizedRow, as_json, read_report, recognized
+from cds_service.reports.report import LabReport, ReportPatient
+from cds_service.service import Knowledge, load_knowledge
+from cds_service.settings import load_settings
+
+_HEADINGS = ("test", "marker", "value", "range", "flag", "date", "status", "")
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--json", "as_data", is_flag=True, help="JSON: patient and rows, or refused.")
+def read(file: BinaryIO, as_data: bool) -> None:
+    """Show what a laboratory report says, row by row, and evaluate nothing.
+
+    FILE is HL7 v2 with results (ORU), one message or many, or - for standard input. A row of which
+    a careful reader would not be sure has no value and says why.
+
+    \b
+    Examples:
+      cds-service read results.hl7
+      cds-service read results.hl7 --json
+      cds-service evaluate results.hl7
+
+    Exit codes: 0 read; 1 the file cannot be read.
+    """
+    data = file.read()
+    try:
+        report = read_report(data)
+    except RequestError as error:
+        if not as_data:
+            raise
+        click.echo(json.dumps({"refused": str(error)}, indent=2))
+        sys.exit(1)
+    knowledge = load_knowledge(load_settings())
+    if as_data:
+        click.echo(json.dumps(as_json(report, lookups_of(knowledge)), indent=2, ensure_ascii=False))
+        return
+    for line in _as_lines(report, knowledge):
+        click.echo(line)
+
+
+def lookups_of(knowledge: Knowledge) -> list[MarkerLookup]:
+    """What finds the markers of each pack, once a pack."""
+    served = (one for by_hook in knowledge.services.values() for one in by_hook.values())
+    return list({one.program.pack.id: one.reader.lookup for one in served}.values())
+
+
+def _as_lines(report: LabReport, knowledge: Knowledge) -> Iterator[str]:
+    lookups = lookups_of(knowledge)
+    for about in report.patients:
+        yield click.style(printable(_title(about.patient)), bold=True)
+        rows = [_cells(one) for one in recognized(about, lookups)]
+        widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
+        for cells in (_HEADINGS, *rows):
+            line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+            yield f"  {line}".rstrip()
+        yield ""
+
+
+def _title(patient: ReportPatient) -> str:
+    known = (patient.name, patient.id, patient.birth_date, patient.sex)
+    return ", ".join(filter(None, known)) or "A patient who is not named"
+
+
+def _cells(one: RecognizedRow) -> tuple[str, ...]:
+    row = one.row
+    value = row.value if one.is_certain else None
+    shown = f"{value.comparator or ''}{value.number} {row.unit}" if value else f"? {row.text}"
+    cells = (
+        row.name,
+        one.marker or "-",
+        shown.strip(),
+        row.range_text,
+        row.flag,
+        row.date or "",
+        f"{row.status}{', hemolyzed' if row.hemolyzed else ''}",
+        one.why,
+    )
+    return tuple(printable(cell).replace("\n", " ") for cell in cells)

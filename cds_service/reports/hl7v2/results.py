@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages with results (ORU) -> rows, by HL7's own mapping of v2 to FHIR where it has one.
+
+https://hl7.org/fhir/uv/v2mappings. It leaves several statuses of a result open; see `_STATUSES`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from cds_service.copying import replace
+from cds_service.errors import RequestError
+from cds_service.intake.hemolysis import text_says_so
+from cds_service.knowledge.model.code_systems import LOINC, SNOMED
+from cds_service.reports.hl7v2.messages import Segment, read_messages
+from cds_service.reports.hl7v2.times import iso_time, zone_of
+from cds_service.reports.hl7v2.values import read_observation_value, read_unit
+from cds_service.reports.numbers import DecimalMark, decimal_mark, read_range
+from cds_service.reports.report import (
+    LabReport,
+    PatientReport,
+    ReportPatient,
+    ReportRow,
+    TestCode,
+)
+
+_SYSTEMS: Final = {"LN": LOINC, "LOINC": LOINC, "SCT": SNOMED, "SNM3": SNOMED}
+# Table 0085. HL7's map has A, C, D, F, P, W and X; R and S are results that may change still, V and
+# U ones that are final; B adds to a final one; of I, N and O there is no result.
+_STATUSES: Final = {
+    "A": "amended",
+    "B": "final",
+    "C": "corrected",
+    "D": "entered-in-error",
+    "F": "final",
+    "I": "registered",
+    "N": "cancelled",
+    "O": "registered",
+    "P": "preliminary",
+    "R": "preliminary",
+    "S": "preliminary",
+    "U": "final",
+    "V": "final",
+    "W": "entered-in-error",
+    "X": "cancelled",
+}
+# Table 0123, of the whole request (OBR-25), for a result that has none of its own.
+_REPORT_STATUSES: Final = {
+    "C": "corrected",
+    "F": "final",
+    "P": "preliminary",
+    "R": "preliminary",
+    "X": "cancelled",
+}
+_SEXES: Final = {
+    "F": "female",
+    "M": "male",
+    "O": "other",
+    "A": "other",
+    "N": "other",
+    "U": "unknown",
+}
+# Tables 0070 and 0487: blood, serum, plasma and their kinds. A specimen of any other kind counts
+# as named, so that it is no result of blood.
+_BLOOD: Final = frozenset(
+    ("BLD", "BLDA", "BLDC", "BLDCO", "BLDV", "WB", "BLOOD", "PLAS", "PLASMA", "PLB", "PPP", "PRP")
+    + ("SER", "SERUM", "SER/PLAS", "SERPL", "SERPLAS", "SERPLBLD", "SERUM OR PLASMA")
+    + ("VENOUS BLOOD", "WHOLE BLOOD", "CAPILLARY BLOOD", "ARTERIAL BLOOD", "BLDCAP")
+    # SNOMED CT: blood, plasma, serum, venous blood, whole blood
+    + ("119297000", "119361006", "119364003", "122555007", "258580003")
+)
+_HEMOLYZED: Final = "HEM"  # table 0493
+_NULL: Final = '""'
+
+
+@dataclass(slots=True)
+class _Group:
+    """An order (OBR) with what belongs to it."""
+
+    order: Segment | None = None
+    results: list[tuple[Segment, list[str]]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    specimens: list[Segment] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _About:
+    """A patient (PID) with the orders about them."""
+
+    patient: Segment | None
+    groups: list[_Group] = field(default_factory=list)
+
+
+def read_results(data: bytes) -> LabReport:
+    """The rows of every message, in order, one part for each patient.
+
+    Raises `RequestError` for what is no HL7 v2 or another message than ORU.
+    """
+    found: dict[ReportPatient, list[ReportRow]] = {}
+    for number, segments in enumerate(read_messages(data), start=1):
+        header = segments[0]
+        if header.component(9, 1).upper() != "ORU":
+            raise RequestError(
+                "Expected messages with results (ORU^R01) alone.", f"message {number}: MSH-9"
+            )
+        zone = zone_of(header.text(7))
+        abouts = _abouts(segments)
+        mark = _decimal_mark(abouts)
+        for about in abouts:
+            rows = found.setdefault(_patient(about.patient), [])
+            for group in about.groups:
+                rows.extend(_row(group, *result, zone, mark) for result in group.results)
+    if not any(found.values()):
+        raise RequestError("Expected at least one result (segment OBX).")
+    return LabReport("hl7v2", tuple(PatientReport(who, tuple(rows)) for who, rows in found.items()))
+
+
+def _abouts(segments: Iterable[Segment]) -> list[_About]:
+    abouts: list[_About] = []
+    group: _Group | None = None
+    for segment in segments:
+        if segment.name == "PID":
+            abouts.append(_About(segment))
+            group = None
+        elif segment.name in {"OBR", "OBX", "SPM", "NTE"}:
+            if not abouts:
+                abouts.append(_About(None))
+            if segment.name == "NTE" and group is None:
+                continue  # about the patient
+            # A specimen can stand before its results, or after them.
+            if group is None or segment.name == "OBR":
+                group = _Group()
+                abouts[-1].groups.append(group)
+            _add(segment, group)
+    return abouts
+
+
+def _add(segment: Segment, group: _Group) -> None:
+    if segment.name == "OBR":
+        group.order = segment
+    elif segment.name == "OBX":
+        group.results.append((segment, []))
+    elif segment.name == "SPM":
+        group.specimens.append(segment)
+    else:
+        notes = group.results[-1][1] if group.results else group.notes
+        notes.append(segment.text(3).strip())
+
+
+def _decimal_mark(abouts: Iterable[_About]) -> DecimalMark | None:
+    results = (result for about in abouts for group in about.groups for result, _ in group.results)
+    return decimal_mark(text for result in results for text in (result.text(5), result.text(7)))
+
+
+def _patient(segment: Segment | None) -> ReportPatient:
+    if segment is None:
+        return ReportPatient()
+    # PID-3 holds the identifiers; PID-2 held the one of old versions.
+    identifiers = [parts for parts in segment.repetitions(3) if parts[0] not in {"", _NULL}]
+    identity = identifiers[0][0].strip() if identifiers else segment.component(2, 1)
+    given = " ".join(segment.component(5, number) for number in (2, 3))
+    name = " ".join(f"{given} {segment.component(5, 1).partition('&')[0]}".split())
+    born = iso_time(segment.component(7, 1))
+    return ReportPatient(
+        id="" if identity == _NULL else identity,
+        name=name.replace(_NULL, "").strip(),
+        birth_date=born.partition("T")[0] if born else None,
+        sex=_SEXES.get(segment.component(8, 1).upper()),
+    )
+
+
+def _row(
+    group: _Group, result: Segment, notes: Sequence[str], zone: str, mark: DecimalMark | None
+) -> ReportRow:
+    order = group.order
+    names = result.repetitions(3)
+    first = names[0] if names else ("",)
+    specimen = _other_specimen(group)
+    texts = tuple(note for note in (*notes, *group.notes) if note)
+    unit, ucum = read_unit(result)
+    read = read_observation_value(result, mark)
+    row = ReportRow(
+        name=_name(first),
+        codes=_codes(first),
+        text=read.text,
+        value=read.value,
+        doubt=read.doubt,
+        unit=unit or read.unit,
+        ucum=ucum,
+        range_text=_plain(result.text(7)),
+        range=read_range(result.text(7), mark),
+        flag=_flag(result),
+        date=_date(result, order, group.specimens, zone),
+        status=_status(result, order),
+        specimen=specimen,
+        hemolyzed=_is_hemolyzed(group) or any(text_says_so(text) for text in texts),
+        notes=texts,
+    )
+    return replace(row, value=None, doubt="not-in-blood") if specimen and row.value else row
+
+
+def _plain(text: str) -> str:
+    return "" if text.strip() == _NULL else text.strip()
+
+
+def _name(parts: Sequence[str]) -> str:
+    """The text of a coded element, or of its other coding, or else a code."""
+    texts = [parts[place].strip() for place in (1, 4, 8, 0, 3) if place < len(parts)]
+    return next((text for text in texts if text and text != _NULL), "")
+
+
+def _codes(parts: Sequence[str]) -> tuple[TestCode, ...]:
+    found: list[TestCode] = []
+    for place in (0, 3):
+        code, display, system = (
+            parts[at].strip() if at < len(parts) else "" for at in range(place, place + 3)
+        )
+        if code and code != _NULL:
+            known = _SYSTEMS.get(system.upper(), system)
+            found.append(TestCode(system=known, code=code, display=display))
+    return tuple(found)
+
+
+def _flag(result: Segment) -> str:
+    return ", ".join(flag for parts in result.repetitions(8) if (flag := _plain(parts[0])))
+
+
+def _date(
+    result: Segment, order: Segment | None, specimens: Iterable[Segment], zone: str
+) -> str | None:
+    """When it was collected: OBX-14, else OBR-7, else SPM-17."""
+    sent = [result.component(14, 1)]
+    sent.extend([order.component(7, 1)] if order else ())
+    sent.extend(specimen.component(17, 1).partition("&")[0] for specimen in specimens)
+    return next((read for text in sent if (read := iso_time(text, zone))), None)
+
+
+def _status(result: Segment, order: Segment | None) -> str:
+    sent = result.component(11, 1).upper()
+    if sent:
+        return _STATUSES.get(sent, "unknown")
+    return _REPORT_STATUSES.get(order.component(25, 1).upper() if order else "", "unknown")
+
+
+def _other_specimen(group: _Group) -> str:
+    """What was examined, if it is named and is not blood, serum or plasma."""
+    sent = [specimen.repetitions(4) for specimen in group.specimens]
+    if not sent and group.order is not None:
+        sent.append(group.order.repetitions(15))
+    for repetitions in sent:
+        for parts in repetitions:
+            # A type is a coded element; in OBR-15 it is a component with subcomponents.
+            kinds = [one.strip() for part in parts[:2] for one in part.split("&")[:2]]
+            kinds = [one for one in kinds if one and one != _NULL]
+            if kinds and not _BLOOD.intersection(one.upper() for one in kinds):
+                return kinds[-1]
+    return ""
+
+
+def _is_hemolyzed(group: _Group) -> bool:
+    return any(
+        part.strip().upper() == _HEMOLYZED or text_says_so(part)
+        for specimen in group.specimens
+        for parts in specimen.repetitions(24)
+        for part in parts
+    )

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file of any of the formats -> a report, and what of it the packs understand."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from msgspec.json import Decoder, encode
+
+from cds_service.errors import PayloadTooLarge, RequestError
+from cds_service.fhir.elements import CodeableConcept
+from cds_service.intake.marker_lookup import MarkerLookup, MarkerMatch
+from cds_service.reports.hl7v2.messages import is_hl7v2
+from cds_service.reports.hl7v2.results import read_results
+from cds_service.reports.observations import concept_of
+from cds_service.reports.report import DOUBTS, LabReport, PatientReport, ReportRow
+
+MAX_BYTES = 20_000_000
+_CONCEPT: Decoder[CodeableConcept] = Decoder(CodeableConcept)
+
+
+class RecognizedRow(NamedTuple):
+    """A row, and the marker that it belongs to, if a pack knows the test."""
+
+    row: ReportRow
+    marker: str | None
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether a careful reader would decide what the row says; a marker has a number."""
+        if self.row.doubt in {None, "not-a-number"}:
+            return self.row.value is not None or self.marker is None
+        return False
+
+    @property
+    def why(self) -> str:
+        """Why it is not certain, in words; empty if it is."""
+        doubt = self.row.doubt
+        return "" if self.is_certain or doubt is None else DOUBTS[doubt]
+
+
+def is_report(data: bytes) -> bool:
+    """Whether a file is a report of a format that is exact, and needs nobody to look at it."""
+    return is_hl7v2(data)
+
+
+def read_report(data: bytes) -> LabReport:
+    """What a file says; raises `RequestError` if it is none of the formats."""
+    if len(data) > MAX_BYTES:
+        raise PayloadTooLarge(f"Expected a file of at most {MAX_BYTES // 1_000_000} MB.")
+    if not is_hl7v2(data):
+        raise RequestError("Expected HL7 v2 messages with results.")
+    return read_results(data)
+
+
+def recognized(about: PatientReport, lookups: Iterable[MarkerLookup]) -> list[RecognizedRow]:
+    """The rows of a patient with their markers."""
+    known = tuple(lookups)
+    return [RecognizedRow(row, _marker(row, known)) for row in about.rows]
+
+
+def _marker(row: ReportRow, lookups: Iterable[MarkerLookup]) -> str | None:
+    if row.specimen:
+        return None
+    concept = _CONCEPT.decode(encode(concept_of(row)))
+    claims = (lookup.of(concept) for lookup in lookups)
+    return next(
+        (claim.marker for claim in claims if isinstance(claim, MarkerMatch) and claim.is_read), None
+    )
+
+
+def as_json(report: LabReport, lookups: Iterable[MarkerLookup]) -> dict[str, Any]:
+    """A report as JSON-able data: `patient`, which is none where there are several, and `rows`."""
+    lookups = tuple(lookups)
+    several = len(report.patients) > 1
+    rows: list[dict[str, Any]] = []
+    for about in report.patients:
+        own = {"patient_id": about.patient.id or None} if several else {}
+        rows.extend({**_row_as_json(one), **own} for one in recognized(about, lookups))
+    people = [_patient_as_json(about) for about in report.patients]
+    return {
+        "format": report.format,
+        "patient": None if several else people[0],
+        **({"patients": people} if several else {}),
+        "rows": rows,
+    }
+
+
+def _patient_as_json(about: PatientReport) -> dict[str, Any]:
+    who = about.patient
+    return {
+        "id": who.id or None,
+        "name": who.name or None,
+        "birthDate": who.birth_date,
+        "sex": who.sex,
+    }
+
+
+def _row_as_json(one: RecognizedRow) -> dict[str, Any]:
+    row = one.row
+    value = row.value if one.is_certain else None
+    limits = row.range
+    return {
+        "name": row.name,
+        "marker": one.marker,
+        "comparator": value.comparator if value else None,
+        "value": value.number if value else None,
+        "text": row.text or None,
+        "unit": row.unit or None,
+        "low": limits.low if limits else None,
+        "high": limits.high if limits else None,
+        "range": row.range_text or None,
+        "flag": row.flag or None,
+        "date": row.date,
+        "status": row.status,
+        "hemolyzed": row.hemolyzed,
+        "certain": one.is_certain,
+        **({"why": one.why} if one.why else {}),
+    }

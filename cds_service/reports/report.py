@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a report says, before anything is made of it: its patients, and a row for each result.
+
+Texts stand here as they were printed, but for numbers, which have a point and no separators, and
+dates, which are of ISO 8601 and no more exact than the report. A row that a careful reader would
+not decide about has no value and says why.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from cds_service.reports.numbers import PrintedRange, PrintedValue
+
+Format: TypeAlias = Literal["hl7v2"]
+Doubt: TypeAlias = Literal[
+    "no-value",
+    "not-a-number",
+    "not-one-number",
+    "comma-or-separator",
+    "several-values",
+    "not-in-blood",
+    "embedded-document",
+]
+"""Why a row has no value that counts."""
+
+DOUBTS: Final[dict[Doubt, str]] = {
+    "no-value": "There is no value.",
+    "not-a-number": "The value is a text.",
+    "not-one-number": "The value is a ratio, a titre or a range.",
+    "comma-or-separator": "The comma or point may stand before decimals or between thousands.",
+    "several-values": "There are several values in one row.",
+    "not-in-blood": "It was not measured in blood, serum or plasma.",
+    "embedded-document": "It is an embedded document, which is not read.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestCode:
+    """A code of the test; `system` is FHIR's address of its code system, or what was sent."""
+
+    system: str
+    code: str
+    display: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRow:
+    """One result as printed; `text` is its value with all that stood there.
+
+    `date` is that of the collection. `ucum` is the code of the unit, if the report says it is one.
+    `specimen` is set if it is none of blood, serum or plasma.
+    """
+
+    name: str
+    text: str
+    codes: tuple[TestCode, ...] = ()
+    value: PrintedValue | None = None
+    doubt: Doubt | None = None
+    unit: str = ""
+    ucum: str = ""
+    range_text: str = ""
+    range: PrintedRange | None = None
+    flag: str = ""
+    date: str | None = None
+    status: str = "unknown"
+    specimen: str = ""
+    hemolyzed: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportPatient:
+    """Who a report says it is about, as far as it says so; `sex` is FHIR's code."""
+
+    id: str = ""
+    name: str = ""
+    birth_date: str | None = None
+    sex: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PatientReport:
+    """The rows about one patient, in the order of the report."""
+
+    patient: ReportPatient
+    rows: tuple[ReportRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LabReport:
+    """What a file says."""
+
+    format: Format
+    patients: tuple[PatientReport, ...]
