@@ -8,6 +8,7 @@ from cds_service.reports.hl7v2.results import read_results
 from cds_service.reports.hl7v2.times import iso_time
 from cds_service.reports.numbers import PrintedRange, PrintedValue
 from cds_service.reports.report import ReportPatient, ReportRow
+from tests.reports.hl7v2_corpus import read_corpus
 from tests.reports.messages import HEADER, ORDER, PATIENT, message, obx
 
 
@@ -110,6 +111,7 @@ def test_the_decimal_comma_of_one_result_decides_about_the_others() -> None:
         ("IUL^IU/L^L^[iU]/L^^UCUM", "IUL", "[iU]/L"),
         (r"10\S\9/L", "10^9/L", ""),
         ("10^9/L", "10^9/L", ""),
+        ("10^9/L^^UCUM", "10^9/L", "10^9/L"),
         ("10*3/uL", "10*3/uL", ""),
         ('""', "", ""),
         ("", "", ""),
@@ -332,3 +334,11 @@ def test_odd_escapes_cost_no_more_than_their_row_and_are_not_logged(
 
     assert read[1].value == PrintedValue(number="41")
     assert caplog.records == []
+
+
+def test_the_corpus_is_read_without_a_wrong_value() -> None:
+    figures = read_corpus()
+
+    assert figures.wrong == []
+    assert figures.known > 600
+    assert figures.found >= 0.98 * figures.known

@@ -47,6 +47,11 @@ class Segment:
     _fields: Sequence[Any]
     _message: hl7.Message
 
+    @property
+    def component_separator(self) -> str:
+        """What stands between the components of a field in this message."""
+        return str(self._message.separators[3])
+
     def text(self, field: int) -> str:
         """A field whole, with what is in its parts."""
         return self._unescaped(str(self._fields[field])) if field < len(self._fields) else ""

@@ -16,6 +16,7 @@ from cds_service.reports.report import Doubt
 
 _DECIMAL: Final = re.compile(r"[+-]?\d+(?:\.\d+)?")
 _FLAG: Final = re.compile(r"[HL*!↑↓+-]{0,2}", re.IGNORECASE)
+_TENS: Final = frozenset(("10", "x10", "X10"))
 _NULL: Final = '""'
 _NUMERIC: Final = frozenset(("NM", "SI"))
 _CODED: Final = frozenset(("CE", "CWE", "CNE", "CF"))
@@ -96,8 +97,9 @@ def read_unit(result: Segment) -> tuple[str, str]:
     repetitions = result.repetitions(6)
     parts = [part.strip() for part in repetitions[0]] if repetitions else []
     parts = ["" if part == _NULL else part for part in parts]
-    if len(parts) == 2 and parts[0] in {"10", "x10", "X10"} and parts[1][:1].isdigit():
-        parts = ["^".join(parts)]  # `10^9/L`, whose sign is the separator of components
+    if len(parts) > 1 and parts[0] in _TENS and parts[1][:1].isdigit():
+        # `10^9/L` whose sign of power is the separator of components, and was not escaped.
+        parts = [result.component_separator.join(parts[:2]), *parts[2:]]
     parts += [""] * 6
     code, text, system = parts[:3]
     ucum = code if system.upper() in _UNIT_SYSTEMS else ""
