@@ -12,7 +12,6 @@ import click
 from click import BadParameter
 
 from cds_service.cli.burden_counts import as_json, as_lines, burden_of, lost_of
-from cds_service.cli.burden_quiet import EarlierViews
 from cds_service.cli.burden_views import (
     PatientView,
     ShownCard,
@@ -24,6 +23,7 @@ from cds_service.cli.burden_views import (
 from cds_service.clock import system_clock
 from cds_service.errors import RequestError
 from cds_service.knowledge.model.pack import INDICATORS
+from cds_service.screening.earlier_views import EarlierViews
 
 
 @click.command()

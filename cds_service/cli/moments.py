@@ -8,12 +8,12 @@ import click
 from cds_service.intake.as_of import end_of
 
 
-def time_of(text: str, zone: tzinfo) -> datetime:
-    """The moment that `--as-of` means; refuses what is no day and no instant."""
+def time_of(text: str, zone: tzinfo, option: str = "--as-of") -> datetime:
+    """The moment that the option means; refuses what is no day and no instant."""
     try:
         return end_of(text, zone)
     except ValueError:
         raise click.BadParameter(
             "write a day such as 2026-03-05, or an instant such as 2026-03-05T09:00Z",
-            param_hint="--as-of",
+            param_hint=option,
         ) from None

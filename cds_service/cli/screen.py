@@ -5,12 +5,14 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
 from cds_service.cli.moments import time_of
+from cds_service.cli.replayed_moments import moments_of
 from cds_service.cli.screen_progress import progress_shown
 from cds_service.cli.screen_table import as_json, as_lines
 from cds_service.clock import system_clock
@@ -21,7 +23,7 @@ from cds_service.screening.output import DECISIONS, OutputFolder, RunState, open
 from cds_service.screening.privacy import new_key
 from cds_service.screening.run import Resources, Screened, run_of
 from cds_service.screening.run import screen as screen_files
-from cds_service.service import load_knowledge
+from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import load_settings, no_color
 
 _MEMORY_MB = 700
@@ -41,6 +43,16 @@ _MEMORY_MB = 700
     metavar="DAY|INSTANT",
     help="As the end of this day in CDS_SITE_TIME_ZONE, or this instant, knew it [now].",
 )
+@click.option(
+    "--every",
+    "every_step",
+    metavar="STEP",
+    help="Ask again each 1d, 7d or 12h, from --from to --to.",
+)
+@click.option(
+    "--from", "begin", metavar="DAY", help="The first day of --every, as its end knew it."
+)
+@click.option("--to", "end", metavar="DAY", help="The last day of --every.")
 @click.option(
     "--out",
     "folder",
@@ -75,6 +87,9 @@ _MEMORY_MB = 700
 def screen(  # noqa: PLR0913, PLR0917 - one for each option
     sources: tuple[Path, ...],
     moment: str | None,
+    every_step: str | None,
+    begin: str | None,
+    end: str | None,
     folder: Path | None,
     overwrite: bool,
     every: bool,
@@ -97,36 +112,34 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
       cds-service screen export
       cds-service screen export --as-of 2026-03-05
       cds-service screen export --out screened --ids
+      cds-service screen export --every 1d --from 2026-01-01 --to 2026-03-31
       cds-service screen Patient.ndjson Observation_*.ndjson.gz --json
 
     With --out each shown card is a line: patient, rule, version, pack, indicator, index, orders,
-    because; so is a patient who could not be decided about. Needs the extra `population` (DuckDB).
+    because; so is a patient who could not be decided about. With --every a line has also as_of and
+    first_shown, and a card that was shown is quiet for the days of its rule. Needs the extra
+    `population` (DuckDB).
 
     Exit codes: 0 screened; 1 SOURCE or the packs cannot be read, or --strict found something;
     2 wrong use or settings; 3 a worker process ended; 130 interrupted.
     """
     of_output = {"--overwrite": overwrite, "--all": every, "--ids": ids, "--key-file": key_file}
     _check_options(folder, of_output)
+    moments = moments_of(every_step, begin, end, {"--as-of": moment, "--all": every})
     files = find_files(sources)
     knowledge = load_knowledge(load_settings())
-    question = ScreeningQuestion(
-        moment=system_clock() if moment is None else time_of(moment, knowledge.zone),
-        cut=moment is not None,
-        known=frozenset(),
-        key=_key(key_file, ids=ids),
-        every=every,
-    )
+    question = _question(moment, moments, knowledge, _key(key_file, ids=ids), every=every)
     output: OutputFolder | None = None
     if folder is not None:
         _check_outside(folder, sources)
-        options = (str(moment), str(every), str(ids), str(key_file and question.key))
+        options = (str(moment), str(moments), str(every), str(ids), str(key_file and question.key))
         run = RunState(run_of(files, knowledge, options), question.moment, question.key)
         output = open_output(folder, run, overwrite=overwrite)
         question = replace(question, moment=output.run.moment, key=output.run.key)
     machine = Resources(workers=workers, memory_mb=memory)
     with progress_shown() as progress:
         found = screen_files(files, knowledge, question, machine, output=output, progress=progress)
-    data = as_json(found, question.moment, [path.name for path in files.passed_over])
+    data = as_json(found, question, [path.name for path in files.passed_over])
     if output is not None:
         output.finish(data)
     _print(data, as_data=as_data)
@@ -140,6 +153,28 @@ def _check_options(folder: Path | None, of_output: Mapping[str, object]) -> None
             raise click.UsageError(f"{name}: it goes with --out")
     if of_output["--ids"] and of_output["--key-file"]:
         raise click.UsageError("--key-file goes without --ids")
+
+
+def _question(
+    moment: str | None,
+    moments: tuple[datetime, ...],
+    knowledge: Knowledge,
+    key: str | None,
+    *,
+    every: bool,
+) -> ScreeningQuestion:
+    if moments:
+        last = moments[-1]
+    else:
+        last = system_clock() if moment is None else time_of(moment, knowledge.zone)
+    return ScreeningQuestion(
+        moment=last,
+        cut=bool(moment or moments),
+        known=frozenset(),
+        key=key,
+        every=every,
+        moments=moments,
+    )
 
 
 def _check_outside(folder: Path, sources: Sequence[Path]) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What came of a population, as data and as a table for people."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,24 +11,32 @@ from cds_service.cli.printable import printable
 from cds_service.counting import counted
 from cds_service.knowledge.model.pack import INDICATORS
 from cds_service.prefetch_keys import KINDS
+from cds_service.screening.decisions import ScreeningQuestion
+from cds_service.screening.over_time import RuleCard
 from cds_service.screening.run import Screened
 
 _COLOURS = {"critical": "red", "warning": "yellow"}
 
 
-def as_json(found: Screened, moment: datetime, passed_over: list[str]) -> dict[str, Any]:
+def as_json(found: Screened, question: ScreeningQuestion, passed_over: list[str]) -> dict[str, Any]:
     """Everything that was counted."""
     tally, unread = found.tally, found.unread
     return {
-        "asOf": moment.isoformat(timespec="milliseconds"),
+        "asOf": _text(question.moment),
         "patients": found.patients,
         "resources": found.resources,
         "patientsWithCard": tally.with_card,
         "patientsWithoutCardByTheirResults": found.pruned,
         "cards": [
-            {"rule": rule, "indicator": indicator, "cards": count}
+            {
+                "rule": rule,
+                "indicator": indicator,
+                "cards": count,
+                **(_replayed(found, (rule, indicator)) if question.moments else {}),
+            }
             for (rule, indicator), count in sorted(tally.cards.items(), key=_most_severe)
         ],
+        **(_over_time(found, question.moments) if question.moments else {}),
         "notDecided": dict(tally.refused),
         "unreadable": {
             "lines": [
@@ -46,6 +54,29 @@ def as_json(found: Screened, moment: datetime, passed_over: list[str]) -> dict[s
     }
 
 
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
+
+
+def _replayed(found: Screened, card: RuleCard) -> dict[str, int]:
+    """How often a card was first shown, and to how many."""
+    replay = found.tally.replay
+    return {"firstShown": replay.first[card], "patients": replay.patients[card]}
+
+
+def _over_time(found: Screened, moments: Sequence[datetime]) -> dict[str, Any]:
+    replay = found.tally.replay
+    steps = [
+        {
+            "asOf": _text(moment),
+            "cards": {one: replay.shown_at[place, one] for one in INDICATORS},
+            "firstShown": {one: replay.first_at[place, one] for one in INDICATORS},
+        }
+        for place, moment in enumerate(moments)
+    ]
+    return {"from": _text(moments[0]), "steps": len(moments), "overTime": steps}
+
+
 def _most_severe(item: tuple[tuple[str, str], int]) -> tuple[int, int, str]:
     (rule, indicator), count = item
     return -INDICATORS.index(indicator), -count, rule
@@ -53,6 +84,34 @@ def _most_severe(item: tuple[tuple[str, str], int]) -> tuple[int, int, str]:
 
 def as_lines(data: Mapping[str, Any]) -> Iterator[str]:
     """The same for people."""
+    if "steps" in data:
+        yield from _replay(data)
+    else:
+        yield from _cards(data)
+    yield from _not_read(data)
+
+
+def _replay(data: Mapping[str, Any]) -> Iterator[str]:
+    """What was shown over time."""
+    patients, with_card = data["patients"], data["patientsWithCard"]
+    times = counted(data["steps"], "time", "times")
+    heading = f"{counted(patients, 'patient')}, asked about {times} to {data['asOf']}"
+    yield click.style(f"{heading}, from {data['from']}", bold=True)
+    yield f"{counted(with_card, 'had', 'had')} a card at some time{_share(with_card, patients)}"
+    yield ""
+    if data["cards"]:
+        yield f"  {'severity':<10}{'rule':<36}{'patients':>10}{'first shown':>13}{'shown':>10}"
+        for one in data["cards"]:
+            word = click.style(f"{one['indicator']:<10}", fg=_COLOURS.get(one["indicator"]))
+            counts = f"{one['patients']:>10,}{one['firstShown']:>13,}{one['cards']:>10,}"
+            yield f"  {word}{one['rule']:<36}{counts}"
+        yield ""
+        yield "  first shown: a card that stands from one time to the next is counted once"
+        yield "  shown: at each time; after that a card is quiet for the days of its rule"
+        yield ""
+
+
+def _cards(data: Mapping[str, Any]) -> Iterator[str]:
     patients, with_card = data["patients"], data["patientsWithCard"]
     yield click.style(f"{counted(patients, 'patient')} as of {data['asOf']}", bold=True)
     yield f"{counted(with_card, 'has', 'have')} a card{_share(with_card, patients)}"
@@ -64,7 +123,6 @@ def as_lines(data: Mapping[str, Any]) -> Iterator[str]:
             rate = 1000 * one["cards"] / patients
             yield f"  {word}{one['rule']:<36}{one['cards']:>9,}{rate:>12.1f}"
         yield ""
-    yield from _not_read(data)
 
 
 def _share(part: int, whole: int) -> str:

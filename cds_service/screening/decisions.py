@@ -10,6 +10,7 @@ from cds_service.decide import Outcome, settle
 from cds_service.errors import MissingData, RequestError
 from cds_service.intake.as_of import as_of
 from cds_service.intake.patient_input import PatientInput
+from cds_service.knowledge.model.pack import Pack
 from cds_service.labs.patient_record import LabResult
 from cds_service.prefetch_keys import Kind
 from cds_service.rules.answer import Decision
@@ -28,7 +29,8 @@ class ScreeningQuestion:
     """What is asked about every patient.
 
     `known` holds the kinds that the source has for anybody; `cut` says that the moment was given,
-    so that later resources are left out; `key` hashes ids, `None` leaves them as they are.
+    so that later resources are left out; `key` hashes ids, `None` leaves them as they are. With
+    `moments` it is asked at each of them, and `moment` is the last.
     """
 
     moment: datetime
@@ -36,6 +38,12 @@ class ScreeningQuestion:
     known: frozenset[Kind]
     key: str | None
     every: bool = False  # those not shown too
+    moments: tuple[datetime, ...] = ()
+
+    @property
+    def first(self) -> datetime:
+        """The first moment that is asked about."""
+        return self.moments[0] if self.moments else self.moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +78,15 @@ def decide_patient(
                 for row in _rows(outcome, every=question.every)
             )
         )
-    except MissingData:
-        return _refused(name, "not one laboratory result can be read")
-    except RequestError as error:
-        return _refused(name, error.message)
+    except (MissingData, RequestError) as error:
+        return _refused(name, why_refused(error))
+
+
+def why_refused(error: MissingData | RequestError) -> str:
+    """Why nothing could be decided about a patient."""
+    if isinstance(error, MissingData):
+        return "not one laboratory result can be read"
+    return error.message
 
 
 def _refused(name: str, reason: str) -> PatientDecisions:
@@ -89,19 +102,23 @@ def _outcomes(knowledge: Knowledge, given: PatientInput, moment: datetime) -> It
 
 
 def _rows(outcome: Outcome, *, every: bool) -> Iterator[Decided]:
-    pack = f"{outcome.pack.id} {outcome.pack.version}"
     for decision in outcome.decisions:
         if decision.shown or every:
-            yield {
-                "rule": decision.rule.id,
-                "version": decision.rule.version,
-                "pack": pack,
-                "answer": decision.answer,
-                **({"indicator": decision.indicator} if decision.shown else {}),
-                **_index(decision),
-                "orders": [order.order for order in decision.orders],
-                "because": because_of(decision),
-            }
+            yield row_of(decision, outcome.pack)
+
+
+def row_of(decision: Decision, pack: Pack) -> Decided:
+    """What is written of a decision of a pack's rule, beside the patient."""
+    return {
+        "rule": decision.rule.id,
+        "version": decision.rule.version,
+        "pack": f"{pack.id} {pack.version}",
+        "answer": decision.answer,
+        **({"indicator": decision.indicator} if decision.shown else {}),
+        **_index(decision),
+        "orders": [order.order for order in decision.orders],
+        "because": because_of(decision),
+    }
 
 
 def _index(decision: Decision) -> Decided:

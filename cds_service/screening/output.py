@@ -18,6 +18,7 @@ from msgspec import DecodeError
 from msgspec.json import Decoder, Encoder
 
 from cds_service.errors import RequestError
+from cds_service.screening.over_time import ReplayTally
 from cds_service.screening.workers import DecidedBatch, DecisionTally
 
 DECISIONS: Final = "decisions.ndjson"
@@ -134,6 +135,7 @@ def _counts(tally: DecisionTally) -> dict[str, Any]:
         "withCard": tally.with_card,
         "cards": [[rule, indicator, count] for (rule, indicator), count in tally.cards.items()],
         "refused": dict(tally.refused),
+        "replay": tally.replay.counts(),
     }
 
 
@@ -143,4 +145,5 @@ def _tally(counts: Mapping[str, Any]) -> DecisionTally:
         with_card=counts["withCard"],
         cards=Counter({(rule, indicator): count for rule, indicator, count in counts["cards"]}),
         refused=Counter(counts["refused"]),
+        replay=ReplayTally.of(counts["replay"]),
     )

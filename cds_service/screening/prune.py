@@ -14,6 +14,7 @@ from cds_service.screening import flatten
 from cds_service.screening.decisions import TRIGGER, ScreeningQuestion, asked_of
 from cds_service.screening.forms import FormReader, FormRow
 from cds_service.screening.necessary import (
+    FALSE,
     LIMIT_COLUMNS,
     any_of,
     name_of,
@@ -25,6 +26,8 @@ from cds_service.service import Knowledge, Served
 
 SpecimenOf = Callable[[str, str], dict[str, object] | None]
 _EARLIEST_MS: Final = 365 * 2 * 86_400_000  # before it stand dates that stand for no date
+LONG_AGO_MS: Final = -(10**14)
+"""For a time of issue that was sent and is not plain: it may be any."""
 _LIMITS: Final = [column for pair in LIMIT_COLUMNS.values() for column in pair]
 _FORM_COLUMNS: Final[dict[str, ColumnType]] = {
     "maybe": "BOOLEAN",
@@ -56,7 +59,8 @@ def columns(text: str) -> str:
         {flatten.begins("effectiveDateTime")} AS begins,
         {flatten.ends("effectiveDateTime")} AS ends,
         {flatten.is_day("effectiveDateTime")} AS by_day,
-        {flatten.begins("issued")} AS issued,
+        CASE WHEN {flatten.was_sent("issued")}
+            THEN coalesce({flatten.begins("issued")}, {LONG_AGO_MS}) END AS issued,
         coalesce({_is_born_oddly()}, false) AS is_born_oddly
     """
 
@@ -83,8 +87,7 @@ def choose(
         engine.make("chosen", "SELECT patient FROM patient")
         return
     _read_forms(engine, reader, specimen_of)
-    now = _milliseconds(question.moment)
-    engine.make("evidence", evidence(engine, now, cut=question.cut))
+    engine.make("evidence", evidence(engine, question))
     conditions = [
         *(_rules(served) for served in asked_of(knowledge)),
         "coalesce(bool_or(maybe), false)",
@@ -118,11 +121,20 @@ def _values(row: FormRow) -> Row:
     return (*(getattr(row, name) for name in _FORM_COLUMNS), *row.limits)
 
 
-def evidence(engine: Relations, now: int, *, cut: bool) -> str:
-    """The rows that `necessary` reads, with `maybe` for what may be anything."""
+def evidence(engine: Relations, question: ScreeningQuestion) -> str:
+    """The rows that `necessary` reads, with `maybe` for what may be anything.
+
+    Of several moments, from the first to the last, these are what is there at any of them, as young
+    as it is at the first: conditions only become true by more rows, and by younger ones.
+    """
+    first, last = _milliseconds(question.first), _milliseconds(question.moment)
     # What was issued later is not there; where no time of issue is, the time of the result counts.
     # What cannot be read is a notice, whatever seems to be its time.
-    later = f"AND (maybe OR NOT coalesce(coalesce(issued, begins) > {now}, false))" if cut else ""
+    there = f"(maybe OR NOT coalesce(coalesce(issued, begins) > {last}, false))"
+    later = f"AND {there}" if question.cut else ""
+    # What is issued before its own time is a notice until then.
+    early = "coalesce(CASE WHEN by_day THEN issued < ends ELSE issued < begins END, false)"
+    is_early = early if first < last else FALSE
     upper = engine.quotient("number + 1", "up", "down - 1", "down")
     # The engine divides towards nought, below which this has to go down too.
     lower = engine.quotient("number - 1", "up", "1 - down", "down")
@@ -131,21 +143,22 @@ def evidence(engine: Relations, now: int, *, cut: bool) -> str:
     limits = ", ".join(_LIMITS)
     no_limits = ", ".join(["NULL"] * len(_LIMITS))
     return f"""
-        SELECT patient, marker, fact, method, ends, by_day, form_id, number, {now} - ends AS age,
+        SELECT patient, marker, fact, method, ends, by_day, form_id, number, {first} - ends AS age,
             CASE WHEN has_low THEN upper END AS low, CASE WHEN has_high THEN lower END AS high,
             {limits},
             maybe OR is_odd OR (marker IS NOT NULL AND coalesce(
-                ends > {now} OR begins < {_EARLIEST_MS} OR upper > most OR lower < least, true)
-            ) AS maybe
+                {is_early} OR ends > {last} OR begins < {_EARLIEST_MS}
+                OR upper > most OR lower < least, true)) AS maybe
         FROM (
-            SELECT line.owner AS patient, marker, fact, method, ends, by_day, begins, form_id,
-                number, has_low, has_high, least, most, {limits}, maybe, {is_odd} AS is_odd,
+            SELECT line.owner AS patient, marker, fact, method, ends, by_day, begins, issued,
+                form_id, number, has_low, has_high, least, most, {limits}, maybe,
+                {is_odd} AS is_odd,
                 CASE WHEN number <= reach THEN {upper} END AS upper,
                 CASE WHEN number <= reach THEN {lower} END AS lower
             FROM line JOIN form ON form.kind = line.kind AND form.form = line.form
             WHERE line.owner IS NOT NULL {later}
             UNION ALL
-            SELECT line.owner, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+            SELECT line.owner, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
                 NULL, NULL, NULL, NULL, NULL, {no_limits}, true, true, NULL, NULL
             FROM line WHERE line.owner IS NOT NULL AND ({is_odd} OR line.form IS NULL)
         ) AS found

@@ -123,7 +123,7 @@ def _decided(
     for one in tallies.values():
         tally.add(one)
     left = batches_of(engine, count, tallies.keys())
-    workers = resources.workers if chosen > _FEW else 0
+    workers = resources.workers if chosen * max(1, len(question.moments)) > _FEW else 0
     done = len(tallies)
     for batch in decide_batches(left, question, workers, knowledge):
         _take(batch, tally, output)

@@ -3,7 +3,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -14,7 +14,8 @@ from typing import TypeVar
 from msgspec.json import Encoder
 
 from cds_service.errors import StoreError
-from cds_service.screening.decisions import ScreeningQuestion, decide_patient
+from cds_service.screening.decisions import Decided, ScreeningQuestion, decide_patient
+from cds_service.screening.over_time import ReplayTally, decide_over_time
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import load_settings
 from cds_service.sources.lines import ResourceText
@@ -42,6 +43,7 @@ class DecisionTally:
     with_card: int = 0
     cards: Counter[tuple[str, str]] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    replay: ReplayTally = field(default_factory=ReplayTally)
 
     def add(self, other: "DecisionTally") -> None:
         """Add what another part counted."""
@@ -49,6 +51,7 @@ class DecisionTally:
         self.with_card += other.with_card
         self.cards.update(other.cards)
         self.refused.update(other.refused)
+        self.replay.add(other.replay)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +68,24 @@ def decide_batch(knowledge: Knowledge, batch: Batch, question: ScreeningQuestion
     tally = DecisionTally()
     written: list[bytes] = []
     for patient, lines in batch.patients:
+        if question.moments:
+            over_time = decide_over_time(knowledge, patient, lines, question)
+            written.extend(_ENCODER.encode(row) + b"\n" for row in over_time.rows)
+            _count(tally, over_time.rows, over_time.refused, decided=over_time.decided)
+            tally.replay.add(over_time.tally)
+            continue
         found = decide_patient(knowledge, patient, lines, question)
         written.extend(_ENCODER.encode(row) + b"\n" for row in found.rows)
-        if found.refused:
-            tally.refused[found.refused] += 1
-            continue
-        shown = [row for row in found.rows if "indicator" in row]
-        tally.decided += 1
-        tally.with_card += bool(shown)
-        tally.cards.update((row["rule"], row["indicator"]) for row in shown)
+        _count(tally, found.rows, found.refused, decided=not found.refused)
     return DecidedBatch(batch.number, b"".join(written), tally)
+
+
+def _count(tally: DecisionTally, rows: Sequence[Decided], refused: str, *, decided: bool) -> None:
+    shown = [row for row in rows if "indicator" in row]
+    tally.refused.update([refused] if refused else [])
+    tally.decided += decided
+    tally.with_card += bool(shown)
+    tally.cards.update((row["rule"], row["indicator"]) for row in shown)
 
 
 def decide_batches(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one patient was shown at earlier views of a comparison, as the service would remember it."""
+"""What one patient was shown at earlier views, as the service would remember it."""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -19,7 +19,7 @@ class EarlierViews:
 
     def options(self) -> dict[str, Any]:
         """What `answer_input` is given, so that cards that were shown lately are quiet."""
-        return {"quiet_of": self._quiet}
+        return {"quiet_of": self.quiet}
 
     def keep(self, outcome: Outcome) -> None:
         """Remember the cards that the outcome shows and that may be quiet later."""
@@ -27,7 +27,8 @@ class EarlierViews:
             if can_be_quiet(decision):
                 self._days[decision.key, decision.indicator] = outcome.now.date()
 
-    def _quiet(self, evaluation: Evaluation) -> frozenset[DecisionKey]:
+    def quiet(self, evaluation: Evaluation) -> frozenset[DecisionKey]:
+        """The cards of the evaluation that were shown lately, and are not to be shown yet."""
         return quiet_keys(evaluation.decisions, evaluation.now.date(), self._last_shown)
 
     def _last_shown(self, decision: Decision, indicator: Indicator) -> date | None:
