@@ -13,13 +13,19 @@ from cds_service.settings import load_settings
 
 
 def moments_of(
-    every: str | None, begin: str | None, end: str | None, others: Mapping[str, object]
+    every: str | None,
+    begin: str | None,
+    end: str | None,
+    others: Mapping[str, object],
+    look_back: bool,
 ) -> tuple[datetime, ...]:
     """Each moment from the end of the first day to that of the last; none without the options.
 
-    Refuses the `others`, which have no meaning for many moments.
+    Refuses the `others`, which have no meaning for many moments, and to look back without any.
     """
     if every is None and begin is None and end is None:
+        if look_back:
+            raise click.UsageError("--look-back goes with --every")
         return ()
     if every is None or begin is None or end is None:
         raise click.UsageError("--every, --from and --to go together")

@@ -54,6 +54,9 @@ _MEMORY_MB = 700
 )
 @click.option("--to", "end", metavar="DAY", help="The last day of --every.")
 @click.option(
+    "--look-back", is_flag=True, help="With --every: how often the next step of a card was taken."
+)
+@click.option(
     "--out",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
@@ -90,6 +93,7 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
     every_step: str | None,
     begin: str | None,
     end: str | None,
+    look_back: bool,
     folder: Path | None,
     overwrite: bool,
     every: bool,
@@ -112,7 +116,7 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
       cds-service screen export
       cds-service screen export --as-of 2026-03-05
       cds-service screen export --out screened --ids
-      cds-service screen export --every 1d --from 2026-01-01 --to 2026-03-31
+      cds-service screen export --every 1d --from 2026-01-01 --to 2026-03-31 --look-back
       cds-service screen Patient.ndjson Observation_*.ndjson.gz --json
 
     With --out each shown card is a line: patient, rule, version, pack, indicator, index, orders,
@@ -125,24 +129,23 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
     """
     of_output = {"--overwrite": overwrite, "--all": every, "--ids": ids, "--key-file": key_file}
     _check_options(folder, of_output)
-    moments = moments_of(every_step, begin, end, {"--as-of": moment, "--all": every})
+    moments = moments_of(every_step, begin, end, {"--as-of": moment, "--all": every}, look_back)
     files = find_files(sources)
     knowledge = load_knowledge(load_settings())
-    question = _question(moment, moments, knowledge, _key(key_file, ids=ids), every=every)
+    question = _question(moment, moments, knowledge, every=every, look_back=look_back)
+    question = replace(question, key=_key(key_file, ids=ids))
     output: OutputFolder | None = None
     if folder is not None:
         _check_outside(folder, sources)
-        options = (str(moment), str(moments), str(every), str(ids), str(key_file and question.key))
-        run = RunState(run_of(files, knowledge, options), question.moment, question.key)
+        asked = (moment, moments, look_back, every, ids, key_file and question.key)
+        run = RunState(run_of(files, knowledge, asked), question.moment, question.key)
         output = open_output(folder, run, overwrite=overwrite)
         question = replace(question, moment=output.run.moment, key=output.run.key)
     machine = Resources(workers=workers, memory_mb=memory)
     with progress_shown() as progress:
         found = screen_files(files, knowledge, question, machine, output=output, progress=progress)
     data = as_json(found, question, [path.name for path in files.passed_over])
-    if output is not None:
-        output.finish(data)
-    _print(data, as_data=as_data)
+    _finish(data, output, as_data=as_data)
     sys.exit(1 if strict and _is_lossy(found) else 0)
 
 
@@ -159,21 +162,20 @@ def _question(
     moment: str | None,
     moments: tuple[datetime, ...],
     knowledge: Knowledge,
-    key: str | None,
     *,
     every: bool,
+    look_back: bool,
 ) -> ScreeningQuestion:
-    if moments:
-        last = moments[-1]
-    else:
-        last = system_clock() if moment is None else time_of(moment, knowledge.zone)
+    now = system_clock()
+    asked = now if moment is None else time_of(moment, knowledge.zone)
     return ScreeningQuestion(
-        moment=last,
+        moment=moments[-1] if moments else asked,
         cut=bool(moment or moments),
         known=frozenset(),
-        key=key,
+        key=None,
         every=every,
         moments=moments,
+        data_end=now if look_back else None,
     )
 
 
@@ -200,7 +202,9 @@ def _key(file: TextIO | None, *, ids: bool) -> str | None:
     return key
 
 
-def _print(data: Mapping[str, Any], *, as_data: bool) -> None:
+def _finish(data: Mapping[str, Any], output: OutputFolder | None, *, as_data: bool) -> None:
+    if output is not None:
+        output.finish(data)
     if as_data:
         click.echo(json.dumps(data, indent=2))
         return

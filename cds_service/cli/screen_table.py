@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from cds_service.cli.printable import printable
+from cds_service.cli.screen_look_back import look_back_data, look_back_lines
 from cds_service.counting import counted
 from cds_service.knowledge.model.pack import INDICATORS
 from cds_service.prefetch_keys import KINDS
@@ -37,6 +38,7 @@ def as_json(found: Screened, question: ScreeningQuestion, passed_over: list[str]
             for (rule, indicator), count in sorted(tally.cards.items(), key=_most_severe)
         ],
         **(_over_time(found, question.moments) if question.moments else {}),
+        **({"lookBack": look_back_data(found)} if found.data_end else {}),
         "notDecided": dict(tally.refused),
         "unreadable": {
             "lines": [
@@ -109,6 +111,8 @@ def _replay(data: Mapping[str, Any]) -> Iterator[str]:
         yield "  first shown: a card that stands from one time to the next is counted once"
         yield "  shown: at each time; after that a card is quiet for the days of its rule"
         yield ""
+    if "lookBack" in data:
+        yield from look_back_lines(data["lookBack"])
 
 
 def _cards(data: Mapping[str, Any]) -> Iterator[str]:

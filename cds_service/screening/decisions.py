@@ -39,6 +39,7 @@ class ScreeningQuestion:
     key: str | None
     every: bool = False  # those not shown too
     moments: tuple[datetime, ...] = ()
+    data_end: datetime | None = None  # looks back at next steps, up to this time
 
     @property
     def first(self) -> datetime:

@@ -26,6 +26,7 @@ from cds_service.screening.decisions import (
     why_refused,
 )
 from cds_service.screening.earlier_views import EarlierViews
+from cds_service.screening.look_back import Step, steps_of, taken_steps
 from cds_service.screening.privacy import name_of
 from cds_service.service import Knowledge, Served, evaluated, refuse_unreadable
 from cds_service.sources.lines import ResourceText, input_from_lines
@@ -48,20 +49,21 @@ class Story:
 class ReplayTally:
     """What was shown over time, counted: by rule and severity, and by the place of the moment.
 
-    `first` counts stories, `patients` who had such a card at any moment.
+    `first` counts stories, `patients` who had such a card at any moment. `steps` counts what became
+    of the orders of each story, and `windows` in how many days from and to they were proposed.
     """
 
     first: Counter[RuleCard] = field(default_factory=Counter)
     patients: Counter[RuleCard] = field(default_factory=Counter)
     first_at: Counter[tuple[int, str]] = field(default_factory=Counter)
     shown_at: Counter[tuple[int, str]] = field(default_factory=Counter)
+    steps: Counter[Step] = field(default_factory=Counter)
+    windows: Counter[tuple[str, str, int, int]] = field(default_factory=Counter)
 
     def add(self, other: "ReplayTally") -> None:
         """Add what another part counted."""
-        self.first.update(other.first)
-        self.patients.update(other.patients)
-        self.first_at.update(other.first_at)
-        self.shown_at.update(other.shown_at)
+        for name in self.__slots__:
+            getattr(self, name).update(getattr(other, name))
 
     def counts(self) -> dict[str, Any]:
         """The same as JSON-able data."""
@@ -126,8 +128,25 @@ def decide_over_time(
                 )
     for one in followed:
         found.stories.extend((one.served, story) for story in one.begun)
+        if question.data_end is not None and one.begun:
+            _look_back(knowledge, one, given, question.data_end, found.tally)
     _count(found)
     return found
+
+
+def _look_back(
+    knowledge: Knowledge, one: "_Followed", given: PatientInput, end: datetime, tally: ReplayTally
+) -> None:
+    taken = taken_steps(knowledge, one.served, given, end)
+    if taken is None:
+        return
+    for story in one.begun:
+        decision, rule = story.before, story.before.rule.id
+        pack = one.served.program.pack
+        tally.steps.update(steps_of(decision, pack, story.moment, taken, end))
+        tally.windows.update(
+            (rule, order.order, order.first_day, order.last_day) for order in decision.orders
+        )
 
 
 def _count(found: PatientOverTime) -> None:

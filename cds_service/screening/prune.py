@@ -6,7 +6,7 @@ may be anything, or if what could be wrong between two results may be.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from cds_service.prefetch_keys import Kind
@@ -163,6 +163,12 @@ def evidence(engine: Relations, question: ScreeningQuestion) -> str:
             FROM line WHERE line.owner IS NOT NULL AND ({is_odd} OR line.form IS NULL)
         ) AS found
     """
+
+
+def last_result(engine: Relations, now: datetime) -> datetime:
+    """The time of the newest result of the source that is not after `now`."""
+    newest = engine.rows(f"SELECT max(begins) FROM line WHERE begins <= {_milliseconds(now)}")[0][0]
+    return now if newest is None else datetime.fromtimestamp(newest / 1000, UTC)
 
 
 def in_doubt(knowledge: Knowledge) -> str:

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +19,7 @@ from cds_service.screening.flatten import extracted
 from cds_service.screening.kept import batches_of, keep
 from cds_service.screening.lines import LineColumns, Lines, UnreadCounts, read_lines
 from cds_service.screening.output import OutputFolder
-from cds_service.screening.prune import choose, columns
+from cds_service.screening.prune import choose, columns, last_result
 from cds_service.screening.workers import DecidedBatch, DecisionTally, decide_batches
 from cds_service.service import Knowledge
 
@@ -43,6 +44,7 @@ class Screened:
     resources: int
     pruned: int  # who could have no card, and were not decided about
     known: frozenset[str]
+    data_end: datetime | None  # where next steps are looked at
     unread: UnreadCounts
     tally: DecisionTally
 
@@ -55,9 +57,9 @@ class Progress:
     done: Callable[[int, int], None] = field(default=lambda _done, _all: None)
 
 
-def run_of(files: SourceFiles, knowledge: Knowledge, options: Sequence[str]) -> str:
+def run_of(files: SourceFiles, knowledge: Knowledge, options: Sequence[object]) -> str:
     """What tells a run from every other: the files, the knowledge, the version, the options."""
-    parts = [cds_service.__version__, TRIGGER, *options]
+    parts = [cds_service.__version__, TRIGGER, *map(str, options)]
     for path in files.read:
         state = path.stat()
         parts.append(f"{path.resolve()} {state.st_size} {state.st_mtime_ns}")
@@ -111,6 +113,8 @@ def _decided(
     progress: Progress,
 ) -> Screened:
     question = replace(question, known=lines.known)
+    if question.data_end is not None:
+        question = replace(question, data_end=last_result(engine, question.data_end))
     if question.every:
         engine.run("CREATE OR REPLACE TABLE chosen AS SELECT patient FROM patient")
     else:
@@ -134,6 +138,7 @@ def _decided(
         resources=lines.resources,
         pruned=lines.patients - chosen,
         known=lines.known,
+        data_end=question.data_end,
         unread=lines.unread,
         tally=tally,
     )
