@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         times = [(NOW + timedelta(days=later)).isoformat() for later in (0, *again)]
         old = answer_with(tree, folder / "hospital", answers, times=times, count=given.patients)
         command = ["burden", str(folder / "hospital"), "--cards", str(old), str(given.new)]
-        command += ["--at", NOW.isoformat(), *(["--json"] if given.json else [])]
+        command += ["--at", NOW.isoformat(), "--ids", *(["--json"] if given.json else [])]
         command += [word for later in again for word in ("--again", str(later))]
         done = subprocess.run([sys.executable, "-m", "cds_service", *command], check=False)
     return done.returncode

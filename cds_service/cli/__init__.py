@@ -49,7 +49,7 @@ EXIT_CODES: dict[type[CdsServiceError], int] = {
 
 
 COMMANDS: dict[str, str] = {
-    "burden": "Compare how many cards two editions of the packs show for the same patients.",
+    "burden": "Count the cards that a population is shown, and what an edition changes.",
     "check": "Check a folder of card packs and run every case in it.",
     "clients": "Who may call the service.",
     "database": "The database that keeps feedback (CDS_DATABASE_URL).",

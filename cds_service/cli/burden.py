@@ -1,140 +1,199 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cds-service burden FOLDER --cards OLD NEW`: how many cards two editions show, side by side."""
+"""`cds-service burden SOURCE`: how many cards a population is shown, and what changes."""
 
 import json
-import sys
+import os
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+from zoneinfo import ZoneInfo
 
 import click
-from click import BadParameter
 
-from cds_service.cli.burden_counts import as_json, as_lines, burden_of, lost_of
-from cds_service.cli.burden_views import (
-    PatientView,
-    ShownCard,
-    files_of,
-    knowledge_of,
-    services_of,
-    views_of,
-)
+from cds_service.cli.burden_data import DAYS, as_json
+from cds_service.cli.burden_table import as_lines
+from cds_service.cli.moments import time_of
+from cds_service.cli.screen import check_outside, key_of
+from cds_service.cli.screen_progress import progress_shown
 from cds_service.clock import system_clock
-from cds_service.errors import RequestError
-from cds_service.knowledge.model.pack import INDICATORS
-from cds_service.screening.earlier_views import EarlierViews
+from cds_service.screening.burden import AskedEdition, BurdenRun
+from cds_service.screening.burden_batches import BurdenQuestion
+from cds_service.screening.burden_output import CHANGES, changes_written
+from cds_service.screening.burden_source import find_source
+from cds_service.screening.decisions import TRIGGER
+from cds_service.screening.openings import period_of
+from cds_service.screening.run import MEMORY_MB, Resources
+from cds_service.screening.views import EditionPlace, ViewMoment
+from cds_service.settings import load_settings, no_color
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument(
+    "sources",
+    metavar="SOURCE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+)
 @click.option(
     "--cards",
     "sides",
     nargs=2,
-    required=True,
     metavar="OLD NEW",
     type=click.Path(exists=True, path_type=Path),
-    help="Two cards folders, or files of views answered before: one JSON object a line.",
+    help="Compare two cards folders, or files of views answered before.",
 )
-@click.option("--hook", default="patient-view", show_default=True, help="What the views are of.")
-@click.option("--at", "when", help="The time of the views, such as 2026-06-15T09:00Z [now].")
+@click.option("--hook", default=TRIGGER, show_default=True, help="What the views are of.")
+@click.option(
+    "--as-of",
+    "--at",
+    "moment",
+    metavar="DAY|INSTANT",
+    help="As the end of this day in CDS_SITE_TIME_ZONE, or this instant, knew it [now].",
+)
 @click.option(
     "--again",
-    "days",
     type=click.IntRange(0, 3650),
     multiple=True,
     metavar="DAYS",
-    help="View each patient again so many days later; may be given more than once.",
+    help="PatientView each patient again so many days later; may be given more than once.",
 )
-@click.option("--json", "as_data", is_flag=True, help="JSON: views, old, new, lost.")
-def burden(
-    folder: Path,
-    sides: tuple[Path, Path],
+@click.option(
+    "--over",
+    "days",
+    type=click.IntRange(1, 366),
+    default=DAYS,
+    show_default=True,
+    metavar="DAYS",
+    help="Count the encounters of so many days up to then.",
+)
+@click.option(
+    "--out",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help=f"With --cards: write every change to {CHANGES} in this folder.",
+)
+@click.option("--overwrite", is_flag=True, help=f"Replace the {CHANGES} in that folder.")
+@click.option("--ids", is_flag=True, help="Tell ids of patients, not keyed hashes of them.")
+@click.option(
+    "--key-file",
+    type=click.File("r"),
+    help="A secret for the hashes, for the same ones in every run [random for each run].",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=lambda: os.cpu_count() or 1,
+    show_default="processors",
+    help="Processes that decide.",
+)
+@click.option(
+    "--memory",
+    type=click.IntRange(200, 1_000_000),
+    default=MEMORY_MB,
+    show_default=True,
+    metavar="MB",
+    help="Memory of the engine; what has no room is written to the disk.",
+)
+@click.option("--json", "as_data", is_flag=True, help="JSON in the place of the tables.")
+def burden(  # noqa: PLR0913, PLR0917 - one for each option
+    sources: tuple[Path, ...],
+    sides: tuple[Path, Path] | None,
     hook: str,
-    when: str | None,
-    days: tuple[int, ...],
+    moment: str | None,
+    again: tuple[int, ...],
+    days: int,
+    folder: Path | None,
+    overwrite: bool,
+    ids: bool,
+    key_file: TextIO | None,
+    workers: int,
+    memory: int,
     as_data: bool,
 ) -> None:
-    """Compare how many cards two editions of the packs show for the same patients.
+    """Count the cards that a population is shown, and what an edition changes.
 
-    FOLDER holds patients in files that `evaluate` reads: FHIR Bundles, NDJSON or hook requests
-    (.json, .ndjson). Each patient is one view at one time, and one more for each --again: what was
-    shown before may then be quiet. Shown are cards per 100 views by rule and severity, the share of
-    views with a card, and the patients that are lost: with a critical or warning card in OLD and
-    none in NEW.
+    SOURCE is a folder or files as for `screen`, and hook requests (.json), each a patient. Each
+    patient is one view, and one more for each --again: what was shown before may then be quiet.
+    Where SOURCE has Encounters, a chart is also opened once on each day of an encounter.
 
     \b
     Examples:
-      cds-service burden patients --cards old/cards cards
-      cds-service burden patients --cards old/cards cards --at 2026-06-15T09:00Z --json
-      cds-service burden patients --cards old/cards cards --hook order-sign
-      cds-service burden patients --cards old/cards cards --again 1 --again 7
-      cds-service burden patients --cards old-views.jsonl cards
+      cds-service burden export
+      cds-service burden export --as-of 2026-06-15 --over 7
+      cds-service burden export --cards old/cards cards --out changed
+      cds-service burden requests --cards old/cards cards --hook order-sign
+      cds-service burden requests --cards old-views.jsonl cards --again 1 --again 7
+
+    Counted are cards per 1,000 patients and per 100 encounters by rule, severity, sex, age and
+    ward, which cards come together, and what precedence and quiet days hold back; with --cards who
+    is shown something else, and why. By sex, age and ward small counts are hidden.
 
     A file of views has {"patient": "Patient/1", "cards": [{"rule": RULE, "indicator": "info"}]} a
     line, in the order of the patients.
 
-    In the source tree `python -m benchmarks.hospital FOLDER` makes up patients of a hospital, and
-    `python -m benchmarks.burden` compares the first edition with the cards of the tree on them.
-
-    Exit codes: 0 compared; 1 a file or a pack cannot be read, there are no patients, or no service
-    answers the hook.
+    Exports need the extra `population` (DuckDB). Exit codes: 0 counted; 1 a file or a pack cannot
+    be read, or no service answers the hook; 2 wrong use or settings; 3 a worker process ended.
     """
-    now = _time(when)
-    times = [now, *(now + timedelta(days=later) for later in sorted(days))]
-    files = files_of(folder)
-    if not files:
-        raise RequestError(f"There are no patients in {folder}: no .json or .ndjson files.")
-    old, new = (_side(side, files, hook, times) for side in sides)
-    if [view.patient for view in old] != [view.patient for view in new]:
-        raise RequestError("The two sides are not of the same patients.")
-    counted = burden_of(old), burden_of(new)
-    lost = lost_of(old, new)
+    of_changes = {"--overwrite": overwrite, "--ids": ids, "--key-file": key_file}
+    _check_options(sources, sides, folder, of_changes)
+    question = _question(hook, moment, again, days, key_of(key_file, ids=ids))
+    source = find_source(sources)
+    editions = editions_of(sides)
+    names = [one.name for one in editions]
+    machine = Resources(workers=workers, memory_mb=memory)
+    with progress_shown() as progress, changes_written(folder, overwrite=overwrite) as changes:
+        run = BurdenRun(source, editions, question, machine, progress)
+        found = run.count(changes)
+    data = as_json(found, names, question, [path.name for path in source.passed_over])
+    _print(data, names, as_data=as_data)
+
+
+def _check_options(
+    sources: Sequence[Path], sides: object, folder: Path | None, of_changes: Mapping[str, object]
+) -> None:
+    """Refuse options that would do nothing, and a folder that would be read as a source."""
+    if folder is not None:
+        check_outside(folder, sources)
+    if of_changes["--overwrite"] and folder is None:
+        raise click.UsageError("--overwrite: it goes with --out")
+    if sides is None:
+        for name, value in {"--out": folder, **of_changes}.items():
+            if value:
+                raise click.UsageError(f"{name}: it goes with --cards")
+    if of_changes["--ids"] and of_changes["--key-file"]:
+        raise click.UsageError("--key-file goes without --ids")
+
+
+def _question(
+    hook: str, moment: str | None, again: Sequence[int], days: int, key: str | None
+) -> BurdenQuestion:
+    zone = ZoneInfo(load_settings().site_time_zone)
+    first = system_clock() if moment is None else time_of(moment, zone)
+    return BurdenQuestion(
+        hook=hook,
+        moments=tuple(
+            ViewMoment(first + timedelta(days=later), moment is not None)
+            for later in (0, *sorted(again))
+        ),
+        period=period_of(days, first, zone),
+        known=frozenset(),
+        key=key,
+    )
+
+
+def editions_of(sides: tuple[Path, Path] | None) -> list[AskedEdition]:
+    """The editions that are asked, by their names."""
+    if sides is None:
+        return [AskedEdition("now", EditionPlace())]
+    places = (side if side.is_file() else EditionPlace(cards=side) for side in sides)
+    return [AskedEdition(name, place) for name, place in zip(("old", "new"), places, strict=True)]
+
+
+def _print(data: dict[str, Any], names: Sequence[str], *, as_data: bool) -> None:
     if as_data:
-        click.echo(json.dumps(as_json(*counted, lost), indent=2))
-    else:
-        for line in as_lines(*counted, lost):
-            click.echo(line)
-
-
-def _time(when: str | None) -> datetime:
-    if when is None:
-        return system_clock()
-    try:
-        time = datetime.fromisoformat(when)
-    except ValueError:
-        raise BadParameter("write a time such as 2026-06-15T09:00Z", param_hint="--at") from None
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-
-
-def _side(
-    side: Path, files: Sequence[Path], hook: str, times: Sequence[datetime]
-) -> list[PatientView]:
-    """The views of one side: answered now, or read from a file of answered ones."""
-    if side.is_file():
-        return read_views(side)
-    knowledge = knowledge_of(side)
-    services_of(knowledge, hook)  # before the bar of the progress
-    label = f"Views with {side.name}"
-    with click.progressbar(files, label=label, file=sys.stderr, show_pos=True) as bar:
-        return [
-            view for file in bar for view in views_of(file, knowledge, hook, times, EarlierViews)
-        ]
-
-
-def read_views(file: Path) -> list[PatientView]:
-    """The views of a file of answered ones; raises `RequestError` for any other."""
-    try:
-        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        return [
-            PatientView(str(line["patient"]), tuple(map(_card, line["cards"]))) for line in lines
-        ]
-    except (ValueError, KeyError, TypeError):
-        raise RequestError(f"{file.name} is no file of answered views.") from None
-
-
-def _card(written: Mapping[str, Any]) -> ShownCard:
-    if written["indicator"] not in INDICATORS:
-        raise ValueError
-    return ShownCard(str(written["rule"]), str(written["indicator"]))
+        click.echo(json.dumps(data, indent=2))
+        return
+    for line in as_lines(data, names):
+        click.echo(line, color=False if no_color() else None)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from cds_service.cli.check_burden import check_asked, check_burden
 from cds_service.cli.writing import writing
 from cds_service.counting import counted
 from cds_service.knowledge.checking.lock import RENEW, check_lock, read_lock, write_lock
@@ -46,12 +47,23 @@ FOLDER = click.argument(
     show_default=True,
     help="How problems are printed.",
 )
+@click.option(
+    "--burden",
+    "sources",
+    metavar="SOURCE",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="Hold the cards of this population against the budget of the site file.",
+)
+@click.option("--as-of", "moment", metavar="DAY|INSTANT", help="When --burden counts to [now].")
 @click.option("--processes", type=click.IntRange(1), help="Workers for --nudge [default: cores].")
 def check(
     folder: Path | None,
     site_file: Path | None,
     nudge: bool,
     style: Format,
+    sources: tuple[Path, ...],
+    moment: str | None,
     processes: int | None,
 ) -> None:
     """Check a folder of card packs and run every case in it.
@@ -62,6 +74,8 @@ def check(
     With --nudge every number is moved one step, every comparison word swapped and every line
     dropped, one at a time; a change that no case notices is a problem.
     With a site file the pack is checked as it is, and then with the values of the site.
+    With --burden the cards that SOURCE (as for `burden`) is shown on an average day, of the 28 up
+    to --as-of, are held against the `budget` of the site file.
 
     \b
     Examples:
@@ -69,14 +83,16 @@ def check(
       cds-service check --site site.yaml
       cds-service check cards/liver --nudge
       cds-service check cards --format sarif > problems.sarif
+      cds-service check cards --site site.yaml --burden export --as-of 2026-06-15
 
-    Exit codes: 0 no problem, perhaps warnings; 1 problems.
+    Exit codes: 0 no problem, perhaps warnings; 1 problems, or the budget is not known to be kept.
     """
     place, shown = _place(folder)
     folders = pack_folders(place)
     if not folders:
         raise click.UsageError(f"no pack in {shown}: a pack is a folder with a pack.yaml")
     site = _site(site_file, given=folder is not None)
+    check_asked(site, sources, moment)
     problems: list[Problem] = []
     warnings: list[Problem] = []
     notes: list[str] = []
@@ -86,21 +102,20 @@ def check(
         name = shown if pack_folder == place else f"{shown}/{pack_folder.name}"
         files = read_files(pack_folder, name)
         pack, found, summary = _check_pack(files, pack_folder, nudge=nudge, processes=processes)
-        library.extend([(pack, files)] if pack is not None else [])
         problems.extend(found)
         notes.append(f"{name}: {summary}")
-        if pack is not None and pack.signature is not None:
-            notes.append(f"{name}: {approval(pack)}")
         if pack is not None:
+            library.append((pack, files))
+            notes.extend([f"{name}: {approval(pack)}"] if pack.signature is not None else [])
             warnings.extend(narrow_indexes(pack, files.documents))
         known.append(_id_of(files))
         if site is not None and known[-1] == site.shape.pack and not found:
             found, more = _check_site(files, site)
             problems.extend(found)
             notes.extend(more)
-    problems.extend(check_shared_ids(library))
-    if site is not None and site.shape.pack not in known:
-        problems.append(no_such_pack(site, known))
+    problems.extend([*check_shared_ids(library), *_without_pack(site, known)])
+    if site is not None and not problems:
+        problems.extend(check_burden(place, site, sources, moment, notes))
     _print(problems, warnings, notes, style)
 
 
@@ -130,6 +145,10 @@ def _site(site_file: Path | None, *, given: bool) -> SiteFile | None:
     if site_file is None and not given:
         site_file = load_settings().site_file
     return None if site_file is None else read_site(site_file)
+
+
+def _without_pack(site: SiteFile | None, known: list[str]) -> list[Problem]:
+    return [] if site is None or site.shape.pack in known else [no_such_pack(site, known)]
 
 
 def _id_of(files: PackFiles) -> str:

@@ -21,12 +21,10 @@ from cds_service.screening.decisions import ScreeningQuestion
 from cds_service.screening.files import find_files
 from cds_service.screening.output import DECISIONS, OutputFolder, RunState, open_output
 from cds_service.screening.privacy import new_key
-from cds_service.screening.run import Resources, Screened, run_of
+from cds_service.screening.run import MEMORY_MB, Resources, Screened, run_of
 from cds_service.screening.run import screen as screen_files
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import load_settings, no_color
-
-_MEMORY_MB = 700
 
 
 @click.command()
@@ -80,7 +78,7 @@ _MEMORY_MB = 700
 @click.option(
     "--memory",
     type=click.IntRange(200, 1_000_000),
-    default=_MEMORY_MB,
+    default=MEMORY_MB,
     show_default=True,
     metavar="MB",
     help="Memory of the engine; what has no room is written to the disk.",
@@ -133,10 +131,10 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
     files = find_files(sources)
     knowledge = load_knowledge(load_settings())
     question = _question(moment, moments, knowledge, every=every, look_back=look_back)
-    question = replace(question, key=_key(key_file, ids=ids))
+    question = replace(question, key=key_of(key_file, ids=ids))
     output: OutputFolder | None = None
     if folder is not None:
-        _check_outside(folder, sources)
+        check_outside(folder, sources)
         asked = (moment, moments, look_back, every, ids, key_file and question.key)
         run = RunState(run_of(files, knowledge, asked), question.moment, question.key)
         output = open_output(folder, run, overwrite=overwrite)
@@ -179,7 +177,7 @@ def _question(
     )
 
 
-def _check_outside(folder: Path, sources: Sequence[Path]) -> None:
+def check_outside(folder: Path, sources: Sequence[Path]) -> None:
     """Refuse a folder that the next run would read as a part of its source."""
     if any(
         source.is_dir() and folder.resolve().is_relative_to(source.resolve()) for source in sources
@@ -189,7 +187,7 @@ def _check_outside(folder: Path, sources: Sequence[Path]) -> None:
         )
 
 
-def _key(file: TextIO | None, *, ids: bool) -> str | None:
+def key_of(file: TextIO | None, *, ids: bool) -> str | None:
     """The key of the hashes; none where ids are asked for."""
     if ids:
         return None

@@ -3,7 +3,6 @@
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 
 from cds_service.decide import Evaluation, Outcome
 from cds_service.knowledge.model.pack import Indicator
@@ -16,10 +15,6 @@ class EarlierViews:
     """The last day on which each card of one patient was shown, with each indicator."""
 
     _days: dict[tuple[DecisionKey, Indicator], date] = field(default_factory=dict)
-
-    def options(self) -> dict[str, Any]:
-        """What `answer_input` is given, so that cards that were shown lately are quiet."""
-        return {"quiet_of": self.quiet}
 
     def keep(self, outcome: Outcome) -> None:
         """Remember the cards that the outcome shows and that may be quiet later."""

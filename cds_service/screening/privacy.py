@@ -10,6 +10,9 @@ from typing import Final
 SMALL_CELL: Final = 5
 """Fewer people than this are not counted in a table by sex, age or ward."""
 
+HIDDEN: Final = "-"
+"""What stands for a count that would tell a small one."""
+
 _LENGTH: Final = 32  # hexadecimal digits: 128 bits, so that no two patients share one
 
 
@@ -64,4 +67,4 @@ def _tells(counts: Sequence[int], hidden: Collection[int]) -> bool:
 
 
 def _cell(count: int) -> str:
-    return f"<{SMALL_CELL}" if is_small(count) else "-"
+    return f"<{SMALL_CELL}" if is_small(count) else HIDDEN

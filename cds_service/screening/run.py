@@ -7,6 +7,7 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 import cds_service
 from cds_service.copying import replace
@@ -25,7 +26,10 @@ from cds_service.service import Knowledge
 
 _COLUMNS = LineColumns(part=extracted, of=columns)
 _NAMED = 5  # of what could not be read
-_FEW = 500  # patients, below which starting processes takes longer than deciding
+MEMORY_MB: Final = 700
+"""What the engine uses unless it is given another."""
+
+FEW: Final = 500  # patients, below which starting processes takes longer than deciding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +95,11 @@ def screen(
             progress.say(f"Reading {counted(len(files.read), 'file')} ({files.size / 1e6:,.0f} MB)")
             lines = read_lines(engine, files, folder, None if question.every else _COLUMNS)
             if "Observation" not in lines.known:
-                raise RequestError(_nothing(lines.unread))
+                raise RequestError(nobody(lines.unread))
             return _decided(engine, lines, knowledge, question, resources, output, progress)
 
 
-def _nothing(unread: UnreadCounts) -> str:
+def nobody(unread: UnreadCounts) -> str:
     """Why there is nobody to decide about."""
     found = "There are no laboratory results: no Observation was found."
     lost = [f"{counted(count, 'line')} of {name}" for name, count in unread.lines.items()]
@@ -127,7 +131,7 @@ def _decided(
     for one in tallies.values():
         tally.add(one)
     left = batches_of(engine, count, tallies.keys())
-    workers = resources.workers if chosen * max(1, len(question.moments)) > _FEW else 0
+    workers = resources.workers if chosen * max(1, len(question.moments)) > FEW else 0
     done = len(tallies)
     for batch in decide_batches(left, question, workers, knowledge):
         _take(batch, tally, output)

@@ -58,6 +58,7 @@ CODES: dict[str, str] = {
     "K804": "the pack's value is no longer the one that a site changed",
     "K805": "a site file changes one thing twice, or changes nothing",
     "K806": "no case of the site notices when its value is changed",
+    "K807": "a day has more cards than the budget of the site, or nobody knows how many",
 }
 # What may be meant, and ends no command.
 WARNINGS: dict[str, str] = {

@@ -1,27 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cds-service burden`: two editions on the same patients, side by side."""
+"""`cds-service burden` of hook requests and of views that were answered before."""
 
 import json
 import shutil
-from collections import Counter
-from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from benchmarks.answered_views import main
 from benchmarks.hospital import NOW, patients, read_hospital, write_patients
-from cds_service.cli.burden import burden, read_views
-from cds_service.cli.burden_counts import as_lines, burden_of, lost_of
-from cds_service.cli.burden_views import (
-    PatientView,
-    ShownCard,
-    files_of,
-    knowledge_of,
-    views_of,
-)
+from cds_service.cli.burden import burden
 from cds_service.errors import RequestError
+from cds_service.screening.views import ShownCard, read_answered
+from tests.screening.exports import Json
 
 CARDS = Path(__file__).parents[2] / "cards"
 SEVERE = ShownCard("severe", "critical")
@@ -29,22 +22,26 @@ RAISED = ShownCard("raised", "warning")
 MILD = ShownCard("mild", "info")
 
 
-def run(*words: str) -> Result:
-    return CliRunner().invoke(burden, words)
+def run(*words: object) -> Result:
+    return CliRunner().invoke(burden, [str(word) for word in words])
 
 
-def written(path: Path, *views: PatientView) -> str:
-    lines = (
-        json.dumps(
-            {
-                "patient": view.patient,
-                "cards": [{"rule": one.rule, "indicator": one.indicator} for one in view.cards],
-            }
-        )
-        for view in views
-    )
-    path.write_text("\n".join(lines), encoding="utf-8")
-    return str(path)
+def counted(*words: object) -> Json:
+    """What `--json` says of views at the time of the made-up hospital."""
+    done = run(*words, "--as-of", NOW.isoformat(), "--json")
+    assert done.exit_code == 0, done.output
+    found: Json = json.loads(done.stdout)
+    return found
+
+
+def written(path: Path, **views: tuple[ShownCard, ...]) -> Path:
+    """A file of answered views, by patient."""
+    lines = [
+        {"patient": f"Patient/{name}", "cards": [card._asdict() for card in cards]}
+        for name, cards in views.items()
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    return path
 
 
 @pytest.fixture(name="hospital", scope="module")
@@ -54,162 +51,148 @@ def _hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_counts_are_of_views_and_of_cards() -> None:
-    views = [
-        PatientView("a", (SEVERE, MILD)),
-        PatientView("b", (MILD,)),
-        PatientView("c", ()),
-        PatientView("d", (RAISED,)),
+@pytest.fixture(name="four")
+def _four(hospital: Path, tmp_path: Path) -> Path:
+    """Hook requests of four patients, a to d."""
+    folder = tmp_path / "four"
+    folder.mkdir()
+    request = json.loads(min(hospital.iterdir()).read_text())
+    for name in "abcd":
+        text = json.dumps(request).replace(request["context"]["patientId"], name)
+        (folder / f"{name}.json").write_text(text)
+    return folder
+
+
+def answered(folder: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """The views of a folder as the program of the benchmarks answers them, without memory."""
+    main([str(folder), str(CARDS), "patient-view", NOW.isoformat()])
+    file.write_text(capsys.readouterr().out, encoding="utf-8")
+    return file
+
+
+def test_views_are_those_that_a_call_is_answered_with(
+    hospital: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = answered(hospital, tmp_path / "old.jsonl", capsys)
+
+    found = counted(hospital, "--cards", old, CARDS)
+
+    assert found["views"] == found["patients"] == 27
+    assert found["old"]["viewsWithCard"] > 5
+    assert found["old"]["rules"] == found["new"]["rules"]
+    assert found["changes"] == {"patients": 0, "lost": 0, "rules": [], "first": []}
+
+
+def test_a_patient_is_lost_who_is_left_without_an_alarm(four: Path, tmp_path: Path) -> None:
+    old = written(tmp_path / "o", a=(SEVERE,), b=(RAISED,), c=(RAISED, MILD), d=())
+    new = written(tmp_path / "n", a=(RAISED,), b=(), c=(MILD,), d=(SEVERE,))
+
+    found = counted(four, "--cards", old, new, "--ids")
+
+    lost = [one for one in found["changes"]["first"] if one["change"] == "lost"]
+    assert found["changes"]["patients"] == 4
+    assert found["changes"]["lost"] == 2
+    assert [(one["patient"], one["old"], one["new"]) for one in lost] == [
+        ("b", [RAISED._asdict()], []),
+        ("c", [RAISED._asdict()], [MILD._asdict()]),
     ]
-
-    counted = burden_of(views)
-
-    assert (counted.views, counted.with_a_card, counted.with_an_alarm) == (4, 3, 2)
-    assert counted.by_rule == Counter({SEVERE: 1, RAISED: 1, MILD: 2})
-    assert counted.per_100(counted.of_indicator("info")) == 50
-    assert burden_of([]).per_100(0) == 0
+    counts = ("viewsWithCard", "viewsWithCriticalOrWarning", "cards", "per1000Patients")
+    assert [found["old"][name] for name in counts] == [3, 3, 4, 1000]
+    assert [found["new"][name] for name in counts] == [3, 2, 3, 750]
 
 
-def test_a_view_is_lost_when_no_alarm_is_left() -> None:
-    old = [
-        PatientView("a", (SEVERE,)),
-        PatientView("b", (RAISED,)),
-        PatientView("c", (RAISED, MILD)),
-        PatientView("d", ()),
-    ]
-    new = [
-        PatientView("a", (RAISED,)),
-        PatientView("b", ()),
-        PatientView("c", (MILD,)),
-        PatientView("d", (SEVERE,)),
-    ]
+def test_the_table_has_both_sides_and_who_is_lost(four: Path, tmp_path: Path) -> None:
+    old = written(tmp_path / "o", a=(SEVERE,), b=(), c=(), d=())
+    new = written(tmp_path / "n", a=(), b=(MILD,), c=(), d=())
 
-    lost = lost_of(old, new)
+    lines = run(four, "--cards", old, new, "--ids").stdout.splitlines()
 
-    assert [(one.patient, one.old, one.new) for one in lost] == [
-        ("b", (RAISED,), ()),
-        ("c", (RAISED,), (MILD,)),
-    ]
-    text = "\n".join(as_lines(burden_of(old), burden_of(new), lost))
-    assert "2 patients lost" in text
-    assert "c: raised (warning); now mild (info)" in text
+    assert "views with a card: old 1 (25.0 %), new 1 (25.0 %)" in lines
+    row = next(line.split() for line in lines if "severe" in line)
+    assert row == ["critical", "severe", "1", "0", "250.0", "0.0", "-", "-"]
+    assert "  a  lost: severe (critical); now no card" in lines
+    assert "1 patient lost: a critical or warning card in old, none in new" in lines
 
 
-def test_a_folder_is_answered_and_a_file_is_read(hospital: Path, tmp_path: Path) -> None:
-    knowledge = knowledge_of(CARDS)
-    views = [
-        one
-        for file in files_of(hospital)
-        for one in views_of(file, knowledge, "patient-view", [NOW])
-    ]
-    old = written(tmp_path / "old.jsonl", *views)
+def test_ids_are_hashed_unless_they_are_asked_for(four: Path, tmp_path: Path) -> None:
+    old = written(tmp_path / "o", a=(SEVERE,), b=(), c=(), d=())
+    new = written(tmp_path / "n", a=(), b=(), c=(), d=())
 
-    done = run(str(hospital), "--cards", old, str(CARDS), "--at", NOW.isoformat(), "--json")
+    found = counted(four, "--cards", old, new)
 
-    assert done.exit_code == 0, done.output
-    found = json.loads(done.stdout)
-    assert found["views"] == 27
-    assert found["old"] == found["new"]
-    assert found["new"]["viewsWithCard"] > 0
-    assert found["lost"] == []
+    assert {len(one["patient"]) for one in found["changes"]["first"]} == {32}
 
 
 def test_a_card_that_may_be_quiet_is_shown_at_the_first_of_two_views(
-    hospital: Path, tmp_path: Path
-) -> None:
-    quiet = next(one for one in files_of(hospital) if _has_quiet_card(one))
-    shutil.copy(quiet, tmp_path)
-
-    done = run(
-        *(str(tmp_path), "--cards", str(CARDS), str(CARDS), "--at", NOW.isoformat()),
-        *("--again", "1", "--json"),
-    )
-
-    found = json.loads(done.stdout)
-    assert found["views"] == 2
-    assert found["new"]["viewsWithCard"] == 1
-    later = [NOW, NOW + timedelta(days=1)]
-    knowledge = knowledge_of(CARDS)
-    without = list(views_of(quiet, knowledge, "patient-view", later))
-    assert without[0].cards == without[1].cards
-
-
-def _has_quiet_card(file: Path) -> bool:
-    (view,) = views_of(file, knowledge_of(CARDS), "patient-view", [NOW])
-    return [one.rule for one in view.cards] == ["alt-borderline"]
-
-
-def _has_card(file: Path) -> bool:
-    (view,) = views_of(file, knowledge_of(CARDS), "patient-view", [NOW])
-    return bool(view.cards)
-
-
-def test_run_as_a_program_it_writes_views(
     hospital: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = next(one for one in files_of(hospital) if _has_card(one))
-    shutil.copy(file, tmp_path)
+    views = answered(hospital, tmp_path / "views", capsys).read_text().splitlines()
+    cards = {one["patient"]: one["cards"] for one in map(json.loads, views)}
+    quiet = [{"rule": "alt-borderline", "indicator": "info"}]
+    name = next(patient for patient, shown in cards.items() if shown == quiet)
+    folder = tmp_path / "quiet"
+    folder.mkdir()
+    shutil.copy(hospital / f"{name.removeprefix('Patient/')}.json", folder)
+    once = counted(folder)["now"]
 
-    main([str(tmp_path), str(CARDS), "patient-view", NOW.isoformat()])
+    twice = counted(folder, "--again", "1")
 
-    answered = tmp_path / "views.jsonl"
-    answered.write_text(capsys.readouterr().out, encoding="utf-8")
-    views = list(views_of(file, knowledge_of(CARDS), "patient-view", [NOW]))
-    assert read_views(answered) == views
-    assert views[0].cards
-
-
-def test_a_table_names_the_rules(hospital: Path, tmp_path: Path) -> None:
-    old = written(
-        tmp_path / "old", PatientView("Patient/a", (SEVERE,)), PatientView("Patient/b", ())
-    )
-    new = written(tmp_path / "new", PatientView("Patient/a", ()), PatientView("Patient/b", (MILD,)))
-
-    lines = run(str(hospital), "--cards", old, new).stdout.splitlines()
-
-    assert lines[0].split() == ["2", "views", "old", "new", "change"]
-    assert "  severe (critical)                               50.00    0.00  -50.00" in lines
-    assert "  Patient/a: severe (critical); now no card" in lines
+    assert once["cards"] == 1
+    assert twice["views"] == 2
+    assert twice["now"]["viewsWithCard"] == 1
+    assert [one["views"] for one in twice["now"]["notShown"]["quietDays"]] == [1]
 
 
-OTHER_INDICATOR = '{"patient": "a", "cards": [{"rule": "x", "indicator": "hard-stop"}]}'
-
-
-@pytest.mark.parametrize("text", ["{}", "[", '{"patient": "a", "cards": 1}', OTHER_INDICATOR])
-def test_a_file_that_holds_no_views_is_named(hospital: Path, tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "[", '{"patient": "a", "cards": 1}']
+    + ['{"patient": "a", "cards": [{"rule": "x", "indicator": "hard-stop"}]}'],
+)
+def test_a_file_that_holds_no_views_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "old").write_text(text, encoding="utf-8")
 
-    done = run(str(hospital), "--cards", str(tmp_path / "old"), str(CARDS))
-
-    assert isinstance(done.exception, RequestError)
-    assert str(done.exception) == "old is no file of answered views."
+    with pytest.raises(RequestError, match=r"old is no file of answered views\."):
+        read_answered(tmp_path / "old")
 
 
-def test_a_hook_that_no_service_answers_is_refused(hospital: Path) -> None:
-    done = run(str(hospital), "--cards", str(CARDS), str(CARDS), "--hook", "patient-veiw")
+def test_a_hook_is_one_that_a_service_answers(hospital: Path) -> None:
+    signed = counted(hospital, "--hook", "order-sign")
+    refused = run(hospital, "--hook", "patient-veiw")
 
-    assert isinstance(done.exception, RequestError)
-    assert "No service answers this hook; known: patient-view" in str(done.exception)
-
-
-def test_two_sides_are_of_the_same_patients(hospital: Path, tmp_path: Path) -> None:
-    old = written(tmp_path / "old", PatientView("Patient/a", ()))
-    new = written(tmp_path / "new", PatientView("Patient/b", ()))
-
-    assert isinstance(run(str(hospital), "--cards", old, new).exception, RequestError)
+    assert signed["hook"] == "order-sign"
+    assert signed["encounters"] is None
+    assert "No service answers this hook; known: patient-view" in str(refused.exception)
 
 
-def test_a_folder_without_patients_and_a_file_that_is_none_are_named(tmp_path: Path) -> None:
-    empty = run(str(tmp_path), "--cards", str(CARDS), str(CARDS))
-    (tmp_path / "a.json").write_text("[]", encoding="utf-8")
-    broken = run(str(tmp_path), "--cards", str(CARDS), str(CARDS))
+@pytest.mark.parametrize("names", ["abc", "abcde"])
+def test_two_sides_are_of_the_same_patients(four: Path, tmp_path: Path, names: str) -> None:
+    views: dict[str, Any] = dict.fromkeys(names, ())
+    refused = run(four, "--cards", written(tmp_path / "old", **views), CARDS)
 
-    assert "There are no patients" in str(empty.exception)
+    assert str(refused.exception) == "The views of old are not of the patients of SOURCE."
+
+
+def test_nothing_to_read_and_a_file_that_is_no_request_are_told(tmp_path: Path) -> None:
+    empty = run(tmp_path)
+    (tmp_path / "a.json").write_text('{"hook": 1}', encoding="utf-8")
+    broken = run(tmp_path)
+
+    assert "There is no file to read" in str(empty.exception)
     assert str(broken.exception).startswith("a.json: ")
 
 
-def test_a_time_is_read(tmp_path: Path) -> None:
-    words = (str(tmp_path), "--cards", str(CARDS), str(CARDS), "--at")
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--as-of", "yesterday"], "write a day such as"),
+        (["--out", "folder"], "--out: it goes with --cards"),
+        (["--overwrite"], "--overwrite: it goes with --out"),
+        (["--ids"], "--ids: it goes with --cards"),
+        (["--over", "0"], "1<=x<=366"),
+    ],
+)
+def test_wrong_use_is_refused(tmp_path: Path, words: list[str], sentence: str) -> None:
+    refused = run(tmp_path, *words)
 
-    assert run(*words, "yesterday").exit_code == 2
-    assert "There are no patients" in str(run(*words, "2026-06-15T09:00").exception)
+    assert refused.exit_code == 2
+    assert sentence in refused.stderr

@@ -126,7 +126,7 @@ def test_processes_say_the_same_as_one(
     export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = decisions(export, tmp_path / "alone")
-    monkeypatch.setattr("cds_service.screening.run._FEW", 0)
+    monkeypatch.setattr("cds_service.screening.run.FEW", 0)
 
     assert decisions(export, tmp_path / "workers", "--workers", "2") == alone
 

@@ -34,6 +34,7 @@ def test_an_example_yields_exactly_its_problems(name: str) -> None:
 
 def test_each_code_of_a_site_file_has_an_example() -> None:
     ours = {code for code in CODES if code.startswith("K8")}
+    ours.remove("K807")  # of a population: see tests/screening/test_burden.py
 
     assert {name.partition("-")[0] for name in EXAMPLES} == ours
 

@@ -67,6 +67,13 @@ class SiteCaseShape(CaseShape):
     about: Text = PACK_FILE
 
 
+class BudgetShape(Shape):
+    """How many cards a day the site is willing to show."""
+
+    cards_a_day: Annotated[int, Field(ge=1)]
+    because: Text
+
+
 class SiteShape(Shape):
     """A site file."""
 
@@ -77,6 +84,7 @@ class SiteShape(Shape):
     values: list[ValueShape] = Field(default_factory=list)
     order_codes: dict[Id, SiteCodeShape] = Field(default_factory=dict)
     markers: dict[Id, SiteMarkerShape] = Field(default_factory=dict)
+    budget: BudgetShape | None = None
     cases: list[SiteCaseShape] = Field(default_factory=list)
 
 
