@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import DecodeError, Raw, Struct
 from msgspec.json import Decoder
 
+from cds_service.copying import replace
 from cds_service.fhir.elements import NOTHING
 from cds_service.screening.files import SourceFiles, find_files
 
@@ -36,7 +37,7 @@ def find_source(sources: Iterable[Path]) -> BurdenSource:
     files = find_files(sources)
     requests = tuple(path for path in files.documents if _is_request(path))
     documents = tuple(path for path in files.documents if path not in set(requests))
-    rest = SourceFiles(files.lines, documents, files.passed_over)
+    rest = replace(files, documents=documents)
     return BurdenSource(rest if rest.read else None, requests, files.passed_over)
 
 

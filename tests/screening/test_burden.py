@@ -2,9 +2,10 @@
 """`cds-service burden` of exports: encounters, groups, small counts, changes, processes."""
 
 import json
+import random
 import shutil
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,13 @@ from cds_service.cli.check import check
 from cds_service.cli.check_burden import check_burden
 from cds_service.errors import RequestError
 from cds_service.knowledge.site.file import read_site
+from cds_service.screening.engine import Engine
 from cds_service.screening.people import SexAndAge, person_of
+from cds_service.service import load_knowledge
+from cds_service.settings import Settings
 from cds_service.trials.site_check import SiteReport
 from tests.screening.exports import DAY, Json, ndjson, person, result
+from tests.screening.people import MOMENT, Randomly
 
 ROOT = Path(__file__).parents[2]
 SEVEN_DAYS = ("--over", "7")  # from 14 to 20 November
@@ -55,9 +60,9 @@ def export(folder: Path, encounters: Sequence[Json], count: int = 10) -> Path:
     return folder
 
 
-def told(source: Path, *words: object) -> Json:
-    """What `--json` says at the end of DAY."""
-    asked = [source, "--as-of", DAY, "--json", *words]
+def told(source: Path, *words: object, day: str = DAY) -> Json:
+    """What `--json` says at the end of a day."""
+    asked = [source, "--as-of", day, "--json", *words]
     done = CliRunner().invoke(burden, [str(word) for word in asked], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     found: Json = json.loads(done.stdout)
@@ -257,6 +262,45 @@ def test_a_source_may_have_an_export_and_requests(tmp_path: Path) -> None:
 
     assert (found["patients"], found["now"]["cards"]) == (11, 10)
     assert [row["sex"] for row in found["now"]["sex"]] == ["female", "male"]
+
+
+def test_nobody_who_is_not_decided_about_would_have_been_counted(
+    tmp_path: Path, other_cards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = load_knowledge(Settings(cards=ROOT / "cards")).packs[0]
+    chance = random.Random(3)
+    lines = [one for each in Randomly(pack, 3).patients(120) for one in each]
+    for number in range(120):
+        day = MOMENT - timedelta(days=chance.randint(0, 20))
+        stay = (day.isoformat(), (day + timedelta(days=2)).isoformat())
+        lines.append(encounter(str(number), f"p{number}", *stay, location=[at("North")]))
+    source = ndjson(tmp_path / "all.ndjson", lines)
+    words = ("--cards", ROOT / "cards", other_cards, "--ids", "--again", "3")
+    pruned = told(source, *words, day=MOMENT.isoformat())
+    monkeypatch.setattr("cds_service.screening.burden.choose", _everybody)
+
+    found = told(source, *words, day=MOMENT.isoformat())
+
+    assert found == pruned
+    for name in ("old", "new"):
+        assert found[name]["cardsAtEncounters"] > 20
+        assert found[name]["together"]
+        assert found[name]["notShown"]["precedence"]
+        assert found[name]["notShown"]["quietDays"]
+
+
+def _everybody(engine: Engine, *_: object) -> None:
+    engine.run("CREATE OR REPLACE TABLE chosen AS SELECT patient FROM patient")
+
+
+def test_who_cannot_be_decided_about_is_counted(tmp_path: Path) -> None:
+    source = export(tmp_path / "e", [], count=2)
+    ndjson(source / "Observation.ndjson", [result("1", "Patient/p0", status=["final"])])
+
+    found = told(source)
+
+    assert found["patients"] == 2
+    assert found["now"]["notDecided"] == {"not one laboratory result can be read": 1}
 
 
 def budget(folder: Path, cards: int) -> Path:
