@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from cds_service.prefetch_keys import Kind
+from cds_service.prefetch_keys import KINDS, Kind
 from cds_service.screening import flatten
 from cds_service.screening.decisions import TRIGGER, ScreeningQuestion, asked_of
 from cds_service.screening.forms import FormReader, FormRow
@@ -28,6 +28,9 @@ SpecimenOf = Callable[[str, str], dict[str, object] | None]
 _EARLIEST_MS: Final = 365 * 2 * 86_400_000  # before it stand dates that stand for no date
 LONG_AGO_MS: Final = -(10**14)
 """For a time of issue that was sent and is not plain: it may be any."""
+_KINDS: Final = ", ".join(f"'{kind}'" for kind in KINDS)
+# What no rule reads, such as an Encounter, says nothing of its patient.
+_IS_READ: Final = f"line.owner IS NOT NULL AND line.kind IN ({_KINDS})"
 _LIMITS: Final = [column for pair in LIMIT_COLUMNS.values() for column in pair]
 _FORM_COLUMNS: Final[dict[str, ColumnType]] = {
     "maybe": "BOOLEAN",
@@ -107,7 +110,7 @@ def _rules(served: Served) -> str:
 
 def _read_forms(engine: Relations, reader: FormReader, specimen_of: SpecimenOf) -> None:
     forms = engine.rows(
-        "SELECT DISTINCT kind, form FROM line WHERE form IS NOT NULL AND owner IS NOT NULL"
+        f"SELECT DISTINCT kind, form FROM line WHERE form IS NOT NULL AND {_IS_READ}"
     )
     rows: list[Row] = []
     for number, (kind, form) in enumerate(forms):
@@ -156,11 +159,11 @@ def evidence(engine: Relations, question: ScreeningQuestion) -> str:
                 CASE WHEN number <= reach THEN {upper} END AS upper,
                 CASE WHEN number <= reach THEN {lower} END AS lower
             FROM line JOIN form ON form.kind = line.kind AND form.form = line.form
-            WHERE line.owner IS NOT NULL {later}
+            WHERE {_IS_READ} {later}
             UNION ALL
             SELECT line.owner, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
                 NULL, NULL, NULL, NULL, NULL, {no_limits}, true, true, NULL, NULL
-            FROM line WHERE line.owner IS NOT NULL AND ({is_odd} OR line.form IS NULL)
+            FROM line WHERE {_IS_READ} AND ({is_odd} OR line.form IS NULL)
         ) AS found
     """
 

@@ -115,6 +115,18 @@ def test_a_chart_is_opened_once_on_each_day_and_quiet_cards_are_quiet(tmp_path: 
     assert (quiet["rule"], quiet["chartsOpened"]) == ("alt-very-low", 2)
 
 
+def test_a_card_counts_on_the_day_of_the_encounter_though_its_result_is_too_old_now(
+    tmp_path: Path,
+) -> None:
+    source = export(tmp_path / "e", [encounter("1", "p0", "2026-10-30", "2026-10-30")])
+    old = result("old", "Patient/p0", effectiveDateTime="2026-08-10T08:00:00Z")
+    ndjson(source / "Observation.ndjson", [old])
+
+    found = told(source)["now"]
+
+    assert (found["cards"], found["cardsAtEncounters"]) == (0, 1)
+
+
 def test_what_did_not_take_place_or_has_no_period_is_not_counted(tmp_path: Path) -> None:
     stays = [
         encounter("1", "p0", "2026-11-19", "2026-11-19", status="cancelled"),

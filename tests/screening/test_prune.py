@@ -106,6 +106,8 @@ def test_who_has_ordinary_results_alone_is_dropped(knowledge: Knowledge, tmp_pat
         *plain("other-test", 2000, **unread),
         *plain("old", 2, effectiveDateTime="2026-01-01T08:00:00Z"),
         *plain("cancelled", 2, status="cancelled"),
+        *plain("staying", 20),
+        {"resourceType": "Encounter", "id": "e", "subject": {"reference": "Patient/staying"}},
     ]
 
     found = chosen(knowledge, tmp_path, everybody)
