@@ -14,12 +14,20 @@ import click
 from cds_service.cli.moments import time_of
 from cds_service.cli.replayed_moments import moments_of
 from cds_service.cli.screen_progress import progress_shown
+from cds_service.cli.screen_report import report_page
 from cds_service.cli.screen_table import as_json, as_lines
 from cds_service.clock import system_clock
 from cds_service.copying import replace
 from cds_service.screening.decisions import ScreeningQuestion
 from cds_service.screening.files import find_files
-from cds_service.screening.output import DECISIONS, OutputFolder, RunState, open_output
+from cds_service.screening.output import (
+    DECISIONS,
+    REPORT,
+    SUMMARY,
+    OutputFolder,
+    RunState,
+    open_output,
+)
 from cds_service.screening.privacy import new_key
 from cds_service.screening.run import MEMORY_MB, Resources, Screened, run_of
 from cds_service.screening.run import screen as screen_files
@@ -58,7 +66,7 @@ from cds_service.settings import load_settings, no_color
     "--out",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help=f"Write {DECISIONS} and summary.json to this folder; a killed run goes on.",
+    help=f"Write {REPORT}, {DECISIONS} and {SUMMARY} to this folder; a killed run goes on.",
 )
 @click.option("--overwrite", is_flag=True, help="Begin again, whatever is in that folder.")
 @click.option("--all", "every", is_flag=True, help="Write the decisions without a card too.")
@@ -113,7 +121,7 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
     Examples:
       cds-service screen export
       cds-service screen export --as-of 2026-03-05
-      cds-service screen export --out screened --ids
+      cds-service screen export --out screened
       cds-service screen export --every 1d --from 2026-01-01 --to 2026-03-31 --look-back
       cds-service screen Patient.ndjson Observation_*.ndjson.gz --json
 
@@ -130,8 +138,8 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
     moments = moments_of(every_step, begin, end, {"--as-of": moment, "--all": every}, look_back)
     files = find_files(sources)
     knowledge = load_knowledge(load_settings())
-    question = _question(moment, moments, knowledge, every=every, look_back=look_back)
-    question = replace(question, key=key_of(key_file, ids=ids))
+    key = key_of(key_file, ids=ids)
+    question = _question(moment, moments, knowledge, key, every=every, look_back=look_back)
     output: OutputFolder | None = None
     if folder is not None:
         check_outside(folder, sources)
@@ -140,10 +148,10 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
         output = open_output(folder, run, overwrite=overwrite)
         question = replace(question, moment=output.run.moment, key=output.run.key)
     machine = Resources(workers=workers, memory_mb=memory)
-    with progress_shown() as progress:
-        found = screen_files(files, knowledge, question, machine, output=output, progress=progress)
+    with progress_shown() as shown:
+        found = screen_files(files, knowledge, question, machine, output=output, progress=shown)
     data = as_json(found, question, [path.name for path in files.passed_over])
-    _finish(data, output, as_data=as_data)
+    _finish(data, question, knowledge, output, as_data=as_data)
     sys.exit(1 if strict and _is_lossy(found) else 0)
 
 
@@ -160,6 +168,7 @@ def _question(
     moment: str | None,
     moments: tuple[datetime, ...],
     knowledge: Knowledge,
+    key: str | None,
     *,
     every: bool,
     look_back: bool,
@@ -170,7 +179,7 @@ def _question(
         moment=moments[-1] if moments else asked,
         cut=bool(moment or moments),
         known=frozenset(),
-        key=None,
+        key=key,
         every=every,
         moments=moments,
         data_end=now if look_back else None,
@@ -200,14 +209,24 @@ def key_of(file: TextIO | None, *, ids: bool) -> str | None:
     return key
 
 
-def _finish(data: Mapping[str, Any], output: OutputFolder | None, *, as_data: bool) -> None:
+def _finish(
+    data: Mapping[str, Any],
+    question: ScreeningQuestion,
+    knowledge: Knowledge,
+    output: OutputFolder | None,
+    *,
+    as_data: bool,
+) -> None:
+    """Write the last files, and print the counts and where the report is."""
     if output is not None:
-        output.finish(data)
+        output.finish(data, report_page(data, knowledge, moment_given=question.cut))
     if as_data:
         click.echo(json.dumps(data, indent=2))
-        return
-    for line in as_lines(data):
-        click.echo(line, color=False if no_color() else None)
+    else:
+        for line in as_lines(data):
+            click.echo(line, color=False if no_color() else None)
+    if output is not None:
+        click.echo(f"Report: {output.folder / REPORT}", err=as_data)
 
 
 def _is_lossy(found: Screened) -> bool:

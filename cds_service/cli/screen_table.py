@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What came of a population, as data and as a table for people."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 
@@ -14,7 +14,11 @@ from cds_service.knowledge.model.pack import INDICATORS
 from cds_service.prefetch_keys import KINDS
 from cds_service.screening.decisions import ScreeningQuestion
 from cds_service.screening.over_time import RuleCard
+from cds_service.screening.people import AGE_BANDS, SEXES, UNKNOWN
 from cds_service.screening.run import Screened
+
+Counting: TypeAlias = Callable[[int, str, str], str]
+"""Writes a number with the noun that it counts, in the singular or the plural."""
 
 _COLOURS = {"critical": "red", "warning": "yellow"}
 
@@ -39,6 +43,7 @@ def as_json(found: Screened, question: ScreeningQuestion, passed_over: list[str]
         ],
         **(_over_time(found, question.moments) if question.moments else {}),
         **({"lookBack": look_back_data(found)} if found.data_end else {}),
+        **({"people": _people(found)} if found.people else {}),
         "notDecided": dict(tally.refused),
         "unreadable": {
             "lines": [
@@ -53,6 +58,19 @@ def as_json(found: Screened, question: ScreeningQuestion, passed_over: list[str]
         "notKnown": [kind for kind in KINDS if kind not in found.known],
         "notRead": dict(unread.not_asked_for),
         "filesNotRead": passed_over,
+    }
+
+
+def _people(found: Screened) -> dict[str, Any]:
+    """Patients by sex and by age on the last day, and those of them with a card."""
+    orders = {"sex": SEXES, "age": (*(name for _, name in AGE_BANDS), UNKNOWN)}
+    return {
+        by: [
+            {"name": name, "patients": count, "withCard": found.tally.people[by, name]}
+            for name in names
+            if (count := found.people[by, name])
+        ]
+        for by, names in orders.items()
     }
 
 
@@ -134,16 +152,26 @@ def _share(part: int, whole: int) -> str:
 
 
 def _not_read(data: Mapping[str, Any]) -> Iterator[str]:
-    lost = [printable(line) for line in _lost(data)]
+    lost = list(lost_lines(data))
     yield click.style("Could not be read", bold=True) if lost else "Everything could be read."
     yield from (f"  {line}" for line in lost)
-    notes = [printable(line) for line in _notes(data)]
+    notes = list(note_lines(data))
     if notes:
         yield click.style("To know", bold=True)
         yield from (f"  {line}" for line in notes)
 
 
-def _lost(data: Mapping[str, Any]) -> Iterator[str]:
+def lost_lines(data: Mapping[str, Any], people: Counting = counted) -> Iterator[str]:
+    """What could not be read or decided about; `people` writes a count of patients."""
+    yield from (printable(line) for line in _lost(data, people))
+
+
+def note_lines(data: Mapping[str, Any], people: Counting = counted) -> Iterator[str]:
+    """What the counts do not rest on; `people` writes a count of patients."""
+    yield from (printable(line) for line in _notes(data, people))
+
+
+def _lost(data: Mapping[str, Any], people: Counting) -> Iterator[str]:
     unreadable = data["unreadable"]
     for one in unreadable["lines"]:
         first = ", ".join(map(str, one["first"]))
@@ -155,13 +183,13 @@ def _lost(data: Mapping[str, Any]) -> Iterator[str]:
     for kind, count in unreadable["withoutPatient"].items():
         yield f"{count:,} {kind} without a patient"
     for reason, count in data["notDecided"].items():
-        yield f"{counted(count, 'patient')} could not be decided about: {reason}"
+        yield f"{people(count, 'patient', 'patients')} could not be decided about: {reason}"
 
 
-def _notes(data: Mapping[str, Any]) -> Iterator[str]:
+def _notes(data: Mapping[str, Any], people: Counting) -> Iterator[str]:
     if data["patientsWithoutPatientResource"]:
         count = data["patientsWithoutPatientResource"]
-        patients = counted(count, "patient has", "patients have")
+        patients = people(count, "patient has", "patients have")
         yield f"{patients} no Patient resource: age, sex and death are not known"
     if data["notKnown"]:
         yield f"Not known of anybody, as there is none: {', '.join(data['notKnown'])}"

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, tzinfo
 from typing import Any, Final
 
 from cds_service.decide import Outcome, settle
@@ -45,6 +45,10 @@ class ScreeningQuestion:
     def first(self) -> datetime:
         """The first moment that is asked about."""
         return self.moments[0] if self.moments else self.moment
+
+    def day(self, zone: tzinfo) -> date:
+        """The day at the site of the last moment, on which ages are counted."""
+        return self.moment.astimezone(zone).date()
 
 
 @dataclass(frozen=True, slots=True)

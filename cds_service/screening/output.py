@@ -23,6 +23,7 @@ from cds_service.screening.workers import DecidedBatch, DecisionTally
 
 DECISIONS: Final = "decisions.ndjson"
 SUMMARY: Final = "summary.json"
+REPORT: Final = "report.html"
 _UNFINISHED: Final = ".unfinished"
 _RUN: Final = "run.json"
 _ENCODER = Encoder()
@@ -68,8 +69,8 @@ class OutputFolder:
         _write(place.with_suffix(".ndjson"), batch.lines)
         _write(place.with_suffix(".json"), json.dumps(_counts(batch.tally)).encode())
 
-    def finish(self, summary: Mapping[str, Any]) -> None:
-        """Join the parts in their order, write the summary and remove what is left of the run."""
+    def finish(self, summary: Mapping[str, Any], page: str | None = None) -> None:
+        """Join the parts in their order, write the summary and the page, and remove the rest."""
         unfinished = self.folder / _UNFINISHED
         joined = unfinished / DECISIONS
         with joined.open("wb") as out:
@@ -78,6 +79,8 @@ class OutputFolder:
                     shutil.copyfileobj(part, out)
         joined.chmod(0o600)  # values and times may tell who somebody is
         _write(self.folder / SUMMARY, json.dumps(summary, indent=2).encode() + b"\n")
+        if page is not None:
+            _write(self.folder / REPORT, page.encode())
         joined.replace(self.folder / DECISIONS)
         shutil.rmtree(unfinished)
 
@@ -136,6 +139,7 @@ def _counts(tally: DecisionTally) -> dict[str, Any]:
         "cards": [[rule, indicator, count] for (rule, indicator), count in tally.cards.items()],
         "refused": dict(tally.refused),
         "replay": tally.replay.counts(),
+        "people": [[*cell, count] for cell, count in tally.people.items()],
     }
 
 
@@ -146,4 +150,5 @@ def _tally(counts: Mapping[str, Any]) -> DecisionTally:
         cards=Counter({(rule, indicator): count for rule, indicator, count in counts["cards"]}),
         refused=Counter(counts["refused"]),
         replay=ReplayTally.of(counts["replay"]),
+        people=Counter({(by, name): count for by, name, count in counts["people"]}),
     )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A whole population: read, choose whom to decide about, decide."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,12 +15,15 @@ from cds_service.copying import replace
 from cds_service.counting import counted
 from cds_service.errors import RequestError
 from cds_service.screening.decisions import TRIGGER, ScreeningQuestion
+from cds_service.screening.described import count_people, describe
 from cds_service.screening.engine import Engine, open_engine
 from cds_service.screening.files import SourceFiles
 from cds_service.screening.flatten import extracted
 from cds_service.screening.kept import batches_of, keep
 from cds_service.screening.lines import LineColumns, Lines, UnreadCounts, read_lines
+from cds_service.screening.openings import DaySpan
 from cds_service.screening.output import OutputFolder
+from cds_service.screening.people import Cell
 from cds_service.screening.prune import choose, columns, last_result
 from cds_service.screening.workers import DecidedBatch, DecisionTally, decide_batches
 from cds_service.service import Knowledge
@@ -48,6 +52,7 @@ class Screened:
     resources: int
     pruned: int  # who could have no card, and were not decided about
     known: frozenset[str]
+    people: Counter[Cell]  # patients by sex and by age
     data_end: datetime | None  # where next steps are looked at
     unread: UnreadCounts
     tally: DecisionTally
@@ -142,10 +147,19 @@ def _decided(
         resources=lines.resources,
         pruned=lines.patients - chosen,
         known=lines.known,
+        people=_people(engine, lines, knowledge, question) if output is not None else Counter(),
         data_end=question.data_end,
         unread=lines.unread,
         tally=tally,
     )
+
+
+def _people(
+    engine: Engine, lines: Lines, knowledge: Knowledge, question: ScreeningQuestion
+) -> Counter[Cell]:
+    day = question.day(knowledge.zone)
+    describe(engine, lines, DaySpan(first=day, until=question.moment, zone=knowledge.zone))
+    return count_people(engine, day)
 
 
 def _take(batch: DecidedBatch, tally: DecisionTally, output: OutputFolder | None) -> None:

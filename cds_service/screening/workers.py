@@ -7,21 +7,32 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from datetime import date
 from multiprocessing import get_context, parent_process
 from threading import Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from msgspec.json import Encoder
+from msgspec import DecodeError, Struct
+from msgspec.json import Decoder, Encoder
 
 from cds_service.errors import StoreError
 from cds_service.screening.decisions import Decided, ScreeningQuestion, decide_patient
 from cds_service.screening.over_time import ReplayTally, decide_over_time
+from cds_service.screening.people import Cell, cells_of, person_of
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import load_settings
 from cds_service.sources.lines import ResourceText
 
 _AHEAD = 2  # batches a worker has waiting, so that none of them is idle and memory stays bounded
 _ENCODER = Encoder()
+
+
+class _Person(Struct):
+    gender: Any = None
+    birthDate: Any = None  # noqa: N815 - the name on the wire
+
+
+_PERSON: Decoder[_Person] = Decoder(_Person)
 
 BatchT = TypeVar("BatchT")
 ResultT = TypeVar("ResultT")
@@ -44,6 +55,7 @@ class DecisionTally:
     cards: Counter[tuple[str, str]] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     replay: ReplayTally = field(default_factory=ReplayTally)
+    people: Counter[Cell] = field(default_factory=Counter)  # patients with a card
 
     def add(self, other: "DecisionTally") -> None:
         """Add what another part counted."""
@@ -52,6 +64,7 @@ class DecisionTally:
         self.cards.update(other.cards)
         self.refused.update(other.refused)
         self.replay.add(other.replay)
+        self.people.update(other.people)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +80,33 @@ def decide_batch(knowledge: Knowledge, batch: Batch, question: ScreeningQuestion
     """Decide about every patient of a batch."""
     tally = DecisionTally()
     written: list[bytes] = []
+    day = question.day(knowledge.zone)
     for patient, lines in batch.patients:
         if question.moments:
             over_time = decide_over_time(knowledge, patient, lines, question)
             written.extend(_ENCODER.encode(row) + b"\n" for row in over_time.rows)
             _count(tally, over_time.rows, over_time.refused, decided=over_time.decided)
+            tally.people.update(_cells(lines, over_time.rows, day))
             tally.replay.add(over_time.tally)
             continue
         found = decide_patient(knowledge, patient, lines, question)
         written.extend(_ENCODER.encode(row) + b"\n" for row in found.rows)
         _count(tally, found.rows, found.refused, decided=not found.refused)
+        tally.people.update(_cells(lines, found.rows, day))
     return DecidedBatch(batch.number, b"".join(written), tally)
+
+
+def _cells(lines: Iterable[ResourceText], rows: Sequence[Decided], day: date) -> tuple[Cell, ...]:
+    """What a patient with a card is counted under on that day."""
+    if not any("indicator" in row for row in rows):
+        return ()
+    try:
+        persons = [_PERSON.decode(one.text) for one in lines if one.kind == "Patient"]
+    except (DecodeError, RecursionError):
+        persons = []
+    gender = min((one.gender for one in persons if isinstance(one.gender, str)), default=None)
+    born = min((one.birthDate for one in persons if isinstance(one.birthDate, str)), default=None)
+    return cells_of(person_of(gender, born, day))
 
 
 def _count(tally: DecisionTally, rows: Sequence[Decided], refused: str, *, decided: bool) -> None:

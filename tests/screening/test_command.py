@@ -101,6 +101,7 @@ def test_nothing_else_is_left_in_the_folder(export: Path, tmp_path: Path) -> Non
 
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "decisions.ndjson",
+        "report.html",
         "summary.json",
     }
 
