@@ -297,11 +297,11 @@ class FhirClient:
         """One request: its response, `None` if the connection broke; raises `QueryError`."""
         request = HttpRequest(url=url, headers=_HEADERS, most_bytes=room)
         transport = self._transport(access.server.policy)
-        return send_once(transport, access, request, token, deadline)
+        return send_once(transport.send, access, request, token, deadline)
 
 
 def send_once(
-    transport: Transport,
+    send: Callable[[HttpRequest, Deadline], HttpResponse],
     access: Access,
     request: HttpRequest,
     token: str | None,
@@ -315,7 +315,7 @@ def send_once(
         headers = {**request.headers, "Authorization": f"Bearer {token}"}
         request = replace(request, headers=headers)
     try:
-        return transport.send(request, deadline)
+        return send(request, deadline)
     except AddressNotAllowed:
         raise QueryError("not-allowed") from None
     except DeadlineExceeded:
@@ -353,7 +353,7 @@ def wait_before_next(attempt: int, response: HttpResponse | None, deadline: Dead
     """Pause before the next attempt; raises `QueryError` if that would last to the deadline."""
     # With a random share, queries that failed together are not repeated at the same time.
     backoff = _FIRST_WAIT * 2**attempt * uniform(0.5, 1.5)  # noqa: S311
-    seconds = max(backoff, _retry_after(response))
+    seconds = max(backoff, retry_after(response))
     if seconds >= deadline.remaining():
         raise _error_in(response) or QueryError("late")
     sleep(seconds)
@@ -363,7 +363,7 @@ def _error_in(response: HttpResponse | None) -> QueryError | None:
     return None if response is None else error_of(response)
 
 
-def _retry_after(response: HttpResponse | None) -> float:
+def retry_after(response: HttpResponse | None) -> float:
     """How long the server asks to wait, in seconds (RFC 9110, section 10.2.3)."""
     header = None if response is None else response.headers.get("Retry-After")
     if header is None:

@@ -188,7 +188,7 @@ class FhirWriter:
         for attempt in range(TRIES):
             token = replacement or access.bearer.token(deadline)
             transport = self._transport(access.server.policy, kept=write.repeatable)
-            response = send_once(transport, access, write.request, token, deadline)
+            response = send_once(transport.send, access, write.request, token, deadline)
             if response is not None and response.status == 401 and token and not is_renewed:
                 is_renewed = True
                 replacement = access.bearer.renewed(token, deadline)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One request to another server: the whole response before a deadline, or the reason why not.
 
+What is too long to be held is handed on piece by piece (`Transport.stream`).
+
 A `requests` session with a connection pool. Redirects are not followed; proxies, cookies and
 passwords of the environment are not used. A slow response is cut off at the deadline: the timeouts
 of a socket start anew with each step, so a timer shuts the socket down.
@@ -8,9 +10,10 @@ of a socket start anew with each step, so a timer shuts the socket down.
 
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from threading import Event, Lock, Timer, local
 from types import TracebackType
@@ -62,7 +65,7 @@ class HttpRequest:
     headers: Mapping[str, str] = field(repr=False)
     most_bytes: int
     form: Mapping[str, str] | None = field(default=None, repr=False)
-    method: Literal["GET", "POST", "PUT"] | None = None
+    method: Literal["GET", "POST", "PUT", "DELETE"] | None = None
     body: bytes | None = field(default=None, repr=False)
     allow_compression: bool = True
 
@@ -104,6 +107,44 @@ class Transport:
 
         The deadline covers the connection, the request and the whole response.
         """
+        return self._watched(request, deadline, _whole)
+
+    def stream(
+        self,
+        request: HttpRequest,
+        write: Callable[[bytes], object],
+        deadline: Deadline,
+        *,
+        silence: float,
+    ) -> HttpResponse:
+        """Hand the body of a 200 to `write` as it arrives, still compressed; any other is returned.
+
+        It may be of any length; the server may be silent for `silence` seconds. What was written
+        before an error is a part. An error of `write` is raised as it is.
+        """
+
+        def read(response: requests.Response, request: HttpRequest) -> HttpResponse:
+            if response.status_code != HTTPStatus.OK:
+                return _whole(response, request)
+            for piece in response.raw.stream(_PIECE, decode_content=False):
+                try:
+                    write(piece)
+                except OSError as error:
+                    raise _Unwritten(error) from error
+            return HttpResponse(status=response.status_code, headers=response.headers, body=b"")
+
+        try:
+            return self._watched(request, deadline, read, silence)
+        except _Unwritten as error:
+            raise error.cause from None
+
+    def _watched(
+        self,
+        request: HttpRequest,
+        deadline: Deadline,
+        read: Callable[[requests.Response, HttpRequest], HttpResponse],
+        silence: float | None = None,
+    ) -> HttpResponse:
         if problem := url_problem(request.url, self._policy):
             raise AddressNotAllowed(problem)
         seconds = deadline.remaining()
@@ -112,7 +153,8 @@ class Transport:
         patience = min(seconds, self._patience or PATIENCE)
         with _Watch(seconds) as watch:
             try:
-                response = self._sent(request, (patience, seconds))
+                with self._opened(request, (patience, min(seconds, silence or seconds))) as opened:
+                    response = read(opened, request)
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 if watch.is_over.is_set() or deadline.expired:  # a socket may have noticed it first
                     raise DeadlineExceeded("the answer took too long") from None
@@ -121,9 +163,10 @@ class Transport:
             raise DeadlineExceeded("the answer took too long")
         return response
 
-    def _sent(self, request: HttpRequest, timeout: tuple[float, float]) -> HttpResponse:
+    def _opened(self, request: HttpRequest, timeout: tuple[float, float]) -> requests.Response:
+        """The response with its headers; its body is still to be read."""
         identity = {} if request.allow_compression else {"Accept-Encoding": "identity"}
-        with self._session.request(
+        return self._session.request(
             request.method or ("GET" if request.form is None else "POST"),
             request.url,
             data=request.form if request.body is None else request.body,
@@ -131,18 +174,27 @@ class Transport:
             timeout=timeout,
             allow_redirects=False,
             stream=True,
-        ) as response:
-            coding = response.headers.get("Content-Encoding", "identity")
-            if not request.allow_compression and coding.lower() != "identity":
-                raise TransportError("the answer was compressed")
-            body = bytearray()
-            for piece in response.iter_content(_PIECE):
-                body += piece
-                if len(body) > request.most_bytes:
-                    raise ResponseTooLarge(f"the answer was longer than {request.most_bytes} bytes")
-            return HttpResponse(
-                status=response.status_code, headers=response.headers, body=bytes(body)
-            )
+        )
+
+
+class _Unwritten(Exception):
+    """What arrived could not be written: no fault of the connection."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _whole(response: requests.Response, request: HttpRequest) -> HttpResponse:
+    coding = response.headers.get("Content-Encoding", "identity")
+    if not request.allow_compression and coding.lower() != "identity":
+        raise TransportError("the answer was compressed")
+    body = bytearray()
+    for piece in response.iter_content(_PIECE):
+        body += piece
+        if len(body) > request.most_bytes:
+            raise ResponseTooLarge(f"the answer was longer than {request.most_bytes} bytes")
+    return HttpResponse(status=response.status_code, headers=response.headers, body=bytes(body))
 
 
 class _Watch:
