@@ -58,6 +58,7 @@ COMMANDS: dict[str, str] = {
     "docs": "Write one page a rule, and an index, from the configured packs.",
     "evaluate": "Show the cards for FHIR resources, a hook request or HL7 v2 results.",
     "explain": "Show a rule, or a pack, in words with its versions; without NAME, list every rule.",
+    "export": "Fetch the patients of a FHIR server to files, to be screened.",
     "facts": "Which facts the codes and words of a site would make so.",
     "feedback": "Show acceptance and override reasons of every rule and version.",
     "inbox": "Results that arrived by Subscriptions and wait, or failed too often.",

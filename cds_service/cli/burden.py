@@ -14,8 +14,9 @@ import click
 from cds_service.cli.burden_data import DAYS, as_json
 from cds_service.cli.burden_table import as_lines
 from cds_service.cli.moments import time_of
-from cds_service.cli.screen import check_outside, key_of
+from cds_service.cli.screen import key_of
 from cds_service.cli.screen_progress import progress_shown
+from cds_service.cli.screen_source import check_outside
 from cds_service.clock import system_clock
 from cds_service.screening.burden import AskedEdition, BurdenRun
 from cds_service.screening.burden_batches import BurdenQuestion

@@ -4,7 +4,7 @@
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,6 +15,7 @@ from cds_service.cli.moments import time_of
 from cds_service.cli.replayed_moments import moments_of
 from cds_service.cli.screen_progress import progress_shown
 from cds_service.cli.screen_report import report_page
+from cds_service.cli.screen_source import ServerUrl, SourceType, check_sources, paths_of
 from cds_service.cli.screen_table import as_json, as_lines
 from cds_service.clock import system_clock
 from cds_service.copying import replace
@@ -41,8 +42,9 @@ from cds_service.settings import load_settings, no_color
     metavar="SOURCE...",
     nargs=-1,
     required=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=SourceType(),
 )
+@click.option("--group", metavar="ID", help="Of a server: only the patients of this Group.")
 @click.option(
     "--as-of",
     "moment",
@@ -94,7 +96,8 @@ from cds_service.settings import load_settings, no_color
 @click.option("--strict", is_flag=True, help="Exit with 1 if anything could not be read.")
 @click.option("--json", "as_data", is_flag=True, help="JSON in the place of the table.")
 def screen(  # noqa: PLR0913, PLR0917 - one for each option
-    sources: tuple[Path, ...],
+    sources: tuple[Path | ServerUrl, ...],
+    group: str | None,
     moment: str | None,
     every_step: str | None,
     begin: str | None,
@@ -112,18 +115,18 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
 ) -> None:
     """Show how many cards a population would get, and who, by the rules of the bedside.
 
-    SOURCE is a folder or files of FHIR Bulk Data (.ndjson, split as it comes) or of Bundles
-    (.json), also as .gz. Each patient is decided about as a patient-view call without an encounter
-    would be. A list that SOURCE holds for nobody is not known; one that it holds for anybody is
-    known for all. Nothing leaves the machine.
+    SOURCE is a folder or files of FHIR Bulk Data (.ndjson) or of Bundles (.json), also as .gz, or
+    the URL of a FHIR server, whose export is kept in the folder export of --out. Each patient is
+    decided about as a patient-view call without an encounter would be. A list that SOURCE holds for
+    nobody is not known; one that it holds for anybody is known for all. Nothing leaves the machine.
 
     \b
     Examples:
-      cds-service screen export
       cds-service screen export --as-of 2026-03-05
       cds-service screen export --out screened
       cds-service screen export --every 1d --from 2026-01-01 --to 2026-03-31 --look-back
       cds-service screen Patient.ndjson Observation_*.ndjson.gz --json
+      cds-service screen https://fhir.example.org/r4 --out screened
 
     With --out each shown card is a line: patient, rule, version, pack, indicator, index, orders,
     because; so is a patient who could not be decided about. With --every a line has also as_of and
@@ -131,25 +134,24 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
     `population` (DuckDB).
 
     Exit codes: 0 screened; 1 SOURCE or the packs cannot be read, or --strict found something;
-    2 wrong use or settings; 3 a worker process ended; 130 interrupted.
+    2 wrong use or settings; 3 a worker process ended or the server failed; 130 interrupted.
     """
     of_output = {"--overwrite": overwrite, "--all": every, "--ids": ids, "--key-file": key_file}
     _check_options(folder, of_output)
+    check_sources(sources, folder, group)
     moments = moments_of(every_step, begin, end, {"--as-of": moment, "--all": every}, look_back)
-    files = find_files(sources)
     knowledge = load_knowledge(load_settings())
+    as_of = None if moment is None else time_of(moment, knowledge.zone)
     key = key_of(key_file, ids=ids)
-    question = _question(moment, moments, knowledge, key, every=every, look_back=look_back)
+    files = find_files(paths_of(sources, folder, group=group, overwrite=overwrite))
+    question = _question(as_of, moments, key, every=every, look_back=look_back)
     output: OutputFolder | None = None
     if folder is not None:
-        check_outside(folder, sources)
-        asked = (moment, moments, look_back, every, ids, key_file and question.key)
-        run = RunState(run_of(files, knowledge, asked), question.moment, question.key)
-        output = open_output(folder, run, overwrite=overwrite)
-        question = replace(question, moment=output.run.moment, key=output.run.key)
-    machine = Resources(workers=workers, memory_mb=memory)
+        asked = run_of(files, knowledge, (moment, moments, look_back, every, ids, key_file and key))
+        output, question = _opened(folder, asked, question, overwrite=overwrite)
+    use = Resources(workers=workers, memory_mb=memory)
     with progress_shown() as shown:
-        found = screen_files(files, knowledge, question, machine, output=output, progress=shown)
+        found = screen_files(files, knowledge, question, use, output=output, progress=shown)
     data = as_json(found, question, [path.name for path in files.passed_over])
     _finish(data, question, knowledge, output, as_data=as_data)
     sys.exit(1 if strict and _is_lossy(found) else 0)
@@ -164,19 +166,27 @@ def _check_options(folder: Path | None, of_output: Mapping[str, object]) -> None
         raise click.UsageError("--key-file goes without --ids")
 
 
+def _opened(
+    folder: Path, fingerprint: str, question: ScreeningQuestion, *, overwrite: bool
+) -> tuple[OutputFolder, ScreeningQuestion]:
+    """The folder of a run, and what is asked: as a run that goes on was first asked."""
+    run = RunState(fingerprint, question.moment, question.key)
+    output = open_output(folder, run, overwrite=overwrite)
+    return output, replace(question, moment=output.run.moment, key=output.run.key)
+
+
 def _question(
-    moment: str | None,
+    moment: datetime | None,
     moments: tuple[datetime, ...],
-    knowledge: Knowledge,
     key: str | None,
     *,
     every: bool,
     look_back: bool,
 ) -> ScreeningQuestion:
+    """What is asked of everybody; without a moment as of now, when the files are there."""
     now = system_clock()
-    asked = now if moment is None else time_of(moment, knowledge.zone)
     return ScreeningQuestion(
-        moment=moments[-1] if moments else asked,
+        moment=moments[-1] if moments else moment or now,
         cut=bool(moment or moments),
         known=frozenset(),
         key=key,
@@ -184,16 +194,6 @@ def _question(
         moments=moments,
         data_end=now if look_back else None,
     )
-
-
-def check_outside(folder: Path, sources: Sequence[Path]) -> None:
-    """Refuse a folder that the next run would read as a part of its source."""
-    if any(
-        source.is_dir() and folder.resolve().is_relative_to(source.resolve()) for source in sources
-    ):
-        raise click.BadParameter(
-            "it is in SOURCE, where it would be read: take a folder outside", param_hint="--out"
-        )
 
 
 def key_of(file: TextIO | None, *, ids: bool) -> str | None:

@@ -74,12 +74,8 @@ def _why(error: Exception) -> str:
     return str(error).splitlines()[0] if name in _WITHOUT_VALUES else name
 
 
-@contextmanager
-def open_engine(folder: Path, *, memory_mb: int, threads: int) -> Iterator[Engine]:
-    """An engine with a file of its own in the folder; raises `RequestError` without DuckDB.
-
-    Nothing is installed, loaded or asked over the network.
-    """
+def import_engine() -> Any:
+    """The module of DuckDB; raises `RequestError` where it is not installed."""
     try:
         import duckdb
     except ImportError:
@@ -87,6 +83,16 @@ def open_engine(folder: Path, *, memory_mb: int, threads: int) -> Iterator[Engin
             "DuckDB is needed to screen a population. Install it with: "
             "pip install 'cds-service[population]'"
         ) from None
+    return duckdb
+
+
+@contextmanager
+def open_engine(folder: Path, *, memory_mb: int, threads: int) -> Iterator[Engine]:
+    """An engine with a file of its own in the folder; raises `RequestError` without DuckDB.
+
+    Nothing is installed, loaded or asked over the network.
+    """
+    duckdb = import_engine()
     connection = duckdb.connect(
         str(folder / "screen.duckdb"),
         config={

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from cds_service.bulk_export.folder import OWN, losses_in
 from cds_service.errors import RequestError
 
 Form = Literal["lines", "document"]
@@ -20,11 +21,15 @@ _GZIP: Final = ".gz"
 
 @dataclass(frozen=True, slots=True)
 class SourceFiles:
-    """The files of a source: NDJSON, JSON documents, and those that are not read."""
+    """The files of a source: NDJSON, JSON documents, and those that are not read.
+
+    `losses` are sentences on what an export from a server lacks, by that server.
+    """
 
     lines: tuple[Path, ...]
     documents: tuple[Path, ...]
     passed_over: tuple[Path, ...]
+    losses: tuple[str, ...] = ()
 
     @property
     def read(self) -> tuple[Path, ...]:
@@ -40,20 +45,27 @@ class SourceFiles:
 def find_files(sources: Iterable[Path]) -> SourceFiles:
     """The files of these files and folders, with the folders in them, in order.
 
-    A file counts by its name, with or without `.gz`. Raises `RequestError` if none is read.
+    A file counts by its name, with or without `.gz`. Raises `RequestError` if none is read, or an
+    export from a server is not finished.
     """
+    sources = tuple(sources)
     found = sorted({path for source in sources for path in _within(source)})
     of_form: dict[Form | None, list[Path]] = {"lines": [], "document": [], None: []}
     for path in found:
         of_form[_form(path)].append(path)
-    files = SourceFiles(*(tuple(paths) for paths in of_form.values()))
+    exports = {own.parent for source in sources for own in source.rglob(OWN)}
+    losses = losses_in(sorted(exports.union(path.parent for path in found)))
+    lines, documents, others = (tuple(paths) for paths in of_form.values())
+    files = SourceFiles(lines, documents, others, tuple(losses))
     if not files.read:
         raise RequestError("There is no file to read: expected .ndjson or .json, also as .gz.")
     return files
 
 
 def _within(source: Path) -> Iterable[Path]:
-    return (path for path in source.rglob("*") if path.is_file()) if source.is_dir() else (source,)
+    if not source.is_dir():
+        return (source,)
+    return (path for path in source.rglob("*") if path.is_file() and path.parent.name != OWN)
 
 
 def _form(path: Path) -> Form | None:

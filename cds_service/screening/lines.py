@@ -88,7 +88,7 @@ def read_lines(
     unread = UnreadCounts()
     documents = folder / "documents.ndjson"
     read = write_documents(files.documents, documents)
-    unread.documents.extend(read.unreadable)
+    unread.documents.extend([*files.losses, *read.unreadable])
     scan = _scan([*files.lines, *read.lines], documents if files.documents else None)
     engine.make("line", _heads(scan, columns))
     _name_owners(engine, unread)

@@ -94,10 +94,8 @@ def open_output(folder: Path, run: RunState, *, overwrite: bool) -> OutputFolder
     unfinished = folder / _UNFINISHED
     if overwrite:
         shutil.rmtree(unfinished, ignore_errors=True)
-    elif (folder / DECISIONS).exists() and not (unfinished / _RUN).exists():
-        raise RequestError(
-            f"There is a {DECISIONS} in {folder.name} already: use --overwrite or another folder."
-        )
+    else:
+        refuse_finished(folder)
     try:
         unfinished.mkdir(parents=True, exist_ok=True)
         unfinished.chmod(0o700)  # the key of the hashes is in it
@@ -123,6 +121,14 @@ def open_output(folder: Path, run: RunState, *, overwrite: bool) -> OutputFolder
     shutil.rmtree(output.work, ignore_errors=True)
     output.work.mkdir()
     return output
+
+
+def refuse_finished(folder: Path) -> None:
+    """Raise `RequestError` if a run has been finished in the folder."""
+    if (folder / DECISIONS).exists() and not (folder / _UNFINISHED / _RUN).exists():
+        raise RequestError(
+            f"There is a {DECISIONS} in {folder.name} already: use --overwrite or another folder."
+        )
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -103,6 +103,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self.do_POST()
 
+    def do_DELETE(self) -> None:
+        self.do_GET()
+
     def answer(self, query: str, body: bytes = b"") -> None:
         asked = Asked(
             path=urlsplit(self.path).path.removeprefix(f"{BASE}/"),
@@ -160,7 +163,7 @@ def faulty() -> Iterator[Faulty]:
     state = Faulty()
     server = _Quiet(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
     state.port = server.server_address[1]
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield state

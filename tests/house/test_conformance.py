@@ -10,14 +10,14 @@ from tests.house.source import ROOT, functions_of
 
 PAGE = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
 ROW = re.compile(
-    r"\| ((?:CH|HK|SUB4|SUBB|SUB5|BS)-[A-Z0-9-]+) \| ([^|]+) \| (.+) \| ([^|]+) \| ([^|]+) \|"
+    r"\| ((?:CH|HK|SUB4|SUBB|SUB5|BS|BD)-[A-Z0-9-]+) \| ([^|]+) \| (.+) \| ([^|]+) \| ([^|]+) \|"
 )
 TEST = re.compile(r"`(tests/[a-z_/]+\.py)::(\w+)`")
-KINDS = ("CH", "HK", "SUB4", "SUBB", "SUB5", "BS")
+KINDS = ("CH", "HK", "SUB4", "SUBB", "SUB5", "BS", "BD")
 STANCES = {"met", "met when configured", "proxy", "not offered", "open"}
 WITHOUT_TEST = {"open"}
 
-# Every row of the checklist that binds a service, sections 2.1 to 2.12 and 3 to 5.
+# Every row of the checklist that binds a service (2.1 to 2.12, 3 to 5), and those of Bulk Data.
 NUMBERS: dict[str, tuple[int, ...]] = {
     "CH-GEN": tuple(range(1, 13)),
     "CH-DISC": tuple(range(1, 17)),
@@ -42,6 +42,7 @@ NUMBERS: dict[str, tuple[int, ...]] = {
     "SUBB": tuple(range(1, 26)),
     "SUB5": (1, 2, 3),
     "BS": tuple(range(1, 13)),
+    "BD": tuple(range(1, 12)),
 }
 HOOKS = [*(f"HK-{number:02}" for number in range(1, 17)), *(f"HK-R{n}" for n in range(1, 6))]
 EXPECTED = [f"{name}-{n:03}" for name, numbers in NUMBERS.items() for n in numbers] + HOOKS
