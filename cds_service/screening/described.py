@@ -47,6 +47,20 @@ def describe(engine: Engine, lines: Lines, period: DaySpan) -> None:
     """)
 
 
+def describe_people(engine: Engine, lines: Lines) -> None:
+    """Make the table `described` of Patients alone, which costs little more than a scan."""
+    # Looking for the word is far cheaper than reading the JSON of every line.
+    persons = f"""SELECT * FROM ({lines.scan}) WHERE contains(text::VARCHAR, '"Patient"')"""
+    engine.run(f"""
+        CREATE OR REPLACE TABLE described AS
+        SELECT coalesce({owner_of("w.reference")}, o.patient) AS patient, w.kind,
+            json_extract_string(w.text, '$.gender') AS gender,
+            json_extract_string(w.text, '$.birthDate') AS birth
+        FROM ({with_owner(persons)}) AS w LEFT JOIN owner AS o ON o.reference = w.reference
+        WHERE w.kind = 'Patient'
+    """)
+
+
 def count_people(engine: Engine, day: date) -> Counter[Cell]:
     """How many patients there are of each sex and band of age on this day."""
     counted: Counter[Cell] = Counter()

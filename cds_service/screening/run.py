@@ -15,13 +15,12 @@ from cds_service.copying import replace
 from cds_service.counting import counted
 from cds_service.errors import RequestError
 from cds_service.screening.decisions import TRIGGER, ScreeningQuestion
-from cds_service.screening.described import count_people, describe
+from cds_service.screening.described import count_people, describe_people
 from cds_service.screening.engine import Engine, open_engine
 from cds_service.screening.files import SourceFiles
 from cds_service.screening.flatten import extracted
 from cds_service.screening.kept import batches_of, keep
 from cds_service.screening.lines import LineColumns, Lines, UnreadCounts, read_lines
-from cds_service.screening.openings import DaySpan
 from cds_service.screening.output import OutputFolder
 from cds_service.screening.people import Cell
 from cds_service.screening.prune import choose, columns, last_result
@@ -157,9 +156,8 @@ def _decided(
 def _people(
     engine: Engine, lines: Lines, knowledge: Knowledge, question: ScreeningQuestion
 ) -> Counter[Cell]:
-    day = question.day(knowledge.zone)
-    describe(engine, lines, DaySpan(first=day, until=question.moment, zone=knowledge.zone))
-    return count_people(engine, day)
+    describe_people(engine, lines)
+    return count_people(engine, question.day(knowledge.zone))
 
 
 def _take(batch: DecidedBatch, tally: DecisionTally, output: OutputFolder | None) -> None:
