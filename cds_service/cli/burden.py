@@ -58,7 +58,7 @@ from cds_service.settings import load_settings, no_color
     type=click.IntRange(0, 3650),
     multiple=True,
     metavar="DAYS",
-    help="PatientView each patient again so many days later; may be given more than once.",
+    help="View each patient again so many days later; may be given more than once.",
 )
 @click.option(
     "--over",
