@@ -9,6 +9,7 @@ import pytest
 
 from cds_service.errors import RequestError
 from cds_service.screening.output import OutputFolder, RunState, open_output
+from cds_service.screening.over_time import ReplayTally
 from cds_service.screening.workers import DecidedBatch, DecisionTally
 
 RUN = RunState("this run", datetime(2026, 11, 20, tzinfo=UTC), "key")
@@ -35,6 +36,25 @@ def test_a_run_that_was_killed_while_it_removed_what_was_left_is_finished_once_m
     assert again.run == RUN
     assert (tmp_path / "decisions.ndjson").read_bytes() == b"{}\n"
     assert not (tmp_path / ".unfinished").exists()
+
+
+def test_a_run_that_goes_on_counts_what_was_counted_before(tmp_path: Path) -> None:
+    card = ("alt-mild", "info")
+    replay = ReplayTally(
+        first=Counter({card: 2}),
+        patients=Counter({card: 1}),
+        first_at=Counter({(3, "info"): 2}),
+        shown_at=Counter({(3, "info"): 1, (4, "info"): 1}),
+        steps=Counter({("alt-mild", "liver-panel", "in time"): 2}),
+        windows=Counter({("alt-mild", "liver-panel", 7, 28): 2}),
+    )
+    tally = DecisionTally(1, 1, Counter({card: 2}), Counter({"reason": 1}), replay)
+    tally.people.update([("sex", "female"), ("age", "18-39")])
+    made = open_output(tmp_path, RUN, overwrite=False)
+
+    made.write(DecidedBatch(number=4, lines=b"{}\n", tally=tally))
+
+    assert made.done() == {4: tally}
 
 
 def test_a_finished_run_is_not_written_over(tmp_path: Path) -> None:

@@ -68,6 +68,19 @@ def test_it_counts_by_sex_and_age_without_small_cells(tmp_path: Path) -> None:
     assert _people(page, "80+") == ["7", "7", "100.0 %"]
 
 
+def test_a_total_does_not_tell_a_small_cell(tmp_path: Path) -> None:
+    source = export_of(tmp_path, raised=6, low=0, fine=9)
+    others = [person(f"o{n}", gender="other", birthDate="1970-01-01") for n in range(3)]
+    women = [person(f"w{n}", gender="female", birthDate="1970-01-01") for n in range(7)]
+    results = [result(f"x{one['id']}", f"Patient/{one['id']}", 20) for one in (*others, *women)]
+    ndjson(source / "more.ndjson", [*others, *women, *results])
+    page = page_of(source, "--as-of", DAY)
+
+    assert _people(page, "Other") == ["&lt;5", "0", "-"]
+    assert _people(page, "Female") == ["-", "0", "-"]  # 25 in all, 15 men
+    assert _people(page, "Male") == ["15", "6", "40.0 %"]
+
+
 def _people(page: str, name: str) -> list[str]:
     (row,) = (one for one in page.split("<tr>") if one.startswith(f'<th scope="row">{name}</th>'))
     return [one.strip() for one in re.findall(r'<td class="n">(.*?)(?:<svg|</td>)', row, re.DOTALL)]
