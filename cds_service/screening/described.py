@@ -20,16 +20,12 @@ _PEOPLE: Final = (
 )
 
 
-def describe(engine: Engine, lines: Lines, period: DaySpan) -> None:
-    """Make the table `described`: Patients, and the Encounters that may have been in the period."""
-    # A day more on each side: the text may be of another time zone.
-    last = (period.last + timedelta(days=1)).isoformat()
-    first = (period.first - timedelta(days=1)).isoformat()
-    began, ended = (
-        f"regexp_extract(json_extract_string(text, '$.period.{one}'), '{_DAY}')"
-        for one in ("start", "end")
-    )
-    not_held = ", ".join(f"'{one}'" for one in sorted(NOT_HELD))
+def describe(engine: Engine, lines: Lines, period: DaySpan | None = None) -> None:
+    """Make the table `described` of Patients, and of Encounters that may be of the period."""
+    kinds = ("Patient",) if period is None else ("Patient", "Encounter")
+    # Looking for a word is far cheaper than reading the JSON of every line.
+    words = " OR ".join(f"""contains(text::VARCHAR, '"{kind}"')""" for kind in kinds)
+    lines_of_kinds = with_owner(f"SELECT * FROM ({lines.scan}) WHERE {words}")
     engine.run(f"""
         CREATE OR REPLACE TABLE described AS
         SELECT patient, kind, gender, birth, CASE WHEN kind = 'Encounter' THEN text END AS text
@@ -38,27 +34,27 @@ def describe(engine: Engine, lines: Lines, period: DaySpan) -> None:
                 json_extract_string(w.text, '$.gender') AS gender,
                 json_extract_string(w.text, '$.birthDate') AS birth, w.text::VARCHAR AS text,
                 json_extract_string(w.text, '$.status') AS status
-            FROM ({with_owner(lines.scan)}) AS w LEFT JOIN owner AS o ON o.reference = w.reference
-            WHERE w.kind IN ('Patient', 'Encounter')
+            FROM ({lines_of_kinds}) AS w LEFT JOIN owner AS o ON o.reference = w.reference
         )
-        WHERE kind = 'Patient' OR (coalesce(status, '') NOT IN ({not_held})
-            AND coalesce({began} <= '{last}', true)
-            AND coalesce({ended} = '' OR {ended} >= '{first}', true))
+        WHERE kind = 'Patient' {"" if period is None else f"OR ({_may_be_in(period)})"}
     """)
 
 
-def describe_people(engine: Engine, lines: Lines) -> None:
-    """Make the table `described` of Patients alone, which costs little more than a scan."""
-    # Looking for the word is far cheaper than reading the JSON of every line.
-    persons = f"""SELECT * FROM ({lines.scan}) WHERE contains(text::VARCHAR, '"Patient"')"""
-    engine.run(f"""
-        CREATE OR REPLACE TABLE described AS
-        SELECT coalesce({owner_of("w.reference")}, o.patient) AS patient, w.kind,
-            json_extract_string(w.text, '$.gender') AS gender,
-            json_extract_string(w.text, '$.birthDate') AS birth
-        FROM ({with_owner(persons)}) AS w LEFT JOIN owner AS o ON o.reference = w.reference
-        WHERE w.kind = 'Patient'
-    """)
+def _may_be_in(period: DaySpan) -> str:
+    """Whether a line is an Encounter that took place, and not on other days by its texts."""
+    # A day more on each side: the text may be of another time zone.
+    last = (period.last + timedelta(days=1)).isoformat()
+    first = (period.first - timedelta(days=1)).isoformat()
+    began, ended = (
+        f"regexp_extract(json_extract_string(text, '$.period.{one}'), '{_DAY}')"
+        for one in ("start", "end")
+    )
+    not_held = ", ".join(f"'{one}'" for one in sorted(NOT_HELD))
+    return (
+        f"kind = 'Encounter' AND coalesce(status, '') NOT IN ({not_held}) "
+        f"AND coalesce({began} <= '{last}', true) "
+        f"AND coalesce({ended} = '' OR {ended} >= '{first}', true)"
+    )
 
 
 def count_people(engine: Engine, day: date) -> Counter[Cell]:

@@ -15,7 +15,7 @@ from cds_service.copying import replace
 from cds_service.counting import counted
 from cds_service.errors import RequestError
 from cds_service.screening.decisions import TRIGGER, ScreeningQuestion
-from cds_service.screening.described import count_people, describe_people
+from cds_service.screening.described import count_people, describe
 from cds_service.screening.engine import Engine, open_engine
 from cds_service.screening.files import SourceFiles
 from cds_service.screening.flatten import extracted
@@ -156,7 +156,7 @@ def _decided(
 def _people(
     engine: Engine, lines: Lines, knowledge: Knowledge, question: ScreeningQuestion
 ) -> Counter[Cell]:
-    describe_people(engine, lines)
+    describe(engine, lines)
     return count_people(engine, question.day(knowledge.zone))
 
 
