@@ -3,7 +3,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +34,7 @@ EXPORTED: Final = (*KINDS, SHARED)
 @click.argument("server")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--group", metavar="ID", help="Only the patients of this Group.")
+@click.option("--encounters", is_flag=True, help="Also the Encounters, for `burden` to count by.")
 @click.option("--overwrite", is_flag=True, help="Export again, whatever is in that folder.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if the export is incomplete.")
 @click.option("--json", "as_data", is_flag=True, help="JSON in the place of the table.")
@@ -41,6 +42,7 @@ def export(
     server: str,
     folder: Path,
     group: str | None,
+    encounters: bool,
     overwrite: bool,
     strict: bool,
     as_data: bool,
@@ -56,12 +58,14 @@ def export(
       cds-service export general population
       cds-service export https://fhir.example.org/r4 population --group diabetes
       cds-service export general population && cds-service screen population
+      cds-service export general population --encounters && cds-service burden population
 
     Exit codes: 0 exported; 1 the server refused, or --strict found the export incomplete; 2 wrong
     use or settings; 3 the server failed or does not answer; 130 interrupted.
     """
-    access = access_to(server, load_settings(), "SERVER")
-    summary = fetched(access, folder, group=group, overwrite=overwrite)
+    kinds = (*EXPORTED, *(["Encounter"] if encounters else []))
+    access = access_to(server, load_settings(), "SERVER", kinds)
+    summary = fetched(access, folder, group=group, overwrite=overwrite, kinds=kinds)
     data = as_json(summary, access.server.base, group, folder)
     if as_data:
         click.echo(json.dumps(data, indent=2))
@@ -71,7 +75,7 @@ def export(
     sys.exit(1 if strict and data["incomplete"] else 0)
 
 
-def access_to(name: str, settings: Settings, hint: str) -> Access:
+def access_to(name: str, settings: Settings, hint: str, kinds: Sequence[str] = EXPORTED) -> Access:
     """The server of this name or base, with the token of the service; wrong use without any."""
     servers = load_servers(settings.fhir_servers, development=settings.profile == "development")
     server = servers.named(name)
@@ -81,7 +85,7 @@ def access_to(name: str, settings: Settings, hint: str) -> Access:
         )
     keys = open_keys(settings.signing_keys)
     tokens = None if keys is None else open_token_cache(keys, system_clock)
-    access = authorize_background(server, tokens, EXPORTED)
+    access = authorize_background(server, tokens, kinds)
     if access is None:
         raise click.BadParameter(
             "the service has no token for it: CDS_FHIR_SERVERS needs its 'client id' (and"
@@ -91,11 +95,18 @@ def access_to(name: str, settings: Settings, hint: str) -> Access:
     return access
 
 
-def fetched(access: Access, folder: Path, *, group: str | None, overwrite: bool) -> ExportSummary:
+def fetched(
+    access: Access,
+    folder: Path,
+    *,
+    group: str | None,
+    overwrite: bool,
+    kinds: tuple[str, ...] = EXPORTED,
+) -> ExportSummary:
     """The export of a server in a folder, whole; shows its progress on standard error."""
     if group is not None and not is_id(group):
         raise click.BadParameter("it is no id of FHIR", param_hint="--group")
-    plan = ExportPlan(server=access.server.base, group=group, kinds=EXPORTED)
+    plan = ExportPlan(server=access.server.base, group=group, kinds=kinds)
     with (
         open_folder(folder, plan, overwrite=overwrite) as opened,
         export_progress_shown() as (progress, waits),

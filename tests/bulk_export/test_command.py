@@ -92,6 +92,16 @@ def test_the_same_as_json_and_of_a_group(
     assert KICK_OFF not in server.paths()
 
 
+def test_encounters_are_exported_when_they_are_asked_for(
+    server: Faulty, listed: dict[str, str], tmp_path: Path
+) -> None:
+    call(export, "here", tmp_path / "without", **listed)
+    call(export, "here", tmp_path / "with", "--encounters", **listed)
+
+    types = [one.parameters["_type"].split(",") for one in server.asked if one.path == KICK_OFF]
+    assert types == [[*EXPORTED], [*EXPORTED, "Encounter"]]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
