@@ -115,8 +115,8 @@ def _replay(data: Mapping[str, Any]) -> Iterator[str]:
     """What was shown over time."""
     patients, with_card = data["patients"], data["patientsWithCard"]
     times = counted(data["steps"], "time", "times")
-    heading = f"{counted(patients, 'patient')}, asked about {times} to {data['asOf']}"
-    yield click.style(f"{heading}, from {data['from']}", bold=True)
+    heading = f"{counted(patients, 'patient')}, asked about {times}"
+    yield click.style(f"{heading}, from {data['from']} to {data['asOf']}", bold=True)
     yield f"{counted(with_card, 'had', 'had')} a card at some time{_share(with_card, patients)}"
     yield ""
     if data["cards"]:

@@ -109,7 +109,11 @@ def decide_over_time(
         except (MissingData, RequestError) as error:
             why = why_refused(error)
             if why != refused:
-                row = {"patient": name, "as_of": moment.isoformat(), "answer": "refused"}
+                row = {
+                    "patient": name,
+                    "as_of": moment.isoformat(timespec="milliseconds"),
+                    "answer": "refused",
+                }
                 found.rows.append({**row, "because": [why]})
             refused = found.refused = why
             continue
@@ -121,8 +125,8 @@ def decide_over_time(
                 found.rows.append(
                     {
                         "patient": name,
-                        "as_of": moment.isoformat(),
-                        "first_shown": first.moment.isoformat(),
+                        "as_of": moment.isoformat(timespec="milliseconds"),
+                        "first_shown": first.moment.isoformat(timespec="milliseconds"),
                         **row_of(decision, one.served.program.pack),
                     }
                 )
