@@ -3,6 +3,7 @@
 
 import os
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
@@ -15,6 +16,7 @@ from cds_service.errors import CdsServiceError
 PART: Final = ".part"
 _GZIP: Final = b"\x1f\x8b"
 _MARK: Final = b"\xef\xbb\xbf"  # some servers put it before JSON
+_SHOWN: Final = 10_000_000  # bytes between one report and the next
 _LONGEST_LINE: Final = 64 * 1024 * 1024
 
 
@@ -38,10 +40,11 @@ class Download:
     NDJSON begins otherwise.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, arrived: Callable[[int], None] = lambda _: None) -> None:
         self.lines = 0
         self.size = 0
         self._path = path
+        self._arrived = arrived
         self._part = path.with_name(f"{path.name}{PART}")
         self._file: BinaryIO | None = None
         self._start = b""
@@ -115,6 +118,8 @@ class Download:
         if not self.size and start and not start.startswith(b"{"):
             raise NotWhole
         self._file.write(data)
+        if (self.size + len(data)) // _SHOWN > self.size // _SHOWN or not self.size:
+            self._arrived(self.size)
         self.size += len(data)
         self.lines += data.count(b"\n")
         end = data.rfind(b"\n")

@@ -47,10 +47,13 @@ _REFUSED: Final = "the server does not export it"
 
 @dataclass(frozen=True, slots=True)
 class ExportProgress:
-    """What is shown meanwhile: sentences, and how many files of how many are there."""
+    """What is shown meanwhile: sentences, and how many files of how many are there.
+
+    The third number is the bytes of the file that arrives.
+    """
 
     say: Callable[[str], None] = field(default=lambda _: None)
-    files: Callable[[int, int], None] = field(default=lambda _done, _all: None)
+    files: Callable[[int, int, int], None] = field(default=lambda _done, _all, _bytes: None)
 
 
 class _Resource(Struct):
@@ -223,15 +226,26 @@ def _fetch_all(
     progress: ExportProgress,
 ) -> None:
     for key, file in files.items():
-        if key not in folder.files:
-            folder.add(_fetch(server, folder, key, file))
-        progress.files(len(folder.files), len(files))
+        if key in folder.files:
+            continue
+
+        def arrived(size: int) -> None:
+            progress.files(len(folder.files), len(files), size)
+
+        folder.add(_fetch(server, folder, key, file, arrived))
+    progress.files(len(folder.files), len(files), 0)
 
 
-def _fetch(server: ExportServer, folder: ExportFolder, key: str, file: RemoteFile) -> ExportedFile:
+def _fetch(
+    server: ExportServer,
+    folder: ExportFolder,
+    key: str,
+    file: RemoteFile,
+    arrived: Callable[[int], None],
+) -> ExportedFile:
     """Fetch a file as a whole; one that is shorter than the server says is fetched twice."""
     path = folder.next_path(file.kind)
-    download = Download(path)
+    download = Download(path, arrived)
     for attempt in range(_TRIES):
         try:
             server.fetch(file, lambda: download.begin().write)

@@ -52,9 +52,10 @@ class _Line:
             self._text = shown
             self.say(f"The server: {shown}" if text else "Waiting for the server")
 
-    def files(self, done: int, count: int) -> None:
+    def files(self, done: int, count: int, size: int) -> None:
         if self._in_terminal:
-            self._draw(f"Files: {done:,} of {count:,}")
+            arriving = f"; {size / 1e6:,.0f} MB of the next" if done < count else ""
+            self._draw(f"Files: {done:,} of {count:,}{arriving}")
         elif done == count:
             self.say(f"Files: all {count:,} are there")
 

@@ -230,16 +230,26 @@ def test_a_file_that_is_never_handed_out_ends_the_run(server: Faulty, folder: Pa
         losses_in([folder])
 
 
-def test_files_of_another_manifest_do_not_stay(server: Faulty, folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("paths", "time"),
+    [
+        (("Observation/1",), TIME),
+        (("Patient/1", "Observation/1"), "2026-11-30T12:00:00Z"),
+    ],
+    ids=["other files", "another time"],
+)
+def test_files_of_another_manifest_do_not_stay(
+    server: Faulty, folder: Path, paths: tuple[str, ...], time: str
+) -> None:
     server.answers["Observation/1"] = in_turn(Reply(RESULTS, cut=True), Reply(RESULTS))
     with pytest.raises(Killed):
         run(server, folder, pause=killed)
-    later = manifest(server, "Observation/1", transactionTime="2026-11-30T12:00:00Z")
-    server.answers["status"] = on_get(Reply(later))
+    server.answers["status"] = on_get(Reply(manifest(server, *paths, transactionTime=time)))
 
     run(server, folder)
 
-    assert files_in(folder) == {"Observation.000001.ndjson": RESULTS}
+    assert len(files_in(folder)) == len(paths)
+    assert asked_for(server, "Patient/1") == len(paths)
 
 
 def test_a_second_run_in_the_same_folder_is_refused(server: Faulty, folder: Path) -> None:
