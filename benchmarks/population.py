@@ -22,10 +22,9 @@ from benchmarks.hospital import NOW, SEED, read_hospital
 from cds_service.screening.decisions import ScreeningQuestion
 from cds_service.screening.engine import open_engine
 from cds_service.screening.files import find_files
-from cds_service.screening.flatten import extracted
-from cds_service.screening.lines import LineColumns, read_lines
+from cds_service.screening.lines import read_lines
 from cds_service.screening.output import RunState, open_output
-from cds_service.screening.prune import choose, columns
+from cds_service.screening.prune import choose
 from cds_service.screening.run import Resources, screen
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import Settings
@@ -171,9 +170,8 @@ def _count(source: Path, folder: Path, workers: int) -> int:
 def _prune(source: Path, folder: Path, knowledge: Knowledge, workers: int) -> int:
     folder.mkdir()
     with open_engine(folder, memory_mb=_MEMORY_MB, threads=workers) as engine:
-        made = LineColumns(part=extracted, of=columns)
-        lines = read_lines(engine, find_files([source]), folder, made)
-        choose(engine, lines.known, knowledge, _question(NOW))
+        lines = read_lines(engine, find_files([source]), folder)
+        choose(engine, lines.known, knowledge, _question(NOW), lines.specimen_of)
         return int(engine.value("SELECT count(*) FROM chosen"))
 
 

@@ -28,12 +28,11 @@ from cds_service.screening.changes import Change
 from cds_service.screening.decisions import TRIGGER, ScreeningQuestion
 from cds_service.screening.described import count_people, describe, openings_of, people_of, split
 from cds_service.screening.engine import Engine, open_engine
-from cds_service.screening.flatten import extracted
 from cds_service.screening.kept import batches_of, keep
-from cds_service.screening.lines import LineColumns, Lines, UnreadCounts, read_lines
+from cds_service.screening.lines import Lines, UnreadCounts, read_lines
 from cds_service.screening.openings import Openings, no_openings, read_openings
 from cds_service.screening.people import Cell, SexAndAge
-from cds_service.screening.prune import choose, columns
+from cds_service.screening.prune import choose
 from cds_service.screening.run import FEW, Progress, Resources, nobody
 from cds_service.screening.views import (
     AnsweredEdition,
@@ -44,7 +43,6 @@ from cds_service.screening.views import (
 from cds_service.screening.workers import in_processes
 from cds_service.service import Knowledge
 
-_COLUMNS: Final = LineColumns(part=extracted, of=columns)
 _REQUESTS_A_BATCH: Final = 40
 _SHOWN: Final = 5  # patients whose changes are shown
 
@@ -150,7 +148,7 @@ class BurdenRun:
             with open_engine(folder, memory_mb=memory, threads=threads) as engine:
                 size = f"{counted(len(files.read), 'file')} ({files.size / 1e6:,.0f} MB)"
                 self._progress.say(f"Reading {size}")
-                lines = read_lines(engine, files, folder, _COLUMNS if self._prunes else None)
+                lines = read_lines(engine, files, folder, with_forms=self._prunes)
                 if "Observation" not in lines.known and not requests:
                     raise RequestError(nobody(lines.unread))
                 self._ask(engine, lines, folder)
@@ -214,7 +212,7 @@ class BurdenRun:
                 question = ScreeningQuestion(
                     moment=last, cut=cut, known=lines.known, key=None, moments=tuple(moments)
                 )
-                choose(engine, lines.known, knowledge, question)
+                choose(engine, lines.known, knowledge, question, lines.specimen_of)
                 engine.run(f"INSERT INTO by_any SELECT patient FROM chosen {only}")
 
     def _of_both(self, engine: Engine) -> Iterator[BurdenBatch]:

@@ -9,9 +9,11 @@ from operator import itemgetter
 from typing import Final
 
 from cds_service.screening.engine import Engine
-from cds_service.screening.lines import Lines, owner_of, with_owner
+from cds_service.screening.lines import Lines
 from cds_service.screening.openings import NOT_HELD, DaySpan, Opening
 from cds_service.screening.people import Cell, SexAndAge, cells_of, person_of
+from cds_service.screening.reading import owner_of
+from cds_service.screening.scans import with_owner
 
 _DAY: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _PEOPLE: Final = (

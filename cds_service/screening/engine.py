@@ -10,6 +10,7 @@ from cds_service.errors import RequestError
 from cds_service.screening.relations import ColumnType, Row
 
 _AT_ONCE = 10_000  # values of one statement
+_OF_STATEMENTS = frozenset(("BinderException", "CatalogException", "ParserException"))
 _WITHOUT_VALUES = frozenset(("IOException", "OutOfMemoryException"))
 
 
@@ -23,6 +24,19 @@ class Engine:
     def run(self, sql: str, values: Sequence[object] | Mapping[str, object] | None = None) -> None:
         """Carry out a statement."""
         self._execute(sql, values)
+
+    def fault_of(self, sql: str) -> str | None:
+        """Carry out a statement, and say in the words of the engine why it could not be.
+
+        These may hold values of patients, and are not to be shown.
+        """
+        try:
+            self._connection.execute(sql)
+        except self._error as error:
+            if type(error).__name__ in _OF_STATEMENTS:
+                raise
+            return str(error)
+        return None
 
     def rows(
         self, sql: str, values: Sequence[object] | Mapping[str, object] | None = None

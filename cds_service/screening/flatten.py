@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A resource -> columns, for DuckDB: its form, its number and its times.
 
-Whatever is not written in the one plain way is left NULL, or stands in the form as it is, where it
-makes the form "maybe". The engine reads numbers as floating point, so that a number is known to
-within a millionth, and never taken to be more exact.
+The engine reads each member of a resource into a column of its own, as the text of its JSON. The
+form is put together from these: everything that may decide, without what is the resource's own.
+Whatever is not written in the one plain way has no form, which makes it "maybe". The engine reads
+numbers as floating point, so that a number is known to within a millionth, and never taken to be
+more exact.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from msgspec import DecodeError
@@ -15,9 +17,9 @@ from msgspec.json import Decoder
 from cds_service.errors import RequestError
 from cds_service.fhir.json_checks import checked_outline
 
-_BREAK: Final = "\x1f"  # no JSON text holds it
+TYPE: Final = "resourceType"
 
-# Read as they are: few different ones are in use.
+# Stand in the form as they are: few different ones are in use.
 _EXACT: Final = (
     "status",
     "code",
@@ -36,24 +38,10 @@ _EXACT: Final = (
     "active",
     "deceasedBoolean",
 )
-# Objects of plain texts; only which members they have counts.
-_OBJECTS: Final[Mapping[str, frozenset[str]]] = {
-    "subject": frozenset(("reference", "display", "type")),
-    "meta": frozenset(("versionId", "lastUpdated", "source", "profile")),
-    "specimen": frozenset(("reference", "display", "type")),
-    "encounter": frozenset(("reference", "display", "type")),
-    "valueQuantity": frozenset(("value", "unit", "code", "system", "comparator")),
-}
-_QUANTITY: Final = ("unit", "code", "system", "comparator")
+_POINTERS: Final = ("subject", "specimen", "encounter")
 # Texts that differ from one resource to the next; that they are texts is all that counts here.
 _TEXTS: Final = (
     "id",
-    "subject.reference",
-    "subject.display",
-    "meta.versionId",
-    "meta.lastUpdated",
-    "specimen.reference",
-    "specimen.display",
     "effectiveDateTime",
     "issued",
     "authoredOn",
@@ -62,7 +50,7 @@ _TEXTS: Final = (
     "dateAsserted",
     "birthDate",
 )
-# Not read by any rule; a key that comes twice in them is.
+# Not read by any rule; a key that comes twice in them is, so that they are there without texts.
 _UNREAD: Final = (
     "identifier",
     "text",
@@ -82,95 +70,105 @@ _UNREAD: Final = (
     "managingOrganization",
     "generalPractitioner",
 )
-_DATES: Final = frozenset(one for one in _TEXTS if "." not in one)
-_ALLOWED: Final = frozenset(("resourceType", *_EXACT, *_OBJECTS, *_DATES, *_UNREAD))
-_PLACE: Final = {
-    path: place
-    for place, path in enumerate(
-        (
-            *_EXACT,
-            *_OBJECTS,
-            *(f"valueQuantity.{one}" for one in _QUANTITY),
-            *_TEXTS,
-            *_UNREAD,
-            "valueQuantity.value",
-        ),
-        start=1,
-    )
-}
+_COMPONENT: Final = "component"
+_IN_FORM: Final = (*_EXACT, "valueQuantity", "meta", _COMPONENT)
+PLAIN: Final = frozenset(
+    (TYPE, "meta", "valueQuantity", _COMPONENT, *_EXACT, *_POINTERS, *_TEXTS, *_UNREAD)
+)
+"""The members that a resource with a form may have."""
+
+_BREAK: Final = "\x1f"  # no JSON text holds it
+_TEXT: Final = r'"([^"\\]|\\.)*"'
+_VALUES: Final = rf"{_TEXT}([,\]}}]|$)"  # a text, and what follows one that is no key
+_POINTER: Final = rf'\{{"reference":{_TEXT}(,"type":{_TEXT})?(,"display":{_TEXT})?\}}'
+# In the order in which FHIR has them; what comes after these counts, and is in the form.
+_META: Final = (
+    rf'("id":{_TEXT},?)?("versionId":{_TEXT},?)?("lastUpdated":{_TEXT},?)?'
+    rf'("source":{_TEXT},?)?("profile":\[{_TEXT}(,{_TEXT})*\],?)?'
+)
+_LABELS: Final = r'("security":\[[^\]]*\],?)?("tag":\[[^\]]*\])?'
+_ID: Final = "[A-Za-z0-9.-]+"
 # No more than both the engine and the core can read: not the hour 24, not the year 9999.
 _DAY: Final = "[12][0-9]{3}-[0-9]{2}-[0-9]{2}"
 _INSTANT: Final = (
     _DAY + r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
 _NUMBER: Final = r"[0-9]{1,9}(\.[0-9]{1,6})?"
+_REFERENCE: Final = '{"reference":"Patient/'
+_VALUE: Final = '{"value":'
 _HOURS_EAST, _HOURS_WEST = 14, 12  # of the time zones that are farthest from UTC
 _MS_AN_HOUR: Final = 3_600_000
+LONG_AGO_MS: Final = -(10**14)
+"""For a time of issue that was sent and is not plain: it may be any."""
+
 _ANY: Decoder[object] = Decoder()
 
 
-def extracted(text: str) -> str:
-    """Every part that is looked at, as one list, which the functions below read as `part`."""
-    paths = ", ".join(f"'$.{path}'" for path in _PLACE)
-    return f"json_extract({text}, [{paths}])"
+def kind_of(member: str, kinds: Collection[str]) -> str:
+    """The type of a resource; of `kinds` without looking into the JSON text."""
+    cases = " ".join(f"""WHEN '"{kind}"' THEN '{kind}'""" for kind in kinds)
+    return f"CASE {member} {cases} ELSE json_extract_string({member}, '$') END"
 
 
-def form_of(text: str) -> str:
-    """The form of a resource: its keys and everything that may decide, without what is its own."""
-    pieces = [f"array_to_string(json_keys({text}), ',')"]
-    pieces.extend(_piece(path) for path in _EXACT)
-    pieces.extend(f"array_to_string(json_keys({_part(name)}), ',')" for name in _OBJECTS)
-    pieces.extend(_piece(f"valueQuantity.{one}") for one in _QUANTITY)
-    firsts = ", ".join(f"coalesce(substr({_part(path)}::VARCHAR, 1, 1), '-')" for path in _TEXTS)
-    pieces.append(f"concat({firsts})")
-    unread = ", ".join(f"""',"{one}":' || {_part(one)}::VARCHAR""" for one in _UNREAD)
-    pieces.append(f"regexp_replace(concat({unread}), '{_VALUES}', '\"\"\\1', 'g')")
-    each = ", ".join(f"coalesce({piece}, '')" for piece in pieces)
-    return f"concat_ws(chr(31), {each})"
-
-
-_VALUES: Final = r'"[^"\\]*"([,\]}]|$)'  # a text, and what follows one that is no key
-
-
-def number() -> str:
-    """The number of a result in millionths, if it is written plainly."""
-    value = f"({_part('valueQuantity.value')}::VARCHAR)"
+def patient_of(subject: str) -> str:
+    """The id in a reference of no more than `Patient/ID`; NULL for any other."""
+    begin = _REFERENCE
     return (
-        f"CASE WHEN regexp_full_match({value}, '{_NUMBER}') "
-        f"THEN ({value}::DECIMAL(21, 6) * 1000000)::BIGINT END"
+        f"CASE WHEN regexp_full_match({subject}, '\\{begin}{_ID}\"\\}}') "
+        f"THEN substr({subject}, {len(begin) + 1}, strlen({subject}) - {len(begin) + 2}) "
+        f"WHEN regexp_full_match({subject}, '\\{begin}{_ID}\",.*') "
+        f"THEN regexp_extract({subject}, '^\\{begin}({_ID})\"', 1) END"
     )
 
 
-def begins(path: str) -> str:
-    """The first millisecond that a time can mean, in any time zone."""
-    value = f"json_extract_string({_part(path)}, '$')"
+def own_id(member: str) -> str:
+    """An id that is plain."""
     return (
-        f"CASE WHEN regexp_full_match({value}, '{_INSTANT}') "
-        f"THEN epoch_ms(try_cast({value} AS TIMESTAMPTZ)) "
-        f"WHEN regexp_full_match({value}, '{_DAY}') THEN "
-        f"epoch_ms(try_cast({value} AS TIMESTAMP)) - {_HOURS_EAST * _MS_AN_HOUR} END"
+        f"CASE WHEN regexp_full_match({member}, '\"{_ID}\"') "
+        f"THEN substr({member}, 2, strlen({member}) - 2) END"
     )
 
 
-def ends(path: str) -> str:
-    """The last millisecond that a time can mean, in any time zone."""
-    value = f"json_extract_string({_part(path)}, '$')"
-    return (
-        f"CASE WHEN regexp_full_match({value}, '{_INSTANT}') "
-        f"THEN epoch_ms(try_cast({value} AS TIMESTAMPTZ)) + 1 "
-        f"WHEN regexp_full_match({value}, '{_DAY}') THEN "
-        f"epoch_ms(try_cast({value} AS TIMESTAMP)) + {(24 + _HOURS_WEST) * _MS_AN_HOUR} END"
-    )
+def parts(keys: Collection[str]) -> str:
+    """Columns from which those below are made."""
+    quantity, meta = member("valueQuantity", keys), member("meta", keys)
+    comma = f"strpos({quantity}, ',')"
+    end = f"CASE WHEN {comma} = 0 THEN strlen({quantity}) ELSE {comma} END"
+    number = f"{quantity} >= '{_VALUE}0' AND {quantity} < '{_VALUE}:'"  # a colon follows the 9
+    return rf"""
+        CASE WHEN {number} THEN {end} END AS number_end,
+        regexp_full_match({meta}, '\{{{_META}\}}') AS is_plain_meta,
+        {_instant("effectiveDateTime", keys)} AS the_instant,
+        {_day("effectiveDateTime", keys)} AS the_day,
+        {_instant("issued", keys)} AS issued_instant,
+        {_day("issued", keys)} AS issued_day
+    """
 
 
-def was_sent(path: str) -> str:
-    """Whether there is anything."""
-    return f"{_part(path)} IS NOT NULL"
+def columns(keys: Collection[str], patient: str) -> str:
+    """What `line` needs beside what every line has, from the members `keys` and `parts`.
 
-
-def is_day(path: str) -> str:
-    """Whether a time is a mere day."""
-    return f"regexp_full_match(json_extract_string({_part(path)}, '$'), '{_DAY}')"
+    `patient` is the column of `patient_of`.
+    """
+    quantity = member("valueQuantity", keys)
+    number = f"substr({quantity}, {len(_VALUE) + 1}, number_end - {len(_VALUE) + 1})"
+    east, west = _HOURS_EAST * _MS_AN_HOUR, (24 + _HOURS_WEST) * _MS_AN_HOUR
+    born = member("birthDate", keys)
+    is_plain_birth = f"regexp_full_match({born}, '\"({_DAY}|{_INSTANT})\"')"
+    birth = f"try_cast(json_extract_string({born}, '$') AS TIMESTAMP)"
+    return f"""
+        CASE WHEN "{TYPE}" IS NOT NULL AND NOT {_is_odd(keys, patient)}
+            THEN {_form(keys)} END AS form,
+        CASE WHEN regexp_full_match({number}, '{_NUMBER}')
+            THEN ({number}::DOUBLE * 1000000)::BIGINT END AS number,
+        coalesce(the_instant, the_day - {east}) AS begins,
+        coalesce(the_instant + 1, the_day + {west}) AS ends,
+        the_day IS NOT NULL AS by_day,
+        coalesce(issued_instant, issued_day - {east},
+            CASE WHEN {member("issued", keys)} IS NOT NULL THEN {LONG_AGO_MS} END) AS issued,
+        CASE WHEN {born} IS NULL THEN false WHEN {is_plain_birth} THEN {birth} IS NULL ELSE true END
+            AS is_born_oddly
+    """
 
 
 def specimen_of(kind: str, form: str) -> dict[str, object] | None:
@@ -178,37 +176,12 @@ def specimen_of(kind: str, form: str) -> dict[str, object] | None:
 
     `kind` is its type.
     """
-    pieces = form.split(_BREAK)
-    keys = pieces[0].split(",")
-    exact = dict(zip(_EXACT, pieces[1:], strict=False))
-    rest = pieces[1 + len(_EXACT) :]
-    members = dict(zip(_OBJECTS, rest, strict=False))
-    quantity = dict(zip(_QUANTITY, rest[len(_OBJECTS) :], strict=False))
-    firsts, unread = rest[len(_OBJECTS) + len(_QUANTITY) :]
-    if len(set(keys)) < len(keys) or not _ALLOWED.issuperset(keys):
-        return None
-    if set(firsts) - {'"', "-"} or not _are_plain(keys, members):
-        return None
-    parts = [f'"resourceType":"{kind}"']
-    parts.extend(f'"{name}":{text}' for name, text in exact.items() if text)
-    if members["valueQuantity"]:
-        inside = ",".join(f'"{name}":{text}' for name, text in quantity.items() if text)
-        parts.append(f'"valueQuantity":{{{inside}}}')
-    return _decoded("{" + ",".join(parts) + unread + "}")
-
-
-def _are_plain(keys: Sequence[str], members: Mapping[str, str]) -> bool:
-    """Whether each object that is there is one, with members that it may have, each once."""
-    for name, text in members.items():
-        inside = text.split(",") if text else []
-        if bool(inside) != (name in keys) or len(set(inside)) < len(inside):
-            return False
-        if not _OBJECTS[name].issuperset(inside):
-            return False
-    return True
-
-
-def _decoded(text: str) -> dict[str, object] | None:
+    *pieces, unread = form.split(_BREAK)
+    members = [f'"{TYPE}":"{kind}"']
+    members.extend(
+        f'"{name}":{piece}' for name, piece in zip(_IN_FORM, pieces, strict=True) if piece
+    )
+    text = f"{{{','.join(members)}{unread}}}"
     try:
         checked_outline(text.encode())
         resource = _ANY.decode(text)
@@ -217,9 +190,97 @@ def _decoded(text: str) -> dict[str, object] | None:
     return resource if isinstance(resource, dict) else None
 
 
-def _part(path: str) -> str:
-    return f"part[{_PLACE[path]}]"
+def member(key: str, keys: Collection[str]) -> str:
+    """The column of a member; NULL where none has it."""
+    return f'"{key}"' if key in keys else "NULL::VARCHAR"
 
 
-def _piece(path: str) -> str:
-    return f"{_part(path)}::VARCHAR"
+def _there(names: Sequence[str], keys: Collection[str]) -> list[str]:
+    return [name for name in names if name in keys]
+
+
+def _instant(key: str, keys: Collection[str]) -> str:
+    """The millisecond of a time with a zone."""
+    if key not in keys:
+        return "NULL::BIGINT"
+    return (
+        f'CASE WHEN regexp_full_match("{key}", \'"{_INSTANT}"\') THEN '
+        f'epoch_ms(try_cast(substr("{key}", 2, strlen("{key}") - 2) AS TIMESTAMPTZ)) END'
+    )
+
+
+def _day(key: str, keys: Collection[str]) -> str:
+    """The first millisecond in UTC of a mere day."""
+    if key not in keys:
+        return "NULL::BIGINT"
+    return (
+        f'CASE WHEN regexp_full_match("{key}", \'"{_DAY}"\') THEN '
+        f'epoch_ms(try_cast(substr("{key}", 2, 10) AS TIMESTAMP)) END'
+    )
+
+
+def _is_odd(keys: Collection[str], patient: str) -> str:
+    """Whether a resource has anything that is not plain, so that it has no form."""
+    odd = [f'NOT starts_with("{name}", \'"\')' for name in _there(_TEXTS, keys)]
+    odd.extend(f'"{name}" IS NOT NULL' for name in sorted(set(keys) - PLAIN))
+    if "valueQuantity" in keys:
+        odd.append("NOT starts_with(\"valueQuantity\", '{')")
+    if "meta" in keys:
+        labelled = f"regexp_full_match(meta, '\\{{{_META}{_LABELS}\\}}')"
+        odd.append(f"CASE WHEN NOT is_plain_meta THEN NOT {labelled} END")
+    for name in _there(_POINTERS, keys):
+        is_short = f"strlen(subject) = strlen({patient}) + {len(_REFERENCE) + 2}"
+        when = f"{name} IS NULL" if name != "subject" else f"subject IS NULL OR {is_short}"
+        odd.append(
+            f"CASE WHEN {when} THEN false ELSE NOT regexp_full_match({name}, '{_POINTER}') END"
+        )
+    return f"coalesce({' OR '.join(odd)}, false)" if odd else "false"
+
+
+def _form(keys: Collection[str]) -> str:
+    """The members in their order, between breaks, and what is not read after them."""
+    pieces = [f'"{name}"' if name in keys else "" for name in _EXACT]
+    pieces.append(_quantity() if "valueQuantity" in keys else "")
+    pieces.append(_labels() if "meta" in keys else "")
+    pieces.append(_components() if _COMPONENT in keys else "")
+    pieces.append(_unread(keys))
+    joined, breaks = [], ""
+    for piece in pieces:
+        if piece:
+            joined.extend([f"'{breaks}'", piece])
+            breaks = ""
+        breaks += _BREAK
+    return f"concat({', '.join(joined)}, '{breaks[:-1]}')"
+
+
+def _quantity() -> str:
+    rest = 'substr("valueQuantity", number_end)'
+    any_value = f'"value":({_TEXT}|[-+.eE0-9]+)'
+    return (
+        f"""CASE WHEN number_end IS NOT NULL THEN '{_VALUE}0' || {rest} """
+        f"""ELSE regexp_replace("valueQuantity", '{any_value}', '"value":0') END"""
+    )
+
+
+def _labels() -> str:
+    """What of `meta` counts."""
+    return f"CASE WHEN NOT is_plain_meta THEN regexp_replace(meta, '^\\{{{_META}', '{{') END"
+
+
+def _components() -> str:
+    """The components without their plain numbers."""
+    any_value = f'"value":{_NUMBER}([,}}])'
+    return f"""regexp_replace({_COMPONENT}, '{any_value}', '"value":0\\2', 'g')"""
+
+
+def _unread(keys: Collection[str]) -> str:
+    """What is not read, without its texts."""
+    unread = _there(_UNREAD, keys)
+    if not unread:
+        return ""
+    there = ", ".join(f'"{name}"' for name in unread)
+    joined = ", ".join(f"""',"{name}":' || "{name}" """ for name in unread)
+    return (
+        f"CASE WHEN coalesce({there}) IS NOT NULL THEN "
+        f"regexp_replace(concat({joined}), '{_VALUES}', '\"\"\\2', 'g') END"
+    )

@@ -135,6 +135,9 @@ class FormReader:
             record = self._record(served, specimen)
             if record.incomplete or self._is_lossy(record):
                 continue
+            if "component" in resource:  # the numbers of which are not known
+                is_any_read = record.results or any(item.marker for item in record.set_aside)
+                return [_MAYBE] if is_any_read else []
             if not record.results:
                 return []
             if len(record.results) == 1 and not record.set_aside:

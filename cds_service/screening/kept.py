@@ -8,7 +8,8 @@ from typing import Final
 
 from cds_service.prefetch_keys import KINDS
 from cds_service.screening.engine import Engine
-from cds_service.screening.lines import SHARED, Lines, owner_of, with_owner
+from cds_service.screening.lines import Lines
+from cds_service.screening.scans import SHARED, with_owner
 from cds_service.screening.workers import Batch
 from cds_service.sources.lines import ResourceText
 
@@ -26,14 +27,18 @@ def keep(engine: Engine, lines: Lines) -> int:
         "SELECT coalesce(sum(resources), 0) FROM patient SEMI JOIN chosen USING (patient)"
     )
     batches = max(1, -(-int(resources) // _RESOURCES_A_BATCH))
+    # By reference and not by patient, so that the least is made of lines that are not wanted.
+    wanted = (
+        "SELECT 'Patient/' || patient AS reference, patient FROM chosen "
+        "UNION ALL SELECT reference, patient FROM owner SEMI JOIN chosen USING (patient)"
+    )
     engine.run(
         "CREATE OR REPLACE TABLE kept AS "
         f"SELECT md5_number_lower(patient) % {batches} AS batch, patient, kind, text, address, "
         "json_extract_string(text, '$.medicationReference.reference') AS shared FROM ("
-        f"SELECT coalesce({owner_of('w.reference')}, o.patient) AS patient, w.kind, "
-        f"w.text::VARCHAR AS text, w.address FROM ({with_owner(lines.scan)}) AS w "
-        f"LEFT JOIN owner AS o ON o.reference = w.reference WHERE w.kind IN ({_KINDS})) "
-        "SEMI JOIN chosen USING (patient) ORDER BY batch, patient"
+        f"SELECT wanted.patient, kind, text::VARCHAR AS text, address FROM "
+        f"({with_owner(lines.scan)}) JOIN ({wanted}) AS wanted USING (reference) "
+        f"WHERE kind IN ({_KINDS})) ORDER BY batch, patient"
     )
     engine.run(
         "CREATE OR REPLACE TABLE shared AS SELECT id, address, text::VARCHAR AS text "

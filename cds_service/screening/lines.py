@@ -5,13 +5,11 @@ Files are read where they lie, twice: once for the little that says who could ha
 for the resources of these. A line that is no JSON costs itself alone.
 """
 
-import gzip
-import re
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
 
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
@@ -20,19 +18,15 @@ from cds_service.counting import counted
 from cds_service.fhir.references import parts_of
 from cds_service.fhir.resource_types import RESOURCE_TYPES
 from cds_service.prefetch_keys import KINDS, Kind
+from cds_service.screening import flatten
 from cds_service.screening.documents import write_documents
 from cds_service.screening.engine import Engine
 from cds_service.screening.files import SourceFiles
+from cds_service.screening.reading import BAD, read_files
 from cds_service.screening.relations import Relations
-
-SHARED: Final = "Medication"
-"""What no patient is named in, and the resources of patients refer to."""
+from cds_service.screening.scans import SHARED, listed, opened
 
 _SHOWN = 5  # lines of a file that are named
-_LONGEST_LINE: Final = 16 * 1024 * 1024
-_PLAIN_REFERENCE: Final = "Patient/[A-Za-z0-9.-]+"
-_QUOTED = "''"
-_WILD = re.compile(r"[*?[]")
 
 
 class _Head(Struct):
@@ -40,14 +34,6 @@ class _Head(Struct):
 
 
 _HEAD: Decoder[_Head] = Decoder(_Head)
-
-
-@dataclass(frozen=True, slots=True)
-class LineColumns:
-    """Columns that are made of the text of a resource, and the parts that they are made from."""
-
-    part: Callable[[str], str]
-    of: Callable[[str], str]
 
 
 @dataclass(slots=True)
@@ -71,7 +57,8 @@ class UnreadCounts:
 class Lines:
     """The tables that were made: `line` of the resources of patients, `owner` of odd references.
 
-    `scan` is a query of every line again: `file`, `text`, `owner`, `address`.
+    `scan` is a query of every line again: `text`, `owner`, `address`. `layouts` are the texts of
+    the forms that `line` has as numbers; other forms are in it as texts.
     """
 
     scan: str
@@ -79,31 +66,47 @@ class Lines:
     resources: int
     known: frozenset[Kind]
     unread: UnreadCounts
+    layouts: Mapping[str, str]
+
+    def specimen_of(self, kind: str, form: str) -> dict[str, object] | None:
+        """A resource of a form of `line`; `None` if it may be anything."""
+        return flatten.specimen_of(kind, self.layouts.get(form, form))
 
 
 def read_lines(
-    engine: Engine, files: SourceFiles, folder: Path, columns: LineColumns | None = None
+    engine: Engine, files: SourceFiles, folder: Path, *, with_forms: bool = True
 ) -> Lines:
-    """Read the source once; `columns` are made of each resource that rules read."""
+    """Read the source once; without forms, where everybody is decided about."""
     unread = UnreadCounts()
     documents = folder / "documents.ndjson"
     read = write_documents(files.documents, documents)
     unread.documents.extend([*files.losses, *read.unreadable])
-    scan = _scan([*files.lines, *read.lines], documents if files.documents else None)
-    engine.make("line", _heads(scan, columns))
+    made = documents if files.documents else None
+    reading = read_files(engine, [*files.lines, *read.lines], made, folder, with_forms=with_forms)
+    for path in reading.damaged:
+        unread.documents.append(f"{path.name}: cut off or damaged, and read only as far as it goes")
     _name_owners(engine, unread)
-    return counted_lines(engine, scan, unread)
+    return counted_lines(engine, reading.scan, unread, layouts=reading.layouts, names=reading.names)
 
 
-def counted_lines(engine: Relations, scan: str, unread: UnreadCounts) -> Lines:
-    """Count what is in the relation `line`, and make `patient` of it."""
-    _count_unread(engine, unread)
-    kinds = {row[0] for row in engine.rows("SELECT DISTINCT kind FROM line WHERE kind IS NOT NULL")}
+def counted_lines(
+    engine: Relations,
+    scan: str,
+    unread: UnreadCounts,
+    *,
+    layouts: Mapping[str, str] = MappingProxyType({}),
+    names: Mapping[Path, Path] = MappingProxyType({}),
+) -> Lines:
+    """Count what is in the relation `line`, and make `patient` of it.
+
+    `names` are the files that others of the source were unzipped from.
+    """
+    kinds = _count(engine, unread, names)
     engine.make(
         "patient",
         "SELECT owner AS patient, count(*) FILTER (WHERE kind = 'Patient') AS persons, "
         "count(*) AS resources "
-        f"FROM line WHERE owner IS NOT NULL AND kind IN {_listed(KINDS)} GROUP BY owner",
+        f"FROM line WHERE owner IS NOT NULL AND kind IN {listed(KINDS)} GROUP BY owner",
     )
     patients, resources, unread.without_resource = engine.rows(
         "SELECT count(*), coalesce(sum(resources), 0), count(*) FILTER (WHERE persons = 0) "
@@ -115,59 +118,8 @@ def counted_lines(engine: Relations, scan: str, unread: UnreadCounts) -> Lines:
         resources=int(resources),
         known=frozenset(kind for kind in KINDS if kind in kinds),
         unread=unread,
+        layouts=layouts,
     )
-
-
-def with_owner(lines: str) -> str:
-    """A query of the scan's lines with `kind`, and with `reference` for the patient of each."""
-    return f"""
-        SELECT file, text, address, heads[1] AS kind, heads[2] AS id,
-            coalesce(owner, CASE WHEN heads[1] = 'Patient' THEN 'Patient/' || heads[2]
-                ELSE heads[3] END) AS reference
-        FROM (SELECT *, json_extract_string(text,
-            ['$.resourceType', '$.id', '$.subject.reference']) AS heads FROM ({lines}))
-    """
-
-
-def owner_of(reference: str) -> str:
-    """The id in a reference that has no more than that, as SQL; NULL for any other."""
-    return (
-        f"CASE WHEN regexp_full_match({reference}, '{_PLAIN_REFERENCE}') "
-        f"THEN substr({reference}, 9) END"
-    )
-
-
-def _scan(lines: Sequence[Path], documents: Path | None) -> str:
-    parts: list[str] = []
-    options = f"ignore_errors = true, maximum_object_size = {_LONGEST_LINE}"
-    if lines:
-        parts.append(
-            "SELECT filename AS file, json AS text, NULL AS owner, NULL AS address FROM "
-            f"read_ndjson_objects({_listed(map(_literal, lines), '[]')}, "
-            f"filename = true, {options})"
-        )
-    if documents is not None and documents.stat().st_size:
-        parts.append(
-            "SELECT NULL AS file, text::JSON AS text, owner, address FROM "
-            f"read_json({_listed([_literal(documents)], '[]')}, format = 'newline_delimited', "
-            f"columns = {{text: 'VARCHAR', owner: 'VARCHAR', address: 'VARCHAR'}}, {options})"
-        )
-    nothing = "SELECT NULL AS file, NULL::JSON AS text, NULL AS owner, NULL AS address WHERE false"
-    return " UNION ALL ".join(parts) or nothing
-
-
-def _heads(scan: str, columns: LineColumns | None) -> str:
-    more = f", {columns.of('text')}" if columns else ""
-    part = f", {columns.part('text')} AS part" if columns else ""
-    only = f"CASE WHEN kind IN {_listed(KINDS)} THEN text END AS text"
-    return f"""
-        SELECT kind, {owner_of("reference")} AS owner, is_document,
-            CASE WHEN owner IS NULL THEN reference END AS reference,
-            CASE WHEN kind IS NULL OR kind NOT IN {_listed(sorted(RESOURCE_TYPES))} THEN file END
-                AS bad_file {more}
-        FROM (SELECT *{part} FROM (SELECT kind, reference, file, file IS NULL AS is_document, {only}
-            FROM ({with_owner(scan)})))
-    """
 
 
 def _name_owners(engine: Engine, unread: UnreadCounts) -> None:
@@ -199,7 +151,7 @@ def _name_owners(engine: Engine, unread: UnreadCounts) -> None:
 def named_patient(text: str) -> tuple[str, str] | None:
     """The server and the id of a patient, as `intake.subjects` reads a reference."""
     plain = text.strip().rstrip("/")
-    if not plain or "?" in plain or plain.startswith("#"):
+    if plain in {"", "Patient"} or "?" in plain or plain.startswith("#"):
         return None
     parts = parts_of(plain)
     if not parts.may_be_patient or not parts.id:
@@ -207,34 +159,32 @@ def named_patient(text: str) -> tuple[str, str] | None:
     return parts.base, parts.id
 
 
-def _count_unread(engine: Relations, unread: UnreadCounts) -> None:
-    bad = "kind IS NULL OR kind NOT IN " + _listed(sorted(RESOURCE_TYPES))
-    for file, count in engine.rows(
-        f"SELECT bad_file, count(*) FROM line WHERE {bad} GROUP BY bad_file ORDER BY bad_file"
+def _count(engine: Relations, unread: UnreadCounts, names: Mapping[Path, Path]) -> set[str]:
+    """Count what cannot be read or is nobody's, and say which types are there."""
+    kinds: set[str] = set()
+    for kind, file, is_owned, count in engine.rows(
+        "SELECT fine, bad_file, is_owned, count(*) FROM (SELECT bad_file, "
+        f"owner IS NOT NULL AS is_owned, CASE WHEN {BAD} THEN NULL ELSE kind END AS fine FROM line"
+        ") AS found GROUP BY fine, bad_file, is_owned ORDER BY fine, bad_file, is_owned"
     ):
-        if file is None:
+        kinds.add(kind or "")
+        if kind is None and file is None:
             unread.documents.append(
                 f"{counted(count, 'resource')} of no type of FHIR R4 in documents"
             )
-            continue
-        name = _name(Path(file), unread.lines)
-        unread.lines[name] = count
-        unread.places[name] = list(_bad_lines(Path(file)))
-    for kind, count in engine.rows(
-        "SELECT kind, count(*) FROM line WHERE owner IS NULL AND kind IN "
-        f"{_listed(KINDS)} GROUP BY kind ORDER BY kind"
-    ):
-        unread.without_patient[kind] = count
-    for kind, count in engine.rows(
-        f"SELECT kind, count(*) FROM line WHERE kind NOT IN {_listed((*KINDS, SHARED))} "
-        f"AND NOT ({bad}) GROUP BY kind ORDER BY kind"
-    ):
-        if kind == "Bundle":
+        elif kind is None:
+            name = _name(names.get(Path(file), Path(file)), unread.lines)
+            unread.lines[name] = count
+            unread.places[name] = list(_bad_lines(Path(file)))
+        elif kind == "Bundle":
             unread.documents.append(
                 f"{counted(count, 'Bundle')} among lines: each has to be a .json file"
             )
-        else:
-            unread.not_asked_for[kind] = count
+        elif kind not in {*KINDS, SHARED}:
+            unread.not_asked_for[kind] += count
+        elif kind != SHARED and not is_owned:
+            unread.without_patient[kind] = count
+    return kinds
 
 
 def _name(path: Path, taken: Container[str]) -> str:
@@ -246,7 +196,7 @@ def _name(path: Path, taken: Container[str]) -> str:
 def _bad_lines(path: Path) -> Iterator[int]:
     """The numbers of the first lines of a file that are no resource."""
     found = 0
-    with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as data:
+    with opened(path) as data:
         for number, line in enumerate(data, start=1):
             if line.strip() and not _is_resource(line):
                 found += 1
@@ -261,18 +211,3 @@ def _is_resource(line: bytes) -> bool:
         return _HEAD.decode(line).resourceType in RESOURCE_TYPES
     except (DecodeError, UnicodeDecodeError, RecursionError):
         return False
-
-
-def _literal(path: Path) -> str:
-    """The path as a pattern that means it alone: engines take names with `*`, `?` or `[` for more.
-
-    >>> _literal(Path("Observation[1].ndjson"))
-    'Observation[[]1].ndjson'
-    """
-    return _WILD.sub(r"[\g<0>]", str(path))
-
-
-def _listed(words: object, brackets: str = "()") -> str:
-    """The words as a list of SQL; quotes in them are doubled."""
-    quoted = ", ".join("'" + str(word).replace("'", _QUOTED) + "'" for word in words)  # type: ignore[attr-defined]
-    return f"{brackets[0]}{quoted}{brackets[1]}"

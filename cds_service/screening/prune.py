@@ -26,8 +26,6 @@ from cds_service.service import Knowledge, Served
 
 SpecimenOf = Callable[[str, str], dict[str, object] | None]
 _EARLIEST_MS: Final = 365 * 2 * 86_400_000  # before it stand dates that stand for no date
-LONG_AGO_MS: Final = -(10**14)
-"""For a time of issue that was sent and is not plain: it may be any."""
 _KINDS: Final = ", ".join(f"'{kind}'" for kind in KINDS)
 # What no rule reads, such as an Encounter, says nothing of its patient.
 _IS_READ: Final = f"line.owner IS NOT NULL AND line.kind IN ({_KINDS})"
@@ -52,25 +50,6 @@ FORM_COLUMNS: Final[dict[str, ColumnType]] = {
     **_FORM_COLUMNS,
     **dict.fromkeys(_LIMITS, "BIGINT"),
 }
-
-
-def columns(text: str) -> str:
-    """What `line` needs beside what every line has, from `part` (`flatten.extracted`)."""
-    return f"""
-        {flatten.form_of(text)} AS form,
-        {flatten.number()} AS number,
-        {flatten.begins("effectiveDateTime")} AS begins,
-        {flatten.ends("effectiveDateTime")} AS ends,
-        {flatten.is_day("effectiveDateTime")} AS by_day,
-        CASE WHEN {flatten.was_sent("issued")}
-            THEN coalesce({flatten.begins("issued")}, {LONG_AGO_MS}) END AS issued,
-        coalesce({_is_born_oddly()}, false) AS is_born_oddly
-    """
-
-
-def _is_born_oddly() -> str:
-    """Whether a birth date was sent that is no day of the last hundred and fifty years."""
-    return f"{flatten.was_sent('birthDate')} AND ({flatten.begins('birthDate')}) IS NULL"
 
 
 def choose(

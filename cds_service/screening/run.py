@@ -18,16 +18,14 @@ from cds_service.screening.decisions import TRIGGER, ScreeningQuestion
 from cds_service.screening.described import count_people, describe
 from cds_service.screening.engine import Engine, open_engine
 from cds_service.screening.files import SourceFiles
-from cds_service.screening.flatten import extracted
 from cds_service.screening.kept import batches_of, keep
-from cds_service.screening.lines import LineColumns, Lines, UnreadCounts, read_lines
+from cds_service.screening.lines import Lines, UnreadCounts, read_lines
 from cds_service.screening.output import OutputFolder
 from cds_service.screening.people import Cell
-from cds_service.screening.prune import choose, columns, last_result
+from cds_service.screening.prune import choose, last_result
 from cds_service.screening.workers import DecidedBatch, DecisionTally, decide_batches
 from cds_service.service import Knowledge
 
-_COLUMNS = LineColumns(part=extracted, of=columns)
 _NAMED = 5  # of what could not be read
 MEMORY_MB: Final = 700
 """What the engine uses unless it is given another."""
@@ -97,7 +95,7 @@ def screen(
             folder, memory_mb=resources.memory_mb, threads=resources.workers
         ) as engine:
             progress.say(f"Reading {counted(len(files.read), 'file')} ({files.size / 1e6:,.0f} MB)")
-            lines = read_lines(engine, files, folder, None if question.every else _COLUMNS)
+            lines = read_lines(engine, files, folder, with_forms=not question.every)
             if "Observation" not in lines.known:
                 raise RequestError(nobody(lines.unread))
             return _decided(engine, lines, knowledge, question, resources, output, progress)
@@ -126,7 +124,7 @@ def _decided(
     if question.every:
         engine.run("CREATE OR REPLACE TABLE chosen AS SELECT patient FROM patient")
     else:
-        choose(engine, lines.known, knowledge, question)
+        choose(engine, lines.known, knowledge, question, lines.specimen_of)
     chosen: int = engine.value("SELECT count(*) FROM chosen")
     progress.say(f"{counted(lines.patients, 'patient')}; deciding about {chosen:,}")
     count = keep(engine, lines)
