@@ -30,7 +30,7 @@ def keep(engine: Engine, lines: Lines) -> int:
     # By reference and not by patient, so that the least is made of lines that are not wanted.
     wanted = (
         "SELECT 'Patient/' || patient AS reference, patient FROM chosen "
-        "UNION ALL SELECT reference, patient FROM owner SEMI JOIN chosen USING (patient)"
+        "UNION SELECT reference, patient FROM owner SEMI JOIN chosen USING (patient)"
     )
     engine.run(
         "CREATE OR REPLACE TABLE kept AS "
