@@ -174,11 +174,11 @@ def note_lines(data: Mapping[str, Any], people: Counting = counted) -> Iterator[
 def _lost(data: Mapping[str, Any], people: Counting) -> Iterator[str]:
     unreadable = data["unreadable"]
     for one in unreadable["lines"]:
-        first = ", ".join(map(str, one["first"]))
-        more = ", ..." if one["lines"] > len(one["first"]) else ""
+        first = ": " + ", ".join(map(str, one["first"])) if one["first"] else ""
+        more = ", ..." if first and one["lines"] > len(one["first"]) else ""
         name = one["file"]
         lines = counted(one["lines"], f"line of {name} is", f"lines of {name} are")
-        yield f"{lines} no FHIR resource: {first}{more}"
+        yield f"{lines} no FHIR resource{first}{more}"
     yield from unreadable["documents"]
     for kind, count in unreadable["withoutPatient"].items():
         yield f"{count:,} {kind} without a patient"

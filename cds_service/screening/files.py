@@ -9,32 +9,34 @@ from typing import Final, Literal
 from cds_service.bulk_export.folder import OWN, losses_in
 from cds_service.errors import RequestError
 
-Form = Literal["lines", "document"]
+Form = Literal["lines", "document", "table"]
 
 _FORMS: Final[dict[str, Form]] = {
     ".ndjson": "lines",
     ".jsonl": "lines",
     ".json": "document",
+    ".parquet": "table",
 }
 _GZIP: Final = ".gz"
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFiles:
-    """The files of a source: NDJSON, JSON documents, and those that are not read.
+    """The files of a source: NDJSON, JSON documents, Parquet, and those that are not read.
 
     `losses` are sentences on what an export from a server lacks, by that server.
     """
 
     lines: tuple[Path, ...]
     documents: tuple[Path, ...]
+    tables: tuple[Path, ...]
     passed_over: tuple[Path, ...]
     losses: tuple[str, ...] = ()
 
     @property
     def read(self) -> tuple[Path, ...]:
         """Every file that is read."""
-        return (*self.lines, *self.documents)
+        return (*self.lines, *self.documents, *self.tables)
 
     @property
     def size(self) -> int:
@@ -50,15 +52,16 @@ def find_files(sources: Iterable[Path]) -> SourceFiles:
     """
     sources = tuple(sources)
     found = sorted({path for source in sources for path in _within(source)})
-    of_form: dict[Form | None, list[Path]] = {"lines": [], "document": [], None: []}
+    of_form: dict[Form | None, list[Path]] = {"lines": [], "document": [], "table": [], None: []}
     for path in found:
         of_form[_form(path)].append(path)
     exports = {own.parent for source in sources for own in source.rglob(OWN)}
     losses = losses_in(sorted(exports.union(path.parent for path in found)))
-    lines, documents, others = (tuple(paths) for paths in of_form.values())
-    files = SourceFiles(lines, documents, others, tuple(losses))
+    files = SourceFiles(*(tuple(paths) for paths in of_form.values()), tuple(losses))
     if not files.read:
-        raise RequestError("There is no file to read: expected .ndjson or .json, also as .gz.")
+        raise RequestError(
+            "There is no file to read: expected .ndjson or .json, also as .gz, or .parquet."
+        )
     return files
 
 

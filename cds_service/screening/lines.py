@@ -82,7 +82,9 @@ def read_lines(
     read = write_documents(files.documents, documents)
     unread.documents.extend([*files.losses, *read.unreadable])
     made = documents if files.documents else None
-    reading = read_files(engine, [*files.lines, *read.lines], made, folder, with_forms=with_forms)
+    reading = read_files(
+        engine, [*files.lines, *read.lines], files.tables, made, folder, with_forms=with_forms
+    )
     for path in reading.damaged:
         unread.documents.append(f"{path.name}: cut off or damaged, and read only as far as it goes")
     _name_owners(engine, unread)
@@ -175,7 +177,8 @@ def _count(engine: Relations, unread: UnreadCounts, names: Mapping[Path, Path]) 
         elif kind is None:
             name = _name(names.get(Path(file), Path(file)), unread.lines)
             unread.lines[name] = count
-            unread.places[name] = list(_bad_lines(Path(file)))
+            is_table = file.endswith(".parquet")
+            unread.places[name] = [] if is_table else list(_bad_lines(Path(file)))
         elif kind == "Bundle":
             unread.documents.append(
                 f"{counted(count, 'Bundle')} among lines: each has to be a .json file"

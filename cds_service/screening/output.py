@@ -6,6 +6,7 @@ counts. A part is there wholly or not at all. Then the parts become `decisions.n
 """
 
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping
@@ -44,12 +45,29 @@ class RunState:
 _STATE: Decoder[RunState] = Decoder(RunState)
 
 
+class _Held:
+    """An open folder, in which no other run writes until it is closed, or its process has ended."""
+
+    def __init__(self, folder: int) -> None:
+        self.number = folder
+
+    def close(self) -> None:
+        """Let others write."""
+        if self.number >= 0:
+            os.close(self.number)
+        self.number = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+
 @dataclass(frozen=True, slots=True)
 class OutputFolder:
     """A folder of one run, as it was first started."""
 
     folder: Path
     run: RunState
+    held: "_Held"
 
     @property
     def work(self) -> Path:
@@ -83,6 +101,7 @@ class OutputFolder:
             _write(self.folder / REPORT, page.encode())
         joined.replace(self.folder / DECISIONS)
         shutil.rmtree(unfinished)
+        self.held.close()
 
 
 def open_output(folder: Path, run: RunState, *, overwrite: bool) -> OutputFolder:
@@ -92,15 +111,16 @@ def open_output(folder: Path, run: RunState, *, overwrite: bool) -> OutputFolder
     `RequestError` if there is another run, or a finished one, and `overwrite` is not set.
     """
     unfinished = folder / _UNFINISHED
+    held = _hold(folder)
     if overwrite:
         shutil.rmtree(unfinished, ignore_errors=True)
     else:
         refuse_finished(folder)
     try:
-        unfinished.mkdir(parents=True, exist_ok=True)
+        unfinished.mkdir(exist_ok=True)
         unfinished.chmod(0o700)  # the key of the hashes is in it
     except OSError as error:
-        raise RequestError(f"{folder.name} cannot be written to: {error.strerror}.") from None
+        raise _unwritable(folder, error) from None
     path = unfinished / _RUN
     if path.exists():
         try:
@@ -117,7 +137,7 @@ def open_output(folder: Path, run: RunState, *, overwrite: bool) -> OutputFolder
         run = earlier
     else:
         _write(path, _ENCODER.encode(run))
-    output = OutputFolder(folder, run)
+    output = OutputFolder(folder, run, held)
     shutil.rmtree(output.work, ignore_errors=True)
     output.work.mkdir()
     return output
@@ -129,6 +149,25 @@ def refuse_finished(folder: Path) -> None:
         raise RequestError(
             f"There is a {DECISIONS} in {folder.name} already: use --overwrite or another folder."
         )
+
+
+def _hold(folder: Path) -> _Held:
+    """The folder, which is made if it is not there; raises `RequestError` if a run has it."""
+    from fcntl import LOCK_EX, LOCK_NB, flock  # not on every system
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = _Held(os.open(folder, os.O_RDONLY))
+        flock(held.number, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        raise RequestError(f"Another run is writing to {folder.name}.") from None
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    return held
+
+
+def _unwritable(folder: Path, error: OSError) -> RequestError:
+    return RequestError(f"{folder.name} cannot be written to: {error.strerror}.")
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -14,14 +14,18 @@ from cds_service.screening.engine import Engine
 from cds_service.screening.scans import (
     as_members,
     by_member,
+    by_row,
     by_text,
     faulty_file,
     has_only_resources,
     is_small,
     listed,
+    literal,
     members_in,
     members_of,
     of_documents,
+    quoted,
+    text_column,
     with_owner,
 )
 from cds_service.screening.unzipping import is_whole, unzip_rest
@@ -61,12 +65,13 @@ class Reading:
 def read_files(
     engine: Engine,
     files: Sequence[Path],
+    tables: Sequence[Path],
     documents: Path | None,
     folder: Path,
     *,
     with_forms: bool,
 ) -> Reading:
-    """Make the table `line`; `documents` is a file of lines that are made of Bundles."""
+    """Make the table `line` of files of lines, of Parquet files and of the lines of documents."""
     reading = Reading()
     engine.run(f"CREATE OR REPLACE TABLE line AS {_empty()}")
     engine.run("CREATE OR REPLACE TABLE layout (text VARCHAR, number VARCHAR)")
@@ -80,6 +85,10 @@ def read_files(
     scans = []
     if reading.read:
         scans.append(f"SELECT text, owner, address FROM ({by_text(reading.read)})")
+    for path in tables:
+        rows = by_row(path, _column(engine, path))
+        scans.append(f"SELECT text, owner, address FROM ({rows})")
+        engine.run(f"INSERT INTO line {_of_texts(rows, with_forms=with_forms)}")
     if documents is not None and documents.stat().st_size:
         scans.append(of_documents(documents))
         engine.run(f"INSERT INTO line {_of_documents(scans[-1])}")
@@ -141,6 +150,11 @@ def _read_by_member(
                 others.append(path)
         reading.read.extend(group)
     return others
+
+
+def _column(engine: Engine, path: Path) -> str:
+    types = engine.rows(f"DESCRIBE SELECT * FROM read_parquet({quoted(literal(path))})")
+    return text_column(path, {row[0]: row[1] for row in types})
 
 
 def _members_of_file(engine: Engine, path: Path, sample: int) -> frozenset[str] | None:

@@ -20,11 +20,15 @@ from typing import IO, Final, cast
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
 
+from cds_service.errors import RequestError
 from cds_service.prefetch_keys import KINDS
 from cds_service.screening.flatten import PLAIN, TYPE
 
 SHARED: Final = "Medication"
 """What no patient is named in, and the resources of patients refer to."""
+
+TEXT_COLUMNS: Final = ("resource", "json")
+"""Of a Parquet file, one of which holds the JSON of a resource in each row."""
 
 LONGEST_LINE: Final = 16 * 1024 * 1024
 SMALL: Final = 2 * 1024 * 1024
@@ -142,6 +146,29 @@ def listed(words: Iterable[object], brackets: str = "()") -> str:
 def quoted(word: object) -> str:
     """A text of SQL."""
     return "'" + str(word).replace("'", _QUOTED) + "'"
+
+
+def text_column(path: Path, types: Mapping[str, str]) -> str:
+    """The column with the JSON of a resource in a Parquet file of these columns.
+
+    Raises `RequestError` if there is none.
+    """
+    for name in TEXT_COLUMNS:
+        if types.get(name) in {"VARCHAR", "JSON"}:
+            return name
+    raise RequestError(
+        f"{path.name}: expected a column {' or '.join(TEXT_COLUMNS)} of text, "
+        "with the JSON of one resource in each row."
+    )
+
+
+def by_row(path: Path, column: str) -> str:
+    """The rows of a Parquet file, as `by_text` has lines."""
+    text = f"CASE WHEN json_valid({column}) THEN {column}::JSON END"
+    return (
+        f"SELECT {quoted(path)} AS file, {text} AS text, NULL AS owner, NULL AS address "
+        f"FROM read_parquet({quoted(literal(path))})"
+    )
 
 
 def of_documents(path: Path) -> str:

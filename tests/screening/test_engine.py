@@ -1,23 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The engine says what is wrong with a file, and nothing of what is in it."""
 
-import gzip
-import json
 from pathlib import Path
 
 import pytest
 
 from cds_service.errors import RequestError
 from cds_service.screening.engine import open_engine
-from tests.screening.exports import result, run
-
-
-def test_a_file_that_is_cut_off_is_named(tmp_path: Path) -> None:
-    whole = gzip.compress(json.dumps(result("1", "Patient/a")).encode())
-    (tmp_path / "cut.ndjson.gz").write_bytes(whole[:-20])
-
-    with pytest.raises(RequestError, match=r"cut\.ndjson\.gz"):
-        run(tmp_path)
 
 
 def test_an_error_says_no_value(tmp_path: Path) -> None:

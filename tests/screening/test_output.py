@@ -76,3 +76,12 @@ def test_only_the_owner_can_read_the_decisions(tmp_path: Path) -> None:
     written(tmp_path).finish({})
 
     assert (tmp_path / "decisions.ndjson").stat().st_mode & 0o777 == 0o600
+
+
+def test_two_runs_do_not_write_to_one_folder_at_the_same_time(tmp_path: Path) -> None:
+    first = written(tmp_path)
+
+    with pytest.raises(RequestError, match="Another run is writing to"):
+        open_output(tmp_path, RUN, overwrite=True)
+    first.finish({})
+    assert open_output(tmp_path, RUN, overwrite=True).run == RUN

@@ -6,9 +6,11 @@ import json
 import random
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from cds_service.errors import RequestError
+from cds_service.screening import scans
 from tests.screening.exports import Json, counted, decisions, ndjson, person, result, run
 
 
@@ -302,3 +304,97 @@ def test_where_no_line_can_be_read_the_message_says_so(tmp_path: Path, people: l
 
     with pytest.raises(RequestError, match=r"Could not be read: 1 line of all\.ndjson"):
         run(tmp_path)
+
+
+@pytest.mark.parametrize("column", ["json", "resource"])
+def test_parquet_with_the_json_of_resources_says_the_same_as_lines(
+    tmp_path: Path, people: list[Json], column: str
+) -> None:
+    lines, tables = tmp_path / "lines", tmp_path / "tables"
+    lines.mkdir()
+    tables.mkdir()
+    ndjson(lines / "all.ndjson", people)
+    to_parquet(lines / "all.ndjson", tables / "all.parquet", f"json AS {column}")
+
+    rows = decisions(tables, tmp_path / "x")
+
+    assert with_cards(rows) == {"a", "c"}
+    assert rows == decisions(lines, tmp_path / "y")
+
+
+def test_a_bad_row_of_parquet_costs_itself_alone(tmp_path: Path, people: list[Json]) -> None:
+    ndjson(tmp_path / "all.ndjson", people)
+    bad = "CASE WHEN json->>'id' = 'ra' THEN '{bad' ELSE json::VARCHAR END AS json"
+    to_parquet(tmp_path / "all.ndjson", tmp_path / "all.parquet", bad)
+    (tmp_path / "all.ndjson").unlink()
+
+    found = counted(tmp_path)
+
+    assert found["patientsWithCard"] == 1
+    assert found["unreadable"]["lines"] == [{"file": "all.parquet", "lines": 1, "first": []}]
+
+
+def test_parquet_of_another_form_is_refused_by_name(tmp_path: Path, people: list[Json]) -> None:
+    ndjson(tmp_path / "all.ndjson", people)
+    to_parquet(tmp_path / "all.ndjson", tmp_path / "typed.parquet", "json->>'id' AS id, 1 AS json")
+
+    with pytest.raises(RequestError, match=r"typed\.parquet: expected a column resource or json"):
+        run(tmp_path)
+
+
+def to_parquet(lines: Path, table: Path, columns: str) -> None:
+    query = f"SELECT {columns} FROM read_ndjson_objects('{lines}')"  # noqa: S608
+    duckdb.sql(query).write_parquet(str(table))
+
+
+@pytest.mark.parametrize("damage", ["cut off", "changed"])
+def test_a_damaged_archive_costs_its_rest_and_is_named(
+    tmp_path: Path, people: list[Json], monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setattr(scans, "SMALL", 0)
+    many = [result(str(number), f"Patient/x{number}", number % 90) for number in range(20_000)]
+    packed = bytearray(gzip.compress("".join(f"{json.dumps(one)}\n" for one in many).encode()))
+    if damage == "cut off":
+        del packed[len(packed) // 2 :]
+    else:
+        packed[len(packed) // 2 : len(packed) // 2 + 50] = bytes(50)
+    ndjson(tmp_path / "all.ndjson", people)
+    (tmp_path / "cut.ndjson.gz").write_bytes(packed)
+
+    found = counted(tmp_path)
+
+    assert 5000 < found["patients"] < 15_000
+    assert found["unreadable"]["documents"] == [
+        "cut.ndjson.gz: cut off or damaged, and read only as far as it goes"
+    ]
+    assert run(tmp_path, "--as-of", "2026-11-20", "--strict").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        {"modifierExtension": [{"url": "x"}]},
+        {"valueQuantity": {"value": "20", "unit": "U/L"}},
+        {"note": [{"text": "n"}], "valueQuantity": {"value": 2, "unit": "U/L"}},
+    ],
+)
+def test_what_is_odd_far_down_a_file_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: Json
+) -> None:
+    monkeypatch.setattr(scans, "SMALL", 0)
+    many = [result(str(number), f"Patient/x{number}", 20) for number in range(9000)]
+    ndjson(tmp_path / "all.ndjson", [*many, result("late", "Patient/late", 20, **late)])
+
+    found = counted(tmp_path)
+
+    assert found["patientsWithCard"] == 1
+    assert found["patientsWithoutCardByTheirResults"] == 9000
+
+
+def test_a_reference_without_an_id_is_nobody(tmp_path: Path) -> None:
+    ndjson(tmp_path / "x.ndjson", [result("1", "Patient/a"), result("2", "Patient/")])
+
+    found = counted(tmp_path)
+
+    assert found["patients"] == 1
+    assert found["unreadable"]["withoutPatient"] == {"Observation": 1}
