@@ -20,7 +20,7 @@ from cds_service.fhir.references import is_id
 from cds_service.fhir_client.client import Access
 from cds_service.fhir_client.servers_file import load_servers
 from cds_service.prefetch_keys import KINDS
-from cds_service.screening.lines import SHARED
+from cds_service.screening.scans import SHARED
 from cds_service.settings import Settings, load_settings, no_color
 from cds_service.smart.access import authorize_background
 from cds_service.smart.signing_keys import open_keys

@@ -115,10 +115,10 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
 ) -> None:
     """Show how many cards a population would get, and who, by the rules of the bedside.
 
-    SOURCE is a folder or files of FHIR Bulk Data (.ndjson) or of Bundles (.json), also as .gz, or
-    the URL of a FHIR server, whose export is kept in the folder export of --out. Each patient is
-    decided about as a patient-view call without an encounter would be. A list that SOURCE holds for
-    nobody is not known; one that it holds for anybody is known for all. Nothing leaves the machine.
+    SOURCE is a folder or files of FHIR Bulk Data (.ndjson), Bundles (.json), both also as .gz, or
+    resources in Parquet, or the URL of a FHIR server, whose export is kept in the folder export of
+    --out. Each patient is decided about as a patient-view call without an encounter would be. A
+    list that it holds for nobody is not known, else for all. Nothing leaves the machine.
 
     \b
     Examples:

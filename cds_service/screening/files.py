@@ -57,7 +57,8 @@ def find_files(sources: Iterable[Path]) -> SourceFiles:
         of_form[_form(path)].append(path)
     exports = {own.parent for source in sources for own in source.rglob(OWN)}
     losses = losses_in(sorted(exports.union(path.parent for path in found)))
-    files = SourceFiles(*(tuple(paths) for paths in of_form.values()), tuple(losses))
+    lines, documents, tables, others = (tuple(paths) for paths in of_form.values())
+    files = SourceFiles(lines, documents, tables, others, tuple(losses))
     if not files.read:
         raise RequestError(
             "There is no file to read: expected .ndjson or .json, also as .gz, or .parquet."

@@ -344,7 +344,7 @@ def test_parquet_of_another_form_is_refused_by_name(tmp_path: Path, people: list
 
 def to_parquet(lines: Path, table: Path, columns: str) -> None:
     query = f"SELECT {columns} FROM read_ndjson_objects('{lines}')"  # noqa: S608
-    duckdb.sql(query).write_parquet(str(table))
+    duckdb.connect().execute(f"COPY ({query}) TO '{table}' (FORMAT parquet)")
 
 
 @pytest.mark.parametrize("damage", ["cut off", "changed"])
