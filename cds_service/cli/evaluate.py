@@ -12,11 +12,12 @@ import click
 from cds_service.cli.card_text import cards_as_text
 from cds_service.cli.moments import time_of
 from cds_service.clock import system_clock
+from cds_service.errors import RequestError
 from cds_service.hooks.response import EXPLANATION_EXTENSION, write_response
 from cds_service.intake.as_of import as_of
 from cds_service.intake.patient_input import PatientInput
 from cds_service.reports.observations import as_bundle
-from cds_service.reports.read import is_report, read_report
+from cds_service.reports.read import is_pdf, is_report, read_report
 from cds_service.sandbox.diagnostics import faults
 from cds_service.service import Knowledge, answer_input, load_knowledge
 from cds_service.settings import load_settings, no_color
@@ -63,6 +64,10 @@ def evaluate(
     Exit codes: 0 evaluated; 1 the file cannot be read, or --strict found something.
     """
     data = file.read()
+    if is_pdf(data):
+        raise RequestError(
+            "Expected FHIR or HL7 v2. What a PDF says has to be seen first: cds-service read FILE."
+        )
     if is_report(data):
         data = as_bundle(read_report(data))
     document = read_resources(data)

@@ -25,11 +25,13 @@ _HEADINGS = ("test", "marker", "value", "range", "flag", "date", "status", "")
 def read(file: BinaryIO, as_data: bool) -> None:
     """Show what a laboratory report says, row by row, and evaluate nothing.
 
-    FILE is HL7 v2 with results (ORU), one message or many, or - for standard input. A row of which
-    a careful reader would not be sure has no value and says why.
+    FILE is HL7 v2 with results (ORU), one message or many, or a PDF with text (extra `reports`), or
+    - for standard input. A row of which a careful reader would not be sure has no value and says
+    why.
 
     \b
     Examples:
+      cds-service read report.pdf
       cds-service read results.hl7
       cds-service read results.hl7 --json
       cds-service evaluate results.hl7

@@ -2,6 +2,7 @@
 """A file of any of the formats -> a report, and what of it the packs understand."""
 
 from collections.abc import Iterable
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from msgspec.json import Decoder, encode
@@ -9,10 +10,11 @@ from msgspec.json import Decoder, encode
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.elements import CodeableConcept
 from cds_service.intake.marker_lookup import MarkerLookup, MarkerMatch
+from cds_service.reports.bounded import read_bounded
 from cds_service.reports.hl7v2.messages import is_hl7v2
 from cds_service.reports.hl7v2.results import read_results
 from cds_service.reports.observations import concept_of
-from cds_service.reports.report import DOUBTS, LabReport, PatientReport, ReportRow
+from cds_service.reports.report import DOUBTS, LabReport, PatientReport, Place, ReportRow
 
 MAX_BYTES = 20_000_000
 _CONCEPT: Decoder[CodeableConcept] = Decoder(CodeableConcept)
@@ -47,9 +49,22 @@ def read_report(data: bytes) -> LabReport:
     """What a file says; raises `RequestError` if it is none of the formats."""
     if len(data) > MAX_BYTES:
         raise PayloadTooLarge(f"Expected a file of at most {MAX_BYTES // 1_000_000} MB.")
+    if is_pdf(data):
+        return _read_pdf(data)
     if not is_hl7v2(data):
-        raise RequestError("Expected HL7 v2 messages with results.")
+        raise RequestError("Expected HL7 v2 messages with results, or a PDF.")
     return read_results(data)
+
+
+def is_pdf(data: bytes) -> bool:
+    """Whether a file is a PDF, by the mark at its beginning."""
+    return b"%PDF-" in data[:1024]
+
+
+def _read_pdf(data: bytes) -> LabReport:
+    if find_spec("pdfplumber") is None:
+        raise RequestError("A PDF needs the extra `reports`: pip install 'cds-service[reports]'.")
+    return read_bounded("cds_service.reports.pdf", data)
 
 
 def recognized(about: PatientReport, lookups: Iterable[MarkerLookup]) -> list[RecognizedRow]:
@@ -114,5 +129,11 @@ def _row_as_json(one: RecognizedRow) -> dict[str, Any]:
         "status": row.status,
         "hemolyzed": row.hemolyzed,
         "certain": one.is_certain,
+        **({"place": _place_as_json(row.place)} if row.place else {}),
         **({"why": one.why} if one.why else {}),
     }
+
+
+def _place_as_json(place: Place) -> dict[str, Any]:
+    box = (place.x0, place.top, place.x1, place.bottom)
+    return {"page": place.page, "box": [round(edge, 1) for edge in box]}

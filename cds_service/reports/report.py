@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from cds_service.reports.numbers import PrintedRange, PrintedValue
 
-Format: TypeAlias = Literal["hl7v2"]
+Format: TypeAlias = Literal["hl7v2", "pdf"]
 Doubt: TypeAlias = Literal[
     "no-value",
     "not-a-number",
@@ -20,6 +20,7 @@ Doubt: TypeAlias = Literal[
     "several-values",
     "not-in-blood",
     "embedded-document",
+    "place-unclear",
 ]
 """Why a row has no value that counts."""
 
@@ -31,6 +32,7 @@ DOUBTS: Final[dict[Doubt, str]] = {
     "several-values": "There are several values in one row.",
     "not-in-blood": "It was not measured in blood, serum or plasma.",
     "embedded-document": "It is an embedded document, which is not read.",
+    "place-unclear": "Which column the value stands in is not clear.",
 }
 
 
@@ -41,6 +43,17 @@ class TestCode:
     system: str
     code: str
     display: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a row stands: the page, from 1, and a box in points from its upper left corner."""
+
+    page: int
+    x0: float
+    top: float
+    x1: float
+    bottom: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +79,7 @@ class ReportRow:
     specimen: str = ""
     hemolyzed: bool = False
     notes: tuple[str, ...] = ()
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A report is read in a process of its own, which ends within bounds of time and memory."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Final, Literal, TypeAlias
+
+from msgspec import DecodeError, Struct
+from msgspec.json import Decoder, encode
+
+from cds_service.errors import PayloadTooLarge, RequestError
+from cds_service.reports.report import LabReport
+
+SECONDS: Final = 8
+MEMORY: Final = 1_000_000_000  # bytes of addresses
+_TOO_LARGE: Final = f"Expected a file that is read within {SECONDS} seconds and 1 GB of memory."
+
+
+class ReaderAnswer(Struct, kw_only=True):
+    """What the process found: a report, or why it refused the file."""
+
+    report: LabReport | None = None
+    refused: str = ""
+    kind: Literal["request", "too large"] = "request"
+
+
+_ANSWER: Final = Decoder(ReaderAnswer)
+_Reader: TypeAlias = Callable[[bytes], LabReport]
+
+
+def read_bounded(module: str, data: bytes) -> LabReport:
+    """What a module, run by itself with the file at its input, reads; its refusals are raised."""
+    try:
+        ended = subprocess.run(  # noqa: S603 - a module of ours, by the interpreter that runs
+            [sys.executable, "-P", "-m", module],
+            input=data,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # none of our secrets
+        )
+        answer = _ANSWER.decode(ended.stdout)
+    except (subprocess.TimeoutExpired, DecodeError):
+        raise PayloadTooLarge(_TOO_LARGE) from None
+    if answer.report is not None:
+        return answer.report
+    raise (PayloadTooLarge if answer.kind == "too large" else RequestError)(answer.refused)
+
+
+def bind() -> None:
+    """Limit this process, where the system can."""
+    try:
+        import resource
+    except ImportError:  # Windows has no limits of this kind; the time is bounded all the same
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def answer_of(read: _Reader, data: bytes) -> bytes:
+    """What `read_bounded` expects on standard output."""
+    try:
+        return encode(ReaderAnswer(report=read(data)))
+    except PayloadTooLarge as error:
+        return encode(ReaderAnswer(refused=str(error), kind="too large"))
+    except RequestError as error:
+        return encode(ReaderAnswer(refused=str(error)))
+    except (MemoryError, RecursionError):
+        return encode(ReaderAnswer(refused=_TOO_LARGE, kind="too large"))

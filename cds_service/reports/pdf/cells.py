@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The text of a cell -> a value with what stands around it, or a range."""
+
+import re
+from typing import Final, NamedTuple
+
+from cds_service.reports.numbers import (
+    DecimalMark,
+    OpenMark,
+    PrintedRange,
+    PrintedValue,
+    read_range,
+    read_value,
+)
+from cds_service.reports.report import Doubt
+
+_SIGNS: Final = r"[*+!↑↓▲▼⬆⬇]{1,3}"
+_LETTERS: Final = r"(?:HH|LL|H|L|N|A|B)"
+_FLAG: Final = re.compile(
+    rf"\s*(?:[(\[]({_LETTERS}|{_SIGNS}|-{{1,3}})\)|({_LETTERS}|{_SIGNS}|-{{1,3}}))(?!\w)\s*"
+)
+_FLAG_WORD: Final = re.compile(
+    r"\s*\(?(high|low|hoch|niedrig|erhöht|erniedrigt|élevé|elevé|bas|haut|alto|bajo|alta|baja|"
+    r"basso|elevato|elevado|baixo|normal|abnormal)\)?(?!\w)\s*",
+    re.IGNORECASE,
+)
+_LEADING: Final = re.compile(rf"(?:({_SIGNS})\s*|({_LETTERS})\s+)(?=[\d<>≤≥=])")
+_BEFORE: Final = re.compile(r"([*+!↑↓▲▼]{1,3}|HH|LL|[HL])\s+(?=\S)")
+_UNIT_BEHIND: Final = re.compile(r"\d\s+([^\W\d][^\s<>]*/[^\W\d][^\s<>()]*)\s*[)\]]?$")
+_FOOTNOTE: Final = re.compile(r"\s*[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2}$|\s+\(?\d\)$|\s*[†‡§#]{1,2}$")
+_UNIT: Final = re.compile(
+    r"\s*([A-Za-zµμ%°/][^\s,;]*/[^\s,;()]+|%|\d\d?\^\d+/\S+|[xX]?10\S*/\S+)\s*"
+)
+_AT_MOST: Final = r"up to|bis|jusqu['’]?\s?[àa]|hasta|fino a|até|ate|max\.?"
+_BELOW: Final = (
+    r"less than|below|under|unter|kleiner(?: als)?|inf[eé]rieure? [àa]|menor (?:de|que|a)|"
+    r"inferiore? a|inferior [aà]|moins de|menos de|minore di|meno di"
+)
+_AT_LEAST: Final = r"from|at least|ab|mind\.?|mindestens|[àa] partir de|desde|da|min\.?"
+_ABOVE: Final = (
+    r"more than|above|over|greater than|über|größer(?: als)?|sup[eé]rieure? [àa]|"
+    r"mayor (?:de|que|a)|superiore? a|superior [aà]|plus de|m[áa]s de|maggiore di|"
+    r"maior (?:que|de)|mais de"
+)
+_SIGNED: Final = tuple(
+    (re.compile(rf"(?:{words})\s*(?=\d)", re.IGNORECASE), sign)
+    for words, sign in ((_AT_MOST, "<="), (_BELOW, "<"), (_AT_LEAST, ">="), (_ABOVE, ">"))
+)
+_FROM_TO: Final = re.compile(
+    r"(?:von|from|de|da|entre|between|zwischen)?\s*([\d.,]+)\s*"
+    r"(?:-|–|—|−|\.\.\.?|to|bis|à|a|ate|até|al|y|et|and|und|;)\s*([\d.,]+)(.*)",
+    re.IGNORECASE,
+)
+_RANGE_UNIT: Final = re.compile(r"\s*(?:[^\W\d]*[/%^*µμ][^\s<>≤≥:;–-]*|INR)?\s*")
+
+
+class CellValue(NamedTuple):
+    """The value in a cell, why it has none, and the unit and the flag that stood there too."""
+
+    value: PrintedValue | None = None
+    doubt: Doubt | None = None
+    unit: str = ""
+    flag: str = ""
+
+
+def read_cell(text: str, mark: DecimalMark | None) -> CellValue:
+    """The value of a cell, which must be all that stands there but for flag, unit and footnote.
+
+    >>> read_cell("<5L", None).flag
+    'L'
+    >>> read_cell("12,5 *", ",").value.number
+    '12.5'
+    >>> read_cell("41 45", None).doubt
+    'not-one-number'
+    """
+    plain = _FOOTNOTE.sub("", text.strip())
+    if not plain or not plain.strip("-–—./ "):
+        return CellValue(doubt="no-value")
+    flags: list[str] = []
+    leading = _LEADING.match(plain)
+    if leading:
+        flags.append(leading[1] or leading[2])
+        plain = plain[leading.end() :]
+    if plain[0] in "-–−" or (plain[0] == "+" and not leading):
+        return CellValue(doubt="not-one-number")  # a sign of the number, or that it is low
+    try:
+        value = read_value(plain, mark)
+    except OpenMark:
+        return CellValue(doubt="comma-or-separator")
+    if value is None:
+        return CellValue(doubt="not-a-number")
+    rest, unit = _FOOTNOTE.sub("", value.rest), ""
+    while rest:
+        flag = _FLAG.match(rest) or _FLAG_WORD.match(rest)
+        found = None if flag or unit else _UNIT.match(rest)
+        if flag:
+            flags.extend(filter(None, flag.groups()))
+        elif found:
+            unit = found[1]
+        else:
+            several = rest[0] in ":/-–~x^" or rest[0].isdigit()
+            return CellValue(doubt="not-one-number" if several else "not-a-number")
+        rest = rest[(flag or found).end() :]  # type: ignore[union-attr]
+    only = PrintedValue(number=value.number, comparator=value.comparator)
+    return CellValue(only, None, unit, " ".join(flags))
+
+
+def split_flag(text: str) -> tuple[str, str]:
+    """A flag without a column of its own, which may stand before a unit or a range, and the rest.
+
+    >>> split_flag("+ U/l")
+    ('+', 'U/l')
+    """
+    match = _BEFORE.match(text)
+    return (match[1], text[match.end() :]) if match else ("", text)
+
+
+def unit_behind(range_text: str) -> str:
+    """The unit behind the numbers of a range.
+
+    >>> unit_behind("7 - 40 U/L")
+    'U/L'
+    """
+    match = _UNIT_BEHIND.search(range_text)
+    return match[1] if match else ""
+
+
+def read_printed_range(text: str, mark: DecimalMark | None) -> PrintedRange | None:
+    """The range of a cell, with words for signs; `None` if it is for some people only.
+
+    >>> read_printed_range("bis 40", None)
+    PrintedRange(low=None, high='40', low_is_exclusive=False, high_is_exclusive=False)
+    >>> read_printed_range("de 7 à 40 U/L", None)
+    PrintedRange(low='7', high='40', low_is_exclusive=False, high_is_exclusive=False)
+    >>> read_printed_range("<40 w", None) is None
+    True
+    """
+    plain = text.strip()
+    while plain[:1] + plain[-1:] in {"()", "[]"}:
+        plain = plain[1:-1].strip()
+    between = _FROM_TO.fullmatch(plain)
+    for words, sign in () if between else _SIGNED:
+        if match := words.match(plain):
+            plain = f"{sign}{plain[match.end() :]}"
+            break
+    if between:
+        plain, rest = f"{between[1]} - {between[2]}", between[3]
+    else:
+        signed = re.fullmatch(r"([<>≤≥=]+\s*[\d.,]+)(.*)", plain)
+        plain, rest = (signed[1], signed[2]) if signed else (plain, "")
+    if not _RANGE_UNIT.fullmatch(rest):
+        return None
+    found = read_range(plain, mark)
+    if found is None or found.low is None or found.high is None:
+        return found
+    return found if float(found.low) <= float(found.high) else None

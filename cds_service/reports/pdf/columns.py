@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The heading line of a table of results -> its columns."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cds_service.reports.pdf.dates import dates_in, has_date, is_date
+from cds_service.reports.pdf.pages import PageLine, PageWord
+from cds_service.reports.pdf.vocabulary import (
+    COLUMNS,
+    ColumnKind,
+    meaning_of,
+)
+
+EDGE: Final = 4.0  # points by which words that are aligned may differ
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column by its heading; `text` is the heading, with the date that stands in it."""
+
+    kind: ColumnKind
+    x0: float
+    x1: float
+    text: str
+
+    def overlap(self, x0: float, x1: float) -> float:
+        """The width that words have in common with the heading."""
+        return min(x1, self.x1) - max(x0, self.x0)
+
+    def misfit(self, x0: float, x1: float) -> float:
+        """How far words are from being aligned with the heading: left, right or centred."""
+        middles = abs((x0 + x1) - (self.x0 + self.x1)) / 2
+        return min(abs(x0 - self.x0), abs(x1 - self.x1), middles)
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The columns of a table; two tables can stand side by side."""
+
+    columns: tuple[Column, ...]
+    left: float
+    right: float
+    edges: tuple[tuple[float, ...], ...] = ()  # ways to draw the columns that fit all the rows
+    pitch: float = 0.0  # the distance of two rows, if that is known
+
+    @property
+    def results(self) -> list[Column]:
+        """The columns that hold results: one, or one for each date."""
+        return [one for one in self.columns if one.kind == "result"]
+
+    @property
+    def name(self) -> int:
+        """The number of the column with the names of tests."""
+        return next((n for n, one in enumerate(self.columns) if one.kind == "name"), 0)
+
+    @property
+    def has_rivals(self) -> bool:
+        """Whether there is more than one column with numbers that could be results."""
+        return sum(one.kind in {"result", "previous", "other"} for one in self.columns) > 1
+
+
+def read_panels(line: PageLine, below: PageLine | None) -> tuple[Panel, ...]:
+    """The tables whose heading a line is; a heading can have a second line below the first."""
+    columns = _columns(line)
+    if not _is_heading(columns):
+        return ()
+    if below is not None and below.top - line.top < 3 * line.size:
+        second = _columns(below)
+        if all(one.kind != "other" or has_date(one.text) or _is_bracket(one) for one in second):
+            columns = _merged(columns, second)
+    return _panels(columns) if _is_heading(columns) else ()
+
+
+def continues_heading(line: PageLine) -> bool:
+    """Whether a line below a heading consists of words of headings, dates and brackets alone."""
+    columns = _columns(line)
+    return all(one.kind != "other" or has_date(one.text) or _is_bracket(one) for one in columns)
+
+
+def _is_bracket(column: Column) -> bool:
+    return column.text.startswith(("(", "["))
+
+
+def _is_heading(columns: Sequence[Column]) -> bool:
+    kinds = Counter(one.kind for one in columns)
+    has_result = kinds["result"] > 0 or any(is_date(one.text) for one in columns)
+    beside = sum(kinds[kind] > 0 for kind in ("name", "unit", "range", "previous", "flag", "low"))
+    return has_result and beside >= 2
+
+
+def _columns(line: PageLine) -> list[Column]:
+    """The headings of a line: known phrases, and what else stands there."""
+    found: list[Column] = []
+    for chunk in line.chunks():
+        found.extend(_of_chunk(chunk))
+    return found
+
+
+def _of_chunk(chunk: Sequence[PageWord]) -> list[Column]:
+    """A chunk as one heading, or as several that stand close together."""
+    kind = _kind_of(" ".join(word.text for word in chunk))
+    if kind is not None:
+        return [_column(kind, chunk)]
+    found: list[Column] = []
+    start = 0
+    while start < len(chunk):
+        hit = _heading_at(chunk, start)
+        if hit is None:
+            return [_column("other", chunk)]
+        end, kind = hit
+        found.append(_column(kind, chunk[start:end]))
+        start = end
+    return found
+
+
+def _heading_at(words: Sequence[PageWord], start: int) -> tuple[int, ColumnKind] | None:
+    """The longest heading that begins with a word, and the place after it."""
+    for end in range(min(len(words), start + 6), start, -1):
+        kind = _kind_of(" ".join(word.text for word in words[start:end]))
+        if kind is not None:
+            return end, kind
+    return None
+
+
+def _kind_of(text: str) -> ColumnKind | None:
+    if is_date(text):
+        return "result"
+    whole = meaning_of([text], COLUMNS)
+    if whole is not None or text.startswith(("(", "[")):
+        return whole
+    days = list(dates_in(text, "day first"))
+    if days:  # the date of the results below it
+        rest = text[: days[0].start] + text[days[0].end :]
+        kind = meaning_of([rest], COLUMNS)
+        is_one = len(days) == 1 and days[0].start != 0
+        return kind if is_one and kind in {"result", "previous"} else None
+    bare = re.split(r"[(\[]", text, maxsplit=1)[0]
+    return meaning_of([bare], COLUMNS) if bare != text and text.endswith((")", "]")) else None
+
+
+def _column(kind: ColumnKind, words: Sequence[PageWord]) -> Column:
+    text = " ".join(word.text for word in words)
+    return Column(kind=kind, x0=words[0].x0, x1=words[-1].x1, text=text)
+
+
+def _merged(first: Sequence[Column], second: Sequence[Column]) -> list[Column]:
+    """The headings of two lines; what stands below another belongs to it."""
+    merged = list(first)
+    for below in second:
+        over = [place for place, one in enumerate(merged) if one.overlap(below.x0, below.x1) > 0]
+        if len(over) != 1:
+            merged.append(below)
+            continue
+        one = merged[over[0]]
+        text = f"{one.text} {below.text}"
+        kind = _kind_of(text)
+        if kind is None:
+            kinds = {one.kind, below.kind} - ({"other"} if _is_bracket(below) else set())
+            kind = one.kind if is_date(below.text) and one.kind != "other" else None
+            kind = kind or (kinds.pop() if len(kinds) == 1 else "other")
+        merged[over[0]] = Column(
+            kind=kind, x0=min(one.x0, below.x0), x1=max(one.x1, below.x1), text=text
+        )
+    return sorted(merged, key=lambda one: one.x0)
+
+
+def _panels(columns: Sequence[Column]) -> tuple[Panel, ...]:
+    names = [place for place, one in enumerate(columns) if one.kind == "name"]
+    starts = [0, *names[1:]]
+    groups = [
+        columns[start:end] for start, end in zip(starts, [*starts[1:], len(columns)], strict=True)
+    ]
+    if not names:
+        # The names have no heading of their own: they stand left of the first column.
+        first = Column(kind="name", x0=0, x1=max(columns[0].x0 - 20, 1), text="")
+        groups = [[first, *columns]]
+    edges = [0.0, *(group[0].x0 - EDGE for group in groups[1:]), float("inf")]
+    return tuple(
+        Panel(tuple(group), left, right)
+        for group, left, right in zip(groups, edges, edges[1:], strict=False)
+        if any(one.kind == "result" for one in group)
+    )

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands beside labels: who a report is about, and when the specimen was collected."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cds_service.errors import RequestError
+from cds_service.reports.pdf.dates import DayOrder, begins_with_date, dates_in
+from cds_service.reports.pdf.pages import PageLine, PageWord
+from cds_service.reports.pdf.vocabulary import (
+    LABELS,
+    SEXES,
+    Label,
+    longest_match,
+    meaning_of,
+    plain_words,
+)
+from cds_service.reports.report import ReportPatient
+
+_NEAR: Final = 3.0  # times the size of the letters: a wider gap ends what a label labels
+_REACH: Final = 180.0  # points from a label to what it labels
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A label and the text beside or below it; `line` is the number of its line."""
+
+    label: Label
+    text: str
+    line: int
+
+
+def labelled_texts(lines: Sequence[PageLine]) -> list[Labelled]:
+    """The labels of the lines with their texts, in the order of the page."""
+    found: list[Labelled] = []
+    for number, line in enumerate(lines):
+        below = lines[number + 1] if number + 1 < len(lines) else None
+        for label, words, rest in _labels(line):
+            text = " ".join(word.text for word in rest).strip(" :.")
+            if not text and below is not None and below.page == line.page:
+                text = _below(words, below, line)
+            found.append(Labelled(label, text.lstrip(" :"), number))
+    return found
+
+
+def _labels(line: PageLine) -> Iterator[tuple[Label, list[PageWord], list[PageWord]]]:
+    """Each label of a line with its own words and those up to the next label or a wide gap."""
+    pieces = [(piece, n) for n, word in enumerate(line.words) for piece in plain_words(word.text)]
+    texts = [piece for piece, _ in pieces]
+    starts = {chunk[0] for chunk in line.chunks()}
+    hits: list[tuple[int, int, Label]] = []  # first word, word after, label
+    place = 0
+    while place < len(pieces):
+        first = pieces[place][1]
+        hit = longest_match(texts, place, LABELS)
+        begins = place == 0 or pieces[place - 1][1] != first
+        if hit is None or not begins:
+            place += 1
+            continue
+        end, label = hit
+        last = pieces[end - 1][1]
+        colon = line.words[last].text.endswith(":") or (
+            last + 1 < len(line.words) and line.words[last + 1].text.startswith(":")
+        )
+        follows = " ".join(word.text for word in line.words[last + 1 : last + 5])
+        is_dated = label in {"birth", "collected"} and begins_with_date(follows)
+        if line.words[first] in starts or colon or is_dated:
+            hits.append((first, last + 1, label))
+            place = end
+        else:
+            place += 1
+    for number, (first, after, label) in enumerate(hits):
+        until = hits[number + 1][0] if number + 1 < len(hits) else len(line.words)
+        yield label, list(line.words[first:after]), _beside(line.words, after, until)
+
+
+def _beside(words: Sequence[PageWord], start: int, end: int) -> list[PageWord]:
+    found: list[PageWord] = []
+    for number in range(start, end):
+        word, last = words[number], words[number - 1]
+        gap = word.x0 - last.x1
+        is_first = not any(one.text.strip(":") for one in found)
+        if gap > (_REACH if is_first else _NEAR * word.size):
+            break
+        found.append(word)
+    return found
+
+
+def _below(label: Sequence[PageWord], below: PageLine, line: PageLine) -> str:
+    """The text under a label that has nothing beside it."""
+    if below.top - line.top > 3 * line.size:
+        return ""
+    for chunk in below.chunks():
+        if abs(chunk[0].x0 - label[0].x0) < 5:
+            text = " ".join(word.text for word in chunk)
+            return "" if meaning_of([text], LABELS) else text
+    return ""
+
+
+def patient_of(found: Sequence[Labelled], order: DayOrder | None) -> ReportPatient:
+    """Who the report is about; raises `RequestError` if it is about several people."""
+    ids = _texts(found, "id")
+    born = list(dict.fromkeys(filter(None, (_birth(t, order) for t in _texts(found, "birth")))))
+    if len(ids) > 1 and len({"".join(plain_words(one)) for one in ids}) > 1 and len(born) > 1:
+        raise RequestError("Expected a report about one patient.")
+    sexes = [sex for text in _texts(found, "sex") if (sex := _sex(text))]
+    names = [name for text in _texts(found, "name") if (name := _name(text))]
+    return ReportPatient(
+        id=ids[0] if ids else "",
+        name=names[0] if names else "",
+        birth_date=born[0] if len(born) == 1 else None,
+        sex=sexes[0] if len(set(sexes)) == 1 else None,
+    )
+
+
+def _texts(found: Sequence[Labelled], label: Label) -> list[str]:
+    return list(dict.fromkeys(one.text for one in found if one.label == label and one.text))
+
+
+def _birth(text: str, order: DayOrder | None) -> str | None:
+    day = next(iter(dates_in(text, order)), None)
+    return day.iso.partition("T")[0] if day and day.start == 0 and _has_long_year(text) else None
+
+
+def _has_long_year(text: str) -> bool:
+    return any(len(word) == 4 and word.isdigit() for word in plain_words(text))
+
+
+def _sex(text: str) -> str | None:
+    words = plain_words(text)
+    hit = longest_match(words, 0, SEXES)
+    return hit[1] if hit else None
+
+
+def _name(text: str) -> str:
+    """A name, without what may stand behind it in brackets or after a date."""
+    bare = text.split("(", maxsplit=1)[0].split("*", maxsplit=1)[0].strip(" ,;:")
+    return bare if bare and not any(one.isdigit() for one in bare) else ""

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A PDF -> the rows of its tables of results.
+
+A table is found by its heading line, and what stands in it by place. A row of which a column is in
+doubt has no value.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from cds_service.errors import RequestError
+from cds_service.reports.numbers import DecimalMark, decimal_mark
+from cds_service.reports.pdf.cells import CellValue, read_cell, read_printed_range, unit_behind
+from cds_service.reports.pdf.columns import Column, Panel, continues_heading, read_panels
+from cds_service.reports.pdf.dates import DayOrder, dates_in, day_order
+from cds_service.reports.pdf.labels import Labelled, labelled_texts, patient_of
+from cds_service.reports.pdf.pages import PageLine, read_pages
+from cds_service.reports.pdf.placing import fitted
+from cds_service.reports.pdf.remarks import says_hemolyzed, status_of
+from cds_service.reports.pdf.table_rows import PrintedRow, TableReader
+from cds_service.reports.pdf.vocabulary import names_blood, names_fluid, plain_words
+from cds_service.reports.report import LabReport, PatientReport, ReportRow
+
+_NO_TABLE: Final = (
+    "Expected a table of results, with a line above it that names the columns of tests and results."
+)
+_BLOOD_CODES: Final = frozenset(("s", "p", "b", "eb", "vb", "sp", "cp", "zb", "hb", "k", "c"))
+
+
+@dataclass(slots=True)
+class _Found:
+    """What was found on the pages."""
+
+    rows: list[PrintedRow] = field(default_factory=list)
+    other: list[tuple[int, PageLine]] = field(default_factory=list)  # rows before it, and line
+    panels: tuple[Panel, ...] = ()
+
+
+def read_pdf(data: bytes) -> LabReport:
+    """The rows of a report; raises `RequestError` if it is none that can be read."""
+    pages = read_pages(data)
+    text = "\n".join(line.text for lines in pages for line in lines)
+    order = day_order(text)
+    found = _Found()
+    reader = TableReader(found.rows)
+    for lines in pages:
+        _read_page(lines, found, reader)
+        reader.end_page()
+    if not found.panels or not found.rows:
+        raise RequestError(_NO_TABLE)
+    labels = labelled_texts([line for _, line in found.other])
+    who = patient_of(labels, order)
+    dates = _Dates(labels, found, order)
+    mark = decimal_mark(one for row in found.rows for one in (*row.values, row.range_text))
+    status = status_of(text)
+    hemolyzed = any(says_hemolyzed(line.text) for lines in pages for line in lines)
+    everywhere = _specimen_of_all(labels)
+    rows = [
+        _row(row, column, mark, dates.of(number, column), everywhere, status, hemolyzed=hemolyzed)
+        for number, row in enumerate(found.rows)
+        for column in row.results
+    ]
+    return LabReport("pdf", (PatientReport(who, tuple(rows)),))
+
+
+def _read_page(lines: Sequence[PageLine], found: _Found, reader: TableReader) -> None:
+    skip = -1
+    for number, line in enumerate(lines):
+        if number == skip:
+            continue
+        below = lines[number + 1] if number + 1 < len(lines) else None
+        panels = read_panels(line, below)
+        if panels:
+            found.panels = _fitted(panels, lines[number + 1 :])
+            reader.begin(found.panels)
+            near = below is not None and below.top - line.top < 3 * line.size
+            skip = number + 1 if near and below is not None and continues_heading(below) else -1
+        elif not reader.take(line, found.panels):
+            found.other.append((len(found.rows), line))
+
+
+def _fitted(panels: Sequence[Panel], lines: Sequence[PageLine]) -> tuple[Panel, ...]:
+    """The tables with their columns drawn by the rows up to the next heading."""
+    ends = (
+        at
+        for at, line in enumerate(lines)
+        if read_panels(line, lines[at + 1] if at + 1 < len(lines) else None)
+    )
+    start = 1 if lines and continues_heading(lines[0]) else 0
+    rows = lines[start : next(ends, len(lines))]
+    return tuple(fitted(panel, rows) for panel in panels)
+
+
+class _Dates:
+    """When what stands in a row was collected."""
+
+    def __init__(self, labels: Iterable[Labelled], found: _Found, order: DayOrder | None) -> None:
+        self._order = order
+        self._after: list[tuple[int, str | None]] = []  # rows before it, and date
+        for one in labels:
+            if one.label == "collected" and one.text:
+                day = next(iter(dates_in(one.text, order)), None)
+                starts = day is not None and day.start <= 2
+                self._after.append((found.other[one.line][0], day.iso if day and starts else None))
+
+    def of(self, row: int, column: Column) -> str | None:
+        """The date in the heading of the column, else the one that the report labels."""
+        headed = list(dates_in(column.text, self._order))
+        if headed:
+            return headed[0].iso if len(headed) == 1 else None
+        if not self._after:
+            return None
+        if len({before for before, _ in self._after}) == 1 or self._one() is not None:
+            return self._one()
+        before = [rows for rows, _ in self._after if rows <= row]
+        if not before:
+            return None
+        nearest = {day for rows, day in self._after if rows == max(before)}
+        return nearest.pop() if len(nearest) == 1 else None
+
+    def _one(self) -> str | None:
+        """The only date there is, where one may be printed with its time and without it."""
+        days = sorted({day for _, day in self._after if day}, key=len)
+        if any(day is None for _, day in self._after) or not days:
+            return None
+        return days[-1] if all(days[-1].startswith(day) for day in days) else None
+
+
+def _specimen_of_all(labels: Iterable[Labelled]) -> str:
+    """A specimen that is not blood, and that the report names once for all its results."""
+    named = [one.text for one in labels if one.label == "specimen" and one.text]
+    fluids = [text for text in named if names_fluid(text) and not names_blood(text)]
+    return fluids[0] if fluids and len(fluids) == len(named) else ""
+
+
+def _row(
+    row: PrintedRow,
+    column: Column,
+    mark: DecimalMark | None,
+    date: str | None,
+    everywhere: str,
+    status: str,
+    *,
+    hemolyzed: bool,
+) -> ReportRow:
+    text = row.texts[column]
+    read = read_cell(text, mark)
+    is_single = len(row.results) == 1
+    unit = row.unit or read.unit or unit_behind(row.range_text)
+    if row.unit and read.unit and row.unit != read.unit:
+        read = CellValue(doubt="place-unclear")
+    if column in row.unclear:
+        read = CellValue(doubt="place-unclear")
+    specimen = _specimen(row) or everywhere
+    if specimen and read.value is not None:
+        read = CellValue(doubt="not-in-blood")
+    flags = " ".join(filter(None, (read.flag, row.flag if is_single else "")))
+    return ReportRow(
+        name=row.name,
+        text=text,
+        value=read.value,
+        doubt=read.doubt,
+        unit=unit,
+        range_text=row.range_text,
+        range=None if row.range_is_unclear else read_printed_range(row.range_text, mark),
+        flag=flags,
+        date=date,
+        status=status,
+        specimen=specimen,
+        hemolyzed=hemolyzed,
+        notes=tuple(row.notes),
+        place=row.place,
+    )
+
+
+def _specimen(row: PrintedRow) -> str:
+    """The specimen of a row or of its section, if it is none of blood, serum and plasma."""
+    if row.specimen:
+        words = plain_words(row.specimen)
+        is_blood = names_blood(row.specimen) or (words and set(words) <= _BLOOD_CODES)
+        return "" if is_blood and not names_fluid(row.specimen) else row.specimen
+    fluids = (one for one in (row.name, *row.notes) if names_fluid(one))
+    return row.section or next(fluids, "")

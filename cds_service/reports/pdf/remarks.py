@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a report says of its specimen and of itself: hemolysis, and whether it is final."""
+
+import re
+from typing import Final
+
+from cds_service.intake.hemolysis import text_says_so
+from cds_service.reports.pdf.vocabulary import plain_words
+
+_HEMOLYZED: Final = re.compile(
+    r"\b(?:ha?emoly\w*|hamoly\w*|haemoly\w*|hemoliz\w*|hemolis\w*|emoliz\w*|emolis\w*)\b"
+)
+_DENIED: Final = re.compile(
+    r"\b(?:kein\w*|nicht|ohne|pas|sans|absence|aucune?|non|no|sin|ausencia|senza|assenza|sem|nao|"
+    r"not|without|free|index|indice|indizes|kann|konnen|peut|puede\w*|puo|possono|pode\w*|may|can|"
+    r"bei|wenn|falls|si|se|if|en cas|in caso|em caso|en caso|anamie|anemi\w*|anemia)\b"
+)
+_PRELIMINARY: Final = re.compile(
+    r"\b(?:preliminary|vorlaufig\w*|teilbefund|provisoire|resultats? partiels?|preliminar|"
+    r"provisional|preliminare|provvisorio|referto parziale|informe parcial|laudo parcial)\b"
+)
+_CORRECTED: Final = re.compile(
+    r"\b(?:corrected report|amended report|korrigierter befund|korrekturbefund|"
+    r"compte rendu (?:corrige|rectifie)|informe (?:corregido|rectificado)|referto corretto|"
+    r"laudo (?:corrigido|retificado)|relatorio corrigido)\b"
+)
+
+
+def says_hemolyzed(text: str) -> bool:
+    """Whether a line says that the specimen is hemolysed, in any of the languages."""
+    if text_says_so(text):
+        return True
+    words = " ".join(plain_words(text))
+    return _HEMOLYZED.search(words) is not None and _DENIED.search(words) is None
+
+
+def status_of(text: str) -> str:
+    """FHIR's code for what a report says of itself; one that says nothing is final."""
+    words = " ".join(plain_words(text))
+    if _PRELIMINARY.search(words):
+        return "preliminary"
+    return "corrected" if _CORRECTED.search(words) else "final"

@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lines of a table of results -> rows with their names, sections and notes.
+
+A line with a name alone is the heading of a section, a note, or the rest of a name that is too long
+for one line. Where that is open it counts as a part of the name: a test that is then not recognized
+is better than a `Bilirubin` whose second line says `direct`.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from cds_service.reports.pdf.cells import split_flag
+from cds_service.reports.pdf.columns import EDGE, Column, Panel
+from cds_service.reports.pdf.dates import has_date
+from cds_service.reports.pdf.pages import PageLine, PageWord
+from cds_service.reports.pdf.placing import Cells, read_cells
+from cds_service.reports.pdf.vocabulary import (
+    LABELS,
+    longest_match,
+    names_blood,
+    names_fluid,
+    names_method,
+    plain_words,
+)
+from cds_service.reports.report import Place
+
+_MARKS: Final = re.compile(r"[\s*†‡§#°⁰¹²³⁴⁵⁶⁷⁸⁹]+$|\s+\d\)$|[\s.:_…]+$")
+_QUALIFIER: Final = re.compile(
+    r"\b(?:in?dire[ckt]\w*|\w*[ck]onjug\w*|\w*[ck]oniug\w*|frei\w*|free|libre|liber\w*|livre|knochen\w*|"
+    r"bone|osse\w*|oseo|osea|isoen\w*|iso|ratio|quotient|rapport|relac\w*|rapporto|index|ma[ck]ro\w*|"
+    r"mi[ck]ro\w*|mitochond\w*|alpha|alfa|pr[ae]\w*|gly\w*|gli\w*|unkonj\w*|non|nicht|no|mb|mm)\b"
+)
+# A number alone, or before anything but what makes it a unit (`10 9/L`) or the end of a range.
+_NUMBER: Final = re.compile(r"[<>]?\s*\d+(?:[.,]\d+)*(?=\s|$)(?!\s*[*^x/]|\s+\d+\s*/)")
+# Before a range, or in the place of one.
+_STRAY: Final = re.compile(
+    r"\d+(?:[.,]\d+)*\s*$|[<>]?\s*\d+(?:[.,]\d+)*\s+(?:[A-Z*+]{1,2}\s+)?[\d<>≤≥(\[]"
+)
+_CLOSE: Final = 0.9  # times the distance of two rows
+_LONG_TEXT: Final = 3  # words in a row without a gap, which reach over several columns
+
+
+@dataclass(slots=True, kw_only=True)
+class PrintedRow:
+    """A row as it stands on the page; `texts` are its results by their columns."""
+
+    name: str
+    texts: dict[Column, str]
+    place: Place
+    unit: str = ""
+    range_text: str = ""
+    range_is_unclear: bool = False
+    flag: str = ""
+    specimen: str = ""
+    section: str = ""
+    unclear: set[Column] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def results(self) -> list[Column]:
+        """The columns in which a result stands."""
+        return list(self.texts)
+
+    @property
+    def values(self) -> list[str]:
+        """The results as printed."""
+        return list(self.texts.values())
+
+
+@dataclass(slots=True)
+class _Place:
+    """How far a panel was read on a page."""
+
+    row: PrintedRow | None = None
+    words: Sequence[PageWord] = ()  # of the name in the last row
+    top: float = 0.0  # of the last line
+    above: tuple[str, float, bool] = ("", 0.0, False)  # a name alone, its top, may be a first line
+    section: str = ""
+    style: tuple[float, bool, float] = (0.0, False, 0.0)  # of its heading: size, bold, place
+
+
+class TableReader:
+    """Reads the lines of all pages in order, and adds the rows to those found before."""
+
+    def __init__(self, rows: list[PrintedRow]) -> None:
+        self._rows = rows
+        self._places: dict[int, _Place] = {}
+        self._above: list[PageLine] = []  # lines that were not taken, after the last row
+        self._starts: set[float] = set()  # where names begin on pages with headings
+        self._is_headed = False
+
+    def end_page(self) -> None:
+        """What comes next is no part of the last row, but its section goes on."""
+        self._above.clear()
+        self._is_headed = False
+        for number, at in self._places.items():
+            self._places[number] = _Place(section=at.section, style=at.style)
+
+    def begin(self, panels: Sequence[Panel]) -> None:
+        """A table begins, whose section may have its heading above the names of the columns."""
+        self._is_headed = True
+        fluid = next((at for at in self._places.values() if at.section), _Place())
+        before, self._places = self._places, {}
+        for number, panel in enumerate(panels):
+            last = before.get(number, fluid) if len(before) == len(panels) else fluid
+            at = _Place(section=last.section, style=last.style)
+            self._places[number] = at
+            for line in self._above:
+                for chunk in line.chunks():
+                    if len(panels) == 1 or panel.left <= chunk[0].x0 < panel.right:
+                        _read_heading(chunk, at)
+        self._above.clear()
+
+    def take(self, line: PageLine, panels: Sequence[Panel]) -> bool:
+        """Read a line of the tables side by side; `False` if it is none of theirs."""
+        is_taken = False
+        if not _is_labelled(line):
+            for number, panel in enumerate(panels):
+                is_taken |= self._take(number, line, panel)
+        if is_taken:
+            self._above.clear()
+        else:
+            self._leave(line)
+        return is_taken
+
+    def _leave(self, line: PageLine) -> None:
+        """A line beside the tables can be the heading of a section, in the middle of the page."""
+        self._above.append(line)
+        chunks = line.chunks()
+        if len(chunks) == 1 or _specimen_label(chunks[0]):
+            words = tuple(word for chunk in chunks for word in chunk)
+            for at in self._places.values():
+                _read_heading(words, at)
+
+    def _take(self, number: int, line: PageLine, panel: Panel) -> bool:
+        at = self._places.setdefault(number, _Place())
+        if _is_prose(line, panel):
+            return False
+        cells = read_cells(line, panel)
+        if not cells.words:
+            return False
+        if not self._is_in_line(_words_of_name(cells, panel)):
+            return False
+        by_kind = _by_kind(cells, panel)
+        name = by_kind.get("name", "")
+        texts = {
+            column: text
+            for place, column in enumerate(panel.columns)
+            if column in panel.results and (text := cells.text(place))
+        }
+        if name and texts and _may_be_result(texts.values(), by_kind):
+            self._add(at, line, panel, cells, texts)
+            return True
+        if (
+            name
+            and not texts
+            and not any(by_kind.get(one) for one in ("unit", "range", "previous"))
+        ):
+            return self._take_name(at, line, panel, _words_of_name(cells, panel))
+        if not name and at.row is not None and by_kind.get("range") and not texts:
+            at.row.range_text = f"{at.row.range_text} {by_kind['range']}".strip()
+            at.row.range_is_unclear = True
+            at.top = line.top
+            return True
+        return False
+
+    def _is_in_line(self, name: Sequence[PageWord]) -> bool:
+        """Whether a name stands where names do: a page without headings may have other columns."""
+        if name and self._is_headed:
+            self._starts.add(name[0].x0)
+        return not name or any(abs(name[0].x0 - x) < EDGE for x in self._starts)
+
+    def _add(
+        self,
+        at: _Place,
+        line: PageLine,
+        panel: Panel,
+        cells: Cells,
+        texts: dict[Column, str],
+    ) -> None:
+        by_kind = _by_kind(cells, panel)
+        name = _with_line_above(by_kind["name"], at, line.top, panel.pitch)
+        is_unclear = _is_range_unclear(cells, panel)
+        flag, unit = split_flag(by_kind.get("unit", ""))
+        other_flag, range_text = split_flag(_range(by_kind))
+        row = PrintedRow(
+            name=_MARKS.sub("", name),
+            texts=texts,
+            place=_box(line, cells),
+            unit=unit,
+            range_text=range_text,
+            range_is_unclear=is_unclear,
+            flag=" ".join(filter(None, (by_kind.get("flag", ""), flag, other_flag))),
+            specimen=by_kind.get("specimen", "") or _fluid_beside(by_kind),
+            section=at.section,
+            unclear={panel.columns[place] for place in cells.unclear},
+        )
+        if _are_rivals(panel.results, texts):
+            row.unclear.update(texts)
+        if panel.name in cells.unclear or _holds_stray(by_kind) or _is_beside(cells, panel):
+            row.unclear.update(texts)
+        self._rows.append(row)
+        at.row, at.top, at.above = row, line.top, ("", 0.0, False)
+        at.words = _words_of_name(cells, panel)
+
+    def _take_name(
+        self, at: _Place, line: PageLine, panel: Panel, words: Sequence[PageWord]
+    ) -> bool:
+        text = " ".join(word.text for word in words)
+        size, is_bold = max(word.size for word in words), all(word.is_bold for word in words)
+        last = max((word.size for word in at.words), default=0.0)
+        stands_out = size > last + 0.4 or (
+            is_bold and not (at.words and all(word.is_bold for word in at.words))
+        )
+        gap, at.above = line.top - at.top, (text, line.top, not stands_out)
+        at.top = line.top
+        pitch = panel.pitch or 1.2 * size
+        if at.row is None or stands_out or gap > 1.25 * pitch:
+            if stands_out or at.row is None or names_fluid(text) or names_blood(text):
+                _begin_section(at, text, words)
+            at.row = None
+            return not text.endswith(".")
+        is_certain = gap < _CLOSE * pitch  # as close to the row as no other row is
+        if is_certain:
+            at.above = ("", 0.0, False)
+        elif names_fluid(text):
+            _begin_section(at, text, words)
+        if names_method(text) or text.endswith("."):
+            at.row.notes.append(text)
+            at.above = at.above if _QUALIFIER.search(text.casefold()) else ("", 0.0, False)
+        elif not is_certain and names_blood(text) and not text[0].islower():
+            _begin_section(at, text, words)
+        else:
+            at.row.name = f"{at.row.name} {text}"
+        return True
+
+
+def _with_line_above(name: str, at: _Place, top: float, pitch: float) -> str:
+    """A name with the line above it, if that is close or says which kind of test it is."""
+    text, above, may_be_name = at.above
+    if not text or not may_be_name:
+        return name
+    is_close = top - above < _CLOSE * pitch
+    return f"{text} {name}" if is_close or _QUALIFIER.search(" ".join(plain_words(text))) else name
+
+
+def _begin_section(at: _Place, text: str, words: Sequence[PageWord]) -> None:
+    """Another fluid begins a section, which blood or a heading of quite the same rank ends.
+
+    `Chemistry` in smaller letters below `Urine` is the chemistry of urine.
+    """
+    style = (max(word.size for word in words), all(word.is_bold for word in words), words[0].x0)
+    if text[:1].islower():
+        return  # the rest of a name: `Albumin` / `in urine`
+    if names_fluid(text):
+        at.section, at.style = text, style
+    elif at.section and names_blood(text):
+        size, is_bold, x0 = at.style
+        is_same = abs(style[0] - size) < 0.4 and style[1] and is_bold and abs(style[2] - x0) < 5
+        if is_same or (names_blood(text, itself=True) and style[0] > size - 0.4):
+            at.section = ""
+
+
+def _read_heading(words: Sequence[PageWord], at: _Place) -> None:
+    """A heading above a table, or in its middle, is short and no sentence."""
+    text = " ".join(word.text for word in words)
+    both = names_fluid(text) and names_blood(text)
+    if len(words) <= 6 and not text.endswith(".") and not both:
+        _begin_section(at, text, words)
+
+
+def _specimen_label(chunk: Sequence[PageWord]) -> bool:
+    words = [piece for word in chunk for piece in plain_words(word.text)]
+    hit = longest_match(words, 0, LABELS)
+    return hit is not None and hit[1] == "specimen"
+
+
+def _is_labelled(line: PageLine) -> bool:
+    """Whether a line begins with the label of a date or of who the report is about."""
+    chunk = line.chunks()[0]
+    words = [piece for word in chunk for piece in plain_words(word.text)]
+    hit = longest_match(words, 0, LABELS)
+    text = " ".join(word.text for word in line.words)
+    return hit is not None and ":" in text.split(chunk[-1].text)[0] + chunk[-1].text
+
+
+def _is_prose(line: PageLine, panel: Panel) -> bool:
+    """Whether words without a gap reach over several columns."""
+    for chunk in line.chunks():
+        over = [one for one in panel.columns if one.overlap(chunk[0].x0, chunk[-1].x1) > 0]
+        if len(chunk) > _LONG_TEXT and len(over) > 2:
+            return True
+    return False
+
+
+def _by_kind(cells: Cells, panel: Panel) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for place, column in enumerate(panel.columns):
+        text = cells.text(place)
+        if text:
+            found[column.kind] = f"{found.get(column.kind, '')} {text}".strip()
+    return found
+
+
+def _fluid_beside(by_kind: dict[str, str]) -> str:
+    """A fluid that stands in any other column of a row."""
+    others = (text for kind, text in by_kind.items() if kind != "name")
+    return next((text for text in others if names_fluid(text)), "")
+
+
+def _words_of_name(cells: Cells, panel: Panel) -> Sequence[PageWord]:
+    return cells.words.get(panel.name, [])
+
+
+def _may_be_result(texts: Iterable[str], by_kind: dict[str, str]) -> bool:
+    has_beside = any(by_kind.get(one) for one in ("unit", "range", "flag"))
+    return has_beside or any(len(text.split()) <= 4 for text in texts)
+
+
+def _holds_stray(by_kind: dict[str, str]) -> bool:
+    """Whether a number stands where units, ranges or flags do.
+
+    It is the result then, and what stands below `Result` is an earlier one without a heading.
+    """
+    unit, limits = by_kind.get("unit", ""), by_kind.get("range", "")
+    stray = _NUMBER.match(unit) or _NUMBER.match(by_kind.get("flag", ""))
+    return stray is not None or _STRAY.match(limits) is not None
+
+
+def _is_beside(cells: Cells, panel: Panel) -> bool:
+    """Whether a result is not below its heading, and a number is below one that is not known."""
+    columns = panel.columns
+    strays = (n for n, one in enumerate(columns) if one.kind == "other")
+    if not any(_NUMBER.match(cells.text(n)) for n in strays):
+        return False
+    return any(
+        columns[n].kind == "result" and columns[n].overlap(words[0].x0, words[-1].x1) <= 0
+        for n, words in cells.words.items()
+    )
+
+
+def _are_rivals(results: Sequence[Column], texts: dict[Column, str]) -> bool:
+    """Whether either of two results without dates may be the one.
+
+    Results in and out of range can have a column each, of which one is empty.
+    """
+    undated = [one for one in results if not has_date(one.text)]
+    sides = [one for one in undated if "range" in plain_words(one.text)]
+    return len(undated) > 1 and (len(undated) > len(sides) or len(texts) > 1)
+
+
+def _range(by_kind: dict[str, str]) -> str:
+    if by_kind.get("range"):
+        return by_kind["range"]
+    low, high = by_kind.get("low", ""), by_kind.get("high", "")
+    if low and high:
+        return f"{low} - {high}"
+    return (f">= {low}" if low[0].isdigit() else low) if low else _upper(high)
+
+
+def _upper(high: str) -> str:
+    return f"<= {high}" if high[:1].isdigit() else high
+
+
+def _is_range_unclear(cells: Cells, panel: Panel) -> bool:
+    return any(panel.columns[n].kind in {"range", "low", "high"} for n in cells.unclear)
+
+
+def _box(line: PageLine, cells: Cells) -> Place:
+    words = [word for found in cells.words.values() for word in found]
+    return Place(
+        page=line.page,
+        x0=min(word.x0 for word in words),
+        top=min(word.top for word in words),
+        x1=max(word.x1 for word in words),
+        bottom=max(word.bottom for word in words),
+    )
