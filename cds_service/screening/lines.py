@@ -166,7 +166,8 @@ def _count(engine: Relations, unread: UnreadCounts, names: Mapping[Path, Path]) 
     kinds: set[str] = set()
     for kind, file, is_owned, count in engine.rows(
         "SELECT fine, bad_file, is_owned, count(*) FROM (SELECT bad_file, "
-        f"owner IS NOT NULL AS is_owned, CASE WHEN {BAD} THEN NULL ELSE kind END AS fine FROM line"
+        f"owner IS NOT NULL AS is_owned, CASE WHEN kind IN {listed(KINDS)} THEN kind "
+        f"WHEN {BAD} THEN NULL ELSE kind END AS fine FROM line"
         ") AS found GROUP BY fine, bad_file, is_owned ORDER BY fine, bad_file, is_owned"
     ):
         kinds.add(kind or "")
