@@ -28,7 +28,8 @@ from cds_service.screening.files import find_files
 from cds_service.screening.lines import read_lines
 from cds_service.screening.output import RunState, open_output
 from cds_service.screening.prune import choose
-from cds_service.screening.run import Resources, screen
+from cds_service.screening.run import Progress, Resources, screen
+from cds_service.screening.spark.run import SparkUse, screen_on_spark
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import Settings
 
@@ -64,12 +65,22 @@ class Measured:
     peak_mb: float
 
 
+@dataclass(frozen=True, slots=True)
+class MeasuredSpark:
+    """Seconds on Spark; the start is in none of the others."""
+
+    start: float
+    prune: float
+    whole: float
+
+
 def main() -> None:
     """Write a population, or take one, and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patients", type=int, default=40_000)
     parser.add_argument("--observations", type=int, default=1_000_000)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--spark", action="store_true", help="too, by the Python of .venv-spark")
     parser.add_argument("--keep", type=Path, help="write the population here and leave it there")
     chosen = parser.parse_args()
     with TemporaryDirectory() as folder:
@@ -77,8 +88,13 @@ def main() -> None:
         if not source.exists():
             write_population(source, chosen.patients, chosen.observations)
         found = measure(source, Path(folder), chosen.workers)
+        spark = measure_spark(source, Path(folder), chosen.workers) if chosen.spark else None
     for line in _lines(found, chosen.observations):
         print(line)
+    if spark is not None:
+        print(f"the same on Spark, after {spark.start:.1f} s to start; target 5 times DuckDB")
+        print(f"flatten and prune {spark.prune:8.2f} s   {spark.prune / found.prune:.1f} times")
+        print(f"the whole         {spark.whole:8.2f} s   {spark.whole / found.whole:.1f} times")
 
 
 def write_population(folder: Path, patients: int, observations: int, seed: int = SEED) -> None:
@@ -181,6 +197,21 @@ def _watched() -> Iterator[list[float]]:
     finally:
         over.set()
         thread.join()
+
+
+def measure_spark(source: Path, folder: Path, workers: int) -> MeasuredSpark:
+    """Screen on Spark, on this machine alone, with as many cores as DuckDB has workers."""
+    settings = Settings(cards=_CARDS)
+    output = open_output(folder / "spark", RunState("", NOW, None), overwrite=False)
+    said: list[float] = []  # when it starts, reads and decides
+    progress = Progress(lambda _: said.append(time.perf_counter()))
+    use = SparkUse(f"local[{workers}]", settings)
+    screen_on_spark(
+        find_files([source]), load_knowledge(settings), _question(NOW), use, output, progress
+    )
+    end = time.perf_counter()
+    starts, reads, decides = said
+    return MeasuredSpark(start=reads - starts, prune=decides - reads, whole=end - reads)
 
 
 def _timed(work: Callable[[], Found]) -> tuple[float, Found]:

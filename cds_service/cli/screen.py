@@ -13,6 +13,7 @@ import click
 
 from cds_service.cli.moments import time_of
 from cds_service.cli.replayed_moments import moments_of
+from cds_service.cli.screen_engine import EngineName, engine_of, screen_by
 from cds_service.cli.screen_progress import progress_shown
 from cds_service.cli.screen_report import report_page
 from cds_service.cli.screen_source import ServerUrl, SourceType, check_sources, paths_of
@@ -30,8 +31,7 @@ from cds_service.screening.output import (
     open_output,
 )
 from cds_service.screening.privacy import new_key
-from cds_service.screening.run import MEMORY_MB, Resources, Screened, run_of
-from cds_service.screening.run import screen as screen_files
+from cds_service.screening.run import MEMORY_MB, Screened, run_of
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import load_settings, no_color
 
@@ -93,6 +93,18 @@ from cds_service.settings import load_settings, no_color
     metavar="MB",
     help="Memory of the engine; what has no room is written to the disk.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["duckdb", "spark"]),
+    default="duckdb",
+    show_default=True,
+    help="What finds whom to decide about: in this process, or Apache Spark.",
+)
+@click.option(
+    "--master",
+    metavar="URL",
+    help="The cluster of Spark, such as local[4] [as Spark is set up, else this machine].",
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 if anything could not be read.")
 @click.option("--json", "as_data", is_flag=True, help="JSON in the place of the table.")
 def screen(  # noqa: PLR0913, PLR0917 - one for each option
@@ -110,6 +122,8 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
     key_file: TextIO | None,
     workers: int,
     memory: int,
+    engine: EngineName,
+    master: str | None,
     strict: bool,
     as_data: bool,
 ) -> None:
@@ -122,16 +136,15 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
 
     \b
     Examples:
-      cds-service screen export --as-of 2026-03-05
       cds-service screen export --out screened
       cds-service screen export --every 1d --from 2026-01-01 --to 2026-03-31 --look-back
       cds-service screen Patient.ndjson Observation_*.ndjson.gz --json
       cds-service screen https://fhir.example.org/r4 --out screened
+      cds-service screen /shared/export --as-of 2026-03-05 --engine spark
 
     With --out each shown card is a line: patient, rule, version, pack, indicator, index, orders,
     because; so is a patient who could not be decided about. With --every a line has also as_of and
-    first_shown, and a card that was shown is quiet for the days of its rule. Needs the extra
-    `population` (DuckDB).
+    first_shown, and a card is quiet for the days of its rule. Needs the extra population or spark.
 
     Exit codes: 0 screened; 1 SOURCE or the packs cannot be read, or --strict found something;
     2 wrong use or settings; 3 a worker process ended or the server failed; 130 interrupted.
@@ -139,19 +152,18 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
     of_output = {"--overwrite": overwrite, "--all": every, "--ids": ids, "--key-file": key_file}
     _check_options(folder, of_output)
     check_sources(sources, folder, group)
+    used = engine_of(engine, master, workers, memory)
     moments = moments_of(every_step, begin, end, {"--as-of": moment, "--all": every}, look_back)
     knowledge = load_knowledge(load_settings())
     as_of = None if moment is None else time_of(moment, knowledge.zone)
     key = key_of(key_file, ids=ids)
     files = find_files(paths_of(sources, folder, group=group, overwrite=overwrite))
     question = _question(as_of, moments, key, every=every, look_back=look_back)
-    output: OutputFolder | None = None
-    if folder is not None:
-        asked = run_of(files, knowledge, (moment, moments, look_back, every, ids, key_file and key))
-        output, question = _opened(folder, asked, question, overwrite=overwrite)
-    use = Resources(workers=workers, memory_mb=memory)
+    asked = moment, moments, look_back, every, ids, key_file and key, engine
+    run = run_of(files, knowledge, asked)
+    output, question = _opened(folder, run, question, overwrite=overwrite)
     with progress_shown() as shown:
-        found = screen_files(files, knowledge, question, use, output=output, progress=shown)
+        found = screen_by(used, files, knowledge, question, output, shown)
     data = as_json(found, question, [path.name for path in files.passed_over])
     _finish(data, question, knowledge, output, as_data=as_data)
     sys.exit(1 if strict and _is_lossy(found) else 0)
@@ -167,9 +179,11 @@ def _check_options(folder: Path | None, of_output: Mapping[str, object]) -> None
 
 
 def _opened(
-    folder: Path, fingerprint: str, question: ScreeningQuestion, *, overwrite: bool
-) -> tuple[OutputFolder, ScreeningQuestion]:
-    """The folder of a run, and what is asked: as a run that goes on was first asked."""
+    folder: Path | None, fingerprint: str, question: ScreeningQuestion, *, overwrite: bool
+) -> tuple[OutputFolder | None, ScreeningQuestion]:
+    """The folder of a run, if any, and what is asked: as a run that goes on was first asked."""
+    if folder is None:
+        return None, question
     run = RunState(fingerprint, question.moment, question.key)
     output = open_output(folder, run, overwrite=overwrite)
     return output, replace(question, moment=output.run.moment, key=output.run.key)

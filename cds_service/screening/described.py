@@ -13,6 +13,7 @@ from cds_service.screening.lines import Lines
 from cds_service.screening.openings import NOT_HELD, DaySpan, Opening
 from cds_service.screening.people import Cell, SexAndAge, cells_of, person_of
 from cds_service.screening.reading import owner_of
+from cds_service.screening.relations import Relations
 from cds_service.screening.scans import with_owner
 
 _DAY: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -59,7 +60,7 @@ def _may_be_in(period: DaySpan) -> str:
     )
 
 
-def count_people(engine: Engine, day: date) -> Counter[Cell]:
+def count_people(engine: Relations, day: date) -> Counter[Cell]:
     """How many patients there are of each sex and band of age on this day."""
     counted: Counter[Cell] = Counter()
     for gender, birth, count in engine.rows(

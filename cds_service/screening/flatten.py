@@ -40,7 +40,7 @@ _EXACT: Final = (
 )
 _POINTERS: Final = ("subject", "specimen", "encounter")
 # Texts that differ from one resource to the next; that they are texts is all that counts here.
-_TEXTS: Final = (
+TEXTS: Final = (
     "id",
     "effectiveDateTime",
     "issued",
@@ -51,7 +51,7 @@ _TEXTS: Final = (
     "birthDate",
 )
 # Not read by any rule; a key that comes twice in them is, so that they are there without texts.
-_UNREAD: Final = (
+UNREAD: Final = (
     "identifier",
     "text",
     "performer",
@@ -73,7 +73,7 @@ _UNREAD: Final = (
 _COMPONENT: Final = "component"
 _IN_FORM: Final = (*_EXACT, "valueQuantity", "meta", _COMPONENT)
 PLAIN: Final = frozenset(
-    (TYPE, "meta", "valueQuantity", _COMPONENT, *_EXACT, *_POINTERS, *_TEXTS, *_UNREAD)
+    (TYPE, "meta", "valueQuantity", _COMPONENT, *_EXACT, *_POINTERS, *TEXTS, *UNREAD)
 )
 """The members that a resource with a form may have."""
 
@@ -89,15 +89,17 @@ _META: Final = (
 _LABELS: Final = r'("security":\[[^\]]*\],?)?("tag":\[[^\]]*\])?'
 _ID: Final = "[A-Za-z0-9.-]+"
 # No more than both the engine and the core can read: not the hour 24, not the year 9999.
-_DAY: Final = "[12][0-9]{3}-[0-9]{2}-[0-9]{2}"
-_INSTANT: Final = (
-    _DAY + r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
+DAY: Final = "[12][0-9]{3}-[0-9]{2}-[0-9]{2}"
+INSTANT: Final = (
+    DAY + r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
 _NUMBER: Final = r"[0-9]{1,9}(\.[0-9]{1,6})?"
 _REFERENCE: Final = '{"reference":"Patient/'
 _VALUE: Final = '{"value":'
 _HOURS_EAST, _HOURS_WEST = 14, 12  # of the time zones that are farthest from UTC
 _MS_AN_HOUR: Final = 3_600_000
+BEFORE_MS: Final = _HOURS_EAST * _MS_AN_HOUR  # how much earlier than in UTC a day can begin
+AFTER_MS: Final = (24 + _HOURS_WEST) * _MS_AN_HOUR  # how long after that in UTC it can end
 LONG_AGO_MS: Final = -(10**14)
 """For a time of issue that was sent and is not plain: it may be any."""
 
@@ -152,9 +154,9 @@ def columns(keys: Collection[str], patient: str) -> str:
     """
     quantity = member("valueQuantity", keys)
     number = f"substr({quantity}, {len(_VALUE) + 1}, number_end - {len(_VALUE) + 1})"
-    east, west = _HOURS_EAST * _MS_AN_HOUR, (24 + _HOURS_WEST) * _MS_AN_HOUR
+    east, west = BEFORE_MS, AFTER_MS
     born = member("birthDate", keys)
-    is_plain_birth = f"regexp_full_match({born}, '\"({_DAY}|{_INSTANT})\"')"
+    is_plain_birth = f"regexp_full_match({born}, '\"({DAY}|{INSTANT})\"')"
     birth = f"try_cast(json_extract_string({born}, '$') AS TIMESTAMP)"
     return f"""
         CASE WHEN "{TYPE}" IS NOT NULL AND NOT {_is_odd(keys, patient)}
@@ -204,7 +206,7 @@ def _instant(key: str, keys: Collection[str]) -> str:
     if key not in keys:
         return "NULL::BIGINT"
     return (
-        f'CASE WHEN regexp_full_match("{key}", \'"{_INSTANT}"\') THEN '
+        f'CASE WHEN regexp_full_match("{key}", \'"{INSTANT}"\') THEN '
         f'epoch_ms(try_cast(substr("{key}", 2, strlen("{key}") - 2) AS TIMESTAMPTZ)) END'
     )
 
@@ -214,14 +216,14 @@ def _day(key: str, keys: Collection[str]) -> str:
     if key not in keys:
         return "NULL::BIGINT"
     return (
-        f'CASE WHEN regexp_full_match("{key}", \'"{_DAY}"\') THEN '
+        f'CASE WHEN regexp_full_match("{key}", \'"{DAY}"\') THEN '
         f'epoch_ms(try_cast(substr("{key}", 2, 10) AS TIMESTAMP)) END'
     )
 
 
 def _is_odd(keys: Collection[str], patient: str) -> str:
     """Whether a resource has anything that is not plain, so that it has no form."""
-    odd = [f'NOT starts_with("{name}", \'"\')' for name in _there(_TEXTS, keys)]
+    odd = [f'NOT starts_with("{name}", \'"\')' for name in _there(TEXTS, keys)]
     odd.extend(f'"{name}" IS NOT NULL' for name in sorted(set(keys) - PLAIN))
     if "valueQuantity" in keys:
         odd.append("NOT starts_with(\"valueQuantity\", '{')")
@@ -275,7 +277,7 @@ def _components() -> str:
 
 def _unread(keys: Collection[str]) -> str:
     """What is not read, without its texts."""
-    unread = _there(_UNREAD, keys)
+    unread = _there(UNREAD, keys)
     if not unread:
         return ""
     there = ", ".join(f'"{name}"' for name in unread)

@@ -26,7 +26,7 @@ def keep(engine: Engine, lines: Lines) -> int:
     resources = engine.value(
         "SELECT coalesce(sum(resources), 0) FROM patient SEMI JOIN chosen USING (patient)"
     )
-    batches = max(1, -(-int(resources) // _RESOURCES_A_BATCH))
+    batches = batch_count(int(resources))
     # By reference and not by patient, so that the least is made of lines that are not wanted.
     wanted = (
         "SELECT 'Patient/' || patient AS reference, patient FROM chosen "
@@ -47,6 +47,11 @@ def keep(engine: Engine, lines: Lines) -> int:
         else "CREATE OR REPLACE TABLE shared (id VARCHAR, address VARCHAR, text VARCHAR)"
     )
     return batches
+
+
+def batch_count(resources: int) -> int:
+    """In how many batches so many resources are decided about."""
+    return max(1, -(-resources // _RESOURCES_A_BATCH))
 
 
 def batches_of(engine: Engine, count: int, done: Collection[int]) -> Iterator[Batch]:

@@ -78,14 +78,14 @@ class OutputFolder:
         """The parts that are there, with what they count."""
         tallies: dict[int, DecisionTally] = {}
         for path in (self.folder / _UNFINISHED).glob("part-*.json"):
-            tallies[int(path.stem.removeprefix("part-"))] = _tally(json.loads(path.read_text()))
+            tallies[int(path.stem.removeprefix("part-"))] = tally_of(json.loads(path.read_text()))
         return tallies
 
     def write(self, batch: DecidedBatch) -> None:
         """Write a part; its counts come last and say that it is whole."""
         place = self.folder / _UNFINISHED / f"part-{batch.number:06}"
         _write(place.with_suffix(".ndjson"), batch.lines)
-        _write(place.with_suffix(".json"), json.dumps(_counts(batch.tally)).encode())
+        _write(place.with_suffix(".json"), json.dumps(counts_of(batch.tally)).encode())
 
     def finish(self, summary: Mapping[str, Any], page: str | None = None) -> None:
         """Join the parts in their order, write the summary and the page, and remove the rest."""
@@ -177,7 +177,8 @@ def _write(path: Path, data: bytes) -> None:
     beside.replace(path)
 
 
-def _counts(tally: DecisionTally) -> dict[str, Any]:
+def counts_of(tally: DecisionTally) -> dict[str, Any]:
+    """What was counted, as JSON."""
     return {
         "decided": tally.decided,
         "withCard": tally.with_card,
@@ -188,7 +189,8 @@ def _counts(tally: DecisionTally) -> dict[str, Any]:
     }
 
 
-def _tally(counts: Mapping[str, Any]) -> DecisionTally:
+def tally_of(counts: Mapping[str, Any]) -> DecisionTally:
+    """What was counted, of JSON."""
     return DecisionTally(
         decided=counts["decided"],
         with_card=counts["withCard"],

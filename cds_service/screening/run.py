@@ -65,10 +65,16 @@ class Progress:
 
 def run_of(files: SourceFiles, knowledge: Knowledge, options: Sequence[object]) -> str:
     """What tells a run from every other: the files, the knowledge, the version, the options."""
-    parts = [cds_service.__version__, TRIGGER, *map(str, options)]
+    parts = [TRIGGER, *map(str, options), mark_of(knowledge)]
     for path in files.read:
         state = path.stat()
         parts.append(f"{path.resolve()} {state.st_size} {state.st_mtime_ns}")
+    return sha256("\n".join(parts).encode()).hexdigest()
+
+
+def mark_of(knowledge: Knowledge) -> str:
+    """What tells this knowledge, in this version of the service, from every other."""
+    parts = [cds_service.__version__]
     parts.extend(
         f"{pack.id} {pack.version} {pack.site!r} {knowledge.locks.get(pack.id)!r}"
         for pack in knowledge.packs
@@ -136,7 +142,7 @@ def _decided(
     workers = resources.workers if chosen * max(1, len(question.moments)) > FEW else 0
     done = len(tallies)
     for batch in decide_batches(left, question, workers, knowledge):
-        _take(batch, tally, output)
+        take(batch, tally, output)
         done += 1
         progress.done(done, count)
     return Screened(
@@ -158,7 +164,8 @@ def _people(
     return count_people(engine, question.day(knowledge.zone))
 
 
-def _take(batch: DecidedBatch, tally: DecisionTally, output: OutputFolder | None) -> None:
+def take(batch: DecidedBatch, tally: DecisionTally, output: OutputFolder | None) -> None:
+    """Write a batch that was decided about, and count it."""
     if output is not None:
         output.write(batch)
     tally.add(batch.tally)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same patients by `screen` and by hook calls: `python -m tests.screening.equality 100000`."""
+"""The same patients by `screen` and by hook calls: `python -m tests.screening.equality 100000`.
+
+With `--engine spark` it is for the Python of `.venv-spark`.
+"""
 
 import argparse
 import json
@@ -16,6 +19,7 @@ from cds_service.screening.decisions import TRIGGER, ScreeningQuestion
 from cds_service.screening.files import find_files
 from cds_service.screening.output import DECISIONS, RunState, open_output
 from cds_service.screening.run import Resources, Screened, screen
+from cds_service.screening.spark.run import SparkUse, screen_on_spark
 from cds_service.service import Knowledge, answer_hook, load_knowledge
 from cds_service.settings import Settings
 from tests.screening.exports import Json
@@ -71,20 +75,35 @@ def request_of(patient: str, resources: Sequence[Json], known: Iterable[str]) ->
 
 
 def by_screen(
-    knowledge: Knowledge, source: Path, out: Path, moment: datetime, workers: int = 1
+    knowledge: Knowledge,
+    source: Path,
+    out: Path,
+    moment: datetime,
+    workers: int = 1,
+    engine: str = "duckdb",
 ) -> tuple[dict[str, Cards], Screened]:
     """The same for everybody in a folder, and what was counted."""
     question = ScreeningQuestion(moment=moment, cut=False, known=frozenset(), key=None)
     output = open_output(out, RunState("", moment, None), overwrite=True)
-    machine = Resources(workers=workers, memory_mb=500)
-    found = screen(find_files([source]), knowledge, question, machine, output=output)
+    files = find_files([source])
+    if engine == "spark":
+        use = SparkUse(f"local[{workers}]", Settings(cards=CARDS))
+        found = screen_on_spark(files, knowledge, question, use, output)
+    else:
+        machine = Resources(workers=workers, memory_mb=500)
+        found = screen(files, knowledge, question, machine, output=output)
     output.finish({})
+    return cards_of(out / DECISIONS), found
+
+
+def cards_of(decisions: Path) -> dict[str, Cards]:
+    """The cards of each patient who has any, of a file of decisions."""
     cards: dict[str, Cards] = {}
-    with (out / DECISIONS).open(encoding="utf-8") as lines:
+    with decisions.open(encoding="utf-8") as lines:
         for row in map(json.loads, lines):
             card = (row["rule"], row["indicator"]) if row["answer"] == "card" else REFUSED
             cards.setdefault(row["patient"], []).append(card)
-    return {name: sorted(each) for name, each in cards.items()}, found
+    return {name: sorted(each) for name, each in cards.items()}
 
 
 def hospital(count: int) -> Iterator[tuple[str, list[Json]]]:
@@ -105,6 +124,7 @@ def differences(
     folder: Path,
     moment: datetime,
     workers: int = 1,
+    engine: str = "duckdb",
 ) -> tuple[dict[str, tuple[Cards, Cards]], Screened]:
     """The patients of whom the two ways do not say the same, with what each says."""
     source = folder / "source"
@@ -114,7 +134,7 @@ def differences(
         for _, resources in everybody:
             known.update(one["resourceType"] for one in resources)
             out.writelines(f"{json.dumps(one)}\n" for one in resources)
-    screened, found = by_screen(knowledge, source, folder / "out", moment, workers)
+    screened, found = by_screen(knowledge, source, folder / "out", moment, workers, engine)
     different: dict[str, tuple[Cards, Cards]] = {}
     for name, resources in _again(source / "all.ndjson"):
         called = by_hook(knowledge, request_of(name, resources, sorted(known)), moment)
@@ -148,12 +168,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("patients", type=int)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--engine", choices=["duckdb", "spark"], default="duckdb")
     chosen = parser.parse_args()
     knowledge = load_knowledge(Settings(cards=CARDS))
     with TemporaryDirectory() as folder:
         start = time.monotonic()
         different, found = differences(
-            knowledge, hospital(chosen.patients), Path(folder), NOW, chosen.workers
+            knowledge,
+            hospital(chosen.patients),
+            Path(folder),
+            NOW,
+            chosen.workers,
+            chosen.engine,
         )
     print(f"{found.patients} patients, {found.tally.with_card} with a card, {found.pruned} dropped")
     took = time.monotonic() - start

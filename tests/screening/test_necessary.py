@@ -5,12 +5,20 @@ import re
 from pathlib import Path
 
 import pytest
+import sqlglot
+from sqlglot.errors import ErrorLevel
+from sqlglot.expressions import Command
 
 from cds_service.knowledge.model.pack import Pack
-from cds_service.screening.decisions import TRIGGER
+from cds_service.screening.decisions import TRIGGER, ScreeningQuestion
+from cds_service.screening.engine import Engine
 from cds_service.screening.necessary import all_of, any_of, necessary, rules_of
+from cds_service.screening.prune import evidence, in_doubt
+from cds_service.screening.relations import Relations
+from cds_service.screening.spark.relations import SparkRelations
 from cds_service.service import load_knowledge
 from cds_service.settings import Settings
+from tests.screening.people import MOMENT
 
 SQL = Path(__file__).parent / "sql"
 CARDS = Path(__file__).parents[2] / "cards"
@@ -23,8 +31,11 @@ COLUMNS |= {
 }
 
 
+_SETTINGS = Settings(cards=CARDS)
+
+
 def packs() -> tuple[Pack, ...]:
-    return load_knowledge(Settings(cards=CARDS)).packs
+    return load_knowledge(_SETTINGS).packs
 
 
 def written(pack: Pack) -> dict[str, str]:
@@ -64,6 +75,18 @@ def test_it_has_no_division_no_cast_and_no_fraction(made: dict[str, str]) -> Non
         bare = re.sub(r"'[^']*'", "", text)
         assert set(re.findall(r"[A-Za-z_]+", bare)) <= WORDS | COLUMNS
         assert not re.search(r"[/:%.;]", bare)
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "spark"])
+def test_both_engines_can_parse_it(made: dict[str, str], dialect: str) -> None:
+    question = ScreeningQuestion(moment=MOMENT, cut=True, known=frozenset(), key=None)
+    ours: Relations = SparkRelations(None) if dialect == "spark" else Engine(None, Exception)
+    texts = [*made.values(), evidence(ours, question), in_doubt(load_knowledge(_SETTINGS))]
+
+    for text in texts:
+        parsed = sqlglot.parse(text, dialect=dialect, error_level=ErrorLevel.RAISE)
+        assert len(parsed) == 1
+        assert not any(isinstance(node, Command) for one in parsed if one for node in one.walk())
 
 
 def test_true_and_false_are_left_out() -> None:
