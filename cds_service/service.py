@@ -23,6 +23,7 @@ from cds_service.fhir.resources import Observation
 from cds_service.hooks.discovery import prefetch_of, rules_of, write_discovery
 from cds_service.hooks.request import HookRequest
 from cds_service.hooks.response import EXPLANATION_EXTENSION, REQUEST_EXTENSION, HookResponse
+from cds_service.intake.marker_lookup import MarkerLookup
 from cds_service.intake.pack_reader import PackReader
 from cds_service.intake.patient_input import PatientInput, unread_results
 from cds_service.intake.read_record import read_record
@@ -66,6 +67,12 @@ class Knowledge:
     zone: tzinfo
     files: Mapping[str, PackFiles] = field(default_factory=dict)
     locks: Mapping[str, Lock] = field(default_factory=dict)
+
+
+def lookups_of(knowledge: Knowledge) -> tuple[MarkerLookup, ...]:
+    """What finds the marker of a test, once a pack."""
+    served = (one for by_hook in knowledge.services.values() for one in by_hook.values())
+    return tuple({one.program.pack.id: one.reader.lookup for one in served}.values())
 
 
 class Recalled(Protocol):

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
@@ -17,13 +18,18 @@ from cds_service.hooks.response import EXPLANATION_EXTENSION, write_response
 from cds_service.intake.as_of import as_of
 from cds_service.intake.patient_input import PatientInput
 from cds_service.reports.observations import as_bundle
-from cds_service.reports.read import is_pdf, is_report, read_report
+from cds_service.reports.read import is_exact, is_pdf, read_report
 from cds_service.sandbox.diagnostics import faults
 from cds_service.service import Knowledge, answer_input, load_knowledge
 from cds_service.settings import load_settings, no_color
 from cds_service.sources.file import inputs_from_document, read_resources
 
 _VALUE_WIDTH = 18
+_BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
+_NO_JSON = (
+    "Expected FHIR or a hook request as JSON, or HL7 v2. A table is evaluated with --columns; "
+    "`cds-service read` shows what it holds."
+)
 
 
 @click.command()
@@ -35,6 +41,12 @@ _VALUE_WIDTH = 18
     metavar="DAY|INSTANT",
     help="As the end of this day in CDS_SITE_TIME_ZONE, or this instant, knew it [now].",
 )
+@click.option(
+    "--columns",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="FILE is a table, and this one says what its columns are (`read --write-columns`).",
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON: one object a patient and service.")
 @click.option("--explain", "explained", is_flag=True, help="Also why each rule decided as it did.")
 @click.option("--strict", is_flag=True, help="Also what is not valid FHIR (R4B models).")
@@ -42,14 +54,15 @@ def evaluate(
     file: BinaryIO,
     service_id: str | None,
     moment: str | None,
+    columns: Path | None,
     as_json: bool,
     explained: bool,
     strict: bool,
 ) -> None:
     """Show the cards for FHIR resources, a hook request or HL7 v2 results.
 
-    FILE is a Bundle, one resource, NDJSON, a request, or messages (ORU); it may be - for standard
-    input. Several patients in one file are answered one by one.
+    FILE is a Bundle, one resource, NDJSON, a request, messages (ORU), or with --columns a table;
+    it may be - for standard input. Several patients in one file are answered one by one.
     Lists that the file does not hold are not known, which is not the same as empty.
     With --as-of, what was issued, ordered or recorded later is not there yet.
 
@@ -59,6 +72,7 @@ def evaluate(
       cds-service demo --request | cds-service evaluate - --explain
       cds-service evaluate results.ndjson --json
       cds-service evaluate results.hl7
+      cds-service evaluate results.csv --columns laboratory.yaml
       cds-service evaluate results.ndjson --as-of 2026-03-05
 
     Exit codes: 0 evaluated; 1 the file cannot be read, or --strict found something.
@@ -68,8 +82,10 @@ def evaluate(
         raise RequestError(
             "Expected FHIR or HL7 v2. What a PDF says has to be seen first: cds-service read FILE."
         )
-    if is_report(data):
-        data = as_bundle(read_report(data))
+    if columns is not None or is_exact(data):
+        data = as_bundle(read_report(data, columns))
+    elif data.lstrip(_BEFORE_JSON)[:1] not in {b"{", b"["}:
+        raise RequestError(_NO_JSON)
     document = read_resources(data)
     knowledge = load_knowledge(load_settings())
     asked = document.request.hook if document.request is not None else None

@@ -4,16 +4,17 @@
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 import click
 
 from cds_service.cli.printable import printable
 from cds_service.errors import RequestError
-from cds_service.intake.marker_lookup import MarkerLookup
 from cds_service.reports.read import RecognizedRow, as_json, read_report, recognized
 from cds_service.reports.report import LabReport, ReportPatient
-from cds_service.service import Knowledge, load_knowledge
+from cds_service.reports.tables.columns_file import columns_file
+from cds_service.service import Knowledge, load_knowledge, lookups_of
 from cds_service.settings import load_settings
 
 _HEADINGS = ("test", "marker", "value", "range", "flag", "date", "status", "")
@@ -21,31 +22,51 @@ _HEADINGS = ("test", "marker", "value", "range", "flag", "date", "status", "")
 
 @click.command()
 @click.argument("file", type=click.File("rb"))
+@click.option(
+    "--columns",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="What the columns of a table are, as --write-columns wrote it and you corrected it.",
+)
+@click.option(
+    "--write-columns",
+    "written",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write what the columns of the table were taken for, to be confirmed or corrected.",
+)
 @click.option("--json", "as_data", is_flag=True, help="JSON: patient and rows, or refused.")
-def read(file: BinaryIO, as_data: bool) -> None:
+def read(file: BinaryIO, columns: Path | None, written: Path | None, as_data: bool) -> None:
     """Show what a laboratory report says, row by row, and evaluate nothing.
 
-    FILE is HL7 v2 with results (ORU), one message or many, or a PDF with text (extra `reports`), or
-    - for standard input. A row of which a careful reader would not be sure has no value and says
-    why.
+    FILE is HL7 v2 with results (ORU), one message or many, a PDF with text (extra `reports`), or a
+    table as text: CSV, with tabs, or copied from a page; or - for standard input. A row of which a
+    careful reader would not be sure has no value and says why. What the columns of a table are is
+    taken from its headings and shown; a file of columns, kept for each laboratory, says it for
+    good.
 
     \b
     Examples:
       cds-service read report.pdf
-      cds-service read results.hl7
       cds-service read results.hl7 --json
-      cds-service evaluate results.hl7
+      cds-service read results.csv --write-columns laboratory.yaml
+      cds-service read results.csv --columns laboratory.yaml --json
+      cds-service evaluate results.csv --columns laboratory.yaml
 
     Exit codes: 0 read; 1 the file cannot be read.
     """
     data = file.read()
     try:
-        report = read_report(data)
+        report = read_report(data, columns)
     except RequestError as error:
         if not as_data:
             raise
         click.echo(json.dumps({"refused": str(error)}, indent=2))
         sys.exit(1)
+    if written is not None:
+        if not report.columns:
+            raise click.BadParameter("the file is no table", param_hint="--write-columns")
+        written.write_text(columns_file(report.columns), encoding="utf-8")
     knowledge = load_knowledge(load_settings())
     if as_data:
         click.echo(json.dumps(as_json(report, lookups_of(knowledge)), indent=2, ensure_ascii=False))
@@ -54,14 +75,13 @@ def read(file: BinaryIO, as_data: bool) -> None:
         click.echo(line)
 
 
-def lookups_of(knowledge: Knowledge) -> list[MarkerLookup]:
-    """What finds the markers of each pack, once a pack."""
-    served = (one for by_hook in knowledge.services.values() for one in by_hook.values())
-    return list({one.program.pack.id: one.reader.lookup for one in served}.values())
-
-
 def _as_lines(report: LabReport, knowledge: Knowledge) -> Iterator[str]:
     lookups = lookups_of(knowledge)
+    if report.columns:
+        numbered = enumerate(report.columns, start=1)
+        roles = (f"{heading or number}: {role}" for number, (heading, role) in numbered)
+        yield f"Columns: {printable('; '.join(roles))}"
+        yield ""
     for about in report.patients:
         yield click.style(printable(_title(about.patient)), bold=True)
         rows = [_cells(one) for one in recognized(about, lookups)]

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec.json import Decoder, encode
@@ -15,6 +16,9 @@ from cds_service.reports.hl7v2.messages import is_hl7v2
 from cds_service.reports.hl7v2.results import read_results
 from cds_service.reports.observations import concept_of
 from cds_service.reports.report import DOUBTS, LabReport, PatientReport, Place, ReportRow
+from cds_service.reports.tables.columns_file import read_columns_file
+from cds_service.reports.tables.grid import read_grid
+from cds_service.reports.tables.reading import proposed_columns, read_table
 
 MAX_BYTES = 20_000_000
 _CONCEPT: Decoder[CodeableConcept] = Decoder(CodeableConcept)
@@ -40,20 +44,25 @@ class RecognizedRow(NamedTuple):
         return "" if self.is_certain or doubt is None else DOUBTS[doubt]
 
 
-def is_report(data: bytes) -> bool:
+def is_exact(data: bytes) -> bool:
     """Whether a file is a report of a format that is exact, and needs nobody to look at it."""
     return is_hl7v2(data)
 
 
-def read_report(data: bytes) -> LabReport:
-    """What a file says; raises `RequestError` if it is none of the formats."""
+def read_report(data: bytes, columns: Path | None = None) -> LabReport:
+    """What a file says; `columns` is a file that says what the columns of a table are.
+
+    Raises `RequestError` if it is none of the formats.
+    """
     if len(data) > MAX_BYTES:
         raise PayloadTooLarge(f"Expected a file of at most {MAX_BYTES // 1_000_000} MB.")
     if is_pdf(data):
         return _read_pdf(data)
-    if not is_hl7v2(data):
-        raise RequestError("Expected HL7 v2 messages with results, or a PDF.")
-    return read_results(data)
+    if is_hl7v2(data):
+        return read_results(data)
+    grid = read_grid(data)
+    known = proposed_columns(grid) if columns is None else read_columns_file(columns, grid)
+    return read_table(grid, known)
 
 
 def is_pdf(data: bytes) -> bool:
@@ -96,6 +105,7 @@ def as_json(report: LabReport, lookups: Iterable[MarkerLookup]) -> dict[str, Any
         "format": report.format,
         "patient": None if several else people[0],
         **({"patients": people} if several else {}),
+        **({"columns": dict(report.columns)} if report.columns else {}),
         "rows": rows,
     }
 

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from cds_service.reports.numbers import PrintedRange, PrintedValue
 
-Format: TypeAlias = Literal["hl7v2", "pdf"]
+Format: TypeAlias = Literal["hl7v2", "pdf", "table"]
 Doubt: TypeAlias = Literal[
     "no-value",
     "not-a-number",
@@ -102,7 +102,8 @@ class PatientReport:
 
 @dataclass(frozen=True, slots=True)
 class LabReport:
-    """What a file says."""
+    """What a file says; `columns` are the headings of a table with what each was taken for."""
 
     format: Format
     patients: tuple[PatientReport, ...]
+    columns: tuple[tuple[str, str], ...] = ()

@@ -128,10 +128,11 @@ def _pages(
     with_sandbox = shows_sandbox(settings)
     app.register_blueprint(knowledge_routes.blueprint(knowledge, clock, sandbox=with_sandbox))
     if with_sandbox:
-        # The only page that brings libraries to call others.
-        from cds_service.web.routes import sandbox
+        # The only pages that bring libraries to call others, or to read reports.
+        from cds_service.web.routes import report, sandbox
 
-        app.register_blueprint(sandbox.blueprint(settings, knowledge, clock, metrics, memory))
+        for pages in (sandbox, report):
+            app.register_blueprint(pages.blueprint(settings, knowledge, clock, metrics, memory))
 
 
 def _bare(settings: Settings) -> Flask:

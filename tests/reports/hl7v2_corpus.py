@@ -217,9 +217,8 @@ class Figures:
 
 def read_corpus() -> Figures:
     """Read every message and compare each row with the truth."""
-    from cds_service.cli.read import lookups_of
     from cds_service.reports.read import as_json, read_report
-    from cds_service.service import load_knowledge
+    from cds_service.service import load_knowledge, lookups_of
     from cds_service.settings import load_settings
 
     figures = Figures()

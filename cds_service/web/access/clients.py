@@ -106,11 +106,11 @@ class Gate:
         return request.blueprint not in PUBLIC
 
 
-PUBLIC = frozenset({"catalogue", "feedback_page", "pages", "sandbox", "subscriptions"})
+PUBLIC = frozenset({"catalogue", "feedback_page", "pages", "report", "sandbox", "subscriptions"})
 """Blueprints that need no token: none of their pages shows data the service has of a patient.
 
-The sandbox shows what is put into it, and what open FHIR servers show to everyone. Notifications of
-Subscriptions carry a secret of their own.
+The sandbox and the page of reports show what is put into them, and what open FHIR servers show to
+everyone. Notifications of Subscriptions carry a secret of their own.
 """
 
 ARRIVALS = "arrivals"

@@ -49,7 +49,7 @@ def refuse_cross_site(request: Request) -> None:
         raise Forbidden("This form is taken from the page of this service only.")
 
 
-def read_form(request: Request, most_bytes: int) -> Form:
+def read_form(request: Request, most_bytes: int, *, most_parts: int = _MOST_PARTS) -> Form:
     """The form that was sent; raises `UnsupportedMediaType`, `PayloadTooLarge`, `RequestError`."""
     if request.mimetype not in _FORMS:
         raise UnsupportedMediaType("Expected a form.")
@@ -58,7 +58,7 @@ def read_form(request: Request, most_bytes: int) -> Form:
         stream_factory=_in_memory,
         max_form_memory_size=most_bytes,
         max_content_length=most_bytes,
-        max_form_parts=_MOST_PARTS,
+        max_form_parts=most_parts,
         silent=False,
     )
     try:

@@ -6,202 +6,38 @@ log or on a disk. What a FHIR server did not give is shown on the page, with sta
 is there to show it. A status of the service itself is shown as the answer that an EHR would get.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from threading import BoundedSemaphore
-from typing import Any, Final
+from typing import Final
 
 from flask import Blueprint, Response, g, request
 
 from cds_service.call_context import SANDBOX
-from cds_service.clock import Clock, Deadline
-from cds_service.errors import Busy, CdsServiceError, Forbidden, RequestError
-from cds_service.fhir_client.client import Access, FhirClient
-from cds_service.fhir_client.servers import Servers
-from cds_service.fhir_client.servers_file import load_servers
+from cds_service.clock import Clock
+from cds_service.errors import CdsServiceError, Forbidden
 from cds_service.memory import CardMemory
 from cds_service.metrics import Metrics
-from cds_service.sandbox.fetch import Query, gather, open_access
-from cds_service.sandbox.patient_search import PatientMatches, find_people, is_id
+from cds_service.sandbox.patient_search import PatientMatches
 from cds_service.sandbox.public_servers import public_servers
-from cds_service.sandbox.requests import (
-    CallResult,
-    answered,
-    find_example,
-    request_of_example,
-    request_of_prefetch,
-    request_of_subject,
-    tokens_for,
-)
-from cds_service.sandbox.server_check import refuse_other_servers
-from cds_service.sandbox.services import (
-    ServiceOffer,
-    answering,
-    beside,
-    chosen,
-    offers_of,
-    service_of,
-)
-from cds_service.sandbox.uploads import Upload, UploadedPatient, read_paper
-from cds_service.service import Knowledge, options_of
-from cds_service.settings import Settings, is_open
+from cds_service.sandbox.uploads import Upload
+from cds_service.service import Knowledge
+from cds_service.settings import Settings
 from cds_service.web.html.forms import Form, read_form, refuse_cross_site
-from cds_service.web.html.rendering import SCRIPTED, page
-from cds_service.web.html.sandbox_view import cards_of, feedback_of, shown
+from cds_service.web.html.sandbox_view import feedback_of
 from cds_service.web.outcomes import answer_to, message_for
-from cds_service.web.request_log import count
 from cds_service.web.routes.feedback import keeper
+from cds_service.web.routes.sandbox_context import (
+    SandboxContext,
+    cards_page,
+    make_context,
+    sandbox_page,
+)
 
 _FIELDS: Final = ("way", "service", "example", "text", "server", "search", "patient")
 _FOLDER: Final = Path(__file__).parents[1] / "html"
 _ASSETS: Final = {"sandbox.js": "text/javascript", "sandbox.css": "text/css"}
 _ASSET_LIFE: Final = "max-age=300, must-revalidate"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
-    """The request to send, for which service, and where it came from.
-
-    `others` are the other services of the hook, which an EHR would call too, each with its request.
-    """
-
-    offer: ServiceOffer
-    body: bytes
-    title: str
-    queries: tuple[Query, ...] = ()
-    others: tuple[tuple[ServiceOffer, bytes], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SandboxContext:
-    """What every address of the sandbox works with."""
-
-    settings: Settings
-    knowledge: Knowledge
-    clock: Clock
-    memory: CardMemory | None  # none where cards of visitors are not to be kept
-    servers: Servers
-    client: FhirClient
-    lister: FhirClient  # reads one page of a list
-    metrics: Metrics
-    turns: BoundedSemaphore  # the hooks keep threads of their own
-    offers: tuple[ServiceOffer, ...]
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Time for one who tries something; raises `Busy` while enough others do."""
-        if not self.turns.acquire(blocking=False):
-            raise Busy("Others are trying something; send it again in a moment.")
-        try:
-            yield
-        finally:
-            self.turns.release()
-
-    def read(self, form: Form) -> Upload:
-        """What was pasted, or is in the file that was chosen."""
-        file = form.files.get("file")
-        data = file or form.field("text").encode()
-        if not data.strip():
-            raise RequestError("Expected a text or a file.")
-        if file:  # the list of its patients carries it along
-            g.asked["text"] = file.decode(errors="replace")
-        limits = self.settings
-        return read_paper(data, max_depth=limits.max_depth, max_entries=limits.max_entries)
-
-    def people(self, form: Form) -> PatientMatches:
-        """The patients of the server that the form looks for."""
-        deadline = Deadline(self.settings.sandbox_seconds)
-        access = open_access(self.servers, form.field("server"))
-        found = find_people(self.lister, access, form.field("search"), deadline)
-        if found.failure:
-            self.refuse_other_servers(access)
-        return found
-
-    def of_example(self, form: Form, now: datetime) -> Submission:
-        """The case of a bundled patient, which goes to its own pack first."""
-        offer = chosen(self.offers, form.field("service"))
-        pack, example = find_example(self.knowledge, form.field("example"))
-        offer = service_of(pack, offer, self.offers)
-        body = request_of_example(pack, example, offer, now)
-        others = tuple((one, body) for one in beside(self.offers, offer))
-        return Submission(offer=offer, body=body, title=example.title, others=others)
-
-    def of_paper(self, form: Form, paper: Upload, subject: UploadedPatient | None) -> Submission:
-        """The case of a hook request as it stands, or of one patient of a text."""
-        offer = chosen(self.offers, form.field("service"))
-        if paper.request is not None:
-            fitting = answering(self.offers, paper.hook, offer)
-            return Submission(
-                offer=fitting,
-                body=paper.request,
-                title="The hook request that was given",
-                others=tuple((one, paper.request) for one in beside(self.offers, fitting)),
-            )
-        if subject is None:
-            raise RequestError("Expected one of the patients of the text.")
-        body = request_of_subject(offer, subject)
-        return Submission(
-            offer=offer,
-            body=body,
-            title=f"Patient {subject.id} of the text",
-            others=tuple(
-                (one, request_of_subject(one, subject)) for one in beside(self.offers, offer)
-            ),
-        )
-
-    def of_server(self, form: Form) -> Submission:
-        """The case of a patient on a FHIR server."""
-        offer = chosen(self.offers, form.field("service"))
-        patient = form.field("patient")
-        if not is_id(patient):
-            raise RequestError("Expected the id of a patient.")
-        access = open_access(self.servers, form.field("server"))
-        deadline = Deadline(self.settings.sandbox_seconds)
-        tokens, base = tokens_for(offer.hook, patient), access.server.base
-        asked: list[tuple[ServiceOffer, bytes]] = []
-        queries: list[Query] = []
-        for one in (offer, *beside(self.offers, offer)):
-            found = gather(self.client, access, one.prefetch, tokens, deadline)
-            if found.is_nothing:
-                self.refuse_other_servers(access)
-            body = request_of_prefetch(one, patient, found.prefetch, fhir_server=base)
-            asked.append((one, body))
-            queries.extend(found.queries)
-        return Submission(
-            offer=offer,
-            body=asked[0][1],
-            title=f"Patient {patient} of {base}",
-            queries=tuple(queries),
-            others=tuple(asked[1:]),
-        )
-
-    def refuse_other_servers(self, access: Access) -> None:
-        """Raise `RequestError` if this is no FHIR server."""
-        refuse_other_servers(self.lister, access, Deadline(self.settings.sandbox_seconds))
-
-    def call(self, offer: ServiceOffer, body: bytes, base_url: str) -> tuple[CallResult, float]:
-        """The answer of a service to a request, and how long it took in milliseconds."""
-        deadline = Deadline(self.settings.deadline_ms / 1000)
-        called = answered(
-            self.knowledge,
-            offer.id,
-            body,
-            self.clock(),
-            replace(
-                options_of(self.settings),
-                base_url=base_url,
-                explain="always",
-                deadline=deadline,
-                memory=self.memory,
-                client=SANDBOX,
-            ),
-            max_depth=self.settings.max_depth,
-            max_entries=self.settings.max_entries,
-        )
-        return called, deadline.elapsed()
 
 
 def blueprint(
@@ -213,7 +49,7 @@ def blueprint(
 ) -> Blueprint:
     """The addresses of the sandbox."""
     routes = Blueprint("sandbox", __name__)
-    context = _context(settings, knowledge, clock, metrics, memory)
+    context = make_context(settings, knowledge, clock, metrics, memory)
     keep = keeper(settings, knowledge, metrics, memory, lambda: SANDBOX)
     _assets(routes)
 
@@ -258,39 +94,14 @@ def _answer(context: SandboxContext, form: Form, now: datetime) -> Response:
     """The cards for what the form stands for, or the patients of a text to choose from."""
     way = form.field("way")
     if way == "server":
-        return _cards(context, context.of_server(form))
+        return cards_page(context, context.of_server(form))
     if way == "example":
-        return _cards(context, context.of_example(form, now))
+        return cards_page(context, context.of_example(form, now))
     paper = context.read(form)
     subject = paper.subject(form.field("patient"))
     if paper.request is None and subject is None and not form.field("patient"):
         return _start(context, paper=paper)
-    return _cards(context, context.of_paper(form, paper, subject))
-
-
-def _context(
-    settings: Settings,
-    knowledge: Knowledge,
-    clock: Clock,
-    metrics: Metrics,
-    memory: CardMemory,
-) -> SandboxContext:
-    development = settings.profile == "development"
-    servers = load_servers(settings.fhir_servers, development=development)
-    most, patience = settings.max_body_bytes, settings.sandbox_seconds
-    return SandboxContext(
-        settings=settings,
-        knowledge=knowledge,
-        clock=clock,
-        memory=memory if is_open(settings) else None,
-        # Anyone who reaches a service with clients could have it ask any server in its network.
-        servers=replace(servers, development=development and is_open(settings)),
-        client=FhirClient(most_bytes=most, most_pages=settings.fhir_max_pages, patience=patience),
-        lister=FhirClient(most_bytes=most, most_pages=1, patience=patience),
-        metrics=metrics,
-        turns=BoundedSemaphore(max(1, settings.threads // 2)),
-        offers=offers_of(knowledge.discovery),
-    )
+    return cards_page(context, context.of_paper(form, paper, subject))
 
 
 def _assets(routes: Blueprint) -> None:
@@ -338,60 +149,8 @@ def _start(
         "subjects": paper.subjects if paper else (),
         "wrong": wrong,
     }
-    return _page("sandbox.html", values, status)
-
-
-def _cards(context: SandboxContext, submission: Submission) -> Response:
-    """What the service answers, and everything around it."""
-    base_url = (context.settings.public_url or request.host_url).rstrip("/")
-    called, milliseconds = context.call(submission.offer, submission.body, base_url)
-    others = [_other(context, offer, body, base_url) for offer, body in submission.others]
-    g.entry.service, g.entry.hook = submission.offer.id, submission.offer.hook
-    if called.answer is not None:
-        g.entry.tell(called.answer.outcome)
-        if context.memory is not None:
-            count(called.answer.outcome, context.metrics)
-    refused = answer_to(called.error) if called.error is not None else None
-    values = shown(
-        context.knowledge,
-        called,
-        submission.body,
-        url=f"{base_url}/cds-services/{submission.offer.id}",
-        response=refused.get_data() if refused else called.response,
-    )
-    own = cards_of(refused.get_data() if refused else called.response, submission.offer)
-    values |= {
-        "cards": [*own, *(card for other in others for card in other["cards"])],
-        "others": others,
-        "status": refused.status_code if refused else 200,
-        "refused": message_for(called.error) if called.error is not None else "",
-        "title": submission.title,
-        "offer": submission.offer,
-        "queries": submission.queries,
-        "milliseconds": round(milliseconds, 1),
-        "takes_feedback": context.memory is not None,
-    }
-    return _page("sandbox_cards.html", values)
-
-
-def _other(
-    context: SandboxContext, offer: ServiceOffer, body: bytes, base_url: str
-) -> dict[str, Any]:
-    """The cards of another service of the hook, or why it has none."""
-    called, _ = context.call(offer, body, base_url)
-    if called.answer is not None and context.memory is not None:
-        count(called.answer.outcome, context.metrics)
-    refused = message_for(called.error) if called.error is not None else ""
-    cards = [] if refused else cards_of(called.response, offer)
-    return {"offer": offer, "cards": cards, "refused": refused}
+    return sandbox_page("sandbox.html", values, status)
 
 
 def _feedback_page(service: str, body: bytes) -> Response:
-    return _page("sandbox_feedback.html", {"service": service, "body": body.decode()})
-
-
-def _page(template: str, values: Mapping[str, object], status: int = 200) -> Response:
-    response = page(template, values, status, policy=SCRIPTED)
-    # A form of ours names its origin to us; without this a browser would say "null".
-    response.headers["Referrer-Policy"] = "same-origin"
-    return response
+    return sandbox_page("sandbox_feedback.html", {"service": service, "body": body.decode()})

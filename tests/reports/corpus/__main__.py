@@ -18,7 +18,7 @@ from tests.reports.corpus.reports import lookups, reports
 from tests.reports.corpus.scoring import Score
 
 
-def _read(pdf: bytes, known: list[MarkerLookup]) -> dict[str, Any]:
+def _read(pdf: bytes, known: tuple[MarkerLookup, ...]) -> dict[str, Any]:
     try:
         return as_json(read_pdf(pdf), known)
     except RequestError as error:

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cds_service.cli.read import lookups_of
 from cds_service.intake.marker_lookup import MarkerLookup
-from cds_service.service import load_knowledge
+from cds_service.service import load_knowledge, lookups_of
 from cds_service.settings import load_settings
 from tests.reports.corpus.languages import LANGUAGES
 from tests.reports.corpus.layouts import LAYOUTS
@@ -37,6 +36,6 @@ def reports(seeds: int = SEEDS) -> Iterator[CorpusReport]:
                 yield CorpusReport(name, key, layout.write(patient, language), truth)
 
 
-def lookups() -> list[MarkerLookup]:
+def lookups() -> tuple[MarkerLookup, ...]:
     """What finds the markers of the project's own pack."""
     return lookups_of(load_knowledge(load_settings()))

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the columns of a table are: as their headings say, or as a person has written it down."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias, get_args
+
+from cds_service.reports.pdf.dates import is_date
+from cds_service.reports.pdf.vocabulary import COLUMNS, LABELS, ColumnKind, Label, plain_words
+from cds_service.reports.tables.grid import Grid
+
+Role: TypeAlias = Literal[
+    "test",
+    "code",
+    "comparator",
+    "value",
+    "unit",
+    "range",
+    "low",
+    "high",
+    "flag",
+    "collected",
+    "status",
+    "specimen",
+    "patient id",
+    "patient name",
+    "birth date",
+    "sex",
+    "results of the heading",
+    "not read",
+]
+
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+_OWN: Final[dict[str, Role]] = {
+    **dict.fromkeys(("loinc", "loinc code", "loinc num", "test code", "code"), "code"),
+    **dict.fromkeys(("comparator", "operator", "prefix", "sign", "modifier"), "comparator"),
+    **dict.fromkeys(("status", "result status", "ergebnisstatus", "statut", "estado"), "status"),
+    **dict.fromkeys(
+        ("date", "datum", "fecha", "data", "date time", "datetime", "effective date", "time"),
+        "collected",
+    ),
+}
+_OF_COLUMNS: Final[dict[ColumnKind, Role]] = {
+    "name": "test",
+    "result": "value",
+    "unit": "unit",
+    "range": "range",
+    "low": "low",
+    "high": "high",
+    "flag": "flag",
+    "specimen": "specimen",
+    "previous": "not read",
+}
+_OF_LABELS: Final[dict[Label, Role]] = {
+    "collected": "collected",
+    "birth": "birth date",
+    "name": "patient name",
+    "sex": "sex",
+    "id": "patient id",
+}
+_SEARCHED: Final = 40  # rows in which the headings may stand
+
+
+_FIGURES: Final = re.compile(r"[<>=≤≥]*\s*\d[\d.,]*\s*[HL*]{0,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The role of each column; `headings` is the number of the row that names them, -1 if none."""
+
+    roles: tuple[Role, ...]
+    headings: int
+    names: tuple[str, ...]
+
+    def of(self, role: Role) -> tuple[int, ...]:
+        """The columns of a role."""
+        return tuple(place for place, one in enumerate(self.roles) if one == role)
+
+
+def propose(grid: Grid) -> Columns | None:
+    """What the columns are by their headings, `None` if no row names tests and values.
+
+    A heading that is a date is a column of values of that day. Where the only heading that is
+    known is that of a date, the others name tests.
+    """
+    for number, row in enumerate(grid[:_SEARCHED]):
+        roles = _distinct([role_of(cell) for cell in row])
+        if ("test" in roles or "code" in roles) and "value" in roles:
+            return Columns(tuple(roles), number, row)
+        if roles.count("collected") == 1:
+            results = [
+                _is_of_figures(grid[number + 1 :], place) and role == "not read"
+                for place, role in enumerate(roles)
+            ]
+            if any(results):
+                pairs = zip(roles, results, strict=True)
+                wide = tuple("results of the heading" if one else role for role, one in pairs)
+                return Columns(wide, number, row)
+    return None
+
+
+def as_written(grid: Grid, wanted: Mapping[str, Role] | Sequence[Role]) -> Columns | None:
+    """What a person has written: a role for each heading, or, without headings, for each column.
+
+    `None` if no row has these headings.
+    """
+    if not isinstance(wanted, Mapping):
+        return Columns(tuple(wanted), -1, ("",) * len(wanted))
+    for number, row in enumerate(grid[:_SEARCHED]):
+        if wanted.keys() <= set(row):
+            return Columns(tuple(wanted.get(cell, "not read") for cell in row), number, row)
+    return None
+
+
+def _is_of_figures(rows: Grid, place: int) -> bool:
+    """Whether most cells of a column that are not empty are numbers."""
+    cells = [row[place] for row in rows if place < len(row) and row[place]]
+    numbers = sum(_FIGURES.fullmatch(cell) is not None for cell in cells)
+    return bool(cells) and 2 * numbers > len(cells)
+
+
+def role_of(heading: str) -> Role:
+    """What a column with this heading holds.
+
+    >>> role_of("Referenzbereich")
+    'range'
+    >>> role_of("Favourite colour")
+    'not read'
+    """
+    if is_date(heading):
+        return "value"
+    bare = heading.partition("(")[0].partition("[")[0] or heading
+    words = plain_words(bare.replace("_", " "))
+    own = _OWN.get(" ".join(words))
+    if own is not None:
+        return own
+    kind, label = COLUMNS.get(words), LABELS.get(words)
+    if label is not None and label in _OF_LABELS and kind is None:
+        return _OF_LABELS[label]
+    return _OF_COLUMNS.get(kind, "not read") if kind is not None else "not read"
+
+
+def _distinct(roles: Sequence[Role]) -> list[Role]:
+    """The roles, where `name` can be that of a patient beside tests and that of a test alone."""
+    found = list(roles)
+    if "test" not in found and "code" not in found and found.count("patient name") == 1:
+        found[found.index("patient name")] = "test"
+    return found

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page for a report in hand: read, compared row by row by a person, and then evaluated.
+
+Where the sandbox is there, this is too, by the same rules: nothing of a report stands in an
+address, in a log or on a disk.
+"""
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from flask import Blueprint, Response, g, request
+
+from cds_service.clock import Clock
+from cds_service.errors import CdsServiceError, RequestError
+from cds_service.knowledge.model.pack import Marker
+from cds_service.memory import CardMemory
+from cds_service.metrics import Metrics
+from cds_service.reports.confirmed import (
+    RowEntry,
+    check_patient,
+    confirmed_rows,
+    entry_of,
+    kept_in_form,
+    read_from_form,
+)
+from cds_service.reports.observations import as_bundle
+from cds_service.reports.read import is_exact, read_report, recognized
+from cds_service.reports.report import LabReport, PatientReport, ReportPatient
+from cds_service.sandbox.requests import request_of_subject
+from cds_service.sandbox.services import beside, chosen
+from cds_service.sandbox.uploads import read_paper
+from cds_service.service import Knowledge, lookups_of
+from cds_service.settings import Settings
+from cds_service.web.html.forms import Form, read_form, refuse_cross_site
+from cds_service.web.outcomes import answer_to, message_for
+from cds_service.web.routes.sandbox_context import (
+    SandboxContext,
+    Submission,
+    cards_page,
+    make_context,
+    sandbox_page,
+)
+
+MOST_ROWS: Final = 300
+_FIELDS_A_ROW: Final = 7
+_BESIDE_ROWS: Final = 10
+
+
+def blueprint(
+    settings: Settings,
+    knowledge: Knowledge,
+    clock: Clock,
+    metrics: Metrics,
+    memory: CardMemory,
+) -> Blueprint:
+    """The addresses of the page."""
+    routes = Blueprint("report", __name__)
+    context = make_context(settings, knowledge, clock, metrics, memory)
+
+    @routes.get("/report")
+    def start() -> Response:
+        return sandbox_page("report.html", {"wrong": "", "text": ""})
+
+    @routes.post("/report/rows")
+    def rows() -> Response:
+        form = _form(settings)
+        with context.turn():
+            return _rows_page(context, form)
+
+    @routes.post("/report/cards")
+    def cards() -> Response:
+        form = _form(settings)
+        with context.turn():
+            return _cards(context, form)
+
+    @routes.errorhandler(CdsServiceError)
+    def refused(error: CdsServiceError) -> Response:
+        g.entry.problem = type(error).__name__
+        answer = answer_to(error)
+        values = {"wrong": message_for(error), "text": g.get("text", "")}
+        response = sandbox_page("report.html", values, answer.status_code)
+        if "Retry-After" in answer.headers:
+            response.headers["Retry-After"] = answer.headers["Retry-After"]
+        return response
+
+    return routes
+
+
+def _form(settings: Settings) -> Form:
+    refuse_cross_site(request)
+    most = MOST_ROWS * _FIELDS_A_ROW + _BESIDE_ROWS
+    return read_form(request, settings.max_body_bytes, most_parts=most)
+
+
+def _rows_page(context: SandboxContext, form: Form) -> Response:
+    """The rows of a report, for a person to compare and correct."""
+    file = form.files.get("file")
+    g.text = "" if file else form.fields.get("text", "")
+    data = file or form.fields.get("text", "").encode()
+    if not data.strip():
+        raise RequestError("Expected a file or a text.")
+    report = read_report(data)
+    if sum(len(about.rows) for about in report.patients) > MOST_ROWS:
+        raise RequestError(f"Expected a report of at most {MOST_ROWS} rows.")
+    lookups = lookups_of(context.knowledge)
+    exact = is_exact(data)
+    people = [
+        {
+            "patient": about.patient,
+            "rows": [
+                {
+                    "entry": entry_of(one, is_exact=exact),
+                    "kept": kept_in_form(entry_of(one, is_exact=exact).as_read),
+                    "why": one.why,
+                    "printed": one.row.text,
+                }
+                for one in recognized(about, lookups)
+            ],
+        }
+        for about in report.patients
+    ]
+    return _shown_rows(context, people, columns=report.columns)
+
+
+def _shown_rows(
+    context: SandboxContext,
+    people: Sequence[Mapping[str, object]],
+    *,
+    columns: Sequence[tuple[str, str]] = (),
+    wrong: str = "",
+    status: int = 200,
+) -> Response:
+    values = {
+        "people": people,
+        "markers": sorted(_markers(context.knowledge).values(), key=lambda one: one.title.lower()),
+        "columns": columns,
+        "wrong": wrong,
+    }
+    return sandbox_page("report_rows.html", values, status)
+
+
+def _cards(context: SandboxContext, form: Form) -> Response:
+    """The cards for the rows that a person has confirmed."""
+    entries = _entries(form)
+    who = ReportPatient(
+        name=form.field("name"),
+        birth_date=form.field("birth") or None,
+        sex=form.field("sex") or None,
+    )
+    try:
+        check_patient(who)
+        rows = confirmed_rows(entries, _markers(context.knowledge))
+    except RequestError as error:
+        people = [{"patient": who, "rows": [_again(entry) for entry in entries]}]
+        return _shown_rows(context, people, wrong=str(error), status=400)
+    bundle = as_bundle(LabReport("table", (PatientReport(who, rows),)))
+    limits = context.settings
+    paper = read_paper(bundle, max_depth=limits.max_depth, max_entries=limits.max_entries)
+    (subject,) = paper.subjects
+    offer = chosen(context.offers, "")
+    others = tuple((one, request_of_subject(one, subject)) for one in beside(context.offers, offer))
+    submission = Submission(
+        offer=offer,
+        body=request_of_subject(offer, subject),
+        title="The rows that you confirmed",
+        others=others,
+    )
+    left_out = [one.as_read.name for one in entries if one.marker and not one.is_confirmed]
+    return cards_page(
+        context,
+        submission,
+        "report_cards.html",
+        here="report",
+        fhir=b64encode(bundle).decode(),
+        rows=len(rows),
+        left_out=left_out,
+    )
+
+
+def _entries(form: Form) -> list[RowEntry]:
+    found: list[RowEntry] = []
+    while (kept := form.fields.get(f"row-{len(found)}")) is not None:
+        number = len(found)
+        found.append(
+            RowEntry(
+                as_read=read_from_form(kept),
+                marker=form.field(f"marker-{number}"),
+                value=form.field(f"value-{number}"),
+                unit=form.field(f"unit-{number}"),
+                range=form.field(f"range-{number}"),
+                date=form.field(f"date-{number}") or form.field("date"),
+                is_confirmed=form.field(f"use-{number}") != "",
+            )
+        )
+    return found
+
+
+def _again(entry: RowEntry) -> dict[str, object]:
+    """A row as it was entered, for the page that says what is wrong."""
+    return {"entry": entry, "kept": kept_in_form(entry.as_read), "why": "", "printed": ""}
+
+
+def _markers(knowledge: Knowledge) -> dict[str, Marker]:
+    return {marker.id: marker for pack in knowledge.packs for marker in pack.markers.values()}

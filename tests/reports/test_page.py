@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of reports over HTTP: what is shown to be compared, and that nothing else counts."""
+
+import json
+import re
+from base64 import b64decode
+from html import unescape
+from io import BytesIO
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from cds_service.settings import Settings
+from tests.reports.messages import message, obx
+from tests.web.http_fixtures import client
+
+TABLE = (
+    "Test;Wert;Einheit;Referenzbereich;Datum\n"
+    "GPT;1,0;U/l;<40;14.06.2026\n"
+    "GOT;30,5;U/L;10-35;14.06.2026\n"
+    "Kreatinin;0,9;mg/dl;;14.06.2026\n"
+    "INR;1,234;;;14.06.2026\n"
+)
+
+
+@pytest.fixture(name="http")
+def _http() -> FlaskClient:
+    return client(Settings(profile="development"))
+
+
+def read(http: FlaskClient, report: str | bytes) -> TestResponse:
+    data = report.encode() if isinstance(report, str) else report
+    return http.post("/report/rows", data={"file": (BytesIO(data), "report")})
+
+
+def fields_of(page: str) -> dict[str, str]:
+    """What a browser would send of the form of the page; of a list what is chosen."""
+    found = {}
+    for tag in re.findall(r"<input [^>]*>", page):
+        given = dict(re.findall(r'([a-z-]+)="([^"]*)"', tag))
+        if given.get("type") != "checkbox" or " checked" in tag:
+            found[given["name"]] = unescape(given.get("value", ""))
+    for name, options in re.findall(
+        r'<select[^>]* name="([^"]+)"[^>]*>(.*?)</select>', page, re.DOTALL
+    ):
+        chosen = re.search(r'value="([^"]*)" selected', options)
+        found[name] = chosen[1] if chosen else ""
+    return found
+
+
+def confirm(http: FlaskClient, report: str | bytes, *numbers: int, **more: str) -> TestResponse:
+    """Read a report, tick these rows, change what is given, and ask for the cards."""
+    fields = fields_of(read(http, report).text)
+    ticked = {f"use-{number}": "yes" for number in numbers}
+    changed = {name.replace("_", "-"): value for name, value in more.items()}
+    return http.post("/report/cards", data={**fields, **ticked, **changed})
+
+
+def test_the_page_is_there_where_the_sandbox_is() -> None:
+    assert client(Settings(profile="development")).get("/report").status_code == 200
+    assert client(Settings(sandbox=False)).get("/report").status_code == 404
+    assert client(Settings(sandbox=True)).get("/report").status_code == 200
+
+
+def test_rows_are_shown_with_what_was_understood(http: FlaskClient) -> None:
+    page = read(http, TABLE)
+    fields = fields_of(page.text)
+
+    assert page.status_code == 200
+    assert [fields[f"marker-{n}"] for n in range(4)] == ["alt", "ast", "", "inr"]
+    assert [fields[f"value-{n}"] for n in range(3)] == ["1.0", "30.5", "0.9"]
+    assert fields["range-0"] == "<40"
+    assert fields["date-0"] == "2026-06-14"
+    assert "Einheit: <strong>unit</strong>" in page.text
+
+
+def test_no_row_of_a_table_counts_before_it_was_compared(http: FlaskClient) -> None:
+    assert not any(name.startswith("use-") for name in fields_of(read(http, TABLE).text))
+    refused = confirm(http, TABLE)
+
+    assert refused.status_code == 400
+    assert "at least one row" in refused.text
+    assert fields_of(refused.text)["value-0"] == "1.0"  # nothing that was entered is lost
+
+
+def test_rows_of_an_exact_format_are_ticked_where_they_are_certain(http: FlaskClient) -> None:
+    fields = fields_of(read(http, message(obx("41"), obx("1,234"), obx("5", f3="x^x^L"))).text)
+
+    assert [name for name in fields if name.startswith("use-")] == ["use-0"]
+
+
+def test_only_what_was_confirmed_counts_and_the_rest_is_named(http: FlaskClient) -> None:
+    page = confirm(http, TABLE, 0)
+
+    assert page.status_code == 200
+    assert "Very low ALT (1.0 U/l)" in page.text
+    assert "Not confirmed, and so not counted:</strong> GOT, INR" in page.text
+    assert "AST 30.5" not in page.text
+
+
+def test_what_was_read_wrongly_is_corrected(http: FlaskClient) -> None:
+    page = confirm(http, TABLE, 0, value_0="250")
+
+    assert "Very low ALT (" not in page.text
+    assert "ALT 250 U/l" in unescape(page.text)
+
+
+def test_a_test_that_was_not_recognized_is_chosen_by_a_person(http: FlaskClient) -> None:
+    page = confirm(http, "Test;Value;Unit;Date\nLeberwert;2;U/L;2026-06-14\n", 0, marker_0="alt")
+
+    assert "Very low ALT (2 U/L)" in page.text
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"value_0": "1,234"}, "GPT: Expected a number with a point"),
+        ({"value_0": ""}, "GPT: Expected a number"),
+        ({"value_0": "41 or so"}, "GPT: Expected a number"),
+        ({"range_0": "normal"}, "GPT: Expected a range"),
+        ({"date_0": ""}, "GPT: Expected the date"),
+        ({"date_0": "14.06.2026"}, "GPT: Expected a date such as"),
+        ({"birth": "02.01.1980"}, "date of birth: Expected a date"),
+        ({"sex": "x"}, "sex: Expected female"),
+    ],
+)
+def test_what_cannot_be_read_in_one_way_only_is_asked_again(
+    http: FlaskClient, more: dict[str, str], expected: str
+) -> None:
+    page = confirm(http, TABLE, 0, **more)
+
+    assert page.status_code == 400
+    assert expected in unescape(page.text)
+
+
+def test_a_date_for_rows_without_one(http: FlaskClient) -> None:
+    page = confirm(http, "Test;Value;Unit\nALT;2;U/L\n", 0, date="2026-06-14")
+
+    assert "2026-06-14" in page.text
+    assert "Very low ALT" in page.text
+
+
+def test_the_confirmed_rows_can_be_saved_as_fhir(http: FlaskClient) -> None:
+    page = confirm(http, TABLE, 0, birth="1980-01-02", sex="female")
+    (saved,) = re.findall(r"data:application/fhir\+json;base64,([A-Za-z0-9+/=]+)", page.text)
+    patient, result = (one["resource"] for one in json.loads(b64decode(saved))["entry"])
+
+    assert (patient["birthDate"], patient["gender"]) == ("1980-01-02", "female")
+    assert result["code"] == {"text": "GPT"}
+    assert result["valueQuantity"] == {"value": 1.0, "unit": "U/l"}
+    assert result["effectiveDateTime"] == "2026-06-14"
+
+
+def test_patients_of_one_file_have_a_form_each(http: FlaskClient) -> None:
+    page = read(http, message(obx("41")) + message(obx("5")).replace(b"4711", b"4712"))
+
+    assert page.text.count('action="/report/cards"') == 2
+
+
+@pytest.mark.parametrize(
+    ("report", "status", "expected"),
+    [
+        (b"", 400, "Expected a file or a text"),
+        (b"Dear colleague,", 400, "Expected a table"),
+        (b"Test;Value\n" + b"ALT;1\n" * 400, 400, "at most 300 rows"),
+    ],
+)
+def test_what_is_no_report_is_refused_on_the_page(
+    http: FlaskClient, report: bytes, status: int, expected: str
+) -> None:
+    page = read(http, report)
+
+    assert page.status_code == status
+    assert expected in page.text
+
+
+@pytest.mark.parametrize("kept", ["", "{}", '{"name": 1}', '{"name": "x", "more": 1}'])
+def test_a_form_that_is_not_ours_is_refused(http: FlaskClient, kept: str) -> None:
+    fields = fields_of(read(http, TABLE).text)
+    page = http.post("/report/cards", data={**fields, "row-0": kept, "use-0": "yes"})
+
+    assert page.status_code == 400
+
+
+def test_a_form_of_another_site_is_refused(http: FlaskClient) -> None:
+    for path in ("/report/rows", "/report/cards"):
+        answer = http.post(path, data={"text": TABLE}, headers={"Sec-Fetch-Site": "cross-site"})
+        assert answer.status_code == 403
+
+
+def test_signs_of_a_report_do_not_become_html(http: FlaskClient) -> None:
+    page = read(http, 'Test;Value\n<script>alert(1)</script>;1\n"><img src=x>;2\n')
+
+    assert "<script>alert" not in page.text
+    assert "<img" not in page.text

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables as text: what the columns are, and values that may stand in the wrong one."""
+
+from pathlib import Path
+
+import pytest
+
+from cds_service.errors import RequestError
+from cds_service.reports.read import read_report
+from cds_service.reports.report import ReportRow
+from cds_service.reports.tables.columns_file import columns_file
+from cds_service.reports.tables.grid import read_grid
+from cds_service.reports.tables.mapping import Role, role_of
+
+
+def rows(text: str) -> tuple[ReportRow, ...]:
+    (about,) = read_report(text.encode()).patients
+    return about.rows
+
+
+def read(text: str) -> list[tuple[str, str | None, str | None]]:
+    """Name, number and doubt of each row."""
+    return [(row.name, row.value.number if row.value else None, row.doubt) for row in rows(text)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Test,Value,Unit\nALT,41,U/L\nAST,35,U/L\n",
+        "Test;Value;Unit\nALT;41;U/L\nAST;35;U/L\n",
+        "Test\tValue\tUnit\nALT\t41\tU/L\nAST\t35\tU/L\n",
+        "Test|Value|Unit\r\nALT|41|U/L\r\nAST|35|U/L\r\n",
+        '"Test","Value","Unit"\n"ALT","41","U/L"\n"AST","35","U/L"',
+        "Test   Value  Unit\nALT    41     U/L\n\nAST    35     U/L",
+        "\ufeffTest,Value,Unit\nALT,41,U/L\nAST,35,U/L",
+        "sep=;\nTest;Value;Unit\nALT;41;U/L\nAST;35;U/L",
+    ],
+)
+def test_cells_are_separated_in_many_ways(text: str) -> None:
+    assert read(text) == [("ALT", "41", None), ("AST", "35", None)]
+    assert [row.unit for row in rows(text)] == ["U/L", "U/L"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
+def test_encodings(encoding: str) -> None:
+    (about,) = read_report("Analyse;Wert;Einheit\nGPT;0,67;µkat/l\n".encode(encoding)).patients
+
+    assert [row.unit for row in about.rows] == ["µkat/l"]
+
+
+@pytest.mark.parametrize(
+    ("heading", "role"),
+    [
+        ("Test", "test"),
+        ("test_name", "test"),
+        ("Untersuchung", "test"),
+        ("LOINC Code", "code"),
+        ("Ergebnis", "value"),
+        ("Résultat", "value"),
+        ("Valor (actual)", "value"),
+        ("05.03.2026", "value"),
+        ("Units", "unit"),
+        ("Referenzbereich", "range"),
+        ("Valeurs de référence", "range"),
+        ("Vorwert", "not read"),
+        ("Flag", "flag"),
+        ("Fecha", "collected"),
+        ("Collection date", "collected"),
+        ("MRN", "patient id"),
+        ("Geburtsdatum", "birth date"),
+        ("Sexe", "sex"),
+        ("Favourite colour", "not read"),
+        ("", "not read"),
+    ],
+)
+def test_headings_in_several_languages(heading: str, role: Role) -> None:
+    assert role_of(heading) == role
+
+
+def test_a_row_with_everything_and_its_patient() -> None:
+    (about,) = read_report(
+        b"patient_id,name,dob,sex,test,loinc,result,units,reference_range,flag,collected,status\n"
+        b"P1,Anna Muster,1980-01-02,F,ALT,1742-6,<5,U/L,7-40,L,2026-03-05 09:30,final\n"
+    ).patients
+
+    (row,) = about.rows
+    who = about.patient
+    assert (who.id, who.name, who.birth_date, who.sex) == (
+        "P1",
+        "Anna Muster",
+        "1980-01-02",
+        "female",
+    )
+    assert [code.code for code in row.codes] == ["1742-6"]
+    assert row.value is not None
+    assert (row.value.comparator, row.value.number, row.flag) == ("<", "5", "L")
+    assert row.range is not None
+    assert (row.range.low, row.range.high) == ("7", "40")
+    assert (row.date, row.status) == ("2026-03-05T09:30", "final")
+
+
+def test_what_stands_above_the_table_is_about_all_of_it() -> None:
+    (about,) = read_report(
+        b"Patient;Muster Anna\nGeburtsdatum: 02.01.1980\nEntnahme;05.03.2026\n"
+        b"Analyse;Wert\nGPT;41\n"
+    ).patients
+
+    assert (about.patient.name, about.patient.birth_date) == ("Muster Anna", "1980-01-02")
+    assert about.rows[0].date == "2026-03-05"
+
+
+def test_patients_of_one_table_are_told_apart() -> None:
+    found = read_report(b"Patient ID,Test,Value\nP1,ALT,41\nP2,ALT,5\nP1,AST,7\n").patients
+
+    assert [(about.patient.id, len(about.rows)) for about in found] == [("P1", 2), ("P2", 1)]
+
+
+def test_columns_that_are_dates_have_a_row_for_each_date() -> None:
+    found = rows("Test;01.02.2026;05.03.2026\nALT;41;1\nAST;;33\n")
+
+    assert [(row.name, row.text, row.date) for row in found] == [
+        ("ALT", "41", "2026-02-01"),
+        ("ALT", "1", "2026-03-05"),
+        ("AST", "33", "2026-03-05"),
+    ]
+
+
+def test_columns_that_are_tests_have_their_unit_in_the_heading() -> None:
+    found = rows("Date;ALT (U/L);AST [U/L];Note\n2026-03-01;41;<5;fine\n2026-03-02;40;;\n")
+
+    assert [(row.name, row.text, row.unit, row.date) for row in found] == [
+        ("ALT", "41", "U/L", "2026-03-01"),
+        ("AST", "<5", "U/L", "2026-03-01"),
+        ("ALT", "40", "U/L", "2026-03-02"),
+    ]
+
+
+def test_a_comma_is_decided_about_for_the_whole_table() -> None:
+    assert read("Test;Value\nA;1,234\nB;0,5\n") == [("A", "1.234", None), ("B", "0.5", None)]
+    assert read("Test;Value\nA;1,234\nB;5\n")[0] == ("A", None, "comma-or-separator")
+
+
+def test_the_order_of_day_and_month_is_decided_about_for_the_whole_table() -> None:
+    one, other = rows("Test,Value,Date\nALT,41,05/03/2026\nAST,35,03/25/2026\n")
+    (open_,) = rows("Test,Value,Date\nALT,41,05/03/2026\n")
+
+    assert (one.date, other.date) == ("2026-05-03", "2026-03-25")
+    assert open_.date is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Test,Value,Unit\nALT,0,67,U/L\n",  # a decimal comma among commas
+        "Test,Value,Unit\nALT,0,67\n",
+        "Test,Value\nALT,0,67\n",
+        "Test,Value,Date\nALT,0,67\n",
+        "Test,Value,Reference range\nALT,0,67\n",
+        "Test;Value;Result\nALT;4;5\n",  # two columns of values
+    ],
+)
+def test_a_value_that_may_stand_in_the_wrong_column_does_not_count(text: str) -> None:
+    assert {doubt for _, _, doubt in read(text)} == {"place-unclear"}
+
+
+def test_sections_of_other_fluids_are_no_blood() -> None:
+    found = read("Analyse;Wert\nBlut\nAlbumin;41\nUrin\nAlbumin;12\nSerum\nGPT;5\n")
+
+    assert found == [("Albumin", "41", None), ("Albumin", None, "not-in-blood"), ("GPT", "5", None)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [("final", "final"), ("P", "preliminary"), ("Korrigiert", "corrected"), ("???", "unknown")],
+)
+def test_a_status_that_is_sent_is_understood_or_unknown(sent: str, status: str) -> None:
+    (row,) = rows(f"Test,Value,Status\nALT,41,{sent}\n")
+
+    assert row.status == status
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "two columns"),
+        (b"Dear colleague,", "headings"),
+        (b"ALT 41", "two columns"),
+        (b"ALT,41\nAST,35\n", "headings"),
+        (b"Test,Value\n", "at least one row"),
+        (b"PK\x03\x04\x00\x00", "as text"),
+        (b'"a' + b"x" * 200_000 + b'",b\n', "table"),
+    ],
+)
+def test_what_is_no_table_of_results_is_refused(data: bytes, said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        read_report(data)
+
+
+def test_what_the_columns_are_is_kept_in_a_file_and_corrected_there(tmp_path: Path) -> None:
+    data = b"Analyse;Alt;Neu\nGPT;1;41\nGOT;2;35\n"
+    file = tmp_path / "laboratory.yaml"
+    file.write_text("columns: {Analyse: test, Alt: not read, Neu: value}")
+
+    (about,) = read_report(data, file).patients
+    assert [row.text for row in about.rows] == ["41", "35"]
+    with pytest.raises(RequestError, match="headings of the file"):
+        read_report(b"Test;Wert\nGPT;1\n", file)
+
+    file.write_text(columns_file(read_report(data, file).columns))
+    assert read_report(data, file).patients == (about,)
+
+
+def test_a_table_without_headings_needs_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "laboratory.yaml"
+    file.write_text("columns: [test, value, unit, range]")
+
+    (about,) = read_report(b"ALT   41  U/L  7-40\nAST   35  U/L  <35\n", file).patients
+    assert [(row.name, row.text, row.range_text) for row in about.rows] == [
+        ("ALT", "41", "7-40"),
+        ("AST", "35", "<35"),
+    ]
+
+
+def test_a_file_of_columns_that_is_wrong_says_where(tmp_path: Path) -> None:
+    file = tmp_path / "laboratory.yaml"
+    file.write_text("columns: {Analyse: tset}")
+
+    with pytest.raises(RequestError, match=r"laboratory\.yaml:1"):
+        read_report(b"Analyse;Wert\nGPT;1\n", file)
+
+
+def test_a_table_of_a_million_rows_is_refused() -> None:
+    with pytest.raises(RequestError, match="rows"):
+        read_grid(b"Test;Wert\n" + b"GPT;1\n" * 1_000_000)
