@@ -370,3 +370,79 @@ def test_a_file_that_grows_or_never_ends_is_refused(monkeypatch: pytest.MonkeyPa
     for pdf in (_pdf(zeros), _pdf(rules), _pdf(zlib.compress(b" "), pages=500)):
         with pytest.raises(PayloadTooLarge):
             read_report(pdf)
+
+
+def test_the_lines_of_a_heading_can_stand_beside_each_other() -> None:
+    sheet = Sheet()
+    for step, texts in enumerate(
+        (("Current result", "Previous result"), ("", ""), ("and flag", "and date"))
+    ):
+        for x, text in zip((200, 300), texts, strict=True):
+            sheet.at(x, text)
+        if step == 1:
+            sheet.at(50, "Test")
+            sheet.at(420, "Units")
+        sheet.down(0.4)
+    sheet.down()
+    slots = [
+        Slot("name", "", 50),
+        Slot("now", "", 200),
+        Slot("old", "", 300),
+        Slot("unit", "", 420),
+    ]
+    for name, now, old in (("ALT", "57 High", "40  25 Jan 2026"), ("AST", "24", "22  25 Jan 2026")):
+        sheet.row(slots, {"name": name, "now": now, "old": old, "unit": "IU/L"})
+
+    assert [row["value"] for row in rows_of(sheet.finished())] == ["57", "24"]
+
+
+def test_results_in_and_out_of_range_can_have_a_column_each() -> None:
+    slots = [SLOTS[0], Slot("in", "In Range", 200), Slot("out", "Out Of Range", 280), SLOTS[3]]
+    rows = (
+        ("ALT", "", "61 H", "9-46 U/L"),
+        ("AST", "22", "", "10-35 U/L"),
+        ("GGT", "5", "6", "<60 U/L"),
+    )
+    found = rows_of(report(*rows, slots=slots))
+
+    assert [(row["value"], row["unit"]) for row in found] == [
+        ("61", "U/L"),
+        ("22", "U/L"),
+        (None, "U/L"),
+        (None, "U/L"),
+    ]
+
+
+def test_a_unit_without_a_heading_belongs_to_its_result() -> None:
+    slots = [
+        Slot("name", "Analyses", 50),
+        Slot("result", "Résultats", 200),
+        Slot("unit", "", 260),
+        Slot("range", "Valeurs de référence", 330),
+    ]
+    rows = (
+        ("Transaminases ALAT (TGP)", "58", "UI/L", "(Inf. à 41)"),
+        ("Gamma GT", "75", "UI/L", "(8 à 61)"),
+    )
+    found = rows_of(report(*rows, slots=slots))
+
+    assert [(row["marker"], row["value"], row["unit"]) for row in found] == [
+        ("alt", "58", "UI/L"),
+        ("ggt", "75", "UI/L"),
+    ]
+
+
+@pytest.mark.parametrize("order", [("Previous", "", "Result"), ("", "Result", "Unit")])
+def test_an_earlier_result_without_a_heading_is_not_taken_for_one_of_now(
+    order: Sequence[str],
+) -> None:
+    slots = [SLOTS[0], *(Slot(str(n), text, 200 + 80 * n) for n, text in enumerate(order))]
+    shifted = [
+        Slot(one.key, "", one.x + 50, "right") if one.key != "name" else one for one in slots
+    ]
+    sheet = Sheet()
+    sheet.headings(slots)
+    for name in ("ALT", "AST", "GGT"):
+        sheet.row(shifted, {"name": name, "0": "138", "1": "41", "2": "U/L"})
+
+    assert "138" not in {row["value"] for row in rows_of(sheet.finished())}

@@ -34,12 +34,12 @@ _UNIT: Final = re.compile(
 _AT_MOST: Final = r"up to|bis|jusqu['’]?\s?[àa]|hasta|fino a|até|ate|max\.?"
 _BELOW: Final = (
     r"less than|below|under|unter|kleiner(?: als)?|inf[eé]rieure? [àa]|menor (?:de|que|a)|"
-    r"inferiore? a|inferior [aà]|moins de|menos de|minore di|meno di"
+    r"inf\. [àa]|inferiore? a|inferior [aà]|moins de|menos de|minore di|meno di"
 )
 _AT_LEAST: Final = r"from|at least|ab|mind\.?|mindestens|[àa] partir de|desde|da|min\.?"
 _ABOVE: Final = (
     r"more than|above|over|greater than|über|größer(?: als)?|sup[eé]rieure? [àa]|"
-    r"mayor (?:de|que|a)|superiore? a|superior [aà]|plus de|m[áa]s de|maggiore di|"
+    r"sup\. [àa]|mayor (?:de|que|a)|superiore? a|superior [aà]|plus de|m[áa]s de|maggiore di|"
     r"maior (?:que|de)|mais de"
 )
 _SIGNED: Final = tuple(
@@ -103,6 +103,11 @@ def read_cell(text: str, mark: DecimalMark | None) -> CellValue:
         rest = rest[(flag or found).end() :]  # type: ignore[union-attr]
     only = PrintedValue(number=value.number, comparator=value.comparator)
     return CellValue(only, None, unit, " ".join(flags))
+
+
+def is_unit(text: str) -> bool:
+    """Whether the text can be nothing but a unit."""
+    return _UNIT.fullmatch(text) is not None
 
 
 def split_flag(text: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from cds_service.reports.pdf.dates import dates_in, has_date, is_date
@@ -15,6 +16,8 @@ from cds_service.reports.pdf.vocabulary import (
     meaning_of,
 )
 
+_BESIDE: Final = 0.9  # times the size of the letters: between lines of cells of different height
+_BELOW: Final = 3.0
 EDGE: Final = 4.0  # points by which words that are aligned may differ
 
 
@@ -63,22 +66,35 @@ class Panel:
         return sum(one.kind in {"result", "previous", "other"} for one in self.columns) > 1
 
 
-def read_panels(line: PageLine, below: PageLine | None) -> tuple[Panel, ...]:
-    """The tables whose heading a line is; a heading can have a second line below the first."""
-    columns = _columns(line)
-    if not _is_heading(columns):
-        return ()
-    if below is not None and below.top - line.top < 3 * line.size:
+def read_panels(lines: Sequence[PageLine]) -> tuple[tuple[Panel, ...], int]:
+    """The tables whose heading begins with the first line, and how many lines it has.
+
+    A heading has up to three lines, of which the first and last can stand beside the middle one.
+    """
+    first = _columns(lines[0])
+    columns, used = first, 1
+    for above, below in pairwise(lines[:3]):
+        gap, size = below.top - above.top, above.size
+        is_beside = gap < _BESIDE * size
+        if not is_beside and (gap > _BELOW * size or not _is_heading(columns)):
+            break
         second = _columns(below)
-        if all(one.kind != "other" or has_date(one.text) or _is_bracket(one) for one in second):
-            columns = _merged(columns, second)
-    return _panels(columns) if _is_heading(columns) else ()
+        merged = _merged(columns, second)
+        is_known = all(map(_may_be_heading, second)) or len(merged) == len(columns)
+        if _unknown(merged) > _unknown(columns) or not (is_beside or is_known):
+            break
+        columns, used = merged, used + 1
+    if _is_heading(columns):
+        return _panels(columns), used
+    return (_panels(first), 1) if _is_heading(first) else ((), 0)
 
 
-def continues_heading(line: PageLine) -> bool:
-    """Whether a line below a heading consists of words of headings, dates and brackets alone."""
-    columns = _columns(line)
-    return all(one.kind != "other" or has_date(one.text) or _is_bracket(one) for one in columns)
+def _may_be_heading(column: Column) -> bool:
+    return column.kind != "other" or has_date(column.text) or _is_bracket(column)
+
+
+def _unknown(columns: Sequence[Column]) -> int:
+    return sum(not _may_be_heading(one) for one in columns)
 
 
 def _is_bracket(column: Column) -> bool:

@@ -170,10 +170,16 @@ def _joined(words: Sequence[PageWord]) -> list[PageWord]:
         left = kept[place] if place is not None else None
         if place is None or left is None:
             kept.append(word)
-        elif word.size < 0.85 * left.size and word.height < left.height:
-            kept[place] = replace(left, text=left.text + word.text.translate(_RAISED), x1=word.x1)
+            continue
+        is_raised = word.size < 0.85 * left.size and word.height < left.height
+        mark = word.text.translate(_RAISED)
+        touches = word.x0 - left.x1 < 0.15 * left.size
+        if is_raised and touches:
+            kept[place] = replace(left, text=left.text + mark, x1=word.x1)
             raised.add(place)
-        elif place in raised and abs(word.size - left.size) < 0.1:
+        elif is_raised:
+            kept[place] = replace(left, text=f"{left.text} {mark}", x1=word.x1)
+        elif touches and place in raised and abs(word.size - left.size) < 0.1:
             kept[place] = replace(left, text=left.text + word.text, x1=word.x1)
         else:
             kept.append(word)
@@ -181,7 +187,7 @@ def _joined(words: Sequence[PageWord]) -> list[PageWord]:
 
 
 def _touch(left: PageWord, right: PageWord) -> bool:
-    near = -0.2 * left.size < right.x0 - left.x1 < 0.15 * left.size
+    near = -0.2 * left.size < right.x0 - left.x1 < 0.6 * left.size
     return near and right.top < left.bottom and right.bottom > left.top
 
 

@@ -15,7 +15,9 @@ from statistics import median
 from typing import Final
 
 from cds_service.copying import replace
+from cds_service.reports.pdf.cells import is_unit
 from cds_service.reports.pdf.columns import EDGE, Panel
+from cds_service.reports.pdf.dates import is_date
 from cds_service.reports.pdf.pages import PageLine, PageWord
 
 _FAR: Final = 45.0  # points to the nearest column
@@ -81,14 +83,21 @@ def _fits(
                 own.add(panel.name)
                 continue
             first, last = _column_at(words[0].x0 + 1, edges), _column_at(words[-1].x1 - 1, edges)
-            is_flag = _FLAG.fullmatch("".join(word.text for word in words)) is not None
-            if first != last or (first in own and not is_flag):
+            text = _text(words)
+            is_apart = first in own and not (
+                _FLAG.fullmatch(text) or is_unit(text) or is_date(text)
+            )
+            if first != last or is_apart:
                 misfits += 1
                 break
             own.add(first)
         filled.update(own)
     needed = {n for n, one in enumerate(panel.columns) if one.kind in _NEVER_EMPTY}
     return len(rows) > 1 and misfits <= _MISFITS * len(rows) and needed <= filled
+
+
+def _text(words: Iterable[PageWord]) -> str:
+    return " ".join(word.text for word in words)
 
 
 def _column_at(x: float, edges: Sequence[float]) -> int:
@@ -209,6 +218,9 @@ def _place_nearest(words: Sequence[PageWord], panel: Panel, cells: Cells) -> Non
         cells.unclear.add(best)
         return
     cells.put(best, words)
+    kinds = [one.kind for one in panel.columns]
+    if "unit" not in kinds and kinds[best] == "result" and is_unit(_text(words)):
+        return  # the unit of the result, without a heading
     is_close = len(by_gap) > 1 and by_gap[1][0] < 1.5 * gap + EDGE
     if is_close and panel.columns[best].misfit(x0, x1) > EDGE:
         cells.unclear.update((best, by_gap[1][1]))

@@ -12,7 +12,7 @@ from typing import Final
 from cds_service.errors import RequestError
 from cds_service.reports.numbers import DecimalMark, decimal_mark
 from cds_service.reports.pdf.cells import CellValue, read_cell, read_printed_range, unit_behind
-from cds_service.reports.pdf.columns import Column, Panel, continues_heading, read_panels
+from cds_service.reports.pdf.columns import Column, Panel, read_panels
 from cds_service.reports.pdf.dates import DayOrder, dates_in, day_order
 from cds_service.reports.pdf.labels import Labelled, labelled_texts, patient_of
 from cds_service.reports.pdf.pages import PageLine, read_pages
@@ -65,30 +65,24 @@ def read_pdf(data: bytes) -> LabReport:
 
 
 def _read_page(lines: Sequence[PageLine], found: _Found, reader: TableReader) -> None:
-    skip = -1
+    skip = 0
     for number, line in enumerate(lines):
-        if number == skip:
+        if skip:
+            skip -= 1
             continue
-        below = lines[number + 1] if number + 1 < len(lines) else None
-        panels = read_panels(line, below)
+        panels, used = read_panels(lines[number : number + 3])
         if panels:
-            found.panels = _fitted(panels, lines[number + 1 :])
+            skip = used - 1
+            found.panels = _fitted(panels, lines[number + used :])
             reader.begin(found.panels)
-            near = below is not None and below.top - line.top < 3 * line.size
-            skip = number + 1 if near and below is not None and continues_heading(below) else -1
         elif not reader.take(line, found.panels):
             found.other.append((len(found.rows), line))
 
 
 def _fitted(panels: Sequence[Panel], lines: Sequence[PageLine]) -> tuple[Panel, ...]:
     """The tables with their columns drawn by the rows up to the next heading."""
-    ends = (
-        at
-        for at, line in enumerate(lines)
-        if read_panels(line, lines[at + 1] if at + 1 < len(lines) else None)
-    )
-    start = 1 if lines and continues_heading(lines[0]) else 0
-    rows = lines[start : next(ends, len(lines))]
+    ends = (at for at in range(len(lines)) if read_panels(lines[at : at + 3])[0])
+    rows = lines[: next(ends, len(lines))]
     return tuple(fitted(panel, rows) for panel in panels)
 
 
