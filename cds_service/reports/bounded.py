@@ -13,28 +13,41 @@ from msgspec.json import Decoder, encode
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.reports.report import LabReport
 
+PICTURES: Final = "--pictures"
 SECONDS: Final = 8
 MEMORY: Final = 1_000_000_000  # bytes of addresses
 _TOO_LARGE: Final = f"Expected a file that is read within {SECONDS} seconds and 1 GB of memory."
 
 
+class PagePicture(Struct, frozen=True, kw_only=True):
+    """A page as a picture; width and height are those of the page in points."""
+
+    page: int
+    width: float
+    height: float
+    jpeg: bytes
+
+
 class ReaderAnswer(Struct, kw_only=True):
-    """What the process found: a report, or why it refused the file."""
+    """What the process found: a report, with pictures if they were wanted, or why it refused."""
 
     report: LabReport | None = None
+    pictures: tuple[PagePicture, ...] = ()
     refused: str = ""
     kind: Literal["request", "too large"] = "request"
 
 
 _ANSWER: Final = Decoder(ReaderAnswer)
-_Reader: TypeAlias = Callable[[bytes], LabReport]
+_Reader: TypeAlias = Callable[[bytes], tuple[LabReport, tuple[PagePicture, ...]]]
 
 
-def read_bounded(module: str, data: bytes) -> LabReport:
+def read_bounded(
+    module: str, data: bytes, *, pictures: bool = False
+) -> tuple[LabReport, tuple[PagePicture, ...]]:
     """What a module, run by itself with the file at its input, reads; its refusals are raised."""
     try:
         ended = subprocess.run(  # noqa: S603 - a module of ours, by the interpreter that runs
-            [sys.executable, "-P", "-m", module],
+            [sys.executable, "-P", "-m", module, *([PICTURES] if pictures else ())],
             input=data,
             capture_output=True,
             timeout=SECONDS,
@@ -45,7 +58,7 @@ def read_bounded(module: str, data: bytes) -> LabReport:
     except (subprocess.TimeoutExpired, DecodeError):
         raise PayloadTooLarge(_TOO_LARGE) from None
     if answer.report is not None:
-        return answer.report
+        return answer.report, answer.pictures
     raise (PayloadTooLarge if answer.kind == "too large" else RequestError)(answer.refused)
 
 
@@ -64,7 +77,8 @@ def bind() -> None:
 def answer_of(read: _Reader, data: bytes) -> bytes:
     """What `read_bounded` expects on standard output."""
     try:
-        return encode(ReaderAnswer(report=read(data)))
+        report, pictures = read(data)
+        return encode(ReaderAnswer(report=report, pictures=pictures))
     except PayloadTooLarge as error:
         return encode(ReaderAnswer(refused=str(error), kind="too large"))
     except RequestError as error:

@@ -11,7 +11,7 @@ from msgspec.json import Decoder, encode
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.elements import CodeableConcept
 from cds_service.intake.marker_lookup import MarkerLookup, MarkerMatch
-from cds_service.reports.bounded import read_bounded
+from cds_service.reports.bounded import PagePicture, read_bounded
 from cds_service.reports.hl7v2.messages import is_hl7v2
 from cds_service.reports.hl7v2.results import read_results
 from cds_service.reports.observations import concept_of
@@ -57,7 +57,7 @@ def read_report(data: bytes, columns: Path | None = None) -> LabReport:
     if len(data) > MAX_BYTES:
         raise PayloadTooLarge(f"Expected a file of at most {MAX_BYTES // 1_000_000} MB.")
     if is_pdf(data):
-        return _read_pdf(data)
+        return read_pdf_file(data)[0]
     if is_hl7v2(data):
         return read_results(data)
     grid = read_grid(data)
@@ -70,10 +70,13 @@ def is_pdf(data: bytes) -> bool:
     return b"%PDF-" in data[:1024]
 
 
-def _read_pdf(data: bytes) -> LabReport:
+def read_pdf_file(
+    data: bytes, *, pictures: bool = False
+) -> tuple[LabReport, tuple[PagePicture, ...]]:
+    """What a PDF says, and on demand pictures of the pages with rows; raises `RequestError`."""
     if find_spec("pdfplumber") is None:
         raise RequestError("A PDF needs the extra `reports`: pip install 'cds-service[reports]'.")
-    return read_bounded("cds_service.reports.pdf", data)
+    return read_bounded("cds_service.reports.pdf", data, pictures=pictures)
 
 
 def recognized(about: PatientReport, lookups: Iterable[MarkerLookup]) -> list[RecognizedRow]:

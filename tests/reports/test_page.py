@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from cds_service.settings import Settings
+from tests.reports.corpus.reports import reports
 from tests.reports.messages import message, obx
 from tests.web.http_fixtures import client
 
@@ -194,3 +195,15 @@ def test_signs_of_a_report_do_not_become_html(http: FlaskClient) -> None:
 
     assert "<script>alert" not in page.text
     assert "<img" not in page.text
+
+
+def test_a_pdf_is_shown_with_the_places_of_its_rows(http: FlaskClient) -> None:
+    one = next(reports())
+    page = read(http, one.pdf)
+    known = [row for row in one.truth["rows"] if row["marker"]]
+
+    assert page.status_code == 200
+    assert page.text.count("data:image/jpeg;base64,") >= 1
+    assert page.text.count("<rect ") >= len(known)
+    assert "img-src data:" in page.headers["Content-Security-Policy"]
+    assert not any(name.startswith("use-") for name in fields_of(page.text))

@@ -16,6 +16,7 @@ from cds_service.errors import CdsServiceError, RequestError
 from cds_service.knowledge.model.pack import Marker
 from cds_service.memory import CardMemory
 from cds_service.metrics import Metrics
+from cds_service.reports.bounded import PagePicture
 from cds_service.reports.confirmed import (
     RowEntry,
     check_patient,
@@ -25,7 +26,7 @@ from cds_service.reports.confirmed import (
     read_from_form,
 )
 from cds_service.reports.observations import as_bundle
-from cds_service.reports.read import is_exact, read_report, recognized
+from cds_service.reports.read import is_exact, is_pdf, read_pdf_file, read_report, recognized
 from cds_service.reports.report import LabReport, PatientReport, ReportPatient
 from cds_service.sandbox.requests import request_of_subject
 from cds_service.sandbox.services import beside, chosen
@@ -33,6 +34,7 @@ from cds_service.sandbox.uploads import read_paper
 from cds_service.service import Knowledge, lookups_of
 from cds_service.settings import Settings
 from cds_service.web.html.forms import Form, read_form, refuse_cross_site
+from cds_service.web.html.rendering import SCRIPTED
 from cds_service.web.outcomes import answer_to, message_for
 from cds_service.web.routes.sandbox_context import (
     SandboxContext,
@@ -43,6 +45,7 @@ from cds_service.web.routes.sandbox_context import (
 )
 
 MOST_ROWS: Final = 300
+_WITH_PICTURES: Final = f"{SCRIPTED}; img-src data:"  # those of a PDF, which stand in the page
 _FIELDS_A_ROW: Final = 7
 _BESIDE_ROWS: Final = 10
 
@@ -100,7 +103,9 @@ def _rows_page(context: SandboxContext, form: Form) -> Response:
     data = file or form.fields.get("text", "").encode()
     if not data.strip():
         raise RequestError("Expected a file or a text.")
-    report = read_report(data)
+    report, pictures = (
+        read_pdf_file(data, pictures=True) if is_pdf(data) else (read_report(data), ())
+    )
     if sum(len(about.rows) for about in report.patients) > MOST_ROWS:
         raise RequestError(f"Expected a report of at most {MOST_ROWS} rows.")
     lookups = lookups_of(context.knowledge)
@@ -114,13 +119,16 @@ def _rows_page(context: SandboxContext, form: Form) -> Response:
                     "kept": kept_in_form(entry_of(one, is_exact=exact).as_read),
                     "why": one.why,
                     "printed": one.row.text,
+                    "place": one.row.place,
+                    "number": number,
                 }
-                for one in recognized(about, lookups)
+                for number, one in enumerate(recognized(about, lookups), start=1)
             ],
         }
         for about in report.patients
     ]
-    return _shown_rows(context, people, columns=report.columns)
+    drawn = [(one, b64encode(one.jpeg).decode()) for one in pictures]
+    return _shown_rows(context, people, columns=report.columns, pictures=drawn)
 
 
 def _shown_rows(
@@ -128,6 +136,7 @@ def _shown_rows(
     people: Sequence[Mapping[str, object]],
     *,
     columns: Sequence[tuple[str, str]] = (),
+    pictures: Sequence[tuple[PagePicture, str]] = (),
     wrong: str = "",
     status: int = 200,
 ) -> Response:
@@ -135,9 +144,10 @@ def _shown_rows(
         "people": people,
         "markers": sorted(_markers(context.knowledge).values(), key=lambda one: one.title.lower()),
         "columns": columns,
+        "pictures": pictures,
         "wrong": wrong,
     }
-    return sandbox_page("report_rows.html", values, status)
+    return sandbox_page("report_rows.html", values, status, policy=_WITH_PICTURES)
 
 
 def _cards(context: SandboxContext, form: Form) -> Response:
@@ -198,7 +208,14 @@ def _entries(form: Form) -> list[RowEntry]:
 
 def _again(entry: RowEntry) -> dict[str, object]:
     """A row as it was entered, for the page that says what is wrong."""
-    return {"entry": entry, "kept": kept_in_form(entry.as_read), "why": "", "printed": ""}
+    return {
+        "entry": entry,
+        "kept": kept_in_form(entry.as_read),
+        "why": "",
+        "printed": "",
+        "place": None,
+        "number": 0,
+    }
 
 
 def _markers(knowledge: Knowledge) -> dict[str, Marker]:

@@ -270,9 +270,11 @@ def _other(
     return {"offer": offer, "cards": cards, "refused": refused}
 
 
-def sandbox_page(template: str, values: Mapping[str, object], status: int = 200) -> Response:
+def sandbox_page(
+    template: str, values: Mapping[str, object], status: int = 200, *, policy: str = SCRIPTED
+) -> Response:
     """A page that may run our script and send forms to us."""
-    response = page(template, values, status, policy=SCRIPTED)
+    response = page(template, values, status, policy=policy)
     # A form of ours names its origin to us; without this a browser would say "null".
     response.headers["Referrer-Policy"] = "same-origin"
     return response
