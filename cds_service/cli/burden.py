@@ -16,7 +16,7 @@ from cds_service.cli.burden_table import as_lines
 from cds_service.cli.moments import time_of
 from cds_service.cli.screen import key_of
 from cds_service.cli.screen_progress import progress_shown
-from cds_service.cli.screen_source import check_outside
+from cds_service.cli.screen_source import FilesType, check_outside
 from cds_service.clock import system_clock
 from cds_service.screening.burden import AskedEdition, BurdenRun
 from cds_service.screening.burden_batches import BurdenQuestion
@@ -35,7 +35,7 @@ from cds_service.settings import load_settings, no_color
     metavar="SOURCE...",
     nargs=-1,
     required=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=FilesType(),
 )
 @click.option(
     "--cards",

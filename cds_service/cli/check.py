@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from cds_service.cli.check_burden import check_asked, check_burden
+from cds_service.cli.screen_source import FilesType
 from cds_service.cli.writing import writing
 from cds_service.counting import counted
 from cds_service.knowledge.checking.lock import RENEW, check_lock, read_lock, write_lock
@@ -52,7 +53,7 @@ FOLDER = click.argument(
     "sources",
     metavar="SOURCE",
     multiple=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=FilesType(),
     help="Hold the cards of this population against the budget of the site file.",
 )
 @click.option("--as-of", "moment", metavar="DAY|INSTANT", help="When --burden counts to [now].")

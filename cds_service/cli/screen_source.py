@@ -38,6 +38,24 @@ class SourceType(click.ParamType[Path | ServerUrl]):
         return found
 
 
+class FilesType(click.ParamType[Path]):
+    """A file or folder that exists; says how the files of a server are come by."""
+
+    name = "source"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """A path; fails for a URL."""
+        if isinstance(value, str) and value.lower().startswith(_SCHEMES):
+            self.fail(
+                "it is read from files: cds-service export SERVER FOLDER --encounters fetches "
+                "those of a server",
+                param,
+                ctx,
+            )
+        found: Path = _PATH.convert(value, param, ctx)
+        return found
+
+
 def check_sources(
     sources: Sequence[Path | ServerUrl], folder: Path | None, group: str | None
 ) -> None:

@@ -189,6 +189,7 @@ def test_nothing_to_read_and_a_file_that_is_no_request_are_told(tmp_path: Path) 
         (["--overwrite"], "--overwrite: it goes with --out"),
         (["--ids"], "--ids: it goes with --cards"),
         (["--over", "0"], "1<=x<=366"),
+        (["https://fhir.example.org/r4"], "cds-service export SERVER FOLDER --encounters"),
     ],
 )
 def test_wrong_use_is_refused(tmp_path: Path, words: list[str], sentence: str) -> None:
