@@ -149,7 +149,7 @@ class BurdenRun:
                 size = f"{counted(len(files.read), 'file')} ({files.size / 1e6:,.0f} MB)"
                 self._progress.say(f"Reading {size}")
                 lines = read_lines(engine, files, folder, with_forms=self._prunes)
-                if "Observation" not in lines.known and not requests:
+                if ("Observation" not in lines.known or not lines.patients) and not requests:
                     raise RequestError(nobody(lines.unread))
                 self._ask(engine, lines, folder)
                 yield from self._counted(self._of_both(engine), self._read.chosen + len(requests))

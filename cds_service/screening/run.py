@@ -102,7 +102,7 @@ def screen(
         ) as engine:
             progress.say(f"Reading {counted(len(files.read), 'file')} ({files.size / 1e6:,.0f} MB)")
             lines = read_lines(engine, files, folder, with_forms=not question.every)
-            if "Observation" not in lines.known:
+            if "Observation" not in lines.known or not lines.patients:
                 raise RequestError(nobody(lines.unread))
             return _decided(engine, lines, knowledge, question, resources, output, progress)
 
@@ -110,6 +110,8 @@ def screen(
 def nobody(unread: UnreadCounts) -> str:
     """Why there is nobody to decide about."""
     found = "There are no laboratory results: no Observation was found."
+    if unread.without_patient["Observation"]:
+        found = "There are no laboratory results of a patient: no Observation names one."
     lost = [f"{counted(count, 'line')} of {name}" for name, count in unread.lines.items()]
     lost.extend(unread.documents)
     return f"{found} Could not be read: {'; '.join(lost[:_NAMED])}" if lost else found

@@ -209,6 +209,13 @@ def test_without_a_single_result_there_is_nothing_to_screen(tmp_path: Path) -> N
         run(tmp_path)
 
 
+def test_results_of_nobody_are_nothing_to_screen(tmp_path: Path) -> None:
+    ndjson(tmp_path / "x.ndjson", [result("1", None)])
+
+    with pytest.raises(RequestError, match="no Observation names one"):
+        run(tmp_path)
+
+
 def test_a_folder_without_files_to_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
 
