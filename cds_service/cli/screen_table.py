@@ -143,7 +143,7 @@ def _cards(data: Mapping[str, Any]) -> Iterator[str]:
         for one in data["cards"]:
             word = click.style(f"{one['indicator']:<10}", fg=_COLOURS.get(one["indicator"]))
             rate = 1000 * one["cards"] / patients
-            yield f"  {word}{one['rule']:<36}{one['cards']:>9,}{rate:>12.1f}"
+            yield f"  {word}{one['rule']:<36}{one['cards']:>9,}{rate:>12,.1f}"
         yield ""
 
 

@@ -47,6 +47,13 @@ def test_it_names_rules_by_their_titles_and_hides_small_counts(tmp_path: Path) -
     assert row_of(page, "alt-very-low") == ["&lt;5", "-"]
 
 
+def test_a_single_patient_is_written_so(tmp_path: Path) -> None:
+    page = page_of(export_of(tmp_path, raised=0, low=0, fine=1), "--as-of", DAY)
+
+    assert "show 1 patient, as of" in page
+    assert "1</span> patient<" in page
+
+
 def test_a_small_count_has_no_bar(tmp_path: Path) -> None:
     page = page_of(export_of(tmp_path, raised=6, low=2), "--as-of", DAY)
 
