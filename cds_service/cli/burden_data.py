@@ -84,6 +84,7 @@ def _encounters(found: Burden, question: BurdenQuestion) -> Data | None:
         "encounters": openings.encounters,
         "chartsOpened": openings.openings,
         "withoutPeriod": openings.unread,
+        "withoutPatient": openings.of_nobody,
     }
 
 

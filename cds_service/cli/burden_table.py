@@ -227,6 +227,8 @@ def _most(rows: Sequence[Data], *, at_encounters: bool) -> Iterator[str]:
         by = f" (by {row['by']})" if "by" in row else ""
         why = f" ({row['because']})" if "because" in row else ""
         yield f"    {_sum([row], at_encounters=at_encounters)}  {row['rule']}{by}{why}"
+    if len(ranked) > _MOST:
+        yield f"    and {len(ranked) - _MOST:,} more: see --json"
 
 
 def _changes(changes: Data) -> Iterator[str]:
@@ -259,7 +261,7 @@ def _named(cards: Sequence[Data]) -> str:
 
 def _side(name: str, side: Data) -> str:
     shown = f"{side['indicator']}, " if "indicator" in side else ""
-    return f"{name} {shown}{': '.join(side['because'])}"
+    return f"{name} {shown}{'; '.join(side['because'])}"
 
 
 def _notes(editions: Mapping[str, Data], data: Data) -> Iterator[str]:
@@ -281,6 +283,9 @@ def _notes(editions: Mapping[str, Data], data: Data) -> Iterator[str]:
     opened = data["encounters"]
     if opened and opened["withoutPeriod"]:
         yield f"Not counted: {counted(opened['withoutPeriod'], 'encounter')} without a period"
+    if opened and opened["withoutPatient"]:
+        encounters = counted(opened["withoutPatient"], "encounter")
+        yield f"Not counted: {encounters} of no patient, or of one who has no other resource"
     if data.get("notKnown"):
         yield f"Not known of anybody, as there is none: {', '.join(data['notKnown'])}"
     if unread["filesNotRead"]:

@@ -63,6 +63,8 @@ def check_burden(
     encounters = counted(found.openings.encounters, "encounter")
     words = f"{number:,.1f} cards a day in the {encounters} {days}"
     notes.append(f"burden: {words}; the budget is {budget.cards_a_day:,}")
+    if found.unread or found.openings.unread or found.openings.of_nobody:
+        notes.append("burden: not everything could be counted: `burden` names what")
     if number > budget.cards_a_day:
         message = f"{words} are more than the {budget.cards_a_day:,} of the budget"
         yield Problem("K807", mark, message, _FEWER)

@@ -100,6 +100,7 @@ class Openings:
     encounters: int = 0
     openings: int = 0
     unread: int = 0  # encounters without a readable period
+    of_nobody: int = 0  # encounters that name no patient, or one who has nothing else
     by_ward: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -113,10 +114,8 @@ def read_openings(engine: Engine, period: DaySpan, folder: Path) -> Openings:
     number = 0
     file = folder / "openings.ndjson"
     with file.open("wb") as out:
-        asked = (
-            "SELECT patient, text FROM described WHERE kind = 'Encounter' AND patient IS NOT NULL"
-        )
-        for batch in engine.batches(f"{asked} ORDER BY ALL", _A_TIME):
+        asked = "SELECT patient, text FROM described SEMI JOIN patient USING (patient)"
+        for batch in engine.batches(f"{asked} WHERE kind = 'Encounter' ORDER BY ALL", _A_TIME):
             for patient, text in batch:
                 number += 1
                 rows = _rows(patient, number, text, period)
@@ -129,7 +128,7 @@ def read_openings(engine: Engine, period: DaySpan, folder: Path) -> Openings:
         columns = ", ".join("{}: '{}'".format(*one.split()) for one in _STAYING.split(", "))
         engine.run(
             "INSERT INTO staying SELECT * FROM read_json(?, format = 'newline_delimited', "
-            f"columns = {{{columns}}}) SEMI JOIN patient USING (patient)",
+            f"columns = {{{columns}}})",
             [str(file)],
         )
     file.unlink()
@@ -137,11 +136,13 @@ def read_openings(engine: Engine, period: DaySpan, folder: Path) -> Openings:
         "CREATE OR REPLACE TABLE opening AS SELECT patient, day, ward FROM staying QUALIFY "
         "row_number() OVER (PARTITION BY patient, day ORDER BY began DESC, encounter DESC) = 1"
     )
+    nobody = "SELECT count(*) FROM described ANTI JOIN patient USING (patient)"
     wards = "SELECT ward, count(DISTINCT encounter) FROM staying GROUP BY ward ORDER BY ward"
     return Openings(
         encounters=engine.value("SELECT count(DISTINCT encounter) FROM staying"),
         openings=engine.value("SELECT count(*) FROM opening"),
         unread=unread,
+        of_nobody=engine.value(f"{nobody} WHERE kind = 'Encounter'"),
         by_ward=dict(engine.rows(wards)),
     )
 

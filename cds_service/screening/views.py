@@ -62,8 +62,11 @@ class PatientView:
             return ["not known" if not self.decisions else "no such rule on this hook"]
         decision = found[0]
         if isinstance(decision.because, ConditionNotMet):
-            return [decision.because.code, decision.rule.when.in_words()]
-        return because_of(decision)
+            return [f"{decision.because.code}: {decision.rule.when.in_words()}"]
+        found_reasons = because_of(decision)
+        if decision.shown or decision.because is not None:
+            return found_reasons
+        return [f"not known: {one}" for one in found_reasons]
 
 
 class Edition(Protocol):

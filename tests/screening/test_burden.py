@@ -19,8 +19,10 @@ from cds_service.errors import RequestError
 from cds_service.knowledge.site.file import read_site
 from cds_service.screening.engine import Engine
 from cds_service.screening.people import SexAndAge, person_of
+from cds_service.screening.views import CardsEdition, ViewMoment
 from cds_service.service import load_knowledge
 from cds_service.settings import Settings
+from cds_service.sources.file import inputs_from_document, read_resources
 from cds_service.trials.site_check import SiteReport
 from tests.screening.exports import DAY, Json, ndjson, person, result
 from tests.screening.people import MOMENT, Randomly
@@ -105,6 +107,7 @@ def test_a_chart_is_opened_once_on_each_day_and_quiet_cards_are_quiet(tmp_path: 
         "encounters": 3,
         "chartsOpened": 3 + 7,
         "withoutPeriod": 0,
+        "withoutPatient": 0,
     }
     # Each of the two sees the card on the 19th, not before the result, and not again on the 20th.
     assert found["now"]["cardsAtEncounters"] == 2
@@ -135,11 +138,13 @@ def test_what_did_not_take_place_or_has_no_period_is_not_counted(tmp_path: Path)
         encounter("4", "p0", "last week", "2026-11-19"),
         encounter("5", "nobody", "2026-11-19", "2026-11-19"),
         encounter("6", "p1", "2026-11-19", "2026-11-19"),
+        {key: value for key, value in encounter("7", "", DAY, DAY).items() if key != "subject"},
     ]
 
     found = told(export(tmp_path / "e", stays))["encounters"]
 
     assert (found["encounters"], found["chartsOpened"], found["withoutPeriod"]) == (1, 1, 2)
+    assert found["withoutPatient"] == 2
 
 
 def test_a_day_counts_for_the_ward_that_the_patient_had_come_to(tmp_path: Path) -> None:
@@ -226,11 +231,25 @@ def test_each_change_is_written_with_its_reason(tmp_path: Path, other_cards: Pat
         "change": "removed",
         "rule": "alt-very-low",
         "old": {"indicator": "info", "because": ["alt: below 5 U/L"]},
-        "new": {"because": ["condition-not-met", "alt: below 1 U/L"]},
+        "new": {"because": ["condition-not-met: alt: below 1 U/L"]},
     }
     assert len({one["patient"] for one in found["changes"]["first"]}) == 5
     with pytest.raises(RequestError, match=r"There is a changes\.ndjson in out already"):
         told(source, "--cards", ROOT / "cards", other_cards, "--out", out)
+
+
+def test_what_a_rule_would_have_to_know_is_told_as_that() -> None:
+    knowledge = load_knowledge(Settings(cards=ROOT / "cards"))
+    given = inputs_from_document(read_resources(json.dumps(result("o", "Patient/p", 220)).encode()))
+    moment = ViewMoment(MOMENT, cut=False)
+
+    (view,) = CardsEdition(knowledge, "patient-view").views("p", given[0], [moment])
+
+    unknown = [one for one in view.decisions if not one.shown and one.because is None]
+    assert unknown
+    for decision in unknown:
+        reasons = view.reasons(decision.rule.id)
+        assert reasons == [f"not known: {leaf.in_words()}" for leaf in decision.missing]
 
 
 def test_a_patient_is_kept_whom_only_one_edition_needs(tmp_path: Path, other_cards: Path) -> None:
@@ -357,6 +376,16 @@ def test_a_budget_is_held_against_an_average_day(
     counted = "1.1 cards a day in the 30 encounters from 2026-10-24 to 2026-11-20"
     assert [one.code for one in found] == ["K807"] * problems
     assert said.format(counted) in "".join([*notes, *(one.message for one in found)])
+    assert not any("not everything could be counted" in note for note in notes)
+
+
+def test_a_budget_held_against_a_part_of_the_encounters_says_so(ward: Path, tmp_path: Path) -> None:
+    lost = ndjson(tmp_path / "Lost.ndjson", [encounter("x", "nobody", DAY, DAY)])
+    notes: list[str] = []
+
+    list(check_burden(ROOT / "cards", read_site(budget(tmp_path, 2)), [ward, lost], DAY, notes))
+
+    assert "not everything could be counted" in notes[-1]
 
 
 def test_more_cards_than_the_budget_end_with_exit_code_1(
