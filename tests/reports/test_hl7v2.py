@@ -68,7 +68,7 @@ def test_who_it_is_about() -> None:
         ("SN", "<>^5", None, "not-a-number"),
         ("SN", "^^^", None, "no-value"),
         ("ST", "<0.2", PrintedValue(number="0.2", comparator="<"), None),
-        ("ST", "41 H", PrintedValue(number="41", rest="H"), None),
+        ("ST", "41 H", PrintedValue(number="41"), None),
         ("ST", "1:128", None, "not-one-number"),
         ("ST", "5-10", None, "not-one-number"),
         ("ST", "41 42", None, "not-one-number"),

@@ -5,17 +5,12 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from cds_service.reports.cells import read_cell
 from cds_service.reports.hl7v2.messages import Segment
-from cds_service.reports.numbers import (
-    DecimalMark,
-    OpenMark,
-    PrintedValue,
-    read_value,
-)
+from cds_service.reports.numbers import DecimalMark, PrintedValue
 from cds_service.reports.report import Doubt
 
 _DECIMAL: Final = re.compile(r"[+-]?\d+(?:\.\d+)?")
-_FLAG: Final = re.compile(r"[HL*!↑↓+-]{0,2}", re.IGNORECASE)
 _TENS: Final = frozenset(("10", "x10", "X10"))
 _NULL: Final = '""'
 _NUMERIC: Final = frozenset(("NM", "SI"))
@@ -72,24 +67,8 @@ def _structured(
 
 
 def _of_text(text: str, mark: DecimalMark | None) -> ObservationValue:
-    text = text.strip()
-    try:
-        value = read_value(text, mark)
-    except OpenMark:
-        return ObservationValue(text, doubt="comma-or-separator")
-    if value is None:
-        return ObservationValue(text, doubt="not-a-number")
-    if not value.rest or _FLAG.fullmatch(value.rest):
-        return ObservationValue(text, value)
-    if value.rest[0] in ":/-–~" or value.rest[0].isdigit():
-        return ObservationValue(text, doubt="not-one-number")
-    unit = value.rest if _may_be_unit(value.rest) else ""
-    return ObservationValue(text, value if unit else None, None if unit else "not-a-number", unit)
-
-
-def _may_be_unit(text: str) -> bool:
-    """Whether what follows a number is a unit of one word, which is known or not."""
-    return " " not in text and re.fullmatch(r"[A-Za-zµμ%°{][^,;]*", text) is not None
+    cell = read_cell(text, mark)
+    return ObservationValue(text.strip(), cell.value, cell.doubt, cell.unit)
 
 
 def read_unit(result: Segment) -> tuple[str, str]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from cds_service.reports.pdf.dates import dates_in, has_date, is_date
+from cds_service.reports.dates import dates_in, has_date, is_date
 from cds_service.reports.pdf.pages import PageLine, PageWord
-from cds_service.reports.pdf.vocabulary import (
+from cds_service.reports.vocabulary import (
     COLUMNS,
     ColumnKind,
     meaning_of,

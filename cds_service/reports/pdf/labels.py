@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from cds_service.errors import RequestError
-from cds_service.reports.pdf.dates import DayOrder, begins_with_date, dates_in
+from cds_service.reports.dates import DayOrder, begins_with_date, dates_in
 from cds_service.reports.pdf.pages import PageLine, PageWord
-from cds_service.reports.pdf.vocabulary import (
+from cds_service.reports.report import ReportPatient
+from cds_service.reports.vocabulary import (
     LABELS,
     SEXES,
     Label,
@@ -16,7 +17,6 @@ from cds_service.reports.pdf.vocabulary import (
     meaning_of,
     plain_words,
 )
-from cds_service.reports.report import ReportPatient
 
 _NEAR: Final = 3.0  # times the size of the letters: a wider gap ends what a label labels
 _REACH: Final = 180.0  # points from a label to what it labels

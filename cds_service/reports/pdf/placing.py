@@ -15,9 +15,9 @@ from statistics import median
 from typing import Final
 
 from cds_service.copying import replace
-from cds_service.reports.pdf.cells import is_unit
+from cds_service.reports.cells import is_unit
+from cds_service.reports.dates import is_date
 from cds_service.reports.pdf.columns import EDGE, Panel
-from cds_service.reports.pdf.dates import is_date
 from cds_service.reports.pdf.pages import PageLine, PageWord
 
 _FAR: Final = 45.0  # points to the nearest column

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cds_service.errors import RequestError
+from cds_service.reports.cells import CellValue, read_cell, read_printed_range, unit_behind
+from cds_service.reports.dates import DayOrder, dates_in, day_order
 from cds_service.reports.numbers import DecimalMark, decimal_mark
-from cds_service.reports.pdf.cells import CellValue, read_cell, read_printed_range, unit_behind
 from cds_service.reports.pdf.columns import Column, Panel, read_panels
-from cds_service.reports.pdf.dates import DayOrder, dates_in, day_order
 from cds_service.reports.pdf.labels import Labelled, labelled_texts, patient_of
 from cds_service.reports.pdf.pages import PageLine, read_pages
 from cds_service.reports.pdf.placing import fitted
 from cds_service.reports.pdf.remarks import says_hemolyzed, status_of
 from cds_service.reports.pdf.table_rows import PrintedRow, TableReader
-from cds_service.reports.pdf.vocabulary import names_blood, names_fluid, plain_words
 from cds_service.reports.report import LabReport, PatientReport, ReportRow
+from cds_service.reports.vocabulary import names_blood, names_fluid, plain_words
 
 _NO_TABLE: Final = (
     "Expected a table of results, with a line above it that names the columns of tests and results."

@@ -5,7 +5,7 @@ import re
 from typing import Final
 
 from cds_service.intake.hemolysis import text_says_so
-from cds_service.reports.pdf.vocabulary import plain_words
+from cds_service.reports.vocabulary import plain_words
 
 _HEMOLYZED: Final = re.compile(
     r"\b(?:ha?emoly\w*|hamoly\w*|haemoly\w*|hemoliz\w*|hemolis\w*|emoliz\w*|emolis\w*)\b"

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from cds_service.reports.pdf.cells import split_flag
+from cds_service.reports.cells import split_flag
+from cds_service.reports.dates import has_date
 from cds_service.reports.pdf.columns import EDGE, Column, Panel
-from cds_service.reports.pdf.dates import has_date
 from cds_service.reports.pdf.pages import PageLine, PageWord
 from cds_service.reports.pdf.placing import Cells, read_cells
-from cds_service.reports.pdf.vocabulary import (
+from cds_service.reports.report import Place
+from cds_service.reports.vocabulary import (
     LABELS,
     longest_match,
     names_blood,
@@ -24,7 +25,6 @@ from cds_service.reports.pdf.vocabulary import (
     names_method,
     plain_words,
 )
-from cds_service.reports.report import Place
 
 _MARKS: Final = re.compile(r"[\s*†‡§#°⁰¹²³⁴⁵⁶⁷⁸⁹]+$|\s+\d\)$|[\s.:_…]+$")
 _QUALIFIER: Final = re.compile(

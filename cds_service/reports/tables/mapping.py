@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
-from cds_service.reports.pdf.dates import is_date
-from cds_service.reports.pdf.vocabulary import COLUMNS, LABELS, ColumnKind, Label, plain_words
+from cds_service.reports.dates import is_date
 from cds_service.reports.tables.grid import Grid
+from cds_service.reports.vocabulary import COLUMNS, LABELS, ColumnKind, Label, plain_words
 
 Role: TypeAlias = Literal[
     "test",

@@ -9,13 +9,13 @@ from typing import Final, NamedTuple, TypeAlias
 from cds_service.errors import RequestError
 from cds_service.intake.hemolysis import text_says_so
 from cds_service.knowledge.model.code_systems import LOINC, is_well_formed
+from cds_service.reports.cells import read_cell, read_printed_range
+from cds_service.reports.dates import DayOrder, dates_in, day_order, is_date
 from cds_service.reports.numbers import DecimalMark, decimal_mark
-from cds_service.reports.pdf.cells import read_cell, read_printed_range
-from cds_service.reports.pdf.dates import DayOrder, dates_in, day_order, is_date
-from cds_service.reports.pdf.vocabulary import LABELS, SEXES, names_fluid, plain_words
 from cds_service.reports.report import LabReport, PatientReport, ReportPatient, ReportRow, TestCode
 from cds_service.reports.tables.grid import Grid
 from cds_service.reports.tables.mapping import Columns, Role, propose, role_of
+from cds_service.reports.vocabulary import LABELS, SEXES, names_fluid, plain_words
 
 _NO_HEADINGS: Final = (
     "Expected a table with headings for tests and values. With --columns you say what each is."
