@@ -7,6 +7,7 @@ from typing import Any, Final
 import click
 
 from cds_service.cli.printable import printable
+from cds_service.cli.screen_table import of_nobody
 from cds_service.counting import counted
 from cds_service.screening.privacy import HIDDEN, SMALL_CELL
 
@@ -275,7 +276,7 @@ def _notes(editions: Mapping[str, Data], data: Data) -> Iterator[str]:
         yield f"Could not be read: {lines} of {printable(name)}"
     yield from (f"Could not be read: {printable(one)}" for one in unread["documents"])
     for kind, count in unread["withoutPatient"].items():
-        yield f"Could not be read: {count:,} {kind} without a patient"
+        yield f"Could not be read: {of_nobody(kind, count)}"
     for name, edition in editions.items():
         of = f" by {name}" if len(editions) > 1 else ""
         for reason, count in edition["notDecided"].items():

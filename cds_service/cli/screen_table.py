@@ -181,9 +181,14 @@ def _lost(data: Mapping[str, Any], people: Counting) -> Iterator[str]:
         yield f"{lines} no FHIR resource{first}{more}"
     yield from unreadable["documents"]
     for kind, count in unreadable["withoutPatient"].items():
-        yield f"{count:,} {kind} without a patient"
+        yield of_nobody(kind, count)
     for reason, count in data["notDecided"].items():
         yield f"{people(count, 'patient', 'patients')} could not be decided about: {reason}"
+
+
+def of_nobody(kind: str, count: int) -> str:
+    """How many resources of a type are about nobody who is known."""
+    return f"{count:,} {kind} without {'an id' if kind == 'Patient' else 'a patient'}"
 
 
 def _notes(data: Mapping[str, Any], people: Counting) -> Iterator[str]:

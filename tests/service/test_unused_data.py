@@ -580,7 +580,7 @@ def test_a_medicine_that_is_being_ordered_is_understood(body: Json) -> None:
     [
         (ordering({**DRAFT, "modifierExtension": [{"url": "x"}]}), "medicines: some were not used"),
         (ordering({**DRAFT, "subject": {"reference": "Patient/p2"}}), "medicines: some were not"),
-        (ordering(REFERRED), "medicines: one has neither code nor name"),
+        (ordering(REFERRED), "medicines: one has neither a name nor a code that is known here"),
         (ordering(DRAFT, selection="MedicationRequest/another"), "open orders: those being made"),
     ],
     ids=["modifier", "of another patient", "not sent", "not selected"],
