@@ -77,15 +77,7 @@ def evaluate(
 
     Exit codes: 0 evaluated; 1 the file cannot be read, or --strict found something.
     """
-    data = file.read()
-    if is_pdf(data):
-        raise RequestError(
-            "Expected FHIR or HL7 v2. What a PDF says has to be seen first: cds-service read FILE."
-        )
-    if columns is not None or is_exact(data):
-        data = as_bundle(read_report(data, columns))
-    elif data.lstrip(_BEFORE_JSON)[:1] not in {b"{", b"["}:
-        raise RequestError(_NO_JSON)
+    data = _as_fhir(file.read(), columns)
     document = read_resources(data)
     knowledge = load_knowledge(load_settings())
     asked = document.request.hook if document.request is not None else None
@@ -112,6 +104,19 @@ def evaluate(
             click.echo(f"not valid FHIR: {line}", color=colour)
     if invalid:
         sys.exit(1)
+
+
+def _as_fhir(data: bytes, columns: Path | None) -> bytes:
+    """The file, or the resources that its report comes to; raises `RequestError`."""
+    if is_pdf(data):
+        raise RequestError(
+            "Expected FHIR or HL7 v2. What a PDF says has to be seen first: cds-service read FILE."
+        )
+    if columns is not None or is_exact(data):
+        return as_bundle(read_report(data, columns))
+    if data.lstrip(_BEFORE_JSON)[:1] not in {b"{", b"["}:
+        raise RequestError(_NO_JSON)
+    return data
 
 
 def _services(
