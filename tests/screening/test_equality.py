@@ -71,10 +71,11 @@ def test_a_killed_run_goes_on_and_says_everything_once(tmp_path: Path) -> None:
     assert not (killed / "decisions.ndjson").exists()
     subprocess.run(command(*words, "--out", str(killed)), cwd=ROOT, check=True, capture_output=True)
 
-    for name in ("decisions.ndjson", "summary.json"):
+    names = ["decisions.ndjson", "report.html", "summary.json"]
+    for name in names:
         assert (killed / name).read_bytes() == (whole / name).read_bytes()
     assert (whole / "decisions.ndjson").stat().st_size > 100_000
-    assert sorted(path.name for path in killed.iterdir()) == ["decisions.ndjson", "summary.json"]
+    assert sorted(path.name for path in killed.iterdir()) == names
 
 
 def command(*words: str) -> list[str]:
