@@ -119,8 +119,9 @@ class Settings(ArrivalSettings):
     )
     sandbox: bool | None = Field(
         None,
-        description="Show the page /sandbox, where data are tried out: pasted, or of open FHIR "
-        "servers of CDS_FHIR_SERVERS, in development of any. Unset: in development, in open mode.",
+        description="Show the pages /report and /sandbox, where data are tried out: given, or of "
+        "open FHIR servers of CDS_FHIR_SERVERS, in development of any. Unset: in development, in "
+        "open mode.",
     )
     sandbox_seconds: Annotated[int, Field(ge=1, le=60)] = Field(
         20, description="How long the sandbox waits for a FHIR server, in seconds."
