@@ -207,3 +207,11 @@ def test_a_pdf_is_shown_with_the_places_of_its_rows(http: FlaskClient) -> None:
     assert page.text.count("<rect ") >= len(known)
     assert "img-src data:" in page.headers["Content-Security-Policy"]
     assert not any(name.startswith("use-") for name in fields_of(page.text))
+
+
+def test_the_card_of_one_report_cannot_be_dismissed_for_another(http: FlaskClient) -> None:
+    page = confirm(http, TABLE, 0)
+
+    assert page.text.count('<li class="card ') == 1
+    assert "Accept: " not in page.text
+    assert "Dismiss" not in page.text

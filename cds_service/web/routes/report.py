@@ -12,6 +12,7 @@ from typing import Final
 from flask import Blueprint, Response, g, request
 
 from cds_service.clock import Clock
+from cds_service.copying import replace
 from cds_service.errors import CdsServiceError, RequestError
 from cds_service.knowledge.model.pack import Marker
 from cds_service.memory import CardMemory
@@ -59,7 +60,8 @@ def blueprint(
 ) -> Blueprint:
     """The addresses of the page."""
     routes = Blueprint("report", __name__)
-    context = make_context(settings, knowledge, clock, metrics, memory)
+    # A report names nobody that a memory of cards could tell from another: nothing is dismissed.
+    context = replace(make_context(settings, knowledge, clock, metrics, memory), memory=None)
 
     @routes.get("/report")
     def start() -> Response:
