@@ -130,9 +130,11 @@ def _pages(
     if with_sandbox:
         # The only pages that bring libraries to call others, or to read reports.
         from cds_service.web.routes import report, sandbox
+        from cds_service.web.routes.sandbox_context import make_context
 
-        for pages in (sandbox, report):
-            app.register_blueprint(pages.blueprint(settings, knowledge, clock, metrics, memory))
+        context = make_context(settings, knowledge, clock, metrics, memory)
+        app.register_blueprint(sandbox.blueprint(context, memory))
+        app.register_blueprint(report.blueprint(context))
 
 
 def _bare(settings: Settings) -> Flask:

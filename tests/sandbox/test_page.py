@@ -646,9 +646,13 @@ def test_only_some_may_try_at_the_same_time() -> None:
         first = pool.submit(application.test_client().post, "/sandbox/patients", data=form)
         begun.wait(60)
         refused = example(application.test_client())
+        report = application.test_client().post(
+            "/report/rows", data={"text": "Test;Value\nALT;1\n"}
+        )
         free.set()
 
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+        assert (report.status_code, report.headers["Retry-After"]) == (503, "2")
         assert first.result().status_code == 200
     assert example(application.test_client()).status_code == 200
 

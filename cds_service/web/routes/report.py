@@ -11,12 +11,9 @@ from typing import Final
 
 from flask import Blueprint, Response, g, request
 
-from cds_service.clock import Clock
 from cds_service.copying import replace
 from cds_service.errors import CdsServiceError, RequestError
 from cds_service.knowledge.model.pack import Marker
-from cds_service.memory import CardMemory
-from cds_service.metrics import Metrics
 from cds_service.reports.bounded import PagePicture
 from cds_service.reports.confirmed import (
     RowEntry,
@@ -41,7 +38,6 @@ from cds_service.web.routes.sandbox_context import (
     SandboxContext,
     Submission,
     cards_page,
-    make_context,
     sandbox_page,
 )
 
@@ -51,17 +47,12 @@ _FIELDS_A_ROW: Final = 7
 _BESIDE_ROWS: Final = 10
 
 
-def blueprint(
-    settings: Settings,
-    knowledge: Knowledge,
-    clock: Clock,
-    metrics: Metrics,
-    memory: CardMemory,
-) -> Blueprint:
+def blueprint(tried: SandboxContext) -> Blueprint:
     """The addresses of the page."""
     routes = Blueprint("report", __name__)
     # A report names nobody that a memory of cards could tell from another: nothing is dismissed.
-    context = replace(make_context(settings, knowledge, clock, metrics, memory), memory=None)
+    context = replace(tried, memory=None)
+    settings = context.settings
 
     @routes.get("/report")
     def start() -> Response:

@@ -14,14 +14,11 @@ from typing import Final
 from flask import Blueprint, Response, g, request
 
 from cds_service.call_context import SANDBOX
-from cds_service.clock import Clock
 from cds_service.errors import CdsServiceError, Forbidden
 from cds_service.memory import CardMemory
-from cds_service.metrics import Metrics
 from cds_service.sandbox.patient_search import PatientMatches
 from cds_service.sandbox.public_servers import public_servers
 from cds_service.sandbox.uploads import Upload
-from cds_service.service import Knowledge
 from cds_service.settings import Settings
 from cds_service.web.html.forms import Form, read_form, refuse_cross_site
 from cds_service.web.html.sandbox_view import feedback_of
@@ -30,7 +27,6 @@ from cds_service.web.routes.feedback import keeper
 from cds_service.web.routes.sandbox_context import (
     SandboxContext,
     cards_page,
-    make_context,
     sandbox_page,
 )
 
@@ -40,17 +36,11 @@ _ASSETS: Final = {"sandbox.js": "text/javascript", "sandbox.css": "text/css"}
 _ASSET_LIFE: Final = "max-age=300, must-revalidate"
 
 
-def blueprint(
-    settings: Settings,
-    knowledge: Knowledge,
-    clock: Clock,
-    metrics: Metrics,
-    memory: CardMemory,
-) -> Blueprint:
-    """The addresses of the sandbox."""
+def blueprint(context: SandboxContext, memory: CardMemory) -> Blueprint:
+    """The addresses of the sandbox; `memory` takes feedback."""
     routes = Blueprint("sandbox", __name__)
-    context = make_context(settings, knowledge, clock, metrics, memory)
-    keep = keeper(settings, knowledge, metrics, memory, lambda: SANDBOX)
+    settings, clock = context.settings, context.clock
+    keep = keeper(settings, context.knowledge, context.metrics, memory, lambda: SANDBOX)
     _assets(routes)
 
     @routes.get("/sandbox")
