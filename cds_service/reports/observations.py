@@ -12,9 +12,9 @@ from typing import Any, Final
 from msgspec.json import Encoder
 
 from cds_service.reports.numbers import PrintedRange
-from cds_service.reports.report import LabReport, PatientReport, ReportPatient, ReportRow
+from cds_service.reports.report import LabReport, PatientReport, ReportRow
 
-_ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_ID: Final = re.compile(r"(?!patient-)[A-Za-z0-9.-]{1,64}")  # of FHIR, and none of ours
 _INTERPRETATIONS: Final = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
 _UCUM: Final = "http://unitsofmeasure.org"
 _ABSENT: Final = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
@@ -27,14 +27,19 @@ def as_bundle(report: LabReport) -> bytes:
     """A Bundle of the patients of a report and an Observation for each row, as JSON."""
     entries = [
         {"resource": resource}
-        for number, about in enumerate(report.patients, start=1)
-        for resource in _resources(about, _id_of(about.patient, number))
+        for about, identity in zip(report.patients, _ids_of(report), strict=True)
+        for resource in _resources(about, identity)
     ]
     return _ENCODER.encode({"resourceType": "Bundle", "type": "collection", "entry": entries})
 
 
-def _id_of(patient: ReportPatient, number: int) -> str:
-    return patient.id if _ID.fullmatch(patient.id) else f"patient-{number}"
+def _ids_of(report: LabReport) -> list[str]:
+    """An id of FHIR for each patient: their own, if it is one and no other patient has it."""
+    own = [about.patient.id for about in report.patients]
+    return [
+        one if _ID.fullmatch(one) and own.count(one) == 1 else f"patient-{number}"
+        for number, one in enumerate(own, start=1)
+    ]
 
 
 def _resources(about: PatientReport, identity: str) -> list[Resource]:

@@ -6,9 +6,11 @@ dates, which are of ISO 8601 and no more exact than the report. A row that a car
 not decide about has no value and says why.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from cds_service.copying import replace
 from cds_service.reports.numbers import PrintedRange, PrintedValue
 
 Format: TypeAlias = Literal["hl7v2", "pdf", "table"]
@@ -84,9 +86,13 @@ class ReportRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportPatient:
-    """Who a report says it is about, as far as it says so; `sex` is FHIR's code."""
+    """Who a report says it is about, as far as it says so; `sex` is FHIR's code.
+
+    `authority` is who gave the id: the same id of two hospitals is that of two people.
+    """
 
     id: str = ""
+    authority: str = ""
     name: str = ""
     birth_date: str | None = None
     sex: str | None = None
@@ -107,3 +113,40 @@ class LabReport:
     format: Format
     patients: tuple[PatientReport, ...]
     columns: tuple[tuple[str, str], ...] = ()
+
+
+def by_patient(rows: Iterable[tuple[ReportPatient, ReportRow]]) -> tuple[PatientReport, ...]:
+    """The rows of each patient, in the order in which patients come first.
+
+    The same id is the same patient, unless the date of birth or the sex says otherwise; what one
+    row leaves out of them another may have. Without an id all that is known has to be equal.
+    """
+    people: list[ReportPatient] = []
+    found: list[list[ReportRow]] = []
+    for who, row in rows:
+        place = next((n for n, one in enumerate(people) if _is_same(one, who)), len(people))
+        if place == len(people):
+            people.append(who)
+            found.append([])
+        else:
+            people[place] = _completed(people[place], who)
+        found[place].append(row)
+    pairs = zip(people, found, strict=True)
+    return tuple(PatientReport(who, tuple(own)) for who, own in pairs)
+
+
+def _is_same(one: ReportPatient, other: ReportPatient) -> bool:
+    if not one.id:
+        return one == other
+    pairs = ((one.birth_date, other.birth_date), (one.sex, other.sex))
+    is_contradicted = any(first and second and first != second for first, second in pairs)
+    return (one.id, one.authority) == (other.id, other.authority) and not is_contradicted
+
+
+def _completed(one: ReportPatient, other: ReportPatient) -> ReportPatient:
+    return replace(
+        one,
+        name=one.name or other.name,
+        birth_date=one.birth_date or other.birth_date,
+        sex=one.sex or other.sex,
+    )

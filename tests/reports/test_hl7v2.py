@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """HL7 v2: what each kind of message says, the clean ones and the others."""
 
+import json
+
 import pytest
 
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.reports.hl7v2.results import read_results
 from cds_service.reports.hl7v2.times import iso_time
 from cds_service.reports.numbers import PrintedRange, PrintedValue
+from cds_service.reports.observations import as_bundle
 from cds_service.reports.report import ReportPatient, ReportRow
 from tests.reports.hl7v2_corpus import read_corpus
 from tests.reports.messages import HEADER, ORDER, PATIENT, message, obx
@@ -36,7 +39,7 @@ def test_who_it_is_about() -> None:
     (about,) = read_results(message(obx())).patients
 
     assert about.patient == ReportPatient(
-        id="4711", name="Anna B Muster", birth_date="1980-01-02", sex="female"
+        id="4711", authority="HOSPITAL", name="Anna B Muster", birth_date="1980-01-02", sex="female"
     )
 
 
@@ -342,3 +345,34 @@ def test_the_corpus_is_read_without_a_wrong_value() -> None:
     assert figures.wrong == []
     assert figures.known > 600
     assert figures.found == figures.known  # docs/how-to/reports.md has it
+
+
+def test_messages_without_an_id_are_about_different_people() -> None:
+    for patient in ("PID|1", "PID|1||||Muster^Anna||19800102|F", "ZPI|1"):
+        data = "\r".join([HEADER, patient, ORDER, obx(), HEADER, patient, ORDER, obx("5"), ""])
+
+        assert [len(about.rows) for about in read_results(data.encode()).patients] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "people"),
+    [
+        (b"^Anna^B", b"^Anna", 1),
+        (b"19800102|F", b"|", 1),
+        (b"19800102", b"19510730", 2),
+        (b"|F", b"|M", 2),
+        (b"^HOSPITAL^MR", b"^ANOTHER^MR", 2),
+    ],
+)
+def test_the_same_id_is_the_same_patient_unless_something_contradicts(
+    old: bytes, new: bytes, people: int
+) -> None:
+    report = read_results(message(obx()) + message(obx("5")).replace(old, new))
+    entries = json.loads(as_bundle(report))["entry"]
+    subjects = [
+        one["resource"]["subject"]["reference"] for one in entries if "subject" in one["resource"]
+    ]
+
+    assert len(report.patients) == people
+    assert len(set(subjects)) == people
+    assert report.patients[0].patient.birth_date == "1980-01-02"

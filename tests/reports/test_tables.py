@@ -115,6 +115,16 @@ def test_patients_of_one_table_are_told_apart() -> None:
     assert [(about.patient.id, len(about.rows)) for about in found] == [("P1", 2), ("P2", 1)]
 
 
+def test_what_one_row_leaves_out_of_a_patient_another_may_have() -> None:
+    data = b"Patient ID,DOB,Test,Value\nP1,,ALT,41\nP1,1980-01-02,AST,5\nP1,1951-07-30,AST,7\n"
+    found = read_report(data).patients
+
+    assert [(about.patient.birth_date, len(about.rows)) for about in found] == [
+        ("1980-01-02", 2),
+        ("1951-07-30", 1),
+    ]
+
+
 def test_columns_that_are_dates_have_a_row_for_each_date() -> None:
     found = rows("Test;01.02.2026;05.03.2026\nALT;41;1\nAST;;33\n")
 

@@ -22,6 +22,7 @@ from cds_service.reports.report import (
     ReportPatient,
     ReportRow,
     TestCode,
+    by_patient,
 )
 
 _SYSTEMS: Final = {"LN": LOINC, "LOINC": LOINC, "SCT": SNOMED, "SNM3": SNOMED}
@@ -96,7 +97,8 @@ def read_results(data: bytes) -> LabReport:
 
     Raises `RequestError` for what is no HL7 v2 or another message than ORU.
     """
-    found: dict[ReportPatient, list[ReportRow]] = {}
+    known: list[tuple[ReportPatient, ReportRow]] = []
+    nameless: list[PatientReport] = []
     for number, segments in enumerate(read_messages(data), start=1):
         header = segments[0]
         if header.component(9, 1).upper() != "ORU":
@@ -107,12 +109,17 @@ def read_results(data: bytes) -> LabReport:
         abouts = _abouts(segments)
         mark = _decimal_mark(abouts)
         for about in abouts:
-            rows = found.setdefault(_patient(about.patient), [])
-            for group in about.groups:
-                rows.extend(_row(group, *result, zone, mark) for result in group.results)
-    if not any(found.values()):
+            who = _patient(about.patient)
+            results = [(group, result) for group in about.groups for result in group.results]
+            rows = tuple(_row(group, *result, zone, mark) for group, result in results)
+            if who.id:
+                known.extend((who, row) for row in rows)
+            elif rows:  # of two messages without an id nothing says that they are about one
+                nameless.append(PatientReport(who, rows))
+    patients = (*by_patient(known), *nameless)
+    if not patients:
         raise RequestError("Expected at least one result (segment OBX).")
-    return LabReport("hl7v2", tuple(PatientReport(who, tuple(rows)) for who, rows in found.items()))
+    return LabReport("hl7v2", patients)
 
 
 def _abouts(segments: Iterable[Segment]) -> list[_About]:
@@ -158,11 +165,13 @@ def _patient(segment: Segment | None) -> ReportPatient:
     # PID-3 holds the identifiers; PID-2 held the one of old versions.
     identifiers = [parts for parts in segment.repetitions(3) if parts[0] not in {"", _NULL}]
     identity = identifiers[0][0].strip() if identifiers else segment.component(2, 1)
+    authority = identifiers[0][3:4] if identifiers else ()
     given = " ".join(segment.component(5, number) for number in (2, 3))
     name = " ".join(f"{given} {segment.component(5, 1).partition('&')[0]}".split())
     born = iso_time(segment.component(7, 1))
     return ReportPatient(
         id="" if identity == _NULL else identity,
+        authority="".join(authority).strip(),
         name=name.replace(_NULL, "").strip(),
         birth_date=born.partition("T")[0] if born else None,
         sex=_SEXES.get(segment.component(8, 1).upper()),

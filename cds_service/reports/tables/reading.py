@@ -12,7 +12,7 @@ from cds_service.knowledge.model.code_systems import LOINC, is_well_formed
 from cds_service.reports.cells import read_cell, read_printed_range
 from cds_service.reports.dates import DayOrder, dates_in, day_order, is_date
 from cds_service.reports.numbers import DecimalMark, decimal_mark
-from cds_service.reports.report import LabReport, PatientReport, ReportPatient, ReportRow, TestCode
+from cds_service.reports.report import LabReport, ReportPatient, ReportRow, TestCode, by_patient
 from cds_service.reports.tables.grid import Grid
 from cds_service.reports.tables.mapping import Columns, Role, propose, role_of
 from cds_service.reports.vocabulary import LABELS, SEXES, names_fluid, plain_words
@@ -76,7 +76,13 @@ class _Reader:
 
     def report(self) -> LabReport:
         """The rows by patient, in the order of the table."""
-        found: dict[ReportPatient, list[ReportRow]] = {}
+        patients = by_patient(self._found())
+        if not patients:
+            raise RequestError("Expected at least one row with a test and a value.")
+        columns = zip(self._columns.names, self._columns.roles, strict=True)
+        return LabReport("table", patients, tuple(columns))
+
+    def _found(self) -> Iterator[tuple[ReportPatient, ReportRow]]:
         section = ""
         for row in self._rows:
             filled = [cell for cell in row if cell]
@@ -84,13 +90,7 @@ class _Reader:
                 section = row[0] if names_fluid(row[0]) else ""
                 continue
             for result in self._results(row, section):
-                found.setdefault(self._patient(row), []).append(result)
-        if not found:
-            raise RequestError("Expected at least one row with a test and a value.")
-        people = found.items()
-        patients = tuple(PatientReport(who, tuple(own)) for who, own in people)
-        columns = zip(self._columns.names, self._columns.roles, strict=True)
-        return LabReport("table", patients, tuple(columns))
+                yield self._patient(row), result
 
     def _text(self, row: Row, role: Role) -> str:
         """The first cell of a role that is not empty, or what a label above the table says."""
