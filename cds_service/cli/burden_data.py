@@ -10,7 +10,7 @@ from cds_service.screening.burden import Burden
 from cds_service.screening.burden_batches import BurdenQuestion, EditionTally
 from cds_service.screening.burden_tally import ViewTally
 from cds_service.screening.people import AGE_BANDS, SEXES, UNKNOWN, Cell
-from cds_service.screening.privacy import HIDDEN, shown_cells
+from cds_service.screening.privacy import HIDDEN, is_small, shown_cells
 from cds_service.screening.views import ShownCard
 
 Data = dict[str, Any]
@@ -168,7 +168,12 @@ def _rows(
     whole: tuple[str, Sequence[int]],
     rate: tuple[str, int],
 ) -> Iterator[Data]:
-    """A row for each name; where few people have a card, they and their cards are hidden."""
+    """A row for each name; where few people have a card, they and their cards are hidden.
+
+    Of few in all there is no row, for its name would tell what they are.
+    """
+    if is_small(sum(whole[1])):
+        return
     counts = zip(
         names,
         whole[1],

@@ -146,8 +146,6 @@ def _groups(by: str, title: str, editions: Mapping[str, Data]) -> Iterator[str]:
 
 
 def _wards(editions: Mapping[str, Data]) -> Iterator[str]:
-    if not any(edition.get("ward") for edition in editions.values()):
-        return
     of_ward = {
         "encounters": "encounters",
         "patientsWithCard": "with a card",
@@ -162,6 +160,8 @@ def _table(
     by: str, title: str, editions: Mapping[str, Data], heads: Mapping[str, str]
 ) -> Iterator[str]:
     """The first column is the same in every edition; each of the others has one for each."""
+    if not any(edition.get(by) for edition in editions.values()):
+        return
     whole, *counts = heads
     width = _WIDTH // len(editions)
     rows = {name: {row[by]: row for row in edition[by]} for name, edition in editions.items()}

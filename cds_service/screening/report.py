@@ -11,13 +11,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from cds_service.knowledge.model.pack import INDICATORS, Pack, Rule
-from cds_service.screening.privacy import is_small, shown_cells
+from cds_service.screening.privacy import HIDDEN, SMALL_CELL, cell, is_small, shown_cells
 from cds_service.screening.report_chart import BarChart, chart_of
 
 Data = Mapping[str, Any]
 Shown = int | str
 
 _TAKEN: Final = ("inTime", "early", "late", "never")  # of the steps whose window is over
+_STEPS: Final = ("due", "already", "notOver")
 _BY: Final = {"sex": "Sex", "age": "Age in years"}
 
 
@@ -89,7 +90,7 @@ class RuleSteps:
 class ReportView:
     """Everything on the page."""
 
-    patients: int
+    patients: Shown
     with_card: Shown
     share: str
     as_of: str
@@ -115,7 +116,7 @@ def report_of(data: Data, packs: Sequence[Pack]) -> ReportView:
     with_card, _ = shown_cells([data["patientsWithCard"], patients - data["patientsWithCard"]])
     looked = data.get("lookBack")
     return ReportView(
-        patients=patients,
+        patients=cell(patients),
         with_card=with_card,
         share=_per_cent(with_card, patients),
         as_of=moment_in_words(data["asOf"]),
@@ -124,7 +125,7 @@ def report_of(data: Data, packs: Sequence[Pack]) -> ReportView:
         with_first="from" in data and not looked,
         packs=tuple(packs),
         severities=tuple(_severities(data, rules)),
-        people=tuple(_people(data.get("people", {}))),
+        people=() if is_small(patients) else tuple(_people(data.get("people", {}))),
         charts=tuple(_charts(data)),
         look_back=tuple(_look_back(looked["steps"], rules, orders)) if looked else None,
         look_back_until=moment_in_words(looked["until"]) if looked else "",
@@ -155,9 +156,15 @@ def _severities(data: Data, rules: Mapping[str, Rule]) -> Iterable[SeverityPart]
     for indicator in reversed(INDICATORS):
         rows = [one for one in cards if one["indicator"] == indicator]
         rows.sort(key=lambda one: (-_count(one), one["rule"]))
+        # The bars over time tell how many these are together.
+        firsts = shown_cells([one.get("firstShown", 0) for one in rows])
         if rows:
             yield SeverityPart(
-                indicator, tuple(_rule_row(one, rules, data["patients"], most) for one in rows)
+                indicator,
+                tuple(
+                    _rule_row(one, rules, data["patients"], most, first)
+                    for one, first in zip(rows, firsts, strict=True)
+                ),
             )
 
 
@@ -167,14 +174,17 @@ def _count(card: Data) -> int:
     return found
 
 
-def _rule_row(card: Data, rules: Mapping[str, Rule], patients: int, most: int) -> RuleRow:
+def _rule_row(
+    card: Data, rules: Mapping[str, Rule], patients: int, most: int, first: Shown
+) -> RuleRow:
     count = cell(_count(card))
+    is_rated = isinstance(count, int) and not is_small(patients)
     return RuleRow(
         id=card["rule"],
         title=_title(rules, card["rule"]),
         patients=count,
-        rate=f"{1000 * count / patients:.1f}" if isinstance(count, int) else "-",
-        first=cell(card["firstShown"]) if "firstShown" in card else None,
+        rate=f"{1000 * _count(card) / patients:.1f}" if is_rated else HIDDEN,
+        first=first if "firstShown" in card else None,
         width=_width(count, most),
     )
 
@@ -204,7 +214,7 @@ def _charts(data: Data) -> Iterable[BarChart]:
     steps = data.get("overTime", ())
     for indicator in reversed(INDICATORS):
         counts = [one["firstShown"][indicator] for one in steps]
-        if any(counts):
+        if sum(counts) >= SMALL_CELL:
             yield chart_of(indicator, [one["asOf"] for one in steps], counts)
 
 
@@ -217,33 +227,25 @@ def _look_back(
 
 
 def _step_row(step: Data, orders: Mapping[str, str]) -> StepRow:
-    due = cell(step["due"])
+    # Other numbers of the page may tell how many these are together.
+    due, already, not_over = shown_cells([step[one] for one in _STEPS])
     if isinstance(due, int):
         in_time, early, late, never = shown_cells([step[one] for one in _TAKEN])
     else:
-        in_time = early = late = never = "-"
+        in_time = early = late = never = HIDDEN
     return StepRow(
         order=orders.get(step["order"], step["order"]),
-        days=", ".join(f"{first} to {last}" for first, last in step["windows"]) or "-",
+        days=", ".join(f"{first} to {last}" for first, last in step["windows"]) or HIDDEN,
         due=due,
         in_time=in_time,
         early=early,
         late=late,
         never=never,
-        already=cell(step["already"]),
-        not_over=cell(step["notOver"]),
+        already=already,
+        not_over=not_over,
         share=_per_cent(in_time, due),
         width=_share(in_time, due),
     )
-
-
-def cell(count: int) -> Shown:
-    """A count of people as it may be shown.
-
-    >>> cell(3), cell(0), cell(12)
-    ('<5', 0, 12)
-    """
-    return shown_cells([count])[0] if is_small(count) else count
 
 
 def _title(rules: Mapping[str, Rule], rule: str) -> str:
@@ -261,4 +263,4 @@ def _share(part: Shown, whole: Shown) -> float | None:
 
 def _per_cent(part: Shown, whole: Shown) -> str:
     share = _share(part, whole)
-    return "-" if share is None else f"{share:.1f} %"
+    return HIDDEN if share is None else f"{share:.1f} %"

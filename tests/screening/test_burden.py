@@ -176,6 +176,13 @@ def test_a_day_counts_for_the_ward_that_the_patient_had_come_to(tmp_path: Path) 
     assert wards["unknown"] == {"ward": "unknown", **hidden}
 
 
+def test_rows_of_few_people_in_all_would_name_their_sex_and_age(tmp_path: Path) -> None:
+    stays = [encounter("a", "p0", "2026-11-19", "2026-11-19", location=[at("North")])]
+    found = told(export(tmp_path / "e", stays, count=4))["now"]
+
+    assert found["sex"] == found["age"] == found["ward"] == []
+
+
 def test_few_people_of_a_sex_or_an_age_are_hidden(tmp_path: Path) -> None:
     source = export(tmp_path / "e", [], count=20)
     people = [person(f"p{n}", gender="female" if n < 3 else "male") for n in range(20)]

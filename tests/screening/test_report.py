@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.screening.report import cell, moment_in_words
+from cds_service.screening.privacy import cell
+from cds_service.screening.report import moment_in_words, report_of
 from cds_service.screening.report_chart import chart_of
 from tests.screening.exports import DAY, Json, ndjson, person, result, run
 
+AT = "2026-11-20T23:59:59.999+00:00"
 FROM_TO = ("--every", "1d", "--from", "2026-11-17", "--to", "2026-11-22")
 
 
@@ -47,11 +49,13 @@ def test_it_names_rules_by_their_titles_and_hides_small_counts(tmp_path: Path) -
     assert row_of(page, "alt-very-low") == ["&lt;5", "-"]
 
 
-def test_a_single_patient_is_written_so(tmp_path: Path) -> None:
-    page = page_of(export_of(tmp_path, raised=0, low=0, fine=1), "--as-of", DAY)
+def test_few_patients_in_all_are_not_counted_nor_told_by_the_names_of_rows(tmp_path: Path) -> None:
+    page = page_of(export_of(tmp_path, raised=1, low=0), "--as-of", DAY)
 
-    assert "show 1 patient, as of" in page
-    assert "1</span> patient<" in page
+    assert "show &lt;5 patients, as of" in page
+    assert re.findall(r'<span class="big">(.*?)</span>', page) == ["&lt;5", "-", "-"]
+    assert row_of(page, "alt-moderate") == ["&lt;5", "-"]
+    assert "By sex and age" not in page
 
 
 def test_a_small_count_has_no_bar(tmp_path: Path) -> None:
@@ -126,6 +130,53 @@ def test_a_replay_has_bars_over_time_and_next_steps(tmp_path: Path) -> None:
     assert "tests and orders elsewhere" in page
     # The number of first showings would tell how many windows are not over.
     assert '<th scope="col" class="n">First shown</th><th scope="col">' not in page
+
+
+def test_the_bars_over_time_do_not_tell_how_often_one_rule_was_first_shown() -> None:
+    page = report_of(
+        replayed(cards=[("alt-moderate", 9), ("alt-severe", 3)], first_at=[0, 12]), packs=()
+    )
+
+    (part,) = page.severities
+    assert [(row.id, row.first) for row in part.rows] == [
+        ("alt-moderate", "-"),
+        ("alt-severe", "<5"),
+    ]
+    assert [one.count for one in page.charts[0].bars] == [12]
+
+
+def test_few_cards_have_no_bars_over_time() -> None:
+    assert report_of(replayed(cards=[("alt-severe", 3)], first_at=[1, 2]), packs=()).charts == ()
+
+
+def test_the_bars_over_time_do_not_tell_how_many_steps_are_not_over() -> None:
+    taken = {"due": 6, "inTime": 6, "early": 0, "late": 0, "never": 0, "already": 9, "notOver": 3}
+    step = {"rule": "alt-moderate", "order": "liver-panel", "windows": [[0, 1]], **taken}
+    data = replayed(cards=[("alt-moderate", 18)], first_at=[0, 18])
+    looked = {"until": AT, "ordersKnown": True, "steps": [step], "rulesWithoutStep": []}
+    page = report_of({**data, "lookBack": looked}, packs=())
+
+    assert page.look_back is not None
+    (row,) = page.look_back[0].rows
+    assert (row.due, row.in_time, row.already, row.not_over) == ("-", "-", 9, "<5")
+
+
+def replayed(cards: list[tuple[str, int]], first_at: list[int]) -> Json:
+    """What a replay counted: warnings of rules, first shown at these steps."""
+    none = {"critical": 0, "info": 0}
+    return {
+        "asOf": AT,
+        "from": AT,
+        "steps": len(first_at),
+        "patients": 100,
+        "patientsWithCard": 20,
+        "cards": [
+            {"rule": rule, "indicator": "warning", "cards": n, "firstShown": n, "patients": n}
+            for rule, n in cards
+        ],
+        "overTime": [{"asOf": AT, "firstShown": {**none, "warning": n}} for n in first_at],
+        "notKnown": [],
+    }
 
 
 def test_steps_are_taken_together_and_small_ones_have_no_height_of_their_own() -> None:
