@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -72,9 +73,11 @@ class ExportSummary(Struct, frozen=True, kw_only=True):
         """What is missing in the export, a sentence each; none where it is whole."""
         found = []
         if self.errors:
-            codes = ", ".join(f"{code} ({count:,})" for code, count in sorted(self.errors.items()))
-            count = counted(sum(self.errors.values()), "error")
-            found.append(f"the export is incomplete: the server reports {count}: {codes}")
+            codes = ", ".join(
+                f"{code} ({number:,})" for code, number in sorted(self.errors.items())
+            )
+            errors = counted(sum(self.errors.values()), "error")
+            found.append(f"the export is incomplete: the server reports {errors}: {codes}")
         found.extend(f"the export is incomplete: {sentence}" for sentence in self.short)
         return found
 
@@ -124,9 +127,10 @@ class ExportFolder:
             path.unlink()
 
     def next_path(self, kind: str) -> Path:
-        """Where the next file of a type goes."""
-        number = 1 + sum(one.kind == kind for one in self.files.values())
-        return self.path / f"{kind}.{number:06}.ndjson"
+        """Where the next file of a type goes: the first number that no whole file has."""
+        taken = {one.name for one in self.files.values()}
+        names = (f"{kind}.{number:06}.ndjson" for number in count(1))
+        return self.path / next(name for name in names if name not in taken)
 
     def add(self, file: ExportedFile) -> None:
         """Note that a file is there as a whole."""

@@ -28,6 +28,7 @@ from tests.bulk_export.bulk import (
 )
 from tests.fhir_client.faulty import Asked, Faulty, Reply, faulty, in_turn
 
+OTHERS = b'{"resourceType":"Patient","id":"carl"}\n'
 BOTH = {"Patient.000001.ndjson": PEOPLE, "Observation.000001.ndjson": RESULTS}
 
 
@@ -141,6 +142,22 @@ def test_a_killed_run_goes_on_with_the_same_export(server: Faulty, folder: Path)
 
     assert files_in(folder) == BOTH
     assert (asked_for(server, KICK_OFF), asked_for(server, "Patient/1")) == (1, 1)
+
+
+def test_a_file_that_is_no_longer_there_takes_the_place_of_no_other(
+    server: Faulty, folder: Path
+) -> None:
+    found = manifest(server, "Patient/1", "Patient/2", "Observation/1")
+    server.answers["status"] = on_get(Reply(found))
+    server.answers["Patient/2"] = Reply(OTHERS)
+    server.answers["Observation/1"] = in_turn(Reply(RESULTS, cut=True), Reply(RESULTS))
+    with pytest.raises(Killed):
+        run(server, folder, pause=killed)
+    (folder / "Patient.000001.ndjson").unlink()
+
+    run(server, folder)
+
+    assert files_in(folder) == {**BOTH, "Patient.000002.ndjson": OTHERS}
 
 
 def test_a_run_that_was_killed_while_it_waited_starts_no_second_export(
