@@ -133,6 +133,11 @@ def as_json(summary: ExportSummary, base: str, group: str | None, folder: Path) 
     }
 
 
+def not_exported(reasons: Mapping[str, str]) -> list[str]:
+    """Which types are missing in an export as a whole, and why."""
+    return [f"Not exported: {kind}: {reason}" for kind, reason in reasons.items()]
+
+
 def _as_lines(data: Mapping[str, Any]) -> Iterator[str]:
     files, size = counted(data["files"], "file"), data["bytes"] / 1e6
     yield click.style(f"{files} ({size:,.1f} MB) in {data['folder']}", bold=True)
@@ -144,8 +149,7 @@ def _as_lines(data: Mapping[str, Any]) -> Iterator[str]:
         yield click.style(printable(sentence), fg="red")
     if not data["incomplete"]:
         yield "The server reports no error."
-    for kind, reason in data["notExported"].items():
-        yield f"Not exported: {kind}: {reason}"
+    yield from not_exported(data["notExported"])
     if data["warnings"]:
         yield f"The server reports {counted(data['warnings'], 'warning')} or notes"
     for kind, count in data["notFetched"].items():

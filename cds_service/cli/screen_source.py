@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from cds_service.cli.export import access_to, fetched
+from cds_service.cli.export import access_to, fetched, not_exported
 from cds_service.screening.engine import import_engine
 from cds_service.screening.output import refuse_finished
 from cds_service.settings import load_settings
@@ -90,7 +90,9 @@ def paths_of(
         refuse_finished(folder)
     access = access_to(server, load_settings(), "SOURCE")
     target = folder / _EXPORT
-    fetched(access, target, group=group, overwrite=overwrite)
+    summary = fetched(access, target, group=group, overwrite=overwrite)
+    for line in not_exported(summary.not_exported):
+        click.echo(line, err=True)
     return [target]
 
 

@@ -18,8 +18,8 @@ from cds_service.cli.screen import screen
 from cds_service.errors import RequestError
 from cds_service.prefetch_keys import KINDS
 from cds_service.screening.files import find_files
-from tests.bulk_export.bulk import KICK_OFF, asked_for, manifest, on_get, outcome, ready
-from tests.fhir_client.faulty import Faulty, Reply, faulty
+from tests.bulk_export.bulk import KICK_OFF, asked_for, manifest, on_get, outcome, ready, started
+from tests.fhir_client.faulty import Asked, Faulty, Reply, faulty
 from tests.screening.exports import person, result
 
 PEOPLE = "".join(f"{json.dumps(person(name))}\n" for name in ("anna", "bert")).encode()
@@ -162,6 +162,20 @@ def test_a_server_is_screened_and_its_export_kept(
         call(screen, server.base, "--out", out, **listed)
     assert asked_for(server, KICK_OFF) == 1
     assert find_files([out / "export"]).passed_over == ()
+
+
+def test_what_a_server_does_not_export_is_named_when_it_is_screened(
+    server: Faulty, listed: dict[str, str], tmp_path: Path
+) -> None:
+    def kick_off(asked: Asked) -> Reply:
+        without = "Medication" not in asked.parameters["_type"].split(",")
+        return started(server) if without else Reply(status=400)
+
+    server.answers[KICK_OFF] = kick_off
+
+    shown = call(screen, server.base, "--out", tmp_path / "out", **listed)
+
+    assert "Not exported: Medication: the server does not export it" in shown.stderr
 
 
 def test_what_an_export_lacks_is_named_when_it_is_screened(
