@@ -4,6 +4,7 @@
 import re
 from typing import Final, NamedTuple
 
+from cds_service.reports.dates import is_date
 from cds_service.reports.numbers import (
     DecimalMark,
     OpenMark,
@@ -28,8 +29,10 @@ _LEADING: Final = re.compile(rf"(?:({_SIGNS})\s*|({_LETTERS})\s+)(?=[\d<>≤≥=
 _BEFORE: Final = re.compile(r"([*+!↑↓▲▼]{1,3}|HH|LL|[HL])\s+(?=\S)")
 _UNIT_BEHIND: Final = re.compile(r"\d\s+([^\W\d][^\s<>]*/[^\W\d][^\s<>()]*)\s*[)\]]?$")
 _FOOTNOTE: Final = re.compile(r"\s*[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2}$|\s+\(?\d\)$|\s*[†‡§#]{1,2}$")
+# A grade (`2+`), a power of ten alone, or less than a negative number.
+_NO_AMOUNT: Final = re.compile(r"(?:[1-4]\+|\+[1-4])\+*$|10[⁰¹²³⁴⁵⁶⁷⁸⁹]|[<>≤≥=]+\s*[-–−]")
 _UNIT: Final = re.compile(
-    r"\s*([A-Za-zµμ%°/][^\s,;]*/[^\s,;()]+|%|\d\d?\^\d+/\S+|[xX]?10\S*/\S+)\s*"
+    r"\s*([A-Za-zµμ%°][^\s,;]*/[^\s,;()]+|%|\d\d?\^\d+/\S+|[xX]?10\S*/[^\W\d]\S*)\s*"
 )
 _AT_MOST: Final = r"up to|bis|jusqu['’]?\s?[àa]|hasta|fino a|até|ate|max\.?"
 _BELOW: Final = (
@@ -76,6 +79,8 @@ def read_cell(text: str, mark: DecimalMark | None) -> CellValue:
     plain = _FOOTNOTE.sub("", text.strip())
     if not plain or not plain.strip("-–—./ "):
         return CellValue(doubt="no-value")
+    if is_date(plain) or _NO_AMOUNT.match(text.strip()):
+        return CellValue(doubt="not-one-number")
     flags: list[str] = []
     leading = _LEADING.match(plain)
     if leading:
@@ -103,6 +108,13 @@ def read_cell(text: str, mark: DecimalMark | None) -> CellValue:
         rest = rest[(flag or found).end() :]  # type: ignore[union-attr]
     only = PrintedValue(number=value.number, comparator=value.comparator)
     return CellValue(only, None, unit, " ".join(flags))
+
+
+def beside_unit(cell: CellValue, unit: str) -> CellValue:
+    """The value where its unit stands in a place of its own too; two that differ are a doubt."""
+    if cell.value is None or not unit or cell.unit in {"", unit}:
+        return cell
+    return CellValue(doubt="units-differ")
 
 
 def is_unit(text: str) -> bool:

@@ -300,6 +300,54 @@ def test_several_patients_in_one_message() -> None:
     assert [about.patient.id for about in read_results(data).patients] == ["4711", "4712"]
 
 
+def test_people_whom_nothing_tells_apart_are_not_one_person() -> None:
+    unknown = message(obx()).replace(PATIENT.encode(), b"PID|1||||Muster^Anna")
+
+    assert len(read_results(unknown + unknown).patients) == 2
+
+
+def test_people_with_one_number_of_two_hospitals_stay_apart() -> None:
+    other = PATIENT.replace("Muster^Anna^B", "Other^Bert").replace("HOSPITAL", "CLINIC")
+    entries = decode(as_bundle(read_results(message(obx(), other, ORDER, obx("410")))))["entry"]
+
+    subjects = [one["resource"].get("subject", {}).get("reference") for one in entries]
+    assert [one for one in subjects if one] == ["Patient/patient-1", "Patient/patient-2"]
+    assert [one["resource"]["id"] for one in entries if "id" in one["resource"]] == [
+        "patient-1",
+        "patient-2",
+    ]
+
+
+@pytest.mark.parametrize("withdrawn", ["D", "W"])
+def test_a_result_that_is_withdrawn_does_not_count_any_more(withdrawn: str) -> None:
+    again = message(obx("4100", f11=withdrawn), obx("41"))
+    (about,) = read_results(message(obx("4100"), obx("5", f3="1920-8^AST^LN")) + again).patients
+
+    assert [one.status for one in about.rows] == [
+        "entered-in-error",
+        "final",
+        "entered-in-error",
+        "final",
+    ]
+
+
+def test_a_repeated_code_counts_too() -> None:
+    read = row(obx(f3="1742-6^ALT^LN~1920-8^AST^LN"))
+
+    assert [code.code for code in read.codes] == ["1742-6", "1920-8"]
+
+
+def test_two_specimens_of_different_days_leave_the_date_open() -> None:
+    first, second = (f"SPM|1|||SER{'|' * 13}{day}" for day in ("20260301", "20260305"))
+    data = [
+        message(obx(), *some).replace(f"{ORDER}\r".encode(), b"")
+        for some in ((first,), (first, second))
+    ]
+
+    dates = [read_results(one).patients[0].rows[0].date for one in data]
+    assert dates == ["2026-03-01", None]
+
+
 def test_results_without_patient_and_order() -> None:
     (about,) = read_results(f"{HEADER}\r{obx()}".encode()).patients
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from cds_service.reports.cells import read_cell
+from cds_service.reports.cells import beside_unit, read_cell
 from cds_service.reports.hl7v2.messages import Segment
 from cds_service.reports.numbers import DecimalMark, PrintedValue
 from cds_service.reports.report import Doubt
@@ -28,18 +28,21 @@ class ObservationValue(NamedTuple):
 
 
 def read_observation_value(result: Segment, mark: DecimalMark | None) -> ObservationValue:
-    """The value of an OBX, by its type (OBX-2)."""
+    """The value of an OBX, by its type (OBX-2); a unit in it must be that of OBX-6."""
     kind = result.component(2, 1).upper()
     repetitions = [parts for parts in result.repetitions(5) if any(part.strip() for part in parts)]
     if not repetitions or repetitions == [(_NULL,)]:
         return ObservationValue("", doubt="no-value")
     if kind in {"ED", "RP"}:
         return ObservationValue("", doubt="embedded-document")
+    unit, _ = read_unit(result)
     if kind == "SN":
-        return _structured(repetitions, mark)
+        return _structured(repetitions, mark, unit)
     if kind in _CODED:
         parts = repetitions[0]
-        return _of_text(next((one for one in (*parts[1:2], *parts[:1]) if one.strip()), ""), mark)
+        return _of_text(
+            next((one for one in (*parts[1:2], *parts[:1]) if one.strip()), ""), mark, unit
+        )
     text = "\n".join("^".join(parts).strip() for parts in repetitions)
     if len(repetitions) > 1:
         is_number = any(_DECIMAL.fullmatch(parts[0].strip()) for parts in repetitions)
@@ -47,11 +50,11 @@ def read_observation_value(result: Segment, mark: DecimalMark | None) -> Observa
     # The standard has a point before decimals in a number (NM), and nothing else.
     if kind in _NUMERIC and _DECIMAL.fullmatch(text):
         return ObservationValue(text, PrintedValue(number=text.removeprefix("+")))
-    return _of_text(text, mark)
+    return _of_text(text, mark, unit)
 
 
 def _structured(
-    repetitions: Sequence[tuple[str, ...]], mark: DecimalMark | None
+    repetitions: Sequence[tuple[str, ...]], mark: DecimalMark | None, unit: str
 ) -> ObservationValue:
     """A structured number: comparator, number, separator, number."""
     parts = [part.strip() for part in repetitions[0]] + [""] * 4
@@ -60,14 +63,14 @@ def _structured(
     if len(repetitions) > 1:
         return ObservationValue(text, doubt="several-values")
     if not first and comparator:  # the number stands with its sign, in the wrong component
-        return _of_text(text, mark)
+        return _of_text(text, mark, unit)
     if separator or second or not first:
         return ObservationValue(text, doubt="not-one-number")
-    return _of_text(text.removeprefix("="), mark)
+    return _of_text(text.removeprefix("="), mark, unit)
 
 
-def _of_text(text: str, mark: DecimalMark | None) -> ObservationValue:
-    cell = read_cell(text, mark)
+def _of_text(text: str, mark: DecimalMark | None, unit: str) -> ObservationValue:
+    cell = beside_unit(read_cell(text, mark), unit)
     return ObservationValue(text.strip(), cell.value, cell.doubt, cell.unit)
 
 

@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cds_service.errors import RequestError
-from cds_service.reports.cells import CellValue, read_cell, read_printed_range, unit_behind
+from cds_service.reports.cells import (
+    CellValue,
+    beside_unit,
+    read_cell,
+    read_printed_range,
+    unit_behind,
+)
 from cds_service.reports.dates import DayOrder, dates_in, day_order
 from cds_service.reports.numbers import DecimalMark, decimal_mark
 from cds_service.reports.pdf.columns import Column, Panel, read_panels
@@ -139,11 +145,9 @@ def _row(
     hemolyzed: bool,
 ) -> ReportRow:
     text = row.texts[column]
-    read = read_cell(text, mark)
+    read = beside_unit(read_cell(text, mark), row.unit)
     is_single = len(row.results) == 1
     unit = row.unit or read.unit or unit_behind(row.range_text)
-    if row.unit and read.unit and row.unit != read.unit:
-        read = CellValue(doubt="place-unclear")
     if column in row.unclear:
         read = CellValue(doubt="place-unclear")
     specimen = _specimen(row) or everywhere

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, TypeAlias
 from cds_service.errors import RequestError
 from cds_service.intake.hemolysis import text_says_so
 from cds_service.knowledge.model.code_systems import LOINC, is_well_formed
-from cds_service.reports.cells import read_cell, read_printed_range
+from cds_service.reports.cells import beside_unit, read_cell, read_printed_range
 from cds_service.reports.dates import DayOrder, dates_in, day_order, is_date
 from cds_service.reports.numbers import DecimalMark, decimal_mark
 from cds_service.reports.report import LabReport, ReportPatient, ReportRow, TestCode, by_patient
@@ -122,6 +122,7 @@ class _Reader:
 
     def _result(self, row: Row, test: "_Test", text: str, day: str, section: str) -> ReportRow:
         cell = read_cell(f"{self._text(row, 'comparator')}{text}", self._mark)
+        cell = beside_unit(cell, test.unit)
         specimen = self._text(row, "specimen")
         specimen = specimen if names_fluid(specimen) else section
         doubt = cell.doubt
