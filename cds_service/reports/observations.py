@@ -6,6 +6,7 @@ and nobody takes its number for one that was read.
 """
 
 import re
+from collections import Counter
 from decimal import Decimal
 from typing import Any, Final
 
@@ -36,8 +37,9 @@ def as_bundle(report: LabReport) -> bytes:
 def _ids_of(report: LabReport) -> list[str]:
     """An id of FHIR for each patient: their own, if it is one and no other patient has it."""
     own = [about.patient.id for about in report.patients]
+    times = Counter(own)
     return [
-        one if _ID.fullmatch(one) and own.count(one) == 1 else f"patient-{number}"
+        one if _ID.fullmatch(one) and times[one] == 1 else f"patient-{number}"
         for number, one in enumerate(own, start=1)
     ]
 

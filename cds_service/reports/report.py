@@ -125,9 +125,12 @@ def by_patient(rows: Iterable[tuple[ReportPatient, ReportRow]]) -> tuple[Patient
     """
     people: list[ReportPatient] = []
     found: list[list[ReportRow]] = []
+    places: dict[object, list[int]] = {}  # of those who may be the same
     for who, row in rows:
-        place = next((n for n, one in enumerate(people) if _is_same(one, who)), len(people))
+        alike = places.setdefault((who.id, who.authority) if who.id else who, [])
+        place = next((n for n in alike if not _is_contradicted(people[n], who)), len(people))
         if place == len(people):
+            alike.append(place)
             people.append(who)
             found.append([])
         else:
@@ -137,12 +140,9 @@ def by_patient(rows: Iterable[tuple[ReportPatient, ReportRow]]) -> tuple[Patient
     return tuple(PatientReport(who, tuple(own)) for who, own in pairs)
 
 
-def _is_same(one: ReportPatient, other: ReportPatient) -> bool:
-    if not one.id:
-        return one == other
+def _is_contradicted(one: ReportPatient, other: ReportPatient) -> bool:
     pairs = ((one.birth_date, other.birth_date), (one.sex, other.sex))
-    is_contradicted = any(first and second and first != second for first, second in pairs)
-    return (one.id, one.authority) == (other.id, other.authority) and not is_contradicted
+    return any(first and second and first != second for first, second in pairs)
 
 
 def _completed(one: ReportPatient, other: ReportPatient) -> ReportPatient:

@@ -75,6 +75,14 @@ def test_who_it_is_about() -> None:
         ("ST", "1:128", None, "not-one-number"),
         ("ST", "5-10", None, "not-one-number"),
         ("ST", "41 42", None, "not-one-number"),
+        ("ST", "05/03/2026", None, "not-one-number"),
+        ("ST", "2+", None, "not-one-number"),
+        ("ST", "+1", None, "not-one-number"),
+        ("ST", "10⁹", None, "not-one-number"),
+        ("ST", "<-5", None, "not-one-number"),
+        ("ST", "41 100/60", None, "not-one-number"),
+        ("ST", "41 ukat/L", None, "units-differ"),
+        ("CE", "41^41 ukat/L^L", None, "units-differ"),
         ("ST", "150.000", None, "comma-or-separator"),
         ("ST", "41 see comment", None, "not-a-number"),
         ("TX", "negative", None, "not-a-number"),
@@ -298,24 +306,6 @@ def test_several_patients_in_one_message() -> None:
     data = message(obx(), PATIENT.replace("4711", "4712"), ORDER, obx("5"))
 
     assert [about.patient.id for about in read_results(data).patients] == ["4711", "4712"]
-
-
-def test_people_whom_nothing_tells_apart_are_not_one_person() -> None:
-    unknown = message(obx()).replace(PATIENT.encode(), b"PID|1||||Muster^Anna")
-
-    assert len(read_results(unknown + unknown).patients) == 2
-
-
-def test_people_with_one_number_of_two_hospitals_stay_apart() -> None:
-    other = PATIENT.replace("Muster^Anna^B", "Other^Bert").replace("HOSPITAL", "CLINIC")
-    entries = decode(as_bundle(read_results(message(obx(), other, ORDER, obx("410")))))["entry"]
-
-    subjects = [one["resource"].get("subject", {}).get("reference") for one in entries]
-    assert [one for one in subjects if one] == ["Patient/patient-1", "Patient/patient-2"]
-    assert [one["resource"]["id"] for one in entries if "id" in one["resource"]] == [
-        "patient-1",
-        "patient-2",
-    ]
 
 
 @pytest.mark.parametrize("withdrawn", ["D", "W"])

@@ -25,6 +25,7 @@ from cds_service.reports.report import (
     by_patient,
 )
 
+_WITHDRAWN: Final = "entered-in-error"
 _SYSTEMS: Final = {"LN": LOINC, "LOINC": LOINC, "SCT": SNOMED, "SNM3": SNOMED}
 # Table 0085. HL7's map has A, C, D, F, P, W and X; R and S are results that may change still, V and
 # U ones that are final; B adds to a final one; of I, N and O there is no result.
@@ -32,7 +33,7 @@ _STATUSES: Final = {
     "A": "amended",
     "B": "final",
     "C": "corrected",
-    "D": "entered-in-error",
+    "D": _WITHDRAWN,
     "F": "final",
     "I": "registered",
     "N": "cancelled",
@@ -42,7 +43,7 @@ _STATUSES: Final = {
     "S": "preliminary",
     "U": "final",
     "V": "final",
-    "W": "entered-in-error",
+    "W": _WITHDRAWN,
     "X": "cancelled",
 }
 # Table 0123, of the whole request (OBR-25), for a result that has none of its own.
@@ -113,6 +114,7 @@ def read_results(data: bytes) -> LabReport:
             results = [(group, result) for group in about.groups for result in group.results]
             rows = tuple(_row(group, *result, zone, mark) for group, result in results)
             if who.id:
+                _withdraw(known, who, rows)
                 known.extend((who, row) for row in rows)
             elif rows:  # of two messages without an id nothing says that they are about one
                 nameless.append(PatientReport(who, rows))
@@ -120,6 +122,22 @@ def read_results(data: bytes) -> LabReport:
     if not patients:
         raise RequestError("Expected at least one result (segment OBX).")
     return LabReport("hl7v2", patients)
+
+
+def _withdraw(
+    known: list[tuple[ReportPatient, ReportRow]], who: ReportPatient, rows: Iterable[ReportRow]
+) -> None:
+    """Mark those results of earlier messages that the rows of a later one withdraw (D, W)."""
+    withdrawn = {_measured(row) for row in rows if row.status == _WITHDRAWN}
+    for place, (one, row) in enumerate(known if withdrawn else ()):
+        if one.id == who.id and _measured(row) in withdrawn:
+            known[place] = one, replace(row, status=_WITHDRAWN)
+
+
+def _measured(row: ReportRow) -> tuple[object, ...]:
+    """What was measured when; the text of a code may differ from message to message."""
+    codes = tuple((code.system, code.code) for code in row.codes)
+    return row.date, codes or row.name
 
 
 def _abouts(segments: Iterable[Segment]) -> list[_About]:
@@ -190,7 +208,7 @@ def _row(
     read = read_observation_value(result, mark)
     row = ReportRow(
         name=_name(first),
-        codes=_codes(first),
+        codes=tuple(code for parts in names for code in _codes(parts)),
         text=read.text,
         value=read.value,
         doubt=read.doubt,
@@ -240,7 +258,8 @@ def _date(
     """When it was collected: OBX-14, else OBR-7, else SPM-17."""
     sent = [result.component(14, 1)]
     sent.extend([order.component(7, 1)] if order else ())
-    sent.extend(specimen.component(17, 1).partition("&")[0] for specimen in specimens)
+    drawn = {specimen.component(17, 1).partition("&")[0] for specimen in specimens}
+    sent.extend(drawn if len(drawn) == 1 else ())
     return next((read for text in sent if (read := iso_time(text, zone))), None)
 
 
