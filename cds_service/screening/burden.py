@@ -10,7 +10,6 @@ from typing import BinaryIO, Final
 
 from cds_service.copying import replace
 from cds_service.counting import counted
-from cds_service.errors import RequestError
 from cds_service.prefetch_keys import Kind
 from cds_service.screening.burden_batches import (
     BatchCounter,
@@ -33,7 +32,7 @@ from cds_service.screening.lines import Lines, UnreadCounts, read_lines
 from cds_service.screening.openings import Openings, no_openings, read_openings
 from cds_service.screening.people import Cell, SexAndAge
 from cds_service.screening.prune import choose
-from cds_service.screening.run import FEW, Progress, Resources, nobody
+from cds_service.screening.run import FEW, Progress, Resources, check_somebody
 from cds_service.screening.views import (
     AnsweredEdition,
     CardsEdition,
@@ -149,8 +148,8 @@ class BurdenRun:
                 size = f"{counted(len(files.read), 'file')} ({files.size / 1e6:,.0f} MB)"
                 self._progress.say(f"Reading {size}")
                 lines = read_lines(engine, files, folder, with_forms=self._prunes)
-                if ("Observation" not in lines.known or not lines.patients) and not requests:
-                    raise RequestError(nobody(lines.unread))
+                if not requests:
+                    check_somebody(lines)
                 self._ask(engine, lines, folder)
                 yield from self._counted(self._of_both(engine), self._read.chosen + len(requests))
 

@@ -23,6 +23,7 @@ from cds_service.screening.lines import Lines, UnreadCounts, read_lines
 from cds_service.screening.output import OutputFolder
 from cds_service.screening.people import Cell
 from cds_service.screening.prune import choose, last_result
+from cds_service.screening.relations import Relations
 from cds_service.screening.workers import DecidedBatch, DecisionTally, decide_batches
 from cds_service.service import Knowledge
 
@@ -102,13 +103,17 @@ def screen(
         ) as engine:
             progress.say(f"Reading {counted(len(files.read), 'file')} ({files.size / 1e6:,.0f} MB)")
             lines = read_lines(engine, files, folder, with_forms=not question.every)
-            if "Observation" not in lines.known or not lines.patients:
-                raise RequestError(nobody(lines.unread))
+            check_somebody(lines)
             return _decided(engine, lines, knowledge, question, resources, output, progress)
 
 
-def nobody(unread: UnreadCounts) -> str:
-    """Why there is nobody to decide about."""
+def check_somebody(lines: Lines) -> None:
+    """Raise `RequestError` if there is nobody to decide about."""
+    if "Observation" not in lines.known or not lines.patients:
+        raise RequestError(_why_nobody(lines.unread))
+
+
+def _why_nobody(unread: UnreadCounts) -> str:
     found = "There are no laboratory results: no Observation was found."
     if unread.without_patient["Observation"]:
         found = "There are no laboratory results of a patient: no Observation names one."
@@ -126,9 +131,7 @@ def _decided(
     output: OutputFolder | None,
     progress: Progress,
 ) -> Screened:
-    question = replace(question, known=lines.known)
-    if question.data_end is not None:
-        question = replace(question, data_end=last_result(engine, question.data_end))
+    question = question_of(lines, engine, question)
     if question.every:
         engine.run("CREATE OR REPLACE TABLE chosen AS SELECT patient FROM patient")
     else:
@@ -136,27 +139,16 @@ def _decided(
     chosen: int = engine.value("SELECT count(*) FROM chosen")
     progress.say(f"{counted(lines.patients, 'patient')}; deciding about {chosen:,}")
     count = keep(engine, lines)
-    tally = DecisionTally()
-    tallies = output.done() if output else {}
-    for one in tallies.values():
-        tally.add(one)
-    left = batches_of(engine, count, tallies.keys())
+    parts, tally = decided_before(output)
+    left = batches_of(engine, count, parts)
     workers = resources.workers if chosen * max(1, len(question.moments)) > FEW else 0
-    done = len(tallies)
+    done = len(parts)
     for batch in decide_batches(left, question, workers, knowledge):
         take(batch, tally, output)
         done += 1
         progress.done(done, count)
-    return Screened(
-        patients=lines.patients,
-        resources=lines.resources,
-        pruned=lines.patients - chosen,
-        known=lines.known,
-        people=_people(engine, lines, knowledge, question) if output is not None else Counter(),
-        data_end=question.data_end,
-        unread=lines.unread,
-        tally=tally,
-    )
+    people = _people(engine, lines, knowledge, question) if output is not None else Counter()
+    return screened(lines, chosen, question, people, tally)
 
 
 def _people(
@@ -171,3 +163,39 @@ def take(batch: DecidedBatch, tally: DecisionTally, output: OutputFolder | None)
     if output is not None:
         output.write(batch)
     tally.add(batch.tally)
+
+
+def question_of(lines: Lines, engine: Relations, question: ScreeningQuestion) -> ScreeningQuestion:
+    """The question with what the source says: the kinds that it has, and its last result."""
+    end = question.data_end
+    newest = None if end is None else last_result(engine, end)
+    return replace(question, known=lines.known, data_end=newest)
+
+
+def decided_before(output: OutputFolder | None) -> tuple[frozenset[int], DecisionTally]:
+    """The batches that an earlier start of the run has written, and what they count."""
+    tallies = output.done() if output else {}
+    tally = DecisionTally()
+    for one in tallies.values():
+        tally.add(one)
+    return frozenset(tallies), tally
+
+
+def screened(
+    lines: Lines,
+    chosen: int,
+    question: ScreeningQuestion,
+    people: Counter[Cell],
+    tally: DecisionTally,
+) -> Screened:
+    """What came of the population, of whom so many were decided about."""
+    return Screened(
+        patients=lines.patients,
+        resources=lines.resources,
+        pruned=lines.patients - chosen,
+        known=lines.known,
+        people=people,
+        data_end=question.data_end,
+        unread=lines.unread,
+        tally=tally,
+    )

@@ -23,7 +23,7 @@ from cds_service.screening.spark.relations import SparkRelations
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import Settings
 from tests.screening.equality import CARDS, Cards, by_hook, cards_of, hospital, request_of
-from tests.screening.exports import Json, ndjson, run
+from tests.screening.exports import Json, ndjson, result, run
 from tests.screening.on_both import EVIDENCE, LINE, random_evidence, random_lines, without_cut
 from tests.screening.people import MOMENT, Randomly
 from tests.screening.spark_environment import on_spark
@@ -80,17 +80,19 @@ def _source(knowledge: Knowledge, tmp_path_factory: pytest.TempPathFactory) -> P
 def _done(knowledge: Knowledge, source: Path) -> Json:
     """Everything that Spark is asked, in one process."""
     out = source.parent
-    cut, few = out / "cut", out / "few"
-    cut.mkdir()
-    few.mkdir()
+    cut, few, nobody = out / "cut", out / "few", out / "nobody"
+    for folder in (cut, few, nobody):
+        folder.mkdir()
     (cut / "cut off.ndjson.gz").write_bytes((source / "2 {x}.ndjson.gz").read_bytes()[:-200])
     ndjson(few / "all.ndjson", (one for _, each in hospital(15) for one in each))
+    ndjson(nobody / "all.ndjson", [result("r", None)])
     words = [str(source), *WORDS, "--out", str(out / "spark")]
     calls = [
         {"words": words, "batch": BATCH, "stopped": True},
         {"words": words, "batch": BATCH},
         {"words": [str(few), *WORDS, "--all", "--out", str(out / "spark-few")], "batch": BATCH},
         {"words": [str(cut)]},
+        {"words": [str(nobody)]},
     ]
     relations = {
         "evidence": (EVIDENCE, random_evidence(knowledge.packs[0])),
@@ -166,6 +168,13 @@ def test_a_file_that_is_cut_off_is_named_and_nothing_else_said(done: Json) -> No
     assert done["calls"][3]["error"] == RequestError.__name__
     assert done["calls"][3]["message"] == "Spark could not read cut off.ndjson.gz."
     assert not re.search(r"WARN|ERROR|Exception|resourceType", done["said"])
+
+
+@pytest.mark.slow
+def test_a_source_whose_results_name_no_patient_is_refused(done: Json) -> None:
+    expected = "There are no laboratory results of a patient: no Observation names one."
+    assert done["calls"][4]["error"] == RequestError.__name__
+    assert done["calls"][4]["message"] == expected
 
 
 @pytest.mark.slow

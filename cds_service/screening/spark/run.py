@@ -13,7 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from cds_service.copying import replace
 from cds_service.counting import counted
 from cds_service.errors import RequestError
 from cds_service.screening.decisions import ScreeningQuestion
@@ -24,14 +23,23 @@ from cds_service.screening.kept import batch_count
 from cds_service.screening.lines import Lines, UnreadCounts, counted_lines
 from cds_service.screening.output import OutputFolder, tally_of
 from cds_service.screening.people import Cell
-from cds_service.screening.prune import choose, last_result
-from cds_service.screening.run import Progress, Screened, mark_of, nobody, take
+from cds_service.screening.prune import choose
+from cds_service.screening.run import (
+    Progress,
+    Screened,
+    check_somebody,
+    decided_before,
+    mark_of,
+    question_of,
+    screened,
+    take,
+)
 from cds_service.screening.scans import SHARED
 from cds_service.screening.spark import workers
 from cds_service.screening.spark.flatten import specimen_of
 from cds_service.screening.spark.relations import SparkRelations
 from cds_service.screening.spark.session import failures_named, spark_session
-from cds_service.screening.workers import DecidedBatch, DecisionTally
+from cds_service.screening.workers import DecidedBatch
 from cds_service.service import Knowledge
 from cds_service.settings import Settings
 
@@ -76,8 +84,7 @@ def screen_on_spark(
         with spark_session(folder, use.master) as session, failures_named(files):
             shown.say(f"Reading {counted(len(files.read), 'file')} ({files.size / 1e6:,.0f} MB)")
             source = read_source(session, files, folder, read=not question.every)
-            if "Observation" not in source.lines.known:
-                raise RequestError(nobody(source.lines.unread))
+            check_somebody(source.lines)
             return decided_on_spark(source, knowledge, question, use, output, shown)
 
 
@@ -162,10 +169,7 @@ def decided_on_spark(
 ) -> Screened:
     """Decide about everybody who could have a card."""
     lines = source.lines
-    question = replace(question, known=lines.known)
-    if question.data_end is not None:
-        newest = last_result(source.relations, question.data_end)
-        question = replace(question, data_end=newest)
+    question = question_of(lines, source.relations, question)
     chosen = choose_on_spark(source, knowledge, question)
     progress.say(f"{counted(lines.patients, 'patient')}; deciding about {chosen:,}")
     resources: int = source.relations.rows(
@@ -173,12 +177,9 @@ def decided_on_spark(
         "WHERE patient IN (SELECT patient FROM chosen)"
     )[0][0]
     count = batch_count(resources)
-    tally = DecisionTally()
-    tallies = output.done() if output else {}
-    for one in tallies.values():
-        tally.add(one)
-    left = sorted(set(range(count)) - tallies.keys())
-    done = len(tallies)
+    parts, tally = decided_before(output)
+    left = sorted(set(range(count)) - parts)
+    done = len(parts)
     if left:
         kept = _kept(source, question, chosen, count, left)
         packs = _of_packs(use.settings)
@@ -188,16 +189,8 @@ def decided_on_spark(
                 take(batch, tally, output)
             done += wave
             progress.done(done, count)
-    return Screened(
-        patients=lines.patients,
-        resources=lines.resources,
-        pruned=lines.patients - chosen,
-        known=lines.known,
-        people=_people(source, knowledge, question) if output is not None else Counter(),
-        data_end=question.data_end,
-        unread=lines.unread,
-        tally=tally,
-    )
+    people = _people(source, knowledge, question) if output is not None else Counter()
+    return screened(lines, chosen, question, people, tally)
 
 
 def _people(
