@@ -2,7 +2,6 @@
 """`cds-service burden SOURCE`: how many cards a population is shown, and what changes."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ import click
 from cds_service.cli.burden_data import DAYS, as_json
 from cds_service.cli.burden_table import as_lines
 from cds_service.cli.moments import time_of
-from cds_service.cli.screen import key_of
+from cds_service.cli.population_options import key_of, population_options
 from cds_service.cli.screen_progress import progress_shown
 from cds_service.cli.screen_source import FilesType, check_outside
 from cds_service.clock import system_clock
@@ -24,7 +23,7 @@ from cds_service.screening.burden_output import CHANGES, changes_written
 from cds_service.screening.burden_source import find_source
 from cds_service.screening.decisions import TRIGGER
 from cds_service.screening.openings import period_of
-from cds_service.screening.run import MEMORY_MB, Resources
+from cds_service.screening.run import Resources
 from cds_service.screening.views import EditionPlace, ViewMoment
 from cds_service.settings import load_settings, no_color
 
@@ -76,27 +75,7 @@ from cds_service.settings import load_settings, no_color
     help=f"With --cards: write every change to {CHANGES} in this folder.",
 )
 @click.option("--overwrite", is_flag=True, help=f"Replace the {CHANGES} in that folder.")
-@click.option("--ids", is_flag=True, help="Tell ids of patients, not keyed hashes of them.")
-@click.option(
-    "--key-file",
-    type=click.File("r"),
-    help="A secret for the hashes, for the same ones in every run [random for each run].",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 256),
-    default=lambda: os.cpu_count() or 1,
-    show_default="processors",
-    help="Processes that decide.",
-)
-@click.option(
-    "--memory",
-    type=click.IntRange(200, 1_000_000),
-    default=MEMORY_MB,
-    show_default=True,
-    metavar="MB",
-    help="Memory of the engine; what has no room is written to the disk.",
-)
+@population_options
 @click.option("--json", "as_data", is_flag=True, help="JSON in the place of the tables.")
 def burden(  # noqa: PLR0913, PLR0917 - one for each option
     sources: tuple[Path, ...],
@@ -163,8 +142,6 @@ def _check_options(
         for name, value in {"--out": folder, **of_changes}.items():
             if value:
                 raise click.UsageError(f"{name}: it goes with --cards")
-    if of_changes["--ids"] and of_changes["--key-file"]:
-        raise click.UsageError("--key-file goes without --ids")
 
 
 def _question(

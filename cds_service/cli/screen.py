@@ -2,7 +2,6 @@
 """`cds-service screen SOURCE`: what the rules say about everybody in an export."""
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Any, TextIO
 import click
 
 from cds_service.cli.moments import time_of
+from cds_service.cli.population_options import key_of, population_options
 from cds_service.cli.replayed_moments import moments_of
 from cds_service.cli.screen_engine import EngineName, engine_of, screen_by
 from cds_service.cli.screen_progress import progress_shown
@@ -30,8 +30,7 @@ from cds_service.screening.output import (
     RunState,
     open_output,
 )
-from cds_service.screening.privacy import new_key
-from cds_service.screening.run import MEMORY_MB, Screened, run_of
+from cds_service.screening.run import Screened, run_of
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import load_settings, no_color
 
@@ -72,27 +71,7 @@ from cds_service.settings import load_settings, no_color
 )
 @click.option("--overwrite", is_flag=True, help="Begin again, whatever is in that folder.")
 @click.option("--all", "every", is_flag=True, help="Write the decisions without a card too.")
-@click.option("--ids", is_flag=True, help="Write ids of patients, not keyed hashes of them.")
-@click.option(
-    "--key-file",
-    type=click.File("r"),
-    help="A secret for the hashes, for the same ones in every run [random for each run].",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 256),
-    default=lambda: os.cpu_count() or 1,
-    show_default="processors",
-    help="Processes that decide.",
-)
-@click.option(
-    "--memory",
-    type=click.IntRange(200, 1_000_000),
-    default=MEMORY_MB,
-    show_default=True,
-    metavar="MB",
-    help="Memory of the engine; what has no room is written to the disk.",
-)
+@population_options
 @click.option(
     "--engine",
     type=click.Choice(["duckdb", "spark"]),
@@ -154,9 +133,9 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
     check_sources(sources, folder, group)
     used = engine_of(engine, master, workers, memory)
     moments = moments_of(every_step, begin, end, {"--as-of": moment, "--all": every}, look_back)
+    key = key_of(key_file, ids=ids)
     knowledge = load_knowledge(load_settings())
     as_of = None if moment is None else time_of(moment, knowledge.zone)
-    key = key_of(key_file, ids=ids)
     files = find_files(paths_of(sources, folder, group=group, overwrite=overwrite))
     question = _question(as_of, moments, key, every=every, look_back=look_back)
     asked = moment, moments, look_back, every, ids, key_file and key, engine
@@ -170,12 +149,10 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
 
 
 def _check_options(folder: Path | None, of_output: Mapping[str, object]) -> None:
-    """Refuse options that would do nothing: of what is written, or of hashes where ids are."""
+    """Refuse options of what is written where nothing is."""
     for name, value in of_output.items():
         if value and folder is None:
             raise click.UsageError(f"{name}: it goes with --out")
-    if of_output["--ids"] and of_output["--key-file"]:
-        raise click.UsageError("--key-file goes without --ids")
 
 
 def _opened(
@@ -208,19 +185,6 @@ def _question(
         moments=moments,
         data_end=now if look_back else None,
     )
-
-
-def key_of(file: TextIO | None, *, ids: bool) -> str | None:
-    """The key of the hashes; none where ids are asked for."""
-    if ids:
-        return None
-    try:
-        key = new_key() if file is None else file.read().strip()
-    except UnicodeDecodeError:
-        raise click.BadParameter("the file is no text", param_hint="--key-file") from None
-    if not key:
-        raise click.BadParameter("the file is empty", param_hint="--key-file")
-    return key
 
 
 def _finish(
