@@ -10,6 +10,7 @@ from cds_service.errors import RequestError
 from cds_service.screening.relations import ColumnType, Row
 
 _AT_ONCE = 10_000  # values of one statement
+_INTERRUPTED = "Query interrupted"
 _OF_STATEMENTS = frozenset(("BinderException", "CatalogException", "ParserException"))
 _WITHOUT_VALUES = frozenset(("IOException", "OutOfMemoryException"))
 
@@ -31,7 +32,8 @@ class Engine:
         These may hold values of patients, and are not to be shown.
         """
         try:
-            self._connection.execute(sql)
+            with _interruptible():
+                self._connection.execute(sql)
         except self._error as error:
             if type(error).__name__ in _OF_STATEMENTS:
                 raise
@@ -42,7 +44,8 @@ class Engine:
         self, sql: str, values: Sequence[object] | Mapping[str, object] | None = None
     ) -> list[Row]:
         """Every row of a query whose answer is small."""
-        found: list[Row] = self._execute(sql, values).fetchall()
+        with _interruptible():
+            found: list[Row] = self._execute(sql, values).fetchall()
         return found
 
     def batches(self, sql: str, size: int) -> Iterator[list[Row]]:
@@ -77,9 +80,21 @@ class Engine:
 
     def _execute(self, sql: str, values: object) -> Any:
         try:
-            return self._connection.execute(sql, values)
+            with _interruptible():
+                return self._connection.execute(sql, values)
         except self._error as error:
             raise RequestError(f"The engine could not read the source: {_why(error)}") from None
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Carry out a query of the engine, which says in its own way that Ctrl-C ended it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) == _INTERRUPTED:
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _why(error: Exception) -> str:

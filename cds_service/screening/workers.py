@@ -2,10 +2,12 @@
 """Deciding about many patients, in processes beside the engine."""
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from multiprocessing import get_context, parent_process
@@ -160,7 +162,8 @@ def _in_pool(
 ) -> Iterator[ResultT]:
     waiting: set[Future[ResultT]] = set()
     for batch in batches:
-        waiting.add(pool.submit(work, batch))
+        with _interrupts_held():
+            waiting.add(pool.submit(work, batch))
         while len(waiting) >= most:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
@@ -169,7 +172,19 @@ def _in_pool(
         yield from (future.result() for future in done)
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach before they can end without a word."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin(start: Callable[..., None], given: tuple[object, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     Thread(target=_end_with_parent, daemon=True).start()
     start(*given)
 
