@@ -23,13 +23,13 @@ def read_grid(data: bytes) -> Grid:
     """The rows of a table; raises `RequestError` if the file is no text, or has no two columns."""
     text = _decoded(data)
     if _BINARY.search(text):
-        raise RequestError("Expected a table as text.")
+        raise RequestError("Expected a PDF, HL7 v2, or a table as text.")
     separator = _separator(text)
     rows = _by_gaps(text) if separator is None else _split(text, separator)
     if len(rows) > MAX_ROWS:
         raise PayloadTooLarge(f"Expected at most {MAX_ROWS:,} rows.")
     if not any(len(row) > 1 for row in rows):
-        raise RequestError("Expected a table of at least two columns.")
+        raise RequestError("Expected a PDF, HL7 v2, or a table of at least two columns.")
     return rows
 
 
