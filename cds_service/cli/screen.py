@@ -111,7 +111,7 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
     SOURCE is a folder or files of FHIR Bulk Data (.ndjson), Bundles (.json), both also as .gz, or
     resources in Parquet, or the URL of a FHIR server, whose export is kept in the folder export of
     --out. Each patient is decided about as a patient-view call without an encounter would be. A
-    list that it holds for nobody is not known, else for all. Nothing leaves the machine.
+    list that it holds for nobody is not known, else for all. Nothing leaves the machine or cluster.
 
     \b
     Examples:
