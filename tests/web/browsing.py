@@ -17,7 +17,7 @@ WIDTHS = {"phone": 360, "desktop": 1280}
 FOUND = next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 NEEDS_BROWSER = [
-    pytest.mark.skipif(FOUND is None, reason="no Chromium is installed"),
+    pytest.mark.skipif(FOUND is None, reason=f"no Chromium: install one of {', '.join(BROWSERS)}"),
     pytest.mark.xdist_group("browser"),
 ]
 
