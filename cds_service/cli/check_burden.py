@@ -59,11 +59,13 @@ def check_burden(
         message = f"cards a day are not known: SOURCE has no Encounter {days}"
         yield Problem("K807", mark, message, _ENCOUNTERS)
         return
-    number = cards_a_day(found.tally.editions[0], period.days)
+    edition = found.tally.editions[0]
+    number = cards_a_day(edition, period.days)
     encounters = counted(found.openings.encounters, "encounter")
     words = f"{number:,.1f} cards a day in the {encounters} {days}"
     notes.append(f"burden: {words}; the budget is {budget.cards_a_day:,}")
-    if found.unread or found.openings.unread or found.openings.of_nobody:
+    refused = edition.openings.refused
+    if found.unread or found.openings.unread or found.openings.of_nobody or refused:
         notes.append("burden: not everything could be counted: `burden` names what")
     if number > budget.cards_a_day:
         message = f"{words} are more than the {budget.cards_a_day:,} of the budget"

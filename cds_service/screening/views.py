@@ -18,12 +18,10 @@ from cds_service.intake.patient_input import PatientInput
 from cds_service.knowledge.model.pack import INDICATORS
 from cds_service.rules.answer import Decision
 from cds_service.rules.reasons import ConditionNotMet, HeldBack, Replaced
-from cds_service.screening.decisions import because_of
+from cds_service.screening.decisions import because_of, why_refused
 from cds_service.screening.earlier_views import EarlierViews
 from cds_service.service import Knowledge, Served, evaluated, load_knowledge, refuse_unreadable
 from cds_service.settings import load_settings
-
-UNREADABLE = "not one laboratory result can be read"
 
 
 class ShownCard(NamedTuple):
@@ -119,14 +117,13 @@ class CardsEdition:
         return tuple(self._view(given, moment, shown) for moment in moments)
 
     def _view(self, given: PatientInput, moment: ViewMoment, shown: EarlierViews) -> PatientView:
+        services = self.services()
         if moment.cut:
             given = as_of(given, moment.time, self.knowledge.zone)
         try:
-            outcomes = [
-                self._outcome(served, given, moment.time, shown) for served in self.services()
-            ]
-        except MissingData:
-            return PatientView(refused=UNREADABLE)
+            outcomes = [self._outcome(served, given, moment.time, shown) for served in services]
+        except (MissingData, RequestError) as error:
+            return PatientView(refused=why_refused(error))
         decisions = tuple(one for outcome in outcomes for one in outcome.decisions)
         for outcome in outcomes:
             shown.keep(outcome)

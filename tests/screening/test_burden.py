@@ -176,6 +176,24 @@ def test_a_day_counts_for_the_ward_that_the_patient_had_come_to(tmp_path: Path) 
     assert wards["unknown"] == {"ward": "unknown", **hidden}
 
 
+def other_identity(folder: Path) -> Path:
+    """Someone whose only result names another by number."""
+    of_one, of_another = ({"identifier": {"system": "urn:mrn", "value": one}} for one in "12")
+    subject = {"reference": "Patient/two", **of_another}
+    patient = person("two", identifier=[of_one["identifier"]])
+    return ndjson(folder / "other.ndjson", [patient, result("r", None, subject=subject)])
+
+
+def test_one_patient_whose_results_name_another_does_not_end_the_count(tmp_path: Path) -> None:
+    source = export(tmp_path / "e", [])
+    other_identity(source)
+
+    found = told(source)["now"]
+
+    assert found["notDecided"] == {"Expected results of the patient; these are all of another.": 1}
+    assert found["rules"][0]["cards"] == 9
+
+
 def test_rows_of_few_people_in_all_would_name_their_sex_and_age(tmp_path: Path) -> None:
     stays = [encounter("a", "p0", "2026-11-19", "2026-11-19", location=[at("North")])]
     found = told(export(tmp_path / "e", stays, count=4))["now"]
@@ -391,6 +409,18 @@ def test_a_budget_held_against_a_part_of_the_encounters_says_so(ward: Path, tmp_
     notes: list[str] = []
 
     list(check_burden(ROOT / "cards", read_site(budget(tmp_path, 2)), [ward, lost], DAY, notes))
+
+    assert "not everything could be counted" in notes[-1]
+
+
+def test_a_budget_without_the_cards_of_someone_not_decided_about_says_so(
+    ward: Path, tmp_path: Path
+) -> None:
+    stay = ndjson(tmp_path / "stay.ndjson", [encounter("x", "two", DAY, DAY)])
+    source = [ward, other_identity(tmp_path), stay]
+    notes: list[str] = []
+
+    list(check_burden(ROOT / "cards", read_site(budget(tmp_path, 2)), source, DAY, notes))
 
     assert "not everything could be counted" in notes[-1]
 
