@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 from reportlab.lib.pdfencrypt import StandardEncryption
+from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from cds_service.cli import cli
@@ -326,6 +328,18 @@ def drawn(text: str = "", **canvas: Any) -> bytes:
 def test_what_cannot_be_read_is_refused_with_its_reason(pdf: bytes, reason: str) -> None:
     with pytest.raises(RequestError, match=reason):
         read_pdf(pdf)
+
+
+def test_a_text_that_a_machine_laid_over_a_scan_is_refused() -> None:
+    buffer = io.BytesIO()
+    made = Canvas(buffer, pagesize=(400, 400), invariant=1)
+    made.drawImage(ImageReader(Image.new("L", (8, 8))), 0, 0, 400, 400)
+    made.drawString(50, 350, "Test Result Unit")
+    made.drawString(50, 330, "ALT 41 U/L")
+    made.save()
+
+    with pytest.raises(RequestError, match="scan"):
+        read_pdf(buffer.getvalue())
 
 
 def test_a_report_is_read_in_a_process_of_its_own(tmp_path: Path) -> None:
