@@ -104,6 +104,15 @@ def dates_in(text: str, order: DayOrder | None) -> Iterable[PrintedDate]:
             yield PrintedDate(f"{day.isoformat()}{written}", match.start(), end)
 
 
+def birth_date_in(text: str, order: DayOrder | None) -> str | None:
+    """The only date of a text, if it begins with it and its year says the century."""
+    days = list(dates_in(text, order))
+    has_century = any(len(word) == 4 and word.isdigit() for word in plain_words(text))
+    if not days or days[0].start != 0 or not has_century or len({day.iso for day in days}) > 1:
+        return None
+    return days[0].iso.partition("T")[0]
+
+
 def has_date(text: str) -> bool:
     """Whether there is a date in the text, whether or not it can be read."""
     return _DATE.search(text) is not None

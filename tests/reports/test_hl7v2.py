@@ -182,6 +182,8 @@ def test_a_status_is_that_of_the_result_or_of_its_order(
     [
         (("NTE|1||Specimen slightly hemolysed",), True),
         (("NTE|1|L|No hemolysis",), False),
+        (("NTE|1|L|Probe hämolytisch",), True),
+        (("NTE|1|L|Keine Hämolyse",), False),
         (("SPM|1|||SER|||||||||||||||||||||HEM",), False),  # the 25th field, not the condition
         (("SPM|1|||SER||||||||||||||||||||HEM^Hemolyzed^HL70493",), True),
         ((), False),

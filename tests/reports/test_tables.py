@@ -167,7 +167,12 @@ def test_the_order_of_day_and_month_is_decided_about_for_the_whole_table() -> No
         "Test,Value\nALT,0,67\n",
         "Test,Value,Date\nALT,0,67\n",
         "Test,Value,Reference range\nALT,0,67\n",
+        "Test,Value,Unit\nALT,0,67 U/L\n",
+        "Test,Value,Comment\nCRP,0,5\n",
         "Test;Value;Result\nALT;4;5\n",  # two columns of values
+        "Test  Result  Previous\nINR  1.2\n",  # of wide gaps one may be an empty cell
+        "Test  Result  Previous  Unit\nALT  41  U/L\n",
+        "Test  Result  Reference range\nCRP  <5\n",
     ],
 )
 def test_a_value_that_may_stand_in_the_wrong_column_does_not_count(text: str) -> None:
@@ -251,3 +256,72 @@ def test_a_table_about_many_people_takes_no_longer_for_each() -> None:
 
     assert len(read_report(f"ID,Test,Value\n{many}".encode()).patients) == 10_000
     assert perf_counter() - started < 20  # a comparison of all with all takes some 40 seconds
+
+
+def test_a_shorter_row_counts_where_its_unit_shows_the_place() -> None:
+    text = "Test  Result  Unit  Range  Flag\nALT  41  U/L  7-40  H\nAST  35  U/L  7-40\n"
+
+    assert read(text) == [("ALT", "41", None), ("AST", "35", None)]
+
+
+def test_a_unit_is_that_of_the_value_and_agrees_with_it() -> None:
+    (without,) = rows("Test,Result,Unit,Previous result,Unit\nALT,41,,0.7,ukat/L\n")
+    (behind,) = rows("Test,Previous,Unit,Result,Unit\nALT,0.7,ukat/L,41,U/L\n")
+
+    assert (without.unit, behind.unit) == ("", "U/L")
+    assert read("Test;Value;Unit\nALT;41 U/L;ukat/l\n") == [("ALT", None, "units-differ")]
+
+
+@pytest.mark.parametrize(
+    ("above", "day"),
+    [
+        ("Entnahme: 05.03.2026\nDatum: 06.03.2026", "2026-03-05"),
+        ("Datum: 06.03.2026", None),  # of what is not said
+        ("Entnahme: 05.03.2026\nAbnahme: 08.03.2026", None),
+        ("Entnahme: 05.03.2026\nEntnahmezeit: 08:15", "2026-03-05T08:15"),
+    ],
+)
+def test_a_date_above_the_table_is_that_of_collection(above: str, day: str | None) -> None:
+    assert rows(f"{above}\nTest;Wert\nALT;41\n")[0].date == day
+
+
+def test_a_date_of_collection_comes_before_any_other() -> None:
+    (row,) = rows("Date;Collected;Test;Value\n06.03.2026;05.03.2026;ALT;41\n")
+
+    assert row.date == "2026-03-05"
+
+
+def test_a_date_of_birth_says_its_century() -> None:
+    (about,) = read_report(b"Geburtsdatum: 05.03.80\nTest;Wert\nALT;41\n").patients
+
+    assert about.patient.birth_date is None
+
+
+@pytest.mark.parametrize("label", ["Patient;Bert", "MRN: 4712", "Entnahme;08.03.2026"])
+def test_a_second_table_below_the_first_is_refused(label: str) -> None:
+    above = "Patient;Anna\nMRN: 4711\nEntnahme;05.03.2026\nTest;Wert\nALT;41\n"
+
+    with pytest.raises(RequestError, match="one patient"):
+        rows(f"{above}{label}\nTest;Wert\nALT;410\n")
+    assert read(f"{above}Patient;Anna\nTest;Wert\nAST;35\n") == [
+        ("ALT", "41", None),
+        ("AST", "35", None),
+    ]
+
+
+def test_a_specimen_stands_in_a_name_or_beside_a_label() -> None:
+    text = "Test;Wert\nAlbumin im Urin;41\nMaterial;Urin\nAlbumin;3\nKlinische Chemie\nAlbumin;4\n"
+
+    assert {doubt for _, _, doubt in read(text)} == {"not-in-blood"}
+
+
+@pytest.mark.parametrize("said", ["Probe hämolytisch", "échantillon hémolysé", "hemolyzed"])
+def test_hemolysis_is_said_in_any_language(said: str) -> None:
+    assert [row.hemolyzed for row in rows(f"Test;Wert;Kommentar\nAST;41;{said}\nALT;5;\n")] == [
+        True,
+        False,
+    ]
+
+
+def test_hemolysis_on_a_line_of_its_own_is_about_all_rows() -> None:
+    assert [row.hemolyzed for row in rows("Test;Wert\nAST;41\nProbe hämolytisch;\n")] == [True]

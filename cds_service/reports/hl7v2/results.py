@@ -10,12 +10,12 @@ from typing import Final
 
 from cds_service.copying import replace
 from cds_service.errors import RequestError
-from cds_service.intake.hemolysis import text_says_so
 from cds_service.knowledge.model.code_systems import LOINC, SNOMED
 from cds_service.reports.hl7v2.messages import Segment, read_messages
 from cds_service.reports.hl7v2.times import iso_time, zone_of
 from cds_service.reports.hl7v2.values import read_observation_value, read_unit
 from cds_service.reports.numbers import DecimalMark, decimal_mark, read_range
+from cds_service.reports.remarks import says_hemolyzed
 from cds_service.reports.report import (
     LabReport,
     PatientReport,
@@ -220,7 +220,7 @@ def _row(
         date=_date(result, order, group.specimens, zone),
         status=_status(result, order),
         specimen=specimen,
-        hemolyzed=_is_hemolyzed(group) or any(text_says_so(text) for text in texts),
+        hemolyzed=_is_hemolyzed(group) or any(says_hemolyzed(text) for text in texts),
         notes=texts,
     )
     return replace(row, value=None, doubt="not-in-blood") if specimen and row.value else row
@@ -287,7 +287,7 @@ def _other_specimen(group: _Group) -> str:
 
 def _is_hemolyzed(group: _Group) -> bool:
     return any(
-        part.strip().upper() == _HEMOLYZED or text_says_so(part)
+        part.strip().upper() == _HEMOLYZED or says_hemolyzed(part)
         for specimen in group.specimens
         for parts in specimen.repetitions(24)
         for part in parts

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cds_service.errors import RequestError
-from cds_service.reports.dates import DayOrder, begins_with_date, dates_in
+from cds_service.reports.dates import DayOrder, begins_with_date, birth_date_in
 from cds_service.reports.pdf.pages import PageLine, PageWord
 from cds_service.reports.report import ReportPatient
 from cds_service.reports.vocabulary import (
@@ -101,7 +101,9 @@ def _below(label: Sequence[PageWord], below: PageLine, line: PageLine) -> str:
 def patient_of(found: Sequence[Labelled], order: DayOrder | None) -> ReportPatient:
     """Who the report is about; raises `RequestError` if it is about several people."""
     ids = _texts(found, "id")
-    born = list(dict.fromkeys(filter(None, (_birth(t, order) for t in _texts(found, "birth")))))
+    born = list(
+        dict.fromkeys(filter(None, (birth_date_in(t, order) for t in _texts(found, "birth"))))
+    )
     if len(ids) > 1 and len({"".join(plain_words(one)) for one in ids}) > 1 and len(born) > 1:
         raise RequestError("Expected a report about one patient.")
     sexes = [sex for text in _texts(found, "sex") if (sex := _sex(text))]
@@ -116,15 +118,6 @@ def patient_of(found: Sequence[Labelled], order: DayOrder | None) -> ReportPatie
 
 def _texts(found: Sequence[Labelled], label: Label) -> list[str]:
     return list(dict.fromkeys(one.text for one in found if one.label == label and one.text))
-
-
-def _birth(text: str, order: DayOrder | None) -> str | None:
-    day = next(iter(dates_in(text, order)), None)
-    return day.iso.partition("T")[0] if day and day.start == 0 and _has_long_year(text) else None
-
-
-def _has_long_year(text: str) -> bool:
-    return any(len(word) == 4 and word.isdigit() for word in plain_words(text))
 
 
 def _sex(text: str) -> str | None:

@@ -23,8 +23,8 @@ from cds_service.reports.pdf.columns import Column, Panel, read_panels
 from cds_service.reports.pdf.labels import Labelled, labelled_texts, patient_of
 from cds_service.reports.pdf.pages import PageLine, read_pages
 from cds_service.reports.pdf.placing import fitted
-from cds_service.reports.pdf.remarks import says_hemolyzed, status_of
 from cds_service.reports.pdf.table_rows import PrintedRow, TableReader
+from cds_service.reports.remarks import says_hemolyzed, status_of_report
 from cds_service.reports.report import LabReport, PatientReport, ReportRow
 from cds_service.reports.vocabulary import names_blood, names_fluid, plain_words
 
@@ -59,7 +59,7 @@ def read_pdf(data: bytes) -> LabReport:
     who = patient_of(labels, order)
     dates = _Dates(labels, found, order)
     mark = decimal_mark(one for row in found.rows for one in (*row.values, row.range_text))
-    status = status_of(text)
+    status = status_of_report(text)
     hemolyzed = any(says_hemolyzed(line.text) for lines in pages for line in lines)
     everywhere = _specimen_of_all(labels)
     rows = [

@@ -5,18 +5,26 @@ import codecs
 import csv
 import io
 import re
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from cds_service.errors import PayloadTooLarge, RequestError
 
-Grid: TypeAlias = tuple[tuple[str, ...], ...]
-"""The rows that are not empty, each with its cells."""
+Row: TypeAlias = tuple[str, ...]
 
 MAX_ROWS: Final = 100_000
 _SEPARATORS: Final = ("\t", ";", "|", ",")
 _GAP: Final = re.compile(r"\s{2,}|\t")
 _SAMPLE: Final = 50  # lines by which the separator is found
 _BINARY: Final = re.compile(r"[\x00-\x08\x0e-\x1f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The rows that are not empty, each with its cells; `separator` is `None` for wide gaps."""
+
+    rows: tuple[Row, ...]
+    separator: str | None
 
 
 def read_grid(data: bytes) -> Grid:
@@ -30,7 +38,7 @@ def read_grid(data: bytes) -> Grid:
         raise PayloadTooLarge(f"Expected at most {MAX_ROWS:,} rows.")
     if not any(len(row) > 1 for row in rows):
         raise RequestError("Expected a PDF, HL7 v2, or a table of at least two columns.")
-    return rows
+    return Grid(rows, separator)
 
 
 def _decoded(data: bytes) -> str:
@@ -62,7 +70,7 @@ def _score(rows: list[list[str]]) -> tuple[int, float]:
     return len(widths), sum(widths) / len(widths) if widths else 0
 
 
-def _split(text: str, separator: str) -> Grid:
+def _split(text: str, separator: str) -> tuple[Row, ...]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         rows = (tuple(cell.strip() for cell in row) for row in reader)
@@ -71,6 +79,6 @@ def _split(text: str, separator: str) -> Grid:
         raise RequestError("Expected a table as text.", f"line {reader.line_num}") from None
 
 
-def _by_gaps(text: str) -> Grid:
+def _by_gaps(text: str) -> tuple[Row, ...]:
     lines = (line.strip() for line in text.splitlines())
     return tuple(tuple(_GAP.split(line)) for line in lines if line)

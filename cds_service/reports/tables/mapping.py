@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
 from cds_service.reports.dates import is_date
-from cds_service.reports.tables.grid import Grid
+from cds_service.reports.tables.grid import Grid, Row
 from cds_service.reports.vocabulary import COLUMNS, LABELS, ColumnKind, Label, plain_words
 
 Role: TypeAlias = Literal[
@@ -84,13 +84,13 @@ def propose(grid: Grid) -> Columns | None:
     A heading that is a date is a column of values of that day. Where the only heading that is
     known is that of a date, the others name tests.
     """
-    for number, row in enumerate(grid[:_SEARCHED]):
-        roles = _distinct([role_of(cell) for cell in row])
+    for number, row in enumerate(grid.rows[:_SEARCHED]):
+        roles = _distinct(row)
         if ("test" in roles or "code" in roles) and "value" in roles:
             return Columns(tuple(roles), number, row)
         if roles.count("collected") == 1:
             results = [
-                _is_of_figures(grid[number + 1 :], place) and role == "not read"
+                _is_of_figures(grid.rows[number + 1 :], place) and role == "not read"
                 for place, role in enumerate(roles)
             ]
             if any(results):
@@ -107,13 +107,13 @@ def as_written(grid: Grid, wanted: Mapping[str, Role] | Sequence[Role]) -> Colum
     """
     if not isinstance(wanted, Mapping):
         return Columns(tuple(wanted), -1, ("",) * len(wanted))
-    for number, row in enumerate(grid[:_SEARCHED]):
+    for number, row in enumerate(grid.rows[:_SEARCHED]):
         if wanted.keys() <= set(row):
             return Columns(tuple(wanted.get(cell, "not read") for cell in row), number, row)
     return None
 
 
-def _is_of_figures(rows: Grid, place: int) -> bool:
+def _is_of_figures(rows: Sequence[Row], place: int) -> bool:
     """Whether most cells of a column that are not empty are numbers."""
     cells = [row[place] for row in rows if place < len(row) and row[place]]
     numbers = sum(_FIGURES.fullmatch(cell) is not None for cell in cells)
@@ -141,9 +141,21 @@ def role_of(heading: str) -> Role:
     return _OF_COLUMNS.get(kind, "not read") if kind is not None else "not read"
 
 
-def _distinct(roles: Sequence[Role]) -> list[Role]:
-    """The roles, where `name` can be that of a patient beside tests and that of a test alone."""
-    found = list(roles)
+def _distinct(headings: Row) -> list[Role]:
+    """The roles of headings of which two can be meant for one thing.
+
+    `Name` can be that of a patient beside tests and that of a test alone; `Date` is that of
+    collection if no heading says it more clearly.
+    """
+    found = [role_of(heading) for heading in headings]
     if "test" not in found and "code" not in found and found.count("patient name") == 1:
         found[found.index("patient name")] = "test"
+    for place, heading in enumerate(headings):
+        is_any_date = found[place] == "collected" and not _names_collection(heading)
+        if is_any_date and any(map(_names_collection, headings)):
+            found[place] = "not read"
     return found
+
+
+def _names_collection(heading: str) -> bool:
+    return LABELS.get(plain_words(heading.replace("_", " "))) == "collected"

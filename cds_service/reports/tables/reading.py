@@ -2,36 +2,29 @@
 """A table and what its columns are -> rows of results, by patient."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from cds_service.errors import RequestError
-from cds_service.intake.hemolysis import text_says_so
 from cds_service.knowledge.model.code_systems import LOINC, is_well_formed
-from cds_service.reports.cells import beside_unit, read_cell, read_printed_range
-from cds_service.reports.dates import DayOrder, dates_in, day_order, is_date
+from cds_service.reports.cells import beside_unit, is_unit, read_cell, read_printed_range
+from cds_service.reports.dates import DayOrder, birth_date_in, dates_in, day_order, is_date
 from cds_service.reports.numbers import DecimalMark, decimal_mark
+from cds_service.reports.remarks import says_hemolyzed, status_of_result
 from cds_service.reports.report import LabReport, ReportPatient, ReportRow, TestCode, by_patient
-from cds_service.reports.tables.grid import Grid
+from cds_service.reports.tables.grid import Grid, Row
 from cds_service.reports.tables.mapping import Columns, Role, propose, role_of
-from cds_service.reports.vocabulary import LABELS, SEXES, names_fluid, plain_words
+from cds_service.reports.vocabulary import LABELS, SEXES, names_blood, names_fluid, plain_words
 
 _NO_HEADINGS: Final = (
     "Expected a table with headings for tests and values. With --columns you say what each is."
 )
-_STATUSES: Final = {
-    **dict.fromkeys(("final", "f", "endbefund", "definitif", "definitivo"), "final"),
-    **dict.fromkeys(
-        ("preliminary", "prelim", "p", "vorlaufig", "provisoire", "provisional"), "preliminary"
-    ),
-    **dict.fromkeys(("corrected", "c", "korrigiert", "corrige", "corregido"), "corrected"),
-    **dict.fromkeys(("amended", "a"), "amended"),
-    **dict.fromkeys(("cancelled", "canceled", "x", "storniert", "annule", "anulado"), "cancelled"),
-    **dict.fromkeys(("entered in error", "d", "w"), "entered-in-error"),
-    **dict.fromkeys(("registered", "pending", "i", "o"), "registered"),
-}
+_ANOTHER: Final = "Expected one table, about one patient and day of collection."
 _FIGURES: Final = re.compile(r"\d{1,7}(?:[.,]\d+)?")
+_FIGURES_FIRST: Final = re.compile(
+    r"(?!10\s)\d{1,7}\s+\S"
+)  # before a unit, of which 10 can be a part
 _WITHOUT_FIGURES: Final[tuple[Role, ...]] = ("test", "unit", "range", "flag", "collected", "status")
 
 
@@ -48,9 +41,6 @@ def read_table(grid: Grid, columns: Columns) -> LabReport:
     return _Reader(grid, columns).report()
 
 
-Row: TypeAlias = tuple[str, ...]
-
-
 class _Test(NamedTuple):
     """What is measured; `is_doubtful` says that cells may stand in wrong columns."""
 
@@ -65,14 +55,21 @@ class _Reader:
 
     def __init__(self, grid: Grid, columns: Columns) -> None:
         self._columns = columns
-        self._rows = grid[columns.headings + 1 :]
-        everything = "\n".join(" ".join(row) for row in grid)
+        self._separator = grid.separator
+        self._rows = grid.rows[columns.headings + 1 :]
+        everything = "\n".join(" ".join(row) for row in grid.rows)
         self._order: DayOrder | None = day_order(everything)
         numeric = [place for role in _NUMERIC for place in columns.of(role)]
         self._mark: DecimalMark | None = decimal_mark(
             row[place] for row in self._rows for place in numeric if place < len(row)
         )
-        self._labelled = dict(_labelled(grid[: max(columns.headings, 0)]))
+        self._is_cut = any(map(self._is_too_long, self._rows))
+        alone = (filled[0] for row in grid.rows if len(filled := [one for one in row if one]) == 1)
+        self._is_hemolyzed = any(map(says_hemolyzed, alone))  # all that was measured
+        self._labelled: dict[Role, list[str]] = {}
+        for row in grid.rows[: max(columns.headings, 0)]:
+            for role, text in _labelled(row):
+                self._labelled.setdefault(role, []).append(text)
 
     def report(self) -> LabReport:
         """The rows by patient, in the order of the table."""
@@ -85,17 +82,43 @@ class _Reader:
     def _found(self) -> Iterator[tuple[ReportPatient, ReportRow]]:
         section = ""
         for row in self._rows:
-            filled = [cell for cell in row if cell]
-            if len(filled) == 1 and row[0]:  # a line between the results, such as `Urine`
-                section = row[0] if names_fluid(row[0]) else ""
+            if row == self._columns.names:  # the headings, once more
                 continue
-            for result in self._results(row, section):
-                yield self._patient(row), result
+            begun = self._section(row)
+            if begun is None:
+                for result in self._results(row, section):
+                    yield self._patient(row), result
+            elif names_fluid(begun):
+                section = begun
+            elif names_blood(begun, itself=True):
+                section = ""  # `Chemistry` below `Urine` may be the chemistry of urine
+
+    def _section(self, row: Row) -> str | None:
+        """The text of a line between the results, such as `Urine`; `None` if it is none.
+
+        Raises `RequestError` for one with which another table begins.
+        """
+        filled = [cell for cell in row if cell]
+        if not filled or not row[0]:
+            return None
+        labelled = dict(_labelled(row)) if len(filled) <= 2 else {}
+        for role in _OF_ONE.intersection(labelled):
+            if labelled[role] not in self._labelled.get(role, ()):
+                raise RequestError(_ANOTHER)
+        if labelled:
+            return labelled.get("specimen", "")
+        return row[0] if len(filled) == 1 else None
 
     def _text(self, row: Row, role: Role) -> str:
-        """The first cell of a role that is not empty, or what a label above the table says."""
+        """What the cells of a role say, or a label above the table; two that differ say both."""
         cells = (row[place] for place in self._columns.of(role) if place < len(row))
-        return next(filter(None, cells), self._labelled.get(role, ""))
+        return _joined(cells) or _joined(self._labelled.get(role, ()))
+
+    def _unit(self, row: Row) -> str:
+        """The unit, of several columns that behind the value: another is that of another value."""
+        units, values = self._columns.of("unit"), self._columns.of("value")
+        behind = [place for place in units if values and place > values[0]] or list(units)
+        return row[behind[0]] if behind and behind[0] < len(row) else ""
 
     def _results(self, row: Row, section: str) -> Iterator[ReportRow]:
         """A result for each column of values."""
@@ -111,7 +134,7 @@ class _Reader:
             return
         values = columns.of("value")
         dated = all(is_date(columns.names[place]) for place in values)
-        test = _Test(name or code, code, self._text(row, "unit"), self._is_too_long(row))
+        test = _Test(name or code, code, self._unit(row), self._is_too_long(row))
         if len(values) > 1 and not dated:
             test = test._replace(is_doubtful=True)
         for place in values:
@@ -124,11 +147,12 @@ class _Reader:
         cell = read_cell(f"{self._text(row, 'comparator')}{text}", self._mark)
         cell = beside_unit(cell, test.unit)
         specimen = self._text(row, "specimen")
-        specimen = specimen if names_fluid(specimen) else section
+        fluids = (one for one in (specimen, test.name) if names_fluid(one))
+        specimen = next(fluids, section)
         doubt = cell.doubt
         if cell.value is not None and specimen:
             doubt = "not-in-blood"
-        elif cell.value is not None and (test.is_doubtful or self._is_shifted(row)):
+        elif cell.value is not None and (test.is_doubtful or self._is_shifted(row, text)):
             doubt = "place-unclear"
         return ReportRow(
             name=test.name,
@@ -143,21 +167,39 @@ class _Reader:
             date=self._day(day),
             status=self._status(row),
             specimen=specimen,
-            hemolyzed=any(text_says_so(one) for one in row),
+            hemolyzed=self._is_hemolyzed or any(map(says_hemolyzed, row)),
         )
 
     def _is_too_long(self, row: Row) -> bool:
         """Whether a cell was cut in two, as `0,67` is where commas stand between the cells."""
         return len(row) > len(self._columns.roles)
 
-    def _is_shifted(self, row: Row) -> bool:
-        """Whether a number stands where none belongs: the rest of a value that was cut in two."""
-        return any(
-            _FIGURES.fullmatch(row[place]) is not None
+    def _is_shifted(self, row: Row, text: str) -> bool:
+        """Whether the value may stand in the wrong column.
+
+        The rest of one that was cut in two is a number where none belongs. Of cells with wide
+        gaps between them an empty one cannot be seen; a unit behind the value shows its place.
+        """
+        cells = {
+            role: [row[place] for place in self._columns.of(role) if place < len(row)]
             for role in _WITHOUT_FIGURES
-            for place in self._columns.of(role)
-            if place < len(row)
-        )
+        }
+        if any(_FIGURES.fullmatch(cell) for found in cells.values() for cell in found):
+            return True
+        if any(map(_FIGURES_FIRST.match, cells["unit"])):
+            return True
+        if self._separator == "," and text.isdigit() and self._mark is None:
+            place = row.index(text) + 1
+            rest = row[place] if place < len(row) else ""
+            return rest.isdigit() and (self._is_cut or text == "0")
+        if self._separator is None and len(row) < len(self._columns.roles):
+            return not is_unit(self._unit(row)) or not self._is_unit_next()
+        return False
+
+    def _is_unit_next(self) -> bool:
+        """Whether the column behind that of the values is that of units."""
+        values = self._columns.of("value")
+        return any(place + 1 in self._columns.of("unit") for place in values[-1:])
 
     def _range_text(self, row: Row) -> str:
         sent = self._text(row, "range")
@@ -175,18 +217,18 @@ class _Reader:
     def _status(self, row: Row) -> str:
         sent = self._text(row, "status")
         # A table without a column for it holds results that somebody was given: they are final.
-        return _STATUSES.get(" ".join(plain_words(sent)), "unknown") if sent else "final"
+        return status_of_result(sent) if sent else "final"
 
     def _patient(self, row: Row) -> ReportPatient:
-        born = self._day(self._text(row, "birth date"))
         return ReportPatient(
             id=self._text(row, "patient id"),
             name=self._text(row, "patient name"),
-            birth_date=born.partition("T")[0] if born else None,
+            birth_date=birth_date_in(self._text(row, "birth date"), self._order),
             sex=SEXES.get(plain_words(self._text(row, "sex"))),
         )
 
 
+_OF_ONE: Final = frozenset[Role](("patient id", "patient name", "birth date", "collected"))
 _NUMERIC: Final[tuple[Role, ...]] = ("value", "results of the heading", "range", "low", "high")
 
 
@@ -194,11 +236,15 @@ def _codes(code: str) -> tuple[TestCode, ...]:
     return (TestCode(system=LOINC, code=code),) if is_well_formed(LOINC, code) else ()
 
 
-def _labelled(rows: Grid) -> Iterator[tuple[str, str]]:
-    """What stands above the table behind labels, such as `Patient;Anna Muster`, by its role."""
-    for row in rows:
-        cells = [part for cell in row for part in cell.split(":", 1)]
-        for label, text in pairwise(cells):
-            role = role_of(label)
-            if plain_words(label) in LABELS and role != "not read" and text.strip():
-                yield role, text.strip()
+def _joined(texts: Iterable[str]) -> str:
+    return " ".join(dict.fromkeys(text for text in texts if text))
+
+
+def _labelled(row: Row) -> Iterator[tuple[Role, str]]:
+    """What stands behind labels, such as `Patient;Anna Muster`, by its role."""
+    cells = [part for cell in row for part in cell.split(":", 1)]
+    for label, text in pairwise(cells):
+        role = role_of(label)
+        is_label = LABELS.get(plain_words(label)) not in {None, "other date"}
+        if is_label and role != "not read" and text.strip():
+            yield role, text.strip()

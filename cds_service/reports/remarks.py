@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a report says of its specimen and of itself: hemolysis, and whether it is final."""
+"""What a report says of its specimen, of itself and of a result: hemolysis, and statuses."""
 
 import re
 from typing import Final
@@ -24,19 +24,38 @@ _CORRECTED: Final = re.compile(
     r"compte rendu (?:corrige|rectifie)|informe (?:corregido|rectificado)|referto corretto|"
     r"laudo (?:corrigido|retificado)|relatorio corrigido)\b"
 )
+# What stands in a column of statuses, with the letters of HL7's table 0085.
+_OF_RESULTS: Final = {
+    **dict.fromkeys(("final", "f", "endbefund", "definitif", "definitivo"), "final"),
+    **dict.fromkeys(
+        ("preliminary", "prelim", "p", "vorlaufig", "provisoire", "provisional"), "preliminary"
+    ),
+    **dict.fromkeys(("corrected", "c", "korrigiert", "corrige", "corregido"), "corrected"),
+    **dict.fromkeys(("amended", "a"), "amended"),
+    **dict.fromkeys(("cancelled", "canceled", "x", "storniert", "annule", "anulado"), "cancelled"),
+    **dict.fromkeys(("entered in error", "d", "w"), "entered-in-error"),
+    **dict.fromkeys(("registered", "pending", "i", "o"), "registered"),
+}
 
 
 def says_hemolyzed(text: str) -> bool:
-    """Whether a line says that the specimen is hemolysed, in any of the languages."""
+    """Whether a line or note says that the specimen is hemolysed, in any of the languages."""
+    if "mol" not in text.casefold():
+        return False  # as of most
     if text_says_so(text):
         return True
     words = " ".join(plain_words(text))
     return _HEMOLYZED.search(words) is not None and _DENIED.search(words) is None
 
 
-def status_of(text: str) -> str:
+def status_of_report(text: str) -> str:
     """FHIR's code for what a report says of itself; one that says nothing is final."""
     words = " ".join(plain_words(text))
     if _PRELIMINARY.search(words):
         return "preliminary"
     return "corrected" if _CORRECTED.search(words) else "final"
+
+
+def status_of_result(text: str) -> str:
+    """FHIR's code for what stands beside a result; `unknown` for what is not understood."""
+    return _OF_RESULTS.get(" ".join(plain_words(text)), "unknown")
