@@ -5,7 +5,6 @@ import json
 import re
 from base64 import b64decode
 from html import unescape
-from io import BytesIO
 
 import pytest
 from flask.testing import FlaskClient
@@ -13,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from cds_service.settings import Settings
 from tests.reports.corpus.reports import reports
+from tests.reports.filling import fields_of, read
 from tests.reports.messages import message, obx
 from tests.web.http_fixtures import client
 
@@ -28,26 +28,6 @@ TABLE = (
 @pytest.fixture(name="http")
 def _http() -> FlaskClient:
     return client(Settings(profile="development"))
-
-
-def read(http: FlaskClient, report: str | bytes) -> TestResponse:
-    data = report.encode() if isinstance(report, str) else report
-    return http.post("/report/rows", data={"file": (BytesIO(data), "report")})
-
-
-def fields_of(page: str) -> dict[str, str]:
-    """What a browser would send of the form of the page; of a list what is chosen."""
-    found = {}
-    for tag in re.findall(r"<input [^>]*>", page):
-        given = dict(re.findall(r'([a-z-]+)="([^"]*)"', tag))
-        if given.get("type") != "checkbox" or " checked" in tag:
-            found[given["name"]] = unescape(given.get("value", ""))
-    for name, options in re.findall(
-        r'<select[^>]* name="([^"]+)"[^>]*>(.*?)</select>', page, re.DOTALL
-    ):
-        chosen = re.search(r'value="([^"]*)" selected', options)
-        found[name] = chosen[1] if chosen else ""
-    return found
 
 
 def confirm(http: FlaskClient, report: str | bytes, *numbers: int, **more: str) -> TestResponse:

@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from cds_service.reports.dates import is_date
 from cds_service.reports.tables.grid import Grid, Row
-from cds_service.reports.vocabulary import COLUMNS, LABELS, ColumnKind, Label, plain_words
+from cds_service.reports.vocabulary import COLUMNS, LABELS, ColumnKind, Label, Words, plain_words
 
 Role: TypeAlias = Literal[
     "test",
@@ -125,20 +125,27 @@ def role_of(heading: str) -> Role:
 
     >>> role_of("Referenzbereich")
     'range'
+    >>> role_of("Né(e) le")
+    'birth date'
     >>> role_of("Favourite colour")
     'not read'
     """
     if is_date(heading):
         return "value"
+    # `Né(e) le` is one phrase; of `Result (U/L)` the unit is none of its words.
     bare = heading.partition("(")[0].partition("[")[0] or heading
-    words = plain_words(bare.replace("_", " "))
+    roles = (_role(plain_words(text.replace("_", " "))) for text in (heading, bare))
+    return next(filter(None, roles), "not read")
+
+
+def _role(words: Words) -> Role | None:
     own = _OWN.get(" ".join(words))
     if own is not None:
         return own
     kind, label = COLUMNS.get(words), LABELS.get(words)
     if label is not None and label in _OF_LABELS and kind is None:
         return _OF_LABELS[label]
-    return _OF_COLUMNS.get(kind, "not read") if kind is not None else "not read"
+    return _OF_COLUMNS.get(kind) if kind is not None else None
 
 
 def _distinct(headings: Row) -> list[Role]:
