@@ -78,8 +78,16 @@ class Metrics:
     cards_held_back: Children[Counter]
     decisions: RuleAnswers
     results_set_aside: Children[Counter]
+    results_used: Counter
+    errors: Children[Counter]
     feedback: Counter
+    info: Gauge
     pack_info: Gauge
+    pack_signed: Gauge
+    database_up: Gauge
+    certificate_end: Gauge
+    signing_key_begun: Gauge
+    signing_keys_current: Gauge
     clients: Gauge
     clients_current: Gauge
     refused: Counter
@@ -128,9 +136,11 @@ def make_metrics() -> Metrics:
             )
         ),
         feedback=counter("cds_feedback_total", "New events in feedback.", "rule", "outcome"),
-        pack_info=Gauge(
-            "cds_pack_info", "1 for each pack in use.", ("pack", "version"), registry=registry
+        results_used=counter("cds_results_used_total", "Results that could be used."),
+        errors=of_calls(
+            "cds_error_responses_total", "Answers of status 400 or more.", "service", "status"
         ),
+        **_of_operations(registry),
         clients=gauge("cds_clients", "Registered clients in force."),
         clients_current=gauge(
             "cds_clients_current",
@@ -173,6 +183,40 @@ def _rule_answers(registry: CollectorRegistry) -> RuleAnswers:
     answers = RuleAnswers()
     registry.register(answers)
     return answers
+
+
+def _of_operations(registry: CollectorRegistry) -> dict[str, Any]:
+    """The metrics of what the service stands on: approval, database, certificate, keys."""
+
+    def gauge(name: str, meaning: str, *labels: str) -> Gauge:
+        return Gauge(name, meaning, labels, registry=registry)
+
+    return {
+        "info": gauge("cds_info", "1, with the version and the profile.", "version", "profile"),
+        "pack_info": gauge("cds_pack_info", "1 for each pack in use.", "pack", "version"),
+        "pack_signed": gauge(
+            "cds_pack_signed",
+            "1 if a clinician signed the rules of the pack as they are, else 0.",
+            "pack",
+            "version",
+        ),
+        "database_up": gauge("cds_database_up", "1 if the database answered lately, else 0."),
+        "certificate_end": gauge(
+            "cds_certificate_end_timestamp_seconds",
+            "When the certificate at this place of the chain in use ends; none behind a proxy.",
+            "place",
+        ),
+        "signing_key_begun": gauge(
+            "cds_signing_key_begun_timestamp_seconds",
+            "Since when the key that signs has signed; 0 if its file does not say.",
+            "algorithm",
+        ),
+        "signing_keys_current": gauge(
+            "cds_signing_keys_current",
+            "1 if the file of signing keys is in force as it is, or there is none; 0 if it has "
+            "problems.",
+        ),
+    }
 
 
 def _of_inbox(registry: CollectorRegistry) -> dict[str, Any]:

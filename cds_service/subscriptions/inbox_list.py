@@ -195,8 +195,9 @@ class InboxWatch:
         return state is None or state.due is None or self._clock() - state.due < _LATE
 
     def show(self, metrics: Metrics) -> None:
-        """Set the metrics of the inbox; without a database they stay as they were."""
+        """Set the metrics of the inbox; without a database, which is one too, they stay."""
         state = self.state()
+        metrics.database_up.set(0 if state is None else 1)
         if state is None:
             return
         waited = timedelta() if state.oldest is None else self._clock() - state.oldest

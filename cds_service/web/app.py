@@ -18,7 +18,7 @@ from cds_service.knowledge.model.status import (
 )
 from cds_service.log import log_replay, log_start
 from cds_service.memory import CardMemory, open_memory
-from cds_service.metrics import Metrics, make_metrics
+from cds_service.metrics import Metrics
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import (
     Settings,
@@ -40,6 +40,7 @@ from cds_service.web.access.cors import headers_for_pages, is_for_pages
 from cds_service.web.access.open_mode import refuse_unsafe
 from cds_service.web.fetching import make_fetching
 from cds_service.web.hook_calls import HookCalls, Origins, as_wsgi
+from cds_service.web.operating_metrics import metrics_at_start
 from cds_service.web.outcomes import (
     FORBIDDEN,
     SECURITY,
@@ -76,7 +77,7 @@ def create_app(
     if knowledge is None:
         knowledge = served_knowledge(settings)
     app = _bare(settings)
-    metrics = _metrics(knowledge)
+    metrics = metrics_at_start(settings, knowledge)
     store = open_store(database_url(settings)) if store is None else store
     memory = open_memory(settings, store, knowledge.packs, clock, metrics.quiet_unsure.inc)
     app.extensions["memory"] = memory
@@ -91,7 +92,9 @@ def create_app(
 
     gate = make_gate(settings, clock, metrics, used_tokens)
     watch = InboxWatch(InboxList(store.database), clock)
-    app.register_blueprint(operations.blueprint(knowledge, metrics, gate, keys, store, watch))
+    app.register_blueprint(
+        operations.blueprint(knowledge, metrics, gate, keys, store, watch, clock)
+    )
     receiver = make_receiver(settings, store, fetching.servers, clock)
     app.register_blueprint(subscriptions.blueprint(settings, receiver, metrics))
     overview = Overview(store.database, knowledge.packs, fetching.servers, clock)
@@ -148,13 +151,6 @@ def _bare(settings: Settings) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     return app
-
-
-def _metrics(knowledge: Knowledge) -> Metrics:
-    metrics = make_metrics()
-    for pack in knowledge.packs:
-        metrics.pack_info.labels(pack.id, pack.version).set(1)
-    return metrics
 
 
 def served_knowledge(settings: Settings) -> Knowledge:

@@ -86,6 +86,8 @@ def close(entry: LogEntry, status: int, metrics: Metrics) -> None:
     service = entry.service or _NONE
     metrics.requests.of(service, entry.hook or _NONE, outcome).inc()
     metrics.request_seconds.of(service).observe(milliseconds / 1000)
+    if status >= 400:
+        metrics.errors.of(service, str(status)).inc()
 
 
 def count(outcome: Outcome, metrics: Metrics) -> None:
@@ -96,6 +98,7 @@ def count(outcome: Outcome, metrics: Metrics) -> None:
             metrics.cards_held_back.of(decision.rule.id, decision.held_back.code).inc()
         if decision.shown:
             metrics.cards.of(decision.rule.id, decision.indicator).inc()
+    metrics.results_used.inc(len(outcome.record.results))
     known = (
         (item.marker if item.marker in outcome.pack.markers else _NONE, item.reason)
         for item in outcome.record.set_aside

@@ -13,6 +13,14 @@ def test_every_metric_appears_under_its_name() -> None:
     metrics.results_set_aside.of("alt", "no-unit").inc()
     metrics.feedback.labels("alt-very-low", "overridden").inc()
     metrics.pack_info.labels("liver", "1.0.0").set(1)
+    metrics.results_used.inc(2)
+    metrics.errors.of("liver", "412").inc()
+    metrics.info.labels("0.1.0", "production").set(1)
+    metrics.pack_signed.labels("liver", "1.0.0").set(0)
+    metrics.database_up.set(1)
+    metrics.certificate_end.labels("1").set(3)
+    metrics.signing_key_begun.labels("ES384").set(4)
+    metrics.signing_keys_current.set(1)
     metrics.clients.set(2)
     metrics.clients_current.set(1)
     metrics.refused.labels("ehr", "audience").inc()
@@ -37,6 +45,14 @@ def test_every_metric_appears_under_its_name() -> None:
         'cds_results_set_aside_total{marker="alt",reason="no-unit"} 1.0',
         'cds_feedback_total{outcome="overridden",rule="alt-very-low"} 1.0',
         'cds_pack_info{pack="liver",version="1.0.0"} 1.0',
+        "cds_results_used_total 2.0",
+        'cds_error_responses_total{service="liver",status="412"} 1.0',
+        'cds_info{profile="production",version="0.1.0"} 1.0',
+        'cds_pack_signed{pack="liver",version="1.0.0"} 0.0',
+        "cds_database_up 1.0",
+        'cds_certificate_end_timestamp_seconds{place="1"} 3.0',
+        'cds_signing_key_begun_timestamp_seconds{algorithm="ES384"} 4.0',
+        "cds_signing_keys_current 1.0",
         "cds_clients 2.0",
         "cds_clients_current 1.0",
         'cds_calls_refused_total{client="ehr",reason="audience"} 1.0',

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from cds_service.clock import Clock
 from cds_service.errors import StoreError
 from cds_service.metrics import Metrics, exposition
 from cds_service.service import Knowledge
@@ -15,6 +16,7 @@ from cds_service.smart.signing_keys import KEPT, KeyFile, SigningKeys
 from cds_service.store import Store
 from cds_service.subscriptions.inbox_list import InboxWatch
 from cds_service.web.access.clients import Gate
+from cds_service.web.operating_metrics import show_files
 from cds_service.web.outcomes import json_response
 
 
@@ -25,6 +27,7 @@ def blueprint(
     keys: KeyFile | None,
     store: Store,
     inbox: InboxWatch,
+    clock: Clock,
 ) -> Blueprint:
     """The addresses over this knowledge, these metrics, the service's own keys and its store."""
     routes = Blueprint("pages", __name__)
@@ -60,6 +63,7 @@ def blueprint(
     @routes.get("/metrics")
     def counts() -> Response:
         inbox.show(metrics)
+        show_files(metrics, gate, keys, clock())
         return Response(exposition(metrics), content_type=CONTENT_TYPE_LATEST)
 
     @routes.get("/jwks.json")
