@@ -26,7 +26,8 @@ from cds_service.errors import CdsServiceError, RequestError
 from cds_service.fhir_client.client import Access, retry_after, send_once
 from cds_service.fhir_client.failures import QUERY_FAILURES, QueryError, error_of
 from cds_service.outgoing.address_policy import url_problem
-from cds_service.outgoing.transport import HttpRequest, HttpResponse, Transport
+from cds_service.outgoing.messages import HttpRequest, HttpResponse
+from cds_service.outgoing.transport import Transport
 from cds_service.smart.failures import TokenError
 
 _ANSWER: Final = 120.0  # seconds for everything but files

@@ -16,7 +16,8 @@ from cds_service.fhir_client.servers_file import load_servers
 from cds_service.hooks.discovery import results_filter
 from cds_service.knowledge.site.overlay import load_packs_at
 from cds_service.outgoing.address_policy import AddressNotAllowed
-from cds_service.outgoing.transport import HttpRequest, Transport, TransportError
+from cds_service.outgoing.messages import HttpRequest, TransportError
+from cds_service.outgoing.transport import Transport
 from cds_service.settings import Settings, cards_folder, database_url, load_settings
 from cds_service.smart.signing_keys import open_keys
 from cds_service.smart.token_cache import open_token_cache

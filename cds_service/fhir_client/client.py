@@ -14,12 +14,10 @@ from http import HTTPStatus
 from random import uniform
 from threading import Lock
 from time import sleep
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from urllib.parse import urljoin
 
 from msgspec import DecodeError
-from urllib3.exceptions import InvalidHeader
-from urllib3.util.retry import Retry
 
 from cds_service.clock import Deadline
 from cds_service.fhir.bundles import next_of
@@ -39,15 +37,17 @@ from cds_service.fhir_client.parameters import (
 from cds_service.fhir_client.servers import Server
 from cds_service.log import log_crash
 from cds_service.outgoing.address_policy import AddressNotAllowed, AddressPolicy
-from cds_service.outgoing.transport import (
+from cds_service.outgoing.messages import (
     DeadlineExceeded,
     HttpRequest,
     HttpResponse,
     PermanentTransportError,
     ResponseTooLarge,
-    Transport,
     TransportError,
 )
+
+if TYPE_CHECKING:
+    from cds_service.outgoing.transport import Transport
 
 _K = TypeVar("_K", bound=Hashable)
 
@@ -202,8 +202,15 @@ class FhirClient:
         wait(waiting.values(), timeout=max(deadline.remaining(), 0) + _GRACE)
         return {key: _ended(job) for key, job in waiting.items()}
 
-    def _transport(self, policy: AddressPolicy) -> Transport:
+    @staticmethod
+    def prepare() -> None:
+        """Import now what the first request would import, which takes longer than most calls."""
+        import cds_service.outgoing.transport  # noqa: F401
+
+    def _transport(self, policy: AddressPolicy) -> "Transport":
         """The transport of this policy, with its pool of connections."""
+        from cds_service.outgoing.transport import Transport  # it imports requests
+
         with self._lock:
             if policy not in self._transports:
                 self._transports[policy] = Transport(policy, self._patience)
@@ -368,6 +375,9 @@ def retry_after(response: HttpResponse | None) -> float:
     header = None if response is None else response.headers.get("Retry-After")
     if header is None:
         return 0.0
+    from urllib3.exceptions import InvalidHeader
+    from urllib3.util.retry import Retry
+
     try:
         return float(Retry().parse_retry_after(header))
     except (InvalidHeader, ValueError, OverflowError):

@@ -3,7 +3,7 @@
 
 from typing import Final, Literal, TypeAlias
 
-from cds_service.outgoing.transport import HttpResponse
+from cds_service.outgoing.messages import HttpResponse
 
 QueryFailure: TypeAlias = Literal[
     "not-allowed",

@@ -22,7 +22,8 @@ from cds_service.fhir.resource_types import RESOURCE_TYPES
 from cds_service.fhir_client.client import TRIES, Access, send_once, wait_before_next
 from cds_service.fhir_client.failures import QUERY_FAILURES, QueryError, QueryFailure, error_of
 from cds_service.outgoing.address_policy import AddressPolicy
-from cds_service.outgoing.transport import HttpRequest, HttpResponse, Transport
+from cds_service.outgoing.messages import HttpRequest, HttpResponse
+from cds_service.outgoing.transport import Transport
 
 WriteFailure: TypeAlias = QueryFailure | Literal["conflict"]
 

@@ -10,14 +10,13 @@ of a socket start anew with each step, so a timer shuts the socket down.
 
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from threading import Event, Lock, Timer, local
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -32,51 +31,18 @@ from cds_service.outgoing.address_policy import (
     addresses_of,
     url_problem,
 )
+from cds_service.outgoing.messages import (
+    DeadlineExceeded,
+    HttpRequest,
+    HttpResponse,
+    PermanentTransportError,
+    ResponseTooLarge,
+    TransportError,
+)
 
 PATIENCE: Final = 2.0  # seconds for a connection to be established
 _POOL: Final = 16  # connections to one server that are kept open
 _PIECE: Final = 64 * 1024
-
-
-class TransportError(Exception):
-    """There is no whole response; the text holds nothing that was received or sent."""
-
-
-class DeadlineExceeded(TransportError):
-    """The deadline passed before the whole response arrived."""
-
-
-class PermanentTransportError(TransportError):
-    """Repeating the request cannot help: a certificate is refused, or it cannot be sent."""
-
-
-class ResponseTooLarge(TransportError):
-    """The response is longer than the request allows."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpRequest:
-    """A GET request, a POST of a `form`, or a `method` with a `body`.
-
-    At most `most_bytes` of the response are read, counted after decompression.
-    """
-
-    url: str = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
-    most_bytes: int
-    form: Mapping[str, str] | None = field(default=None, repr=False)
-    method: Literal["GET", "POST", "PUT", "DELETE"] | None = None
-    body: bytes | None = field(default=None, repr=False)
-    allow_compression: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpResponse:
-    """A whole response of any status; header names are case-insensitive."""
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
 
 
 class _Session(requests.Session):

@@ -15,7 +15,6 @@ from typing import Final, TypeAlias
 from cds_service.clock import Clock, Deadline
 from cds_service.fhir_client.failures import QueryError
 from cds_service.fhir_client.servers import Server
-from cds_service.outgoing.transport import Transport
 from cds_service.smart.failures import TokenError
 from cds_service.smart.scopes import missing, scopes_for, to_write, types_of
 from cds_service.smart.signing_keys import KeyFile
@@ -184,4 +183,6 @@ def open_token_cache(keys: KeyFile, clock: Clock) -> TokenCache:
     Each request has a transport of its own: a kept connection may be closed by then, and an
     assertion is not sent twice.
     """
+    from cds_service.outgoing.transport import Transport  # it imports requests
+
     return TokenCache(TokenService(keys=keys.current, transport=Transport, clock=clock))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from secrets import token_urlsafe
-from typing import Any, Final, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from msgspec import DecodeError
@@ -26,18 +26,20 @@ from cds_service.outgoing.address_policy import (
     is_this_machine,
     url_problem,
 )
-from cds_service.outgoing.transport import (
+from cds_service.outgoing.messages import (
     DeadlineExceeded,
     HttpRequest,
     HttpResponse,
-    Transport,
     TransportError,
 )
 from cds_service.smart.failures import OAuthError, TokenError, TokenFailure
 from cds_service.smart.scopes import Style, missing, scopes_for
 from cds_service.smart.signing_keys import SigningKeys
 
-Transports: TypeAlias = Callable[[AddressPolicy], Transport]
+if TYPE_CHECKING:
+    from cds_service.outgoing.transport import Transport
+
+Transports: TypeAlias = Callable[[AddressPolicy], "Transport"]
 
 # Five minutes are allowed; a minute is left for a server whose clock is behind.
 ASSERTION_LIFE: Final = timedelta(minutes=4)
@@ -230,7 +232,7 @@ def _life(expires_in: object) -> timedelta:
 
 
 def _sent(
-    transport: Transport, request: HttpRequest, deadline: Deadline, reason: TokenFailure
+    transport: "Transport", request: HttpRequest, deadline: Deadline, reason: TokenFailure
 ) -> HttpResponse:
     try:
         return transport.send(request, deadline)

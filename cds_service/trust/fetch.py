@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from cds_service.clock import Deadline
 from cds_service.outgoing.address_policy import AddressNotAllowed, AddressPolicy
+from cds_service.outgoing.messages import HttpRequest, TransportError
 
 MOST_BYTES: Final = 256 * 1024  # a key is about one kilobyte
 MOST_SECONDS: Final = 5.0
@@ -36,11 +37,7 @@ def fetch(url: str, policy: AddressPolicy) -> JwksResponse:
 
     Redirects are not followed. The address is vetted by `policy` before a connection is made.
     """
-    from cds_service.outgoing.transport import (
-        HttpRequest,
-        Transport,
-        TransportError,
-    )  # it imports requests
+    from cds_service.outgoing.transport import Transport  # it imports requests
 
     headers = {"Accept": "application/json", "Connection": "close"}
     call = HttpRequest(url=url, headers=headers, most_bytes=MOST_BYTES, allow_compression=False)

@@ -91,6 +91,8 @@ def make_fetching(
     """Completes calls as set; raises `SettingsError` with all that is wrong with the servers."""
     client = FhirClient(most_bytes=settings.max_body_bytes, most_pages=settings.fhir_max_pages)
     servers = load_servers(settings.fhir_servers, development=settings.profile == "development")
+    if settings.fhir_servers is not None:
+        client.prepare()
     return Fetching(
         servers=servers,
         completer=Completer(

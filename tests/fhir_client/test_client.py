@@ -20,7 +20,7 @@ from cds_service.fhir_client.failures import (
 )
 from cds_service.fhir_client.servers import ANYWHERE, Server
 from cds_service.outgoing.address_policy import AddressPolicy
-from cds_service.outgoing.transport import HttpRequest, HttpResponse
+from cds_service.outgoing.messages import HttpRequest, HttpResponse
 from tests.fhir_client.faulty import Asked, Faulty, Json, Reply, faulty, in_turn, searchset
 
 QUERY = "Observation?patient=1&code=http://loinc.org|1742-6&_sort=-date&_count=200"

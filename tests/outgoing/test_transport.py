@@ -12,13 +12,13 @@ import pytest
 
 from cds_service.clock import Deadline
 from cds_service.outgoing.address_policy import AddressNotAllowed, AddressPolicy
-from cds_service.outgoing.transport import (
+from cds_service.outgoing.messages import (
     DeadlineExceeded,
     HttpRequest,
     PermanentTransportError,
-    Transport,
     TransportError,
 )
+from cds_service.outgoing.transport import Transport
 from tests.conformance.test_tls import make_certificate
 
 HERE = AddressPolicy(loopback=True)

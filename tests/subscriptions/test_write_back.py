@@ -14,7 +14,7 @@ from cds_service.clock import Deadline
 from cds_service.copying import replace
 from cds_service.fhir.tags import PROPOSAL_CODE
 from cds_service.fhir_client.client import Access, FhirClient, QueryResult
-from cds_service.outgoing.transport import HttpResponse
+from cds_service.outgoing.messages import HttpResponse
 from cds_service.store import Store
 from cds_service.store.advice import AdviceTable
 from cds_service.store.tables import advice_written, decisions, inbox_items

@@ -4,6 +4,9 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from tests.house.source import ROOT
 from tests.web.http_fixtures import SERVICE, founding
@@ -42,3 +45,25 @@ def test_a_call_imports_nothing_and_builds_no_model() -> None:
     ours = [name for name in found.pop("new") if name.startswith(("cds_service", "fhir", "pyd"))]
     assert found == {"status": 200, "models": []}
     assert ours == []
+
+
+STARTED = """
+import sys
+from cds_service.settings import Settings
+from cds_service.web import create_app
+create_app(Settings(fhir_servers=sys.argv[1] or None))
+print("requests" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("are_listed", [True, False])
+def test_a_start_imports_requests_exactly_if_servers_may_be_asked(
+    tmp_path: Path, *, are_listed: bool
+) -> None:
+    servers = tmp_path / "servers.yaml"
+    servers.write_text("servers:\n  - base: https://fhir.example.org/r4\n    anonymous: yes\n")
+    command = [sys.executable, "-c", STARTED, str(servers) if are_listed else ""]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == str(are_listed)
