@@ -104,7 +104,7 @@ def configure_log(
 def log_request(**fields: object) -> None:
     """Log the one canonical line of a request."""
     given = {name: value for name, value in fields.items() if value is not None}
-    kept = {name: value for name, value in given.items() if _may_be_logged(name, value)}
+    kept = {name: value for name, value in given.items() if may_be_logged(name, value)}
     if len(given) > len(kept):
         kept["dropped"] = len(given) - len(kept)
     if _write_request is not None and structlog.is_configured():
@@ -126,7 +126,7 @@ def _writer(stream: TextIO, clock: Clock) -> Callable[[Mapping[str, object]], ob
 
 def log_start(*, rules: int, rules_off: int, time_critical: int, signed: bool, **pack: str) -> None:
     """Log what the process serves of a pack: counts, and whether a clinician signed the rules."""
-    named = {name: value for name, value in pack.items() if _may_be_logged(name, value)}
+    named = {name: value for name, value in pack.items() if may_be_logged(name, value)}
     structlog.get_logger().info(
         "start",
         **named,
@@ -214,7 +214,8 @@ def log_crash(error: BaseException) -> None:
     structlog.get_logger().error("crash", problem=type(error).__name__, frames=frames)
 
 
-def _may_be_logged(name: str, value: object) -> bool:
+def may_be_logged(name: str, value: object) -> bool:
+    """Whether a field of this name may have this value in a log, or in a trace."""
     shape = FIELDS.get(name)
     if isinstance(shape, re.Pattern):
         if not isinstance(value, str):

@@ -35,11 +35,11 @@ from pydantic_settings import (
 from cds_service.arrival_settings import ArrivalSettings, LongSecret
 from cds_service.errors import SettingsError
 from cds_service.prefetch_keys import PREFETCH_KEYS
+from cds_service.trace_settings import TraceSettings
 
 PREFIX: Final = "CDS_"
 # Kubernetes sets these in every pod that lives beside a Service named "cds-service".
 FOREIGN_PREFIX: Final = "CDS_SERVICE_"
-
 _FILE: Final = "_FILE"  # CDS_HASH_KEY_FILE names the file that holds CDS_HASH_KEY
 
 ExplainMode: TypeAlias = Literal["off", "on-request", "always"]
@@ -75,7 +75,7 @@ def _database(url: SecretStr) -> SecretStr:
     raise ValueError("expected sqlite:////folder/file.db or postgresql+psycopg://host/database")
 
 
-class Settings(ArrivalSettings):
+class Settings(ArrivalSettings, TraceSettings):
     """Operator settings. `Settings()` ignores the environment; `load_settings` reads it."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")

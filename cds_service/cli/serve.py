@@ -15,6 +15,7 @@ from cds_service.cli.collecting import without_collection
 from cds_service.log import configure_log
 from cds_service.service import Knowledge
 from cds_service.settings import Settings, is_open, load_settings
+from cds_service.tracing.calls import check_traces
 from cds_service.web import create_app
 from cds_service.web.access.open_mode import refuse_unsafe
 from cds_service.web.app import served_knowledge
@@ -54,7 +55,11 @@ def serve(host: str | None, port: int | None, workers: int, with_worker: bool) -
     with without_collection():
         # What is wrong stops the start here, once, with every problem.
         knowledge = served_knowledge(settings)
-        create_app(settings, knowledge=knowledge).extensions["memory"].close()
+        check_traces(settings.traces)
+        untraced = settings.model_copy(
+            update={"traces": "off"}
+        )  # the threads of traces do not fork
+        create_app(untraced, knowledge=knowledge).extensions["memory"].close()
     who = "open to this machine only" if is_open(settings) else f"for {settings.public_url}"
     if settings.hash_key is None and settings.silence_days and not is_open(settings):
         effect = "overridden cards, and those that were just shown, are shown again"

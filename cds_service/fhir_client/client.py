@@ -45,6 +45,7 @@ from cds_service.outgoing.messages import (
     ResponseTooLarge,
     TransportError,
 )
+from cds_service.tracing.calls import carried
 
 if TYPE_CHECKING:
     from cds_service.outgoing.transport import Transport
@@ -198,7 +199,7 @@ class FhirClient:
         A job that is not done at the deadline is `late`, whatever it waits for: a lookup of a name
         has no timeout of its own.
         """
-        waiting = {key: self._threads.submit(job) for key, job in jobs.items()}
+        waiting = {key: self._threads.submit(carried(job)) for key, job in jobs.items()}
         wait(waiting.values(), timeout=max(deadline.remaining(), 0) + _GRACE)
         return {key: _ended(job) for key, job in waiting.items()}
 

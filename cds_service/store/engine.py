@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 from weakref import finalize
 
-from sqlalchemy import Connection, Engine, create_engine, event
+import sqlalchemy
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -176,14 +177,15 @@ def _make_file(file: Path) -> None:
 
 
 def _engine(url: URL) -> Engine:
+    # Asked of the module by its name, which is where traces take their place.
     # hide_parameters: what a statement was about never enters an error.
     try:
         if url.get_backend_name() == SQLITE:
-            made = create_engine(url, hide_parameters=True)
+            made = sqlalchemy.create_engine(url, hide_parameters=True)
             event.listen(made, "connect", _prepare_sqlite)
             event.listen(made, "begin", _begin_sqlite)
             return made
-        made = create_engine(
+        made = sqlalchemy.create_engine(
             url,
             hide_parameters=True,
             pool_pre_ping=True,

@@ -16,6 +16,7 @@ from weakref import ReferenceType, ref
 from cds_service.clock import Stopwatch, stopwatch
 from cds_service.errors import StoreError
 from cds_service.log import log_crash
+from cds_service.tracing.calls import carried
 
 T = TypeVar("T")
 _Job: TypeAlias = "tuple[Future[Any], Callable[[], Any]] | None"  # none is a round
@@ -50,7 +51,7 @@ class DatabaseThread:
     def submit(self, job: Callable[[], T]) -> "Future[T]":
         """Have a job done; returns at once."""
         future: Future[T] = Future()
-        self._thread().jobs.put((future, job))
+        self._thread().jobs.put((future, carried(job)))
         return future
 
     def ask(self, job: Callable[[], T]) -> T:

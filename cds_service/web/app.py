@@ -34,6 +34,7 @@ from cds_service.store.used_tokens import Unsure, open_replay
 from cds_service.subscriptions.inbox_list import InboxList, InboxWatch
 from cds_service.subscriptions.overview import Overview
 from cds_service.subscriptions.receive import make_receiver
+from cds_service.tracing.calls import open_traces
 from cds_service.trust.used_tokens import ReplayStore
 from cds_service.web.access.clients import Gate, make_gate
 from cds_service.web.access.cors import headers_for_pages, is_for_pages
@@ -98,8 +99,7 @@ def create_app(
     receiver = make_receiver(settings, store, fetching.servers, clock)
     app.register_blueprint(subscriptions.blueprint(settings, receiver, metrics))
     overview = Overview(store.database, knowledge.packs, fetching.servers, clock)
-    if gate is not None or settings.arrivals_page is not False:  # a gate judges each request
-        app.register_blueprint(arrivals.blueprint(overview))
+    _arrivals_page(app, settings, gate, overview)
     app.extensions["door"] = HeaderPrecheck(app, gate, knowledge.services, receiver)
     calls = app.extensions["hook_calls"] = HookCalls(
         settings=settings,
@@ -111,11 +111,17 @@ def create_app(
         gate=gate,
         origins=_origins(settings, gate),
         explain=explain_mode(settings),
+        traces=open_traces(settings.traces, settings.traces_share),
     )
     _around(app, metrics, gate, calls.origins)
     _errors(app)
     app.wsgi_app = as_wsgi(calls, app.wsgi_app, settings)  # type: ignore[assignment, method-assign]
     return app
+
+
+def _arrivals_page(app: Flask, settings: Settings, gate: Gate | None, overview: Overview) -> None:
+    if gate is not None or settings.arrivals_page is not False:  # a gate judges each request
+        app.register_blueprint(arrivals.blueprint(overview))
 
 
 def _pages(
@@ -143,6 +149,9 @@ def _pages(
 def _bare(settings: Settings) -> Flask:
     """An application that has no address yet."""
     app = Flask("cds_service", static_folder=None)
+    traces = open_traces(settings.traces, settings.traces_share)
+    if traces is not None:
+        traces.instrument(app)
     if hops := settings.trusted_proxies:
         # Who called and by what scheme, as the proxies say. The host is never taken from a header:
         # audiences and links follow CDS_PUBLIC_URL.

@@ -26,6 +26,7 @@ from cds_service.log import log_crash
 from cds_service.metrics import Metrics
 from cds_service.service import Knowledge, Memory, Options, answer_hook
 from cds_service.settings import ExplainMode, Settings
+from cds_service.tracing.calls import CallTraces, Span
 from cds_service.trust.clients import Client
 from cds_service.web.access.clients import (
     Gate,
@@ -47,7 +48,7 @@ from cds_service.web.outcomes import (
     crashed,
     refusal,
 )
-from cds_service.web.request_log import LogEntry, close, count
+from cds_service.web.request_log import LogEntry, close, count, fields_of
 from cds_service.web.server.bodies import check_depth, check_type, refusal_of, taken
 from cds_service.web.server.host import check_host
 from cds_service.web.server.request_parts import (
@@ -76,6 +77,7 @@ class HookCall(Struct, kw_only=True, eq=False):
     client: Client | None = None
     request: HookRequest | None = None
     reply: Reply | None = None
+    span: Span = None  # where traces are on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,7 @@ class HookCalls:
     gate: Gate | None
     origins: Origins
     explain: ExplainMode
+    traces: CallTraces | None = None
 
     @property
     def looks_may_wait(self) -> bool:
@@ -108,6 +111,8 @@ class HookCalls:
             entry=LogEntry(elapsed=elapsed),
             deadline=Deadline(self.settings.deadline_ms / 1000, elapsed),
         )
+        if self.traces is not None:
+            call.span = self.traces.begin(head.headers)
         try:
             self._admit(call, shed=shed)
         except Exception as error:  # noqa: BLE001 - every error has an answer
@@ -150,6 +155,12 @@ class HookCalls:
         """The answer to a call that was read."""
         if call.reply is not None:
             return call.reply
+        if self.traces is None:
+            return self._judged(call)
+        with self.traces.during(call.span):
+            return self._judged(call)
+
+    def _judged(self, call: HookCall) -> Reply:
         try:
             body = write_response(self._response(call))
         except Exception as error:  # noqa: BLE001
@@ -223,6 +234,8 @@ class HookCalls:
             headers += SECURITY
             headers += headers_for_pages("POST", origin, self.origins)
             close(call.entry, status, self.metrics)
+            if self.traces is not None:
+                self.traces.end(call.span, status, fields_of(call.entry))
             call.reply = Reply(status, headers, body)
         except Exception as error:  # noqa: BLE001 - perhaps nothing can be logged any more
             with suppress(Exception):

@@ -67,22 +67,24 @@ def _known(match: re.Match[str]) -> str:
     return match[0] if kinds_of_key(match[1]) else "$.prefetch[...]"
 
 
+def fields_of(entry: LogEntry) -> dict[str, object]:
+    """What the line of a request says of it, but for what came of it."""
+    return {
+        "service": entry.service,
+        "hook": entry.hook,
+        "problem": entry.problem,
+        "where": entry.where,
+        "client": entry.client,
+        "refused": entry.refused,
+        **entry.facts,
+    }
+
+
 def close(entry: LogEntry, status: int, metrics: Metrics) -> None:
     """Log the request and count it."""
     milliseconds = round(entry.elapsed(), 2)
     outcome = entry.outcome or ("answered" if status < 400 else "refused")
-    log_request(
-        service=entry.service,
-        hook=entry.hook,
-        outcome=outcome,
-        status=status,
-        ms=milliseconds,
-        problem=entry.problem,
-        where=entry.where,
-        client=entry.client,
-        refused=entry.refused,
-        **entry.facts,
-    )
+    log_request(outcome=outcome, status=status, ms=milliseconds, **fields_of(entry))
     service = entry.service or _NONE
     metrics.requests.of(service, entry.hook or _NONE, outcome).inc()
     metrics.request_seconds.of(service).observe(milliseconds / 1000)
