@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from cds_service.labs.set_aside_reasons import LOSSES, SetAsideReason
+from tests.conformance.certificate import make_certificate
 from tests.conformance.server import post, say, serving, status
-from tests.conformance.test_tls import make_certificate
 from tests.deploy.promtool import CASES, RULES, alerts, cases, promtool, rules, unknown
 from tests.house.source import ROOT
 from tests.store.postgres import Postgres

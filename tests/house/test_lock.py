@@ -8,7 +8,9 @@ import pytest
 
 from tests.house.source import ROOT
 
-LOCKS = ["dev.lock", "runtime.lock", "fhir-server.lock", "peers.lock"]
+LOCKS = [
+    "build.lock", "dev.lock", "fhir-server.lock", "image.lock", "peers.lock", "runtime.lock"
+]  # fmt: skip
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -35,7 +37,17 @@ def test_every_dependency_is_locked() -> None:
 
 
 def test_what_runs_is_what_was_tested() -> None:
-    assert pins("runtime.lock").items() <= pins("dev.lock").items()
+    for lock in ("build.lock", "image.lock", "runtime.lock"):
+        assert pins(lock).items() <= pins("dev.lock").items(), lock
+
+
+def test_the_image_holds_what_its_extras_need() -> None:
+    extras = PROJECT["project"]["optional-dependencies"]
+    wanted = [each for name in ("postgres", "reports", "population") for each in extras[name]]
+
+    assert names([*PROJECT["project"]["dependencies"], *wanted]) <= set(pins("image.lock"))
+    assert not names(extras["server"]) & set(pins("image.lock"))
+    assert names(["hatchling"]) <= set(pins("build.lock"))
 
 
 def test_the_fhir_server_of_the_tests_is_the_one_that_is_renewed() -> None:

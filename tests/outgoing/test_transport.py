@@ -19,7 +19,7 @@ from cds_service.outgoing.messages import (
     TransportError,
 )
 from cds_service.outgoing.transport import Transport
-from tests.conformance.test_tls import make_certificate
+from tests.conformance.certificate import make_certificate
 
 HERE = AddressPolicy(loopback=True)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
