@@ -46,7 +46,9 @@ _MONTH_FIRST = (
     r"(?P<first_month>[^\W\d_]{3,10})\.?\s+(?P<second_day>\d{1,2})(?:st|nd|rd|th)?,?\s+"
     r"(?P<last_year>\d{4})"
 )
-_DATE: Final = re.compile(rf"(?<![\w./-])(?:{_ISO}|{_FIGURES}|{_WORDS}|{_MONTH_FIRST})(?![\w/-])")
+_DATE: Final = re.compile(
+    rf"(?<![\w./-])(?:{_ISO}|{_FIGURES}|{_WORDS}|{_MONTH_FIRST})(?:(?=T\d\d:\d\d)|(?![\w/-]))"
+)
 _TIME: Final = re.compile(
     r"T?[\s,/|-]*(?:(?:um|at|a las|a|à|às|ore|alle|as|ora)\s+)?"
     r"(?P<hour>\d{1,2})(?:[:h]|\.(?=\d\d\s*uhr))(?P<minute>\d\d)(?::(?P<second>\d\d))?(?![\d/.])"
