@@ -39,18 +39,18 @@ _HEADINGS = ("test", "marker", "value", "range", "flag", "date", "status", "")
 def read(file: BinaryIO, columns: Path | None, written: Path | None, as_data: bool) -> None:
     """Show what a laboratory report says, row by row, and evaluate nothing.
 
-    FILE is HL7 v2 with results (ORU), one message or many, a PDF with text (extra `reports`), or a
-    table as text: CSV, with tabs, or copied from a page; or - for standard input. A row of which a
-    careful reader would not be sure has no value and says why. What the columns of a table are is
-    taken from its headings and shown; a file of columns, kept for each laboratory, says it for
-    good.
+    FILE is HL7 v2 with results (ORU), one message or many, a PDF with text or a workbook
+    (XLSX; both with the extra `reports`), or a table as text: CSV, with tabs, or copied from a
+    page; or - for standard input. A row of which a careful reader would not be sure has no value
+    and says why. What the columns of a table are is taken from its headings and shown; a file of
+    columns, kept for each laboratory, says it for good.
 
     \b
     Examples:
       cds-service read report.pdf
       cds-service read results.hl7 --json
       cds-service read results.csv --write-columns laboratory.yaml
-      cds-service read results.csv --columns laboratory.yaml --json
+      cds-service read results.xlsx --columns laboratory.yaml --json
       cds-service evaluate results.csv --columns laboratory.yaml
 
     Exit codes: 0 read; 1 the file cannot be read.

@@ -13,10 +13,16 @@ from msgspec.json import Decoder, encode
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.reports.report import LabReport
 
-PICTURES: Final = "--pictures"
 SECONDS: Final = 8
 MEMORY: Final = 1_000_000_000  # bytes of addresses
 _TOO_LARGE: Final = f"Expected a file that is read within {SECONDS} seconds and 1 GB of memory."
+
+
+class ReaderOptions(Struct, frozen=True, kw_only=True):
+    """What is wanted of a file: pictures of its pages; `columns` are the roles of a table's."""
+
+    pictures: bool = False
+    columns: dict[str, str] | list[str] | None = None
 
 
 class PagePicture(Struct, frozen=True, kw_only=True):
@@ -37,18 +43,21 @@ class ReaderAnswer(Struct, kw_only=True):
     kind: Literal["request", "too large"] = "request"
 
 
+ReadFile: TypeAlias = tuple[LabReport, tuple[PagePicture, ...]]
 _ANSWER: Final = Decoder(ReaderAnswer)
-_Reader: TypeAlias = Callable[[bytes], tuple[LabReport, tuple[PagePicture, ...]]]
+_OPTIONS: Final = Decoder(ReaderOptions)
+_Reader: TypeAlias = Callable[[bytes, ReaderOptions], ReadFile]
 
 
-def read_bounded(
-    module: str, data: bytes, *, pictures: bool = False
-) -> tuple[LabReport, tuple[PagePicture, ...]]:
-    """What a module, run by itself with the file at its input, reads; its refusals are raised."""
+def read_bounded(module: str, data: bytes, options: ReaderOptions) -> ReadFile:
+    """What a module, run by itself with options and file at its input, reads.
+
+    Its refusals are raised; `PayloadTooLarge` is also what does not end within the bounds.
+    """
     try:
         ended = subprocess.run(  # noqa: S603 - a module of ours, by the interpreter that runs
-            [sys.executable, "-P", "-m", module, *([PICTURES] if pictures else ())],
-            input=data,
+            [sys.executable, "-P", "-m", module],
+            input=encode(options) + b"\n" + data,
             capture_output=True,
             timeout=SECONDS,
             check=False,
@@ -74,10 +83,11 @@ def bind() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def answer_of(read: _Reader, data: bytes) -> bytes:
-    """What `read_bounded` expects on standard output."""
+def answer_of(read: _Reader, sent: bytes) -> bytes:
+    """What `read_bounded` expects on standard output for what it wrote to standard input."""
+    options, _, data = sent.partition(b"\n")
     try:
-        report, pictures = read(data)
+        report, pictures = read(data, _OPTIONS.decode(options))
         return encode(ReaderAnswer(report=report, pictures=pictures))
     except PayloadTooLarge as error:
         return encode(ReaderAnswer(refused=str(error), kind="too large"))

@@ -57,6 +57,10 @@ _FROM_TO: Final = re.compile(
 _RANGE_UNIT: Final = re.compile(r"\s*(?:[^\W\d]*[/%^*µμ][^\s<>≤≥:;–-]*|INR)?\s*")
 
 
+# No value is as long; some of these patterns take long for a text of many blanks.
+_LONGEST: Final = 200
+
+
 class CellValue(NamedTuple):
     """The value in a cell, why it has none, and the unit and the flag that stood there too."""
 
@@ -76,6 +80,8 @@ def read_cell(text: str, mark: DecimalMark | None) -> CellValue:
     >>> read_cell("41 45", None).doubt
     'not-one-number'
     """
+    if len(text) > _LONGEST:
+        return CellValue(doubt="not-a-number")
     plain = _FOOTNOTE.sub("", text.strip())
     if not plain or not plain.strip("-–—./ "):
         return CellValue(doubt="no-value")
@@ -153,6 +159,8 @@ def read_printed_range(text: str, mark: DecimalMark | None) -> PrintedRange | No
     True
     """
     plain = text.strip()
+    if len(plain) > _LONGEST:
+        return None
     while plain[:1] + plain[-1:] in {"()", "[]"}:
         plain = plain[1:-1].strip()
     between = _FROM_TO.fullmatch(plain)

@@ -11,16 +11,16 @@ from msgspec.json import Decoder, encode
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.elements import CodeableConcept
 from cds_service.intake.marker_lookup import MarkerLookup, MarkerMatch
-from cds_service.reports.bounded import PagePicture, read_bounded
+from cds_service.reports.bounded import ReaderOptions, ReadFile, read_bounded
+from cds_service.reports.formats import is_pdf, is_workbook, read_any
 from cds_service.reports.hl7v2.messages import is_hl7v2
-from cds_service.reports.hl7v2.results import read_results
 from cds_service.reports.observations import concept_of
 from cds_service.reports.report import DOUBTS, LabReport, PatientReport, Place, ReportRow
 from cds_service.reports.tables.columns_file import read_columns_file
-from cds_service.reports.tables.grid import read_grid
-from cds_service.reports.tables.reading import proposed_columns, read_table
 
 MAX_BYTES = 20_000_000
+# A text up to this size is read here, in milliseconds; a process of its own takes half a second.
+SMALL = 64_000
 _CONCEPT: Decoder[CodeableConcept] = Decoder(CodeableConcept)
 
 
@@ -54,29 +54,30 @@ def read_report(data: bytes, columns: Path | None = None) -> LabReport:
 
     Raises `RequestError` if it is none of the formats.
     """
+    roles = None if columns is None else read_columns_file(columns)
+    return read_file(data, ReaderOptions(columns=roles))[0]
+
+
+def read_file(data: bytes, options: ReaderOptions) -> ReadFile:
+    """The same, with pictures of the pages on demand.
+
+    What is not small, and what a library of C or Rust takes apart, is read in a process of its own,
+    within bounds of time and memory. Raises `RequestError`, or `PayloadTooLarge` beyond them.
+    """
     if len(data) > MAX_BYTES:
         raise PayloadTooLarge(f"Expected a file of at most {MAX_BYTES // 1_000_000} MB.")
     if is_pdf(data):
-        return read_pdf_file(data)[0]
-    if is_hl7v2(data):
-        return read_results(data)
-    grid = read_grid(data)
-    known = proposed_columns(grid) if columns is None else read_columns_file(columns, grid)
-    return read_table(grid, known)
+        _check_extra("pdfplumber", "A PDF")
+    elif is_workbook(data):
+        _check_extra("python_calamine", "A workbook (XLSX)")
+    elif len(data) <= SMALL:
+        return read_any(data, options)
+    return read_bounded("cds_service.reports", data, options)
 
 
-def is_pdf(data: bytes) -> bool:
-    """Whether a file is a PDF, by the mark at its beginning."""
-    return b"%PDF-" in data[:1024]
-
-
-def read_pdf_file(
-    data: bytes, *, pictures: bool = False
-) -> tuple[LabReport, tuple[PagePicture, ...]]:
-    """What a PDF says, and on demand pictures of the pages with rows; raises `RequestError`."""
-    if find_spec("pdfplumber") is None:
-        raise RequestError("A PDF needs the extra `reports`: pip install 'cds-service[reports]'.")
-    return read_bounded("cds_service.reports.pdf", data, pictures=pictures)
+def _check_extra(module: str, what: str) -> None:
+    if find_spec(module) is None:
+        raise RequestError(f"{what} needs the extra `reports`: pip install 'cds-service[reports]'.")
 
 
 def recognized(about: PatientReport, lookups: Iterable[MarkerLookup]) -> list[RecognizedRow]:

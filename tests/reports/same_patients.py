@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Patients of the cases of the rules, each written as PDF, HL7 v2, CSV and FHIR.
+"""Patients of the cases of the rules, each written as PDF, HL7 v2, CSV, XLSX and FHIR.
 
 Values, limits, age and sex are those of the named case of `cards/liver/rules`; names are invented.
 """
@@ -13,6 +13,7 @@ from typing import Any
 from tests.reports.corpus.languages import LANGUAGES, Language
 from tests.reports.corpus.layouts import LAYOUTS
 from tests.reports.corpus.patients import Patient, Printed
+from tests.reports.workbooks import Cell, sheet_xml, workbook
 
 BORN = date(1976, 2, 3)  # 50 years old on the day of the results
 NEWEST, EARLIER = datetime(2026, 6, 14, 8, 30), datetime(2026, 5, 4, 8, 30)  # noqa: DTZ001 - as printed
@@ -169,6 +170,18 @@ def table_of(given: GivenPatient, language: Language) -> list[list[str]]:
 def as_csv(given: GivenPatient, language: Language) -> bytes:
     """The table with semicolons."""
     return "".join(f"{';'.join(row)}\n" for row in table_of(given, language)).encode()
+
+
+def as_workbook(given: GivenPatient, language: Language) -> bytes:
+    """The table as XLSX, with the values as numbers."""
+    rows = table_of(given, language)
+    values = iter(value for _, value, _ in given.taken())
+    starts = len(rows) - len(list(given.taken()))
+    typed: list[list[Cell]] = [
+        [*row[:1], _number(next(values)), *row[2:]] if at >= starts else list(row)
+        for at, row in enumerate(rows)
+    ]
+    return workbook(sheet_xml(typed))
 
 
 def as_fhir(given: GivenPatient) -> bytes:

@@ -23,6 +23,7 @@ from tests.reports.same_patients import (
     as_fhir,
     as_hl7v2,
     as_pdf,
+    as_workbook,
 )
 from tests.web.http_fixtures import NOW, client, knowledge
 
@@ -102,6 +103,7 @@ def test_every_format_gives_the_cards_of_fhir(
     assert {card["indicator"] for card in cards} >= set(given.expected)
     assert evaluated(hl7v2, tmp_path) == cards
     assert of_table(csv, tmp_path) == cards
+    assert of_table(as_workbook(given, BY_CODE[language]), tmp_path) == cards
     for report in (as_pdf(given, BY_CODE[language], layout), csv, hl7v2):
         saved, shown = of_page(http, report, tmp_path)
         assert saved == cards

@@ -203,7 +203,7 @@ def test_a_status_that_is_sent_is_understood_or_unknown(sent: str, status: str) 
         (b"ALT 41", "two columns"),
         (b"ALT,41\nAST,35\n", "headings"),
         (b"Test,Value\n", "at least one row"),
-        (b"PK\x03\x04\x00\x00", "as text"),
+        (b"PK\x03\x04\x00\x00", "workbook of Excel"),
         (b'"a' + b"x" * 200_000 + b'",b\n', "table"),
     ],
 )
@@ -276,6 +276,7 @@ def test_a_unit_is_that_of_the_value_and_agrees_with_it() -> None:
     ("above", "day"),
     [
         ("Entnahme: 05.03.2026\nDatum: 06.03.2026", "2026-03-05"),
+        ("Entnahme: 2026-03-05T08:15:00Z", "2026-03-05T08:15:00Z"),
         ("Datum: 06.03.2026", None),  # of what is not said
         ("Entnahme: 05.03.2026\nAbnahme: 08.03.2026", None),
         ("Entnahme: 05.03.2026\nEntnahmezeit: 08:15", "2026-03-05T08:15"),

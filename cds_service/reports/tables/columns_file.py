@@ -8,8 +8,7 @@ import yaml
 
 from cds_service.errors import RequestError
 from cds_service.knowledge.reading.schemas import Shape
-from cds_service.reports.tables.grid import Grid
-from cds_service.reports.tables.mapping import Columns, Role, as_written
+from cds_service.reports.tables.mapping import Role
 from cds_service.sourcefile.diagnostics import in_words
 from cds_service.sourcefile.schema import read_shape_file
 
@@ -20,18 +19,13 @@ class ColumnsShape(Shape):
     columns: dict[str, Role] | list[Role]
 
 
-def read_columns_file(path: Path, grid: Grid) -> Columns:
-    """What the columns of a table are by this file.
-
-    Raises `RequestError` for a file that has problems, and for a table without its headings.
-    """
+def read_columns_file(path: Path) -> dict[str, str] | list[str]:
+    """What the columns of a table are by this file; raises `RequestError` if it has problems."""
     read, problems = read_shape_file(path, ColumnsShape)
     if read is None:
         raise RequestError(" ".join(in_words(problems)))
-    columns = as_written(grid, read[0].columns)
-    if columns is None:
-        raise RequestError("Expected a table with the headings of the file of columns.")
-    return columns
+    written = read[0].columns
+    return dict(written) if isinstance(written, dict) else list(written)
 
 
 def columns_file(columns: Sequence[tuple[str, str]]) -> str:

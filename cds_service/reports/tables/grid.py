@@ -19,6 +19,12 @@ _SAMPLE: Final = 50  # lines by which the separator is found
 _BINARY: Final = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
 
+class ExactNumber(str):
+    """A cell that holds a number and no text: its decimal digits, with a point."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
     """The rows that are not empty, each with its cells; `separator` is `None` for wide gaps."""
@@ -31,13 +37,18 @@ def read_grid(data: bytes) -> Grid:
     """The rows of a table; raises `RequestError` if the file is no text, or has no two columns."""
     text = _decoded(data)
     if _BINARY.search(text):
-        raise RequestError("Expected a PDF, HL7 v2, or a table as text.")
+        raise RequestError("Expected a PDF, HL7 v2, XLSX, or a table as text.")
     separator = _separator(text)
     rows = _by_gaps(text) if separator is None else _split(text, separator)
+    return checked_grid(rows, separator)
+
+
+def checked_grid(rows: tuple[Row, ...], separator: str | None) -> Grid:
+    """The rows as a table; raises `RequestError` for too many, and for one column alone."""
     if len(rows) > MAX_ROWS:
         raise PayloadTooLarge(f"Expected at most {MAX_ROWS:,} rows.")
     if not any(len(row) > 1 for row in rows):
-        raise RequestError("Expected a PDF, HL7 v2, or a table of at least two columns.")
+        raise RequestError("Expected a PDF, HL7 v2, XLSX, or a table of at least two columns.")
     return Grid(rows, separator)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
+from cds_service.errors import RequestError
 from cds_service.reports.dates import is_date
 from cds_service.reports.tables.grid import Grid, Row
 from cds_service.reports.vocabulary import COLUMNS, LABELS, ColumnKind, Label, Words, plain_words
@@ -100,17 +101,25 @@ def propose(grid: Grid) -> Columns | None:
     return None
 
 
-def as_written(grid: Grid, wanted: Mapping[str, Role] | Sequence[Role]) -> Columns | None:
+def as_written(grid: Grid, wanted: Mapping[str, str] | Sequence[str]) -> Columns | None:
     """What a person has written: a role for each heading, or, without headings, for each column.
 
     `None` if no row has these headings.
     """
     if not isinstance(wanted, Mapping):
-        return Columns(tuple(wanted), -1, ("",) * len(wanted))
+        return Columns(tuple(map(_known, wanted)), -1, ("",) * len(wanted))
+    roles = {heading: _known(role) for heading, role in wanted.items()}
     for number, row in enumerate(grid.rows[:_SEARCHED]):
-        if wanted.keys() <= set(row):
-            return Columns(tuple(wanted.get(cell, "not read") for cell in row), number, row)
+        if roles.keys() <= set(row):
+            return Columns(tuple(roles.get(cell, "not read") for cell in row), number, row)
     return None
+
+
+def _known(role: str) -> Role:
+    found = next((one for one in ROLES if one == role), None)
+    if found is None:
+        raise RequestError(f"Expected each column to be one of: {', '.join(ROLES)}.")
+    return found
 
 
 def _is_of_figures(rows: Sequence[Row], place: int) -> bool:

@@ -2,7 +2,7 @@
 """A table and what its columns are -> rows of results, by patient."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -13,13 +13,14 @@ from cds_service.reports.dates import DayOrder, birth_date_in, dates_in, day_ord
 from cds_service.reports.numbers import DecimalMark, decimal_mark
 from cds_service.reports.remarks import says_hemolyzed, status_of_result
 from cds_service.reports.report import LabReport, ReportPatient, ReportRow, TestCode, by_patient
-from cds_service.reports.tables.grid import Grid, Row
-from cds_service.reports.tables.mapping import Columns, Role, propose, role_of
+from cds_service.reports.tables.grid import ExactNumber, Grid, Row
+from cds_service.reports.tables.mapping import Columns, Role, as_written, propose, role_of
 from cds_service.reports.vocabulary import LABELS, SEXES, names_blood, names_fluid, plain_words
 
 _NO_HEADINGS: Final = (
     "Expected a table with headings for tests and values. With --columns you say what each is."
 )
+_OTHER_HEADINGS: Final = "Expected a table with the headings of the file of columns."
 _ANOTHER: Final = "Expected one table, about one patient and day of collection."
 _FIGURES: Final = re.compile(r"\d{1,7}(?:[.,]\d+)?")
 _FIGURES_FIRST: Final = re.compile(
@@ -28,11 +29,14 @@ _FIGURES_FIRST: Final = re.compile(
 _WITHOUT_FIGURES: Final[tuple[Role, ...]] = ("test", "unit", "range", "flag", "collected", "status")
 
 
-def proposed_columns(grid: Grid) -> Columns:
-    """What the columns are by their headings; raises `RequestError` if they do not say it."""
-    columns = propose(grid)
+def columns_of(grid: Grid, written: Mapping[str, str] | Sequence[str] | None) -> Columns:
+    """What the columns are by what a person has written, else by their headings.
+
+    Raises `RequestError` if no row has these headings, or if the headings do not say it.
+    """
+    columns = propose(grid) if written is None else as_written(grid, written)
     if columns is None:
-        raise RequestError(_NO_HEADINGS)
+        raise RequestError(_NO_HEADINGS if written is None else _OTHER_HEADINGS)
     return columns
 
 
@@ -61,7 +65,10 @@ class _Reader:
         self._order: DayOrder | None = day_order(everything)
         numeric = [place for role in _NUMERIC for place in columns.of(role)]
         self._mark: DecimalMark | None = decimal_mark(
-            row[place] for row in self._rows for place in numeric if place < len(row)
+            row[place]
+            for row in self._rows
+            for place in numeric
+            if place < len(row) and not isinstance(row[place], ExactNumber)
         )
         self._is_cut = any(map(self._is_too_long, self._rows))
         alone = (filled[0] for row in grid.rows if len(filled := [one for one in row if one]) == 1)
@@ -144,7 +151,8 @@ class _Reader:
                 yield self._result(row, test, text, heading if dated and heading else day, section)
 
     def _result(self, row: Row, test: "_Test", text: str, day: str, section: str) -> ReportRow:
-        cell = read_cell(f"{self._text(row, 'comparator')}{text}", self._mark)
+        mark = "." if isinstance(text, ExactNumber) else self._mark
+        cell = read_cell(f"{self._text(row, 'comparator')}{text}", mark)
         cell = beside_unit(cell, test.unit)
         specimen = self._text(row, "specimen")
         fluids = (one for one in (specimen, test.name) if names_fluid(one))
@@ -157,12 +165,12 @@ class _Reader:
         return ReportRow(
             name=test.name,
             codes=_codes(test.code),
-            text=text,
+            text=str(text),
             value=None if doubt else cell.value,
             doubt=doubt,
             unit=test.unit or cell.unit,
             range_text=self._range_text(row),
-            range=read_printed_range(self._range_text(row), self._mark),
+            range=read_printed_range(self._range_text(row), self._mark_of_limits(row)),
             flag=self._text(row, "flag") or cell.flag,
             date=self._day(day),
             status=self._status(row),
@@ -210,6 +218,13 @@ class _Reader:
             return f"{low} - {high}"
         return f">={low}" if low else f"<={high}"
 
+    def _mark_of_limits(self, row: Row) -> DecimalMark | None:
+        """A point where the limits are numbers of a workbook."""
+        places = [place for role in _LIMITS for place in self._columns.of(role)]
+        cells = [row[place] for place in places if place < len(row) and row[place]]
+        exact = bool(cells) and all(isinstance(cell, ExactNumber) for cell in cells)
+        return "." if exact and not self._text(row, "range") else self._mark
+
     def _day(self, text: str) -> str | None:
         dates = tuple(dates_in(text, self._order))
         return dates[0].iso if len(dates) == 1 else None
@@ -229,6 +244,7 @@ class _Reader:
 
 
 _OF_ONE: Final = frozenset[Role](("patient id", "patient name", "birth date", "collected"))
+_LIMITS: Final[tuple[Role, ...]] = ("low", "high")
 _NUMERIC: Final[tuple[Role, ...]] = ("value", "results of the heading", "range", "low", "high")
 
 

@@ -14,7 +14,7 @@ from flask import Blueprint, Response, g, request
 from cds_service.copying import replace
 from cds_service.errors import CdsServiceError, RequestError
 from cds_service.knowledge.model.pack import Marker
-from cds_service.reports.bounded import PagePicture
+from cds_service.reports.bounded import PagePicture, ReaderOptions
 from cds_service.reports.confirmed import (
     RowEntry,
     check_patient,
@@ -24,7 +24,7 @@ from cds_service.reports.confirmed import (
     read_from_form,
 )
 from cds_service.reports.observations import as_bundle
-from cds_service.reports.read import is_exact, is_pdf, read_pdf_file, read_report, recognized
+from cds_service.reports.read import is_exact, read_file, recognized
 from cds_service.reports.report import LabReport, PatientReport, ReportPatient
 from cds_service.sandbox.requests import request_of_subject
 from cds_service.sandbox.services import beside, chosen
@@ -96,9 +96,7 @@ def _rows_page(context: SandboxContext, form: Form) -> Response:
     data = file or form.fields.get("text", "").encode()
     if not data.strip():
         raise RequestError("Expected a file or a text.")
-    report, pictures = (
-        read_pdf_file(data, pictures=True) if is_pdf(data) else (read_report(data), ())
-    )
+    report, pictures = read_file(data, ReaderOptions(pictures=True))
     if sum(len(about.rows) for about in report.patients) > MOST_ROWS:
         raise RequestError(f"Expected a report of at most {MOST_ROWS} rows.")
     lookups = lookups_of(context.knowledge)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hostile files of HL7 v2 and tables end in a clear error, within bounds of time and memory."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from cds_service.errors import RequestError
+from cds_service.reports import read as module
+from cds_service.reports.bounded import MEMORY, SECONDS, ReaderOptions, ReadFile
+from cds_service.reports.formats import read_any
+from cds_service.reports.read import MAX_BYTES, SMALL, read_report
+from tests.reports.messages import HEADER, PATIENT, message, obx
+
+BLANKS = b" " * 15_000_000
+HOSTILE: dict[str, Callable[[], bytes]] = {
+    "a million segments": lambda: f"{HEADER}\r{PATIENT}\r".encode() + b"OBX|1\r" * 1_000_000,
+    "a hundred megabytes": lambda: message(obx("1" * 100_000_000)),
+    "a long segment": lambda: message(obx("^" * 15_000_000)),
+    "a cell of blanks": lambda: b"Test;Value\nALT;1" + BLANKS + b"x\n",
+    "blanks between cells": lambda: b"Test    Value\nALT    1" + BLANKS + b"x\n",
+    "many rows": lambda: b"Test;Value\n" + b"ALT;1\n" * 2_500_000,
+}
+
+
+def outcome(data: bytes) -> str:
+    """Why a file was refused, or the values that were read."""
+    try:
+        rows = [row for about in read_report(data).patients for row in about.rows]
+    except RequestError as error:
+        return str(error)
+    return " ".join(row.value.number for row in rows if row.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_ends_in_a_clear_error_in_time(name: str) -> None:
+    data = HOSTILE[name]()
+    start = time.monotonic()
+    found = outcome(data)
+
+    assert found.startswith("Expected") or found == ""
+    assert time.monotonic() - start < SECONDS + 4
+
+
+def test_the_process_has_no_more_memory_than_it_is_given() -> None:
+    asked = f"from cds_service.reports.bounded import bind; bind(); bytearray({MEMORY})"
+    ended = subprocess.run([sys.executable, "-c", asked], capture_output=True, check=False)
+
+    assert b"MemoryError" in ended.stderr
+
+
+def test_only_a_small_text_is_read_without_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_here: list[int] = []
+
+    def noted(data: bytes, options: ReaderOptions) -> ReadFile:
+        read_here.append(len(data))
+        return read_any(data, options)
+
+    monkeypatch.setattr(module, "read_any", noted)
+    small = message(obx("41"))
+    large = message(obx("41"), obx("x" * SMALL, kind="TX", f3="N^Note^L"))
+    (first,), (second,) = (read_report(one).patients for one in (small, large))
+
+    assert read_here == [len(small)]
+    assert first.rows[0] == second.rows[0]
+    with pytest.raises(RequestError, match="at most 20 MB"):
+        read_report(b"x" * (MAX_BYTES + 1))
+
+
+@pytest.mark.parametrize(
+    "filler", [" ", "1 ", "1,", "- ", "(", "<", "10^", "a/", "\u00a0", "1-", "bis ", "de 1 "]
+)
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Test;Wert;Referenz\nALT;1{0}x;7-40\nAST;2;7{0}x\n{0};3\n",
+        "Test    Wert\nALT    1{0}x\n",
+        "{0}: x\nTest;Wert;Datum\nALT;1;5.3.2026 {0}x\n",
+    ],
+)
+def test_a_small_text_of_signs_that_repeat_is_read_at_once(filler: str, written: str) -> None:
+    text = written.replace("{0}", filler * (SMALL // (3 * len(filler)) - 50))
+    start = time.process_time()
+    outcome(text.encode()[:SMALL])
+
+    assert time.process_time() - start < 2
