@@ -68,6 +68,17 @@ def upgrade_database(url: str) -> bool:
         database.close()
 
 
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite database; `None` if it is another one or has no name.
+
+    Raises `SettingsError` for a URL that cannot be used.
+    """
+    parsed = _parsed(url)
+    if parsed.get_backend_name() != SQLITE or parsed.database in {None, "", ":memory:"}:
+        return None
+    return Path(parsed.database or "")
+
+
 class Database:
     """An engine for each process: what was connected before a fork is not used after it."""
 

@@ -135,12 +135,21 @@ def _user(folder: Path) -> str | None:
     return NOBODY
 
 
-def _programs(folder: Path) -> Path:
+def programs() -> Path:
+    """The folder of the programs that anybody may run, such as pg_dump."""
+    return _packages() / PACKAGE / "pginstall" / "bin"
+
+
+def _packages() -> Path:
     # Found without an import: the package asks for a run-time folder that not every machine has.
     found = find_spec(PACKAGE)
     assert found is not None
     assert found.origin is not None
-    packages = Path(found.origin).parents[1]
+    return Path(found.origin).parents[1]
+
+
+def _programs(folder: Path) -> Path:
+    packages = _packages()
     inside = Path(PACKAGE, "pginstall")
     if os.geteuid() != 0:
         return packages / inside / "bin"

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Compose file holds to the schema of such files, to the image and to the settings."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from cds_service.cli import cli
+from cds_service.settings import PREFIX, Settings
+from tests.house.source import ROOT
+
+FILE = ROOT / "deploy" / "compose" / "compose.yaml"
+COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+OURS = {name: one for name, one in COMPOSE["services"].items() if "cds-service" in one["image"]}
+
+
+def check(file: Path) -> "subprocess.CompletedProcess[str]":
+    program = Path(sys.executable).with_name("check-jsonschema")
+    return subprocess.run(
+        [program, "--builtin-schema", "vendor.compose-spec", file],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_it_is_a_compose_file(tmp_path: Path) -> None:
+    wrong = tmp_path / "compose.yaml"
+    wrong.write_text(FILE.read_text().replace("read_only:", "readonly:"), encoding="utf-8")
+
+    done = check(FILE)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert check(wrong).returncode == 1
+
+
+def test_the_service_may_do_as_little_as_the_guide_says() -> None:
+    assert set(OURS) == {"upgrade", "serve", "worker"}
+    for one in OURS.values():
+        assert one["read_only"] is True
+        assert one["cap_drop"] == ["ALL"]
+        assert one["user"] == "65532:65532"
+        assert "ports" not in one
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_its_commands_and_settings_exist(name: str) -> None:
+    shown = CliRunner().invoke(cli, [*OURS[name]["command"], "--help"])
+    settings = {
+        key.removeprefix(PREFIX).removesuffix("_FILE").lower() for key in OURS[name]["environment"]
+    }
+
+    assert shown.exit_code == 0, shown.output
+    assert settings <= set(Settings.model_fields)
+
+
+def test_only_what_serves_is_asked_for_its_health() -> None:
+    unasked = {name for name, one in OURS.items() if one.get("healthcheck") == {"disable": True}}
+
+    assert unasked == set(OURS) - {"serve"}
+
+
+def test_whatever_is_used_is_declared() -> None:
+    for name, one in COMPOSE["services"].items():
+        assert set(one.get("secrets", [])) <= set(COMPOSE["secrets"]), name
+        named = {each.partition(":")[0] for each in one["volumes"]}
+        assert {each for each in named if not each.startswith(".")} <= set(COMPOSE["volumes"]), name
+        assert set(one.get("depends_on", {})) <= set(COMPOSE["services"]), name
