@@ -17,7 +17,7 @@ from cds_service.knowledge.model.pack import Marker
 from cds_service.reports.numbers import OpenMark, PrintedRange, PrintedValue, read_range, read_value
 from cds_service.reports.observations import range_in_words
 from cds_service.reports.read import RecognizedRow
-from cds_service.reports.report import ReportPatient, ReportRow, TestCode
+from cds_service.reports.report import Place, ReportPatient, ReportRow, TestCode
 
 _DAY: Final = re.compile(r"\d{4}(-\d\d(-\d\d)?)?")
 _SEXES: Final = frozenset(("female", "male", "other", "unknown"))
@@ -25,9 +25,17 @@ _ISO_TIME: Final = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d
 
 
 class RowAsRead(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a person cannot change of a row; it goes to the page and comes back with the form."""
+    """What a person cannot change of a row; it goes to the page and comes back with the form.
+
+    `printed` is its value as printed, `why` says why it is not certain, and `number` is what the
+    row is called on the picture of the page.
+    """
 
     name: str
+    printed: str = ""
+    why: str = ""
+    place: Place | None = None
+    number: int = 0
     marker: str = ""
     codes: tuple[tuple[str, str], ...] = ()
     status: str = "final"
@@ -50,7 +58,7 @@ class RowEntry(Struct, frozen=True, kw_only=True):
     is_confirmed: bool = False
 
 
-def entry_of(one: RecognizedRow, *, is_exact: bool) -> RowEntry:
+def entry_of(one: RecognizedRow, number: int, *, is_exact: bool) -> RowEntry:
     """A row to be confirmed; one of an exact format, which is certain, is so from the beginning."""
     row = one.row
     value = row.value if one.is_certain else None
@@ -58,6 +66,10 @@ def entry_of(one: RecognizedRow, *, is_exact: bool) -> RowEntry:
     return RowEntry(
         as_read=RowAsRead(
             name=row.name,
+            printed=row.text,
+            why=one.why,
+            place=row.place,
+            number=number,
             marker=one.marker or "",
             codes=codes,
             status=row.status,

@@ -14,6 +14,7 @@ from cds_service.settings import Settings
 from tests.reports.corpus.reports import reports
 from tests.reports.filling import fields_of, read
 from tests.reports.messages import message, obx
+from tests.reports.workbooks import Cell, sheet_xml, workbook
 from tests.web.http_fixtures import client
 
 TABLE = (
@@ -53,7 +54,8 @@ def test_rows_are_shown_with_what_was_understood(http: FlaskClient) -> None:
     assert [fields[f"value-{n}"] for n in range(3)] == ["1.0", "30.5", "0.9"]
     assert fields["range-0"] == "<40"
     assert fields["date-0"] == "2026-06-14"
-    assert "Einheit: <strong>unit</strong>" in page.text
+    assert [fields[f"heading-{n}"] for n in (2, 3)] == ["Einheit", "Referenzbereich"]
+    assert [fields[f"role-{n}"] for n in (2, 3)] == ["unit", "range"]
 
 
 def test_no_row_of_a_table_counts_before_it_was_compared(http: FlaskClient) -> None:
@@ -187,6 +189,72 @@ def test_a_pdf_is_shown_with_the_places_of_its_rows(http: FlaskClient) -> None:
     assert page.text.count("<rect ") >= len(known)
     assert "img-src data:" in page.headers["Content-Security-Policy"]
     assert not any(name.startswith("use-") for name in fields_of(page.text))
+
+
+def test_a_mistake_in_the_form_does_not_cost_the_pictures(http: FlaskClient) -> None:
+    one = next(reports())
+    shown = read(http, one.pdf)
+    fields = fields_of(shown.text)
+    again = http.post("/report/cards", data={**fields, "use-0": "yes", "date-0": "tomorrow"})
+
+    assert again.status_code == 400
+    assert again.text.count("data:image/jpeg;base64,") == shown.text.count(
+        "data:image/jpeg;base64,"
+    )
+    forged = http.post("/report/cards", data={**fields, "picture-0": '"><script>'})
+    assert forged.status_code == 400
+    assert "<script>" not in forged.text
+
+
+def columns_of(page: str) -> dict[str, str]:
+    """What the form about the columns would send."""
+    kept = ("heading-", "role-", "kept-file")
+    return {name: text for name, text in fields_of(page).items() if name.startswith(kept)}
+
+
+def test_the_columns_of_a_pasted_table_and_its_text_are_corrected(http: FlaskClient) -> None:
+    table = TABLE.replace("Einheit", "Favourite")
+    first = http.post("/report/rows", data={"text": table})
+    assert fields_of(first.text)["unit-0"] == ""
+    assert "GPT;1,0" in first.text  # the text can be corrected where it stands
+
+    sent = {**columns_of(first.text), "role-2": "unit", "text": table.replace("1,0", "2,0")}
+    second = fields_of(http.post("/report/rows", data=sent).text)
+
+    assert (second["value-0"], second["unit-0"], second["role-2"]) == ("2.0", "U/l", "unit")
+
+
+@pytest.mark.parametrize("is_workbook", [False, True])
+def test_the_columns_of_a_file_are_corrected_without_it_being_sent_again(
+    http: FlaskClient, is_workbook: bool
+) -> None:
+    cells: list[tuple[Cell, ...]] = [("Test", "Value", "Gear"), ("GPT", 41, "U/l")]
+    csv = "".join(f"{';'.join(map(str, row))}\n" for row in cells)
+    first = read(http, workbook(sheet_xml(cells)) if is_workbook else csv)
+    second = http.post("/report/rows", data={**columns_of(first.text), "role-2": "unit"})
+
+    assert fields_of(second.text)["unit-0"] == "U/l"
+    (saved,) = re.findall(r"data:application/yaml;base64,([A-Za-z0-9+/=]+)", second.text)
+    assert b64decode(saved) == b"columns:\n  Test: test\n  Value: value\n  Gear: unit\n"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"role-1": "not read"}, "at least one row"),
+        ({"role-1": "secret"}, "one of: test, code"),
+        ({"heading-1": "x"}, "with the headings"),
+        ({"kept-file": "?"}, "of the page before"),
+    ],
+)
+def test_columns_that_cannot_be_are_refused(
+    http: FlaskClient, changed: dict[str, str], said: str
+) -> None:
+    first = read(http, TABLE)
+    page = http.post("/report/rows", data={**columns_of(first.text), **changed})
+
+    assert page.status_code == 400
+    assert said in unescape(page.text)
 
 
 def test_the_card_of_one_report_cannot_be_dismissed_for_another(http: FlaskClient) -> None:

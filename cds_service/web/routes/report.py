@@ -5,11 +5,13 @@ Where the sandbox is there, this is too, by the same rules: nothing of a report 
 address, in a log or on a disk.
 """
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from flask import Blueprint, Response, g, request
+from msgspec import DecodeError
+from msgspec.json import Decoder, encode
 
 from cds_service.copying import replace
 from cds_service.errors import CdsServiceError, RequestError
@@ -26,6 +28,8 @@ from cds_service.reports.confirmed import (
 from cds_service.reports.observations import as_bundle
 from cds_service.reports.read import is_exact, read_file, recognized
 from cds_service.reports.report import LabReport, PatientReport, ReportPatient
+from cds_service.reports.tables.columns_file import columns_file
+from cds_service.reports.tables.mapping import ROLES
 from cds_service.sandbox.requests import request_of_subject
 from cds_service.sandbox.services import beside, chosen
 from cds_service.sandbox.uploads import read_paper
@@ -44,7 +48,9 @@ from cds_service.web.routes.sandbox_context import (
 MOST_ROWS: Final = 300
 _WITH_PICTURES: Final = f"{SCRIPTED}; img-src data:"  # those of a PDF, which stand in the page
 _FIELDS_A_ROW: Final = 7
-_BESIDE_ROWS: Final = 10
+_MOST_COLUMNS: Final = 60
+_BESIDE_ROWS: Final = 20 + 2 * _MOST_COLUMNS
+_PICTURE: Final = Decoder(PagePicture)
 
 
 def blueprint(tried: SandboxContext) -> Blueprint:
@@ -91,54 +97,125 @@ def _form(settings: Settings) -> Form:
 
 def _rows_page(context: SandboxContext, form: Form) -> Response:
     """The rows of a report, for a person to compare and correct."""
-    file = form.files.get("file")
-    g.text = "" if file else form.fields.get("text", "")
-    data = file or form.fields.get("text", "").encode()
-    if not data.strip():
+    source = _source_of(form)
+    g.text = source.text
+    if not source.data.strip():
         raise RequestError("Expected a file or a text.")
-    report, pictures = read_file(data, ReaderOptions(pictures=True))
+    options = ReaderOptions(pictures=True, columns=_columns_in(form))
+    report, pictures = read_file(source.data, options)
     if sum(len(about.rows) for about in report.patients) > MOST_ROWS:
         raise RequestError(f"Expected a report of at most {MOST_ROWS} rows.")
     lookups = lookups_of(context.knowledge)
-    exact = is_exact(data)
-    people = [
-        {
-            "patient": about.patient,
-            "rows": [
-                {
-                    "entry": entry_of(one, is_exact=exact),
-                    "kept": kept_in_form(entry_of(one, is_exact=exact).as_read),
-                    "why": one.why,
-                    "printed": one.row.text,
-                    "place": one.row.place,
-                    "number": number,
-                }
-                for number, one in enumerate(recognized(about, lookups), start=1)
-            ],
-        }
-        for about in report.patients
-    ]
-    drawn = [(one, b64encode(one.jpeg).decode()) for one in pictures]
-    return _shown_rows(context, people, columns=report.columns, pictures=drawn)
+    exact = is_exact(source.data)
+    people = []
+    for about in report.patients:
+        numbered = enumerate(recognized(about, lookups), start=1)
+        entries = [entry_of(one, number, is_exact=exact) for number, one in numbered]
+        people.append(PersonRows(about.patient, entries))
+    return _shown_rows(context, people, table=_table_of(report, source), pictures=pictures)
+
+
+class _Source(NamedTuple):
+    """What was given: a file, or a text; `is_file` says which."""
+
+    data: bytes
+    is_file: bool
+
+    @property
+    def text(self) -> str:
+        return "" if self.is_file else self.data.decode()
+
+
+class PersonRows(NamedTuple):
+    """A patient of a report with the rows about them, as they stand in a form."""
+
+    patient: ReportPatient
+    entries: Sequence[RowEntry]
+
+
+def _source_of(form: Form) -> _Source:
+    """The file or text; a file of which the columns are corrected comes back with the form."""
+    if file := form.files.get("file"):
+        return _Source(file, is_file=True)
+    if kept := form.field("kept-file"):
+        try:
+            return _Source(b64decode(kept, validate=True), is_file=True)
+        except ValueError:
+            raise RequestError("Expected a file of the page before.") from None
+    return _Source(form.fields.get("text", "").encode(), is_file=False)
+
+
+def _columns_in(form: Form) -> dict[str, str] | list[str] | None:
+    """What a person says that the columns are; none if they were not asked yet."""
+    roles: list[str] = []
+    headings: list[str] = []
+    while role := form.field(f"role-{len(roles)}"):
+        headings.append(form.fields.get(f"heading-{len(roles)}", ""))
+        roles.append(role)
+    if not roles:
+        return None
+    if not any(headings):
+        return roles
+    return dict(zip(headings, roles, strict=True))
+
+
+def _table_of(report: LabReport, source: _Source) -> Mapping[str, object] | None:
+    """The columns of a table with what is needed to read it again; none for another format."""
+    if not report.columns:
+        return None
+    written = columns_file(report.columns).encode()
+    return {
+        "columns": report.columns,
+        "roles": ROLES,
+        "text": source.text,
+        "file": b64encode(source.data).decode() if source.is_file else "",
+        "written": b64encode(written).decode(),
+    }
 
 
 def _shown_rows(
     context: SandboxContext,
-    people: Sequence[Mapping[str, object]],
+    people: Sequence[PersonRows],
     *,
-    columns: Sequence[tuple[str, str]] = (),
-    pictures: Sequence[tuple[PagePicture, str]] = (),
+    table: Mapping[str, object] | None = None,
+    pictures: Sequence[PagePicture] = (),
     wrong: str = "",
     status: int = 200,
 ) -> Response:
+    places = [one.as_read.place for about in people for one in about.entries]
     values = {
-        "people": people,
+        # What is below the last row of a page need not be looked at.
+        "ends": {
+            picture.page: max(
+                (at.bottom for at in places if at and at.page == picture.page),
+                default=picture.height,
+            )
+            for picture in pictures
+        },
+        "people": [
+            {
+                "patient": about.patient,
+                "rows": [
+                    {"entry": entry, "kept": kept_in_form(entry.as_read)} for entry in about.entries
+                ],
+            }
+            for about in people
+        ],
         "markers": sorted(_markers(context.knowledge).values(), key=lambda one: one.title.lower()),
-        "columns": columns,
-        "pictures": pictures,
+        "table": table,
+        "pictures": [(one, b64encode(one.jpeg).decode(), encode(one).decode()) for one in pictures],
         "wrong": wrong,
     }
     return sandbox_page("report_rows.html", values, status, policy=_WITH_PICTURES)
+
+
+def _pictures_in(form: Form) -> list[PagePicture]:
+    """The pictures that a form brings back, so that they can be shown again."""
+    kept = [form.fields[key] for key in form.fields if key.startswith("picture-")]
+    try:
+        return [_PICTURE.decode(one) for one in kept]
+    except DecodeError:
+        raise RequestError("Expected a picture of the page before.") from None
 
 
 def _cards(context: SandboxContext, form: Form) -> Response:
@@ -153,8 +230,9 @@ def _cards(context: SandboxContext, form: Form) -> Response:
         check_patient(who)
         rows = confirmed_rows(entries, _markers(context.knowledge))
     except RequestError as error:
-        people = [{"patient": who, "rows": [_again(entry) for entry in entries]}]
-        return _shown_rows(context, people, wrong=str(error), status=400)
+        people = [PersonRows(who, entries)]
+        pictures = _pictures_in(form)
+        return _shown_rows(context, people, pictures=pictures, wrong=str(error), status=400)
     bundle = as_bundle(LabReport("table", (PatientReport(who, rows),)))
     limits = context.settings
     paper = read_paper(bundle, max_depth=limits.max_depth, max_entries=limits.max_entries)
@@ -195,18 +273,6 @@ def _entries(form: Form) -> list[RowEntry]:
             )
         )
     return found
-
-
-def _again(entry: RowEntry) -> dict[str, object]:
-    """A row as it was entered, for the page that says what is wrong."""
-    return {
-        "entry": entry,
-        "kept": kept_in_form(entry.as_read),
-        "why": "",
-        "printed": "",
-        "place": None,
-        "number": 0,
-    }
 
 
 def _markers(knowledge: Knowledge) -> dict[str, Marker]:
