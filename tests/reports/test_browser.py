@@ -100,3 +100,17 @@ def test_pictures_stay_after_a_mistake_and_days_have_trends(
 
     page.locator("#trends svg").first.wait_for()
     assert_accessible(page)
+
+
+def test_columns_are_corrected_by_keyboard(page: Page, base: str) -> None:
+    page.goto(f"{base}/report")
+    page.get_by_label("copied from a page").fill(TABLE.replace("Einheit", "Favourite"))
+    page.get_by_role("button", name="Read the report").click()
+    page.get_by_text("What the columns were taken for").focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("Favourite").select_option("unit")
+    assert_accessible(page)
+    page.get_by_role("button", name="Read it again like this").press("Enter")
+
+    page.get_by_label("GPT: unit").wait_for()
+    page.wait_for_function("document.querySelector('[name=unit-0]').value === 'U/l'")
