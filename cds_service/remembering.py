@@ -31,13 +31,15 @@ def remember_short(
 
         @wraps(function)
         def answer(text: AnyStr) -> _Answer:
-            if len(text) > longest:
-                return function(text)
+            return known(text) if len(text) <= longest else function(text)
+
+        @wraps(function)
+        def answer_without(text: AnyStr) -> _Answer:
             for part in without:
                 if part in text:
                     return function(text)
-            return known(text)
+            return answer(text)
 
-        return answer
+        return answer_without if without else answer
 
     return decorate

@@ -18,6 +18,7 @@ from cds_service.knowledge.model.pack import Answer
 from cds_service.log import log_request
 from cds_service.metrics import Metrics
 from cds_service.prefetch_keys import kinds_of_key
+from cds_service.rules.reasons import HeldBack
 
 _NONE = "none"
 _ANSWERS: Mapping[Answer, str] = {answer: answer.replace(" ", "-") for answer in get_args(Answer)}
@@ -40,15 +41,14 @@ class LogEntry:
 
     def tell(self, outcome: Outcome) -> None:
         """Note what came of a hook call."""
-        shown = sum(decision.shown for decision in outcome.decisions)
+        answers = [decision.answer for decision in outcome.decisions]
+        shown = answers.count("card")
         self.outcome = "cards" if shown else "no-cards"
         self.facts |= {
             "results": len(outcome.record.results),
             "set_aside": len(outcome.record.set_aside),
             "rules_true": shown,
-            "rules_unknown": sum(
-                decision.answer == "not enough data" for decision in outcome.decisions
-            ),
+            "rules_unknown": answers.count("not enough data"),
             "cards": shown,
             "pack": outcome.pack.id,
             "pack_version": outcome.pack.version,
@@ -94,12 +94,15 @@ def close(entry: LogEntry, status: int, metrics: Metrics) -> None:
 
 def count(outcome: Outcome, metrics: Metrics) -> None:
     """Count the answers of the rules, the cards, and the results that were set aside."""
-    metrics.decisions.add([(one.rule.id, _ANSWERS[one.answer]) for one in outcome.decisions])
+    answers: list[tuple[str, str]] = []
     for decision in outcome.decisions:
-        if decision.held_back is not None:
-            metrics.cards_held_back.of(decision.rule.id, decision.held_back.code).inc()
-        if decision.shown:
-            metrics.cards.of(decision.rule.id, decision.indicator).inc()
+        rule, because = decision.rule.id, decision.because
+        answers.append((rule, _ANSWERS[decision.answer]))
+        if decision.answer == "card":
+            metrics.cards.of(rule, decision.indicator).inc()
+        elif isinstance(because, HeldBack):
+            metrics.cards_held_back.of(rule, because.code).inc()
+    metrics.decisions.add(answers)
     metrics.results_used.inc(len(outcome.record.results))
     known = (
         (item.marker if item.marker in outcome.pack.markers else _NONE, item.reason)
