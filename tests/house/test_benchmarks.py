@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import growth, steps
+from benchmarks import growth, steps, within
 from benchmarks.charts import chart
 from benchmarks.paths import make_bench
 from tests.house.source import ROOT
@@ -110,3 +110,16 @@ def test_the_steps_are_measured_over_bodies_with_and_without_cards() -> None:
 
     assert table[0] == "| | none | cards |"
     assert [line.split(" |")[0] for line in table[2:]] == [f"| {name}" for name in steps.STEPS]
+
+
+def test_every_step_is_found_within_a_call_and_left_as_it_was() -> None:
+    bench = make_bench()
+    before = [getattr(*one) for functions in within.STEPS.values() for one in functions]
+
+    found = within.within(bench, 5, "cards", count=2, repeats=2)
+
+    assert list(found) == [*within.STEPS, within.REST, within.WHOLE]
+    assert all(time > 0 for time in found.values())
+    assert found[within.WHOLE] == pytest.approx(sum(found.values()) / 2)
+    after = [getattr(*one) for functions in within.STEPS.values() for one in functions]
+    assert after == before
