@@ -5,6 +5,7 @@ Discovery offers these keys, a request is read by them, and an operator or a reg
 names of its own to them.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -55,6 +56,15 @@ _SYNONYMS: Final[Mapping[PrefetchKey, tuple[str, ...]]] = {
     MEDICATION_STATEMENTS: ("medicationstatement", "medications", "medicines", "meds"),
     SERVICE_REQUESTS: ("servicerequest", "orders", "openorders"),
 }
+
+_PAIR: Final = re.compile(rf"\S+=({'|'.join(PREFETCH_KEYS)})")
+
+
+def checked_key_pairs(text: str) -> str:
+    """The text, pairs `theirs=ours` separated by blanks; raises `ValueError` if it is not that."""
+    if all(_PAIR.fullmatch(one) for one in text.split()):
+        return text
+    raise ValueError("expected pairs such as labs90=observations, with a key of discovery")
 
 
 @remember_short(longest=80, most=256)  # clients send the same keys again and again

@@ -34,7 +34,7 @@ from pydantic_settings import (
 
 from cds_service.arrival_settings import ArrivalSettings, LongSecret
 from cds_service.errors import SettingsError
-from cds_service.prefetch_keys import PREFETCH_KEYS
+from cds_service.prefetch_keys import checked_key_pairs
 from cds_service.trace_settings import TraceSettings
 
 PREFIX: Final = "CDS_"
@@ -45,8 +45,6 @@ _FILE: Final = "_FILE"  # CDS_HASH_KEY_FILE names the file that holds CDS_HASH_K
 ExplainMode: TypeAlias = Literal["off", "on-request", "always"]
 OutputProfile: TypeAlias = Literal["default", "epic"]
 TokenSeconds: TypeAlias = Annotated[int, Field(ge=1, le=3600)]
-
-_PREFETCH_KEY: Final = re.compile(rf"\S+=({'|'.join(PREFETCH_KEYS)})")
 
 
 def _zone(name: str) -> str:
@@ -61,12 +59,6 @@ def _origins(text: str) -> str:
     if all(re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", one) for one in text.split()):
         return text
     raise ValueError("expected origins such as https://sandbox.cds-hooks.org")
-
-
-def _keys(text: str) -> str:
-    if all(_PREFETCH_KEY.fullmatch(one) for one in text.split()):
-        return text
-    raise ValueError("expected pairs such as labs90=observations, with a key of discovery")
 
 
 def _database(url: SecretStr) -> SecretStr:
@@ -235,7 +227,7 @@ class Settings(ArrivalSettings, TraceSettings):
         description="The form of cards where no client is registered; a registered client has its "
         "own. Epic's has orders by the site's Epic codes only.",
     )
-    prefetch_keys: Annotated[str, AfterValidator(_keys)] = Field(
+    prefetch_keys: Annotated[str, AfterValidator(checked_key_pairs)] = Field(
         "",
         description="Prefetch keys that clients call otherwise, as pairs `theirs=ours` separated "
         "by blanks; a registered client can have more of its own.",
@@ -330,10 +322,15 @@ def database_url(settings: Settings) -> str:
     """The database: the configured one, or a SQLite file in the user's folder for state."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
+    return f"sqlite:///{state_folder() / 'cds-service.db'}"
+
+
+def state_folder() -> Path:
+    """Where this user's files of the service are kept unless a setting names another place."""
     # https://specifications.freedesktop.org/basedir-spec: a relative path is to be ignored
     named = Path(os.environ.get("XDG_STATE_HOME", ""))
     state = named if named.is_absolute() else Path("~/.local/state").expanduser()
-    return f"sqlite:///{state / 'cds-service' / 'cds-service.db'}"
+    return state / "cds-service"
 
 
 def prefetch_keys(settings: Settings) -> dict[str, str]:

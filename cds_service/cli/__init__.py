@@ -50,12 +50,14 @@ EXIT_CODES: dict[type[CdsServiceError], int] = {
 
 COMMANDS: dict[str, str] = {
     "burden": "Count the cards that a population is shown, and what an edition changes.",
+    "call": "Send REQUEST, a hook request in a file or - for standard input, and show the cards.",
     "check": "Check a folder of card packs and run every case in it.",
     "clients": "Who may call the service.",
     "database": "The database that keeps feedback (CDS_DATABASE_URL).",
     "decisions": "What was decided on results that arrived, and what of it was written.",
     "demo": "Start the service, send it one synthetic patient and show the cards.",
     "docs": "Write one page a rule, and an index, from the configured packs.",
+    "doctor": "Say what is missing or wrong before the service is used.",
     "evaluate": "Show the cards for FHIR resources, a hook request or HL7 v2 results.",
     "explain": "Show a rule, or a pack, in words with its versions; without NAME, list every rule.",
     "export": "Fetch the patients of a FHIR server to files, to be screened.",

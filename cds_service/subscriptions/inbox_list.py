@@ -188,11 +188,15 @@ class InboxWatch:
                 self._known = now, None
         return self._known[1]
 
+    def now(self) -> datetime:
+        """The time by which it judges what is late."""
+        return self._clock()
+
     @property
     def has_worker(self) -> bool:
         """Whether somebody does the work that is due, as far as is known."""
         state = self.state()
-        return state is None or state.due is None or self._clock() - state.due < _LATE
+        return state is None or not is_unattended(state, self._clock())
 
     def show(self, metrics: Metrics) -> None:
         """Set the metrics of the inbox; without a database, which is one too, they stay."""
@@ -208,6 +212,11 @@ class InboxWatch:
         metrics.subscriptions_failing.set(state.failing)
         metrics.subscription_revivals.set(state.revivals)
         metrics.inbox_oldest.set(max(waited.total_seconds(), 0))
+
+
+def is_unattended(state: InboxState, now: datetime) -> bool:
+    """Whether work has been due for so long that nobody seems to do it."""
+    return state.due is not None and now - state.due >= _LATE
 
 
 def _among(numbers: tuple[int, ...] | None) -> tuple[Any, ...]:

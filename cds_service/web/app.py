@@ -28,6 +28,7 @@ from cds_service.settings import (
     shows_feedback,
     shows_sandbox,
 )
+from cds_service.setup_checks.settings import standing_findings
 from cds_service.smart.signing_keys import open_keys
 from cds_service.store import Store, open_store
 from cds_service.store.used_tokens import Unsure, open_replay
@@ -93,9 +94,9 @@ def create_app(
 
     gate = make_gate(settings, clock, metrics, used_tokens)
     watch = InboxWatch(InboxList(store.database), clock)
-    app.register_blueprint(
-        operations.blueprint(knowledge, metrics, gate, keys, store, watch, clock)
-    )
+    standing = standing_findings(settings, knowledge.packs)
+    operating = operations.blueprint(knowledge, metrics, gate, keys, store, watch, standing)
+    app.register_blueprint(operating)
     receiver = make_receiver(settings, store, fetching.servers, clock)
     app.register_blueprint(subscriptions.blueprint(settings, receiver, metrics))
     overview = Overview(store.database, knowledge.packs, fetching.servers, clock)

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`./test` says what it does and refuses what it does not know."""
 
+import shutil
 import subprocess
+from pathlib import Path
 
+import click
 import pytest
 
+from cds_service.cli.demo import demo
 from tests.house.source import ROOT
 
 
@@ -29,3 +33,18 @@ def test_help_names_both_runs(option: str) -> None:
     assert shown.returncode == 0
     assert "./test  " in shown.stdout
     assert "./test fast  " in shown.stdout
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--subscription", "-h"]])
+def test_the_help_of_the_demonstration_installs_nothing(tmp_path: Path, words: list[str]) -> None:
+    """In a folder that has only the script, where every step of an installation would fail."""
+    shutil.copy(ROOT / "demo", tmp_path)
+
+    shown = subprocess.run(
+        [tmp_path / "demo", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+    options = [one.opts[0] for one in demo.params if isinstance(one, click.Option)]
+    assert [one for one in options if f"  {one} " not in shown.stdout] == []
