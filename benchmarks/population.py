@@ -12,16 +12,18 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from typing import Any, TypeVar
 
 from benchmarks.hospital import NOW, SEED, read_hospital
-from benchmarks.processes import memory_of
+from benchmarks.processes import fair_memory_of
 from cds_service.screening.decisions import ScreeningQuestion
 from cds_service.screening.engine import open_engine
 from cds_service.screening.files import find_files
@@ -167,8 +169,11 @@ def measure(source: Path, folder: Path, workers: int) -> Measured:
     _timed(lambda: _count(source, folder / "warm", workers))
     count, _ = _timed(lambda: _count(source, folder / "count", workers))
     prune, kept = _timed(lambda: _prune(source, folder / "prune", knowledge, workers))
-    with _watched() as memory:
-        whole, cards = _timed(lambda: _screen(source, folder / "out", knowledge, workers))
+    # In a process of its own, which has no other threads, as that of the command.
+    with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+        (pid,) = alone.map(_pid, (None,))
+        with _watched(pid) as memory:
+            whole, cards = alone.submit(_screen_alone, source, folder / "out", workers).result()
     return Measured(
         count=count,
         prune=prune,
@@ -180,15 +185,15 @@ def measure(source: Path, folder: Path, workers: int) -> Measured:
 
 
 @contextmanager
-def _watched() -> Iterator[list[float]]:
-    """The megabytes of this process and its workers, again and again while the block runs."""
+def _watched(pid: int) -> Iterator[list[float]]:
+    """The megabytes of a process and its workers, again and again while the block runs."""
     found = [0.0]
     over = Event()
 
     def watch() -> None:
         while not over.wait(_EVERY_SECONDS):
             with suppress(OSError):  # a process that ended meanwhile
-                found.append(memory_of(os.getpid()) or 0)
+                found.append(fair_memory_of(pid) or 0)
 
     thread = Thread(target=watch, daemon=True)
     thread.start()
@@ -197,6 +202,15 @@ def _watched() -> Iterator[list[float]]:
     finally:
         over.set()
         thread.join()
+
+
+def _pid(_: None) -> int:
+    return os.getpid()
+
+
+def _screen_alone(source: Path, folder: Path, workers: int) -> tuple[float, int]:
+    knowledge = load_knowledge(Settings(cards=_CARDS))
+    return _timed(lambda: _screen(source, folder, knowledge, workers))
 
 
 def measure_spark(source: Path, folder: Path, workers: int) -> MeasuredSpark:

@@ -170,7 +170,7 @@ class BurdenRun:
         """Choose whom to decide about, and when their charts are opened."""
         self._question = replace(self._question, known=lines.known)
         period = self._question.period
-        describe(engine, lines, period)
+        describe(engine, lines.scan, period)
         has_encounters = bool(lines.unread.not_asked_for["Encounter"])
         if has_encounters and self._prunes:
             self._read.openings = read_openings(engine, period, folder)

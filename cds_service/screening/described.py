@@ -9,7 +9,6 @@ from operator import itemgetter
 from typing import Final
 
 from cds_service.screening.engine import Engine
-from cds_service.screening.lines import Lines
 from cds_service.screening.openings import NOT_HELD, DaySpan, Opening
 from cds_service.screening.people import Cell, SexAndAge, cells_of, person_of
 from cds_service.screening.reading import owner_of
@@ -23,12 +22,15 @@ _PEOPLE: Final = (
 )
 
 
-def describe(engine: Engine, lines: Lines, period: DaySpan | None = None) -> None:
-    """Make the table `described` of Patients, and of Encounters that may be of the period."""
+def describe(engine: Engine, scan: str, period: DaySpan | None = None) -> None:
+    """Make the table `described` of Patients, and of Encounters that may be of the period.
+
+    `scan` is a query of the lines they are among: `text`, `owner`, `address`.
+    """
     kinds = ("Patient",) if period is None else ("Patient", "Encounter")
     # Looking for a word is far cheaper than reading the JSON of every line.
     words = " OR ".join(f"""contains(text::VARCHAR, '"{kind}"')""" for kind in kinds)
-    lines_of_kinds = with_owner(f"SELECT * FROM ({lines.scan}) WHERE {words}")
+    lines_of_kinds = with_owner(f"SELECT * FROM ({scan}) WHERE {words}")
     engine.run(f"""
         CREATE OR REPLACE TABLE described AS
         SELECT patient, kind, gender, birth, CASE WHEN kind = 'Encounter' THEN text END AS text

@@ -16,7 +16,7 @@ _WITHOUT_VALUES = frozenset(("IOException", "OutOfMemoryException"))
 
 
 class Engine:
-    """One database of the engine in a file; what it does not have room for it writes there."""
+    """One database of the engine in memory; what it has no room for it writes to a folder."""
 
     def __init__(self, connection: Any, error: type[Exception]) -> None:
         self._connection = connection
@@ -117,13 +117,13 @@ def import_engine() -> Any:
 
 @contextmanager
 def open_engine(folder: Path, *, memory_mb: int, threads: int) -> Iterator[Engine]:
-    """An engine with a file of its own in the folder; raises `RequestError` without DuckDB.
+    """An engine that writes to the folder what it has no room for.
 
-    Nothing is installed, loaded or asked over the network.
+    Nothing is installed, loaded or asked over the network. Raises `RequestError` without DuckDB.
     """
     duckdb = import_engine()
     connection = duckdb.connect(
-        str(folder / "screen.duckdb"),
+        ":memory:",  # tables in a file are compressed and written, which takes longer
         config={
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",

@@ -3,6 +3,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -16,15 +17,15 @@ from cds_service.counting import counted
 from cds_service.errors import RequestError
 from cds_service.screening.decisions import TRIGGER, ScreeningQuestion
 from cds_service.screening.described import count_people, describe
-from cds_service.screening.engine import Engine, open_engine
+from cds_service.screening.engine import Engine, import_engine, open_engine
 from cds_service.screening.files import SourceFiles
-from cds_service.screening.kept import batches_of, keep
+from cds_service.screening.kept import AGAIN, batches_of, keep
 from cds_service.screening.lines import Lines, UnreadCounts, read_lines
 from cds_service.screening.output import OutputFolder
 from cds_service.screening.people import Cell
 from cds_service.screening.prune import choose, last_result
 from cds_service.screening.relations import Relations
-from cds_service.screening.workers import DecidedBatch, DecisionTally, decide_batches
+from cds_service.screening.workers import DecidedBatch, DecisionTally, decide_batches, forked_early
 from cds_service.service import Knowledge
 
 _NAMED = 5  # of what could not be read
@@ -32,6 +33,7 @@ MEMORY_MB: Final = 700
 """What the engine uses unless it is given another."""
 
 FEW: Final = 500  # patients, below which starting processes takes longer than deciding
+FORKED_FROM: Final = 2_000_000  # bytes of a source that may have more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,15 +98,19 @@ def screen(
     progress: Progress = Progress(),
 ) -> Screened:
     """Decide about everybody in the files; `question.known` is taken from them."""
-    with TemporaryDirectory(dir=output.work if output else None, prefix="screen-") as name:
-        folder = Path(name)
-        with open_engine(
-            folder, memory_mb=resources.memory_mb, threads=resources.workers
-        ) as engine:
-            progress.say(f"Reading {counted(len(files.read), 'file')} ({files.size / 1e6:,.0f} MB)")
-            lines = read_lines(engine, files, folder, with_forms=not question.every)
-            check_somebody(lines)
-            return _decided(engine, lines, knowledge, question, resources, output, progress)
+    import_engine()  # before there are processes, so that nobody waits for an error
+    early = resources.workers if files.size >= FORKED_FROM or question.moments else 0
+    release = output.held.close if output else lambda: None
+    with (
+        forked_early(knowledge, early, release) as forked,
+        TemporaryDirectory(dir=output.work if output else None, prefix="screen-") as name,
+        open_engine(Path(name), memory_mb=resources.memory_mb, threads=resources.workers) as engine,
+    ):
+        progress.say(f"Reading {counted(len(files.read), 'file')} ({files.size / 1e6:,.0f} MB)")
+        lines = read_lines(engine, files, Path(name), with_forms=not question.every)
+        check_somebody(lines)
+        use = _Use(knowledge, resources, forked, output, progress)
+        return _decided(engine, lines, question, use)
 
 
 def check_somebody(lines: Lines) -> None:
@@ -122,15 +128,19 @@ def _why_nobody(unread: UnreadCounts) -> str:
     return f"{found} Could not be read: {'; '.join(lost[:_NAMED])}" if lost else found
 
 
-def _decided(
-    engine: Engine,
-    lines: Lines,
-    knowledge: Knowledge,
-    question: ScreeningQuestion,
-    resources: Resources,
-    output: OutputFolder | None,
-    progress: Progress,
-) -> Screened:
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What a run decides by, and where to."""
+
+    knowledge: Knowledge
+    resources: Resources
+    forked: ProcessPoolExecutor | None
+    output: OutputFolder | None
+    progress: Progress
+
+
+def _decided(engine: Engine, lines: Lines, question: ScreeningQuestion, use: _Use) -> Screened:
+    knowledge, output, progress = use.knowledge, use.output, use.progress
     question = question_of(lines, engine, question)
     if question.every:
         engine.run("CREATE OR REPLACE TABLE chosen AS SELECT patient FROM patient")
@@ -141,20 +151,18 @@ def _decided(
     count = keep(engine, lines)
     parts, tally = decided_before(output)
     left = batches_of(engine, count, parts)
-    workers = resources.workers if chosen * max(1, len(question.moments)) > FEW else 0
+    workers = use.resources.workers if chosen * max(1, len(question.moments)) > FEW else 0
     done = len(parts)
-    for batch in decide_batches(left, question, workers, knowledge):
+    for batch in decide_batches(left, question, workers, knowledge, use.forked):
         take(batch, tally, output)
         done += 1
         progress.done(done, count)
-    people = _people(engine, lines, knowledge, question) if output is not None else Counter()
+    people = _people(engine, knowledge, question) if output is not None else Counter()
     return screened(lines, chosen, question, people, tally)
 
 
-def _people(
-    engine: Engine, lines: Lines, knowledge: Knowledge, question: ScreeningQuestion
-) -> Counter[Cell]:
-    describe(engine, lines)
+def _people(engine: Engine, knowledge: Knowledge, question: ScreeningQuestion) -> Counter[Cell]:
+    describe(engine, AGAIN)
     return count_people(engine, question.day(knowledge.zone))
 
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deciding about many patients, in processes beside the engine."""
 
+import gc
 import os
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -10,8 +12,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from multiprocessing import get_context, parent_process
-from threading import Thread
+from threading import Thread, active_count
 from typing import Any, TypeVar
 
 from msgspec import DecodeError, Struct
@@ -120,17 +123,48 @@ def _count(tally: DecisionTally, rows: Sequence[Decided], refused: str, *, decid
 
 
 def decide_batches(
-    batches: Iterable[Batch], question: ScreeningQuestion, workers: int, knowledge: Knowledge
+    batches: Iterable[Batch],
+    question: ScreeningQuestion,
+    workers: int,
+    knowledge: Knowledge,
+    forked: ProcessPoolExecutor | None = None,
 ) -> Iterator[DecidedBatch]:
     """Decide about every batch, in any order; without workers in this process.
 
-    Raises `StoreError` as `in_processes` does.
+    `forked` are the processes of `forked_early`. Raises `StoreError` as `in_processes` does.
     """
     if workers < 1:
         for batch in batches:
             yield decide_batch(knowledge, batch, question)
         return
-    yield from in_processes(_work, batches, workers, _start, (question,))
+    work = partial(_work, question)
+    if forked is None:
+        yield from in_processes(work, batches, workers, _load, ())
+    else:
+        yield from _by_pool(forked, work, batches, workers)
+
+
+@contextmanager
+def forked_early(
+    knowledge: Knowledge, workers: int, release: Callable[[], None]
+) -> Iterator[ProcessPoolExecutor | None]:
+    """Processes that have the knowledge of this one, for what is decided while the block runs.
+
+    To be entered before the engine is opened: a process that is forked while other threads run may
+    inherit their locks. `None` where there are any, or where forking is not safe. `release` is
+    called in each process, for what it is not to hold.
+    """
+    if workers < 1 or sys.platform != "linux" or active_count() > 1:
+        yield None
+        return
+    given = (_share, (knowledge, release))
+    pool = ProcessPoolExecutor(workers, get_context("fork"), _begin, given)
+    try:
+        with _interrupts_held():
+            pool.submit(int)  # with the first task all of them are started
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def in_processes(
@@ -147,11 +181,21 @@ def in_processes(
     # A process that is forked while the engine's threads run may inherit their locks.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (start, given))
     try:
+        yield from _by_pool(pool, work, batches, workers)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _by_pool(
+    pool: ProcessPoolExecutor,
+    work: Callable[[BatchT], ResultT],
+    batches: Iterable[BatchT],
+    workers: int,
+) -> Iterator[ResultT]:
+    try:
         yield from _in_pool(pool, work, batches, workers * _AHEAD)
     except BrokenProcessPool:
         raise StoreError("A worker process ended before it had decided.") from None
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _in_pool(
@@ -189,11 +233,17 @@ def _begin(start: Callable[..., None], given: tuple[object, ...]) -> None:
     start(*given)
 
 
-_started: dict[str, tuple[Knowledge, ScreeningQuestion]] = {}
+_here: list[Knowledge] = []
 
 
-def _start(question: ScreeningQuestion) -> None:
-    _started["here"] = load_knowledge(load_settings()), question
+def _load() -> None:
+    _here[:] = [load_knowledge(load_settings())]
+
+
+def _share(knowledge: Knowledge, release: Callable[[], None]) -> None:
+    release()
+    gc.freeze()  # what is shared stays so: the collector would write to each of its pages
+    _here[:] = [knowledge]
 
 
 def _end_with_parent() -> None:
@@ -204,6 +254,5 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(batch: Batch) -> DecidedBatch:
-    knowledge, question = _started["here"]
-    return decide_batch(knowledge, batch, question)
+def _work(question: ScreeningQuestion, batch: Batch) -> DecidedBatch:
+    return decide_batch(_here[0], batch, question)

@@ -132,6 +132,39 @@ def test_processes_say_the_same_as_one(
     assert decisions(export, tmp_path / "workers", "--workers", "2") == alone
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Processes are forked on Linux alone.")
+def test_processes_that_are_forked_early_say_the_same_as_one(export: Path, tmp_path: Path) -> None:
+    alone = decisions(export, tmp_path / "alone")
+    program = """
+from cds_service.cli import main
+from cds_service.screening import run, workers
+
+run.FEW = run.FORKED_FROM = 0
+workers.in_processes = None  # not these
+main()
+"""
+    words = ("--as-of", DAY, "--ids", "--workers", "2", "--out", str(tmp_path / "forked"))
+
+    subprocess.run([sys.executable, "-c", program, "screen", export, *words], cwd=ROOT, check=True)
+
+    forked = (tmp_path / "forked" / "decisions.ndjson").read_text(encoding="utf-8")
+    assert [json.loads(line) for line in forked.splitlines()] == alone != []
+
+
+def test_a_patient_with_a_subject_is_not_lost(export: Path, tmp_path: Path) -> None:
+    well = [person(f"p{number}") for number in range(20)]
+    odd = person("anna", subject={"reference": "Patient/p1"})
+    ndjson(export / "Patient.ndjson", [*well, odd])
+
+    decided = decisions(export, tmp_path / "out")
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
+
+    assert ("anna", "alt-very-low") in {(row["patient"], row["rule"]) for row in decided}
+    assert summary["patients"] == 22
+    men = next(one for one in summary["people"]["sex"] if one["name"] == "male")
+    assert men == {"name": "male", "patients": 21, "withCard": 1}
+
+
 def test_without_the_engine_the_message_says_what_to_install(export: Path) -> None:
     program = "import sys; sys.modules['duckdb'] = None; from cds_service.cli import main; main()"
 
