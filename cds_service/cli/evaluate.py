@@ -17,7 +17,7 @@ from cds_service.errors import RequestError
 from cds_service.hooks.response import EXPLANATION_EXTENSION, write_response
 from cds_service.intake.as_of import as_of
 from cds_service.intake.patient_input import PatientInput
-from cds_service.reports.formats import is_pdf
+from cds_service.reports.formats import is_paged
 from cds_service.reports.observations import as_bundle
 from cds_service.reports.read import is_exact, read_report
 from cds_service.sandbox.diagnostics import faults
@@ -109,9 +109,10 @@ def evaluate(
 
 def _as_fhir(data: bytes, columns: Path | None) -> bytes:
     """The file, or the resources that its report comes to; raises `RequestError`."""
-    if is_pdf(data):
+    if is_paged(data):
         raise RequestError(
-            "Expected FHIR or HL7 v2. What a PDF says has to be seen first: cds-service read FILE."
+            "Expected FHIR or HL7 v2. What a PDF or picture says has to be seen first: "
+            "cds-service read FILE."
         )
     if columns is not None or is_exact(data):
         return as_bundle(read_report(data, columns))

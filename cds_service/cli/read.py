@@ -39,11 +39,12 @@ _HEADINGS = ("test", "marker", "value", "range", "flag", "date", "status", "")
 def read(file: BinaryIO, columns: Path | None, written: Path | None, as_data: bool) -> None:
     """Show what a laboratory report says, row by row, and evaluate nothing.
 
-    FILE is HL7 v2 with results (ORU), one message or many, a PDF with text or a workbook
-    (XLSX; both with the extra `reports`), or a table as text: CSV, with tabs, or copied from a
-    page; or - for standard input. A row of which a careful reader would not be sure has no value
-    and says why. What the columns of a table are is taken from its headings and shown; a file of
-    columns, kept for each laboratory, says it for good.
+    FILE is HL7 v2 with results (ORU), one message or many, a PDF or a workbook (XLSX; both with
+    the extra `reports`), a scan or photo (with Tesseract too), or a table as text: CSV, with tabs,
+    or copied from a page; or - for standard input. A row of which a careful reader would not be
+    sure has no value and says why, and no row of a scan is sure. What the columns of a table are is
+    taken from its headings and shown; a file of columns, kept for each laboratory, says it for
+    good.
 
     \b
     Examples:

@@ -5,11 +5,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from shutil import which
 from typing import Final, Literal, TypeAlias
 
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder, encode
 
+from cds_service.copying import replace
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.reports.report import LabReport
 
@@ -19,10 +22,14 @@ _TOO_LARGE: Final = f"Expected a file that is read within {SECONDS} seconds and 
 
 
 class ReaderOptions(Struct, frozen=True, kw_only=True):
-    """What is wanted of a file: pictures of its pages; `columns` are the roles of a table's."""
+    """What is wanted of a file: pictures of its pages; `columns` are the roles of a table's.
+
+    `seconds` are those after which the process that reads it is ended.
+    """
 
     pictures: bool = False
     columns: dict[str, str] | list[str] | None = None
+    seconds: float = SECONDS
 
 
 class PagePicture(Struct, frozen=True, kw_only=True):
@@ -57,11 +64,11 @@ def read_bounded(module: str, data: bytes, options: ReaderOptions) -> ReadFile:
     try:
         ended = subprocess.run(  # noqa: S603 - a module of ours, by the interpreter that runs
             [sys.executable, "-P", "-m", module],
-            input=encode(options) + b"\n" + data,
+            input=encode(replace(options, seconds=SECONDS)) + b"\n" + data,
             capture_output=True,
             timeout=SECONDS,
             check=False,
-            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # none of our secrets
+            env=_environment(),
         )
         answer = _ANSWER.decode(ended.stdout)
     except (subprocess.TimeoutExpired, DecodeError):
@@ -69,6 +76,16 @@ def read_bounded(module: str, data: bytes, options: ReaderOptions) -> ReadFile:
     if answer.report is not None:
         return answer.report, answer.pictures
     raise (PayloadTooLarge if answer.kind == "too large" else RequestError)(answer.refused)
+
+
+def _environment() -> dict[str, str]:
+    """What the process is given: where modules and Tesseract are, and none of our secrets."""
+    tesseract = which("tesseract")
+    return {
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PATH": str(Path(tesseract).parent) if tesseract else os.defpath,
+        "OMP_THREAD_LIMIT": "1",  # a page in one thread is as fast, and takes one processor
+    }
 
 
 def bind() -> None:

@@ -36,6 +36,7 @@ class RowAsRead(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     why: str = ""
     place: Place | None = None
     number: int = 0
+    is_scanned: bool = False
     marker: str = ""
     codes: tuple[tuple[str, str], ...] = ()
     status: str = "final"
@@ -61,7 +62,8 @@ class RowEntry(Struct, frozen=True, kw_only=True):
 def entry_of(one: RecognizedRow, number: int, *, is_exact: bool) -> RowEntry:
     """A row to be confirmed; one of an exact format, which is certain, is so from the beginning."""
     row = one.row
-    value = row.value if one.is_certain else None
+    value = row.proposed if row.is_scanned else row.value if one.is_certain else None
+    unread = "" if row.is_scanned else row.text
     codes = tuple((code.system, code.code) for code in row.codes)
     return RowEntry(
         as_read=RowAsRead(
@@ -70,6 +72,7 @@ def entry_of(one: RecognizedRow, number: int, *, is_exact: bool) -> RowEntry:
             why=one.why,
             place=row.place,
             number=number,
+            is_scanned=row.is_scanned,
             marker=one.marker or "",
             codes=codes,
             status=row.status,
@@ -77,9 +80,9 @@ def entry_of(one: RecognizedRow, number: int, *, is_exact: bool) -> RowEntry:
             specimen=row.specimen,
         ),
         marker=one.marker or "",
-        value=f"{value.comparator or ''}{value.number}" if value else row.text,
+        value=f"{value.comparator or ''}{value.number}" if value else unread,
         unit=row.unit,
-        range=row.range_text if row.range is None else range_in_words(row.range),
+        range=range_in_words(row.range) if row.range else "" if row.is_scanned else row.range_text,
         date=row.date or "",
         is_confirmed=is_exact and one.is_certain and one.marker is not None,
     )

@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which format a file has, and its reader; what a reader needs is imported when it is used."""
 
+from cds_service.clock import Deadline
 from cds_service.reports.bounded import ReaderOptions, ReadFile
 from cds_service.reports.hl7v2.messages import is_hl7v2
 
 _ZIP = b"PK\x03\x04"
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*")  # PNG, JPEG, TIFF
+_TO_ANSWER = 1.0  # seconds, before the process is ended
 
 
 def is_pdf(data: bytes) -> bool:
     """Whether a file is a PDF, by the mark at its beginning."""
     return b"%PDF-" in data[:1024]
+
+
+def is_paged(data: bytes) -> bool:
+    """Whether a file is a PDF or a picture, whose rows have to be seen by a person."""
+    return is_pdf(data) or data.startswith(_PICTURES)
 
 
 def is_workbook(data: bytes) -> bool:
@@ -22,14 +30,8 @@ def read_any(data: bytes, options: ReaderOptions) -> ReadFile:
 
     Raises `RequestError` if it is none of the formats, `PayloadTooLarge` if there is too much.
     """
-    if is_pdf(data):
-        from cds_service.reports.pdf.pictures import draw_pages
-        from cds_service.reports.pdf.reading import read_pdf
-
-        report = read_pdf(data)
-        rows = (row for about in report.patients for row in about.rows)
-        places = (row.place.page for row in rows if row.place)
-        return report, draw_pages(data, places) if options.pictures else ()
+    if is_paged(data):
+        return _read_paged(data, options)
     if is_hl7v2(data):
         from cds_service.reports.hl7v2.results import read_results
 
@@ -40,3 +42,21 @@ def read_any(data: bytes, options: ReaderOptions) -> ReadFile:
 
     grid = read_workbook(data) if is_workbook(data) else read_grid(data)
     return read_table(grid, columns_of(grid, options.columns)), ()
+
+
+def _read_paged(data: bytes, options: ReaderOptions) -> ReadFile:
+    from cds_service.reports.pdf.pictures import draw_pages
+    from cds_service.reports.pdf.reading import read_pdf, read_picture
+
+    read = read_pdf if is_pdf(data) else read_picture
+    report = read(data, Deadline(options.seconds - _TO_ANSWER))
+    if not options.pictures:
+        return report, ()
+    placed = [
+        (row.place.page, row.is_scanned)
+        for about in report.patients
+        for row in about.rows
+        if row.place
+    ]
+    scans = {page for page, is_scanned in placed if is_scanned}
+    return report, draw_pages(data, (page for page, _ in placed), scans)

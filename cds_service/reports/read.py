@@ -12,7 +12,7 @@ from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.elements import CodeableConcept
 from cds_service.intake.marker_lookup import MarkerLookup, MarkerMatch
 from cds_service.reports.bounded import ReaderOptions, ReadFile, read_bounded
-from cds_service.reports.formats import is_pdf, is_workbook, read_any
+from cds_service.reports.formats import is_paged, is_workbook, read_any
 from cds_service.reports.hl7v2.messages import is_hl7v2
 from cds_service.reports.observations import concept_of
 from cds_service.reports.report import DOUBTS, LabReport, PatientReport, Place, ReportRow
@@ -32,7 +32,12 @@ class RecognizedRow(NamedTuple):
 
     @property
     def is_certain(self) -> bool:
-        """Whether a careful reader would decide what the row says; a marker has a number."""
+        """Whether a careful reader would decide what the row says; a marker has a number.
+
+        What was read from a picture never is.
+        """
+        if self.row.is_scanned:
+            return False
         if self.row.doubt in {None, "not-a-number"}:
             return self.row.value is not None or self.marker is None
         return False
@@ -66,8 +71,8 @@ def read_file(data: bytes, options: ReaderOptions) -> ReadFile:
     """
     if len(data) > MAX_BYTES:
         raise PayloadTooLarge(f"Expected a file of at most {MAX_BYTES // 1_000_000} MB.")
-    if is_pdf(data):
-        _check_extra("pdfplumber", "A PDF")
+    if is_paged(data):
+        _check_extra("pdfplumber", "A PDF or picture")
     elif is_workbook(data):
         _check_extra("python_calamine", "A workbook (XLSX)")
     elif len(data) <= SMALL:
@@ -144,7 +149,16 @@ def _row_as_json(one: RecognizedRow) -> dict[str, Any]:
         "hemolyzed": row.hemolyzed,
         "certain": one.is_certain,
         **({"place": _place_as_json(row.place)} if row.place else {}),
+        **(_scan_as_json(row) if row.is_scanned else {}),
         **({"why": one.why} if one.why else {}),
+    }
+
+
+def _scan_as_json(row: ReportRow) -> dict[str, Any]:
+    value = row.proposed
+    return {
+        "scanned": True,
+        "proposed": f"{value.comparator or ''}{value.number}" if value else None,
     }
 
 

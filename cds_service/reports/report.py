@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 from cds_service.copying import replace
 from cds_service.reports.numbers import PrintedRange, PrintedValue
 
-Format: TypeAlias = Literal["hl7v2", "pdf", "table"]
+Format: TypeAlias = Literal["hl7v2", "pdf", "picture", "table"]
 Doubt: TypeAlias = Literal[
     "no-value",
     "not-a-number",
@@ -24,6 +24,8 @@ Doubt: TypeAlias = Literal[
     "not-in-blood",
     "embedded-document",
     "place-unclear",
+    "scanned",
+    "scan-unclear",
 ]
 """Why a row has no value that counts."""
 
@@ -37,6 +39,8 @@ DOUBTS: Final[dict[Doubt, str]] = {
     "not-in-blood": "It was not measured in blood, serum or plasma.",
     "embedded-document": "It is an embedded document, which is not read.",
     "place-unclear": "Which column the value stands in is not clear.",
+    "scanned": "It was read from a picture: compare every sign of it.",
+    "scan-unclear": "It was read from a picture, and not surely: enter what stands there.",
 }
 
 
@@ -65,7 +69,8 @@ class ReportRow:
     """One result as printed; `text` is its value with all that stood there.
 
     `date` is that of the collection. `ucum` is the code of the unit, if the report says it is one.
-    `specimen` is set if it is none of blood, serum or plasma.
+    `specimen` is set if it is none of blood, serum or plasma. `proposed` is what the picture of a
+    scanned row seems to say, which is no value before a person has compared it.
     """
 
     name: str
@@ -84,6 +89,8 @@ class ReportRow:
     hemolyzed: bool = False
     notes: tuple[str, ...] = ()
     place: Place | None = None
+    is_scanned: bool = False
+    proposed: PrintedValue | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ class Column:
     x0: float
     x1: float
     text: str
+    is_sure: bool = True
 
     def overlap(self, x0: float, x1: float) -> float:
         """The width that words have in common with the heading."""
@@ -160,7 +161,8 @@ def _kind_of(text: str) -> ColumnKind | None:
 
 def _column(kind: ColumnKind, words: Sequence[PageWord]) -> Column:
     text = " ".join(word.text for word in words)
-    return Column(kind=kind, x0=words[0].x0, x1=words[-1].x1, text=text)
+    is_sure = all(word.is_sure for word in words)
+    return Column(kind=kind, x0=words[0].x0, x1=words[-1].x1, text=text, is_sure=is_sure)
 
 
 def _merged(first: Sequence[Column], second: Sequence[Column]) -> list[Column]:
@@ -179,7 +181,11 @@ def _merged(first: Sequence[Column], second: Sequence[Column]) -> list[Column]:
             kind = one.kind if is_date(below.text) and one.kind != "other" else None
             kind = kind or (kinds.pop() if len(kinds) == 1 else "other")
         merged[over[0]] = Column(
-            kind=kind, x0=min(one.x0, below.x0), x1=max(one.x1, below.x1), text=text
+            kind=kind,
+            x0=min(one.x0, below.x0),
+            x1=max(one.x1, below.x1),
+            text=text,
+            is_sure=one.is_sure and below.is_sure,
         )
     return sorted(merged, key=lambda one: one.x0)
 

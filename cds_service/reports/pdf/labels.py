@@ -24,11 +24,15 @@ _REACH: Final = 180.0  # points from a label to what it labels
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A label and the text beside or below it; `line` is the number of its line."""
+    """A label and the text beside or below it; `line` is the number of its line.
+
+    What a scan does not surely say is not sure.
+    """
 
     label: Label
     text: str
     line: int
+    is_sure: bool = True
 
 
 def labelled_texts(lines: Sequence[PageLine]) -> list[Labelled]:
@@ -38,9 +42,11 @@ def labelled_texts(lines: Sequence[PageLine]) -> list[Labelled]:
         below = lines[number + 1] if number + 1 < len(lines) else None
         for label, words, rest in _labels(line):
             text = " ".join(word.text for word in rest).strip(" :.")
+            is_sure = all(word.is_sure for word in rest)
             if not text and below is not None and below.page == line.page:
                 text = _below(words, below, line)
-            found.append(Labelled(label, text.lstrip(" :"), number))
+                is_sure = all(word.is_sure for word in below.words)
+            found.append(Labelled(label, text.lstrip(" :"), number, is_sure))
     return found
 
 
@@ -117,7 +123,8 @@ def patient_of(found: Sequence[Labelled], order: DayOrder | None) -> ReportPatie
 
 
 def _texts(found: Sequence[Labelled], label: Label) -> list[str]:
-    return list(dict.fromkeys(one.text for one in found if one.label == label and one.text))
+    own = (one.text for one in found if one.label == label and one.text and one.is_sure)
+    return list(dict.fromkeys(own))
 
 
 def _sex(text: str) -> str | None:

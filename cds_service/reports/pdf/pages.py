@@ -2,17 +2,21 @@
 """Bytes of a PDF -> its pages as lines of words with their places."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from cds_service.copying import replace
 from cds_service.errors import PayloadTooLarge, RequestError
+from cds_service.reports.pdf.straightening import Straightening
 
 MAX_PAGES: Final = 40
 _MOST_CHARACTERS: Final = 30_000  # of a page; a dense page of print has some 6 000
 _SCAN: Final = 0.7  # of the page that is one picture
-_NO_TEXT: Final = "Expected a PDF with text. This one holds pictures, such as a scan."
+_PICTURES: Final = 0.3  # of a page without text: more than a logo, it may be a scan in strips
+_OUTLINES: Final = 100  # curves on a page without text: letters that were drawn
+_NO_TEXT: Final = "Expected a PDF with text. This one is empty."
+_LAID_OVER: Final = "Expected a PDF with text, or a scan without a text laid over it."
 _RAISED: Final = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 
 
@@ -27,6 +31,7 @@ class PageWord:
     bottom: float
     size: float
     is_bold: bool = False
+    is_sure: bool = True  # of a scan: whether both readings of it say so
 
     @property
     def middle(self) -> float:
@@ -41,11 +46,15 @@ class PageWord:
 
 @dataclass(frozen=True, slots=True)
 class PageLine:
-    """The words of a line from left to right, on which page, and the rules drawn across it."""
+    """The words of a line from left to right, on which page, and the rules drawn across it.
+
+    `scan` says how a scanned page was set straight, before its words were read from a picture.
+    """
 
     page: int
     words: tuple[PageWord, ...]
     rules: tuple[float, ...] = ()
+    scan: Straightening | None = None
 
     @property
     def text(self) -> str:
@@ -84,15 +93,19 @@ class PageLine:
         return any(left.middle < rule < right.middle for rule in self.rules)
 
 
-def read_pages(data: bytes) -> list[list[PageLine]]:
-    """The lines of each page; raises `RequestError` for what is no PDF with a text layer."""
-    pages = list(_pages(data))
+ReadScan: TypeAlias = Callable[[int], list[PageLine]]
+"""Reads the lines of a page, by its number, from its picture."""
+
+
+def read_pages(data: bytes, read_scan: ReadScan) -> list[list[PageLine]]:
+    """The lines of each page; raises `RequestError` for what cannot be read."""
+    pages = list(_pages(data, read_scan))
     if not any(pages):
         raise RequestError(_NO_TEXT)
     return pages
 
 
-def _pages(data: bytes) -> Iterator[list[PageLine]]:
+def _pages(data: bytes, read_scan: ReadScan) -> Iterator[list[PageLine]]:
     import pdfplumber
     from pdfminer.pdfdocument import PDFEncryptionError, PDFPasswordIncorrect
 
@@ -100,7 +113,7 @@ def _pages(data: bytes) -> Iterator[list[PageLine]]:
         with pdfplumber.open(io.BytesIO(data)) as file:
             _check_length(file.pages)
             for page in file.pages:
-                yield _lines(page)
+                yield _lines(page, read_scan)
                 page.close()
     except (RequestError, MemoryError, RecursionError):
         raise
@@ -118,20 +131,31 @@ def _check_length(pages: Sequence[Any]) -> None:
         raise PayloadTooLarge(f"Expected at most {MAX_PAGES} pages.")
 
 
-def _lines(page: Any) -> list[PageLine]:
+def _lines(page: Any, read_scan: ReadScan) -> list[PageLine]:
     if len(page.chars) > _MOST_CHARACTERS:
         raise PayloadTooLarge(f"Expected at most {_MOST_CHARACTERS:,} characters on a page.")
     area = float(page.width) * float(page.height)
+    pictures = sum(map(_area, page.images))
+    if not page.chars and (pictures > _PICTURES * area or len(page.curves) > _OUTLINES):
+        return read_scan(page.page_number)
     if any(_area(image) > _SCAN * area for image in page.images):
-        raise RequestError(_NO_TEXT)  # a text layer over a scan was made by a machine
+        raise RequestError(_LAID_OVER)  # by a machine, which nobody compared with the scan
     page = page.filter(lambda one: one["object_type"] != "char" or one["upright"])
     words = _joined(_words(page.dedupe_chars()))
     rules = sorted((e["x0"], e["top"], e["bottom"]) for e in page.edges if e["orientation"] == "v")
+    return lines_of(page.page_number, words, rules)
+
+
+def lines_of(
+    page: int, words: Sequence[PageWord], rules: Iterable[tuple[float, float, float]] = ()
+) -> list[PageLine]:
+    """The lines of these words; of each rule its place, top and bottom are given."""
+    drawn = tuple(rules)
     return [
         PageLine(
-            page.page_number,
+            page,
             tuple(line),
-            tuple(x for x, top, bottom in rules if top - 1 <= _height(line) <= bottom + 1),
+            tuple(x for x, top, bottom in drawn if top - 1 <= _height(line) <= bottom + 1),
         )
         for line in _clustered(words)
     ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A PDF -> the rows of its tables of results.
+"""A PDF, or pictures of pages -> the rows of its tables of results.
 
 A table is found by its heading line, and what stands in it by place. A row of which a column is in
 doubt has no value.
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from cds_service.clock import Deadline
 from cds_service.errors import RequestError
 from cds_service.reports.cells import (
     CellValue,
@@ -22,10 +23,13 @@ from cds_service.reports.numbers import DecimalMark, decimal_mark
 from cds_service.reports.pdf.columns import Column, Panel, read_panels
 from cds_service.reports.pdf.labels import Labelled, labelled_texts, patient_of
 from cds_service.reports.pdf.pages import PageLine, read_pages
+from cds_service.reports.pdf.pictures import page_picture, pictures_of
 from cds_service.reports.pdf.placing import fitted
+from cds_service.reports.pdf.scanned_rows import scanned
+from cds_service.reports.pdf.scans import Scanner
 from cds_service.reports.pdf.table_rows import PrintedRow, TableReader
 from cds_service.reports.remarks import says_hemolyzed, status_of_report
-from cds_service.reports.report import LabReport, PatientReport, ReportRow
+from cds_service.reports.report import Format, LabReport, PatientReport, ReportRow
 from cds_service.reports.vocabulary import names_blood, names_fluid, plain_words
 
 _NO_TABLE: Final = (
@@ -43,9 +47,23 @@ class _Found:
     panels: tuple[Panel, ...] = ()
 
 
-def read_pdf(data: bytes) -> LabReport:
-    """The rows of a report; raises `RequestError` if it is none that can be read."""
-    pages = read_pages(data)
+def read_pdf(data: bytes, deadline: Deadline | None = None) -> LabReport:
+    """The rows of a report; raises `RequestError` if it is none that can be read.
+
+    Scanned pages are read up to the deadline, if there is one.
+    """
+    scanner = Scanner(deadline)
+    pages = read_pages(data, lambda page: scanner.read(*page_picture(data, page)))
+    return _report(pages, "pdf")
+
+
+def read_picture(data: bytes, deadline: Deadline | None = None) -> LabReport:
+    """The rows of a report that is one picture, or several in a TIFF; raises `RequestError`."""
+    scanner = Scanner(deadline)
+    return _report([scanner.read(*one) for one in pictures_of(data)], "picture")
+
+
+def _report(pages: Sequence[Sequence[PageLine]], kind: Format) -> LabReport:
     text = "\n".join(line.text for lines in pages for line in lines)
     order = day_order(text)
     found = _Found()
@@ -67,7 +85,7 @@ def read_pdf(data: bytes) -> LabReport:
         for number, row in enumerate(found.rows)
         for column in row.results
     ]
-    return LabReport("pdf", (PatientReport(who, tuple(rows)),))
+    return LabReport(kind, (PatientReport(who, tuple(rows)),))
 
 
 def _read_page(lines: Sequence[PageLine], found: _Found, reader: TableReader) -> None:
@@ -101,14 +119,14 @@ class _Dates:
         for one in labels:
             if one.label == "collected" and one.text:
                 day = next(iter(dates_in(one.text, order)), None)
-                starts = day is not None and day.start <= 2
+                starts = day is not None and day.start <= 2 and one.is_sure
                 self._after.append((found.other[one.line][0], day.iso if day and starts else None))
 
     def of(self, row: int, column: Column) -> str | None:
         """The date in the heading of the column, else the one that the report labels."""
         headed = list(dates_in(column.text, self._order))
         if headed:
-            return headed[0].iso if len(headed) == 1 else None
+            return headed[0].iso if len(headed) == 1 and column.is_sure else None
         if not self._after:
             return None
         if len({before for before, _ in self._after}) == 1 or self._one() is not None:
@@ -154,14 +172,15 @@ def _row(
     if specimen and read.value is not None:
         read = CellValue(doubt="not-in-blood")
     flags = " ".join(filter(None, (read.flag, row.flag if is_single else "")))
-    return ReportRow(
+    limits = None if row.range_is_unclear else read_printed_range(row.range_text, mark)
+    printed = ReportRow(
         name=row.name,
         text=text,
         value=read.value,
         doubt=read.doubt,
         unit=unit,
         range_text=row.range_text,
-        range=None if row.range_is_unclear else read_printed_range(row.range_text, mark),
+        range=limits,
         flag=flags,
         date=date,
         status=status,
@@ -170,6 +189,7 @@ def _row(
         notes=tuple(row.notes),
         place=row.place,
     )
+    return scanned(printed, is_sure=row.is_sure) if row.is_scanned else printed
 
 
 def _specimen(row: PrintedRow) -> str:

@@ -57,6 +57,8 @@ class PrintedRow:
     section: str = ""
     unclear: set[Column] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    is_scanned: bool = False
+    is_sure: bool = True
 
     @property
     def results(self) -> list[Column]:
@@ -90,6 +92,7 @@ class TableReader:
         self._above: list[PageLine] = []  # lines that were not taken, after the last row
         self._starts: set[float] = set()  # where names begin on pages with headings
         self._is_headed = False
+        self._is_lost = False  # whether the last line of a scan that is no row is not sure
 
     def end_page(self) -> None:
         """What comes next is no part of the last row, but its section goes on."""
@@ -100,7 +103,7 @@ class TableReader:
 
     def begin(self, panels: Sequence[Panel]) -> None:
         """A table begins, whose section may have its heading above the names of the columns."""
-        self._is_headed = True
+        self._is_headed, self._is_lost = True, False
         fluid = next((at for at in self._places.values() if at.section), _Place())
         before, self._places = self._places, {}
         for number, panel in enumerate(panels):
@@ -115,10 +118,12 @@ class TableReader:
 
     def take(self, line: PageLine, panels: Sequence[Panel]) -> bool:
         """Read a line of the tables side by side; `False` if it is none of theirs."""
-        is_taken = False
+        is_taken, known = False, len(self._rows)
         if not _is_labelled(line):
             for number, panel in enumerate(panels):
                 is_taken |= self._take(number, line, panel)
+        if len(self._rows) == known:
+            self._is_lost = not all(word.is_sure for word in line.words)
         if is_taken:
             self._above.clear()
         else:
@@ -162,6 +167,7 @@ class TableReader:
         if not name and at.row is not None and by_kind.get("range") and not texts:
             at.row.range_text = f"{at.row.range_text} {by_kind['range']}".strip()
             at.row.range_is_unclear = True
+            at.row.is_sure &= _is_sure(cells)
             at.top = line.top
             return True
         return False
@@ -196,6 +202,8 @@ class TableReader:
             specimen=by_kind.get("specimen", "") or _fluid_beside(by_kind),
             section=at.section,
             unclear={panel.columns[place] for place in cells.unclear},
+            is_scanned=line.scan is not None,
+            is_sure=_is_sure(cells) and not self._is_lost,
         )
         if _are_rivals(panel.results, texts):
             row.unclear.update(texts)
@@ -368,12 +376,17 @@ def _is_range_unclear(cells: Cells, panel: Panel) -> bool:
     return any(panel.columns[n].kind in {"range", "low", "high"} for n in cells.unclear)
 
 
+def _is_sure(cells: Cells) -> bool:
+    return all(word.is_sure for words in cells.words.values() for word in words)
+
+
 def _box(line: PageLine, cells: Cells) -> Place:
     words = [word for found in cells.words.values() for word in found]
-    return Place(
+    place = Place(
         page=line.page,
         x0=min(word.x0 for word in words),
         top=min(word.top for word in words),
         x1=max(word.x1 for word in words),
         bottom=max(word.bottom for word in words),
     )
+    return place if line.scan is None else line.scan.undone(place)

@@ -182,7 +182,8 @@ def _shown_rows(
     wrong: str = "",
     status: int = 200,
 ) -> Response:
-    places = [one.as_read.place for about in people for one in about.entries]
+    read = [one.as_read for about in people for one in about.entries]
+    places = [one.place for one in read]
     values = {
         # What is below the last row of a page need not be looked at.
         "ends": {
@@ -202,6 +203,7 @@ def _shown_rows(
             for about in people
         ],
         "markers": sorted(_markers(context.knowledge).values(), key=lambda one: one.title.lower()),
+        "is_scanned": any(one.is_scanned for one in read),
         "table": table,
         "pictures": [(one, b64encode(one.jpeg).decode(), encode(one).decode()) for one in pictures],
         "wrong": wrong,

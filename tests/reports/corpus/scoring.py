@@ -25,7 +25,7 @@ class Score:
         left: list[dict[str, Any]] = [row for row in read.get("rows", ()) if row["marker"]]
         for row in truth["rows"]:
             self.rows += 1
-            hit = next((one for one in left if _is_same(row, one)), None)
+            hit = next((one for one in left if is_same_row(row, one)), None)
             if hit is None:
                 self.missed.append(f"{name}: {_brief(row)}")
             else:
@@ -49,7 +49,8 @@ class Score:
         return 100 * self.found / self.rows if self.rows else 0.0
 
 
-def _is_same(truth: dict[str, Any], read: dict[str, Any]) -> bool:
+def is_same_row(truth: dict[str, Any], read: dict[str, Any]) -> bool:
+    """Whether a row says the same as the truth: marker, value, unit, limits and date."""
     if truth["marker"] != read["marker"]:
         return False
     if truth["date"] != read["date"]:
