@@ -7,7 +7,7 @@ not decide about has no value and says why.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from cds_service.copying import replace
@@ -71,6 +71,8 @@ class ReportRow:
     `date` is that of the collection. `ucum` is the code of the unit, if the report says it is one.
     `specimen` is set if it is none of blood, serum or plasma. `proposed` is what the picture of a
     scanned row seems to say, which is no value before a person has compared it.
+    `specimen` is set if it is none of blood, serum or plasma. `instance` is by what its laboratory
+    knows the result when it sends it again, such as its order; empty if it does not say.
     """
 
     name: str
@@ -91,6 +93,7 @@ class ReportRow:
     place: Place | None = None
     is_scanned: bool = False
     proposed: PrintedValue | None = None
+    instance: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,7 @@ class ReportPatient:
     """Who a report says it is about, as far as it says so; `sex` is FHIR's code.
 
     `authority` is who gave the id: the same id of two hospitals is that of two people.
+    `identifiers` are all ids, each with its authority.
     """
 
     id: str = ""
@@ -105,6 +109,7 @@ class ReportPatient:
     name: str = ""
     birth_date: str | None = None
     sex: str | None = None
+    identifiers: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,6 +193,7 @@ def _patient(segment: Segment | None) -> ReportPatient:
         name=name.replace(_NULL, "").strip(),
         birth_date=born.partition("T")[0] if born else None,
         sex=_SEXES.get(segment.component(8, 1).upper()),
+        identifiers=tuple((parts[0].strip(), "".join(parts[3:4]).strip()) for parts in identifiers),
     )
 
 
@@ -222,8 +223,22 @@ def _row(
         specimen=specimen,
         hemolyzed=_is_hemolyzed(group) or any(says_hemolyzed(text) for text in texts),
         notes=texts,
+        instance=_instance(result, order),
     )
     return replace(row, value=None, doubt="not-in-blood") if specimen and row.value else row
+
+
+def _instance(result: Segment, order: Segment | None) -> tuple[str, ...]:
+    """OBX-21 if there is one; else the order (OBR-3, OBR-2), its service, the test and its part."""
+    if own := _plain(result.text(21)):
+        return ("OBX-21", own)
+    numbers = [_plain(order.text(field)) for field in (3, 2)] if order else []
+    number = next((place for place, text in enumerate(numbers) if text), None)
+    if order is None or number is None:
+        return ()
+    test = result.component(3, 1) or result.component(3, 2)
+    service = order.component(4, 1) or order.component(4, 2)
+    return (("OBR-3", "OBR-2")[number], numbers[number], service, test, result.text(4).strip())
 
 
 def _plain(text: str) -> str:
