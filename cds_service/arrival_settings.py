@@ -4,7 +4,8 @@
 from typing import Annotated, Final, TypeAlias
 
 from pydantic import AfterValidator, Field, PositiveInt, SecretStr
-from pydantic_settings import BaseSettings
+
+from cds_service.message_settings import MessageListenerSettings
 
 _SHORTEST_SECRET: Final = 32
 
@@ -18,7 +19,7 @@ def _long(secret: SecretStr) -> SecretStr:
 LongSecret: TypeAlias = Annotated[SecretStr, AfterValidator(_long)]
 
 
-class ArrivalSettings(BaseSettings):
+class ArrivalSettings(MessageListenerSettings):
     """What is set about results that arrive."""
 
     subscription_key: LongSecret | None = Field(

@@ -63,6 +63,17 @@ _LONGEST_REMEMBERED: Final = 64  # characters of a value that is looked at once 
 SubscriptionEvent = Literal[
     "error", "off", "silent", "gone", "jump", "no-key", "not-revived", "revived", "renewed"
 ]
+ConnectionEvent = Literal[
+    "address-refused",
+    "too-many",
+    "garbage",
+    "cut-off",
+    "too-slow",
+    "idle",
+    "not-read",
+    "not-stored",
+    "no-tls",
+]
 
 
 _write_request: Callable[[Mapping[str, object]], object] | None = None
@@ -195,6 +206,30 @@ def log_arrival_failed(code: str, *, dead: bool = False) -> None:
         structlog.get_logger().error("arrival-dead", **named)
     else:
         structlog.get_logger().warning("arrival-failed", **named)
+
+
+def log_listener_started(*, senders: int, encrypted: bool) -> None:
+    """Log that messages of HL7 v2 are waited for, from how many senders."""
+    structlog.get_logger().info("listener-started", senders=senders, encrypted=encrypted)
+
+
+def log_message(outcome: str, *, ms: float) -> None:
+    """Log what became of a message of HL7 v2, by a word of ours."""
+    named = {"outcome": outcome} if NAME.fullmatch(outcome) else {}
+    if outcome in {"stored", "repeated"}:
+        structlog.get_logger().info("message", **named, ms=round(ms, 1))
+    else:
+        structlog.get_logger().warning("message", **named, ms=round(ms, 1))
+
+
+def log_connection(found: ConnectionEvent) -> None:
+    """Log what was wrong with a connection over which messages come."""
+    structlog.get_logger().warning("message-connection", found=found)
+
+
+def log_message_written(*, results: int, superseded: int) -> None:
+    """Log how many results of a message were written, and how many a later one had written."""
+    structlog.get_logger().info("message-written", results=results, superseded=superseded)
 
 
 def log_subscription(found: SubscriptionEvent) -> None:

@@ -96,6 +96,8 @@ class Metrics:
     quiet_unsure: Counter
     fhir_queries: Counter
     notifications: Counter
+    messages: Counter
+    message_connections: Gauge
     inbox_waiting: Gauge
     inbox_oldest: Gauge
     inbox_dead: Gauge
@@ -231,6 +233,15 @@ def _of_inbox(registry: CollectorRegistry) -> dict[str, Any]:
             "Notifications of Subscriptions taken in.",
             ("kind",),
             registry=registry,
+        ),
+        "messages": Counter(
+            "cds_hl7_messages_total",
+            "Messages of HL7 v2 by what became of them.",
+            ("outcome",),
+            registry=registry,
+        ),
+        "message_connections": gauge(
+            "cds_hl7_connections", "Senders of messages of HL7 v2 that are connected."
         ),
         "inbox_waiting": gauge("cds_inbox_waiting", "Results that arrived and wait for a worker."),
         "inbox_oldest": gauge(

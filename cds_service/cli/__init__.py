@@ -65,6 +65,7 @@ COMMANDS: dict[str, str] = {
     "feedback": "Show acceptance and override reasons of every rule and version.",
     "inbox": "Results that arrived by Subscriptions and wait, or failed too often.",
     "keys": "The keys by which FHIR servers know the service (SMART Backend Services).",
+    "listen": "Take in results that do not come by FHIR.",
     "lock": "Record the meaning of every rule with its version in lock.json.",
     "prefetch-sheet": "Print the prefetch queries of each service, for EHRs without discovery.",
     "read": "Show what a laboratory report says, row by row, and evaluate nothing.",

@@ -7,6 +7,7 @@ client, for its own calls. In development any server.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -46,6 +47,34 @@ class SubscriptionSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSender:
+    """Who may send messages of HL7 v2: by MSH-3 and MSH-4, and from where; nowhere is anywhere."""
+
+    application: str
+    facility: str
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    def is_at(self, address: str) -> bool:
+        """Whether messages of this sender may come from this address."""
+        found = ip_address(address)
+        mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+        return not self.networks or any((mapped or found) in one for one in self.networks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSettings:
+    """Which messages of HL7 v2 become results of a server.
+
+    `patients` has the system of the identifiers that an assigning authority gives (PID-3.4).
+    `processing` is the only processing id that is taken (MSH-11).
+    """
+
+    patients: Mapping[str, str]
+    senders: tuple[MessageSender, ...]
+    processing: str = "P"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """A FHIR server that may be queried; `base` is in the normal form of `base_url`.
 
@@ -64,6 +93,7 @@ class Server:
     own_access_for_hooks: bool = False
     name: str | None = None
     subscriptions: SubscriptionSettings = SubscriptionSettings()
+    messages: MessageSettings | None = None
 
     @property
     def may_see_token(self) -> bool:

@@ -11,6 +11,11 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from cds_service.fhir.references import base_url, is_base_url, is_id
+from cds_service.fhir_client.message_shape import (
+    MessageShape,
+    message_settings,
+    problems_of_senders,
+)
 from cds_service.fhir_client.servers import (
     AdviceResource,
     FhirVersion,
@@ -42,6 +47,8 @@ CODES = {
     "R206": "the owner is no reference to an organization or to a person who works in care",
     "R207": "the settling time is longer than ten minutes",
     "R208": "the topic is no canonical URL",
+    "R209": "the address of a sender of messages is none",
+    "R210": "a sender of messages stands in the file twice",
 }
 _OF_CLIENT_ID = ("algorithm", "scopes", "own_access_for_hooks")
 _NAME: Final = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
@@ -80,6 +87,7 @@ class ServerShape(Shape):
     own_access_for_hooks: YesNo = "no"
     name: Text | None = None
     subscriptions: SubscriptionShape = SubscriptionShape()
+    hl7_v2: MessageShape | None = None
 
 
 class ServersShape(Shape):
@@ -123,6 +131,7 @@ def _server(shape: ServerShape, *, development: bool) -> Server:
         own_access_for_hooks=shape.own_access_for_hooks == "yes",
         name=shape.name,
         subscriptions=_subscriptions(shape.subscriptions),
+        messages=None if shape.hl7_v2 is None else message_settings(shape.hl7_v2),
     )
 
 
@@ -169,6 +178,7 @@ def _problems(
         *problems,
         *_problems_of_name(shape.name, document, at, before),
         *_problems_of_subscriptions(shape.subscriptions, document, (*at, "subscriptions")),
+        *problems_of_senders(shape.hl7_v2, document, (*at, "hl7 v2"), before.values()),
     ]
 
 

@@ -274,3 +274,18 @@ advice_written = Table(
         postgresql_where=text("state = 'open'"),
     ),
 )
+
+# One row a result that came by a message of HL7 v2 and was written to a server: its identifier
+# there, and the item whose message it was written from last, so that an older message that is tried
+# again later changes nothing.
+message_results = Table(
+    "message_results",
+    metadata,
+    Column("id", _NUMBER, Identity(always=True), primary_key=True),
+    Column("server", Text, nullable=False),
+    Column("identifier", Text, nullable=False),
+    Column("item", BigInteger, nullable=False),
+    Column("written", UtcDateTime, nullable=False),
+    UniqueConstraint("server", "identifier", name="message_results_identifier"),
+    Index("message_results_written", "written"),
+)

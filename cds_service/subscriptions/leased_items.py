@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, and_, null, or_, select, update
 
 from cds_service.store.tables import inbox_items
-from cds_service.subscriptions.work import ADVICE, ITEM, ArrivalDecision, Item
+from cds_service.subscriptions.work import ADVICE, ITEM, MESSAGE, ArrivalDecision, Item
 
 _WITHOUT_BODY: Final = [column for column in inbox_items.c if column.name != "body"]
 _TOGETHER: Final = 2  # attempts in which items of a patient are tried together
@@ -49,12 +49,18 @@ def belongs(server: str, key: str) -> ColumnElement[bool]:
 def chosen_of(found: Sequence[Item]) -> Sequence[Item]:
     """Those to handle now: all that did not fail yet, else the one that failed least.
 
-    What arrived takes refused advice along, be it dead or not.
+    What arrived takes refused advice along, be it dead or not. Messages are handled one by one.
     """
+    if any(item.type == MESSAGE for item in found):
+        return _least_failed(found)
     advice = [item for item in found if item.type == ADVICE]
     arrived = [item for item in found if item.type != ADVICE and item.attempts < _TOGETHER]
     if arrived:
         return [*arrived, *advice]
+    return _least_failed(found)
+
+
+def _least_failed(found: Sequence[Item]) -> Sequence[Item]:
     waiting = [item for item in found if item.state == "waiting"]
     return [min(waiting, key=lambda item: (item.attempts, item.id))] if waiting else []
 

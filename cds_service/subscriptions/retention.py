@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, select, text, u
 from cds_service.settings import Settings
 from cds_service.store.advice import OVER, SILENT
 from cds_service.store.store import Transactions
-from cds_service.store.tables import advice_written, decisions, inbox_items
+from cds_service.store.tables import advice_written, decisions, inbox_items, message_results
 
 GONE: Final = b""  # in place of what a decision was derived from
 _AT_ONCE: Final = 500
@@ -56,6 +56,7 @@ class Retention:
         batches = (
             self._without_input(now - times.inputs),
             self._gone(decisions, decisions.c.decided < now - times.decisions),
+            self._gone(message_results, message_results.c.written < now - times.decisions),
             self._gone(inbox_items, item.state == "done", item.finished < now - times.items),
             self._gone(
                 advice_written, advice.state.in_(OVER | SILENT), advice.changed < now - times.advice

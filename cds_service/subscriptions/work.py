@@ -17,6 +17,8 @@ GAP: Final = "gap:"
 FAILING: Final = 3  # times that a search has failed, after which somebody has to look
 LOOK: Final = "look:"
 ADVICE: Final = "advice"  # the type of an item that is advice which is still to be written
+MESSAGE: Final = "hl7-v2"  # the type of an item that is a message about one patient
+OF_MESSAGES: Final = "message:"
 ASKED_AGAIN: Final = 3  # times while a server contradicts itself
 
 State: TypeAlias = Literal["waiting", "done", "dead"]
@@ -94,6 +96,11 @@ Raises `Retry` for what another time may give, such as a server that does not an
 """
 
 
+WriteMessage: TypeAlias = Callable[[Item], None]
+"""Writes the results of a message; may be called again for the same. Raises as `Decide` does, and
+`Unwritable`."""
+
+
 class Retry(Exception):
     """The work cannot be done now; `code` says why, as one of `QUERY_FAILURES` or so.
 
@@ -111,6 +118,14 @@ class StillRefused(Exception):
 
     def __init__(self, code: str) -> None:
         super().__init__("The FHIR server refused the advice again.")
+        self.code = code
+
+
+class Unwritable(Exception):
+    """The results of a message cannot be written; `code` says why."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__("The results of the message cannot be written.")
         self.code = code
 
 

@@ -30,6 +30,7 @@ from cds_service.subscriptions.work import (
     GAP,
     ITEM,
     LOOK,
+    OF_MESSAGES,
     SEARCH,
     ArrivalDecision,
     Decide,
@@ -37,6 +38,8 @@ from cds_service.subscriptions.work import (
     LeaseLost,
     Retry,
     StillRefused,
+    Unwritable,
+    WriteMessage,
 )
 
 IDLE: Final = 0.2  # seconds between two looks into an inbox in which nothing is due
@@ -58,6 +61,7 @@ class Worker:
     holder: str
     reconcile_every: timedelta
     retention: Retention
+    write_message: WriteMessage
     slow: SlowServers = field(init=False)
     _reconciled: datetime | None = field(default=None, init=False)
     _purge_due: datetime | None = field(default=None, init=False)
@@ -125,7 +129,7 @@ class Worker:
             raise
         except Retry as failure:
             self._failed(lease, failure.code, retry=True, within=failure.within)
-        except StillRefused as failure:
+        except (StillRefused, Unwritable) as failure:
             self._failed(lease, failure.code, retry=False)
         except Exception as error:  # noqa: BLE001 - one patient must not end the worker
             log_crash(error)
@@ -139,6 +143,9 @@ class Worker:
         elif lease.key.startswith(ITEM) and lease.items:
             self._resolve(lease)
             return
+        elif lease.key.startswith(OF_MESSAGES):
+            self._write_message(lease)
+            return
         lease = verified(self.reader, lease)
         decision = self._decision(lease)
         self.inbox.finish(lease, decision, self.clock(), again)
@@ -146,6 +153,13 @@ class Worker:
             log_arrivals(arrived=len(lease.items))
         if decision is not None and decision.unwritten is not None:
             log_arrival_failed(decision.problem)
+
+    def _write_message(self, lease: Lease) -> None:
+        """Write the results of a message to its server, which then notifies of them."""
+        with held_lease(self.inbox, lease, self.clock):
+            for item in lease.items:
+                self.write_message(item)
+        self.inbox.finish(lease, None, self.clock())
 
     def _search(self, lease: Lease) -> datetime | None:
         """Search for what was missed; when to do it again, if before the clock."""

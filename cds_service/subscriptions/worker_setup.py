@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from secrets import token_hex
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from cds_service.clock import Clock
 from cds_service.fhir_client.client import Access, FhirClient
 from cds_service.fhir_client.servers_file import load_servers
+from cds_service.fhir_client.writer import FhirWriter
 from cds_service.hooks.discovery import results_filter
 from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.site.overlay import load_packs_at
@@ -20,6 +22,7 @@ from cds_service.smart.token_cache import open_token_cache
 from cds_service.store import Store
 from cds_service.store.advice import AdviceTable
 from cds_service.subscriptions.inbox import make_inbox
+from cds_service.subscriptions.message_results import MessageResults
 from cds_service.subscriptions.reactivation import Upkeep
 from cds_service.subscriptions.reconcile import Reconciler
 from cds_service.subscriptions.registration import RegistrationTable
@@ -30,6 +33,7 @@ from cds_service.subscriptions.task_states import TaskStates
 from cds_service.subscriptions.work import Decide
 from cds_service.subscriptions.worker import Worker
 from cds_service.subscriptions.worker_tools import WorkerTools, make_decide
+from cds_service.subscriptions.write_message import READ, WRITTEN, MessageWriter
 
 _READ: Final = ("Observation?", "Subscription")  # types that a token is needed for
 
@@ -88,6 +92,7 @@ def make_worker(
         clock=tools.clock,
         results=lambda: results,
     )
+    times = retention_times(settings, _longest_quiet(packs))
     return Worker(
         inbox=inbox,
         decide=deciding(tools),
@@ -100,13 +105,26 @@ def make_worker(
             renew_days=settings.renew_days,
             began=tools.clock(),
         ),
+        write_message=_message_writer(tools),
         clock=tools.clock,
         holder=f"{os.getpid()}-{token_hex(4)}",
         reconcile_every=timedelta(minutes=settings.reconcile_minutes),
-        retention=Retention(
-            database=tools.store.database,
-            times=retention_times(settings, _longest_quiet(packs)),
-        ),
+        retention=Retention(database=tools.store.database, times=times),
+    )
+
+
+def _message_writer(tools: WorkerTools) -> MessageWriter:
+    def access_to(base: str) -> Access | None:
+        server = tools.servers.find(base)
+        return None if server is None else authorize_background(server, tools.tokens, READ, WRITTEN)
+
+    return MessageWriter(
+        servers=tools.servers,
+        reader=ServerReader(client=tools.client, access_to=access_to),
+        writer=FhirWriter(most_bytes=tools.settings.max_body_bytes),
+        results=MessageResults(tools.store.database),
+        zone=ZoneInfo(tools.settings.site_time_zone),
+        clock=tools.clock,
     )
 
 

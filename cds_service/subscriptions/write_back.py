@@ -143,7 +143,7 @@ class AdviceServer:
             bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
             result = self.writer.transaction(self.access, bundle, self.deadline, repeatable=False)
             if result.failure is None:
-                failed = [one for one in _statuses(result) if not 200 <= one < 300]
+                failed = [one for one in statuses_of(result) if not 200 <= one < 300]
                 if not failed:
                     return replace(written, state="cancelled")
                 if not _PUT_OFF.issuperset(failed):
@@ -162,7 +162,7 @@ class AdviceServer:
             result = self.writer.transaction(self.access, bundle, self.deadline, repeatable=True)
             if result.failure is not None:
                 raise _failure(result.failure)
-            statuses = _statuses(result)
+            statuses = statuses_of(result)
             if len(statuses) != len(bundle["entry"]):
                 raise WriteRefused("not-fhir")
             failed = [status for status in statuses if not 200 <= status < 300]
@@ -287,7 +287,8 @@ def _responses(result: WriteResult) -> list[Mapping[str, Any]]:
     return found
 
 
-def _statuses(result: WriteResult) -> list[int]:
+def statuses_of(result: WriteResult) -> list[int]:
+    """The status of each entry of a transaction, 0 where the server says none."""
     words = [str(response.get("status", "")).split() for response in _responses(result)]
     return [int(word[0]) if word and word[0].isdigit() else 0 for word in words]
 

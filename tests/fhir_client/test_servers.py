@@ -80,7 +80,19 @@ def test_a_server_is_read_whole(tmp_path: Path) -> None:
     )
 
 
+MESSAGES = f"""\
+servers:
+  - base: {BASE}
+    hl7 v2:
+      patients: {{A: b}}
+      senders:
+        - application: LAB
+          facility: A
+          addresses: [10.0.0.0/8]
+"""
 WRONG = {
+    MESSAGES.replace("10.0.0.0/8", "10.0.0.1/8"): [("R209", 8)],
+    f"{MESSAGES}        - application: LAB\n          facility: A\n": [("R210", 9)],
     "servers:\n  - base: ftp://fhir.example.org\n": [("R202", 2)],
     "servers:\n  - base: fhir.example.org\n": [("R202", 2)],
     "servers:\n  - base: http://fhir.example.org\n": [("R202", 2)],
@@ -214,7 +226,7 @@ def test_the_example_of_the_guide_is_a_file_of_servers(tmp_path: Path) -> None:
 
 
 def test_the_guide_explains_every_key() -> None:
-    explained = re.findall(r"^\| `([a-z ]+)` \|", GUIDE, re.MULTILINE)
+    explained = re.findall(r"^\| `([a-z0-9 ]+)` \|", GUIDE, re.MULTILINE)
 
     assert explained == [name.replace("_", " ") for name in ServerShape.model_fields]
 

@@ -27,6 +27,8 @@ def test_every_metric_appears_under_its_name() -> None:
     metrics.replay_unchecked.inc()
     metrics.replay_late.inc()
     metrics.notifications.labels("resource").inc()
+    metrics.messages.labels("stored").inc()
+    metrics.message_connections.set(2)
     metrics.inbox_waiting.set(3)
     metrics.inbox_oldest.set(4.5)
     metrics.inbox_dead.set(1)
@@ -53,6 +55,8 @@ def test_every_metric_appears_under_its_name() -> None:
         'cds_certificate_end_timestamp_seconds{place="1"} 3.0',
         'cds_signing_key_begun_timestamp_seconds{algorithm="ES384"} 4.0',
         "cds_signing_keys_current 1.0",
+        'cds_hl7_messages_total{outcome="stored"} 1.0',
+        "cds_hl7_connections 2.0",
         "cds_clients 2.0",
         "cds_clients_current 1.0",
         'cds_calls_refused_total{client="ehr",reason="audience"} 1.0',

@@ -30,6 +30,7 @@ class Service:
     base: str
     port: int
     write_back: str = "silent"
+    more: str = ""  # of the server, in the file of servers
 
     @property
     def environment(self) -> dict[str, str]:
@@ -37,7 +38,7 @@ class Service:
         servers.write_text(
             f"servers:\n  - base: {self.base}\n    name: local\n    this machine: yes\n"
             f"    anonymous: yes\n    subscriptions:\n      topic: {TOPIC}\n"
-            f"      write back: {self.write_back}\n",
+            f"      write back: {self.write_back}\n{self.more}",
             encoding="utf-8",
         )
         return {

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cds-service listen`: take in results that do not come by FHIR."""
+
+import asyncio
+import signal
+
+import click
+from sqlalchemy import text
+
+from cds_service.clock import system_clock
+from cds_service.errors import SettingsError, StoreError
+from cds_service.fhir_client.servers import Servers
+from cds_service.log import configure_log, log_listener_started
+from cds_service.metrics import Metrics, make_metrics
+from cds_service.mllp.setup import make_listener, senders_of, servers_with_senders, tls_of
+from cds_service.mllp.status import status_page
+from cds_service.settings import Settings, database_url, load_settings
+from cds_service.store import Store, open_store
+from cds_service.web.server.listening import shown_address
+
+
+@click.group()
+def listen() -> None:
+    """Take in results that do not come by FHIR.
+
+    \b
+    Examples:
+      cds-service listen mllp
+    """
+
+
+@listen.command()
+@click.option("--host", help="Address to listen on [default: CDS_MLLP_HOST, 127.0.0.1].")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port [default: CDS_MLLP_PORT, 2575].")
+def mllp(host: str | None, port: int | None) -> None:
+    """Take in messages of HL7 v2 with results (ORU^R01) over MLLP.
+
+    A message is answered AA once it is on the disk; a worker then writes its results to the FHIR
+    server that lists its sender (`hl7 v2` in CDS_FHIR_SERVERS). When it is asked to stop (SIGTERM,
+    Ctrl-C) it answers what is being stored, and ends.
+
+    \b
+    Examples:
+      cds-service listen mllp
+      cds-service listen mllp --port 6661
+      CDS_MLLP_TLS_CERTIFICATE=chain.pem CDS_MLLP_TLS_KEY=key.pem cds-service listen mllp --host ::
+
+    Exit codes: 0 it was asked to stop; 2 the settings have problems; 3 the database cannot be used.
+    """
+    given = {"mllp_host": host, "mllp_port": port}
+    changes = {name: value for name, value in given.items() if value is not None}
+    settings = load_settings().model_copy(update=changes)
+    servers = servers_with_senders(settings)
+    configure_log(settings.log_level, settings.log_format)
+    store = open_store(database_url(settings))
+    metrics = make_metrics()
+    try:
+        with status_page(settings.mllp_status_port, metrics, lambda: _answers(store)):
+            asyncio.run(_listen(settings, servers, store, metrics))
+    except OSError:
+        problem = "CDS_MLLP_HOST, CDS_MLLP_PORT, CDS_MLLP_STATUS_PORT: expected a free port"
+        raise SettingsError([f"{problem} of this machine"]) from None
+    finally:
+        store.close()
+
+
+async def _listen(settings: Settings, servers: Servers, store: Store, metrics: Metrics) -> None:
+    tls = tls_of(settings)
+    listener = make_listener(settings, servers, store, metrics, system_clock)
+    server = await listener.serve(settings.mllp_host, settings.mllp_port, tls)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, listener.stop)
+    address = shown_address(settings.mllp_host, server.sockets[0].getsockname()[1])
+    click.echo(f"Listening for HL7 v2 on {address}{'' if tls is None else ' over TLS'}", err=True)
+    log_listener_started(senders=senders_of(servers), encrypted=tls is not None)
+    await listener.until_stopped(server)
+
+
+def _answers(store: Store) -> bool:
+    """Whether the database answers."""
+    try:
+        with store.database.reading() as connection:
+            connection.execute(text("SELECT 1"))
+    except StoreError:
+        return False
+    return True

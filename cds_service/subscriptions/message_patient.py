@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose the results of a message of HL7 v2 are: the identifier that a FHIR server knows."""
+
+from typing import NamedTuple
+from urllib.parse import quote
+
+from msgspec import DecodeError, Struct, ValidationError
+from msgspec.json import Decoder
+
+from cds_service.fhir_client.servers import MessageSettings
+from cds_service.reports.report import ReportPatient
+from cds_service.subscriptions.notified import NotifiedResource
+
+
+class PatientIdentifier(NamedTuple):
+    """An identifier as FHIR has it."""
+
+    system: str
+    value: str
+
+    @property
+    def query(self) -> str:
+        """The search for the patient."""
+        return f"Patient?identifier={quote(f'{self.system}|{self.value}', safe='')}"
+
+
+class _Identifier(Struct):
+    system: str | None = None
+    value: str | None = None
+
+
+class _Patient(Struct, rename="camel"):
+    identifier: list[_Identifier] | None = None
+    birth_date: str | None = None
+
+
+_PATIENT = Decoder(_Patient)
+
+
+def patient_identifier(
+    patient: ReportPatient, settings: MessageSettings
+) -> PatientIdentifier | None:
+    """The first identifier of PID-3 whose assigning authority is known, by its name or its OID."""
+    for value, authority in patient.identifiers:
+        for name in filter(None, authority.split("&")[:2]):
+            if value and name.strip() in settings.patients:
+                return PatientIdentifier(settings.patients[name.strip()], value)
+    return None
+
+
+def is_patient_of(found: NotifiedResource, identifier: PatientIdentifier) -> bool:
+    """Whether it is a patient with this identifier: a server may ignore what it was asked."""
+    known = _read(found).identifier or ()
+    return found.type == "Patient" and any(
+        (one.system, one.value) == tuple(identifier) for one in known
+    )
+
+
+def is_contradicted(found: NotifiedResource, born: str | None) -> bool:
+    """Whether the patient has another date of birth than this, as far as both say it."""
+    known = _read(found).birth_date
+    if not known or not born:
+        return False
+    length = min(len(known), len(born))
+    return known[:length] != born[:length]
+
+
+def _read(found: NotifiedResource) -> _Patient:
+    try:
+        return _PATIENT.decode(found.body or b"{}")
+    except (ValidationError, DecodeError):
+        return _Patient()

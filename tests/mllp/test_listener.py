@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The listener as a process: what senders do to it, and what it does then."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from cds_service.mllp.frames import framed
+from tests.feedback.killed_server import free_port
+from tests.house.source import ROOT
+from tests.mllp.listener_process import PATIENCE, Listener, code_of, stored
+from tests.reports.messages import HEADER, message, obx
+
+pytestmark = pytest.mark.server
+
+
+def oru(control: str) -> bytes:
+    return message(obx("1"), header=HEADER.replace("|1|P|", f"|{control}|P|"))
+
+
+@pytest.fixture
+def listener(tmp_path: Path) -> Listener:
+    return Listener(tmp_path, f"sqlite:///{tmp_path / 'service.db'}")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
+    """One for tests that leave it as it was, with short times and few connections."""
+    folder = tmp_path_factory.mktemp("shared")
+    made = Listener(folder, f"sqlite:///{folder / 'service.db'}")
+    made.settings |= {
+        "CDS_MLLP_MESSAGE_SECONDS": "1",
+        "CDS_MLLP_IDLE_SECONDS": "2",
+        "CDS_MLLP_MAX_CONNECTIONS": "3",
+        "CDS_MLLP_MAX_MESSAGE_BYTES": "10000",
+        "CDS_MLLP_STATUS_PORT": str(free_port()),
+    }
+    with made.running():
+        yield made
+
+
+def controls(listener: Listener) -> list[str]:
+    return [row.resource_id.split("|")[2] for row in stored(listener.database)]
+
+
+def test_two_messages_in_one_packet_and_one_over_many(shared: Listener) -> None:
+    with shared.connected() as sender:
+        sender.connection.sendall(framed(oru("a1")) + framed(oru("a2")))
+        assert [code_of(sender.answer()) for _ in range(2)] == ["AA", "AA"]
+        for piece in framed(oru("a3")):
+            sender.connection.sendall(bytes([piece]))
+        assert code_of(sender.answer()) == "AA"
+    assert {"a1#1", "a2#1", "a3#1"} <= set(controls(shared))
+
+
+def test_garbage_before_a_message_is_passed_over(shared: Listener) -> None:
+    with shared.connected() as sender:
+        sender.connection.sendall(b"GET / HTTP/1.1\r\n\r\n" + framed(oru("b1")))
+        assert code_of(sender.answer()) == "AA"
+    shared.logged('"found": "garbage"')
+
+
+def test_nothing_but_garbage_ends_the_connection(shared: Listener) -> None:
+    with shared.connected() as sender, suppress(OSError):
+        for _ in range(1000):
+            sender.connection.sendall(b"x" * 65_536)
+            time.sleep(0.01)
+        pytest.fail("it was not closed")
+
+
+def test_a_message_without_its_end_is_not_stored(shared: Listener) -> None:
+    with shared.connected() as sender:
+        sender.connection.sendall(framed(oru("c1"))[:-2])
+        assert sender.is_closed()
+    shared.logged('"found": "too-slow"')
+    with shared.connected() as sender:
+        sender.connection.sendall(framed(oru("c2"))[:-2])
+        sender.connection.shutdown(socket.SHUT_WR)
+        assert sender.is_closed()
+    shared.logged('"found": "cut-off"')
+    assert not {"c1#1", "c2#1"} & set(controls(shared))
+
+
+def test_a_slow_sender_has_its_seconds(shared: Listener) -> None:
+    began = time.monotonic()
+    with shared.connected() as sender:
+        try:
+            for piece in framed(oru("d1")):
+                sender.connection.sendall(bytes([piece]))
+                time.sleep(0.05)
+        except OSError:
+            pass
+        assert sender.is_closed()
+    assert time.monotonic() - began < 20
+    assert "d1#1" not in controls(shared)
+
+
+def test_who_sends_nothing_is_let_go(shared: Listener) -> None:
+    with shared.connected() as sender:
+        assert code_of(sender.send(oru("e1"))) == "AA"
+        assert sender.is_closed()
+    shared.logged('"found": "idle"')
+
+
+def test_a_message_that_is_too_long_is_refused_by_its_id(shared: Listener) -> None:
+    with shared.connected() as sender:
+        long = message(*[obx("1")] * 1000, header=HEADER.replace("|1|P|", "|f1|P|"))
+        answer = sender.send(long)
+        assert code_of(answer) == "AR"
+        assert b"MSA|AR|f1|" in answer
+        assert sender.is_closed()
+
+
+def test_more_connections_than_are_allowed_are_closed(shared: Listener) -> None:
+    with shared.connected() as one, shared.connected() as two, shared.connected() as three:
+        assert [code_of(x.send(oru(f"g{n}"))) for n, x in enumerate((one, two, three))] == [
+            "AA"
+        ] * 3
+        with shared.connected() as four:
+            assert four.is_closed()
+    shared.logged('"found": "too-many"')
+
+
+def test_its_state_and_metrics_are_served(shared: Listener) -> None:
+    with shared.connected() as sender:
+        sender.send(oru("h1"))
+        sender.send(oru("h1"))
+    port = shared.settings["CDS_MLLP_STATUS_PORT"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=10) as answer:
+        assert json.load(answer) == {"status": "ready"}
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    assert 'cds_hl7_messages_total{outcome="repeated"} 1.0' in text
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10)
+
+
+def test_no_line_of_the_log_names_a_patient(shared: Listener) -> None:
+    with shared.connected() as sender:
+        sender.send(oru("i1"))
+        sender.send(oru("i1").replace(b"HOSPITAL^MR", b"OTHER^MR"))
+    shared.logged('"outcome": "no-patient-id"')
+    assert not any(word in shared.lines() for word in ("4711", "Muster", "19800102"))
+
+
+def test_an_address_that_is_not_listed_is_turned_away(listener: Listener) -> None:
+    listener.addresses = "192.0.2.7"
+    with listener.running(), listener.connected() as sender:
+        assert sender.is_closed()
+        listener.logged('"found": "address-refused"')
+
+
+def test_when_it_is_stopped_what_is_being_stored_is_answered(listener: Listener) -> None:
+    """The database is held by another program until after the listener was asked to stop."""
+    with listener.running(), listener.connected() as idle, listener.connected() as sender:
+        assert code_of(idle.send(oru("j1"))) == "AA"
+        other = sqlite3.connect(listener.database.removeprefix("sqlite:///"), isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        sender.connection.sendall(framed(oru("j2")))
+        time.sleep(0.5)
+        assert listener.process is not None
+        listener.process.send_signal(signal.SIGTERM)
+        assert idle.is_closed()
+        other.execute("COMMIT")
+        other.close()
+        assert code_of(sender.answer()) == "AA"
+        assert sender.is_closed()
+        assert listener.process.wait(PATIENCE) == 0
+    assert controls(listener) == ["j1#1", "j2#1"]
+
+
+def test_what_cannot_be_stored_gets_no_answer(listener: Listener) -> None:
+    with listener.running(), listener.connected() as sender:
+        Path(listener.database.removeprefix("sqlite:///")).unlink()
+        sender.connection.settimeout(PATIENCE)
+        sender.connection.sendall(framed(oru("k1")))
+        assert sender.is_closed()
+        listener.logged('"found": "not-stored"')
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority that signed for `localhost` and for a sender."""
+    folder = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    plain = ["-nodes", "-newkey", "rsa:2048", "-days", "2"]
+    openssl("req", "-x509", *plain, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test")
+    (folder / "names").write_text("subjectAltName=DNS:localhost\n", encoding="utf-8")
+    for name in ("localhost", "sender"):
+        subject = f"/CN={name}"
+        openssl(
+            "req", *plain[:3], "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", subject
+        )
+        signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"]
+        openssl(
+            "x509",
+            "-req",
+            "-in",
+            f"{name}.csr",
+            *signed,
+            "-extfile",
+            "names",
+            "-out",
+            f"{name}.pem",
+        )
+    return folder
+
+
+def test_messages_come_over_tls_from_senders_with_a_certificate(
+    listener: Listener, certificates: Path
+) -> None:
+    listener.settings |= {
+        "CDS_MLLP_TLS_CERTIFICATE": str(certificates / "localhost.pem"),
+        "CDS_MLLP_TLS_KEY": str(certificates / "localhost.key"),
+        "CDS_MLLP_CLIENT_AUTHORITIES": str(certificates / "ca.pem"),
+    }
+    without = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
+    known = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
+    known.load_cert_chain(certificates / "sender.pem", certificates / "sender.key")
+    with listener.running():
+        with listener.connected(known) as sender:
+            assert code_of(sender.send(oru("l1"))) == "AA"
+        with suppress(OSError), listener.connected(without) as sender:
+            sender.connection.sendall(framed(oru("l2")))
+            assert sender.connection.recv(10) == b""
+        with listener.connected() as sender:  # in the clear
+            sender.connection.sendall(framed(oru("l3")))
+            assert sender.connection.recv(10) != b"\x0b"
+    assert controls(listener) == ["l1#1"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"CDS_MLLP_HOST": "192.0.2.1"}, "CDS_MLLP_HOST: other machines need TLS"),
+        ({"CDS_FHIR_SERVERS": ""}, "has senders under 'hl7 v2'"),
+        ({"CDS_MLLP_TLS_KEY": "pyproject.toml"}, "set both or neither"),
+        ({"CDS_MLLP_CLIENT_AUTHORITIES": "pyproject.toml"}, "needs CDS_MLLP_TLS_CERTIFICATE"),
+        (
+            {"CDS_MLLP_TLS_KEY": "README.md", "CDS_MLLP_TLS_CERTIFICATE": "README.md"},
+            "CDS_MLLP_TLS_CERTIFICATE: expected PEM",
+        ),
+    ],
+)
+def test_what_is_not_safe_does_not_start(
+    listener: Listener, settings: dict[str, str], said: str
+) -> None:
+    found = subprocess.run(
+        [ROOT / ".venv" / "bin" / "cds-service", "listen", "mllp"],
+        cwd=ROOT,
+        env=listener.environment | settings,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+    assert found.returncode == 2
+    assert said in found.stderr
+
+
+def test_a_port_that_is_taken_is_said(listener: Listener) -> None:
+    with socket.create_server(("127.0.0.1", listener.port)):
+        found = subprocess.run(
+            [ROOT / ".venv" / "bin" / "cds-service", "listen", "mllp"],
+            env=listener.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert found.returncode == 2
+    assert "expected a free port" in found.stderr
+    assert os.environ.get("CDS_MLLP_PORT") is None

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a worker makes of stored messages on a real FHIR server."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import Any
+
+import pytest
+import requests
+
+from cds_service.fhir_client.servers import ANYWHERE, MessageSettings, Server, Servers
+from cds_service.mllp.receive import MessageReceiver
+from cds_service.settings import Settings
+from cds_service.store import Store, open_store
+from cds_service.store.tables import inbox_items
+from cds_service.subscriptions.inbox_list import InboxList
+from cds_service.subscriptions.worker import Worker
+from cds_service.subscriptions.worker_setup import make_worker, open_tools
+from tests.fhir_client.faulty import Faulty, Reply, faulty, searchset
+from tests.fhir_server.sekmet import put, running
+from tests.mllp.listener_process import SYSTEM, code_of
+from tests.mllp.test_receive import HERE, SENDER
+from tests.reports.messages import HEADER, obx
+from tests.subscriptions.inbox_fixtures import rows
+from tests.web.http_fixtures import patient
+
+pytestmark = pytest.mark.server
+
+Json = dict[str, Any]
+ROOT = "/fhir"  # as the server of the tests calls its base
+NOW = datetime.now(UTC)
+
+
+class Laboratory:
+    """A sender, a worker, and the server that it writes to."""
+
+    def __init__(self, base: str, store: Store) -> None:
+        self.base, self.store, self.now = base, store, NOW
+        self.worker: Worker = self.made(base)
+        self.count = 0
+
+    def made(self, base: str) -> Worker:
+        messages = MessageSettings(patients={"HOSPITAL": SYSTEM}, senders=(SENDER,))
+        server = Server(base=base, policy=ANYWHERE, anonymous=True, messages=messages)
+        servers = Servers(listed={base: server})
+        self.receiver = MessageReceiver(
+            servers=servers, database=self.store.database, clock=lambda: self.now
+        )
+        settings = Settings(profile="development", site_time_zone="Europe/Vienna")
+        tools = open_tools(settings, self.store, lambda: self.now)
+        return make_worker(replace(tools, servers=servers), lambda _: lambda _: None)
+
+    def send(self, *results: str, who: str = "4711", order: str = "A1", born: str = "") -> None:
+        self.count += 1
+        header = HEADER.replace("|1|P|", f"|{self.count}|P|")
+        named = f"PID|1||{who}^^^HOSPITAL^MR||Muster^Anna||{born}"
+        asked = f"OBR|1||{order}|24325-3^Hepatic panel^LN|||202603050930"
+        sent = "\r".join([header, named, asked, *results]).encode()
+        assert code_of(self.receiver.receive(sent, HERE).message) == "AA"
+
+    def work(self) -> None:
+        self.worker.run(Event(), until_empty=True)
+
+    def later(self, **time: float) -> None:
+        self.now += timedelta(**time)
+        self.work()
+
+    def stored(self, identity: str = "4711") -> list[Json]:
+        found = requests.get(f"{self.base}/Observation?patient=p{identity}", timeout=20).json()
+        return [entry["resource"] for entry in found.get("entry", [])]
+
+    def states(self) -> list[tuple[str, str]]:
+        return [(row.state, row.problem) for row in rows(self.store, inbox_items)]
+
+
+@pytest.fixture
+def laboratory() -> Iterator[Laboratory]:
+    store = open_store("sqlite://")
+    with running() as base:
+        people = [
+            patient(id=f"p{n}") | {"identifier": [{"system": SYSTEM, "value": n}]}
+            for n in ("4711", "4712")
+        ]
+        put(base, people)
+        yield Laboratory(base, store)
+    store.close()
+
+
+def values(found: list[Json]) -> list[tuple[Any, str]]:
+    return sorted((one.get("valueQuantity", {}).get("value"), one["status"]) for one in found)
+
+
+def test_results_become_observations_that_are_valid(laboratory: Laboratory) -> None:
+    laboratory.send(obx("1.0", f7="7-40", f8="L"), obx("<5", kind="ST", f3="1920-8^AST^LN"))
+    laboratory.work()
+
+    assert laboratory.states() == [("done", "")]
+    alt, ast = sorted(laboratory.stored(), key=lambda one: str(one["code"]["coding"][0]["code"]))
+    assert alt["subject"] == {"reference": "Patient/p4711"}
+    assert alt["effectiveDateTime"] == "2026-03-05T09:30:00+01:00"
+    assert alt["category"][0]["coding"][0]["code"] == "laboratory"
+    assert alt["referenceRange"] == [{"text": "7-40"}]
+    assert (ast["valueQuantity"]["comparator"], ast["valueQuantity"]["value"]) == ("<", 5)
+
+
+def test_what_is_sent_again_corrected_or_taken_back_changes_the_one_that_is_there(
+    laboratory: Laboratory,
+) -> None:
+    for result, expected in (
+        (obx("1", f11="P"), (1, "preliminary")),
+        (obx("1"), (1, "final")),
+        (obx("1"), (1, "final")),
+        (obx("30", f11="C"), (30, "corrected")),
+        (obx("30", f11="W"), (30, "entered-in-error")),
+    ):
+        laboratory.send(result)
+        laboratory.work()
+        assert values(laboratory.stored()) == [expected]
+    laboratory.send(obx("2"), order="A2")  # of another order
+    laboratory.work()
+    assert values(laboratory.stored()) == [(2, "final"), (30, "entered-in-error")]
+
+
+def test_without_an_order_the_time_tells_results_apart(laboratory: Laboratory) -> None:
+    laboratory.send(obx("1"), order="")
+    laboratory.send(obx("2", f11="C"), order="")
+    laboratory.send(obx("3", f14="202603060800"), order="")
+    laboratory.work()
+
+    assert values(laboratory.stored()) == [(2, "corrected"), (3, "final")]
+
+
+def test_the_same_test_twice_in_one_order_is_two_results(laboratory: Laboratory) -> None:
+    laboratory.send(obx("1"), obx("2"), obx("3", f4="b"))
+    laboratory.send(obx("1"), obx("2"), obx("4", f4="b", f11="C"))
+    laboratory.work()
+
+    assert values(laboratory.stored()) == [(1, "final"), (2, "final"), (4, "corrected")]
+
+
+def test_a_patient_who_is_not_there_yet_is_waited_for_an_hour(laboratory: Laboratory) -> None:
+    laboratory.send(obx("1"), who="4713")
+    laboratory.send(obx("2"), who="4712")
+    laboratory.work()
+    assert laboratory.states() == [("waiting", "patient-unknown"), ("done", "")]
+
+    for _ in range(8):
+        laboratory.later(minutes=20)
+    assert laboratory.states()[0] == ("dead", "patient-unknown")
+
+    born = patient(id="p4713") | {"identifier": [{"system": SYSTEM, "value": "4713"}]}
+    put(laboratory.base, [born])
+    assert InboxList(laboratory.store.database).retry(None, laboratory.now) == 1
+    laboratory.work()
+    assert laboratory.states() == [("done", ""), ("done", "")]
+    assert values(laboratory.stored("4713")) == [(1, "final")]
+
+
+def test_a_patient_born_on_another_day_gets_nothing(laboratory: Laboratory) -> None:
+    laboratory.send(obx("1"), born="19010101")
+    laboratory.work()
+    for _ in range(8):
+        laboratory.later(hours=1)
+
+    assert laboratory.states() == [("dead", "patient-differs")]
+    assert laboratory.stored() == []
+
+
+def test_an_older_message_that_is_tried_again_changes_nothing(laboratory: Laboratory) -> None:
+    laboratory.send(obx("1"), obx("9", f3="1920-8^AST^LN"), born="19010101")
+    laboratory.work()
+    for _ in range(8):
+        laboratory.later(hours=1)
+    laboratory.send(obx("30", f11="C"))
+    laboratory.work()
+    assert [state for state, _ in laboratory.states()] == ["dead", "done"]
+
+    there = requests.get(f"{laboratory.base}/Patient/p4711", timeout=10).json()
+    put(laboratory.base, [there | {"birthDate": "1901-01-01"}])
+    InboxList(laboratory.store.database).retry(None, laboratory.now)
+    laboratory.work()
+
+    assert [state for state, _ in laboratory.states()] == ["done", "done"]
+    assert values(laboratory.stored()) == [(9, "final"), (30, "corrected")]
+
+
+def test_an_order_number_of_two_patients_is_two_results(laboratory: Laboratory) -> None:
+    laboratory.send(obx("1"), who="4711")
+    laboratory.send(obx("2"), who="4712")
+    laboratory.work()
+
+    assert values(laboratory.stored("4711")) == [(1, "final")]
+    assert values(laboratory.stored("4712")) == [(2, "final")]
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[tuple[Faulty, Laboratory]]:
+    """A server that answers as a test says, and knows the patient."""
+    store = open_store("sqlite://")
+    known = patient(id="p4711") | {"identifier": [{"system": SYSTEM, "value": "4711"}]}
+    with faulty() as server:
+        server.answers["Patient"] = Reply(searchset(known))
+        yield server, Laboratory(server.base, store)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("reply", "state"),
+    [
+        (Reply(status=503), ("waiting", "busy")),
+        (Reply(status=500), ("waiting", "broken")),
+        (Reply(status=401), ("waiting", "unauthorized")),
+        (Reply(status=412), ("waiting", "conflict")),
+        (Reply(status=422), ("dead", "refused")),
+        (Reply({"resourceType": "Bundle", "type": "transaction-response"}), ("dead", "not-fhir")),
+        (
+            Reply({"resourceType": "Bundle", "entry": [{"response": {"status": "400"}}]}),
+            ("dead", "refused"),
+        ),
+        (
+            Reply({"resourceType": "Bundle", "entry": [{"response": {"status": "409"}}]}),
+            ("waiting", "conflict"),
+        ),
+    ],
+    ids=lambda one: getattr(one, "status", None) and str(one.status),
+)
+def test_what_the_server_does_not_take_is_kept(
+    elsewhere: tuple[Faulty, Laboratory], reply: Reply, state: tuple[str, str]
+) -> None:
+    server, laboratory = elsewhere
+    server.answers[ROOT] = reply
+    laboratory.send(obx("1"))
+    laboratory.work()
+    for _ in range(8):
+        laboratory.later(hours=1)
+
+    assert laboratory.states() == [state]
+
+    server.answers[ROOT] = Reply(
+        {"resourceType": "Bundle", "entry": [{"response": {"status": "201 Created"}}]}
+    )
+    InboxList(laboratory.store.database).retry(None, laboratory.now)
+    laboratory.later(hours=1)
+    assert laboratory.states() == [("done", "")]
+
+
+def test_a_server_that_ignores_who_was_asked_for_gets_no_result(
+    elsewhere: tuple[Faulty, Laboratory],
+) -> None:
+    server, laboratory = elsewhere
+    server.answers["Patient"] = Reply(searchset(patient(id="p1")))
+    laboratory.send(obx("1"))
+    laboratory.work()
+
+    assert laboratory.states() == [("waiting", "patient-unknown")]
+    assert ROOT not in server.paths()
