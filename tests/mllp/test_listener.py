@@ -36,7 +36,7 @@ def listener(tmp_path: Path) -> Listener:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
+def short_of_time(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
     """One for tests that leave it as it was, with short times and few connections."""
     folder = tmp_path_factory.mktemp("shared")
     made = Listener(folder, f"sqlite:///{folder / 'service.db'}")
@@ -49,6 +49,24 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
     }
     with made.running():
         yield made
+
+
+@pytest.fixture
+def shared(short_of_time: Listener) -> Listener:
+    """The same, once nobody of another test is connected."""
+    end = time.monotonic() + PATIENCE
+    while "cds_hl7_connections 0.0" not in served(short_of_time, "metrics"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return short_of_time
+
+
+def served(listener: Listener, path: str) -> str:
+    """What its status page says."""
+    port = listener.settings["CDS_MLLP_STATUS_PORT"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=10) as answer:
+        found: str = answer.read().decode()
+    return found
 
 
 def controls(listener: Listener) -> list[str]:
@@ -137,14 +155,10 @@ def test_its_state_and_metrics_are_served(shared: Listener) -> None:
     with shared.connected() as sender:
         sender.send(oru("h1"))
         sender.send(oru("h1"))
-    port = shared.settings["CDS_MLLP_STATUS_PORT"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=10) as answer:
-        assert json.load(answer) == {"status": "ready"}
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        text = answer.read().decode()
-    assert 'cds_hl7_messages_total{outcome="repeated"} 1.0' in text
+    assert json.loads(served(shared, "ready")) == {"status": "ready"}
+    assert 'cds_hl7_messages_total{outcome="repeated"} 1.0' in served(shared, "metrics")
     with pytest.raises(urllib.error.HTTPError, match="404"):
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10)
+        served(shared, "")
 
 
 def test_no_line_of_the_log_names_a_patient(shared: Listener) -> None:
