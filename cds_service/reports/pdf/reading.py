@@ -25,7 +25,7 @@ from cds_service.reports.pdf.labels import Labelled, labelled_texts, patient_of
 from cds_service.reports.pdf.pages import PageLine, read_pages
 from cds_service.reports.pdf.pictures import page_picture, pictures_of
 from cds_service.reports.pdf.placing import fitted
-from cds_service.reports.pdf.scanned_rows import scanned
+from cds_service.reports.pdf.scanned_rows import doubt_shifted, scanned
 from cds_service.reports.pdf.scans import Scanner
 from cds_service.reports.pdf.table_rows import PrintedRow, TableReader
 from cds_service.reports.remarks import says_hemolyzed, status_of_report
@@ -54,16 +54,17 @@ def read_pdf(data: bytes, deadline: Deadline | None = None) -> LabReport:
     """
     scanner = Scanner(deadline)
     pages = read_pages(data, lambda page: scanner.read(*page_picture(data, page)))
-    return _report(pages, "pdf")
+    return report_of(pages, "pdf")
 
 
 def read_picture(data: bytes, deadline: Deadline | None = None) -> LabReport:
     """The rows of a report that is one picture, or several in a TIFF; raises `RequestError`."""
     scanner = Scanner(deadline)
-    return _report([scanner.read(*one) for one in pictures_of(data)], "picture")
+    return report_of([scanner.read(*one) for one in pictures_of(data)], "picture")
 
 
-def _report(pages: Sequence[Sequence[PageLine]], kind: Format) -> LabReport:
+def report_of(pages: Sequence[Sequence[PageLine]], kind: Format) -> LabReport:
+    """The rows on these pages; raises `RequestError` if there is no table of results."""
     text = "\n".join(line.text for lines in pages for line in lines)
     order = day_order(text)
     found = _Found()
@@ -80,6 +81,7 @@ def _report(pages: Sequence[Sequence[PageLine]], kind: Format) -> LabReport:
     status = status_of_report(text)
     hemolyzed = any(says_hemolyzed(line.text) for lines in pages for line in lines)
     everywhere = _specimen_of_all(labels)
+    doubt_shifted(found.rows)
     rows = [
         _row(row, column, mark, dates.of(number, column), everywhere, status, hemolyzed=hemolyzed)
         for number, row in enumerate(found.rows)

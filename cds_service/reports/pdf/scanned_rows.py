@@ -7,13 +7,16 @@ anything disagrees, or is not sure, nothing is proposed, and the person enters w
 """
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
 from cds_service.copying import replace
 from cds_service.reports.numbers import PrintedRange, PrintedValue
+from cds_service.reports.pdf.table_rows import PrintedRow
 from cds_service.reports.report import ReportRow
 
+_RANGE: Final = re.compile(r"\(?\d[\d.,]*\s*[-–—]\s*\d")
 _PADDED: Final = re.compile(r"0\d")
 # 10^9/L without its sign, µ, which is read as `p`, and a speck at the end.
 _MISREAD_UNIT: Final = re.compile(
@@ -33,6 +36,14 @@ def scanned(row: ReportRow, *, is_sure: bool) -> ReportRow:
     if is_sure and _agrees(row, row.value):
         return replace(row, is_scanned=True, doubt="scanned", value=None, proposed=row.value)
     return replace(row, is_scanned=True, doubt="scan-unclear", value=None, range=None)
+
+
+def doubt_shifted(rows: Sequence[PrintedRow]) -> None:
+    """Make all scanned rows unsure if one has a range for a result: columns were confused then."""
+    scans = [row for row in rows if row.is_scanned]
+    if any(_RANGE.match(text) for row in scans for text in row.values):
+        for row in scans:
+            row.is_sure = False
 
 
 def _agrees(row: ReportRow, value: PrintedValue) -> bool:

@@ -203,7 +203,7 @@ class TableReader:
             section=at.section,
             unclear={panel.columns[place] for place in cells.unclear},
             is_scanned=line.scan is not None,
-            is_sure=_is_sure(cells) and not self._is_lost,
+            is_sure=_is_sure(cells) and _is_headed_surely(panel) and not self._is_lost,
         )
         if _are_rivals(panel.results, texts):
             row.unclear.update(texts)
@@ -374,6 +374,14 @@ def _upper(high: str) -> str:
 
 def _is_range_unclear(cells: Cells, panel: Panel) -> bool:
     return any(panel.columns[n].kind in {"range", "low", "high"} for n in cells.unclear)
+
+
+def _is_headed_surely(panel: Panel) -> bool:
+    """Whether a scan says of every column what it is.
+
+    Where `Result` is misread, `Valeurs` of the limits can be taken for the heading of results.
+    """
+    return all(one.is_sure and one.kind != "other" for one in panel.columns)
 
 
 def _is_sure(cells: Cells) -> bool:

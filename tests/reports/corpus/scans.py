@@ -113,8 +113,8 @@ class ScanScore:
                 continue
             comparator = row["proposed"].rstrip("0123456789.") or None
             value = row["proposed"].lstrip("<=>")
-            proposed = {**row, "value": value, "comparator": comparator}
-            hit = next((one for one in left if is_same_row(one, proposed)), None)
+            proposed = {**_plain(row), "value": value, "comparator": comparator}
+            hit = next((one for one in left if is_same_row(_plain(one), proposed)), None)
             if hit is None:
                 self.wrong.append(f"{name}: {_brief(row)}")
             else:
@@ -123,6 +123,12 @@ class ScanScore:
         for who, known in ((read or {}).get("patient") or {}).items():
             if known not in {None, truth["patient"][who]}:
                 self.wrong.append(f"{name}: {who} of the patient")
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its unit in letters: µ and u, and 10^9 and 10*9, are the same."""
+    unit = (row["unit"] or "").translate(str.maketrans("µμ*", "uu^"))
+    return {**row, "unit": unit}
 
 
 def _brief(row: dict[str, Any]) -> str:
