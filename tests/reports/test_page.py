@@ -257,6 +257,19 @@ def test_columns_that_cannot_be_are_refused(
     assert said in unescape(page.text)
 
 
+@pytest.mark.parametrize("kind", ["", '; filename="x"'])
+def test_a_part_of_a_form_without_a_name_that_can_be_read_is_refused(
+    http: FlaskClient, kind: str
+) -> None:
+    part = f'--b\r\nContent-Disposition: form-data; title="x"{kind}\r\n\r\nx\r\n--b--\r\n'
+    page = http.post(
+        "/report/cards", data=part.encode(), content_type="multipart/form-data; boundary=b"
+    )
+
+    assert page.status_code == 400
+    assert "a name for each part" in page.text
+
+
 def test_the_card_of_one_report_cannot_be_dismissed_for_another(http: FlaskClient) -> None:
     page = confirm(http, TABLE, 0)
 

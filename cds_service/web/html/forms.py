@@ -70,6 +70,8 @@ def read_form(request: Request, most_bytes: int, *, most_parts: int = _MOST_PART
         raise PayloadTooLarge(f"The form is longer than {most_bytes} bytes.") from None
     except ValueError:
         raise RequestError("This is no form that can be read.") from None
+    if None in (*fields, *held):  # werkzeug's name of a part whose name it cannot read
+        raise RequestError("Expected a name for each part of the form.")
     return Form(fields=fields.to_dict(), files=held)
 
 
