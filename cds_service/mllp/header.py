@@ -35,13 +35,13 @@ class MessageHeader:
 
 
 def lines_of(message: bytes) -> list[bytes]:
-    """The segments of a message."""
-    return [line for line in _LINE.split(message.removeprefix(_BOM)) if line.strip()]
+    """The segments of a message, without blanks before them."""
+    return [line for part in _LINE.split(message.removeprefix(_BOM)) if (line := part.lstrip())]
 
 
 def read_header(lines: Sequence[bytes]) -> MessageHeader | None:
     """The header, if the first segment is one with its separators."""
-    first = lines[0].lstrip() if lines else b""
+    first = lines[0] if lines else b""
     separator = first[3:4]
     if not first.startswith(b"MSH") or not separator or separator.isalnum() or len(first) < 8:
         return None

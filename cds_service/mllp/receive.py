@@ -118,16 +118,19 @@ class MessageReceiver:
         if header.component(11) != settings.processing:
             text = "Expected the processing id that this server takes."
             raise refused("AR", "wrong-processing", PROCESSING, text, "MSH^1^11")
-        if not header.field(10):
-            text = "Expected a message control id."
+        if not header.field(10).decode("latin-1").isprintable() or not header.field(10):
+            text = "Expected a message control id, of signs that can be printed."
             raise refused("AE", "no-control-id", FIELD, text, "MSH^1^10")
         parts = sum(line.count(mark) for line in lines for mark in set(header.marks))
         if len(lines) > _MOST_SEGMENTS or parts > _MOST_PARTS:
             text = "Expected fewer segments, fields and components."
             raise refused("AR", "too-long", INTERNAL, text)
-        starts = [line.lstrip()[:3].upper() for line in lines]
+        starts = [line[:3].upper() for line in lines]
         if starts.count(b"MSH") > 1 or any(name in starts for name in _AROUND):
             raise refused("AE", "several-messages", SEGMENTS, "Expected one message in a frame.")
+        if not all(_is_segment(line, header.separator) for line in lines):
+            text = "Expected the name of a segment after each end of a line."
+            raise refused("AE", "unreadable", SEGMENTS, text)
         return server, settings
 
     def _server(self, header: MessageHeader, address: str) -> tuple[Server, MessageSettings]:
@@ -213,6 +216,16 @@ def _check_type(header: MessageHeader) -> None:
     if not header.component(12).startswith("2."):
         text = "Expected a version 2 of HL7, such as 2.5.1."
         raise refused("AR", "wrong-version", VERSION, text, "MSH^1^12")
+
+
+def _is_segment(line: bytes, separator: bytes) -> bool:
+    """Whether a line is a whole segment.
+
+    The rest of a value with a line end in it is none: its segment was cut, and with it a unit, a
+    status or a remark. `ADD` continues the segment before it, which is not read.
+    """
+    name, following = line[:3].upper(), line[3:4]
+    return name.isalnum() and name != b"ADD" and following in {b"", separator}
 
 
 def _sender(header: MessageHeader) -> tuple[str, str]:

@@ -117,10 +117,15 @@ def test_a_control_id_of_another_message_is_stored_and_said(
         (message(obx(), header=header(f11="T")), "AR", "202"),
         (message(obx(), header=header(f3="OTHER")), "AR", "204"),
         (message(obx(), header=header(f10="")), "AE", "101"),
+        (message(obx(), header=header(f10="1\0")), "AE", "101"),
         (message(obx(f3="")), "AE", "101"),
         (message(), "AE", "100"),
         (ORU + ORU, "AE", "100"),
         (b"BHS|^~\\&\r" + ORU, "AE", "100"),
+        (message(obx("12\n(repeated)")), "AE", "100"),
+        (message(obx("12"), "NTE|1||the sample was\nhemolyzed"), "AE", "100"),
+        (message("OBX|1|NM|1742-6^ALT^LN||4", "ADD|1|U/L|||||F"), "AE", "100"),
+        (message(obx(), header=HEADER.replace("~", "\\M\\~")), "AE", "100"),
         (joined(HEADER, ORDER, obx()), "AE", "204"),
         (joined(HEADER, ORDER, obx(), PATIENT, obx()), "AE", "100"),
         (joined(HEADER, "PID|1||4711^^^OTHER", ORDER, obx()), "AE", "204"),
@@ -192,6 +197,19 @@ def test_each_patient_of_a_message_waits_by_itself(receiver: MessageReceiver, st
     first, second = rows(store, inbox_items)
     assert first.patient != second.patient
     assert len(rows(store, inbox_queue)) == 2
+
+
+@pytest.mark.parametrize("before", [" ", "\t", "\n ", "\N{NO-BREAK SPACE}", "\0"])
+def test_a_patient_behind_a_blank_is_not_the_one_before(
+    receiver: MessageReceiver, store: Store, before: str
+) -> None:
+    other = f"{before}PID|2||4712^^^HOSPITAL"
+    sent = joined(HEADER, PATIENT, ORDER, obx("1"), other, ORDER, obx("2"))
+
+    receiver.receive(sent, HERE)
+
+    found = rows(store, inbox_items)
+    assert len({item.patient for item in found}) == len(found) != 1
 
 
 def test_too_many_patients_are_refused(receiver: MessageReceiver) -> None:

@@ -310,6 +310,13 @@ def test_several_patients_in_one_message() -> None:
     assert [about.patient.id for about in read_results(data).patients] == ["4711", "4712"]
 
 
+@pytest.mark.parametrize("before", [" ", "\t", "\N{NO-BREAK SPACE}", "\0", "\ufeff"])
+def test_a_patient_behind_a_blank_is_not_the_one_before(before: str) -> None:
+    data = message(obx(), before + PATIENT.replace("4711", "4712"), ORDER, obx("5"))
+
+    assert [about.patient.id for about in read_results(data).patients] == ["4711", "4712"]
+
+
 @pytest.mark.parametrize("withdrawn", ["D", "W"])
 def test_a_result_that_is_withdrawn_does_not_count_any_more(withdrawn: str) -> None:
     again = message(obx("4100", f11=withdrawn), obx("41"))

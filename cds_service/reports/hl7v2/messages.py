@@ -20,6 +20,9 @@ _BLANK = b" \t\r\n\x0b\x1c"
 _BOM = b"\xef\xbb\xbf"
 _BEGINS = re.compile(rb"(?:MSH|FHS|BHS)[^\w\s]")
 _AROUND = frozenset(("FHS", "BHS", "BTS", "FTS"))
+_BEFORE = re.compile(
+    r"\A\W+(?=\w)"
+)  # blanks, which must not hide a PID and so whose results follow
 _LINE_END = re.compile(r"\r\n|\r|\n")
 # Table 0211 and how senders write it.
 _CHARSETS: Final = {
@@ -93,7 +96,7 @@ def read_messages(data: bytes) -> tuple[tuple[Segment, ...], ...]:
 def _split(lines: Sequence[str]) -> Iterator[list[str]]:
     message: list[str] = []
     for number, line in enumerate(lines, start=1):
-        begins = line.lstrip()
+        begins = _BEFORE.sub("", line)
         if begins[:3] in _AROUND:
             continue
         if begins.startswith("MSH"):
@@ -103,7 +106,7 @@ def _split(lines: Sequence[str]) -> Iterator[list[str]]:
         elif not message:
             raise RequestError("Expected the segment MSH before any other.", f"segment {number}")
         else:
-            message.append(line)
+            message.append(begins)
     if not message:
         raise RequestError("Expected a message of HL7 v2, which begins with the segment MSH.")
     yield message
@@ -112,7 +115,7 @@ def _split(lines: Sequence[str]) -> Iterator[list[str]]:
 def _message(lines: Sequence[str]) -> tuple[Segment, ...]:
     try:
         message = hl7.parse("\r".join(lines))
-    except (hl7.HL7Exception, ValueError, IndexError):
+    except (hl7.HL7Exception, ValueError, IndexError, AssertionError):  # it asserts MSH-2
         raise RequestError("Expected a segment MSH with the separators of its message.") from None
     return tuple(Segment(str(fields[0])[:3].upper(), fields, message) for fields in message)
 
