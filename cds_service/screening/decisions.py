@@ -69,9 +69,8 @@ def decide_patient(
     knowledge: Knowledge, patient: str, lines: Sequence[ResourceText], question: ScreeningQuestion
 ) -> PatientDecisions:
     """What a `patient-view` call of each service would have shown, and why."""
-    # Of results of one time that are equal the first counts: the order must not be that of files.
     identity = patient.rpartition("/")[2]  # before it stands the server, where there are several
-    given = input_from_lines(identity, sorted(lines), question.known)
+    given = input_from_lines(identity, lines, question.known)
     if question.cut:
         given = as_of(given, question.moment, knowledge.zone)
     name = name_of(patient, question.key)

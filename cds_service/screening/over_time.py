@@ -97,7 +97,7 @@ def decide_over_time(
     knowledge: Knowledge, patient: str, lines: Sequence[ResourceText], question: ScreeningQuestion
 ) -> PatientOverTime:
     """What calls at each of `question.moments` would have shown, in their order."""
-    given = input_from_lines(patient.rpartition("/")[2], sorted(lines), question.known)
+    given = input_from_lines(patient.rpartition("/")[2], lines, question.known)
     name = name_of(patient, question.key)
     found = PatientOverTime()
     followed = [_Followed(served) for served in asked_of(knowledge)]

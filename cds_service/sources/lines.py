@@ -33,11 +33,13 @@ def input_from_lines(
 ) -> PatientInput:
     """The input of a patient; what cannot be read costs itself alone and is named.
 
-    `known` holds the kinds that were asked for, of which the patient may have none.
+    The order of the lines does not count. `known` holds the kinds that were asked for, of which the
+    patient may have none.
     """
     entries: list[Entry] = []
     unreadable: list[Unreadable] = []
-    for line in lines:
+    # Of results of one time that are equal the first counts: the order must not be that of files.
+    for line in sorted(lines, key=_place):
         entry, faults = _read(line)
         unreadable.extend(faults)
         if entry is not None:
@@ -46,6 +48,11 @@ def input_from_lines(
     return input_from_answers(
         [(answer, frozenset(known))], patient_id=patient_id, unreadable=tuple(unreadable)
     )
+
+
+def _place(line: ResourceText) -> tuple[str, str, str]:
+    """What lines are sorted by; an address may be `None`, which cannot be compared with a text."""
+    return line.kind, line.text, line.address or ""
 
 
 def _read(line: ResourceText) -> tuple[Entry | None, tuple[Unreadable, ...]]:

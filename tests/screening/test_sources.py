@@ -11,7 +11,7 @@ import pytest
 
 from cds_service.errors import RequestError
 from cds_service.screening import scans
-from tests.screening.exports import Json, counted, decisions, ndjson, person, result, run
+from tests.screening.exports import DAY, Json, counted, decisions, ndjson, person, result, run
 
 
 def with_cards(rows: list[Json]) -> set[str]:
@@ -63,6 +63,22 @@ def test_bundles_say_the_same_as_lines(tmp_path: Path, people: list[Json]) -> No
     (bundles / "2.json.gz").write_bytes(gzip.compress(rest.encode()))
 
     assert decisions(bundles, tmp_path / "x") == decisions(one, tmp_path / "y")
+
+
+def test_a_resource_of_a_line_and_of_a_bundle_is_the_same(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    both = json.dumps(result("r", "Patient/p"))
+    ndjson(source / "x.ndjson", [person("p"), both])
+    entry = {"fullUrl": "https://ehr.example/Observation/r", "resource": json.loads(both)}
+    (source / "b.json").write_text(bundle(entry))
+
+    found = counted(source)
+    words = ("--every", "1d", "--from", "2026-11-17", "--to", DAY, "--json")
+    later = json.loads(run(source, *words).stdout)
+
+    assert (found["patients"], found["patientsWithCard"]) == (1, 1)
+    assert later["patientsWithCard"] == 1
 
 
 def test_references_inside_a_bundle_are_resolved_in_it(tmp_path: Path) -> None:
