@@ -141,7 +141,7 @@ class BurdenRun:
         if files is None:
             yield from self._counted(_of_requests(requests, 0), len(requests))
             return
-        with TemporaryDirectory(prefix="burden-") as name:
+        with files.held_unchanged(), TemporaryDirectory(prefix="burden-") as name:
             folder = Path(name)
             memory, threads = self._resources.memory_mb, self._resources.workers
             with open_engine(folder, memory_mb=memory, threads=threads) as engine:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which files of a source are read, and how."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -43,6 +44,26 @@ class SourceFiles:
         """The bytes of all files that are read."""
         return sum(path.stat().st_size for path in self.read)
 
+    def states(self) -> tuple[str, ...]:
+        """What tells each file that is read from itself after a change."""
+        return tuple(map(_state, self.read))
+
+    @contextmanager
+    def held_unchanged(self) -> Iterator[None]:
+        """Raise `RequestError` after the block if a file was changed meanwhile.
+
+        Files are read twice: of one that changed in between, people would be lost or found whom
+        nobody has chosen.
+        """
+        before = self.states()
+        yield
+        for path, was in zip(self.read, before, strict=True):
+            if _state(path) != was:
+                raise RequestError(
+                    f"{path.name} was changed while it was read, so nothing that was counted can "
+                    "be relied on. Run it again when nobody writes the file."
+                )
+
 
 def find_files(sources: Iterable[Path]) -> SourceFiles:
     """The files of these files and folders, with the folders in them, in order.
@@ -64,6 +85,14 @@ def find_files(sources: Iterable[Path]) -> SourceFiles:
             "There is no file to read: expected .ndjson or .json, also as .gz, or .parquet."
         )
     return files
+
+
+def _state(path: Path) -> str:
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return "removed"
+    return f"{path.resolve()} {state.st_size} {state.st_mtime_ns}"
 
 
 def _within(source: Path) -> Iterable[Path]:

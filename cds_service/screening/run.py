@@ -68,10 +68,7 @@ class Progress:
 
 def run_of(files: SourceFiles, knowledge: Knowledge, options: Sequence[object]) -> str:
     """What tells a run from every other: the files, the knowledge, the version, the options."""
-    parts = [TRIGGER, *map(str, options), mark_of(knowledge)]
-    for path in files.read:
-        state = path.stat()
-        parts.append(f"{path.resolve()} {state.st_size} {state.st_mtime_ns}")
+    parts = [TRIGGER, *map(str, options), mark_of(knowledge), *files.states()]
     return sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -97,11 +94,15 @@ def screen(
     output: OutputFolder | None = None,
     progress: Progress = Progress(),
 ) -> Screened:
-    """Decide about everybody in the files; `question.known` is taken from them."""
+    """Decide about everybody in the files; `question.known` is taken from them.
+
+    Raises `RequestError` if they have no result or are changed meanwhile.
+    """
     import_engine()  # before there are processes, so that nobody waits for an error
     early = resources.workers if files.size >= FORKED_FROM or question.moments else 0
     release = output.held.close if output else lambda: None
     with (
+        files.held_unchanged(),
         forked_early(knowledge, early, release) as forked,
         TemporaryDirectory(dir=output.work if output else None, prefix="screen-") as name,
         open_engine(Path(name), memory_mb=resources.memory_mb, threads=resources.workers) as engine,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cds_service.cli import screen_progress
 from cds_service.errors import RequestError
 from cds_service.screening.files import find_files
 from cds_service.screening.run import run_of
@@ -163,6 +164,30 @@ def test_a_patient_with_a_subject_is_not_lost(export: Path, tmp_path: Path) -> N
     assert summary["patients"] == 22
     men = next(one for one in summary["people"]["sex"] if one["name"] == "male")
     assert men == {"name": "male", "patients": 21, "withCard": 1}
+
+
+@pytest.mark.parametrize("change", ["emptied", "removed", "longer"])
+def test_a_file_that_changes_between_the_readings_ends_the_run(
+    export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    other = ndjson(export / "Extra.ndjson", [result("extra", "Patient/anna", 30)])
+
+    def say(text: str) -> None:
+        if "deciding about" in text:
+            if change == "removed":
+                other.unlink()
+            else:
+                other.write_text(other.read_text() * 2 if change == "longer" else "")
+
+    monkeypatch.setattr(screen_progress, "_say", say)
+    out = tmp_path / "out"
+
+    with pytest.raises(RequestError) as refused:
+        run(export, "--as-of", DAY, "--out", out)
+
+    if change != "removed":  # the engine looks for a file before it is held against what it was
+        assert "Extra.ndjson was changed while it was read" in str(refused.value)
+    assert not (out / "summary.json").exists()
 
 
 def test_without_the_engine_the_message_says_what_to_install(export: Path) -> None:

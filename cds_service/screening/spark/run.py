@@ -76,9 +76,13 @@ def screen_on_spark(
     output: OutputFolder | None = None,
     progress: Progress | None = None,
 ) -> Screened:
-    """Decide about everybody in the files; `question.known` is taken from them."""
+    """Decide about everybody in the files; `question.known` is taken from them.
+
+    Raises `RequestError` if they have no result or are changed meanwhile.
+    """
     shown = progress or Progress()
-    with TemporaryDirectory(dir=output.work if output else None, prefix="screen-") as name:
+    within = output.work if output else None
+    with files.held_unchanged(), TemporaryDirectory(dir=within, prefix="screen-") as name:
         folder = Path(name)
         shown.say("Starting Spark")
         with spark_session(folder, use.master) as session, failures_named(files):
