@@ -71,3 +71,14 @@ def test_whatever_is_used_is_declared() -> None:
         named = {each.partition(":")[0] for each in one["volumes"]}
         assert {each for each in named if not each.startswith(".")} <= set(COMPOSE["volumes"]), name
         assert set(one.get("depends_on", {})) <= set(COMPOSE["services"]), name
+
+
+def test_the_database_counts_as_ready_only_where_the_service_reaches_it() -> None:
+    """The image of PostgreSQL makes the first database with a server that has no TCP."""
+    asked = COMPOSE["services"]["database"]["healthcheck"]["test"]
+
+    assert "--host=127.0.0.1" in asked
+
+
+def test_the_proxy_starts_again_with_the_service_whose_address_it_looked_up() -> None:
+    assert COMPOSE["services"]["proxy"]["depends_on"]["serve"]["restart"] is True
