@@ -4,6 +4,7 @@
 import http.client
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import yaml
 from jwt.algorithms import get_default_algorithms
 
 from cds_service import __version__
+from cds_service.cli.serve import _AT_THE_END
 from cds_service.settings import PREFIX, Settings
 from tests.conformance.server import serving
 from tests.deploy.chart import CHART, VALUES, Json, helm, made_of, one, pods, refusal
@@ -124,6 +126,17 @@ def test_the_addresses_of_probes_and_metrics_are_addresses_of_the_service(regist
             assert answered == 200, path
 
 
+def test_a_pod_that_ends_takes_calls_for_a_while_and_has_time_for_them() -> None:
+    pod = pods("postgresql")["cds-cds-service"]
+    (container,) = pod["containers"]
+    program, _, script = container["lifecycle"]["preStop"]["exec"]["command"]
+    (waited,) = re.findall(r"^import time; time\.sleep\((\d+)\)$", script)
+
+    assert program == "/usr/bin/python3"
+    assert int(waited) >= 5
+    assert pod["terminationGracePeriodSeconds"] > int(waited) + _AT_THE_END
+
+
 def test_the_service_monitor_gives_the_name_that_alerts_look_for() -> None:
     monitor = one("everything", "ServiceMonitor")["spec"]
     labels = one("everything", "Service")["metadata"]["labels"]
@@ -202,6 +215,16 @@ REFUSED: dict[str, tuple[str, Json, str]] = {
         "postgresql",
         {"networkPolicy": {"fhirServers": [{"cidr": "0.0.0.0/0", "port": 443}]}},
         "fhirServers",
+    ),
+    "egress to everywhere by another name": (
+        "postgresql",
+        {"networkPolicy": {"fhirServers": [{"cidr": "10.0.0.0/0", "port": 443}]}},
+        "fhirServers",
+    ),
+    "egress to half of all addresses": (
+        "postgresql",
+        {"networkPolicy": {"database": [{"cidr": "8000::/1", "port": 5432}]}},
+        "database",
     ),
     "a database that the policy shuts out": (
         "postgresql",
