@@ -59,6 +59,10 @@ def test_its_commands_and_settings_exist(name: str) -> None:
     assert settings <= set(Settings.model_fields)
 
 
+def test_one_process_answers_so_that_its_counters_are_those_of_every_scrape() -> None:
+    assert OURS["serve"]["command"] == ["serve"]
+
+
 def test_only_what_serves_is_asked_for_its_health() -> None:
     unasked = {name for name, one in OURS.items() if one.get("healthcheck") == {"disable": True}}
 

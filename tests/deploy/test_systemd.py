@@ -82,6 +82,10 @@ def test_the_command_of_a_unit_exists(name: str) -> None:
     assert shown.exit_code == 0, shown.output
 
 
+def test_one_process_answers_so_that_its_counters_are_those_of_every_scrape() -> None:
+    assert "--workers" not in (UNITS / "cds-service-serve.service").read_text(encoding="utf-8")
+
+
 def test_every_setting_that_a_unit_makes_exists() -> None:
     text = "".join(path.read_text() for path in UNITS.rglob("*.*") if path.is_file())
     named = {name.lower() for name in re.findall(rf"\b{PREFIX}(\w+?)(?:_FILE)?=", text)}
