@@ -68,12 +68,12 @@ def _asked(server: Server, clock: Clock) -> Iterator[Finding]:
 def clock_finding(name: str, date: str, before: datetime, after: datetime) -> Finding:
     """How far the clock here is from that of a server, by the header Date of its answer.
 
-    `before` and `after` are the time here around the request; half of what lies between, and the
-    second that the header cannot show, are not held against anybody.
+    `before` and `after` are the time here around the request; what lies between, and the second
+    that the header cannot show, are not held against anybody.
     """
     try:
         theirs = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter of numbers that no time has
         return Finding("clock", "warning", f"{name} does not say what time it has.")
     if theirs.tzinfo is None:
         return Finding("clock", "warning", f"{name} does not say in what zone its time is.")

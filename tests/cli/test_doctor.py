@@ -6,10 +6,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -29,6 +26,7 @@ from cds_service.setup_checks.servers import clock_finding, server_findings
 from cds_service.smart.key_rotation import add_key
 from cds_service.store import open_store
 from cds_service.subscriptions.inbox_list import InboxState
+from tests.cli.answering import answering
 from tests.house.source import ROOT
 from tests.trust.address_trap import trap
 from tests.trust.signing import registration, write_clients
@@ -239,36 +237,23 @@ def test_time_that_the_request_took_is_held_against_nobody() -> None:
 
     early, late = NOW - timedelta(seconds=30), NOW + timedelta(seconds=30)
     assert clock_finding("fhir", date, early, late).severity == "fine"
-    for nothing in ("", "yesterday", "Mon, 15 Jun 2026 09:00:00 -0000"):
+    endless = f"Mon, 15 Jun {'9' * 30} 09:00:00 GMT"
+    for nothing in ("", "yesterday", endless, "Mon, 15 Jun 2026 09:00:00 -0000"):
         assert clock_finding("fhir", nothing, early, late).severity == "warning"
 
 
-class _Fhir(BaseHTTPRequestHandler):
-    """Answers by the first part of the path: well, with 404, or with something else."""
-
-    def do_GET(self) -> None:
-        kind = self.path.split("/")[1]
-        body: Any = {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1"}
-        if kind == "other":
-            body = {"resourceType": "CapabilityStatement", "fhirVersion": "1.0.2"}
-        text = json.dumps(body).encode()
-        self.send_response(404 if kind == "absent" else 200)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *_: object) -> None:
-        pass
+def _fhir(path: str) -> tuple[int, object]:
+    """What a FHIR server can do, by the first part of the path: well, 404, or another FHIR."""
+    kind = path.split("/")[1]
+    version = "1.0.2" if kind == "other" else "4.0.1"
+    document = {"resourceType": "CapabilityStatement", "fhirVersion": version}
+    return (404 if kind == "absent" else 200), document
 
 
 @pytest.fixture(name="fhir")
-def _fhir() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), _Fhir)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+def _fhir_server() -> Iterator[str]:
+    with answering(_fhir) as base:
+        yield base
 
 
 def test_every_server_is_asked_and_its_answer_is_said(fhir: str, tmp_path: Path) -> None:
