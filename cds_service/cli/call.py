@@ -79,6 +79,10 @@ def call(  # noqa: PLR0913, PLR0917 - one option each
         discovery = round(discovering(), 1)
         answer = called(address, body, signer.headers(address), deadline)
     except KeyError as fitting:
+        if not _hook_of(body):
+            raise click.UsageError(
+                "REQUEST is no JSON object that names its hook; --service sends it as it is"
+            ) from None
         ids = ", ".join(map(printable, fitting.args)) or "none"
         raise click.UsageError(
             f"not exactly one service takes the hook of the request: {ids}; use --service"
@@ -130,7 +134,7 @@ class _Signer:
 
 
 def _hook_of(body: bytes) -> str:
-    """The hook that the request names; empty if it cannot be read, which the service will say."""
+    """The hook that the request names; empty if it cannot be read or names none."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -181,7 +185,13 @@ def _explain_token(answer: CallAnswer, signer: _Signer) -> None:
     faults = list(signer.faults(answer.url))
     for fault in faults:
         click.echo(f"  by the registration here: {fault}")
-    if not faults:
+    public = signer.settings.public_url
+    if public is not None and not answer.url.startswith(f"{public.rstrip('/')}/"):
+        click.echo(
+            f"  CDS_PUBLIC_URL is {public} here: a service with these settings takes tokens for "
+            "that\n  address alone, by whatever other name it is reached."
+        )
+    elif not faults:
         click.echo(
             "  By the registration and the settings here the token is right. So the service has "
             "another\n  registration or another CDS_PUBLIC_URL, or its clock differs."

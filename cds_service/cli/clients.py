@@ -85,7 +85,9 @@ def test_key(client: str, issuer: str | None) -> None:
     if load_settings().profile != "development":
         raise click.UsageError("a test key is for CDS_PROFILE=development alone")
     if not CLIENT_ID.fullmatch(client):
-        raise click.BadParameter("lower case letters, digits, - and _, as first-ehr")
+        raise click.BadParameter(
+            "lower case letters, digits (no four in a row), - and _, as first-ehr"
+        )
     key = made_test_key(client, system_clock())
     entry = {
         "id": client,

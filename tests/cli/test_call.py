@@ -8,9 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -23,6 +21,7 @@ from cds_service.cli import cli
 from cds_service.cli.demo import wait_until_ready
 from cds_service.errors import CdsServiceError
 from cds_service.settings import environment_of
+from tests.cli.answering import answering
 from tests.conformance.server import free_port
 from tests.trust.signing import es384, registration, write_clients
 
@@ -159,6 +158,28 @@ def test_a_hook_that_no_service_takes_is_wrong_use(desk: Desk) -> None:
 
 
 @pytest.mark.server
+@pytest.mark.parametrize("body", ["{", "[]", "{}", '{"hook": 1}'])
+def test_a_request_that_names_no_hook_is_wrong_use(desk: Desk, body: str) -> None:
+    done = desk.run("call", "--client", "first-ehr", "-", stdin=body)
+
+    assert done.exit_code == 2
+    assert "REQUEST is no JSON object that names its hook" in done.output
+    words = ("call", "--client", "first-ehr", "--service", "liver-patient-view", "-")
+    sent = desk.run(*words, stdin=body)
+    assert (sent.exit_code, "400 in" in sent.output) == (1, True), sent.output
+
+
+@pytest.mark.server
+def test_another_name_of_the_service_is_not_the_one_that_tokens_are_for(desk: Desk) -> None:
+    other = desk.base.replace("127.0.0.1", "localhost")
+    done = desk.run("call", "--client", "first-ehr", "--url", other, desk.request)
+
+    assert done.exit_code == 1
+    assert f"CDS_PUBLIC_URL is {desk.base} here" in done.output
+    assert "the token is right" not in done.output
+
+
+@pytest.mark.server
 def test_every_call_of_a_client_leaves_no_token_in_what_is_shown(desk: Desk) -> None:
     token = desk.run("clients", "token", "first-ehr", "--url", desk.base + SERVICE)
     assert desk.run("clients", "check", "--token", "-", stdin=token.stdout).exit_code == 0
@@ -178,42 +199,24 @@ def test_nobody_there_is_no_refusal(tmp_path: Path) -> None:
     assert "gave no answer" in str(done.exception)
 
 
-class _Hostile(BaseHTTPRequestHandler):
-    """Answers 400 with a text that would steer a terminal, or 200 with no cards at all."""
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        steering = {"issue": [{"diagnostics": "\x1b[2Jgone"}]}
-        is_bad = self.path.endswith("steers")
-        body = json.dumps(steering if is_bad else {"cards": [{"x": 1}]}).encode()
-        self.send_response(400 if is_bad else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+def _hostile(path: str) -> tuple[int, object]:
+    """A 400 with a text that would steer a terminal, or 200 with no cards at all."""
+    if path.endswith("steers"):
+        return 400, {"issue": [{"diagnostics": "\x1b[2Jgone"}]}
+    return 200, {"cards": [{"x": 1}]}
 
 
-@pytest.fixture(name="hostile")
-def _hostile() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), _Hostile)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+def test_another_server_steers_no_terminal_and_is_no_service() -> None:
+    with answering(_hostile) as hostile:
+        words = ["call", "-", "--url"]
+        steers, other = (
+            CliRunner().invoke(cli, [*words, f"{hostile}/cds-services/{path}"], input="{}")
+            for path in ("steers", "other")
+        )
 
-
-def test_another_server_steers_no_terminal_and_is_no_service(hostile: str) -> None:
-    def sent(path: str) -> Result:
-        words = ["call", "--url", f"{hostile}/cds-services/{path}", "-"]
-        return CliRunner().invoke(cli, words, input="{}")
-
-    steers = sent("steers")
     assert (steers.exit_code, "\x1b" in steers.output) == (1, False)
     assert "?[2Jgone" in steers.output
-    assert "it is no CDS Service" in str(sent("other").exception)
+    assert "it is no CDS Service" in str(other.exception)
 
 
 def _file(path: Path, text: str | bytes, mode: int = 0o600) -> str:
