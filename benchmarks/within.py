@@ -8,27 +8,22 @@ several repeats the least counts, which other work on the machine disturbs least
 microseconds of CPU time of the thread that answers, the mean over bodies that are all different.
 """
 
-import argparse
 import gc
-import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
 from time import thread_time_ns
 from typing import Any
 from unittest.mock import patch
 
-from benchmarks.charts import NOW
 from benchmarks.floors import post
-from benchmarks.paths import Bench, make_bench
-from benchmarks.peers.workloads import CARDS, NONE, bodies, name_of
-from benchmarks.timing import logged_nowhere, steady
+from benchmarks.paths import Bench
+from benchmarks.step_tables import measured, sent_bodies, table
+from benchmarks.timing import steady
 from cds_service import service
 from cds_service.memory.card_memory import CardMemory, RecalledCall
 from cds_service.web import hook_calls
 
-SIZES = (5, 50)
 WHOLE = "whole POST"
 REST = "the rest: dispatch, and freeing what the call made"
 _BODIES, _REPEATS = 20, 30
@@ -51,10 +46,9 @@ def within(
     bench: Bench, size: int, kind: str, *, count: int = _BODIES, repeats: int = _REPEATS
 ) -> dict[str, float]:
     """Microseconds of each step within a call, of the rest and of the whole."""
-    found = bodies(bench, size, kind, now=NOW, chance=random.Random(size))
-    sent = [body.data for body in islice(found, count)]
+    sent = sent_bodies(bench, size, kind, count)
     least: list[dict[str, int]] = [{} for _ in sent]
-    with _measured() as spent, steady():
+    with _wrapped() as spent, steady():
         for _ in range(repeats):
             for body, known in zip(sent, least, strict=True):
                 spent.clear()
@@ -70,7 +64,7 @@ def within(
 
 
 @contextmanager
-def _measured() -> Iterator[dict[str, int]]:
+def _wrapped() -> Iterator[dict[str, int]]:
     """The steps wrapped, and the nanoseconds that each has taken so far."""
     spent: dict[str, int] = defaultdict(int)
     patches = [
@@ -100,19 +94,12 @@ def _timed(function: Callable[..., Any], step: str, spent: dict[str, int]) -> Ca
 
 def main() -> None:
     """Measure and print a table in Markdown."""
-    argparse.ArgumentParser(
-        prog="python -m benchmarks.within",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args()
-    with logged_nowhere():
-        bench = make_bench()
-        kinds = [(size, kind) for size in SIZES for kind in (NONE, CARDS)]
-        found = {name_of(size, kind): within(bench, size, kind) for size, kind in kinds}
-    print(f"| | {' | '.join(found)} |")
-    print(f"| --- |{' ---: |' * len(found)}")
-    for step in (*STEPS, REST, WHOLE):
-        print(f"| {step} | {' | '.join(f'{times[step]:,.0f}' for times in found.values())} |")
+    found = measured("benchmarks.within", __doc__, within)
+    rows = (
+        (step, [f"{times[step]:,.0f}" for times in found.values()])
+        for step in (*STEPS, REST, WHOLE)
+    )
+    print("\n".join(table(found, rows)))
 
 
 if __name__ == "__main__":
