@@ -10,7 +10,7 @@ from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.reports.read import read_report
 from cds_service.reports.report import ReportRow
 from cds_service.reports.tables.columns_file import columns_file
-from tests.reports.workbooks import Cell, cell_xml, sheet_xml, workbook
+from tests.reports.workbooks import STYLES, Cell, cell_xml, sheet_xml, styles, workbook
 
 HEADINGS: tuple[Cell, ...] = ("Test", "Result", "Unit", "Min", "Max", "Date")
 DAY = date(2026, 3, 5)
@@ -169,6 +169,123 @@ def styled(style: int) -> str:
 def test_what_a_person_would_see_otherwise_is_refused(data: bytes, said: str) -> None:
     with pytest.raises(RequestError, match=said):
         read_report(data)
+
+
+def formatted(code: str, more: str = "") -> bytes:
+    return workbook(styled(1), more={"xl/styles.xml": styles(code, more)})
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "0",
+        "General",
+        "@",
+        "#,##0.00",
+        "0.0#",
+        "0.0E+00",
+        "# ##0",
+        "#\\ ##0",
+        "[Red]0",
+        "[<5]0.0;0",
+        "#,##0.00_ ;[Red]\\-#,##0.00\\ ",
+        "0_);\\(0\\)",
+        "[$-407]0.0",
+    ],
+)
+def test_formats_that_print_the_number_are_read(code: str) -> None:
+    (about,) = read_report(formatted(code)).patients
+
+    assert [row.value and row.value.number for row in about.rows] == ["41"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "<0",
+        ">=0",
+        "\\<0",
+        "[$<]0",
+        "≤0",
+        "0*<",
+        "0\\.0",
+        "000\\.0",
+        "0-0",
+        "0:0",
+        "-0",
+        "(0)",
+        "0+",
+        "\\d0",
+        "0.0,",
+        "0,",
+        "0.0%",
+        '0"x"',
+        "0;0;",
+        ";;;",
+        '[<50]"<50";0',
+        "[<50]-0;0",
+        "0^",
+        "0/10",
+        "0 h",
+    ],
+)
+def test_formats_that_print_something_else_are_refused(code: str) -> None:
+    with pytest.raises(RequestError, match="shown as they are stored"):
+        read_report(formatted(code))
+
+
+CONDITION = GOOD.replace("</sheetData>", "</sheetData><conditionalFormatting/>")
+DIFFERENT = "<dxfs><numFmt formatCode='&lt;0'/></dxfs>"
+RAISED = '<rPr><vertAlign val="superscript"/></rPr>'
+STRUCK = "<fonts><font><strike/></font></fonts>"
+
+
+def rich(inside: str) -> bytes:
+    text = f'<c r="B2" t="inlineStr"><is>{inside}</is></c>'
+    return workbook(GOOD.replace(cell_xml("B2", 41), text))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (workbook(GOOD, more={"xl/styles.xml": STYLES.replace('Id="0"', 'Id="9"')}), "as they are"),
+        (
+            workbook(CONDITION, more={"xl/styles.xml": STYLES + DIFFERENT}),
+            "as they are",
+        ),
+        (formatted("0", STRUCK), "struck out"),
+        (rich(f"<r><t>41</t></r><r>{RAISED}<t>1</t></r>"), "raised"),
+        (rich("<r><rPr><strike/></rPr><t>41</t></r><r><t>39</t></r>"), "struck out"),
+        (workbook(GOOD.replace('<row r="2">', '<row r="2" ht="0" customHeight="1">')), "hidden"),
+        (
+            workbook(GOOD.replace("<sheetData>", '<cols><col width="0"/></cols><sheetData>')),
+            "hidden",
+        ),
+        (
+            workbook(GOOD.replace("<sheetData>", '<sheetFormatPr zeroHeight="1"/><sheetData>')),
+            "hid",
+        ),
+    ],
+)
+def test_what_is_not_seen_or_seen_otherwise_is_refused(data: bytes, said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        read_report(data)
+
+
+def test_a_raised_power_of_a_unit_is_read() -> None:
+    power = f"<r><t>10</t></r><r>{RAISED}<t>9</t></r>"
+    unit = f'<c r="C2" t="inlineStr"><is>{power}<r><t>/L</t></r></is></c>'
+    sheet = sheet_xml([("Test", "Result", "Unit"), ("ALT", 41, "x")])
+    (about,) = read_report(workbook(sheet.replace(cell_xml("C2", "x"), unit))).patients
+
+    assert [row.text for row in about.rows] == ["41"]
+
+
+def test_a_sign_in_a_column_without_a_heading_belongs_to_the_value() -> None:
+    sheet = sheet_xml([("Test", None, "Result"), ("ALT", "<", 5), ("AST", None, 41)])
+    (about,) = read_report(workbook(sheet)).patients
+
+    assert [row.doubt for row in about.rows] == ["place-unclear", None]
 
 
 def test_a_title_and_a_section_may_be_merged() -> None:

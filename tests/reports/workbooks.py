@@ -20,6 +20,15 @@ STYLES = (
 )
 
 
+def styles(code: str, more: str = "") -> str:
+    """Styles of which the second has this number format; `more` are parts beside them."""
+    return (
+        f'<styleSheet xmlns="{_MAIN}"><numFmts><numFmt numFmtId="164" '
+        f"formatCode={quoteattr(code)}/></numFmts>{more}<cellXfs>"
+        '<xf numFmtId="0"/><xf numFmtId="164" fontId="0"/></cellXfs></styleSheet>'
+    )
+
+
 def column(number: int) -> str:
     """The letters of a column, the first being 0."""
     letters = ""

@@ -26,6 +26,7 @@ _FIGURES: Final = re.compile(r"\d{1,7}(?:[.,]\d+)?")
 _FIGURES_FIRST: Final = re.compile(
     r"(?!10\s)\d{1,7}\s+\S"
 )  # before a unit, of which 10 can be a part
+_SIGN: Final = re.compile(r"[<>≤≥=]{1,2}")
 _WITHOUT_FIGURES: Final[tuple[Role, ...]] = ("test", "unit", "range", "flag", "collected", "status")
 
 
@@ -186,7 +187,8 @@ class _Reader:
         """Whether the value may stand in the wrong column.
 
         The rest of one that was cut in two is a number where none belongs. Of cells with wide
-        gaps between them an empty one cannot be seen; a unit behind the value shows its place.
+        gaps between them an empty one cannot be seen; a unit behind the value shows its place. A
+        sign such as < in a column that is not read is a part of it.
         """
         cells = {
             role: [row[place] for place in self._columns.of(role) if place < len(row)]
@@ -195,6 +197,9 @@ class _Reader:
         if any(_FIGURES.fullmatch(cell) for found in cells.values() for cell in found):
             return True
         if any(map(_FIGURES_FIRST.match, cells["unit"])):
+            return True
+        unread = (row[place] for place in self._columns.of("not read") if place < len(row))
+        if any(map(_SIGN.fullmatch, unread)):
             return True
         if self._separator == "," and text.isdigit() and self._mark is None:
             place = row.index(text) + 1

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A workbook (XLSX) -> the cells of its one table.
 
-Whatever a person would see otherwise than it is stored is refused: hidden rows and columns, cells
-merged over rows, and numbers in formats that print another text. A formula is what it last came to.
+Whatever a person would see otherwise than it is stored is refused (`workbook_looks`), and so are
+cells merged over rows. A formula is what it last came to.
 """
 
 import io
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.reports.tables.grid import MAX_ROWS, ExactNumber, Grid, Row, checked_grid
+from cds_service.reports.tables.workbook_looks import check_looks
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
@@ -28,23 +29,9 @@ _UNPACKED: Final = 200_000_000  # bytes
 _MOST_CELLS: Final = 2_000_000
 _NO_WORKBOOK: Final = "Expected a workbook of Excel (XLSX), without a password."
 _ONE_SHEET: Final = "Expected a workbook in which one sheet that is not hidden has a table."
-_HIDDEN: Final = "Expected a sheet without hidden rows and columns: show them, or delete them."
 _MERGED: Final = "Expected a table without cells that are merged over several rows."
-_FORMATS: Final = "Expected numbers shown as they are stored: a format shows one with % or a text."
 
 _ATTRIBUTES: Final = re.compile(rb"""([\w:]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
-_ROWS_HIDDEN: Final = re.compile(rb"""<(?:\w+:)?(?:row|col)\b[^>]*\bhidden\s*=\s*["'](?:1|true)""")
-_CELL_STYLES: Final = re.compile(rb"""<(?:\w+:)?c\b[^>]*?\bs\s*=\s*["'](\d+)""")
-_NUMBER_FORMATS: Final = re.compile(rb"<(?:\w+:)?numFmt\b[^>]*>")
-_CELL_FORMATS: Final = re.compile(rb"<(?:\w+:)?cellXfs\b.*?</(?:\w+:)?cellXfs>", re.DOTALL)
-_CELL_FORMAT: Final = re.compile(rb"<(?:\w+:)?xf\b[^>]*>")
-_PERCENT: Final = frozenset((9, 10))  # the built-in formats 0% and 0.00%
-# Of a number format: a percent sign, a comma that divides by a thousand, a text of its own. What
-# stands in brackets, or behind a backslash or underscore, is a color, a locale or a space.
-_PLAIN_PARTS: Final = re.compile(rb'\[[^\]]*\]|\\[ ,.()-]|_.|\*.|""|&quot;&quot;|General|GENERAL')
-_SHOWN_OTHERWISE: Final = re.compile(rb'%|,(?![#0?])|"|&quot;|\\')
-_QUOTED: Final = re.compile(rb'&quot;.*?&quot;|"[^"]*"')
-_DATE_PARTS: Final = re.compile(rb"[ymdhs]", re.IGNORECASE)
 
 
 def read_workbook(data: bytes) -> Grid:
@@ -63,7 +50,8 @@ def read_workbook(data: bytes) -> Grid:
         raise RequestError(_NO_WORKBOOK) from None
     if sheet.height * sheet.width > _MOST_CELLS:
         raise PayloadTooLarge(f"Expected a sheet of at most {_MOST_CELLS:,} cells.")
-    _check_looks(_sheet_part(parts, sheet.name), parts.get("xl/styles.xml", b""))
+    styles, texts = (parts.get(f"xl/{name}.xml", b"") for name in ("styles", "sharedStrings"))
+    check_looks(_sheet_part(parts, sheet.name), styles, texts)
     rows = tuple(_rows_of(sheet))
     _check_merged(sheet.merged_cell_ranges or (), rows, sheet)
     # Cells stand in columns here; a tab between them says the same.
@@ -126,28 +114,6 @@ def _tags(xml: bytes, name: bytes) -> Iterator[dict[str, str]]:
     for tag in re.finditer(rb"<(?:\w+:)?" + name + rb"\s[^>]*>", xml):
         pairs = _ATTRIBUTES.findall(tag[0])
         yield {key.decode(): (one or other).decode("utf-8", "replace") for key, one, other in pairs}
-
-
-def _check_looks(sheet: bytes, styles: bytes) -> None:
-    """Raise `RequestError` if a person sees other cells or numbers than are stored."""
-    if _ROWS_HIDDEN.search(sheet):
-        raise RequestError(_HIDDEN)
-    otherwise = set(_PERCENT)
-    for tag in _NUMBER_FORMATS.findall(styles):
-        given = {key: one or other for key, one, other in _ATTRIBUTES.findall(tag)}
-        code = _PLAIN_PARTS.sub(b"", given.get(b"formatCode", b""))
-        is_date = _DATE_PARTS.search(_QUOTED.sub(b"", code))
-        if _SHOWN_OTHERWISE.search(code) and not is_date:
-            otherwise.add(int(given.get(b"numFmtId", b"0")))
-    formats = _CELL_FORMATS.search(styles)
-    cells = _CELL_FORMAT.findall(formats[0]) if formats else []
-    odd = set()
-    for place, tag in enumerate(cells):
-        number = re.search(rb"""numFmtId\s*=\s*["'](\d+)""", tag)
-        if number and int(number[1]) in otherwise:
-            odd.add(str(place).encode())
-    if odd and not odd.isdisjoint(_CELL_STYLES.findall(sheet)):
-        raise RequestError(_FORMATS)
 
 
 def _rows_of(sheet: "CalamineSheet") -> Iterator[Row]:
