@@ -40,12 +40,12 @@ def test_it_is_a_compose_file(tmp_path: Path) -> None:
 
 
 def test_the_service_may_do_as_little_as_the_guide_says() -> None:
-    assert set(OURS) == {"upgrade", "serve", "worker"}
-    for one in OURS.values():
+    assert set(OURS) == {"upgrade", "serve", "worker", "listen"}
+    for name, one in OURS.items():
         assert one["read_only"] is True
         assert one["cap_drop"] == ["ALL"]
         assert one["user"] == "65532:65532"
-        assert "ports" not in one
+        assert ("ports" in one) == (name == "listen")
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -63,6 +63,18 @@ def test_one_process_answers_so_that_its_counters_are_those_of_every_scrape() ->
     assert OURS["serve"]["command"] == ["serve"]
 
 
+def test_the_listener_is_reached_where_it_listens_and_encrypted() -> None:
+    one = OURS["listen"]
+    port = Settings.model_fields["mllp_port"].default
+
+    assert one["ports"] == [f"{port}:{port}"]
+    assert {"CDS_MLLP_HOST", "CDS_MLLP_TLS_CERTIFICATE", "CDS_MLLP_TLS_KEY"} <= set(
+        one["environment"]
+    )
+    assert "CDS_MLLP_CLEAR" not in one["environment"]
+    assert set(one["profiles"]) <= set(OURS["worker"]["profiles"])  # which writes the results
+
+
 def test_only_what_serves_is_asked_for_its_health() -> None:
     unasked = {name for name, one in OURS.items() if one.get("healthcheck") == {"disable": True}}
 
@@ -73,6 +85,10 @@ def test_whatever_is_used_is_declared() -> None:
     for name, one in COMPOSE["services"].items():
         assert set(one.get("secrets", [])) <= set(COMPOSE["secrets"]), name
         named = {each.partition(":")[0] for each in one["volumes"]}
+        mounted = {each.split(":")[1] for each in one["volumes"]}
+        for key, path in one.get("environment", {}).items():
+            if str(path).startswith("/etc/"):
+                assert any(str(path).startswith(at) for at in mounted), (name, key)
         assert {each for each in named if not each.startswith(".")} <= set(COMPOSE["volumes"]), name
         assert set(one.get("depends_on", {})) <= set(COMPOSE["services"]), name
 

@@ -29,7 +29,11 @@ def _machine(tmp_path: Path) -> Path:
     """The root of a machine on which the units are installed as the guide says."""
     installed = tmp_path / "etc" / "systemd" / "system"
     shutil.copytree(UNITS, installed)
-    (installed / "postgresql.conf").rename(installed / "cds-service-.service.d" / "postgresql.conf")
+    (installed / "cds-service-listen.service.d").mkdir()
+    for name, unit in (("postgresql", ""), ("mllp-tls", "listen")):
+        (installed / f"{name}.conf").rename(
+            installed / f"cds-service-{unit}.service.d" / f"{name}.conf"
+        )
     program = tmp_path / PROGRAM.lstrip("/")
     program.parent.mkdir(parents=True)
     program.touch(mode=0o755)
@@ -90,5 +94,5 @@ def test_every_setting_that_a_unit_makes_exists() -> None:
     text = "".join(path.read_text() for path in UNITS.rglob("*.*") if path.is_file())
     named = {name.lower() for name in re.findall(rf"\b{PREFIX}(\w+?)(?:_FILE)?=", text)}
 
-    assert named == {"hash_key", "database_url"}
+    assert named == {"hash_key", "database_url", "mllp_tls_certificate", "mllp_tls_key"}
     assert named <= set(Settings.model_fields)
