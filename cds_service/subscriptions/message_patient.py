@@ -40,11 +40,15 @@ _PATIENT = Decoder(_Patient)
 def patient_identifier(
     patient: ReportPatient, settings: MessageSettings
 ) -> PatientIdentifier | None:
-    """The first identifier of PID-3 whose assigning authority is known, by its name or its OID."""
-    for value, authority in patient.identifiers:
-        for name in filter(None, authority.split("&")[:2]):
-            if value and name.strip() in settings.patients:
-                return PatientIdentifier(settings.patients[name.strip()], value)
+    """The identifier in PID-3 whose assigning authority stands first in the settings.
+
+    An authority goes by its name or its OID. The order of PID-3 does not count: by it a correction
+    could be of another identifier than its result, and would not find it.
+    """
+    for known, system in settings.patients.items():
+        for value, authority in patient.identifiers:
+            if value and known in (name.strip() for name in authority.split("&")[:2]):
+                return PatientIdentifier(system, value)
     return None
 
 

@@ -107,6 +107,13 @@ class ServerReader:
             raise Retry(found.failure)
         return tuple(_of_pages(found.pages, server))
 
+    def answered(self, server: str, query: str) -> tuple[NotifiedResource, ...]:
+        """What a search finds; raises `Retry` also where the server fails or refuses it."""
+        found = self._ask(server, query)
+        if found.failure not in {None, "ignored"}:
+            raise Retry(found.failure or "not-fhir")
+        return tuple(_of_pages(found.pages, server))
+
     def changed(self, server: str, search: str, since: datetime) -> Iterator[Changes]:
         """What a search finds that changed since then, in parts; raises `Retry`.
 

@@ -92,7 +92,7 @@ class MessageWriter:
             raise Unwritable("no-patient-id")
         found = {
             one.id: one
-            for one in self.reader.found(server, identifier.query)
+            for one in self.reader.answered(server, identifier.query)
             if is_patient_of(one, identifier)
         }
         if len(found) != 1:

@@ -42,7 +42,8 @@ class Laboratory:
         self.count = 0
 
     def made(self, base: str) -> Worker:
-        messages = MessageSettings(patients={"HOSPITAL": SYSTEM}, senders=(SENDER,))
+        known = {"HOSPITAL": SYSTEM, "OTHER": "urn:oid:2.999.3"}
+        messages = MessageSettings(patients=known, senders=(SENDER,))
         server = Server(base=base, policy=ANYWHERE, anonymous=True, messages=messages)
         servers = Servers(listed={base: server})
         self.receiver = MessageReceiver(
@@ -52,11 +53,18 @@ class Laboratory:
         tools = open_tools(settings, self.store, lambda: self.now)
         return make_worker(replace(tools, servers=servers), lambda _: lambda _: None)
 
-    def send(self, *results: str, who: str = "4711", order: str = "A1", born: str = "") -> None:
+    def send(
+        self,
+        *results: str,
+        who: str = "4711",
+        order: str = "A1",
+        born: str = "",
+        drawn: str = "202603050930",
+    ) -> None:
         self.count += 1
         header = HEADER.replace("|1|P|", f"|{self.count}|P|")
         named = f"PID|1||{who}^^^HOSPITAL^MR||Muster^Anna||{born}"
-        asked = f"OBR|1||{order}|24325-3^Hepatic panel^LN|||202603050930"
+        asked = f"OBR|1||{order}|24325-3^Hepatic panel^LN|||{drawn}"
         sent = "\r".join([header, named, asked, *results]).encode()
         assert code_of(self.receiver.receive(sent, HERE).message) == "AA"
 
@@ -256,3 +264,28 @@ def test_a_server_that_ignores_who_was_asked_for_gets_no_result(
 
     assert laboratory.states() == [("waiting", "patient-unknown")]
     assert ROOT not in server.paths()
+
+
+@pytest.mark.parametrize(
+    ("status", "problem"),
+    [(500, "broken"), (503, "busy"), (403, "forbidden"), (400, "refused")],
+)
+def test_a_server_that_does_not_find_patients_is_no_patient_who_is_unknown(
+    elsewhere: tuple[Faulty, Laboratory], status: int, problem: str
+) -> None:
+    server, laboratory = elsewhere
+    server.answers["Patient"] = Reply(status=status)
+    laboratory.send(obx("1"))
+    laboratory.work()
+    for _ in range(8):
+        laboratory.later(hours=1)
+
+    assert laboratory.states() == [("waiting", problem)]
+
+
+def test_the_order_of_identifiers_does_not_count(laboratory: Laboratory) -> None:
+    laboratory.send(obx("1"), who="4711^^^HOSPITAL~77^^^OTHER")
+    laboratory.send(obx("30", f11="C"), who="77^^^OTHER~4711^^^HOSPITAL")
+    laboratory.work()
+
+    assert values(laboratory.stored()) == [(30, "corrected")]
