@@ -277,7 +277,8 @@ advice_written = Table(
 
 # One row a result that came by a message of HL7 v2 and was written to a server: its identifier
 # there, and the item whose message it was written from last, so that an older message that is tried
-# again later changes nothing.
+# again later changes nothing. By its status and its time a later message is known to be no newer
+# state of it.
 message_results = Table(
     "message_results",
     metadata,
@@ -286,6 +287,8 @@ message_results = Table(
     Column("identifier", Text, nullable=False),
     Column("item", BigInteger, nullable=False),
     Column("written", UtcDateTime, nullable=False),
+    Column("status", Text, nullable=False, server_default=""),
+    Column("collected", Text, nullable=False, server_default=""),
     UniqueConstraint("server", "identifier", name="message_results_identifier"),
     Index("message_results_written", "written"),
 )

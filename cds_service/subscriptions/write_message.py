@@ -31,6 +31,7 @@ from cds_service.subscriptions.message_patient import (
     patient_identifier,
 )
 from cds_service.subscriptions.message_results import MessageResults
+from cds_service.subscriptions.message_states import identifiers_of, to_write
 from cds_service.subscriptions.server_reader import ServerReader
 from cds_service.subscriptions.work import Item, Retry, Unwritable
 from cds_service.subscriptions.write_back import statuses_of
@@ -59,7 +60,7 @@ class MessageWriter:
     clock: Clock
 
     def __call__(self, item: Item) -> None:
-        """Write the results of this message that no later one has written."""
+        """Write the results of this message, but not over what is newer or final."""
         server = self.servers.find(item.server)
         access = self.reader.access_to(item.server)
         if server is None or server.messages is None or access is None:
@@ -76,12 +77,12 @@ class MessageWriter:
             message=header.text(10),
             zone=self.zone,
         )
-        newer = self.results.newer(item, made.keys())
-        wanted = {name: made[name] for name in made.keys() - newer}
+        written = self.results.written(item.server, identifiers_of(made))
+        wanted = to_write(made, written, item.id)
         if wanted:
             self._write(access, wanted)
             self.results.keep(item, wanted, self.clock())
-        log_message_written(results=len(wanted), superseded=len(newer))
+        log_message_written(results=len(wanted), superseded=len(made) - len(wanted))
 
     def _patient(
         self, server: str, who: ReportPatient, settings: MessageSettings

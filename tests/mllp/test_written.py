@@ -289,3 +289,43 @@ def test_the_order_of_identifiers_does_not_count(laboratory: Laboratory) -> None
     laboratory.work()
 
     assert values(laboratory.stored()) == [(30, "corrected")]
+
+
+def test_what_is_final_is_not_made_preliminary(laboratory: Laboratory) -> None:
+    for result, expected in (
+        (obx("1"), (1, "final")),
+        (obx("2", f11="P"), (1, "final")),
+        (obx("3", f11="I"), (1, "final")),
+        (obx("4", f11="C"), (4, "corrected")),
+        (obx("5", f11="P"), (4, "corrected")),
+        (obx("4", f11="W"), (4, "entered-in-error")),
+        (obx("6", f11="P"), (6, "preliminary")),  # measured anew
+    ):
+        laboratory.send(result)
+        laboratory.work()
+        assert values(laboratory.stored()) == [expected]
+    assert {state for state, _ in laboratory.states()} == {"done"}
+
+
+def test_an_order_number_that_is_used_again_is_another_result(laboratory: Laboratory) -> None:
+    laboratory.send(obx("1"))
+    laboratory.send(obx("2", f11="P"), drawn="202604020800")
+    laboratory.send(obx("3"), drawn="202604020800")
+    laboratory.work()
+    assert values(laboratory.stored()) == [(1, "final"), (3, "final")]
+
+    laboratory.send(obx("30", f11="C"), drawn="202604020800")
+    laboratory.send(obx("10", f11="C"), drawn="20260305093010")  # seconds do not count
+    laboratory.work()
+    assert values(laboratory.stored()) == [(10, "corrected"), (30, "corrected")]
+
+
+def test_a_time_that_is_corrected_is_no_other_result(laboratory: Laboratory) -> None:
+    laboratory.send(obx("1", f11="P"), drawn="20260305")
+    laboratory.send(obx("1"), drawn="202603050930")
+    laboratory.send(obx("1", f11="C"), drawn="202603051000")
+    laboratory.work()
+
+    (one,) = laboratory.stored()
+    assert one["effectiveDateTime"] == "2026-03-05T10:00:00+01:00"
+    assert one["status"] == "corrected"
