@@ -8,15 +8,22 @@ import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from cds_service.errors import SettingsError, StoreError
-from cds_service.setup_checks.finding import Finding
+from cds_service.setup_checks.finding import Finding, Severity
 from cds_service.store.engine import Database, failing_as_store_error
 from cds_service.store.schema import HEAD, check_current
 from cds_service.subscriptions.inbox_list import InboxList, InboxState, is_unattended
+
+# What the database itself says may hold its address and the user's name.
+_AWAY_SQLITE: Final = "Its file may be damaged, locked or no database, or nobody here may read it."
+_AWAY_POSTGRESQL: Final = (
+    "It may not run, or CDS_DATABASE_URL may have another host, user, password or database."
+)
 
 
 def database_findings(url: str, now: datetime) -> Iterator[Finding]:
@@ -36,9 +43,13 @@ def database_findings(url: str, now: datetime) -> Iterator[Finding]:
         yield Finding("database", "fine", f"The database answers; its tables are those of {HEAD}.")
         yield from inbox_findings(InboxList(database).state(), now)
     except StoreError as error:
-        # SQLite is brought up to date by the start itself.
-        is_old = database.is_sqlite and "cds-service database upgrade" in str(error)
-        yield Finding("database", "warning" if is_old else "problem", _sentence(str(error)))
+        if "cds-service database upgrade" in str(error):
+            # SQLite is brought up to date by the start itself.
+            severity: Severity = "warning" if database.is_sqlite else "problem"
+            yield Finding("database", severity, _sentence(str(error)))
+        else:
+            remedy = _AWAY_SQLITE if database.is_sqlite else _AWAY_POSTGRESQL
+            yield Finding("database", "problem", _sentence(str(error)), remedy)
     finally:
         database.close()
 

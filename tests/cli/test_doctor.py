@@ -122,7 +122,14 @@ def test_a_pack_with_a_problem_is_wrong(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_database_that_is_away_or_old_is_named_without_its_password(tmp_path: Path) -> None:
     away = f"postgresql+psycopg://user:{SECRET}@127.0.0.1:1/db"
-    assert only(database_findings(away, NOW)) == ("problem", "The database does not answer.")
+    (one,) = database_findings(away, NOW)
+    assert (one.severity, one.text) == ("problem", "The database does not answer.")
+    assert "CDS_DATABASE_URL may have another host, user, password" in one.remedy
+
+    junk = tmp_path / "junk.db"
+    junk.write_text("no database " * 100, encoding="utf-8")
+    (one,) = database_findings(f"sqlite:///{junk}", NOW)
+    assert (one.severity, "damaged, locked or no database" in one.remedy) == ("problem", True)
 
     file = tmp_path / "empty.db"
     file.touch()
