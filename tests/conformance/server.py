@@ -30,7 +30,7 @@ def serving(**settings: object) -> Iterator[int]:
         command, cwd=ROOT, env=environ, stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
-        _wait(process, port)
+        wait_for(process, port)
         yield port
     finally:
         stop(process)
@@ -54,7 +54,8 @@ def free_port() -> int:
     return port
 
 
-def _wait(process: "subprocess.Popen[bytes]", port: int) -> None:
+def wait_for(process: "subprocess.Popen[bytes]", port: int) -> None:
+    """Return once the process listens on the port; an error if it ends or takes too long."""
     end = monotonic() + _PATIENCE
     while monotonic() < end and process.poll() is None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):

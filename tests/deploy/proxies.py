@@ -10,10 +10,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPSConnection
 from pathlib import Path
-from time import monotonic, sleep
 
 from tests.conformance.certificate import make_certificate
-from tests.conformance.server import free_port
+from tests.conformance.server import free_port, wait_for
 from tests.house.source import ROOT
 
 HOST = "cds.example.org"
@@ -99,7 +98,7 @@ def proxy(
         text = text.replace(old, new)
     (folder / "site").write_text(text, encoding="utf-8")
     with _running(kind, folder) as process:
-        _wait(process, port)
+        wait_for(process, port)
         yield Proxy(port, certificate)
 
 
@@ -121,15 +120,6 @@ def _running(kind: str, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
         finally:
             process.terminate()
             process.wait(_PATIENCE)
-
-
-def _wait(process: "subprocess.Popen[bytes]", port: int) -> None:
-    end = monotonic() + _PATIENCE
-    while monotonic() < end and process.poll() is None:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        sleep(0.05)
-    raise AssertionError("the proxy did not start")
 
 
 def _program(name: str) -> str | None:
