@@ -5,7 +5,7 @@ What is taken is on the disk before the answer is made. What a message says is r
 that its sender hears at once what cannot be read; it is written to its FHIR server by a worker.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -121,8 +121,7 @@ class MessageReceiver:
         if not header.field(10).decode("latin-1").isprintable() or not header.field(10):
             text = "Expected a message control id, of signs that can be printed."
             raise refused("AE", "no-control-id", FIELD, text, "MSH^1^10")
-        parts = sum(line.count(mark) for line in lines for mark in set(header.marks))
-        if len(lines) > _MOST_SEGMENTS or parts > _MOST_PARTS:
+        if len(lines) > _MOST_SEGMENTS or _count(lines, header.marks) > _MOST_PARTS:
             text = "Expected fewer segments, fields and components."
             raise refused("AR", "too-long", INTERNAL, text)
         starts = [line[:3].upper() for line in lines]
@@ -216,6 +215,12 @@ def _check_type(header: MessageHeader) -> None:
     if not header.component(12).startswith("2."):
         text = "Expected a version 2 of HL7, such as 2.5.1."
         raise refused("AR", "wrong-version", VERSION, text, "MSH^1^12")
+
+
+def _count(lines: Sequence[bytes], marks: Iterable[bytes]) -> int:
+    """How many parts the lines have."""
+    different = set(marks)
+    return sum(line.count(mark) for line in lines for mark in different)
 
 
 def _is_segment(line: bytes, separator: bytes) -> bool:
