@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from cds_service.counting import counted
 from cds_service.errors import SettingsError
 from cds_service.outgoing.address_policy import AddressPolicy
 from cds_service.settings import Settings
@@ -102,6 +103,6 @@ def certificate_findings(settings: Settings, now: datetime) -> Iterator[Finding]
             "Renew it.",
         )
     else:
-        days = (ends - now).days
+        left = counted((ends - now).days, "day")
         severity: Severity = "warning" if ends - now < _SOON else "fine"
-        yield Finding("certificate", severity, f"The certificate ends in {days} days.")
+        yield Finding("certificate", severity, f"The certificate ends in {left}.")

@@ -196,7 +196,12 @@ def _certificate(folder: Path, days: int) -> Settings:
 
 @pytest.mark.parametrize(
     ("days", "severity", "text"),
-    [(90, "fine", "ends in 90 days"), (29, "warning", "ends in 29 days"), (-1, "problem", "today")],
+    [
+        (90, "fine", "ends in 90 days."),
+        (29, "warning", "ends in 29 days."),
+        (1, "warning", "ends in 1 day."),
+        (-1, "problem", "today"),
+    ],
 )
 def test_a_certificate_is_judged_by_its_end(
     tmp_path: Path, days: int, severity: str, text: str
