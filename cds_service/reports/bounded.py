@@ -84,7 +84,6 @@ def _environment() -> dict[str, str]:
     return {
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "PATH": str(Path(tesseract).parent) if tesseract else os.defpath,
-        "OMP_THREAD_LIMIT": "1",  # a page in one thread is as fast, and takes one processor
     }
 
 

@@ -2,6 +2,7 @@
 """The page of reports over HTTP: what is shown to be compared, and that nothing else counts."""
 
 import json
+import os
 import re
 from base64 import b64decode
 from html import unescape
@@ -276,3 +277,13 @@ def test_the_card_of_one_report_cannot_be_dismissed_for_another(http: FlaskClien
     assert page.text.count('<li class="card ') == 1
     assert "Accept: " not in page.text
     assert "Dismiss" not in page.text
+
+
+def test_a_report_of_two_pages_is_shown_with_less_than_two_seconds_of_work() -> None:
+    two = next(one for one in reports() if one.name == "limits-apart-en-0")
+    before = os.times()
+    page = read(client(Settings(profile="development")), two.pdf)
+    after = os.times()
+
+    assert page.text.count('<image id="picture-') == 2
+    assert sum(after[:4]) - sum(before[:4]) < 2
