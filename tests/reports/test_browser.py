@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page
+from pypdfium2 import PdfDocument
 
 from cds_service.settings import Settings
 from tests.reports.corpus.reports import reports
@@ -76,6 +77,10 @@ def test_from_a_file_to_the_card_that_comes_first(page: Page, base: str, tmp_pat
     with page.expect_download() as saved:
         page.get_by_role("link", name="save the rows as FHIR").click()
     assert saved.value.suggested_filename == "report.json"
+    with PdfDocument(page.pdf(format="A4")) as printed:
+        texts = [sheet.get_textpage().get_text_range() for sheet in printed]
+    assert "Very low ALT" in texts[0]
+    assert "resourceType" not in "".join(texts)  # what only an integrator reads
 
 
 def test_pictures_stay_after_a_mistake_and_days_have_trends(
