@@ -20,9 +20,8 @@ _BLANK = b" \t\r\n\x0b\x1c"
 _BOM = b"\xef\xbb\xbf"
 _BEGINS = re.compile(rb"(?:MSH|FHS|BHS)[^\w\s]")
 _AROUND = frozenset(("FHS", "BHS", "BTS", "FTS"))
-_BEFORE = re.compile(
-    r"\A\W+(?=\w)"
-)  # blanks, which must not hide a PID and so whose results follow
+# Blanks and other marks before a segment: if they hid a PID, its results would be another's.
+_BEFORE = re.compile(r"\A\W+(?=\w)")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 # Table 0211 and how senders write it.
 _CHARSETS: Final = {
