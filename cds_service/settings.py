@@ -34,6 +34,7 @@ from pydantic_settings import (
 
 from cds_service.arrival_settings import ArrivalSettings, LongSecret
 from cds_service.errors import SettingsError
+from cds_service.operating_settings import OperatingSettings
 from cds_service.prefetch_keys import checked_key_pairs
 from cds_service.trace_settings import TraceSettings
 
@@ -67,7 +68,7 @@ def _database(url: SecretStr) -> SecretStr:
     raise ValueError("expected sqlite:////folder/file.db or postgresql+psycopg://host/database")
 
 
-class Settings(ArrivalSettings, TraceSettings):
+class Settings(ArrivalSettings, TraceSettings, OperatingSettings):
     """Operator settings. `Settings()` ignores the environment; `load_settings` reads it."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")

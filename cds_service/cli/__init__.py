@@ -131,6 +131,9 @@ def cli() -> None:
     Exit codes: 0 fine, 1 problems found, 2 wrong use or settings, 3 something failed,
     130 interrupted. Colours are left out when NO_COLOR is set or the output is no terminal.
     """
+    from cds_service.cli.authorities import trust_authorities  # it imports all settings
+
+    trust_authorities()
 
 
 def main() -> None:

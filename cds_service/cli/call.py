@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Final
 
 import click
 
+from cds_service.cli.authorities import ca_file_option
 from cds_service.cli.called_service import (
     CallAnswer,
     called,
@@ -38,6 +39,7 @@ _LEAST: Final = 0.5  # milliseconds: below it nothing was asked
 @click.option("--tenant", help="The tenant [default: the first that is registered, if any].")
 @click.option("--url", help="The service, or one hook of it [default: that of the settings].")
 @click.option("--service", help="The id of the service [default: the one that takes the hook].")
+@ca_file_option
 @click.option("--timeout", type=click.FloatRange(0.1, 600), default=10.0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="JSON: the answer, and what it took.")
 def call(  # noqa: PLR0913, PLR0917 - one option each

@@ -12,7 +12,12 @@ from cds_service.clock import Deadline, stopwatch
 from cds_service.errors import CdsServiceError
 from cds_service.fhir_client.servers import ANYWHERE
 from cds_service.outgoing.address_policy import AddressNotAllowed, is_this_machine
-from cds_service.outgoing.messages import HttpRequest, HttpResponse, TransportError
+from cds_service.outgoing.messages import (
+    HttpRequest,
+    HttpResponse,
+    TransportError,
+    UntrustedCertificate,
+)
 from cds_service.outgoing.transport import Transport
 
 _MOST_BYTES: Final = 16 * 1024 * 1024
@@ -140,6 +145,11 @@ def sends_in_the_clear(url: str) -> bool:
 def _sent(request: HttpRequest, deadline: Deadline) -> HttpResponse:
     try:
         return Transport(ANYWHERE).send(request, deadline)
+    except UntrustedCertificate as error:
+        raise CdsServiceError(
+            f"{request.url} is not called: {error}; if an authority of yours signed it, name its "
+            "certificate with --ca-file or CDS_AUTHORITIES"
+        ) from None
     except (AddressNotAllowed, TransportError) as error:
         raise CdsServiceError(f"{request.url} gave no answer: {error}") from None
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from cds_service.cli.authorities import ca_file_option
 from cds_service.cli.printable import printable
 from cds_service.clock import system_clock
 from cds_service.errors import KnowledgeError, SettingsError
@@ -28,6 +29,7 @@ _MARKS: Final[dict[Severity, str]] = {"fine": "fine", "warning": "look", "proble
 
 
 @click.command()
+@ca_file_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")
 def doctor(as_json: bool) -> None:
     """Say what is missing or wrong before the service is used.

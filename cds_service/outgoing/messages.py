@@ -22,6 +22,10 @@ class PermanentTransportError(TransportError):
     """Repeating the request cannot help: a certificate is refused, or it cannot be sent."""
 
 
+class UntrustedCertificate(PermanentTransportError):
+    """The server's certificate is of an authority that is not trusted here, or of another name."""
+
+
 class ResponseTooLarge(TransportError):
     """The response is longer than the request allows."""
 

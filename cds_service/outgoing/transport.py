@@ -31,6 +31,7 @@ from cds_service.outgoing.address_policy import (
     addresses_of,
     url_problem,
 )
+from cds_service.outgoing.authorities import client_context
 from cds_service.outgoing.messages import (
     DeadlineExceeded,
     HttpRequest,
@@ -38,6 +39,7 @@ from cds_service.outgoing.messages import (
     PermanentTransportError,
     ResponseTooLarge,
     TransportError,
+    UntrustedCertificate,
 )
 
 PATIENCE: Final = 2.0  # seconds for a connection to be established
@@ -272,16 +274,14 @@ def _connected(addresses: list[str], port: int, patience: float) -> socket.socke
 
 
 class _Adapter(HTTPAdapter):
-    """Makes vetted connections; trusts the certificate authorities of this machine and certifi."""
+    """Makes vetted connections; trusts whom `authorities` has, and certifi."""
 
     def __init__(self, policy: AddressPolicy) -> None:
         self._policy = policy
         super().__init__(pool_maxsize=_POOL)
 
     def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
-        context = ssl.create_default_context()
-        context.hostname_checks_common_name = False  # RFC 9525, section 2: a subject is no name
-        named["ssl_context"] = context
+        named["ssl_context"] = client_context()
         super().init_poolmanager(*arguments, **named)
 
         class Plain(_Watched):
@@ -312,6 +312,10 @@ def _reason_of(error: Exception) -> TransportError | AddressNotAllowed:
         cause = (
             reason if isinstance(reason, BaseException) else inner or cause.__cause__
         ) or cause.__context__
-    is_permanent = any(isinstance(item, ssl.SSLCertVerificationError | ValueError) for item in seen)
+    for item in seen:
+        if isinstance(item, ssl.SSLCertVerificationError):
+            why = item.verify_message.partition(",")[0]  # the name of the host is after it
+            return UntrustedCertificate(f"its certificate is refused (SSL: {why})")
+    is_permanent = any(isinstance(item, ValueError) for item in seen)
     kind = PermanentTransportError if is_permanent else TransportError
     return kind(f"the connection failed ({type(seen[-1]).__name__})")

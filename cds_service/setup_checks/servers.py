@@ -12,7 +12,7 @@ from cds_service.errors import SettingsError
 from cds_service.fhir_client.servers import Server
 from cds_service.fhir_client.servers_file import load_servers
 from cds_service.outgoing.address_policy import AddressNotAllowed
-from cds_service.outgoing.messages import HttpRequest, TransportError
+from cds_service.outgoing.messages import HttpRequest, TransportError, UntrustedCertificate
 from cds_service.outgoing.transport import Transport
 from cds_service.settings import Settings
 from cds_service.setup_checks.finding import Finding
@@ -49,6 +49,10 @@ def _asked(server: Server, clock: Clock) -> Iterator[Finding]:
     before = clock()
     try:
         answer = Transport(server.policy).send(call, Deadline(_PATIENCE))
+    except UntrustedCertificate as error:
+        remedy = "If an authority of yours signed it, name its certificate in CDS_AUTHORITIES."
+        yield Finding("servers", "problem", f"{name} is not called: {error}.", remedy)
+        return
     except (AddressNotAllowed, TransportError) as error:
         yield Finding("servers", "problem", f"{name} does not answer: {error}.")
         return

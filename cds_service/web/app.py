@@ -19,6 +19,7 @@ from cds_service.knowledge.model.status import (
 from cds_service.log import log_replay, log_start
 from cds_service.memory import CardMemory, open_memory
 from cds_service.metrics import Metrics
+from cds_service.outgoing.authorities import trust_also
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import (
     Settings,
@@ -148,7 +149,8 @@ def _pages(
 
 
 def _bare(settings: Settings) -> Flask:
-    """An application that has no address yet."""
+    """An application that has no address yet, in a process that trusts whom the settings name."""
+    trust_also(settings.authorities)
     app = Flask("cds_service", static_folder=None)
     traces = open_traces(settings.traces, settings.traces_share)
     if traces is not None:

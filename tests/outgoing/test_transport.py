@@ -12,11 +12,13 @@ import pytest
 
 from cds_service.clock import Deadline
 from cds_service.outgoing.address_policy import AddressNotAllowed, AddressPolicy
+from cds_service.outgoing.authorities import client_context, trust_also
 from cds_service.outgoing.messages import (
     DeadlineExceeded,
     HttpRequest,
     PermanentTransportError,
     TransportError,
+    UntrustedCertificate,
 )
 from cds_service.outgoing.transport import Transport
 from tests.conformance.certificate import make_certificate
@@ -113,12 +115,33 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
         Transport(HERE).send(call(server.port), Deadline(20))
 
 
+def test_an_authority_that_the_site_names_is_trusted_besides_those_of_the_machine(
+    server: Tls, pem: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    server.answers = [OK]
+    before = client_context().cert_store_stats()["x509"]
+    file = tmp_path / "authorities.pem"
+    file.write_bytes("Behörde\n".encode() + pem[0].read_bytes())
+    trust_also(file, None)
+    file.unlink()
+    try:
+        assert Transport(HERE).send(call(server.port), Deadline(20)).body == b"ok"
+        assert client_context().cert_store_stats()["x509"] == before + 1
+    finally:
+        trust_also()
+
+    with pytest.raises(UntrustedCertificate, match=r"refused \(SSL: self-signed certificate\)"):
+        Transport(HERE).send(call(server.port), Deadline(20))
+
+
 def test_a_certificate_for_another_name_is_refused(server: Tls) -> None:
     server.answers = [OK]
     other = HttpRequest(url=f"https://localhost:{server.port}/x", headers={}, most_bytes=1000)
 
-    with pytest.raises(PermanentTransportError, match="SSL"):
+    with pytest.raises(UntrustedCertificate, match=r"SSL: [A-Z]") as caught:
         Transport(HERE).send(other, Deadline(20))
+    assert "localhost" not in str(caught.value)
 
 
 def test_what_is_closed_is_said_before_anything_is_sent(server: Tls) -> None:
