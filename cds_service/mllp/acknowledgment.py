@@ -25,6 +25,7 @@ Refusal: TypeAlias = Literal[
     "unreadable",
     "no-patient-id",
     "no-test",
+    "result-unclear",
     "too-long",
 ]
 

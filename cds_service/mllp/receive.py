@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Final, Literal, TypeAlias
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
 
@@ -37,7 +38,10 @@ from cds_service.reports.hl7v2.results import read_results
 from cds_service.store.store import Transactions, insert_into
 from cds_service.store.tables import inbox_items
 from cds_service.subscriptions.inbox_insert import compressed
-from cds_service.subscriptions.message_patient import patient_identifier
+from cds_service.subscriptions.message_observations import MessageResult, results_of_message
+from cds_service.subscriptions.message_patient import patient_identifiers
+from cds_service.subscriptions.message_results import written_before
+from cds_service.subscriptions.message_states import UnclearResult, check_clear
 from cds_service.subscriptions.queue import enqueue_all
 from cds_service.subscriptions.work import MESSAGE, OF_MESSAGES
 
@@ -46,6 +50,7 @@ Outcome: TypeAlias = Literal["stored", "repeated", "control-id-reused"] | Refusa
 _AROUND: Final = (b"FHS", b"BHS")
 # In one message. To read more would take seconds, in which others wait.
 _MOST_PATIENTS: Final = 100
+_MOST_IDENTIFIERS: Final = 20  # of a patient; each is searched for
 _MOST_SEGMENTS: Final = 5_000
 _MOST_PARTS: Final = 100_000
 
@@ -64,6 +69,7 @@ class _Part:
 
     message: bytes
     key: str
+    results: tuple[MessageResult, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +79,7 @@ class MessageReceiver:
     servers: Servers
     database: Transactions
     clock: Clock
+    zone: ZoneInfo
 
     def may_connect(self, address: str) -> bool:
         """Whether any sender may send from this address."""
@@ -92,7 +99,7 @@ class MessageReceiver:
             if header is None:
                 raise refused("AE", "no-header", SEGMENTS, "Expected the segment MSH first.")
             server, settings = self._checked(header, lines, address)
-            parts = tuple(_parts(lines, settings))
+            parts = tuple(_parts(lines, settings, self.zone))
             outcome = self._stored(server, header, message, parts, now)
         except MessageRefused as error:
             reason = error.reason
@@ -175,6 +182,7 @@ class MessageReceiver:
             known = _versions(connection, server, f"{name}#1")
             if digest in known:
                 return "repeated"
+            _check_clear(connection, server, parts)
             added = (
                 insert_into(inbox_items, connection)
                 .on_conflict_do_nothing()
@@ -237,7 +245,7 @@ def _sender(header: MessageHeader) -> tuple[str, str]:
     return header.component(3), header.component(4)
 
 
-def _parts(lines: Sequence[bytes], settings: MessageSettings) -> Iterator[_Part]:
+def _parts(lines: Sequence[bytes], settings: MessageSettings, zone: ZoneInfo) -> Iterator[_Part]:
     """What the message says of each patient, of whom there is a known identifier."""
     for message in _by_patient(lines):
         try:
@@ -248,14 +256,29 @@ def _parts(lines: Sequence[bytes], settings: MessageSettings) -> Iterator[_Part]
             text = "Expected the segment PID before its results."
             raise refused("AE", "unreadable", SEGMENTS, text)
         (about,) = patients
-        identifier = patient_identifier(about.patient, settings)
-        if identifier is None:
-            text = "Expected an identifier of the patient by a known assigning authority."
+        identifiers = patient_identifiers(about.patient, settings)
+        if not 0 < len(identifiers) <= _MOST_IDENTIFIERS:
+            text = (
+                f"Expected 1 to {_MOST_IDENTIFIERS} identifiers of the patient by known assigning "
+                "authorities."
+            )
             raise refused("AE", "no-patient-id", KEY, text, "PID^1^3")
         if not all(row.name or row.codes for row in about.rows):
             raise refused("AE", "no-test", FIELD, "Expected the test of each result.", "OBX^1^3")
-        key = sha256("|".join(identifier).encode()).hexdigest()[:40]
-        yield _Part(message, f"{OF_MESSAGES}{key}")
+        key = sha256("|".join(identifiers[0]).encode()).hexdigest()[:40]
+        results = results_of_message(
+            message, about.rows, subject="", patient=identifiers[0], zone=zone
+        )
+        yield _Part(message, f"{OF_MESSAGES}{key}", results)
+
+
+def _check_clear(connection: Connection, server: Server, parts: Iterable[_Part]) -> None:
+    """Refuse what could be one of several results already; a worker refuses what turns out so."""
+    for part in parts:
+        try:
+            check_clear(part.results, written_before(connection, server.base, part.results))
+        except UnclearResult as error:
+            raise refused("AE", "result-unclear", FIELD, str(error), "OBX^1^14") from None
 
 
 def _by_patient(lines: Sequence[bytes]) -> list[bytes]:

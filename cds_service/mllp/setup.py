@@ -3,6 +3,7 @@
 
 import ssl
 from collections.abc import Iterator
+from zoneinfo import ZoneInfo
 
 from cds_service.clock import Clock
 from cds_service.errors import SettingsError
@@ -35,7 +36,12 @@ def make_listener(
 ) -> MessageListener:
     """A listener; it is made where its event loop runs."""
     return MessageListener(
-        receiver=MessageReceiver(servers=servers, database=store.database, clock=clock),
+        receiver=MessageReceiver(
+            servers=servers,
+            database=store.database,
+            clock=clock,
+            zone=ZoneInfo(settings.site_time_zone),
+        ),
         limits=ListenerLimits(
             message_bytes=settings.mllp_max_message_bytes,
             message_seconds=settings.mllp_message_seconds,

@@ -278,7 +278,7 @@ advice_written = Table(
 # One row a result that came by a message of HL7 v2 and was written to a server: its identifier
 # there, and the item whose message it was written from last, so that an older message that is tried
 # again later changes nothing. By its status and its time a later message is known to be no newer
-# state of it.
+# state of it. Results of one `series` are known by the same: their order and test, at other times.
 message_results = Table(
     "message_results",
     metadata,
@@ -289,6 +289,8 @@ message_results = Table(
     Column("written", UtcDateTime, nullable=False),
     Column("status", Text, nullable=False, server_default=""),
     Column("collected", Text, nullable=False, server_default=""),
+    Column("series", Text, nullable=False, server_default=""),
     UniqueConstraint("server", "identifier", name="message_results_identifier"),
+    Index("message_results_series", "server", "series"),
     Index("message_results_written", "written"),
 )

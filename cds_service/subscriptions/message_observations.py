@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rows of a message of HL7 v2 -> Observations that a FHIR server can keep.
 
-Each has an identifier made of what its laboratory knows it by, so that a correction, or a message
-that is sent again, finds the result that it is about.
+Each comes with what its laboratory knows it by, so that a correction, or a message that is sent
+again, finds the result that it is about (`message_states.py`).
 """
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
@@ -14,10 +15,10 @@ from zoneinfo import ZoneInfo
 
 from msgspec.json import encode
 
+from cds_service.reports.hl7v2.messages import read_messages
 from cds_service.reports.observations import as_observation
 from cds_service.reports.report import ReportRow
 
-RESULT_SYSTEM: Final = "https://cds-service.example/hl7-v2-result"
 _CATEGORY: Final = {
     "coding": [
         {
@@ -31,30 +32,72 @@ _WITHOUT_SECONDS: Final = len("2026-03-05T09:30")
 Json = dict[str, Any]
 
 
-def observations(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageResult:
+    """A result of a message, and by what its laboratory knows it.
+
+    What is known by the same is one result, or several of other times. `number` counts those of
+    one message from 1.
+    """
+
+    known_by: tuple[str, ...]
+    number: int
+    observation: Json
+
+    @property
+    def series(self) -> str:
+        """What all results have in common that are known by the same."""
+        return _digest(self.known_by)
+
+    @property
+    def name(self) -> str:
+        """The identifier of the first result that is known so, of this number in its message."""
+        return self.numbered(self.number)
+
+    def numbered(self, number: int) -> str:
+        """The identifier of such a result with another number."""
+        return _digest((*self.known_by, number))
+
+    @property
+    def status(self) -> str:
+        """The status of the result."""
+        return str(self.observation["status"])
+
+    @property
+    def collected(self) -> str:
+        """The time of the result, empty if it has none."""
+        return str(self.observation.get("effectiveDateTime", ""))
+
+
+def results_of_message(
+    message: bytes,
     rows: Sequence[ReportRow],
     *,
     subject: str,
-    sender: Sequence[str],
     patient: Sequence[str],
-    message: str,
     zone: ZoneInfo,
-) -> dict[str, Json]:
-    """The Observation of each row by its identifier.
+) -> tuple[MessageResult, ...]:
+    """The results of a message about one patient, in its order.
 
     A result is known by its sender, its patient, its order and its test, or without an order by its
     time; of one that has neither nothing but its message is known. The patient is part of it, so
-    that an order number that is used twice never moves a result to somebody else. Where a message
-    has the same more than once, the place of each counts too.
+    that an order number that is used twice never moves a result to somebody else.
     """
-    found: dict[str, Json] = {}
+    ((header, *_),) = read_messages(message.partition(b"\r")[0])
+    sender = (header.component(3, 1), header.component(4, 1))
+    found: list[MessageResult] = []
     times: Counter[tuple[str, ...]] = Counter()
     for row in rows:
-        known = (*sender, *patient, *_known_by(row, message))
-        times[known] += 1
-        identifier = sha256(encode([*known, times[known]])).hexdigest()[:40]
-        found[identifier] = _observation(row, subject, identifier, zone)
-    return found
+        known_by = (*sender, *patient, *_known_by(row, header.text(10)))
+        times[known_by] += 1
+        found.append(
+            MessageResult(
+                known_by=known_by,
+                number=times[known_by],
+                observation=_observation(row, subject, zone),
+            )
+        )
+    return tuple(found)
 
 
 def fhir_time(time: str, zone: ZoneInfo) -> str:
@@ -80,10 +123,13 @@ def _known_by(row: ReportRow, message: str) -> tuple[str, ...]:
     return ("OBR-7", row.date, test) if row.date else ("MSH-10", message, test)
 
 
-def _observation(row: ReportRow, subject: str, identifier: str, zone: ZoneInfo) -> Json:
+def _digest(parts: Sequence[str | int]) -> str:
+    return sha256(encode(parts)).hexdigest()[:40]
+
+
+def _observation(row: ReportRow, subject: str, zone: ZoneInfo) -> Json:
     made = as_observation(row, subject)
     if row.date:
         made["effectiveDateTime"] = fhir_time(row.date, zone)
-    made["identifier"] = [{"system": RESULT_SYSTEM, "value": identifier}]
     made["category"] = [_CATEGORY]
     return made

@@ -37,19 +37,20 @@ class _Patient(Struct, rename="camel"):
 _PATIENT = Decoder(_Patient)
 
 
-def patient_identifier(
+def patient_identifiers(
     patient: ReportPatient, settings: MessageSettings
-) -> PatientIdentifier | None:
-    """The identifier in PID-3 whose assigning authority stands first in the settings.
+) -> tuple[PatientIdentifier, ...]:
+    """The identifiers in PID-3 of known assigning authorities, those of the first setting first.
 
     An authority goes by its name or its OID. The order of PID-3 does not count: by it a correction
     could be of another identifier than its result, and would not find it.
     """
+    found: dict[PatientIdentifier, None] = {}
     for known, system in settings.patients.items():
-        for value, authority in patient.identifiers:
+        for value, authority in sorted(patient.identifiers):
             if value and known in (name.strip() for name in authority.split("&")[:2]):
-                return PatientIdentifier(system, value)
-    return None
+                found[PatientIdentifier(system, value)] = None
+    return tuple(found)
 
 
 def is_patient_of(found: NotifiedResource, identifier: PatientIdentifier) -> bool:

@@ -4,9 +4,11 @@
 A sender repeats and corrects results, and an order number may come again with another sample. What
 a result is known by (`message_observations.py`) leaves out its time, so that a correction of the
 time finds it; of a result that is final another time is another result, if it is no correction.
+Where a result could be one of several, nothing is written.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -14,71 +16,168 @@ from typing import Any, Final
 
 from msgspec.json import encode
 
+from cds_service.subscriptions.message_observations import MessageResult
+
+RESULT_SYSTEM: Final = "https://cds-service.example/hl7-v2-result"
 Json = dict[str, Any]
 
 # Observation.status: HL7 v2 lets a final result change by a correction or a withdrawal alone.
 _SETTLED: Final = frozenset(("final", "amended", "corrected"))
-_OPEN: Final = frozenset(("registered", "preliminary"))
+_UNSETTLED: Final = frozenset(("registered", "preliminary", "unknown"))
 _CHANGES: Final = frozenset(("amended", "corrected", "entered-in-error"))
+
+
+class UnclearResult(Exception):
+    """A result of the message could be one of several that were written before."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Expected the time of collection of a result of which its order number and test have "
+            "several: which of them it is about is not known."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenResult:
     """What was written last of a result: from which item, in which status, and of which time."""
 
+    identifier: str
     item: int
     status: str
     collected: str
 
 
-def identifiers_of(made: Mapping[str, Json]) -> set[str]:
-    """All identifiers that these results may have."""
-    return {one for name, found in made.items() for one in (name, _of_its_time(name, found))}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedResult:
+    """An Observation with the identifier that it has on the server, which is in it too."""
+
+    identifier: str
+    series: str
+    observation: Json
+
+    @property
+    def collected(self) -> str:
+        """The time of the result, empty if it has none."""
+        return str(self.observation.get("effectiveDateTime", ""))
+
+
+# By the series of a result: what was written of it, in the order in which it came.
+Written = Mapping[str, Sequence[WrittenResult]]
 
 
 def to_write(
-    made: Mapping[str, Json], written: Mapping[str, WrittenResult], item: int
-) -> dict[str, Json]:
-    """Those to write from this item, by their identifier.
+    made: Sequence[MessageResult], written: Written, item: int
+) -> tuple[PlacedResult, ...]:
+    """Those to write from this item.
 
-    Left out are those that a later item has written, and those that are not final yet where they
-    were before.
+    Left out are those that a later item has written, and those that are not final yet, or of no
+    known status, where they were final before. One without a time keeps that which it had.
+    Raises `UnclearResult`.
     """
-    found: dict[str, Json] = {}
-    for name, result in made.items():
-        place = _place(name, result, written)
-        last = written.get(place)
+    found: list[PlacedResult] = []
+    for result, identifier, last in _placed(made, written):
         if last is not None and (last.item > item or _is_step_back(last, result)):
             continue
-        if place == name:
-            found[name] = result
-        else:
-            found[place] = result | {"identifier": [{**result["identifier"][0], "value": place}]}
-    return found
+        observation = {
+            **result.observation,
+            "identifier": [{"system": RESULT_SYSTEM, "value": identifier}],
+        }
+        if last is not None and last.collected and not result.collected:
+            observation["effectiveDateTime"] = last.collected
+        found.append(
+            PlacedResult(identifier=identifier, series=result.series, observation=observation)
+        )
+    return tuple(found)
 
 
-def collected_of(result: Json) -> str:
-    """The time of a result, empty if it has none."""
-    return str(result.get("effectiveDateTime", ""))
+def check_clear(made: Sequence[MessageResult], written: Written) -> None:
+    """Raise `UnclearResult` if one could be several of those that were written."""
+    for _ in _placed(made, written):
+        pass
 
 
-def _place(name: str, result: Json, written: Mapping[str, WrittenResult]) -> str:
-    """The identifier of a result: its own, or that of its time where that is another's."""
-    of_its_time = _of_its_time(name, result)
-    last = written.get(name)
-    if of_its_time in written:
-        return of_its_time
-    if last is None or last.status not in _SETTLED or result["status"] in _CHANGES:
-        return name
-    return of_its_time if _differ(last.collected, collected_of(result)) else name
+def identifiers_of(made: Sequence[MessageResult]) -> set[str]:
+    """The identifiers that these results may have."""
+    return {one for result in made for one in (result.name, _of_its_time(result))}
 
 
-def _is_step_back(last: WrittenResult, result: Json) -> bool:
-    return last.status in _SETTLED and result["status"] in _OPEN
+_Placed = tuple[MessageResult, str, WrittenResult | None]
 
 
-def _of_its_time(name: str, result: Json) -> str:
-    return sha256(encode([name, _minute(collected_of(result))])).hexdigest()[:40]
+def _placed(made: Sequence[MessageResult], written: Written) -> Iterator[_Placed]:
+    """Each result with its identifier, and what was written of it."""
+    by_series: defaultdict[str, list[MessageResult]] = defaultdict(list)
+    for result in made:
+        by_series[result.series].append(result)
+    for series, results in by_series.items():
+        taken = {one.identifier for one in written.get(series, ())}
+        for result, last in _matched(results, written.get(series, ())):
+            identifier = last.identifier if last is not None else _new(result, taken)
+            taken.add(identifier)
+            yield result, identifier, last
+
+
+def _matched(
+    results: Sequence[MessageResult], known: Sequence[WrittenResult]
+) -> Iterator[tuple[MessageResult, WrittenResult | None]]:
+    """Results of one series, each with the one that was written of it; raises `UnclearResult`.
+
+    Several of one time, which are the same test twice, are matched in their order.
+    """
+    most = len(known) + len(results)
+    places = {results[0].numbered(number): number for number in range(1, most + 1)}
+    free = sorted(known, key=lambda one: places.get(one.identifier, most + 1))
+    of_one_time: defaultdict[str, list[MessageResult]] = defaultdict(list)
+    for result in results:
+        of_one_time[_minute(result.collected)].append(result)
+    # What has exactly the time of another result of this message is that one.
+    for alike in sorted(of_one_time.values(), key=lambda alike: not _of_the_time(alike[0], free)):
+        changes = any(result.status in _CHANGES for result in alike)
+        found = _those_of(alike[0], free, len(known) == 1, changes=changes)
+        if len(found) > len(alike) or (changes and known and not found):
+            raise UnclearResult
+        free = [one for one in free if one not in found]
+        for number, result in enumerate(alike):
+            yield result, found[number] if number < len(found) else None
+
+
+def _those_of(
+    result: MessageResult, known: Sequence[WrittenResult], is_only: bool, *, changes: bool
+) -> list[WrittenResult]:
+    """Those that a result may be: of its time if there are any, else that could be of its time."""
+    if exact := _of_the_time(result, known):
+        return exact
+    if fitting := [one for one in known if _may_be_one(one.collected, result.collected, is_only)]:
+        return fitting
+    # A correction may be of the time; and until it is final, or once it is taken back, a result
+    # may come with another one.
+    return [one for one in known if changes or (is_only and one.status not in _SETTLED)]
+
+
+def _of_the_time(result: MessageResult, known: Sequence[WrittenResult]) -> list[WrittenResult]:
+    time = _minute(result.collected)
+    return [one for one in known if _minute(one.collected) == time]
+
+
+def _may_be_one(known: str, time: str, is_only: bool) -> bool:
+    """Whether two times may be those of one result; one that was written without may be any."""
+    return (bool(known) or is_only) and not _differ(known, time)
+
+
+def _is_step_back(last: WrittenResult, result: MessageResult) -> bool:
+    return last.status in _SETTLED and result.status in _UNSETTLED
+
+
+def _new(result: MessageResult, taken: set[str]) -> str:
+    """An identifier that no other result has: by its number, or by its time."""
+    identifier, further = result.name, _of_its_time(result)
+    while identifier in taken:
+        identifier, further = further, sha256(encode([further])).hexdigest()[:40]
+    return identifier
+
+
+def _of_its_time(result: MessageResult) -> str:
+    return sha256(encode([result.name, _minute(result.collected)])).hexdigest()[:40]
 
 
 def _differ(one: str, other: str) -> bool:

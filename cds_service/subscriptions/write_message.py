@@ -5,10 +5,10 @@ All of a message in one transaction of conditional updates: a result that is sen
 or taken back changes the one that is there. The server then notifies of them as of any others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -20,18 +20,23 @@ from cds_service.fhir_client.client import Access
 from cds_service.fhir_client.servers import MessageSettings, Servers
 from cds_service.fhir_client.writer import FhirWriter
 from cds_service.log import log_message_written
-from cds_service.reports.hl7v2.messages import read_messages
 from cds_service.reports.hl7v2.results import read_results
 from cds_service.reports.report import ReportPatient
-from cds_service.subscriptions.message_observations import RESULT_SYSTEM, observations
+from cds_service.subscriptions.message_observations import results_of_message
 from cds_service.subscriptions.message_patient import (
     PatientIdentifier,
     is_contradicted,
     is_patient_of,
-    patient_identifier,
+    patient_identifiers,
 )
 from cds_service.subscriptions.message_results import MessageResults
-from cds_service.subscriptions.message_states import identifiers_of, to_write
+from cds_service.subscriptions.message_states import (
+    RESULT_SYSTEM,
+    PlacedResult,
+    UnclearResult,
+    to_write,
+)
+from cds_service.subscriptions.notified import NotifiedResource
 from cds_service.subscriptions.server_reader import ServerReader
 from cds_service.subscriptions.work import Item, Retry, Unwritable
 from cds_service.subscriptions.write_back import statuses_of
@@ -67,18 +72,14 @@ class MessageWriter:
             raise Retry("not-allowed")
         message = item.body or b""
         (about,) = read_results(message).patients
-        ((header, *_),) = read_messages(message)
         identifier, subject = self._patient(item.server, about.patient, server.messages)
-        made = observations(
-            about.rows,
-            subject=subject,
-            sender=(header.component(3, 1), header.component(4, 1)),
-            patient=identifier,
-            message=header.text(10),
-            zone=self.zone,
+        made = results_of_message(
+            message, about.rows, subject=subject, patient=identifier, zone=self.zone
         )
-        written = self.results.written(item.server, identifiers_of(made))
-        wanted = to_write(made, written, item.id)
+        try:
+            wanted = to_write(made, self.results.written(item.server, made), item.id)
+        except UnclearResult:
+            raise Unwritable("result-unclear") from None
         if wanted:
             self._write(access, wanted)
             self.results.keep(item, wanted, self.clock())
@@ -87,29 +88,40 @@ class MessageWriter:
     def _patient(
         self, server: str, who: ReportPatient, settings: MessageSettings
     ) -> tuple[PatientIdentifier, str]:
-        """The patient's identifier, and the reference of the only one who has it."""
-        identifier = patient_identifier(who, settings)
-        if identifier is None:  # the file of servers was changed since
+        """The patient's identifier, and the reference of the only one whom all of them name.
+
+        One of the authority that counts has to be known to the server; of others only that they
+        do not name somebody else.
+        """
+        identifiers = patient_identifiers(who, settings)
+        if not identifiers:  # the file of servers was changed since
             raise Unwritable("no-patient-id")
-        found = {
-            one.id: one
-            for one in self.reader.answered(server, identifier.query)
-            if is_patient_of(one, identifier)
-        }
-        if len(found) != 1:
+        found: dict[str, NotifiedResource] = {}
+        known: set[str] = set()
+        for identifier in identifiers:
+            for one in self.reader.answered(server, identifier.query):
+                if is_patient_of(one, identifier):
+                    found[one.id] = one
+                    known.add(identifier.system)
+        if len(found) > 1:
+            raise Unwritable("patients-differ")
+        if identifiers[0].system not in known:
             raise Retry("patient-unknown", within=_WAIT)
         ((identity, patient),) = found.items()
         if is_contradicted(patient, who.birth_date):
             raise Unwritable("patient-differs")
-        return identifier, f"Patient/{identity}"
+        return identifiers[0], f"Patient/{identity}"
 
-    def _write(self, access: Access, made: Mapping[str, Any]) -> None:
+    def _write(self, access: Access, made: Sequence[PlacedResult]) -> None:
         entries = [
             {
-                "resource": Raw(_ENCODER.encode(resource)),
-                "request": {"method": "PUT", "url": f"Observation?identifier={_token(name)}"},
+                "resource": Raw(_ENCODER.encode(one.observation)),
+                "request": {
+                    "method": "PUT",
+                    "url": f"Observation?identifier={_token(one.identifier)}",
+                },
             }
-            for name, resource in made.items()
+            for one in made
         ]
         bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
         result = self.writer.transaction(access, bundle, Deadline(_PATIENCE), repeatable=True)

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_network
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -34,7 +35,9 @@ def joined(*segments: str) -> bytes:
 @pytest.fixture
 def receiver(store: Store) -> MessageReceiver:
     servers = Servers(listed={SERVER: Server(base=SERVER, anonymous=True, messages=SETTINGS)})
-    return MessageReceiver(servers=servers, database=store.database, clock=lambda: NOW)
+    return MessageReceiver(
+        servers=servers, database=store.database, clock=lambda: NOW, zone=ZoneInfo("UTC")
+    )
 
 
 def header(**fields: str) -> str:

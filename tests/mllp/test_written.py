@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
@@ -47,7 +48,10 @@ class Laboratory:
         server = Server(base=base, policy=ANYWHERE, anonymous=True, messages=messages)
         servers = Servers(listed={base: server})
         self.receiver = MessageReceiver(
-            servers=servers, database=self.store.database, clock=lambda: self.now
+            servers=servers,
+            database=self.store.database,
+            clock=lambda: self.now,
+            zone=ZoneInfo("Europe/Vienna"),
         )
         settings = Settings(profile="development", site_time_zone="Europe/Vienna")
         tools = open_tools(settings, self.store, lambda: self.now)
@@ -60,13 +64,14 @@ class Laboratory:
         order: str = "A1",
         born: str = "",
         drawn: str = "202603050930",
+        answer: str = "AA",
     ) -> None:
         self.count += 1
         header = HEADER.replace("|1|P|", f"|{self.count}|P|")
         named = f"PID|1||{who}^^^HOSPITAL^MR||Muster^Anna||{born}"
         asked = f"OBR|1||{order}|24325-3^Hepatic panel^LN|||{drawn}"
         sent = "\r".join([header, named, asked, *results]).encode()
-        assert code_of(self.receiver.receive(sent, HERE).message) == "AA"
+        assert code_of(self.receiver.receive(sent, HERE).message) == answer
 
     def work(self) -> None:
         self.worker.run(Event(), until_empty=True)
@@ -83,16 +88,27 @@ class Laboratory:
         return [(row.state, row.problem) for row in rows(self.store, inbox_items)]
 
 
-@pytest.fixture
-def laboratory() -> Iterator[Laboratory]:
-    store = open_store("sqlite://")
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
     with running() as base:
-        people = [
-            patient(id=f"p{n}") | {"identifier": [{"system": SYSTEM, "value": n}]}
-            for n in ("4711", "4712")
-        ]
-        put(base, people)
-        yield Laboratory(base, store)
+        yield base
+
+
+@pytest.fixture
+def laboratory(server: str) -> Iterator[Laboratory]:
+    """One for a server that has two patients without results."""
+    store = open_store("sqlite://")
+    for kind in ("Observation", "Patient"):
+        left = requests.get(f"{server}/{kind}?_count=1000", timeout=20).json().get("entry", [])
+        for entry in left:
+            identity = entry["resource"]["id"]
+            requests.delete(f"{server}/{kind}/{identity}", timeout=20).raise_for_status()
+    people = [
+        patient(id=f"p{n}") | {"identifier": [{"system": SYSTEM, "value": n}]}
+        for n in ("4711", "4712")
+    ]
+    put(server, people)
+    yield Laboratory(server, store)
     store.close()
 
 
@@ -329,3 +345,130 @@ def test_a_time_that_is_corrected_is_no_other_result(laboratory: Laboratory) -> 
     (one,) = laboratory.stored()
     assert one["effectiveDateTime"] == "2026-03-05T10:00:00+01:00"
     assert one["status"] == "corrected"
+
+
+@pytest.mark.parametrize("status", ["", "?"])
+def test_what_has_no_known_status_does_not_change_what_is_final(
+    laboratory: Laboratory, status: str
+) -> None:
+    laboratory.send(obx("1"))
+    laboratory.send(obx("30", f11=status))
+    laboratory.work()
+    assert values(laboratory.stored()) == [(1, "final")]
+
+    laboratory.send(obx("2", f11=status), order="A2")  # alone it is kept, and counts as not known
+    laboratory.send(obx("4", f11="C"))
+    laboratory.send(obx("5", f11=status))
+    laboratory.work()
+    assert values(laboratory.stored()) == [(2, "unknown"), (4, "corrected")]
+
+
+LATER = "202604020800"
+
+
+@pytest.mark.parametrize("status", ["C", "A", "D", "W", "F", "P", ""])
+@pytest.mark.parametrize("drawn", ["", "2026", "202605010000"], ids=["none", "vague", "another"])
+def test_of_several_results_of_an_order_the_wrong_one_is_never_changed(
+    laboratory: Laboratory, status: str, drawn: str
+) -> None:
+    """A time of its own is refused for what changes a result alone; others are results then."""
+    laboratory.send(obx("1"))
+    laboratory.send(obx("3"), drawn=LATER)
+    laboratory.work()
+
+    is_another = drawn == "202605010000" and status in {"F", "P", ""}
+    laboratory.send(obx("30", f11=status), drawn=drawn, answer="AA" if is_another else "AE")
+    laboratory.work()
+
+    assert {(1, "final"), (3, "final")} <= set(values(laboratory.stored()))
+    assert len(laboratory.stored()) == (3 if is_another else 2)
+
+
+def test_what_becomes_unclear_after_its_answer_is_a_dead_letter(laboratory: Laboratory) -> None:
+    laboratory.send(obx("1"))
+    laboratory.work()
+    laboratory.send(obx("3"), drawn=LATER)
+    laboratory.send(obx("30", f11="C"), drawn="")  # the other is not written yet
+    laboratory.work()
+    for _ in range(8):
+        laboratory.later(hours=1)
+
+    assert laboratory.states()[-1] == ("dead", "result-unclear")
+    assert values(laboratory.stored()) == [(1, "final"), (3, "final")]
+
+
+def test_a_correction_that_was_taken_is_taken_when_it_is_repeated(laboratory: Laboratory) -> None:
+    laboratory.send(obx("1"))
+    laboratory.work()
+    laboratory.send(obx("30", f11="C"), drawn="")
+    laboratory.work()
+    laboratory.send(obx("3"), drawn=LATER)
+    laboratory.work()
+    laboratory.count = 1
+    laboratory.send(obx("30", f11="C"), drawn="")  # the same bytes
+
+    assert values(laboratory.stored()) == [(3, "final"), (30, "corrected")]
+
+
+def test_a_correction_without_a_time_leaves_that_of_the_only_result(
+    laboratory: Laboratory,
+) -> None:
+    for status, expected in (("F", "final"), ("C", "corrected"), ("W", "entered-in-error")):
+        laboratory.send(obx("1", f11=status), drawn="202603050930" if status == "F" else "")
+        laboratory.work()
+        (one,) = laboratory.stored()
+        assert one["status"] == expected
+        assert one["effectiveDateTime"] == "2026-03-05T09:30:00+01:00"
+
+
+def test_one_of_several_times_of_a_test_in_one_order_is_corrected(laboratory: Laboratory) -> None:
+    times = {"1": "202603050800", "2": "202603050900", "3": "202603051000"}
+    laboratory.send(*(obx(value, f14=time) for value, time in times.items()))
+    laboratory.work()
+    laboratory.send(obx("20", f14=times["2"], f11="C"))
+    laboratory.work()
+
+    assert values(laboratory.stored()) == [(1, "final"), (3, "final"), (20, "corrected")]
+    laboratory.send(obx("9", f14="20260305", f11="C"), answer="AE")  # one of three
+
+
+def test_the_same_test_twice_is_corrected_by_both_or_not_at_all(laboratory: Laboratory) -> None:
+    laboratory.send(obx("1"), obx("2"))
+    laboratory.work()
+    laboratory.send(obx("20", f11="C"), answer="AE")
+    laboratory.send(obx("1"), obx("20", f11="C"), drawn="202603051100")
+    laboratory.work()
+
+    assert values(laboratory.stored()) == [(1, "final"), (20, "corrected")]
+
+
+HERE_AND_THERE = "4711^^^HOSPITAL^MR~77^^^OTHER"
+
+
+@pytest.mark.parametrize("who", [HERE_AND_THERE, "4711^^^HOSPITAL^MR~4712"])
+def test_identifiers_of_different_patients_give_nobody_a_result(
+    laboratory: Laboratory, who: str
+) -> None:
+    other = patient(id="p4713") | {"identifier": [{"system": "urn:oid:2.999.3", "value": "77"}]}
+    put(laboratory.base, [other])
+    laboratory.send(obx("1"), who=who)
+    for _ in range(9):
+        laboratory.later(hours=1)
+
+    assert laboratory.states() == [("dead", "patients-differ")]
+    assert [laboratory.stored(one) for one in ("4711", "4712", "4713")] == [[], [], []]
+
+    # Two records of one person that were merged since.
+    requests.delete(f"{laboratory.base}/Patient/p4713", timeout=10).raise_for_status()
+    requests.delete(f"{laboratory.base}/Patient/p4712", timeout=10).raise_for_status()
+    InboxList(laboratory.store.database).retry(None, laboratory.now)
+    laboratory.work()
+    assert values(laboratory.stored()) == [(1, "final")]
+
+
+def test_identifiers_that_the_server_does_not_know_do_not_count(laboratory: Laboratory) -> None:
+    laboratory.send(obx("1"), who=f"K1^^^HOSPITAL^AN~{HERE_AND_THERE}")
+    laboratory.send(obx("30", f11="C"), who=f"{HERE_AND_THERE}~K1^^^HOSPITAL^AN~5^^^ELSEWHERE")
+    laboratory.work()
+
+    assert values(laboratory.stored()) == [(30, "corrected")]
