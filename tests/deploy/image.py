@@ -26,6 +26,7 @@ Json = dict[str, Any]
 NAME = "localhost/cds-service-tests"
 CONTAINERFILE = ROOT / "deploy" / "image" / "Containerfile"
 SUITE = "trixie"
+VERSION = "9.8.7"  # a made-up release
 PACKAGES = {
     "build": "python3,python3-pip,dash,coreutils,ca-certificates",
     "run": "python3,libstdc++6,ca-certificates",
@@ -62,6 +63,7 @@ def built() -> Iterator[str]:
             "buildah", "build", "--quiet", "--isolation", "chroot", "--format", "docker",
             "--layers", "--volume", f"{_CERTIFICATES}:{_CERTIFICATES}:ro",
             "--build-arg", f"BUILD_BASE={bases['build']}", "--build-arg", f"BASE={bases['run']}",
+            "--build-arg", f"VERSION={VERSION}",
             "--file", CONTAINERFILE, "--tag", NAME, ROOT,
         )  # fmt: skip
 

@@ -15,7 +15,6 @@ import pytest
 import yaml
 from jwt.algorithms import get_default_algorithms
 
-from cds_service import __version__
 from cds_service.cli.serve import _AT_THE_END
 from cds_service.settings import PREFIX, Settings
 from tests.conformance.server import serving
@@ -272,12 +271,6 @@ def names_of(schema: Json) -> set[str]:
     return set(properties) | {
         f"{key}.{name}" for key, value in properties.items() for name in names_of(value)
     }
-
-
-def test_the_version_of_the_chart_is_that_of_the_service() -> None:
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
-
-    assert chart["version"] == chart["appVersion"] == __version__
 
 
 def test_the_test_of_the_chart_has_the_script_and_the_addresses() -> None:

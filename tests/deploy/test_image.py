@@ -123,6 +123,16 @@ def test_what_the_image_says_of_itself(image: Image) -> None:
     assert config["Entrypoint"] == ["cds-service"]
     assert config["Healthcheck"]["Test"] == ["CMD", "cds-healthy"]
     assert list(config["Volumes"]) == ["/var/lib/cds-service"]
+    assert config["Labels"]["org.opencontainers.image.version"] == images.VERSION
+
+
+def test_the_service_in_the_image_has_the_version_that_the_build_was_given(
+    image: Image, tmp_path: Path
+) -> None:
+    with container(image, tmp_path, "--version", mounts={}) as running:
+        assert running.process.wait(60) == 0
+
+    assert (tmp_path / "log").read_text().strip() == f"cds-service, version {images.VERSION}"
 
 
 def test_the_guide_says_how_big_the_image_is_on_top_of_its_base(image: Image) -> None:

@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, Phase, settings
 from msgspec import Struct
 from schemathesis import checks
 
-from cds_service import __version__
 from cds_service.catalogue.other_cards import RelatedRule
 from cds_service.catalogue.rules import RulePage
 from cds_service.catalogue.suggestions import SuggestionView
@@ -57,10 +56,6 @@ def test_it_is_served_as_it_stands() -> None:
     response = app().test_client().get("/openapi.yaml")
 
     assert (response.text, response.content_type) == (TEXT, "application/yaml")
-
-
-def test_its_version_is_that_of_the_service() -> None:
-    assert DESCRIPTION["info"]["version"] == __version__
 
 
 def schema(*path: str) -> dict[str, Any]:
