@@ -2,7 +2,7 @@
 """The source of the service as syntax trees, for the tests of this folder."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -10,8 +10,9 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "cds_service"
 
 
-def modules() -> dict[str, ast.Module]:
-    """Every module of the service by its path inside the package."""
+@cache
+def modules() -> Mapping[str, ast.Module]:
+    """Every module of the service by its path inside the package; read once, so change no tree."""
     return {
         path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
         for path in sorted(PACKAGE.rglob("*.py"))
@@ -40,13 +41,7 @@ def names_used(tree: ast.Module) -> Iterator[tuple[str, int]]:
 
 def texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """Every text in the code but the docstrings, with its line."""
-    docstrings = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.body
-        and isinstance(node.body[0], ast.Expr)
-    }
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         match node:
             case ast.Constant(value=str(text)) if id(node) not in docstrings:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sentences that cards share: complete in every language, checked like card texts."""
 
-import ast
 from pathlib import Path
 from typing import get_args
 
@@ -10,7 +9,7 @@ import pytest
 from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.knowledge.model.messages import KEYS, PLACEHOLDERS, MessageKey
 from cds_service.knowledge.reading.messages import messages_for, read_messages
-from tests.house.source import PACKAGE, ROOT, modules
+from tests.house.source import PACKAGE, ROOT, modules, texts
 
 ENGLISH = (ROOT / "cards" / "messages.en.yaml").read_text(encoding="utf-8")
 WORD = 'last of list: "{{ first }} and {{ last }}"'
@@ -98,11 +97,10 @@ def test_a_problem_of_the_file_around_the_pack_is_named_by_its_path(tmp_path: Pa
 def test_no_message_is_without_a_use() -> None:
     """Every message is named in the code, whole or by the beginning that a value completes."""
     written = {
-        node.value
+        text
         for path, tree in modules().items()
         if path != "knowledge/model/messages.py"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for text, _ in texts(tree)
     }
 
     unused = {
@@ -117,26 +115,13 @@ def test_no_message_is_without_a_use() -> None:
 def test_no_sentence_of_a_card_is_in_the_code_that_renders_it() -> None:
     """What `render` writes itself is markup: a text with two words in a row is a sentence."""
     sentences = [
-        f"{path}:{node.lineno} {node.value!r}"
+        f"{path}:{line} {text!r}"
         for path, tree in modules().items()
         if path.startswith("render/")
-        for node in ast.walk(_without_docstrings(tree))
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and node.value not in {*KEYS, *get_args(LimitKind)}
-        and len([word for word in node.value.split() if word.isalpha()]) > 1
+        for text, line in texts(tree)
+        if text not in {*KEYS, *get_args(LimitKind)}
+        and len([word for word in text.split() if word.isalpha()]) > 1
     ]
 
     assert sentences == []
     assert (PACKAGE / "render").is_dir()
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            node.body = [
-                part
-                for part in node.body
-                if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))
-            ]
-    return tree

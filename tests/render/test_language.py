@@ -4,10 +4,12 @@
 import json
 import re
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 
 from cds_service.knowledge.reading.messages import read_messages
 from cds_service.service import load_knowledge
@@ -31,10 +33,15 @@ def cards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def answer(cards: Path, language: str, body: Any) -> dict[str, Any]:
+@cache
+def client(cards: Path, language: str) -> FlaskClient:
     settings = Settings(profile="development", cards=cards, language=language)
     app = create_app(settings, clock=lambda: NOW, knowledge=load_knowledge(settings))
-    response = app.test_client().post(SERVICE, json=body)
+    return app.test_client()
+
+
+def answer(cards: Path, language: str, body: Any) -> dict[str, Any]:
+    response = client(cards, language).post(SERVICE, json=body)
     (card,) = json.loads(response.text)["cards"]
     found: dict[str, Any] = card
     return found
