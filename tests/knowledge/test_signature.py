@@ -61,6 +61,7 @@ def test_a_signature_holds_for_what_was_signed(cards: Path) -> None:
     assert approval(pack) == "Signed by Dr. Example on 2027-01-02."
 
 
+@pytest.mark.slow  # each reads the pack twice
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
