@@ -2,12 +2,14 @@
 """YAML read strictly: text -> plain data that knows its lines, or problems.
 
 Every scalar stays text, so `no`, `12:30` and `1e3` never change meaning. Keys that stand twice,
-anchors, aliases, merge keys and tags are refused. PyYAML's nodes carry the line and column.
+anchors, aliases, merge keys and tags are refused. PyYAML's nodes carry the line and column; they
+are looked up again when a place is asked for, which hardly any document is.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -28,28 +30,60 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser where Py
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """A file as plain data, with the place of every key and value in it.
+class Span:
+    """A piece of one line of a text; lines and columns from 0."""
 
-    `marks` maps a path of keys and indexes to the place of its value, `key_marks` to that of
-    its key.
+    line: int
+    column: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The lines of a text, and where its values and keys stand by their path."""
+
+    lines: tuple[str, ...]
+    values: Mapping[Where, Span]
+    keys: Mapping[Where, Span]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file as plain data, which knows the place of every key and value in it.
+
+    `text` begins at `first_line` of the file. `elsewhere` holds the places of values that another
+    file gives.
     """
 
     file: str
     data: Data
-    lines: tuple[str, ...]
-    marks: Mapping[Where, Mark] = field(default_factory=dict)
-    key_marks: Mapping[Where, Mark] = field(default_factory=dict)
+    text: str = ""
+    first_line: int = 1
+    elsewhere: Mapping[Where, Mark] = field(default_factory=dict)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines of the text."""
+        return tuple(self.text.splitlines())
 
     def mark(self, where: Where) -> Mark:
         """The place of a value, or of the nearest thing around it that is there."""
-        while where and where not in self.marks:
+        values = places_of(self.text).values
+        while where and where not in values and where not in self.elsewhere:
             where = where[:-1]
-        return self.marks.get(where, Mark(self.file, 1, 1, self.lines[0] if self.lines else ""))
+        if where in self.elsewhere:
+            return self.elsewhere[where]
+        if where in values:
+            return self._mark(values[where])
+        return Mark(self.file, 1, 1, next(iter(self.lines), ""))
 
     def key_mark(self, where: Where) -> Mark:
         """The place of a key, or of its value."""
-        return self.key_marks.get(where) or self.mark(where)
+        keys = places_of(self.text).keys
+        return self._mark(keys[where]) if where in keys else self.mark(where)
+
+    def _mark(self, span: Span) -> Mark:
+        return _mark(self.file, places_of(self.text).lines, self.first_line, span)
 
 
 def read_text(path: Path, shown: str) -> str | Problem:
@@ -72,16 +106,51 @@ def parse(text: str, shown: str, first_line: int = 1) -> tuple[Document, list[Pr
 
     `first_line` is the line at which the text begins in its file (for front matter).
     """
-    lines = tuple(text.splitlines())
-    builder = _Builder(shown, lines, first_line - 1)
+    builder = _Builder(shown, tuple(text.splitlines()), first_line)
     node = _compose(text, builder)
-    data: Data = builder.build(node, ()) if node is not None else {}
+    data: Data = builder.build(node, 0) if node is not None else {}
     if builder.aliased:
         builder.refuse_aliases(text)
-    return (
-        Document(shown, data, lines, builder.marks, builder.key_marks),
-        builder.problems,
-    )
+    return Document(shown, data, text, first_line), builder.problems
+
+
+@lru_cache(maxsize=8)
+def places_of(text: str) -> Places:
+    """The places of all values and keys; none if it is no YAML. Of keys alike the first counts."""
+    lines = tuple(text.splitlines())
+    values: dict[Where, Span] = {}
+    keys: dict[Where, Span] = {}
+    seen: set[int] = set()
+
+    def note(node: yaml.Node, where: Where) -> None:
+        values[where] = _span(node)
+        if id(node) in seen or len(where) > _DEEPEST:
+            return
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            for number, item in enumerate(node.value):
+                note(item, (*where, number))
+        elif isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                inner = (*where, str(key.value))
+                if isinstance(key, yaml.ScalarNode) and inner not in keys:
+                    keys[inner] = _span(key)
+                    note(value, inner)
+
+    if (root := _compose(text, _Builder("", lines, 1))) is not None:
+        note(root, ())
+    return Places(lines, values, keys)
+
+
+def _span(node: yaml.Node) -> Span:
+    start, end = node.start_mark, node.end_mark
+    length = end.column - start.column if end.line == start.line else 1
+    return Span(start.line, start.column, max(length, 1))
+
+
+def _mark(file: str, lines: tuple[str, ...], first_line: int, span: Span) -> Mark:
+    text = lines[span.line] if span.line < len(lines) else ""
+    return Mark(file, span.line + first_line, span.column + 1, text, span.length)
 
 
 def _compose(text: str, builder: "_Builder") -> yaml.Node | None:
@@ -102,35 +171,32 @@ def _compose(text: str, builder: "_Builder") -> yaml.Node | None:
 
 
 class _Builder:
-    """Walks the nodes once and collects data, places and problems."""
+    """Walks the nodes once and collects data and problems."""
 
-    def __init__(self, file: str, lines: tuple[str, ...], offset: int) -> None:
+    def __init__(self, file: str, lines: tuple[str, ...], first_line: int) -> None:
         self.file = file
         self.lines = lines
-        self.offset = offset
-        self.marks: dict[Where, Mark] = {}
-        self.key_marks: dict[Where, Mark] = {}
+        self.first_line = first_line
         self.problems: list[Problem] = []
         self.aliased = False
         self._seen: set[int] = set()
 
-    def build(self, node: yaml.Node, where: Where) -> Data:
-        self.marks[where] = self._mark(node)
+    def build(self, node: yaml.Node, depth: int) -> Data:
         if id(node) in self._seen:
             self.aliased = True
             return ""
         self._seen.add(id(node))
-        if len(where) > _DEEPEST:
+        if depth > _DEEPEST:
             self.problem("K101", node, "nests too deeply")
             return ""
         self._refuse_tag_and_anchor(node)
         if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, where)
+            return self._mapping(node, depth + 1)
         if isinstance(node, yaml.SequenceNode):
-            return [self.build(item, (*where, n)) for n, item in enumerate(node.value)]
+            return [self.build(item, depth + 1) for item in node.value]
         return str(node.value)
 
-    def _mapping(self, node: yaml.MappingNode, where: Where) -> dict[str, Data]:
+    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Data]:
         result: dict[str, Data] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
@@ -146,8 +212,7 @@ class _Builder:
                 remedy = "keep one of the two"
                 self.problem("K102", key_node, f"'{key}' stands twice in this mapping", remedy)
                 continue
-            self.key_marks[(*where, key)] = self._mark(key_node)
-            result[key] = self.build(value_node, (*where, key))
+            result[key] = self.build(value_node, depth)
         return result
 
     def _is_own_key(self, key_node: yaml.Node, node: yaml.Node) -> bool:
@@ -164,14 +229,14 @@ class _Builder:
         for event in yaml.parse(text, Loader=_LOADER):
             start, end = event.start_mark, event.end_mark
             if isinstance(event, yaml.AliasEvent) and start is not None and end is not None:
-                mark = self._place(start.line, start.column, end.column - start.column)
+                mark = self._mark(Span(start.line, start.column, end.column - start.column))
                 message = "an alias (*name) repeats another place"
                 self.problems.append(Problem("K103", mark, message, "write it out"))
 
     def _refuse_tag_and_anchor(self, node: yaml.Node) -> None:
         start = node.start_mark
         line = self.lines[start.line] if start.line < len(self.lines) else ""
-        if line[start.column :].startswith(("&", "!")):  # a node's mark begins at its properties
+        if line.startswith(("&", "!"), start.column):  # a node's mark begins at its properties
             self.problem("K103", node, "anchors (&name) and tags (!name) are not used here")
 
     def not_text(self, before: str) -> None:
@@ -179,7 +244,7 @@ class _Builder:
         line = before.count("\n")
         column = len(before) - before.rfind("\n") - 1
         message = "holds a character that is not text"
-        self.problems.append(Problem("K101", self._place(line, column, 1), message))
+        self.problems.append(Problem("K101", self._mark(Span(line, column, 1)), message))
 
     def not_yaml(self, error: yaml.YAMLError) -> None:
         mark = getattr(error, "problem_mark", None)
@@ -187,18 +252,12 @@ class _Builder:
         line, column = (mark.line, mark.column) if mark is not None else (0, 0)
         remedy = "put quotes around a value that holds ': ' or begins with one of > [ { * & % @"
         self.problems.append(
-            Problem("K101", self._place(line, column, 1), f"not YAML: {what}", remedy)
+            Problem("K101", self._mark(Span(line, column, 1)), f"not YAML: {what}", remedy)
         )
 
     def problem(self, code: str, node: yaml.Node | None, message: str, remedy: str = "") -> None:
-        mark = self._mark(node) if node is not None else self._place(0, 0, 1)
-        self.problems.append(Problem(code, mark, message, remedy))
+        span = _span(node) if node is not None else Span(0, 0, 1)
+        self.problems.append(Problem(code, self._mark(span), message, remedy))
 
-    def _mark(self, node: yaml.Node) -> Mark:
-        start, end = node.start_mark, node.end_mark
-        length = end.column - start.column if end.line == start.line else 1
-        return self._place(start.line, start.column, max(length, 1))
-
-    def _place(self, line: int, column: int, length: int) -> Mark:
-        text = self.lines[line] if line < len(self.lines) else ""
-        return Mark(self.file, line + 1 + self.offset, column + 1, text, length)
+    def _mark(self, span: Span) -> Mark:
+        return _mark(self.file, self.lines, self.first_line, span)

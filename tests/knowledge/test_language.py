@@ -104,7 +104,7 @@ def vocabulary() -> Vocabulary:
 
 
 def read(data: Mapping[str, Any]) -> Condition:
-    reader = Phrases(Document("example.yaml", dict(data), ()), vocabulary())
+    reader = Phrases(Document("example.yaml", dict(data)), vocabulary())
     condition = reader.condition(dict(data), ())
     assert reader.problems == []
     assert condition is not None

@@ -71,7 +71,7 @@ VOCABULARY = Vocabulary(
 
 
 def read(data: Data) -> tuple[Condition | None, list[str]]:
-    reader = Phrases(Document("text.yaml", data, ()), VOCABULARY)
+    reader = Phrases(Document("text.yaml", data), VOCABULARY)
     return reader.condition(data, ()), [problem.code for problem in reader.problems]
 
 
@@ -307,7 +307,7 @@ def test_what_cannot_be_meant_is_a_problem(data: Data, code: str) -> None:
     ],
 )
 def test_a_phrase_that_cannot_be_read_says_what_to_write(data: Data, remedy: str) -> None:
-    reader = Phrases(Document("text.yaml", data, ()), VOCABULARY)
+    reader = Phrases(Document("text.yaml", data), VOCABULARY)
     reader.condition(data, ())
 
     (problem,) = reader.problems

@@ -4,7 +4,7 @@
 import pytest
 
 from cds_service.knowledge.site.paths import find, in_words
-from cds_service.sourcefile.document import Data, Where
+from cds_service.sourcefile.document import Data, Where, places_of
 from tests.knowledge.fixture_pack import letters_files
 
 DOCUMENTS = letters_files().documents
@@ -12,9 +12,10 @@ DOCUMENTS = letters_files().documents
 
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_the_words_of_every_place_find_it_again(path: str) -> None:
-    document = DOCUMENTS[path]
+    data, places = DOCUMENTS[path].data, places_of(DOCUMENTS[path].text).values
 
-    assert [where for where in document.marks if find_all(document.data, where) != [where]] == []
+    assert places
+    assert [where for where in places if find_all(data, where) != [where]] == []
 
 
 def find_all(data: Data, where: Where) -> list[Where]:

@@ -131,11 +131,13 @@ def _ids(
     seen: set[str] = set()
     for folder, things in zip(folders.split(), named, strict=True):
         for name in things:
-            mark = documents[f"{folder}/{name}.yaml"].mark(("id",))
+            taken = ""
             if name in _RESERVED:
-                yield Problem("K302", mark, f"'{name}' is a word of the language")
+                taken = f"'{name}' is a word of the language"
             elif name in seen:
-                yield Problem("K302", mark, f"'{name}' is also the id of something else")
+                taken = f"'{name}' is also the id of something else"
+            if taken:
+                yield Problem("K302", documents[f"{folder}/{name}.yaml"].mark(("id",)), taken)
             seen.add(name)
 
 
@@ -266,13 +268,15 @@ def _rank(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
     ranked = {one.id for one in rules if one.rests_on_results and one.status != "retired"}
     seen: set[str] = set()
     for n, name in enumerate(pack.cards.rank):
-        mark = document.mark((*where, n))
+        at = (*where, n)
         if name not in pack.rules:
-            yield Problem("K301", mark, f"there is no rule '{name}'", nearest(name, pack.rules))
+            remedy = nearest(name, pack.rules)
+            yield Problem("K301", document.mark(at), f"there is no rule '{name}'", remedy)
         elif name not in ranked:
-            yield Problem("K302", mark, f"the card of '{name}' is not counted", "leave it out")
+            message = f"the card of '{name}' is not counted"
+            yield Problem("K302", document.mark(at), message, "leave it out")
         elif name in seen:
-            yield Problem("K302", mark, f"'{name}' has a place already")
+            yield Problem("K302", document.mark(at), f"'{name}' has a place already")
         seen.add(name)
     for name in sorted(ranked - seen):
         remedy = "write it where its card belongs among equally severe ones"

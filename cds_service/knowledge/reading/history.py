@@ -58,14 +58,19 @@ def _versions(version: str, history: Sequence[Change], document: Document) -> It
 def _dates(history: Sequence[Change], document: Document) -> Iterator[Problem]:
     newest: date | None = None
     for n, line in enumerate(history):
-        mark = document.mark((HISTORY, n, "date"))
+        at = (HISTORY, n, "date")
         try:
             day = date.fromisoformat(line.date)
         except ValueError:
-            message = f"there is no day {line.date}"
-            yield Problem("K705", mark, message, "write YEAR-MONTH-DAY, such as 2026-11-24")
+            message, remedy = (
+                f"there is no day {line.date}",
+                "write YEAR-MONTH-DAY, such as 2026-11-24",
+            )
+            yield Problem("K705", document.mark(at), message, remedy)
             continue
         if newest is not None and day > newest:
             message = f"{line.date} lies after the date of a newer version"
-            yield Problem("K705", mark, message, "an older version has an earlier date")
+            yield Problem(
+                "K705", document.mark(at), message, "an older version has an earlier date"
+            )
         newest = day

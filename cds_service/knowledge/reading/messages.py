@@ -105,18 +105,18 @@ def _entries(
 def _problems_of(
     key: str, message: str, at: tuple[str, str], document: Document
 ) -> Iterator[Problem]:
-    mark = document.mark(at)
     for code, _, fault, remedy in wording(message):
-        yield Problem(code, mark, fault, remedy)
+        yield Problem(code, document.mark(at), fault, remedy)
     try:
         names = {str(placeholder) for placeholder in placeholders(message)}
     except TextError as error:
-        yield Problem("K501", mark, str(error))
+        yield Problem("K501", document.mark(at), str(error))
         return
     expected = PLACEHOLDERS.get(key, frozenset())  # type: ignore[call-overload]
     if names != expected:
         wanted = ", ".join(f"{{{{ {name} }}}}" for name in sorted(expected)) or "none"
-        yield Problem("K501", mark, "the placeholders are not those of this message", wanted)
+        fault = "the placeholders are not those of this message"
+        yield Problem("K501", document.mark(at), fault, wanted)
 
 
 def _format(message: str) -> str:

@@ -290,7 +290,7 @@ def _with_value(document: Document, value: SiteValue, mark: Mark) -> Document:
     """The document with the site's value, marked with its line in the site file."""
     document = _with_priorities(document)
     data = _replaced(document.data, value.where, value.now)
-    return replace(document, data=data, marks={**document.marks, value.where: mark})
+    return replace(document, data=data, elsewhere={**document.elsewhere, value.where: mark})
 
 
 def _replaced(data: Data, where: Where, text: str) -> Data:
