@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The documentation site: `python -m website` builds it from `docs/` into `site/`."""
