@@ -114,7 +114,7 @@ def parse(text: str, shown: str, first_line: int = 1) -> tuple[Document, list[Pr
     return Document(shown, data, text, first_line), builder.problems
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=256)  # the files of a pack: a check goes through them several times
 def places_of(text: str) -> Places:
     """The places of all values and keys; none if it is no YAML. Of keys alike the first counts."""
     lines = tuple(text.splitlines())
