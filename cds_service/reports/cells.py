@@ -18,16 +18,22 @@ from cds_service.reports.report import Doubt
 _SIGNS: Final = r"[*+!↑↓▲▼⬆⬇]{1,3}"
 _LETTERS: Final = r"(?:HH|LL|H|L|N|A|B)"
 _FLAG: Final = re.compile(
-    rf"\s*(?:[(\[]({_LETTERS}|{_SIGNS}|-{{1,3}})\)|({_LETTERS}|{_SIGNS}|-{{1,3}}))(?!\w)\s*"
+    rf"\s*(?:[(\[]({_LETTERS}|{_SIGNS}|-{{1,3}})[)\]]|({_LETTERS}|{_SIGNS}|-{{1,3}}))(?!\w)\s*"
 )
 _FLAG_WORD: Final = re.compile(
-    r"\s*\(?(high|low|hoch|niedrig|erhöht|erniedrigt|élevé|elevé|bas|haut|alto|bajo|alta|baja|"
-    r"basso|elevato|elevado|baixo|normal|abnormal)\)?(?!\w)\s*",
+    r"\s*[(\[]?((?:above|below|over|under) (?:high |low )?(?:range|limit|normal)|out of range|"
+    r"in range|high|low|hoch|niedrig|erhöht|erniedrigt|élevée?|elevée?|bas|haut|alto|bajo|alta|"
+    r"baja|basso|elevato|elevado|baixo|normal|abnormal|critical|über norm|unter norm|"
+    r"fuera de rango|fuori range|hors normes?|augmenté|diminué|aumentado|disminuido|"
+    r"diminuído|aumentato|diminuito)[)\]]?(?!\w)\s*",
     re.IGNORECASE,
 )
 _LEADING: Final = re.compile(rf"(?:({_SIGNS})\s*|({_LETTERS})\s+)(?=[\d<>≤≥=])")
 _BEFORE: Final = re.compile(r"([*+!↑↓▲▼]{1,3}|HH|LL|[HL])\s+(?=\S)")
 _UNIT_BEHIND: Final = re.compile(r"\d\s+([^\W\d][^\s<>]*/[^\W\d][^\s<>()]*)\s*[)\]]?$")
+_UNIT_IN_NAME: Final = re.compile(
+    r"\s*[(\[]((?:[^\W\d_]{0,7}\.?|[xX×]?\s?10\S{1,3}|%)/(?:[dmµμunf]?[lL]|mm3|h|kg|g)|%)[)\]]"
+)
 _FOOTNOTE: Final = re.compile(r"\s*[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2}$|\s+\(?\d\)$|\s*[†‡§#]{1,2}$")
 # A grade (`2+`), a power of ten alone, or less than a negative number.
 _NO_AMOUNT: Final = re.compile(r"(?:[1-4]\+|\+[1-4])\+*$|10[⁰¹²³⁴⁵⁶⁷⁸⁹]|[<>≤≥=]+\s*[-–−]")
@@ -54,7 +60,10 @@ _FROM_TO: Final = re.compile(
     r"(?:-|–|—|−|\.\.\.?|to|bis|à|a|ate|até|al|y|et|and|und|;)\s*([\d.,]+)(.*)",
     re.IGNORECASE,
 )
-_RANGE_UNIT: Final = re.compile(r"\s*(?:[^\W\d]*[/%^*µμ][^\s<>≤≥:;–-]*|INR)?\s*")
+_RANGE_UNIT: Final = re.compile(
+    r"\s*(?:[^\W\d]*[/%^*µμ][^\s<>≤≥:;–-]*|INR|f[lL]|pg|s|"
+    r"[xX×]?\s?10[*^E]?[\d⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2}/[^\s\d]+)?\s*"
+)
 
 
 # No value is as long; some of these patterns take long for a text of many blanks.
@@ -123,6 +132,11 @@ def beside_unit(cell: CellValue, unit: str) -> CellValue:
     return CellValue(doubt="units-differ")
 
 
+def is_flag_word(text: str) -> bool:
+    """Whether the text is a word, or several, that say that a value is in or out of its range."""
+    return _FLAG_WORD.fullmatch(text) is not None
+
+
 def is_unit(text: str) -> bool:
     """Whether the text can be nothing but a unit."""
     return _UNIT.fullmatch(text) is not None
@@ -136,6 +150,18 @@ def split_flag(text: str) -> tuple[str, str]:
     """
     match = _BEFORE.match(text)
     return (match[1], text[match.end() :]) if match else ("", text)
+
+
+def split_unit(name: str) -> tuple[str, str]:
+    """A name without the unit in brackets behind it, and the unit.
+
+    >>> split_unit("ALT (GPT) [U/L]")
+    ('ALT (GPT)', 'U/L')
+    """
+    match = _UNIT_IN_NAME.search(name)
+    if match is None:
+        return name, ""
+    return f"{name[: match.start()]}{name[match.end() :]}".strip(" ,"), match[1]
 
 
 def unit_behind(range_text: str) -> str:

@@ -134,6 +134,26 @@ def is_date(text: str) -> bool:
     return not text.strip()[at.end() if at else match.end() :].strip(" .,;:)(")
 
 
+def begins_date(text: str) -> bool:
+    """Whether the text is a day and a month, whose year may stand on the next line.
+
+    >>> begins_date("19 Aug")
+    True
+    """
+    return is_date(f"{text.strip()} 2026") or is_date(f"{text.strip()}2026")
+
+
+def is_time(text: str) -> bool:
+    """Whether the text is a time of day and nothing else.
+
+    >>> is_time("08:30 Uhr")
+    True
+    """
+    match = _TIME.match(text.strip())
+    rest = text.strip()[match.end() :] if match else text
+    return match is not None and rest.strip(" .").casefold() in {"", "uhr", "h"}
+
+
 def _day(match: re.Match[str], order: DayOrder | None) -> date | None:
     if match["iso"]:
         return _date(match["iso"], match["iso_month"], match["iso_day"])

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.reports.corpus import unseen
 from tests.reports.corpus.reports import lookups
+from tests.reports.corpus.scoring import Score
 from tests.reports.corpus.strangers import judged, printed
 from tests.web.browsing import NEEDS_BROWSER
 
@@ -20,3 +22,13 @@ def test_no_wrong_value_is_read_from_layouts_that_mislead() -> None:
 
     assert {name: wrong for name, (_, wrong) in found.items() if wrong} == {}
     assert f"{sum(right for right, _ in found.values())} of {10 * len(found)} rows of the" in guide
+
+
+def test_portals_and_laboratories_of_several_countries_are_read_without_a_wrong_value() -> None:
+    known, score = lookups(), Score()
+    guide = (ROOT / "docs" / "how-to" / "reports.md").read_text(encoding="utf-8")
+    for report in unseen.printed():
+        score.add(report.name, report.truth, unseen.read(report.pdf, known))
+
+    assert score.wrong == []
+    assert f"{score.found} of {score.rows} rows today" in guide

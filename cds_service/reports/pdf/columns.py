@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from cds_service.reports.dates import dates_in, has_date, is_date
+from cds_service.reports.dates import begins_date, dates_in, has_date, is_date, is_time
 from cds_service.reports.pdf.pages import PageLine, PageWord
 from cds_service.reports.vocabulary import (
     COLUMNS,
@@ -42,6 +42,22 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """Where the values of a table stand that is known by what is in it.
+
+    `values` are the ends of each column of numbers with its number, `limits` those of a column of
+    limits such as `< 35`; the others are the numbers of columns.
+    """
+
+    values: tuple[tuple[float, float, int], ...]
+    limits: tuple[tuple[float, float], ...]
+    unit: int
+    range: int
+    flag: int
+    other: int
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
     """The columns of a table; two tables can stand side by side."""
 
@@ -50,6 +66,7 @@ class Panel:
     right: float
     edges: tuple[tuple[float, ...], ...] = ()  # ways to draw the columns that fit all the rows
     pitch: float = 0.0  # the distance of two rows, if that is known
+    content: Content | None = None  # of a table without headings, or whose headings are not above
 
     @property
     def results(self) -> list[Column]:
@@ -77,7 +94,8 @@ def read_panels(lines: Sequence[PageLine]) -> tuple[tuple[Panel, ...], int]:
     for above, below in pairwise(lines[:3]):
         gap, size = below.top - above.top, above.size
         is_beside = gap < _BESIDE * size
-        if not is_beside and (gap > _BELOW * size or not _is_heading(columns)):
+        may_go_on = _is_heading(columns) or _is_dated_in_part(columns)
+        if not is_beside and (gap > _BELOW * size or not may_go_on):
             break
         second = _columns(below)
         merged = _merged(columns, second)
@@ -90,8 +108,15 @@ def read_panels(lines: Sequence[PageLine]) -> tuple[tuple[Panel, ...], int]:
     return (_panels(first), 1) if _is_heading(first) else ((), 0)
 
 
+def _is_dated_in_part(columns: Sequence[Column]) -> bool:
+    """Whether headings are known but for dates whose years are on the next line."""
+    dated = sum(begins_date(one.text) for one in columns)
+    return dated > 0 and _unknown(columns) == 0
+
+
 def _may_be_heading(column: Column) -> bool:
-    return column.kind != "other" or has_date(column.text) or _is_bracket(column)
+    is_dated = has_date(column.text) or is_time(column.text) or begins_date(column.text)
+    return column.kind != "other" or is_dated or _is_bracket(column)
 
 
 def _unknown(columns: Sequence[Column]) -> int:
@@ -129,6 +154,8 @@ def _of_chunk(chunk: Sequence[PageWord]) -> list[Column]:
         if hit is None:
             return [_column("other", chunk)]
         end, kind = hit
+        if kind in {"low", "high"} and end - start == 1:
+            return [_column("other", chunk)]  # `Valeurs de`, whose rest is below
         found.append(_column(kind, chunk[start:end]))
         start = end
     return found
@@ -167,7 +194,7 @@ def _column(kind: ColumnKind, words: Sequence[PageWord]) -> Column:
 
 def _merged(first: Sequence[Column], second: Sequence[Column]) -> list[Column]:
     """The headings of two lines; what stands below another belongs to it."""
-    merged = list(first)
+    merged = [one for one in first if not _spans(one, second)]
     for below in second:
         over = [place for place, one in enumerate(merged) if one.overlap(below.x0, below.x1) > 0]
         if len(over) != 1:
@@ -188,6 +215,12 @@ def _merged(first: Sequence[Column], second: Sequence[Column]) -> list[Column]:
             is_sure=one.is_sure and below.is_sure,
         )
     return sorted(merged, key=lambda one: one.x0)
+
+
+def _spans(one: Column, below: Sequence[Column]) -> bool:
+    """Whether a heading stands above several known ones, which say what their columns are."""
+    under = [other for other in below if one.overlap(other.x0, other.x1) > 0]
+    return len(under) > 1 and all(map(_may_be_heading, under))
 
 
 def _panels(columns: Sequence[Column]) -> tuple[Panel, ...]:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands beside labels: who a report is about, and when the specimen was collected."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cds_service.copying import replace
 from cds_service.errors import RequestError
 from cds_service.reports.dates import DayOrder, begins_with_date, birth_date_in
 from cds_service.reports.pdf.pages import PageLine, PageWord
@@ -19,6 +21,10 @@ from cds_service.reports.vocabulary import (
 )
 
 _NEAR: Final = 3.0  # times the size of the letters: a wider gap ends what a label labels
+_NEXT: Final = 1.5  # times the size of the letters, from a line of a cell to the next
+_ALIGNED: Final = 2.0  # points
+_REST: Final = 3  # words of a name
+_PART: Final = re.compile(r"[^\W\d_][^\d:;]*")
 _REACH: Final = 180.0  # points from a label to what it labels
 
 
@@ -37,9 +43,13 @@ class Labelled:
 
 def labelled_texts(lines: Sequence[PageLine]) -> list[Labelled]:
     """The labels of the lines with their texts, in the order of the page."""
+    lines = _unwrapped(lines)
     found: list[Labelled] = []
     for number, line in enumerate(lines):
+        if not line.words:
+            continue
         below = lines[number + 1] if number + 1 < len(lines) else None
+        below = below if below and below.words else None
         for label, words, rest in _labels(line):
             text = " ".join(word.text for word in rest).strip(" :.")
             is_sure = all(word.is_sure for word in rest)
@@ -48,6 +58,49 @@ def labelled_texts(lines: Sequence[PageLine]) -> list[Labelled]:
                 is_sure = all(word.is_sure for word in below.words)
             found.append(Labelled(label, text.lstrip(" :"), number, is_sure))
     return found
+
+
+def _unwrapped(lines: Sequence[PageLine]) -> list[PageLine]:
+    """The lines, each label and name that goes on below in a narrow cell on its first line.
+
+    The lines keep their numbers; one of which all has gone has no words left.
+    """
+    found = list(lines)
+    for number in range(len(found) - 1):
+        line, below = found[number], found[number + 1]
+        if not line.words or not below.words or line.page != below.page:
+            continue
+        if below.top - line.top > _NEXT * line.size:
+            continue
+        chunks, rest = [list(one) for one in line.chunks()], list(below.chunks())
+        for place, chunk in enumerate(chunks):
+            under = next((c for c in rest if abs(c[0].x0 - chunk[0].x0) < _ALIGNED), None)
+            before = chunks[place - 1] if place else []
+            if under is not None and (_is_label(chunk, under) or _is_name(before, chunk, under)):
+                # Their words take no place, so that what stands beside is as near as before.
+                end = chunk[-1].x1
+                chunk.extend(replace(word, x0=end, x1=end) for word in under)
+                rest.remove(under)
+        found[number] = replace(line, words=tuple(word for chunk in chunks for word in chunk))
+        found[number + 1] = replace(below, words=tuple(word for c in rest for word in c))
+    return found
+
+
+def _is_label(first: Sequence[PageWord], second: Sequence[PageWord]) -> bool:
+    """Whether both lines together are a label, and the first is not by itself with a colon."""
+    if first[-1].text.endswith(":") or not second[-1].text.endswith(":"):
+        return False
+    return meaning_of([word.text for word in (*first, *second)], LABELS) is not None
+
+
+def _is_name(
+    label: Sequence[PageWord], first: Sequence[PageWord], second: Sequence[PageWord]
+) -> bool:
+    """Whether the second line is the rest of a name of which the first has one word."""
+    is_labelled = meaning_of([word.text for word in label], LABELS) == "name"
+    texts = [word.text for word in second]
+    is_rest = len(second) <= _REST and all(_PART.fullmatch(text) for text in texts)
+    return is_labelled and len(first) == 1 and is_rest and meaning_of(texts, LABELS) is None
 
 
 def _labels(line: PageLine) -> Iterator[tuple[Label, list[PageWord], list[PageWord]]]:

@@ -9,7 +9,6 @@ below its heading is certain.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 from typing import Final
@@ -17,7 +16,9 @@ from typing import Final
 from cds_service.copying import replace
 from cds_service.reports.cells import is_unit
 from cds_service.reports.dates import is_date
+from cds_service.reports.pdf.cells_of_line import Cells
 from cds_service.reports.pdf.columns import EDGE, Panel
+from cds_service.reports.pdf.content_cells import content_cells
 from cds_service.reports.pdf.pages import PageLine, PageWord
 
 _FAR: Final = 45.0  # points to the nearest column
@@ -25,23 +26,6 @@ _TEXT_COLUMNS: Final = frozenset(("flag", "unit", "specimen"))
 _NEVER_EMPTY: Final = frozenset(("result", "unit", "range"))
 _MISFITS: Final = 0.05  # of the rows: notes between them
 _FLAG: Final = re.compile(r"[*+!↑↓▲▼-]{1,3}|\(?(?:HH|LL|[HLNAB])\)?|[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
-
-
-@dataclass(slots=True)
-class Cells:
-    """The words of a line by their columns, by number; `unclear` are columns in doubt."""
-
-    words: dict[int, list[PageWord]] = field(default_factory=dict)
-    unclear: set[int] = field(default_factory=set)
-
-    def put(self, column: int, words: Iterable[PageWord]) -> None:
-        """Add words to a column."""
-        self.words.setdefault(column, []).extend(words)
-
-    def text(self, column: int) -> str:
-        """The text of a column."""
-        ordered = sorted(self.words.get(column, ()), key=lambda word: (round(word.top), word.x0))
-        return " ".join(word.text for word in ordered)
 
 
 def fitted(panel: Panel, lines: Iterable[PageLine]) -> Panel:
@@ -106,12 +90,23 @@ def _column_at(x: float, edges: Sequence[float]) -> int:
 
 def read_cells(line: PageLine, panel: Panel) -> Cells:
     """Which words of a line stand in which column of a table."""
+    if panel.content is not None:
+        return content_cells(line, panel, panel.content)
     cells = Cells()
     for number, chunk in enumerate(line.chunks()):
         words = [word for word in chunk if panel.left <= word.middle < panel.right]
-        if words:
+        if words and cells.words and _is_sign_between(words, panel):
+            cells.signs.extend(words)
+        elif words:
             _place(words, panel, line.rules, cells, is_first=number == 0 or not cells.words)
     return cells
+
+
+def _is_sign_between(words: Sequence[PageWord], panel: Panel) -> bool:
+    """Whether words are a flag in a column without a heading."""
+    if not _FLAG.fullmatch(_text(words)) or any(one.kind == "flag" for one in panel.columns):
+        return False
+    return not any(one.overlap(words[0].x0, words[-1].x1) > 0 for one in panel.columns)
 
 
 def _place(

@@ -16,18 +16,25 @@ from cds_service.reports.cells import (
     beside_unit,
     read_cell,
     read_printed_range,
+    split_unit,
     unit_behind,
 )
 from cds_service.reports.dates import DayOrder, dates_in, day_order
 from cds_service.reports.numbers import DecimalMark, decimal_mark
+from cds_service.reports.pdf.bare_doubts import doubt_earlier, doubt_twice
 from cds_service.reports.pdf.columns import Column, Panel, read_panels
+from cds_service.reports.pdf.fields import read_fields
 from cds_service.reports.pdf.labels import Labelled, labelled_texts, patient_of
 from cds_service.reports.pdf.pages import PageLine, read_pages
 from cds_service.reports.pdf.pictures import page_picture, pictures_of
-from cds_service.reports.pdf.placing import fitted
+from cds_service.reports.pdf.placing import fitted, read_cells
+from cds_service.reports.pdf.printed_rows import PrintedRow
+from cds_service.reports.pdf.retyping import retyped
 from cds_service.reports.pdf.scanned_rows import doubt_shifted, scanned
 from cds_service.reports.pdf.scans import Scanner
-from cds_service.reports.pdf.table_rows import PrintedRow, TableReader
+from cds_service.reports.pdf.sentences import read_sentences
+from cds_service.reports.pdf.table_rows import TableReader
+from cds_service.reports.pdf.unheaded import by_content, unheaded_panels
 from cds_service.reports.remarks import says_hemolyzed, status_of_report
 from cds_service.reports.report import Format, LabReport, PatientReport, ReportRow
 from cds_service.reports.vocabulary import names_blood, names_fluid, plain_words
@@ -38,6 +45,9 @@ _NO_TABLE: Final = (
 _BLOOD_CODES: Final = frozenset(("s", "p", "b", "eb", "vb", "sp", "cp", "zb", "hb", "k", "c"))
 
 
+_DOUBTFUL: Final = 0.3  # of the rows, before a table is drawn by what stands in it
+
+
 @dataclass(slots=True)
 class _Found:
     """What was found on the pages."""
@@ -45,6 +55,8 @@ class _Found:
     rows: list[PrintedRow] = field(default_factory=list)
     other: list[tuple[int, PageLine]] = field(default_factory=list)  # rows before it, and line
     panels: tuple[Panel, ...] = ()
+    is_bare: bool = False  # whether the last table has no headings
+    has_bare: bool = False
 
 
 def read_pdf(data: bytes, deadline: Deadline | None = None) -> LabReport:
@@ -67,12 +79,8 @@ def report_of(pages: Sequence[Sequence[PageLine]], kind: Format) -> LabReport:
     """The rows on these pages; raises `RequestError` if there is no table of results."""
     text = "\n".join(line.text for lines in pages for line in lines)
     order = day_order(text)
-    found = _Found()
-    reader = TableReader(found.rows)
-    for lines in pages:
-        _read_page(lines, found, reader)
-        reader.end_page()
-    if not found.panels or not found.rows:
+    found = _found(pages)
+    if not found.rows:
         raise RequestError(_NO_TABLE)
     labels = labelled_texts([line for _, line in found.other])
     who = patient_of(labels, order)
@@ -90,26 +98,99 @@ def report_of(pages: Sequence[Sequence[PageLine]], kind: Format) -> LabReport:
     return LabReport(kind, (PatientReport(who, tuple(rows)),))
 
 
-def _read_page(lines: Sequence[PageLine], found: _Found, reader: TableReader) -> None:
+def _found(pages: Sequence[Sequence[PageLine]]) -> _Found:
+    """The rows of all pages: of tables with headings, or else of what explains itself."""
+    found = _of_tables(pages, is_headed=True)
+    is_scanned = any(line.scan for lines in pages for line in lines)
+    if is_scanned or (found.rows and not found.has_bare):
+        return found
+    bare = found if found.rows and not found.is_bare else _of_bare(pages, found)
+    doubt_earlier(bare.rows, (line for lines in pages for line in lines))
+    doubt_twice(bare.rows)
+    return bare
+
+
+def _of_bare(pages: Sequence[Sequence[PageLine]], found: _Found) -> _Found:
+    """The rows of blocks, of tables without headings, or of lists and sentences."""
+    blocks = _Found()
+    for lines in pages:
+        read_fields(lines, blocks.rows, blocks.other)
+    if blocks.rows:
+        return blocks
+    if not found.rows:
+        found = _of_tables(pages, is_headed=False)
+    if found.rows:
+        return found
+    text = _Found()
+    read_sentences([line for lines in pages for line in lines], text.rows, text.other)
+    return text
+
+
+def _of_tables(pages: Sequence[Sequence[PageLine]], *, is_headed: bool) -> _Found:
+    """The rows of tables, by their headings, or as if these had none."""
+    found = _Found()
+    reader = TableReader(found.rows)
+    for lines in pages:
+        _read_page(lines, found, reader, is_headed=is_headed)
+        reader.end_page()
+    return found
+
+
+def _read_page(
+    lines: Sequence[PageLine], found: _Found, reader: TableReader, *, is_headed: bool
+) -> None:
     skip = 0
+    bare, first = _unheaded(lines, found, is_headed=is_headed)
     for number, line in enumerate(lines):
         if skip:
             skip -= 1
             continue
-        panels, used = read_panels(lines[number : number + 3])
+        if bare and number == first:
+            found.panels, found.is_bare, found.has_bare = bare, True, True
+            reader.begin(bare)
+        panels, used = read_panels(lines[number : number + 3]) if is_headed else ((), 0)
         if panels:
             skip = used - 1
+            found.is_bare = False
             found.panels = _fitted(panels, lines[number + used :])
             reader.begin(found.panels)
         elif not reader.take(line, found.panels):
             found.other.append((len(found.rows), line))
 
 
+def _unheaded(
+    lines: Sequence[PageLine], found: _Found, *, is_headed: bool
+) -> tuple[tuple[Panel, ...], int]:
+    """The tables of a page that has no headings, unless they go on from one that has."""
+    if (found.panels and not found.is_bare) or any(line.scan for line in lines):
+        return (), 0
+    if is_headed and any(read_panels(lines[at : at + 3])[0] for at in range(len(lines))):
+        return (), 0
+    return unheaded_panels(lines)
+
+
 def _fitted(panels: Sequence[Panel], lines: Sequence[PageLine]) -> tuple[Panel, ...]:
     """The tables with their columns drawn by the rows up to the next heading."""
     ends = (at for at in range(len(lines)) if read_panels(lines[at : at + 3])[0])
     rows = lines[: next(ends, len(lines))]
-    return tuple(fitted(panel, rows) for panel in panels)
+    return tuple(_drawn(panel, rows) for panel in panels)
+
+
+def _drawn(panel: Panel, rows: Sequence[PageLine]) -> Panel:
+    """A table with its columns drawn by place, or by what stands in them if no way fits."""
+    drawn = retyped(fitted(panel, rows), rows)
+    if any(line.rules or line.scan for line in rows) or not _is_in_doubt(drawn, rows):
+        return drawn
+    return by_content(drawn, rows) or drawn
+
+
+def _is_in_doubt(panel: Panel, rows: Sequence[PageLine]) -> bool:
+    """Whether it is open of many rows which column their results are in."""
+    results = {n for n, one in enumerate(panel.columns) if one.kind == "result"}
+    cells = [read_cells(line, panel) for line in rows]
+    with_result = [one for one in cells if results & set(one.words) or one.unclear]
+    in_doubt = [one for one in with_result if results & one.unclear or not results & set(one.words)]
+    return len(in_doubt) > _DOUBTFUL * len(with_result)
 
 
 class _Dates:
@@ -134,8 +215,8 @@ class _Dates:
         if len({before for before, _ in self._after}) == 1 or self._one() is not None:
             return self._one()
         before = [rows for rows, _ in self._after if rows <= row]
-        if not before:
-            return None
+        if not before or min(rows for rows, _ in self._after) > 0:
+            return None  # each date may stand below its results
         nearest = {day for rows, day in self._after if rows == max(before)}
         return nearest.pop() if len(nearest) == 1 else None
 
@@ -165,9 +246,13 @@ def _row(
     hemolyzed: bool,
 ) -> ReportRow:
     text = row.texts[column]
-    read = beside_unit(read_cell(text, mark), row.unit)
+    name, own_unit = split_unit(row.name)
+    unit = row.unit.strip("()[] ") if row.unit[:1] in {"(", "["} else row.unit
+    read = beside_unit(read_cell(text, mark), unit)
+    read = beside_unit(read, own_unit) if own_unit and not unit else read
     is_single = len(row.results) == 1
-    unit = row.unit or read.unit or unit_behind(row.range_text)
+    unit = unit or read.unit or own_unit or unit_behind(row.range_text)
+    date = date if row.is_dated else None
     if column in row.unclear:
         read = CellValue(doubt="place-unclear")
     specimen = _specimen(row) or everywhere
@@ -176,7 +261,7 @@ def _row(
     flags = " ".join(filter(None, (read.flag, row.flag if is_single else "")))
     limits = None if row.range_is_unclear else read_printed_range(row.range_text, mark)
     printed = ReportRow(
-        name=row.name,
+        name=name,
         text=text,
         value=read.value,
         doubt=read.doubt,

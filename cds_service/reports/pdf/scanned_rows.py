@@ -13,7 +13,7 @@ from typing import Final
 
 from cds_service.copying import replace
 from cds_service.reports.numbers import PrintedRange, PrintedValue
-from cds_service.reports.pdf.table_rows import PrintedRow
+from cds_service.reports.pdf.printed_rows import PrintedRow
 from cds_service.reports.report import ReportRow
 
 _RANGE: Final = re.compile(r"\(?\d[\d.,]*\s*[-–—]\s*\d")

@@ -8,15 +8,16 @@ is better than a `Bilirubin` whose second line says `direct`.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from cds_service.reports.cells import split_flag
 from cds_service.reports.dates import has_date
+from cds_service.reports.pdf.cells_of_line import Cells
 from cds_service.reports.pdf.columns import EDGE, Column, Panel
 from cds_service.reports.pdf.pages import PageLine, PageWord
-from cds_service.reports.pdf.placing import Cells, read_cells
-from cds_service.reports.report import Place
+from cds_service.reports.pdf.placing import read_cells
+from cds_service.reports.pdf.printed_rows import PrintedRow, bare_name, box_of, names_variety
 from cds_service.reports.vocabulary import (
     LABELS,
     longest_match,
@@ -26,12 +27,6 @@ from cds_service.reports.vocabulary import (
     plain_words,
 )
 
-_MARKS: Final = re.compile(r"[\s*†‡§#°⁰¹²³⁴⁵⁶⁷⁸⁹]+$|\s+\d\)$|[\s.:_…]+$")
-_QUALIFIER: Final = re.compile(
-    r"\b(?:in?dire[ckt]\w*|\w*[ck]onjug\w*|\w*[ck]oniug\w*|frei\w*|free|libre|liber\w*|livre|knochen\w*|"
-    r"bone|osse\w*|oseo|osea|isoen\w*|iso|ratio|quotient|rapport|relac\w*|rapporto|index|ma[ck]ro\w*|"
-    r"mi[ck]ro\w*|mitochond\w*|alpha|alfa|pr[ae]\w*|gly\w*|gli\w*|unkonj\w*|non|nicht|no|mb|mm)\b"
-)
 # A number alone, or before anything but what makes it a unit (`10 9/L`) or the end of a range.
 _NUMBER: Final = re.compile(r"[<>]?\s*\d+(?:[.,]\d+)*(?=\s|$)(?!\s*[*^x/]|\s+\d+\s*/)")
 # Before a range, or in the place of one.
@@ -40,35 +35,6 @@ _STRAY: Final = re.compile(
 )
 _CLOSE: Final = 0.9  # times the distance of two rows
 _LONG_TEXT: Final = 3  # words in a row without a gap, which reach over several columns
-
-
-@dataclass(slots=True, kw_only=True)
-class PrintedRow:
-    """A row as it stands on the page; `texts` are its results by their columns."""
-
-    name: str
-    texts: dict[Column, str]
-    place: Place
-    unit: str = ""
-    range_text: str = ""
-    range_is_unclear: bool = False
-    flag: str = ""
-    specimen: str = ""
-    section: str = ""
-    unclear: set[Column] = field(default_factory=set)
-    notes: list[str] = field(default_factory=list)
-    is_scanned: bool = False
-    is_sure: bool = True
-
-    @property
-    def results(self) -> list[Column]:
-        """The columns in which a result stands."""
-        return list(self.texts)
-
-    @property
-    def values(self) -> list[str]:
-        """The results as printed."""
-        return list(self.texts.values())
 
 
 @dataclass(slots=True)
@@ -141,7 +107,7 @@ class TableReader:
 
     def _take(self, number: int, line: PageLine, panel: Panel) -> bool:
         at = self._places.setdefault(number, _Place())
-        if _is_prose(line, panel):
+        if panel.content is None and _is_prose(line, panel):
             return False
         cells = read_cells(line, panel)
         if not cells.words:
@@ -190,15 +156,16 @@ class TableReader:
         name = _with_line_above(by_kind["name"], at, line.top, panel.pitch)
         is_unclear = _is_range_unclear(cells, panel)
         flag, unit = split_flag(by_kind.get("unit", ""))
+        signs = [word.text for word in cells.signs]
         other_flag, range_text = split_flag(_range(by_kind))
         row = PrintedRow(
-            name=_MARKS.sub("", name),
+            name=bare_name(name),
             texts=texts,
-            place=_box(line, cells),
+            place=box_of(line, [word for found in cells.words.values() for word in found]),
             unit=unit,
             range_text=range_text,
             range_is_unclear=is_unclear,
-            flag=" ".join(filter(None, (by_kind.get("flag", ""), flag, other_flag))),
+            flag=" ".join(filter(None, (by_kind.get("flag", ""), *signs, flag, other_flag))),
             specimen=by_kind.get("specimen", "") or _fluid_beside(by_kind),
             section=at.section,
             unclear={panel.columns[place] for place in cells.unclear},
@@ -237,7 +204,7 @@ class TableReader:
             _begin_section(at, text, words)
         if names_method(text) or text.endswith("."):
             at.row.notes.append(text)
-            at.above = at.above if _QUALIFIER.search(text.casefold()) else ("", 0.0, False)
+            at.above = at.above if names_variety(text) else ("", 0.0, False)
         elif not is_certain and names_blood(text) and not text[0].islower():
             _begin_section(at, text, words)
         else:
@@ -251,7 +218,7 @@ def _with_line_above(name: str, at: _Place, top: float, pitch: float) -> str:
     if not text or not may_be_name:
         return name
     is_close = top - above < _CLOSE * pitch
-    return f"{text} {name}" if is_close or _QUALIFIER.search(" ".join(plain_words(text))) else name
+    return f"{text} {name}" if is_close or names_variety(text) else name
 
 
 def _begin_section(at: _Place, text: str, words: Sequence[PageWord]) -> None:
@@ -339,6 +306,8 @@ def _holds_stray(by_kind: dict[str, str]) -> bool:
 
 def _is_beside(cells: Cells, panel: Panel) -> bool:
     """Whether a result is not below its heading, and a number is below one that is not known."""
+    if panel.content is not None:
+        return False
     columns = panel.columns
     strays = (n for n, one in enumerate(columns) if one.kind == "other")
     if not any(_NUMBER.match(cells.text(n)) for n in strays):
@@ -386,15 +355,3 @@ def _is_headed_surely(panel: Panel) -> bool:
 
 def _is_sure(cells: Cells) -> bool:
     return all(word.is_sure for words in cells.words.values() for word in words)
-
-
-def _box(line: PageLine, cells: Cells) -> Place:
-    words = [word for found in cells.words.values() for word in found]
-    place = Place(
-        page=line.page,
-        x0=min(word.x0 for word in words),
-        top=min(word.top for word in words),
-        x1=max(word.x1 for word in words),
-        bottom=max(word.bottom for word in words),
-    )
-    return place if line.scan is None else line.scan.undone(place)

@@ -60,13 +60,18 @@ def is_same_row(truth: dict[str, Any], read: dict[str, Any]) -> bool:
     return (
         truth["value"] == read["value"]
         and truth["comparator"] == read["comparator"]
-        and _squeezed(truth["unit"]) in {_squeezed(read["unit"] or ""), ""}
+        and _unit(truth["unit"]) in {_unit(read["unit"] or ""), ""}
         and all(read[key] == truth[key] for key in ("low", "high"))
     )
 
 
 def _squeezed(text: str) -> str:
     return "".join(text.split())
+
+
+def _unit(text: str) -> str:
+    """A unit without spaces; a raised power is one with `^`."""
+    return _squeezed(text).replace("10⁹", "10^9")
 
 
 def _brief(row: dict[str, Any]) -> str:

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What makes rows doubtful that no heading explains: earlier results, and tests that come twice."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from cds_service.reports.pdf.pages import PageLine
+from cds_service.reports.pdf.printed_rows import PrintedRow, names_variety
+from cds_service.reports.vocabulary import COLUMNS, longest_match, plain_words
+
+
+def doubt_earlier(rows: Iterable[PrintedRow], lines: Iterable[PageLine]) -> None:
+    """No row counts that stands below words such as `Previous results`, up to the end."""
+    marks = [(line.page, line.top) for line in lines if _is_about_earlier(line)]
+    first = min(marks, default=None)
+    for row in rows:
+        if first is not None and (row.place.page, row.place.top) > first:
+            row.unclear.update(row.texts)
+
+
+def _is_about_earlier(line: PageLine) -> bool:
+    """Whether a part of a line begins with words for earlier results."""
+    for chunk in line.chunks():
+        hit = longest_match([w for word in chunk for w in plain_words(word.text)], 0, COLUMNS)
+        if hit is not None and hit[1] == "previous":
+            return True
+    return False
+
+
+def doubt_twice(rows: Sequence[PrintedRow]) -> None:
+    """Of a test that is there twice with different results no row counts: one may be earlier."""
+    texts: dict[tuple[str, ...], set[str]] = {}
+    for row in rows:
+        texts.setdefault(plain_words(row.name), set()).update(row.texts.values())
+    retold = {words for name in {row.name for row in rows} for words in _names_in(name)}
+    for row in rows:
+        is_dated = all(column.text for column in row.texts)  # each column has its date above it
+        words = plain_words(row.name)
+        if not is_dated and (len(texts[words]) > 1 or words in retold):
+            row.unclear.update(row.texts)
+
+
+def _names_in(name: str) -> Iterator[tuple[str, ...]]:
+    """What a name would be without small words before it: `then ALT`, `before that ALT`."""
+    words = name.split()
+    for start in range(1, len(words)):
+        before = words[:start]
+        if all(word.islower() for word in before) and not names_variety(" ".join(before)):
+            yield plain_words(" ".join(words[start:]))

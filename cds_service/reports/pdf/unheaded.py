@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables without headings that are understood -> their columns, by what stands in them.
+
+A name, then a value, with a unit or a range: rows like it that stand below each other are a table.
+The values have to be in one column. Where there are two columns of numbers, no row of it counts,
+for one may hold earlier results; only headings, if there is one for each, say which is which.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from cds_service.copying import replace
+from cds_service.reports.dates import is_date
+from cds_service.reports.pdf.columns import EDGE, Column, Content, Panel
+from cds_service.reports.pdf.contents import Piece, pieces_of
+from cds_service.reports.pdf.pages import PageLine
+from cds_service.reports.vocabulary import COLUMNS, meaning_of
+
+_ALIGNED: Final = 3.0  # points by which what is aligned may differ
+_OUTLIERS: Final = 0.1  # of the rows
+_HEADING: Final = 4  # lines above a table in which its headings may stand
+_EXACT: Final = 1.0
+_UNLIKE: Final = 2.0  # points by which texts have to differ in width to show how they are aligned
+
+
+@dataclass(slots=True)
+class _Record:
+    """What may be a row: a name, and what stands behind it."""
+
+    name: Piece
+    line: int
+    rest: list[Piece] = field(default_factory=list)
+
+    @property
+    def values(self) -> list[Piece]:
+        """What may be its result; a number of the name is none (`Vitamin B 12`)."""
+        found = [one for one in self.rest if one.kind == "value"]
+        own = [one for one in found if one.begins]
+        return own if own and found[0] not in own else found
+
+    @property
+    def is_row(self) -> bool:
+        """Whether there is a value and anything that shows it to be a result."""
+        return bool(self.values) and any(one.kind in {"unit", "range"} for one in self.rest)
+
+
+class _Cluster(NamedTuple):
+    """Values below each other, and where they stand."""
+
+    x0: float
+    x1: float
+    pieces: tuple[Piece, ...]
+
+    def overlaps(self, x0: float, x1: float) -> bool:
+        """Whether something stands above or below it."""
+        return min(x1, self.x1) - max(x0, self.x0) > 0
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether all of them have a sign such as `<`."""
+        return all(one.is_compared for one in self.pieces)
+
+
+def unheaded_panels(lines: Sequence[PageLine]) -> tuple[tuple[Panel, ...], int]:
+    """The tables of these lines, side by side, and the number of the line of their first row.
+
+    There are none if it is open what one of them is.
+    """
+    found = [one for n, line in enumerate(lines) for one in _records(pieces_of(line), n)]
+    records = [one for one in found if one.is_row]
+    ranges = [p for one in found for p in one.rest if p.kind == "range"]
+    groups = _side_by_side(records)
+    if not groups:
+        return (), 0
+    lefts = [0.0, *(min(one.name.x0 for one in group) - EDGE for group in groups[1:])]
+    rights = [*lefts[1:], float("inf")]
+    panels = [
+        _panel(group, left, right, lines, ranges)
+        for group, left, right in zip(groups, lefts, rights, strict=True)
+    ]
+    known = tuple(one for one in panels if one is not None)
+    if len(known) != len(panels):
+        return (), 0
+    return known, min(one.line for one in records)
+
+
+def _records(pieces: Iterable[Piece], line: int) -> list[_Record]:
+    found: list[_Record] = []
+    for piece in pieces:
+        is_name = piece.kind == "text" and piece.begins
+        if is_name and (not found or found[-1].values):
+            found.append(_Record(piece, line))
+        elif found:
+            found[-1].rest.append(piece)
+    return found
+
+
+def _side_by_side(records: Sequence[_Record]) -> list[list[_Record]]:
+    """The rows of each table: one begins where names stand behind all that is in the other."""
+    starts: list[list[_Record]] = []
+    for one in sorted(records, key=lambda record: record.name.x0):
+        if starts and one.name.x0 - starts[-1][-1].name.x0 <= EDGE:
+            starts[-1].append(one)
+        else:
+            starts.append([one])
+    groups: list[list[_Record]] = []
+    for start in starts:
+        if groups and not _stands_behind(start, groups[-1]):
+            groups[-1].extend(start)
+        else:
+            groups.append(list(start))
+    return groups
+
+
+def _stands_behind(records: Sequence[_Record], table: Sequence[_Record]) -> bool:
+    """Whether rows stand behind all that is in a table, and so are another beside it."""
+    if len(records) == 1 or len(table) == 1:
+        return False
+    start = records[0].name.x0
+    beyond = sum(any(p.x1 > start for p in one.rest) for one in table)
+    return beyond <= _OUTLIERS * len(table)
+
+
+def _panel(
+    records: Sequence[_Record],
+    left: float,
+    right: float,
+    lines: Sequence[PageLine],
+    ranges: Sequence[Piece],
+) -> Panel | None:
+    if len(records) == 1 and not {"unit", "range"} <= {p.kind for p in records[0].rest}:
+        return None
+    results, limits = _value_columns(records, ranges)
+    if not results or not all(_is_column(one) for one in results):
+        return None
+    dates = _dates_above(lines, records[0].line, results)
+    name = Column(
+        kind="name",
+        x0=min(one.name.x0 for one in records),
+        x1=max(one.name.x1 for one in records),
+        text="",
+    )
+    columns = [name]
+    for cluster, text in zip(results, dates, strict=True):
+        columns.append(Column(kind="result", x0=cluster.x0, x1=cluster.x1, text=text))
+    return _with_content(
+        Panel(tuple(columns), left, right, pitch=_pitch(records, lines)),
+        [*((one, n + 1) for n, one in enumerate(results))],
+        limits,
+    )
+
+
+def _value_columns(
+    records: Sequence[_Record], ranges: Sequence[Piece]
+) -> tuple[list[_Cluster], list[_Cluster]]:
+    """The columns of values, and those of limits such as `< 35`."""
+    clusters = _clusters(p for one in records for p in one.values)
+    results: list[_Cluster] = []
+    limits: list[_Cluster] = []
+    for one in clusters:
+        is_below = any(one.overlaps(p.x0, p.x1) for p in ranges)
+        rows = [r for r in records if any(p in one.pieces for p in r.values)]
+        is_first = all(_has_limits_behind(row, one) for row in rows)
+        if one.is_compared and (is_below or not is_first):
+            limits.append(one)
+        else:
+            results.append(one)
+    return results, limits
+
+
+def _has_limits_behind(row: _Record, cluster: _Cluster) -> bool:
+    """Whether a row has limits besides a value with a sign, which may be one itself."""
+    others = [p for p in row.values if p not in cluster.pieces]
+    return any(one.kind == "range" for one in row.rest) or (bool(others) and others[-1].is_compared)
+
+
+def _clusters(pieces: Iterable[Piece]) -> list[_Cluster]:
+    found: list[_Cluster] = []
+    for piece in sorted(pieces, key=lambda one: one.x0):
+        last = found[-1] if found else None
+        if last is not None and piece.x0 < last.x1:
+            x1 = max(last.x1, piece.x1)
+            found[-1] = _Cluster(last.x0, x1, (*last.pieces, piece))
+        else:
+            found.append(_Cluster(piece.x0, piece.x1, (piece,)))
+    return found
+
+
+def _is_column(cluster: _Cluster) -> bool:
+    """Whether values are aligned left, right or in the middle, or have gaps before them."""
+    pieces = cluster.pieces
+    if sum(one.begins for one in pieces) >= (1 - _OUTLIERS) * len(pieces):
+        return True
+    ways = (
+        [one.x0 for one in pieces],
+        [one.x1 for one in pieces],
+        [(one.x0 + one.x1) / 2 for one in pieces],
+    )
+    return len(pieces) > 1 and any(max(way) - min(way) <= _ALIGNED for way in ways)
+
+
+def _dates_above(lines: Sequence[PageLine], first: int, results: Sequence[_Cluster]) -> list[str]:
+    """The date above each of several columns, if there stands nothing but dates and headings."""
+    for line in reversed(lines[max(first - _HEADING, 0) : first]):
+        texts = [" ".join(word.text for word in chunk) for chunk in line.chunks()]
+        dated = [c for c, text in zip(line.chunks(), texts, strict=True) if is_date(text)]
+        known = sum(meaning_of([text], COLUMNS) is not None for text in texts)
+        if len(dated) != len(results) or len(dated) < 2 or len(dated) + known < len(texts):
+            continue
+        over = [[c for c in dated if one.overlaps(c[0].x0, c[-1].x1)] for one in results]
+        if all(len(one) == 1 for one in over):
+            return [" ".join(word.text for word in one[0]) for one in over]
+    return ["" for _ in results]
+
+
+def _pitch(records: Sequence[_Record], lines: Sequence[PageLine]) -> float:
+    tops = sorted({lines[one.line].top for one in records})
+    gaps = sorted(below - top for top, below in pairwise(tops))
+    return gaps[len(gaps) // 2] if gaps else 0.0
+
+
+def _with_content(
+    panel: Panel, values: Sequence[tuple[_Cluster, int]], limits: Sequence[_Cluster]
+) -> Panel:
+    """The panel with a column for all that may stand in a row, and where values do."""
+    columns = list(panel.columns)
+    places: list[int] = []
+    for kind in ("unit", "range", "flag", "other"):
+        place = next((n for n, one in enumerate(columns) if one.kind == kind), None)
+        if place is None or kind == "other":
+            place = len(columns)
+            columns.append(Column(kind=kind, x0=0.0, x1=0.0, text=""))
+        places.append(place)
+    content = Content(
+        tuple((one.x0, one.x1, n) for one, n in values),
+        tuple((one.x0, one.x1) for one in limits),
+        *places,
+    )
+    return replace(panel, columns=tuple(columns), content=content)
+
+
+def by_content(panel: Panel, lines: Sequence[PageLine]) -> Panel | None:
+    """A table with headings, each of which is that of a column of its content.
+
+    It is if there are as many columns of numbers as headings of them, in the same order, or if all
+    numbers of one column begin or end where the heading of results does.
+    """
+    found = [
+        one
+        for n, line in enumerate(lines)
+        for one in _records(pieces_of(line, panel.left, panel.right), n)[:1]
+    ]
+    records = [one for one in found if one.is_row]
+    ranges = [p for one in found for p in one.rest if p.kind == "range"]
+    if len(records) < 2:
+        return None
+    results, limits = _value_columns(records, ranges)
+    headed = [n for n, one in enumerate(panel.columns) if one.kind in _NUMERIC]
+    if not all(_is_column(one) for one in results):
+        return None
+    if len(headed) == len(results) and _is_complete(records, len(results)):
+        return _with_content(panel, list(zip(results, headed, strict=True)), limits)
+    return _aligned(panel, results, limits)
+
+
+_NUMERIC: Final = frozenset(("result", "previous", "other", "low", "high"))
+
+
+def _is_complete(records: Sequence[_Record], count: int) -> bool:
+    """Whether nearly all rows have a value in each column."""
+    whole = sum(len(one.values) >= count for one in records)
+    return whole >= (1 - 2 * _OUTLIERS) * len(records)
+
+
+def _aligned(panel: Panel, results: Sequence[_Cluster], limits: Sequence[_Cluster]) -> Panel | None:
+    """A column of numbers that all begin, or all end, exactly where the heading does."""
+    headings = [n for n, one in enumerate(panel.columns) if one.kind == "result"]
+    if len(headings) != 1:
+        return None
+    heading = panel.columns[headings[0]]
+    own = [one for one in results if one.overlaps(heading.x0, heading.x1)]
+    if len(own) != 1 or not _is_exact(own[0], heading):
+        return None
+    columns = list(panel.columns)
+    values = [(own[0], headings[0])]
+    for one in results:
+        if one is not own[0]:
+            over = [n for n, c in enumerate(columns) if one.overlaps(c.x0, c.x1)]
+            if any(columns[n].kind not in {"other", "previous"} for n in over):
+                return None
+            values.append((one, len(columns)))
+            columns.append(Column(kind="other", x0=one.x0, x1=one.x1, text=""))
+    return _with_content(replace(panel, columns=tuple(columns)), values, limits)
+
+
+def _is_exact(cluster: _Cluster, heading: Column) -> bool:
+    widths = [one.x1 - one.x0 for one in cluster.pieces]
+    if max(widths) - min(widths) < _UNLIKE:
+        return False
+    begins = all(abs(one.x0 - heading.x0) <= _EXACT for one in cluster.pieces)
+    ends = all(abs(one.x1 - heading.x1) <= _EXACT for one in cluster.pieces)
+    return begins or ends

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports without headings that are understood: what is read of them, and what must not be."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from cds_service.errors import RequestError
+from cds_service.reports.pdf.reading import read_pdf
+from cds_service.reports.read import as_json
+from tests.reports.corpus.reports import lookups
+from tests.reports.corpus.sheets import Sheet
+
+LOOKUPS = lookups()
+PLACES = (50, 230, 300, 370, 470)
+TABLE = (
+    ("ALT (GPT)", "41", "U/L", "7 - 40"),
+    ("AST (GOT)", "<5", "U/L", "< 35"),
+    ("Albumin", "3.9", "g/dL", "3.5 - 5.2"),
+)
+
+
+def page(*lines: str | Sequence[str], places: Sequence[float] = PLACES) -> bytes:
+    """A page with these lines; the cells of a line stand at the places."""
+    sheet = Sheet()
+    sheet.at(50, "Collected: 05 Mar 2026")
+    sheet.down(2)
+    for line in lines:
+        for x, text in zip(places, (line,) if isinstance(line, str) else line, strict=False):
+            sheet.at(x, text)
+        sheet.down()
+    return sheet.finished()
+
+
+def read(*lines: str | Sequence[str], places: Sequence[float] = PLACES) -> list[dict[str, Any]]:
+    try:
+        found: list[dict[str, Any]] = as_json(read_pdf(page(*lines, places=places)), LOOKUPS)[
+            "rows"
+        ]
+    except RequestError:
+        return []
+    return found
+
+
+def certain(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The markers that count, with their values."""
+    return [
+        (row["marker"], f"{row['comparator'] or ''}{row['value']}")
+        for row in rows
+        if row["marker"] and row["value"] is not None
+    ]
+
+
+def test_a_table_without_headings_is_read_by_what_stands_in_it() -> None:
+    rows = read(*TABLE)
+
+    assert certain(rows) == [("alt", "41"), ("ast", "<5"), ("albumin", "3.9")]
+    assert [(row["unit"], row["low"], row["high"], row["date"]) for row in rows] == [
+        ("U/L", "7", "40", "2026-03-05"),
+        ("U/L", None, "35", "2026-03-05"),
+        ("g/dL", "3.5", "5.2", "2026-03-05"),
+    ]
+
+
+def test_headings_that_are_not_known_do_no_harm() -> None:
+    headings = ("Bepaling", "Uitslag", "Eenheid", "Referentie")
+
+    assert certain(read(headings, *TABLE)) == [("alt", "41"), ("ast", "<5"), ("albumin", "3.9")]
+
+
+def test_of_two_columns_of_numbers_neither_counts() -> None:
+    rows = [(name, value, "138", limits) for name, value, _, limits in TABLE]
+
+    found = read(("Bepaling", "Eerder", "Nu", "Referentie"), *rows)
+
+    assert certain(found) == []
+    assert {row["marker"] for row in found} == {"alt", "ast", "albumin"}
+
+
+def test_dates_above_columns_of_numbers_say_which_is_which() -> None:
+    rows = [(name, value, "138", limits) for name, value, _, limits in TABLE]
+
+    found = read(("", "05 Mar 2026", "12 Jan 2026"), *rows)
+
+    assert [(row["marker"], row["value"], row["date"]) for row in found[:2]] == [
+        ("alt", "41", "2026-03-05"),
+        ("alt", "138", "2026-01-12"),
+    ]
+
+
+@pytest.mark.parametrize("date", ["06 Dec 1980", "01 Apr 2026"])
+def test_a_date_above_a_single_column_is_not_taken_for_that_of_collection(date: str) -> None:
+    rows = read(("Born", date), *TABLE)
+
+    assert {row["date"] for row in rows} == {"2026-03-05"}
+
+
+@pytest.mark.parametrize("heading", ["Vorwert", "Previous results", "Antériorités 12/01/2026"])
+def test_nothing_below_a_heading_of_earlier_results_counts(heading: str) -> None:
+    assert certain(read(heading, *TABLE)) == []
+    assert certain(read(("", heading), *TABLE)) == []
+    now = (*TABLE, ("Sodium", "140", "mmol/L", "135 - 145"))
+    assert certain(read(*now, heading, ("Gamma-GT", "52", "U/L", "< 60"))) == certain(read(*TABLE))
+
+
+def test_a_limit_is_no_value() -> None:
+    rows = read(("ALT", "", "U/L", "< 35"), ("AST", "", "U/L", "< 40"), *TABLE[2:])
+
+    assert certain(rows) in ([], [("albumin", "3.9")])
+
+
+def test_a_test_with_two_results_is_open() -> None:
+    found = read(*TABLE, ("ALT (GPT)", "138", "U/L", "7 - 40"))
+
+    assert certain(found) == [("ast", "<5"), ("albumin", "3.9")]
+
+
+def test_another_number_in_a_row_makes_it_open() -> None:
+    found = read(*TABLE, ("CK", "96", "U/L", "< 190", "203"))
+
+    assert certain(found) == []  # any of them may be an earlier one
+
+
+def test_rows_below_urine_are_no_results_of_blood() -> None:
+    sodium = ("Sodium", "140", "mmol/L", "135 - 145")
+    found = read(*TABLE, sodium, "Urine", ("Bilirubin", "3.3", "mg/dL", "< 1"))
+
+    assert certain(found) == certain(read(*TABLE))
+
+
+def test_the_second_line_of_a_name_belongs_to_it() -> None:
+    found = read(*TABLE, ("Bilirubin", "3.3", "mg/dL", "< 1"), ("direct [mg/dL]",))
+
+    assert "total-bilirubin" not in dict(certain(found))
+
+
+def test_a_range_for_some_people_is_not_read() -> None:
+    found = read(*TABLE, ("CK", "96", "U/L", "M: 40 - 190"))
+
+    assert [(row["value"], row["low"], row["high"]) for row in found[-1:]] == [("96", None, None)]
+
+
+def test_two_tables_side_by_side() -> None:
+    right = (("CK", "96", "U/L", "(< 190)"), ("Gamma-GT", "---", "U/L", "(< 60)"))
+    both = [(*left, *other) for left, other in zip(TABLE, right, strict=False)]
+    found = read(*both, TABLE[2], places=(30, 140, 175, 210, 320, 430, 465, 500))
+
+    assert sorted(certain(found)) == [
+        ("albumin", "3.9"),
+        ("alt", "41"),
+        ("ast", "<5"),
+        ("ck", "96"),
+    ]
+
+
+def test_a_list_of_results() -> None:
+    found = read(
+        "Blood: ALT (GPT): 41 U/L (7 - 40)",
+        "AST (GOT): <5 U/L (< 35), CK, total: 96 U/L (< 190);",
+        "Bilirubin, direct 0.5 mg/dL (up to 0.3).",
+    )
+
+    assert certain(found) == [
+        ("alt", "41"),
+        ("ast", "<5"),
+        ("ck", "96"),
+        ("direct-bilirubin", "0.5"),
+    ]
+    assert [row["high"] for row in found] == ["40", "35", "190", "0.3"]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "ALT 41 U/L (previous 138), AST 52 U/L, CK 96 U/L",
+        "ALT from 138 to 41 U/L, AST now 52 U/L, CK again 96 U/L",
+        "Vorwerte: ALT 41 U/L, AST 52 U/L, CK 96 U/L",
+        "ALT 138 U/L, then ALT 41 U/L, AST was 52 U/L, target CK 96 U/L",
+        "ALT 41 45 U/L, AST 52 U/L mg/dL, ratio CK 96 U/L",
+        "urine ALT 41 U/L, AST/ALT 52 U/L, CK-MB 96 U/L",
+    ],
+)
+def test_running_text_that_says_more_is_open(sentence: str) -> None:
+    assert certain(read(sentence)) == []
+
+
+def test_results_in_running_text_with_a_date_of_its_own_have_no_date() -> None:
+    found = read("On 12 Jan 2026: ALT 41 U/L (7 - 40), AST 52 U/L (< 35)")
+
+    assert {row["date"] for row in found if row["marker"]} <= {None}
+
+
+def test_a_block_for_each_test() -> None:
+    found = read(
+        "TGP (ALT)",
+        "Material: Soro    Método: UV",
+        "Resultado: 41 U/L H",
+        "Valor de referência: 7 - 40 U/L",
+        "TGO (AST)",
+        "Resultado: <5 U/L",
+        "Resultado anterior: 138 U/L",
+        "Valores de referência: até 35 U/L",
+    )
+
+    assert certain(found) == [("alt", "41"), ("ast", "<5")]
+    assert [(row["low"], row["high"], row["flag"]) for row in found] == [
+        ("7", "40", "H"),
+        (None, "35", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("ALT", "Result: 41 U/L", "Result: 138 U/L"),
+        ("ALT", "Result: 41 U/L 05 Jan 2026"),
+        ("Albumin", "Specimen: Urine", "Result: 3.9 g/dL"),
+        ("Urine", "Albumin", "Result: 3.9 g/dL"),
+        ("Previous results", "ALT", "Result: 41 U/L"),
+        ("Bilirubin", "indirect", "Result: 1.4 mg/dL"),
+    ],
+)
+def test_a_block_that_says_more_is_open(lines: Sequence[str]) -> None:
+    assert certain(read(*lines)) == []
+
+
+def test_a_name_and_labels_of_two_lines() -> None:
+    sheet = Sheet(leading=11)
+    for cells in (
+        ("Patient:", "Marie", "Date of", "02 Jan 1980"),
+        ("", "Dupont", "birth:", ""),
+        ("Collection", "05 Mar 2026", "", ""),
+        ("date:", "", "", ""),
+    ):
+        for x, text in zip((50, 130, 250, 330), cells, strict=True):
+            sheet.at(x, text)
+        sheet.down(1 if cells[0] else 1.6)
+    for row in TABLE:
+        for x, text in zip(PLACES, row, strict=False):
+            sheet.at(x, text)
+        sheet.down()
+    read = as_json(read_pdf(sheet.finished()), LOOKUPS)
+
+    assert (read["patient"]["name"], read["patient"]["birthDate"]) == ("Marie Dupont", "1980-01-02")
+    assert {row["date"] for row in read["rows"]} == {"2026-03-05"}
