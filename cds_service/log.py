@@ -53,6 +53,7 @@ FIELDS: Final[Mapping[str, type | re.Pattern[str]]] = {
     "problems": int,
     "arrived": int,
     "foreign": int,
+    "work": NAME,
 }
 # Their messages carry URLs, which may carry a patient's id.
 SILENCED: Final = ("urllib3", "werkzeug")

@@ -44,8 +44,3 @@ class MessageListenerSettings(BaseSettings):
     mllp_max_connections: Annotated[int, Field(ge=1, le=10_000)] = Field(
         64, description="The most senders that are connected at the same time."
     )
-    mllp_status_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
-        None,
-        description="The port of this machine for `/ready` and `/metrics` of the listener. Unset: "
-        "neither is served.",
-    )

@@ -9,7 +9,7 @@ from collections import Counter as Counter_
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, Metric
@@ -18,7 +18,38 @@ from prometheus_client.registry import Collector
 _M = TypeVar("_M", Counter, Histogram)
 
 # Seconds. A hook should answer in tens of milliseconds; clients give up after about half a second.
-BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
+BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
+# A piece of work waits for FHIR servers, and a search may take many pages.
+WORK_BUCKETS: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0)
+
+Process: TypeAlias = Literal["serve", "worker", "listen"]
+
+# What each process exports: one that stays 0 because another process sets it would fire alerts.
+_OF_ALL: Final = frozenset(
+    [
+        "cds_info",
+        "cds_database_up",
+        "cds_inbox_waiting",
+        "cds_inbox_oldest_seconds",
+        "cds_inbox_dead",
+        "cds_advice_refused",
+        "cds_subscriptions_failing",
+        "cds_searches_failing",
+        "cds_subscription_revivals",
+    ]
+)
+_OF_PACKS_AND_KEYS: Final = frozenset(
+    [
+        "cds_pack_info",
+        "cds_pack_signed",
+        "cds_signing_key_begun_timestamp_seconds",
+        "cds_signing_keys_current",
+    ]
+)
+_OF_WORK: Final = frozenset(
+    ["cds_work_total", "cds_work_seconds", "cds_worker_looked_timestamp_seconds"]
+)
+_OF_MESSAGES: Final = frozenset(["cds_hl7_messages_total", "cds_hl7_connections"])
 
 
 class RuleAnswers(Collector):
@@ -105,115 +136,149 @@ class Metrics:
     subscriptions_failing: Gauge
     subscription_revivals: Gauge
     searches_failing: Gauge
+    work: Children[Counter]
+    work_seconds: Children[Histogram]
+    worker_looked: Gauge
 
 
-def make_metrics() -> Metrics:
-    """New metrics, all at zero, in a registry of their own."""
-    registry = CollectorRegistry()
-
-    def counter(name: str, meaning: str, *labels: str) -> Counter:
-        return Counter(name, meaning, labels, registry=registry)
-
-    def of_calls(name: str, meaning: str, *labels: str) -> Children[Counter]:
-        return Children(counter(name, meaning, *labels))
-
-    def gauge(name: str, meaning: str) -> Gauge:
-        return Gauge(name, meaning, registry=registry)
-
+def make_metrics(process: Process = "serve") -> Metrics:
+    """New metrics, all at zero, in a registry of their own, which exports those of this process."""
+    made = _Maker(process)
     return Metrics(
-        registry=registry,
-        requests=of_calls("cds_requests_total", "Requests answered.", "service", "hook", "outcome"),
-        request_seconds=_request_seconds(registry),
-        cards=of_calls("cds_cards_total", "Cards returned.", "rule", "indicator"),
-        cards_held_back=of_calls(
+        registry=made.registry,
+        **_of_calls(made),
+        **_of_trust(made),
+        **_of_operations(made),
+        **_of_inbox(made),
+        **_of_work(made),
+        **_of_messages(made),
+    )
+
+
+class _Maker:
+    """Makes metrics. One that the process does not export counts all the same, for nobody."""
+
+    def __init__(self, process: Process) -> None:
+        self.registry = CollectorRegistry()
+        self.is_serving = process == "serve"
+        self._process: Process = process
+
+    def counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(name, meaning, labels, registry=self._where(name))
+
+    def counters(self, name: str, meaning: str, *labels: str) -> Children[Counter]:
+        return Children(self.counter(name, meaning, *labels))
+
+    def gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
+        return Gauge(name, meaning, labels, registry=self._where(name))
+
+    def seconds(
+        self, name: str, meaning: str, label: str, buckets: tuple[float, ...]
+    ) -> Children[Histogram]:
+        registry = self._where(name)
+        return Children(Histogram(name, meaning, (label,), buckets=buckets, registry=registry))
+
+    def _where(self, name: str) -> CollectorRegistry | None:
+        match self._process:
+            case "worker":
+                is_ours = name in _OF_ALL | _OF_PACKS_AND_KEYS | _OF_WORK
+            case "listen":
+                is_ours = name in _OF_ALL | _OF_MESSAGES
+            case _:
+                is_ours = name not in _OF_WORK | _OF_MESSAGES
+        return self.registry if is_ours else None
+
+
+def _of_calls(made: _Maker) -> dict[str, Any]:
+    """The metrics of requests, results and rules."""
+    answers = RuleAnswers()
+    if made.is_serving:
+        made.registry.register(answers)
+    return {
+        "requests": made.counters(
+            "cds_requests_total", "Requests answered.", "service", "hook", "outcome"
+        ),
+        "request_seconds": made.seconds(
+            "cds_request_seconds", "Time to answer a request.", "service", BUCKETS
+        ),
+        "cards": made.counters("cds_cards_total", "Cards returned.", "rule", "indicator"),
+        "cards_held_back": made.counters(
             "cds_cards_held_back_total",
             "Cards of rules that fired which were not shown.",
             "rule",
             "reason",
         ),
-        decisions=_rule_answers(registry),
-        results_set_aside=Children(
-            counter(
-                "cds_results_set_aside_total", "Results that were not used.", "marker", "reason"
-            )
+        "decisions": answers,
+        "results_set_aside": made.counters(
+            "cds_results_set_aside_total", "Results that were not used.", "marker", "reason"
         ),
-        feedback=counter("cds_feedback_total", "New events in feedback.", "rule", "outcome"),
-        results_used=counter("cds_results_used_total", "Results that could be used."),
-        errors=of_calls(
+        "results_used": made.counter("cds_results_used_total", "Results that could be used."),
+        "errors": made.counters(
             "cds_error_responses_total", "Answers of status 400 or more.", "service", "status"
         ),
-        **_of_operations(registry),
-        clients=gauge("cds_clients", "Registered clients in force."),
-        clients_current=gauge(
-            "cds_clients_current",
-            "1 if the file of clients is in force as it is, 0 if it has problems.",
+        "feedback": made.counter(
+            "cds_feedback_total", "New events in feedback.", "rule", "outcome"
         ),
-        refused=counter(
-            "cds_calls_refused_total", "Calls without a valid token.", "client", "reason"
+        "fhir_queries": made.counter(
+            "cds_fhir_queries_total", "Queries to FHIR servers for calls.", "outcome"
         ),
-        replay_unchecked=counter(
-            "cds_replay_unchecked_total",
-            "Calls let in before it was known whether their token was used on another machine.",
-        ),
-        replay_late=counter(
-            "cds_replay_late_total", "Calls among those whose token proved to have been used."
-        ),
-        quiet_unsure=counter(
+        "quiet_unsure": made.counter(
             "cds_quiet_unsure_total",
             "Cards shown while it was not known whether another process had shown them lately.",
         ),
-        **_of_inbox(registry),
-        fhir_queries=counter(
-            "cds_fhir_queries_total", "Queries to FHIR servers for calls.", "outcome"
-        ),
-    )
+    }
 
 
-def _request_seconds(registry: CollectorRegistry) -> Children[Histogram]:
-    return Children(
-        Histogram(
-            "cds_request_seconds",
-            "Time to answer a request.",
-            ("service",),
-            buckets=BUCKETS,
-            registry=registry,
-        )
-    )
-
-
-def _rule_answers(registry: CollectorRegistry) -> RuleAnswers:
-    answers = RuleAnswers()
-    registry.register(answers)
-    return answers
-
-
-def _of_operations(registry: CollectorRegistry) -> dict[str, Any]:
-    """The metrics of what the service stands on: approval, database, certificate, keys."""
-
-    def gauge(name: str, meaning: str, *labels: str) -> Gauge:
-        return Gauge(name, meaning, labels, registry=registry)
-
+def _of_trust(made: _Maker) -> dict[str, Any]:
+    """The metrics of who calls."""
     return {
-        "info": gauge("cds_info", "1, with the version and the profile.", "version", "profile"),
-        "pack_info": gauge("cds_pack_info", "1 for each pack in use.", "pack", "version"),
-        "pack_signed": gauge(
+        "clients": made.gauge("cds_clients", "Registered clients in force."),
+        "clients_current": made.gauge(
+            "cds_clients_current",
+            "1 if the file of clients is in force as it is, 0 if it has problems.",
+        ),
+        "refused": made.counter(
+            "cds_calls_refused_total", "Calls without a valid token.", "client", "reason"
+        ),
+        "replay_unchecked": made.counter(
+            "cds_replay_unchecked_total",
+            "Calls let in before it was known whether their token was used on another machine.",
+        ),
+        "replay_late": made.counter(
+            "cds_replay_late_total", "Calls among those whose token proved to have been used."
+        ),
+    }
+
+
+def _of_operations(made: _Maker) -> dict[str, Any]:
+    """The metrics of what the service stands on: approval, database, certificate, keys."""
+    return {
+        "info": made.gauge(
+            "cds_info",
+            "1, with the version, the profile and the command.",
+            "version",
+            "profile",
+            "process",
+        ),
+        "pack_info": made.gauge("cds_pack_info", "1 for each pack in use.", "pack", "version"),
+        "pack_signed": made.gauge(
             "cds_pack_signed",
             "1 if a clinician signed the rules of the pack as they are, else 0.",
             "pack",
             "version",
         ),
-        "database_up": gauge("cds_database_up", "1 if the database answered lately, else 0."),
-        "certificate_end": gauge(
+        "database_up": made.gauge("cds_database_up", "1 if the database answered lately, else 0."),
+        "certificate_end": made.gauge(
             "cds_certificate_end_timestamp_seconds",
             "When the certificate at this place of the chain in use ends; none behind a proxy.",
             "place",
         ),
-        "signing_key_begun": gauge(
+        "signing_key_begun": made.gauge(
             "cds_signing_key_begun_timestamp_seconds",
             "Since when the key that signs has signed; 0 if its file does not say.",
             "algorithm",
         ),
-        "signing_keys_current": gauge(
+        "signing_keys_current": made.gauge(
             "cds_signing_keys_current",
             "1 if the file of signing keys is in force as it is, or there is none; 0 if it has "
             "problems.",
@@ -221,50 +286,63 @@ def _of_operations(registry: CollectorRegistry) -> dict[str, Any]:
     }
 
 
-def _of_inbox(registry: CollectorRegistry) -> dict[str, Any]:
-    """The metrics of results that arrive."""
-
-    def gauge(name: str, meaning: str) -> Gauge:
-        return Gauge(name, meaning, registry=registry)
-
+def _of_inbox(made: _Maker) -> dict[str, Any]:
+    """The metrics of results that arrive, which every process reads in the database."""
     return {
-        "notifications": Counter(
-            "cds_notifications_total",
-            "Notifications of Subscriptions taken in.",
-            ("kind",),
-            registry=registry,
+        "inbox_waiting": made.gauge(
+            "cds_inbox_waiting", "Results that arrived and wait for a worker."
         ),
-        "messages": Counter(
-            "cds_hl7_messages_total",
-            "Messages of HL7 v2 by what became of them.",
-            ("outcome",),
-            registry=registry,
-        ),
-        "message_connections": gauge(
-            "cds_hl7_connections", "Senders of messages of HL7 v2 that are connected."
-        ),
-        "inbox_waiting": gauge("cds_inbox_waiting", "Results that arrived and wait for a worker."),
-        "inbox_oldest": gauge(
+        "inbox_oldest": made.gauge(
             "cds_inbox_oldest_seconds", "How long the first of those that wait has waited."
         ),
-        "inbox_dead": gauge(
+        "inbox_dead": made.gauge(
             "cds_inbox_dead", "Results, and refused advice, that failed too often: dead letters."
         ),
-        "advice_refused": gauge(
+        "advice_refused": made.gauge(
             "cds_advice_refused",
             "Decisions whose advice a FHIR server refused and which is not written yet.",
         ),
-        "subscriptions_failing": gauge(
+        "subscriptions_failing": made.gauge(
             "cds_subscriptions_failing",
             "Subscriptions that their server set off, reports an error of, or no longer has.",
         ),
-        "searches_failing": gauge(
+        "searches_failing": made.gauge(
             "cds_searches_failing",
             "Searches for results that no notification named which fail again and again.",
         ),
-        "subscription_revivals": gauge(
+        "subscription_revivals": made.gauge(
             "cds_subscription_revivals",
             "How often Subscriptions that are not well yet were written again.",
+        ),
+    }
+
+
+def _of_work(made: _Maker) -> dict[str, Any]:
+    """The metrics of a worker."""
+    return {
+        "work": made.counters(
+            "cds_work_total", "Pieces of work on what arrived.", "kind", "outcome"
+        ),
+        "work_seconds": made.seconds(
+            "cds_work_seconds", "Time for a piece of work.", "kind", WORK_BUCKETS
+        ),
+        "worker_looked": made.gauge(
+            "cds_worker_looked_timestamp_seconds", "When the worker last looked for work."
+        ),
+    }
+
+
+def _of_messages(made: _Maker) -> dict[str, Any]:
+    """The metrics of what comes in: notifications of Subscriptions, and messages of HL7 v2."""
+    return {
+        "notifications": made.counter(
+            "cds_notifications_total", "Notifications of Subscriptions taken in.", "kind"
+        ),
+        "messages": made.counter(
+            "cds_hl7_messages_total", "Messages of HL7 v2 by what became of them.", "outcome"
+        ),
+        "message_connections": made.gauge(
+            "cds_hl7_connections", "Senders of messages of HL7 v2 that are connected."
         ),
     }
 

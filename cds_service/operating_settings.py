@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The settings of whom a process trusts; a part of `settings.py`."""
+"""The settings of how a process is watched and whom it trusts; a part of `settings.py`."""
 
 import ssl
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, FilePath
+from pydantic import AfterValidator, Field, FilePath, StringConstraints
 from pydantic_settings import BaseSettings
 
 
@@ -22,11 +22,20 @@ def of_authorities(file: Path) -> Path:
 
 
 class OperatingSettings(BaseSettings):
-    """What is set about a process for those who run it."""
+    """What is set about a process as those see it who run it."""
 
     authorities: Annotated[FilePath, AfterValidator(of_authorities)] | None = Field(
         None,
         description="The certificates (PEM) of authorities that are trusted besides those of this "
         "machine: of FHIR servers, of clients' keys, and of the service itself where a command "
         "calls it.",
+    )
+    status_host: Annotated[str, StringConstraints(min_length=1)] = Field(
+        "127.0.0.1",
+        description="The address for CDS_STATUS_PORT; no token is asked for there.",
+    )
+    status_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        None,
+        description="The port for `/health`, `/ready` and `/metrics` of `worker` and of "
+        "`listen mllp`. Unset: none is served.",
     )

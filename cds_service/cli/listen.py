@@ -5,17 +5,17 @@ import asyncio
 import signal
 
 import click
-from sqlalchemy import text
 
+from cds_service.cli.status_page import status_of, status_page
 from cds_service.clock import system_clock
-from cds_service.errors import SettingsError, StoreError
+from cds_service.errors import SettingsError
 from cds_service.fhir_client.servers import Servers
 from cds_service.log import configure_log, log_listener_started
-from cds_service.metrics import Metrics, make_metrics
+from cds_service.metrics import Metrics
 from cds_service.mllp.setup import make_listener, senders_of, servers_with_senders, tls_of
-from cds_service.mllp.status import status_page
 from cds_service.settings import Settings, database_url, load_settings
 from cds_service.store import Store, open_store
+from cds_service.tracing.calls import CallTraces, open_traces, stop_traces
 from cds_service.web.server.listening import shown_address
 
 
@@ -52,21 +52,29 @@ def mllp(host: str | None, port: int | None) -> None:
     settings = load_settings().model_copy(update=changes)
     servers = servers_with_senders(settings)
     configure_log(settings.log_level, settings.log_format)
+    traces = open_traces(settings.traces, settings.traces_share)
     store = open_store(database_url(settings))
-    metrics = make_metrics()
+    status = status_of("listen", settings, store)
     try:
-        with status_page(settings.mllp_status_port, metrics, lambda: _answers(store)):
-            asyncio.run(_listen(settings, servers, store, metrics))
+        with status_page(settings, status):
+            asyncio.run(_listen(settings, servers, store, status.metrics, traces))
     except OSError:
-        problem = "CDS_MLLP_HOST, CDS_MLLP_PORT, CDS_MLLP_STATUS_PORT: expected a free port"
-        raise SettingsError([f"{problem} of this machine"]) from None
+        problem = "CDS_MLLP_HOST, CDS_MLLP_PORT: expected a free port of this machine"
+        raise SettingsError([problem]) from None
     finally:
         store.close()
+        stop_traces()
 
 
-async def _listen(settings: Settings, servers: Servers, store: Store, metrics: Metrics) -> None:
+async def _listen(
+    settings: Settings,
+    servers: Servers,
+    store: Store,
+    metrics: Metrics,
+    traces: CallTraces | None,
+) -> None:
     tls = tls_of(settings)
-    listener = make_listener(settings, servers, store, metrics, system_clock)
+    listener = make_listener(settings, servers, store, metrics, system_clock, traces)
     server = await listener.serve(settings.mllp_host, settings.mllp_port, tls)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -75,13 +83,3 @@ async def _listen(settings: Settings, servers: Servers, store: Store, metrics: M
     click.echo(f"Listening for HL7 v2 on {address}{'' if tls is None else ' over TLS'}", err=True)
     log_listener_started(senders=senders_of(servers), encrypted=tls is not None)
     await listener.until_stopped(server)
-
-
-def _answers(store: Store) -> bool:
-    """Whether the database answers."""
-    try:
-        with store.database.reading() as connection:
-            connection.execute(text("SELECT 1"))
-    except StoreError:
-        return False
-    return True

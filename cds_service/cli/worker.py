@@ -4,16 +4,25 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from threading import Event
 from types import FrameType
 
 import click
 
+from cds_service.cli.status_page import status_of, status_page
 from cds_service.clock import system_clock
 from cds_service.log import configure_log, log_worker_started
-from cds_service.settings import database_url, load_settings
-from cds_service.store import open_store
+from cds_service.service import load_knowledge
+from cds_service.settings import Settings, database_url, load_settings
+from cds_service.smart.signing_keys import open_keys
+from cds_service.store import Store, open_store
+from cds_service.subscriptions.work_watch import WorkWatch
 from cds_service.subscriptions.worker_setup import make_worker, open_tools
+from cds_service.subscriptions.worker_tools import make_decide
+from cds_service.tracing.calls import CallTraces, open_traces, stop_traces
+from cds_service.web.operating_metrics import show_files, show_packs
 from cds_service.web.server.supervisor import end_with_parent
 
 
@@ -25,7 +34,8 @@ def worker(until_empty: bool, parent: int | None) -> None:
 
     Several workers may run beside each other; with SQLite on one machine. When it is asked to stop
     (SIGTERM, Ctrl-C) a worker ends what it has begun. What a worker that was killed had begun is
-    done by another one after CDS_INBOX_LEASE_SECONDS.
+    done by another one after CDS_INBOX_LEASE_SECONDS. CDS_STATUS_PORT has it serve /health, /ready
+    and /metrics.
 
     \b
     Examples:
@@ -39,15 +49,34 @@ def worker(until_empty: bool, parent: int | None) -> None:
     configure_log(settings.log_level, settings.log_format)
     if parent is not None:
         end_with_parent(parent)
+    traces = open_traces(settings.traces, settings.traces_share)
     store = open_store(database_url(settings))
     try:
         with _stopping() as stop:
-            tools = open_tools(settings, store, system_clock)
-            made = make_worker(tools)
-            log_worker_started(servers=len(tools.servers.listed))
-            made.run(stop, until_empty=until_empty)
+            _work(settings, store, traces, stop, until_empty=until_empty)
     finally:
         store.close()
+        stop_traces()
+
+
+def _work(
+    settings: Settings, store: Store, traces: CallTraces | None, stop: Event, *, until_empty: bool
+) -> None:
+    tools = open_tools(settings, store, system_clock)
+    knowledge = load_knowledge(settings)
+    status = status_of("worker", settings, store)
+    watch = WorkWatch(clock=system_clock, metrics=status.metrics, traces=traces)
+    made = make_worker(tools, partial(make_decide, knowledge=knowledge), watch)
+    show_packs(status.metrics, knowledge.packs)
+    status.metrics.signing_keys_current.set(1)  # where there is a file of keys, it says so itself
+    keys = open_keys(settings.signing_keys)
+
+    def look() -> None:
+        show_files(status.metrics, None, keys, system_clock())
+
+    with status_page(settings, replace(status, look=look, stuck=watch.stuck)):
+        log_worker_started(servers=len(tools.servers.listed))
+        made.run(stop, until_empty=until_empty)
 
 
 @contextmanager

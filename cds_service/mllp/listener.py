@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from cds_service.clock import stopwatch
@@ -19,6 +20,7 @@ from cds_service.log import ConnectionEvent, log_connection, log_crash, log_mess
 from cds_service.metrics import Metrics
 from cds_service.mllp.frames import FrameDecoder, MllpFrame, framed
 from cds_service.mllp.receive import MessageAnswer, MessageReceiver
+from cds_service.tracing.calls import CallTraces
 
 _AT_ONCE: Final = 65_536  # bytes
 _MOST_GARBAGE: Final = 65_536  # bytes outside of frames in one connection
@@ -47,6 +49,7 @@ class MessageListener:
     receiver: MessageReceiver
     limits: ListenerLimits
     metrics: Metrics
+    traces: CallTraces | None = None
     _pool: ThreadPoolExecutor = field(init=False)
     _stopping: asyncio.Event = field(init=False)
     _open: set[asyncio.Event] = field(default_factory=set, init=False)
@@ -128,9 +131,7 @@ class MessageListener:
         loop = asyncio.get_running_loop()
         for left in reversed(range(_TRIES)):
             try:
-                answer = await loop.run_in_executor(
-                    self._pool, self.receiver.receive, message, address
-                )
+                answer = await loop.run_in_executor(self._pool, self._stored, message, address)
             except StoreError:
                 if left:
                     await asyncio.sleep(_PAUSE)
@@ -140,6 +141,10 @@ class MessageListener:
         log_connection("not-stored")
         self.metrics.messages.labels("not-stored").inc()
         return None
+
+    def _stored(self, message: bytes, address: str) -> MessageAnswer:
+        store = partial(self.receiver.receive, message, address)
+        return store() if self.traces is None else self.traces.work("store-message", store)
 
     def note(self, answer: MessageAnswer, took: float) -> None:
         """Log and count what became of a message."""

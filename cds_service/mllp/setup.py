@@ -14,6 +14,7 @@ from cds_service.mllp.listener import ListenerLimits, MessageListener
 from cds_service.mllp.receive import MessageReceiver
 from cds_service.settings import Settings, is_loopback
 from cds_service.store import Store
+from cds_service.tracing.calls import CallTraces
 
 
 def servers_with_senders(settings: Settings) -> Servers:
@@ -32,7 +33,12 @@ def senders_of(servers: Servers) -> int:
 
 
 def make_listener(
-    settings: Settings, servers: Servers, store: Store, metrics: Metrics, clock: Clock
+    settings: Settings,
+    servers: Servers,
+    store: Store,
+    metrics: Metrics,
+    clock: Clock,
+    traces: CallTraces | None = None,
 ) -> MessageListener:
     """A listener; it is made where its event loop runs."""
     return MessageListener(
@@ -49,6 +55,7 @@ def make_listener(
             connections=settings.mllp_max_connections,
         ),
         metrics=metrics,
+        traces=traces,
     )
 
 

@@ -7,6 +7,7 @@ and another one does the work; one that is asked to stop ends what it has begun.
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from threading import Event
 from typing import Final
 
@@ -41,6 +42,7 @@ from cds_service.subscriptions.work import (
     Unwritable,
     WriteMessage,
 )
+from cds_service.subscriptions.work_watch import WorkOutcome, WorkWatch
 
 IDLE: Final = 0.2  # seconds between two looks into an inbox in which nothing is due
 _AWAY: Final = 2.0  # seconds before a database that did not answer is asked again
@@ -62,6 +64,7 @@ class Worker:
     reconcile_every: timedelta
     retention: Retention
     write_message: WriteMessage
+    watch: WorkWatch
     slow: SlowServers = field(init=False)
     _reconciled: datetime | None = field(default=None, init=False)
     _purge_due: datetime | None = field(default=None, init=False)
@@ -79,6 +82,7 @@ class Worker:
 
     def _run(self, stop: Event, *, until_empty: bool) -> None:
         while not stop.is_set():
+            self.watch.looked()
             try:
                 self._look_after()
                 self.slow.tend()
@@ -115,25 +119,31 @@ class Worker:
             return False
         took = stopwatch()
         try:
-            self._do(lease)
-        except LeaseLost:
-            log_arrival_failed("lease-lost")
+            self.watch.doing(lease, partial(self._done, lease))
         finally:
             self.slow.note(lease.server, took() / 1000)
         return True
 
-    def _do(self, lease: Lease) -> None:
+    def _done(self, lease: Lease) -> WorkOutcome:
+        try:
+            return self._do(lease)
+        except LeaseLost:
+            log_arrival_failed("lease-lost")
+            return "lost"
+
+    def _do(self, lease: Lease) -> WorkOutcome:
         try:
             self._handle(lease)
         except (LeaseLost, StoreError):
             raise
         except Retry as failure:
-            self._failed(lease, failure.code, retry=True, within=failure.within)
+            return self._failed(lease, failure.code, retry=True, within=failure.within)
         except (StillRefused, Unwritable) as failure:
-            self._failed(lease, failure.code, retry=False)
+            return self._failed(lease, failure.code, retry=False)
         except Exception as error:  # noqa: BLE001 - one patient must not end the worker
             log_crash(error)
-            self._failed(lease, "crash", retry=False)
+            return self._failed(lease, "crash", retry=False)
+        return "done"
 
     def _handle(self, lease: Lease) -> None:
         again = None
@@ -195,9 +205,10 @@ class Worker:
 
     def _failed(
         self, lease: Lease, code: str, *, retry: bool, within: timedelta | None = None
-    ) -> None:
+    ) -> WorkOutcome:
         is_dead = self.inbox.fail(lease, code, self.clock(), retry=retry, within=within)
         log_arrival_failed(code, dead=is_dead)
+        return "dead" if is_dead else "retried"
 
     def _look_after(self) -> None:
         """Search by the clock, and forget what was done long ago."""

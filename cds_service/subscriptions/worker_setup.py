@@ -31,6 +31,7 @@ from cds_service.subscriptions.retention import Retention, retention_times
 from cds_service.subscriptions.server_reader import ServerReader
 from cds_service.subscriptions.task_states import TaskStates
 from cds_service.subscriptions.work import Decide
+from cds_service.subscriptions.work_watch import WorkWatch
 from cds_service.subscriptions.worker import Worker
 from cds_service.subscriptions.worker_tools import WorkerTools, make_decide
 from cds_service.subscriptions.write_message import READ, WRITTEN, MessageWriter
@@ -53,9 +54,14 @@ def open_tools(settings: Settings, store: Store, clock: Clock) -> WorkerTools:
 
 
 def make_worker(
-    tools: WorkerTools, deciding: Callable[[WorkerTools], Decide] = make_decide
+    tools: WorkerTools,
+    deciding: Callable[[WorkerTools], Decide] = make_decide,
+    watch: WorkWatch | None = None,
 ) -> Worker:
-    """A worker with these tools; raises `KnowledgeError` if the packs have problems."""
+    """A worker with these tools; raises `KnowledgeError` if the packs have problems.
+
+    `watch` shows its work; without one it counts for nobody.
+    """
 
     def access_to(base: str) -> Access | None:
         server = tools.servers.find(base)
@@ -84,14 +90,6 @@ def make_worker(
             clock=tools.clock,
         ),
     )
-    registry = SubscriptionRegistry(
-        settings=settings,
-        servers=tools.servers,
-        rows=rows,
-        tokens=tools.tokens,
-        clock=tools.clock,
-        results=lambda: results,
-    )
     times = retention_times(settings, _longest_quiet(packs))
     return Worker(
         inbox=inbox,
@@ -99,17 +97,29 @@ def make_worker(
         reader=reader,
         reconciler=reconciler,
         upkeep=Upkeep(
-            registry=registry,
+            registry=_registry(tools, rows, results),
             reconciler=reconciler,
             renew_before=timedelta(days=settings.renew_before_days),
             renew_days=settings.renew_days,
             began=tools.clock(),
         ),
         write_message=_message_writer(tools),
+        watch=watch or WorkWatch(clock=tools.clock),
         clock=tools.clock,
         holder=f"{os.getpid()}-{token_hex(4)}",
         reconcile_every=timedelta(minutes=settings.reconcile_minutes),
         retention=Retention(database=tools.store.database, times=times),
+    )
+
+
+def _registry(tools: WorkerTools, rows: RegistrationTable, results: str) -> SubscriptionRegistry:
+    return SubscriptionRegistry(
+        settings=tools.settings,
+        servers=tools.servers,
+        rows=rows,
+        tokens=tools.tokens,
+        clock=tools.clock,
+        results=lambda: results,
     )
 
 

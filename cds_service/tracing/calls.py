@@ -34,6 +34,9 @@ class CallTraces(Protocol):
     def end(self, span: Span, status: int, fields: Mapping[str, object]) -> None:
         """End the span with the fields of the line in the log."""
 
+    def work(self, kind: str, do: Callable[[], T]) -> T:
+        """What is done, as a span of work that no request asked for; raises what it raises."""
+
     def stop(self) -> None:
         """Send what is left, and take everything back."""
 

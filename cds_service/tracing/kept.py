@@ -19,6 +19,7 @@ from cds_service.log import NAME, may_be_logged
 
 SCOPE: Final = "cds_service"
 OURS: Final = "cds."  # what begins like this is a field of the log
+WORK: Final = f"{OURS}work"
 
 _METHODS: Final = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 _ROUTE: Final = re.compile(r"(?!.*\d{4})/[a-z0-9_./<>:{}-]{0,80}")
@@ -106,6 +107,8 @@ def _name(span: ReadableSpan, attributes: Mapping[str, Any]) -> str:
     if "db.system" in attributes or "db.system.name" in attributes:
         first = span.name.partition(" ")[0]
         return first if _OPERATION.fullmatch(first) else "query"
+    if WORK in attributes:
+        return f"work {attributes[WORK]}"
     method = attributes.get("http.request.method") or attributes.get("http.method") or "request"
     route = attributes.get("http.route")
     return f"{method} {route}" if route else str(method)

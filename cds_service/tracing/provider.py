@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Traces with OpenTelemetry. Imported only where they are on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from flask import Flask
@@ -40,9 +40,12 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from cds_service import __version__
 from cds_service.trace_settings import TracesTo
-from cds_service.tracing.kept import OURS, SCOPE, KeptExporter
+from cds_service.tracing.kept import OURS, SCOPE, WORK, KeptExporter
+
+T = TypeVar("T")
 
 ROUTE: Final = "/cds-services/<service>"
+_BEGINS: Final = (SpanKind.SERVER, SpanKind.CONSUMER)
 _NOT_TRACED: Final = "/health,/ready,/metrics"  # asked several times a minute
 
 
@@ -97,6 +100,24 @@ class Traces:
             span.set_status(StatusCode.ERROR)
         span.end()
 
+    def work(self, kind: str, do: Callable[[], T]) -> T:
+        """What is done, as a span of work that no request asked for; raises what it raises."""
+        span = self._tracer.start_span(
+            "work", context=Context(), kind=SpanKind.CONSUMER, attributes={WORK: kind}
+        )
+        try:
+            with self.during(span):
+                outcome = do()
+            if isinstance(outcome, str):
+                span.set_attribute(f"{OURS}outcome", outcome)
+        except BaseException:
+            span.set_status(StatusCode.ERROR)
+            raise
+        else:
+            return outcome
+        finally:
+            span.end()
+
     def stop(self) -> None:
         """Send what is left, and take everything back."""
         RequestsInstrumentor().uninstrument()
@@ -110,9 +131,9 @@ def _name_server(span: Span, request: Any) -> None:
 
 
 class OfRequests(Sampler):
-    """This share of requests, and what is done for them: not what the service does by itself.
+    """This share of requests and pieces of work, and what is done for them.
 
-    It asks the database twice a second.
+    Not what the service does by itself: it asks the database twice a second.
     """
 
     def __init__(self, share: float) -> None:
@@ -130,7 +151,7 @@ class OfRequests(Sampler):
     ) -> SamplingResult:
         """Whether a span that begins is kept."""
         parent = trace.get_current_span(parent_context).get_span_context()
-        sampler = self._sampler if parent.is_valid or kind is SpanKind.SERVER else ALWAYS_OFF
+        sampler = self._sampler if parent.is_valid or kind in _BEGINS else ALWAYS_OFF
         return sampler.should_sample(parent_context, trace_id, name, kind, *more, **named)
 
     def get_description(self) -> str:

@@ -6,12 +6,14 @@ beginning, so what a new series had counted before it was seen would be lost
 (`docs/how-to/watch.md`).
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from cds_service import __version__
 from cds_service.errors import SettingsError
+from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.model.status import is_signed
 from cds_service.metrics import Metrics, make_metrics
 from cds_service.service import Knowledge
@@ -32,12 +34,11 @@ def metrics_at_start(settings: Settings, knowledge: Knowledge) -> Metrics:
     Raises `SettingsError` if the certificate cannot be read.
     """
     metrics = make_metrics()
-    metrics.info.labels(__version__, settings.profile).set(1)
+    metrics.info.labels(__version__, settings.profile, "serve").set(1)
     metrics.clients_current.set(1)  # where there is a file of clients, it says so itself
     metrics.signing_keys_current.set(1)
+    show_packs(metrics, knowledge.packs)
     for pack in knowledge.packs:
-        metrics.pack_info.labels(pack.id, pack.version).set(1)
-        metrics.pack_signed.labels(pack.id, pack.version).set(1 if is_signed(pack) else 0)
         for marker in (*pack.markers, _NONE):
             for reason in _UNITS:
                 metrics.results_set_aside.of(marker, reason)
@@ -53,6 +54,13 @@ def metrics_at_start(settings: Settings, knowledge: Knowledge) -> Metrics:
         for place, end in enumerate(_ends_of(settings.tls_certificate), 1):
             metrics.certificate_end.labels(str(place)).set(end.timestamp())
     return metrics
+
+
+def show_packs(metrics: Metrics, packs: Iterable[Pack]) -> None:
+    """Set which packs are in use, and whether a clinician signed them."""
+    for pack in packs:
+        metrics.pack_info.labels(pack.id, pack.version).set(1)
+        metrics.pack_signed.labels(pack.id, pack.version).set(1 if is_signed(pack) else 0)
 
 
 def show_files(metrics: Metrics, gate: Gate | None, keys: KeyFile | None, now: datetime) -> None:

@@ -7,13 +7,13 @@ import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pytest
 import yaml
 from prometheus_client import Histogram, Metric
 
-from cds_service.metrics import make_metrics
+from cds_service.metrics import Process, make_metrics
 from tests.house.source import ROOT
 
 RULES: Final = ROOT / "deploy" / "prometheus" / "cds-service.rules.yaml"
@@ -68,10 +68,10 @@ def queries() -> list[str]:
 @cache
 def exported() -> dict[str, set[str]]:
     """The labels of each series that the service exports, by its name as Prometheus keeps it."""
-    metrics = make_metrics()
-    metrics.decisions.add([("rule", "answer")])
+    of_all = [make_metrics(process) for process in get_args(Process)]
+    of_all[0].decisions.add([("rule", "answer")])
     found: dict[str, set[str]] = {}
-    for collector in set(metrics.registry._collector_to_names):
+    for collector in {one for metrics in of_all for one in metrics.registry._collector_to_names}:
         labels = set(getattr(collector, "_labelnames", ()))
         for family in collector.collect():
             for name in _series_of(family, is_histogram=isinstance(collector, Histogram)):

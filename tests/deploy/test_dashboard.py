@@ -15,6 +15,8 @@ SHOWN_ELSEWHERE = {
     "cds_replay_late_total",
     "cds_replay_unchecked_total",
     "cds_request_seconds_sum",
+    "cds_work_seconds_count",  # cds_work_total
+    "cds_work_seconds_sum",
 }
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metrics: their names, and that each service has its own."""
 
-from cds_service.metrics import exposition, make_metrics
+from cds_service.metrics import Process, exposition, make_metrics
 
 
 def test_every_metric_appears_under_its_name() -> None:
@@ -15,7 +15,7 @@ def test_every_metric_appears_under_its_name() -> None:
     metrics.pack_info.labels("liver", "1.0.0").set(1)
     metrics.results_used.inc(2)
     metrics.errors.of("liver", "412").inc()
-    metrics.info.labels("0.1.0", "production").set(1)
+    metrics.info.labels("0.1.0", "production", "serve").set(1)
     metrics.pack_signed.labels("liver", "1.0.0").set(0)
     metrics.database_up.set(1)
     metrics.certificate_end.labels("1").set(3)
@@ -27,8 +27,6 @@ def test_every_metric_appears_under_its_name() -> None:
     metrics.replay_unchecked.inc()
     metrics.replay_late.inc()
     metrics.notifications.labels("resource").inc()
-    metrics.messages.labels("stored").inc()
-    metrics.message_connections.set(2)
     metrics.inbox_waiting.set(3)
     metrics.inbox_oldest.set(4.5)
     metrics.inbox_dead.set(1)
@@ -49,14 +47,12 @@ def test_every_metric_appears_under_its_name() -> None:
         'cds_pack_info{pack="liver",version="1.0.0"} 1.0',
         "cds_results_used_total 2.0",
         'cds_error_responses_total{service="liver",status="412"} 1.0',
-        'cds_info{profile="production",version="0.1.0"} 1.0',
+        'cds_info{process="serve",profile="production",version="0.1.0"} 1.0',
         'cds_pack_signed{pack="liver",version="1.0.0"} 0.0',
         "cds_database_up 1.0",
         'cds_certificate_end_timestamp_seconds{place="1"} 3.0',
         'cds_signing_key_begun_timestamp_seconds{algorithm="ES384"} 4.0',
         "cds_signing_keys_current 1.0",
-        'cds_hl7_messages_total{outcome="stored"} 1.0',
-        "cds_hl7_connections 2.0",
         "cds_clients 2.0",
         "cds_clients_current 1.0",
         'cds_calls_refused_total{client="ehr",reason="audience"} 1.0',
@@ -72,6 +68,28 @@ def test_every_metric_appears_under_its_name() -> None:
         "cds_searches_failing 2.0",
     ):
         assert sample in text.splitlines()
+
+
+SHARED = {"cds_database_up", "cds_inbox_dead", "cds_inbox_oldest_seconds", "cds_inbox_waiting"}
+
+
+def exported(process: Process) -> set[str]:
+    """What a process exports before anything has happened, by its names in the text."""
+    text = exposition(make_metrics(process)).decode()
+    return {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
+
+
+def test_the_worker_and_the_listener_export_what_they_set_and_nothing_that_stays_zero() -> None:
+    """An alert on `cds_clients_current == 0` would fire for a process that reads no clients."""
+    worker, listener = exported("worker"), exported("listen")
+
+    assert {"cds_work_total", "cds_worker_looked_timestamp_seconds"} <= worker
+    assert {"cds_hl7_messages_total", "cds_hl7_connections"} <= listener
+    assert worker & listener >= SHARED
+    assert worker & exported("serve") >= {*SHARED, "cds_pack_signed", "cds_signing_keys_current"}
+    for name in ("cds_clients_current", "cds_requests_total", "cds_decisions_total"):
+        assert name in exported("serve")
+        assert name not in worker | listener
 
 
 def test_two_services_do_not_share_metrics() -> None:

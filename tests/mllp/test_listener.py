@@ -45,7 +45,7 @@ def short_of_time(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener
         "CDS_MLLP_IDLE_SECONDS": "2",
         "CDS_MLLP_MAX_CONNECTIONS": "3",
         "CDS_MLLP_MAX_MESSAGE_BYTES": "10000",
-        "CDS_MLLP_STATUS_PORT": str(free_port()),
+        "CDS_STATUS_PORT": str(free_port()),
     }
     with made.running():
         yield made
@@ -63,7 +63,7 @@ def shared(short_of_time: Listener) -> Listener:
 
 def served(listener: Listener, path: str) -> str:
     """What its status page says."""
-    port = listener.settings["CDS_MLLP_STATUS_PORT"]
+    port = listener.settings["CDS_STATUS_PORT"]
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=10) as answer:
         found: str = answer.read().decode()
     return found
@@ -155,7 +155,7 @@ def test_its_state_and_metrics_are_served(shared: Listener) -> None:
     with shared.connected() as sender:
         sender.send(oru("h1"))
         sender.send(oru("h1"))
-    assert json.loads(served(shared, "ready")) == {"status": "ready"}
+    assert json.loads(served(shared, "ready")) == {"status": "ready", "problems": []}
     assert 'cds_hl7_messages_total{outcome="repeated"} 1.0' in served(shared, "metrics")
     with pytest.raises(urllib.error.HTTPError, match="404"):
         served(shared, "")

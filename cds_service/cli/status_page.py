@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`/health`, `/ready` and `/metrics` of a command that answers no calls: worker and listener.
+
+They stand on a port of their own (CDS_STATUS_PORT), without a token, and know of no patient.
+"""
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+from cds_service import __version__
+from cds_service.clock import system_clock
+from cds_service.errors import SettingsError
+from cds_service.metrics import Metrics, Process, exposition, make_metrics
+from cds_service.settings import Settings
+from cds_service.setup_checks.database import inbox_findings
+from cds_service.store import Store
+from cds_service.subscriptions.inbox_list import InboxList, InboxWatch
+from cds_service.web.server.listening import shown_address
+
+_AWAY = "The database does not answer."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessStatus:
+    """What a process says of itself.
+
+    `look` sets the metrics that change by themselves; `stuck` is what is wrong if the process does
+    nothing any more, else empty.
+    """
+
+    metrics: Metrics
+    inbox: InboxWatch
+    look: Callable[[], object] = lambda: None
+    stuck: Callable[[], str] = str
+
+    def answer(self, path: str) -> tuple[HTTPStatus, str, bytes]:
+        """ProcessStatus, type and body for an address."""
+        if path == "/metrics":
+            self.inbox.show(self.metrics)
+            self.look()
+            kind = "text/plain; version=0.0.4; charset=utf-8"
+            return HTTPStatus.OK, kind, exposition(self.metrics)
+        if path not in {"/health", "/ready"}:
+            return HTTPStatus.NOT_FOUND, "text/plain", b""
+        body, status = self._health() if path == "/health" else self._readiness()
+        return status, "application/json", json.dumps(body).encode()
+
+    def _health(self) -> tuple[dict[str, Any], HTTPStatus]:
+        if problem := self.stuck():
+            return {"status": "stuck", "problems": [problem]}, HTTPStatus.SERVICE_UNAVAILABLE
+        return {"status": "up"}, HTTPStatus.OK
+
+    def _readiness(self) -> tuple[dict[str, Any], HTTPStatus]:
+        state = self.inbox.state()
+        if state is None:
+            body = {"status": "not ready", "problems": [_AWAY]}
+            return body, HTTPStatus.SERVICE_UNAVAILABLE
+        found = inbox_findings(state, self.inbox.now())
+        problems = [self.stuck(), *(str(one) for one in found if one.severity != "fine")]
+        return {"status": "ready", "problems": [one for one in problems if one]}, HTTPStatus.OK
+
+
+def status_of(process: Process, settings: Settings, store: Store) -> ProcessStatus:
+    """The status of a process that works with this store, with metrics of its own."""
+    metrics = make_metrics(process)
+    metrics.info.labels(__version__, settings.profile, process).set(1)
+    return ProcessStatus(metrics=metrics, inbox=InboxWatch(InboxList(store.database), system_clock))
+
+
+@contextmanager
+def status_page(settings: Settings, status: ProcessStatus) -> Iterator[None]:
+    """While the block runs the page is served, if there is a port for it.
+
+    Raises `SettingsError` if the address cannot be had.
+    """
+    if settings.status_port is None:
+        yield
+        return
+    server = _listening(settings.status_host, settings.status_port, status)
+    thread = Thread(target=server.serve_forever, name="status")
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _listening(host: str, port: int, status: ProcessStatus) -> ThreadingHTTPServer:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 10
+
+        def do_GET(self) -> None:
+            code, kind, body = status.answer(self.path)
+            self.send_response(code)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Keep what is asked out of the log."""
+
+    class _Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            """A caller that ends in the middle is nobody's problem here."""
+
+    try:
+        return _Server((host, port), Handler)
+    except OSError:
+        address = shown_address(host, port)
+        raise SettingsError(
+            [f"CDS_STATUS_HOST, CDS_STATUS_PORT: {address} is no free address of this machine"]
+        ) from None
