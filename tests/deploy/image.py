@@ -143,11 +143,17 @@ class Container:
 
 @contextmanager
 def container(
-    image: Image, folder: Path, *command: str, mounts: Mapping[Path, str], **settings: str
+    image: Image,
+    folder: Path,
+    *command: str,
+    mounts: Mapping[Path, str],
+    host_network: bool = False,
+    **settings: str,
 ) -> Iterator[Container]:
     """A container that may do as little as possible: a read-only root, no capability.
 
-    The folder is for its bundle and its state; what it prints is in the file `log` there.
+    The folder is for its bundle and its state; what it prints is in the file `log` there. It has a
+    network of its own, which nothing else is in, or that of this machine.
     """
     state = folder / "state"
     state.mkdir(exist_ok=True)
@@ -155,6 +161,8 @@ def container(
     bundle = folder / "bundle"
     bundle.mkdir()
     specification = _specification(image, command or tuple(image.config["Cmd"]), settings)
+    if host_network:
+        specification["linux"]["namespaces"].remove({"type": "network"})
     specification["mounts"] += [
         _mounted(source, place, "ro") for source, place in mounts.items()
     ] + [_mounted(state, _STATE, "rw")]

@@ -24,6 +24,7 @@ from tests.trust.signing import ISSUER, es384
 
 SETS = sorted(VALUES)
 SCRIPT = CHART / "files" / "founding_patient.py"
+OF_OPENTELEMETRY = {"OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_ENDPOINT"}
 FOREIGN = {"ServiceMonitor"}  # of an operator: Kubernetes itself has no schema of it
 
 
@@ -76,10 +77,11 @@ def test_every_variable_is_a_setting_and_every_file_is_mounted(values: str) -> N
         for container in pod["containers"]:
             mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
             for variable in container.get("env", ()):
-                field = variable["name"].removeprefix(PREFIX).lower()
-                setting = field.removesuffix("_file")
-                assert field in Settings.model_fields or setting in Settings.model_fields, name
                 value = variable["value"]
+                if variable["name"] not in OF_OPENTELEMETRY:
+                    field = variable["name"].removeprefix(PREFIX).lower()
+                    setting = field.removesuffix("_file")
+                    assert field in Settings.model_fields or setting in Settings.model_fields, name
                 if value.startswith(("/etc/", "/run/")):
                     assert any(value.startswith(f"{mount}/") for mount in mounts), value
 
@@ -114,7 +116,7 @@ def test_the_addresses_of_probes_and_metrics_are_addresses_of_the_service(regist
     (container,) = pods("everything")["cds-cds-service"]["containers"]
     probes = ("startupProbe", "livenessProbe", "readinessProbe")
     paths = {container[probe]["httpGet"]["path"] for probe in probes}
-    (endpoint,) = one("everything", "ServiceMonitor")["spec"]["endpoints"]
+    endpoint, _ = one("everything", "ServiceMonitor")["spec"]["endpoints"]
     settings = {"clients": registered / "clients.yaml", "public_url": "https://cds.example.org"}
     with serving(**settings) as port:
         for path in (*paths, endpoint["path"]):
@@ -141,8 +143,79 @@ def test_the_service_monitor_gives_the_name_that_alerts_look_for() -> None:
     labels = one("everything", "Service")["metadata"]["labels"]
 
     assert monitor["selector"]["matchLabels"].items() <= labels.items()
-    (relabeling,) = monitor["endpoints"][0]["relabelings"]
-    assert f'job="{relabeling["replacement"]}"' in alerts()["CdsServiceDown"]["expr"]
+    for endpoint in monitor["endpoints"]:
+        (relabeling,) = endpoint["relabelings"]
+        assert f'job="{relabeling["replacement"]}"' in alerts()["CdsServiceDown"]["expr"]
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "part"),
+    [
+        ("everything", "cds-cds-service-worker-status", "worker"),
+        ("everything", "cds-cds-service-listener-status", "listener"),
+        ("sqlite", "cds-cds-service-serve-status", "serve"),
+    ],
+)
+def test_prometheus_finds_the_worker_and_the_listener(values: str, name: str, part: str) -> None:
+    service = one(values, "Service", name)
+    deployments = [each for each in made_of(values) if each["kind"] == "Deployment"]
+    labels = {**service["spec"]["selector"], "app.kubernetes.io/component": part}
+    (found,) = (
+        each["spec"]["template"]
+        for each in deployments
+        if labels.items() <= each["spec"]["template"]["metadata"]["labels"].items()
+    )
+    (container,) = found["spec"]["containers"]
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    ports = {each["name"]: each["containerPort"] for each in container["ports"]}
+
+    assert service["spec"]["clusterIP"] == "None"
+    assert [each["targetPort"] for each in service["spec"]["ports"]] == ["status"]
+    assert variables["CDS_STATUS_PORT"] == str(ports["status"])
+    assert variables["CDS_STATUS_HOST"] == variables["CDS_HOST"]
+    if part != "serve":
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            assert container[probe]["httpGet"]["port"] == "status"
+
+
+def test_every_port_that_is_opened_is_in_the_policy_and_only_where_it_belongs() -> None:
+    policy = one("everything", "NetworkPolicy")["spec"]["ingress"]
+    by_port = {each["port"]: rule["from"] for rule in policy for each in rule["ports"]}
+
+    assert set(by_port) == {"http", "status", "mllp"}
+    assert by_port["mllp"] == [{"ipBlock": {"cidr": "10.0.4.0/24"}}]
+    monitoring = {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
+    assert by_port["status"] == [{"namespaceSelector": monitoring}]
+    least = one("postgresql", "NetworkPolicy")["spec"]["ingress"]
+    assert [each["port"] for rule in least for each in rule["ports"]] == ["http"]
+
+
+def test_messages_of_hl7_are_taken_over_tls_where_senders_are_seen_as_who_they_are() -> None:
+    pod = pods("everything")["cds-cds-service-listener"]
+    service = one("everything", "Service", "cds-cds-service-listener")["spec"]
+    (container,) = pod["containers"]
+    variables = {each["name"]: each["value"] for each in container["env"]}
+
+    assert container["args"] == ["listen", "mllp"]
+    assert variables["CDS_MLLP_TLS_KEY"] == "/etc/cds-service/mllp/tls.key"
+    assert variables["CDS_MLLP_CLIENT_AUTHORITIES"] == "/etc/cds-service/mllp/ca.crt"
+    assert "CDS_MLLP_CLEAR" not in variables
+    assert service["externalTrafficPolicy"] == "Local"
+    ports = {each["name"]: each["containerPort"] for each in container["ports"]}
+    assert [each["targetPort"] for each in service["ports"]] == ["mllp"]
+    assert variables["CDS_MLLP_PORT"] == str(ports["mllp"])
+
+
+def test_where_traces_go_and_whom_to_trust_is_said_to_every_process() -> None:
+    for name in ("", "-worker", "-listener"):
+        (container,) = pods("everything")[f"cds-cds-service{name}"]["containers"]
+        variables = {each["name"]: each["value"] for each in container["env"]}
+        assert variables["CDS_AUTHORITIES"] == "/etc/cds-service/authorities/ca.crt"
+        assert variables["CDS_TRACES"] == "otlp"
+        assert variables["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://collector.observe:4318"
+        assert variables["CDS_HOST"] == "::"
+    (container,) = pods("postgresql")["cds-cds-service"]["containers"]
+    assert "CDS_TRACES" not in {each["name"] for each in container["env"]}
 
 
 def test_the_database_is_brought_up_to_date_before_anything_starts() -> None:
@@ -162,7 +235,12 @@ def test_nothing_may_be_reached_but_what_is_listed() -> None:
         if "ipBlock" in to
     ]
 
-    assert sorted(blocks) == [("10.0.1.5/32", 443), ("10.0.2.5/32", 5432), ("fd00:1::5/128", 443)]
+    assert sorted(blocks) == [
+        ("10.0.1.5/32", 443),
+        ("10.0.2.5/32", 5432),
+        ("10.0.3.5/32", 4318),
+        ("fd00:1::5/128", 443),
+    ]
     assert all(rule.get("to") and rule.get("ports") for rule in egress)
     assert one("postgresql", "NetworkPolicy")["spec"]["policyTypes"] == ["Ingress", "Egress"]
 
@@ -230,6 +308,36 @@ REFUSED: dict[str, tuple[str, Json, str]] = {
         {"networkPolicy": {"database": []}},
         "database",
     ),
+    "a listener without a worker": ("everything", {"worker": {"enabled": False}}, "worker"),
+    "a listener without servers": (
+        "everything",
+        {"fhirServers": {"existingSecret": ""}},
+        "fhirServers",
+    ),
+    "messages in the clear": (
+        "everything",
+        {"listener": {"tls": {"existingSecret": ""}}},
+        "existingSecret",
+    ),
+    "a listener beside SQLite": (
+        "sqlite",
+        {
+            "listener": {"enabled": True, "tls": {"existingSecret": "cds-mllp"}},
+            "networkPolicy": {"senders": [{"ipBlock": {"cidr": "10.0.4.0/24"}}]},
+        },
+        "database",
+    ),
+    "messages from anywhere": ("everything", {"networkPolicy": {"senders": []}}, "senders"),
+    "a collector that the policy shuts out": (
+        "everything",
+        {"networkPolicy": {"collector": []}},
+        "collector",
+    ),
+    "a setting that the chart makes": (
+        "postgresql",
+        {"settings": {"CDS_STATUS_PORT": "9"}},
+        "CDS_STATUS_PORT",
+    ),
     "a value that nobody knows": ("postgresql", {"replicaCount": 3}, "replicaCount"),
 }
 
@@ -242,6 +350,21 @@ def test_the_schema_refuses_what_would_not_work(what: str, tmp_path: Path) -> No
 
     assert "values don't meet the specifications of the schema" in said
     assert word in said
+
+
+@pytest.mark.parametrize(
+    ("values", "changed", "said"),
+    [
+        ("postgresql", {"replicas": 2, "disruption": {"minAvailable": 2}}, "is 2 of 2 replicas"),
+        ("everything", {"disruption": {"minAvailable": 3}}, "is 3 of 3 replicas"),
+        ("everything", {"autoscaling": {"min": 10}}, "autoscaling.min is more than"),
+    ],
+    ids=["of the replicas", "of the least that there are", "min and max"],
+)
+def test_numbers_that_contradict_each_other_are_refused(
+    values: str, changed: Json, said: str, tmp_path: Path
+) -> None:
+    assert said in refusal(tmp_path, values, **changed)
 
 
 def test_the_defaults_alone_are_refused_for_what_only_a_hospital_knows() -> None:

@@ -75,10 +75,15 @@ def test_the_listener_is_reached_where_it_listens_and_encrypted() -> None:
     assert set(one["profiles"]) <= set(OURS["worker"]["profiles"])  # which writes the results
 
 
-def test_only_what_serves_is_asked_for_its_health() -> None:
+def test_what_runs_on_is_asked_for_its_health_where_it_answers() -> None:
     unasked = {name for name, one in OURS.items() if one.get("healthcheck") == {"disable": True}}
+    by_status = {name for name, one in OURS.items() if "CDS_STATUS_PORT" in one["environment"]}
 
-    assert unasked == set(OURS) - {"serve"}
+    assert unasked == {"upgrade"}
+    assert by_status == {"worker", "listen"}
+    for name in by_status:
+        assert OURS[name]["healthcheck"]["test"] == ["CMD", "cds-healthy", "status"]
+    assert "healthcheck" not in OURS["serve"]  # that of the image
 
 
 def test_whatever_is_used_is_declared() -> None:

@@ -3,10 +3,10 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 
 from cds_service.clock import system_clock
@@ -33,14 +33,6 @@ connection.request("POST", sys.argv[2], sys.stdin.read(), headers)
 answer = connection.getresponse()
 print(answer.status, answer.read().decode())
 """
-
-
-@pytest.fixture(name="image", scope="module")
-def _image() -> Iterator[Image]:
-    with images.built() as made:
-        pass
-    with images.opened(made) as opened:
-        yield opened
 
 
 def founding_call() -> tuple[str, str]:
@@ -102,6 +94,21 @@ def test_a_population_is_screened_in_the_image(image: Image, tmp_path: Path) -> 
 
     assert ended == 0, (tmp_path / "log").read_text()
     assert "alt-very-low" in (tmp_path / "log").read_text()
+
+
+def test_a_scan_is_refused_with_a_sentence_as_tesseract_is_not_in_the_image(
+    image: Image, tmp_path: Path
+) -> None:
+    picture = tmp_path / "scan.png"
+    page = PIL.Image.new("L", (1200, 600), 255)
+    page.paste(0, (100, 100, 500, 140))
+    page.save(picture)
+    with container(image, tmp_path, "read", "/scan.png", mounts={picture: "/scan.png"}) as running:
+        assert running.process.wait(60) == 1
+
+    said = (tmp_path / "log").read_text()
+    assert "Tesseract 4 or newer" in said
+    assert "the image of cds-service does not hold it" in said
 
 
 def test_nothing_in_the_image_is_a_shell_a_package_manager_or_a_secret(image: Image) -> None:

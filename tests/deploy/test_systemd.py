@@ -94,5 +94,11 @@ def test_every_setting_that_a_unit_makes_exists() -> None:
     text = "".join(path.read_text() for path in UNITS.rglob("*.*") if path.is_file())
     named = {name.lower() for name in re.findall(rf"\b{PREFIX}(\w+?)(?:_FILE)?=", text)}
 
-    assert named == {"hash_key", "database_url", "mllp_tls_certificate", "mllp_tls_key"}
+    assert named == {
+        "hash_key",
+        "database_url",
+        "mllp_tls_certificate",
+        "mllp_tls_key",
+        "status_port",
+    }
     assert named <= set(Settings.model_fields)

@@ -41,8 +41,9 @@ _NEAR: Final = 0.5  # of a word that another one covers
 _ONE_THREAD: Final = {"OMP_THREAD_LIMIT": "1"}
 _RULE: Final = re.compile(r"[|\[\]{}_¦]+")
 _NO_PROGRAM: Final = (
-    "Expected a PDF with text. This one holds pictures, such as a scan. To read those, install "
-    "Tesseract 4 or newer with its languages: apt-get install tesseract-ocr tesseract-ocr-deu"
+    "Expected a PDF with text. This one holds pictures, such as a scan. To read those, Tesseract 4 "
+    "or newer with its languages has to be installed here, on Debian by apt-get install "
+    "tesseract-ocr tesseract-ocr-deu; the image of cds-service does not hold it."
 )
 _TOO_LONG: Final = (
     "Expected scanned pages that are read within 8 seconds: fewer of them, or a clearer picture."

@@ -63,8 +63,37 @@ affinity: {{ toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
+{{- define "cds.authoritiesEnv" -}}
+{{- if .Values.authorities.existingConfigMap }}
+- {name: CDS_AUTHORITIES, value: /etc/cds-service/authorities/ca.crt}
+{{- end }}
+{{- end }}
+
+{{- /* Of the worker and the listener: what probes and Prometheus ask. */ -}}
+{{- define "cds.statusEnv" -}}
+- {name: CDS_STATUS_HOST, value: {{ .Values.listenOn | quote }}}
+- {name: CDS_STATUS_PORT, value: "8001"}
+{{- end }}
+
+{{- define "cds.statusProbes" -}}
+startupProbe:
+  httpGet: {path: /health, port: status}
+  periodSeconds: 2
+  failureThreshold: 60
+livenessProbe:
+  httpGet: {path: /health, port: status}
+  periodSeconds: 30
+  timeoutSeconds: 5
+  failureThreshold: 3
+readinessProbe:
+  httpGet: {path: /ready, port: status}
+  periodSeconds: 10
+  timeoutSeconds: 3
+  failureThreshold: 3
+{{- end }}
+
 {{- define "cds.env" -}}
-- {name: CDS_HOST, value: 0.0.0.0}
+- {name: CDS_HOST, value: {{ .Values.listenOn | quote }}}
 - {name: CDS_PORT, value: "8000"}
 - {name: CDS_PUBLIC_URL, value: {{ .Values.publicUrl | quote }}}
 - {name: CDS_TRUSTED_PROXIES, value: {{ .Values.trustedProxies | quote }}}
@@ -85,6 +114,17 @@ affinity: {{ toYaml . | nindent 2 }}
 - {name: CDS_SUBSCRIPTION_KEY_FILE, value: /etc/cds-service/secrets/subscription-key}
 {{- end }}
 {{- end }}
+{{- if .Values.authorities.existingConfigMap }}
+{{ include "cds.authoritiesEnv" . | trim }}
+{{- end }}
+{{- if .Values.traces.endpoint }}
+- {name: CDS_TRACES, value: otlp}
+- {name: CDS_TRACES_SHARE, value: {{ .Values.traces.share | quote }}}
+- {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ .Values.traces.endpoint | quote }}}
+{{- if .Values.authorities.existingConfigMap }}
+- {name: OTEL_EXPORTER_OTLP_CERTIFICATE, value: /etc/cds-service/authorities/ca.crt}
+{{- end }}
+{{- end }}
 {{- range $name, $value := .Values.settings }}
 - {name: {{ $name }}, value: {{ $value | quote }}}
 {{- end }}
@@ -101,6 +141,9 @@ servers: {secret: {{ . }}}
 {{- end }}
 {{- with .Values.secrets.existingSecret }}
 secrets: {secret: {{ . }}}
+{{- end }}
+{{- with .Values.authorities.existingConfigMap }}
+authorities: {configMap: {{ . }}}
 {{- end }}
 {{- with .Values.siteFile.existingConfigMap }}
 site: {configMap: {{ . }}}
