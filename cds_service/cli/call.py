@@ -168,6 +168,8 @@ def _show(answer: CallAnswer, sent: int, discovery: float, signer: _Signer) -> N
     if answer.cards is not None:
         for line in cards_as_text(answer.cards, click.style):
             click.echo(line, color=colour)
+        if not answer.cards:
+            click.echo("One that this patient was shown lately is quiet; send another patient.")
         return
     click.echo(f"Refused: {answer.problem or 'the answer does not say why.'}")
     if answer.challenge:

@@ -30,6 +30,7 @@ class Postgres:
     folder: Path
     port: int
     start: Callable[[], None]
+    stop: Callable[[], None]
 
     def kill(self) -> None:
         """Kill every process of the server at once, and start it again."""
@@ -83,8 +84,11 @@ class Postgres:
 
 
 @contextmanager
-def running() -> Iterator[Postgres]:
-    """A server that is there while the block runs, with all the safety of the real one."""
+def running(address: str = "") -> Iterator[Postgres]:
+    """A server that is there while the block runs, with all the safety of the real one.
+
+    At an address, if there is one, it wants passwords; by its socket it does not.
+    """
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as made:
         folder = Path(made)
         as_user = _user(folder)
@@ -97,7 +101,8 @@ def running() -> Iterator[Postgres]:
                 data,
                 "-U",
                 "tests",
-                "--auth=trust",
+                "--auth-local=trust",
+                "--auth-host=scram-sha-256",
                 "--no-sync",
                 "--encoding=UTF8",
                 "--no-locale",
@@ -105,15 +110,20 @@ def running() -> Iterator[Postgres]:
             user=as_user,
         )
         port = _free_port()
-        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c port={port}"
+        options = (
+            f"-c listen_addresses={address} -c unix_socket_directories={folder} -c port={port}"
+        )
         control = (programs / "pg_ctl", "-D", data, "-w")
 
         def start() -> None:
             _do(*control, "-o", options, "-l", folder / "log", "start", user=as_user)
 
+        def stop() -> None:
+            _do(*control, "-m", "fast", "stop", user=as_user)
+
         start()
         try:
-            yield Postgres(folder, port, start)
+            yield Postgres(folder, port, start, stop)
         finally:
             _do(*control, "-m", "immediate", "stop", user=as_user)
 
