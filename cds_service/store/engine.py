@@ -200,7 +200,12 @@ def _engine(url: URL) -> Engine:
             url,
             hide_parameters=True,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": 3, "tcp_user_timeout": BUSY_MILLISECONDS},
+            connect_args={
+                "connect_timeout": 3,
+                "tcp_user_timeout": BUSY_MILLISECONDS,
+                # Else a database of SQL_ASCII answers with bytes where text is expected.
+                "client_encoding": "utf8",
+            },
         )
     except ImportError:
         raise SettingsError([_NO_DRIVER]) from None

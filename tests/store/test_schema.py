@@ -15,7 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, create_engine, select
+from sqlalchemy import MetaData, create_engine, literal, select
 
 from cds_service.errors import SettingsError, StoreError
 from cds_service.settings import Settings, database_url
@@ -311,3 +311,16 @@ def test_a_process_that_is_forked_has_connections_of_its_own(database: str) -> N
     )
 
     assert ran.stdout == "[0, 0] 1\n"
+
+
+def test_a_database_that_keeps_bytes_is_read_as_text_all_the_same(postgres: Postgres) -> None:
+    postgres.run("CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    url = postgres.url("bytes")
+
+    assert upgrade_database(url)
+    store = open_store(url)
+    with store.database.reading() as connection:
+        assert connection.execute(select(literal("Müller ≥ 5"))).scalar_one() == "Müller ≥ 5"
+    add(store, overridden("one"))
+    assert report(store, ()) is not None
+    store.close()
