@@ -42,6 +42,18 @@ def test_the_card_in_the_readme_is_the_card_of_the_demonstration() -> None:
     assert told
 
 
+def test_where_the_readme_leads_the_home_page_of_the_documentation_leads_too() -> None:
+    home = ROOT / "docs" / "README.md"
+    table = README.partition("## Where to go next")[2]
+
+    def targets(text: str, folder: Path) -> set[Path]:
+        return {(folder / each).resolve() for each in re.findall(r"\]\((?!http)([^)#]+)", text)}
+
+    led = targets(table, ROOT) - {home}
+    assert led
+    assert led - targets(home.read_text(encoding="utf-8"), home.parent) == set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_to_files_lead_to_files(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text(encoding="utf-8"))
