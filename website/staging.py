@@ -83,11 +83,11 @@ def _with_links_of_the_site(
 
     def of_the_site(link: re.Match[str]) -> str:
         path = (root / source.parent / link["target"]).resolve()
+        if not path.exists() or not path.is_relative_to(root):
+            raise FileNotFoundError(f"{source} links to {link['target']}, which is not there")
         target = PurePosixPath(path.relative_to(root))
         if path.is_dir() and (path / "README.md").exists():
             target /= "README.md"
-        if not (root / target).exists():
-            raise FileNotFoundError(f"{source} links to {link['target']}, which is not there")
         if target.parts[0] == "docs" and source.parts[0] == "docs":
             return link[0]
         if target != PurePosixPath("README.md") and target.parts[0] != "docs":

@@ -62,9 +62,8 @@ def test_the_search_finds_a_rule_and_opens_it(page: Page, base: str) -> None:
 
     page.locator(button).click()
     page.keyboard.type("ALT")
-    for _ in range(
-        50
-    ):  # the list of what was found is out of reach of a test; Enter takes the first
+    # The list of what was found is out of reach of a test; Enter takes the first of it.
+    for _ in range(150):
         page.keyboard.press("Enter")
         page.wait_for_timeout(200)
         if "/rules/" in page.url:

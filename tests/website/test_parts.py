@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts that make the site: pages and what they link to, charts, the reference of HTTP."""
 
+import re
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -74,10 +75,12 @@ def test_a_file_beside_the_pages_becomes_a_page(tmp_path: Path) -> None:
     assert page == "# beside.yaml\n\n````yaml\na: ```\n````\n"
 
 
-def test_a_link_to_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    root = repository(tmp_path / "root", "[it](../gone.yaml)\n")
+@pytest.mark.parametrize("target", ["../gone.yaml", "../../outside.yaml"])
+def test_a_link_to_a_file_that_is_not_there_is_refused(target: str, tmp_path: Path) -> None:
+    root = repository(tmp_path / "root", f"[it]({target})\n")
+    (tmp_path / "outside.yaml").touch()
 
-    with pytest.raises(FileNotFoundError, match=r"README\.md links to \.\./gone\.yaml"):
+    with pytest.raises(FileNotFoundError, match=rf"README\.md links to {re.escape(target)}"):
         stage(root, tmp_path / "out")
 
 
