@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from cds_service.clock import system_clock
+from cds_service.iso_times import moment_of
 from cds_service.settings import load_settings
 from cds_service.smart.key_rotation import Needed, add_key, retire_key
 from cds_service.smart.signing_keys import ALGORITHMS, SigningKey, SigningKeys, read_signing_keys
@@ -125,7 +126,7 @@ def _time(written: str | None, now: datetime) -> datetime | None:
     if written in {None, "now"}:
         return None if written is None else now
     try:
-        time = datetime.fromisoformat(str(written))
+        time = moment_of(str(written))
     except ValueError:
         time = None
     if time is None or time.tzinfo is None:

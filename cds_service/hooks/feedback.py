@@ -19,6 +19,7 @@ from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.decode import explained
 from cds_service.fhir.json_checks import checked_outline
 from cds_service.hooks.request import check_text
+from cds_service.iso_times import moment_of
 from cds_service.store.store import Feedback
 
 LONGEST_NAME = 1000  # characters of an id, a code or a display
@@ -210,7 +211,7 @@ def _instant(text: str, where: str) -> datetime:
     micro = f"{fraction or ''}000000"[:6]
     zone = "+00:00" if zone in "Zz" else zone
     try:
-        moment = datetime.fromisoformat(
+        moment = moment_of(
             f"{day}T{minute}:{'59' if is_leap else second}.{micro}{zone}"
         ).astimezone(UTC)
         if not is_leap:

@@ -27,6 +27,7 @@ from cds_service.fhir.resources import (
 )
 from cds_service.intake.patient_input import PatientInput
 from cds_service.intake.times import Moment, Times, sent_time, span_of
+from cds_service.iso_times import moment_of
 
 _LAST_MILLISECOND: Final = time(23, 59, 59, 999_000)
 _LONGEST_DATE: Final = len("2026-01-31")
@@ -48,7 +49,7 @@ def end_of(text: str, zone: tzinfo) -> datetime:
             raise ValueError
         # fold: of an hour that comes twice, the later one
         return datetime.combine(day, _LAST_MILLISECOND.replace(fold=1), zone)
-    moment = datetime.fromisoformat(plain)
+    moment = moment_of(plain)
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
 
 

@@ -6,7 +6,6 @@ both read: which of two results of one time counts is `labs.same_time`, and the 
 """
 
 from collections.abc import Hashable, Iterable, Mapping
-from datetime import datetime
 from typing import TypeVar
 
 from cds_service.fhir.elements import CodeableConcept, Many, Reference, many, plain_code
@@ -26,6 +25,7 @@ from cds_service.fhir.resources import (
     Specimen,
     inside,
 )
+from cds_service.iso_times import moment_of
 
 _KEPT: tuple[type, ...] = (
     Observation,
@@ -178,7 +178,7 @@ def _version(entry: Entry) -> tuple[float | None, int | None, int]:
 
 def _instant(text: str | None) -> float | None:
     try:
-        read = datetime.fromisoformat(text or "")
+        read = moment_of(text or "")
         return read.timestamp() if read.tzinfo else None
     except (ValueError, OverflowError):
         return None

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from cds_service.fhir.elements import Period, Timing
 from cds_service.fhir.resources import DiagnosticReport, Observation
+from cds_service.iso_times import moment_of
 from cds_service.labs.patient_record import Precision
 
 _EARLIEST_YEAR = 1850  # before it stand the null dates of programs, such as 0001-01-01
@@ -66,7 +67,7 @@ class Times:
             raise ValueError
         # FHIR allows the leap second 23:59:60; it is the second after :59.
         leap = text[16:19] == ":60"
-        read = datetime.fromisoformat(f"{text[:16]}:59{text[19:]}" if leap else text)
+        read = moment_of(f"{text[:16]}:59{text[19:]}" if leap else text)
         _check_year(read)
         if read.tzinfo is None:  # not valid, but sent: the site's clock is meant
             read = read.replace(tzinfo=self.zone)

@@ -7,9 +7,9 @@ where a total would tell them another count is hidden too; a bar shows no more t
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
+from cds_service.iso_times import moment_of
 from cds_service.knowledge.model.pack import INDICATORS, Pack, Rule
 from cds_service.screening.privacy import HIDDEN, SMALL_CELL, cell, is_small, shown_cells
 from cds_service.screening.report_chart import BarChart, chart_of
@@ -143,7 +143,7 @@ def moment_in_words(text: str) -> str:
     >>> moment_in_words("2026-03-05T23:59:59.999+01:00"), moment_in_words("2026-03-05T09:00:00Z")
     ('the end of 5 March 2026', '5 March 2026, 09:00 (UTC)')
     """
-    moment = datetime.fromisoformat(text)
+    moment = moment_of(text)
     day = f"{moment.day} {moment:%B %Y}"
     if f"{moment:%H:%M:%S}" == "23:59:59":
         return f"the end of {day}"

@@ -3,9 +3,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
+from cds_service.iso_times import moment_of
 from cds_service.screening.privacy import shown_cells
 
 _MOST_BARS: Final = 24
@@ -55,7 +55,7 @@ class BarChart:
 
 def chart_of(indicator: str, moments: Sequence[str], counts: Sequence[int]) -> BarChart:
     """The counts of the steps after the first, some steps together where there are many."""
-    days = [str(datetime.fromisoformat(one).date()) for one in moments]
+    days = [str(moment_of(one).date()) for one in moments]
     each = -(-max(len(days) - 1, 1) // _MOST_BARS)
     parts = [range(at, min(at + each, len(days))) for at in range(1, len(days), each)]
     before, *cells = shown_cells([counts[0], *(sum(counts[at] for at in part) for part in parts)])

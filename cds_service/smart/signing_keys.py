@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 from cds_service.errors import SettingsError
 from cds_service.fhir_client.servers import SigningAlgorithm
+from cds_service.iso_times import moment_of
 from cds_service.log import log_signing_keys
 from cds_service.sourcefile.regular_file import read_regular_file
 from cds_service.sourcefile.watched import WatchedFile
@@ -176,7 +177,7 @@ def _time(written: object) -> datetime:
     if written is None:
         return _ALWAYS
     try:
-        time = datetime.fromisoformat(written) if isinstance(written, str) else None
+        time = moment_of(written) if isinstance(written, str) else None
     except ValueError:
         time = None
     if time is None or time.tzinfo is None:

@@ -8,13 +8,13 @@ again, finds the result that it is about (`message_states.py`).
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from msgspec.json import encode
 
+from cds_service.iso_times import moment_of
 from cds_service.reports.hl7v2.messages import read_messages
 from cds_service.reports.observations import as_observation
 from cds_service.reports.report import ReportRow
@@ -112,7 +112,7 @@ def fhir_time(time: str, zone: ZoneInfo) -> str:
         return time
     if len(time) == _WITHOUT_SECONDS or time[_WITHOUT_SECONDS] != ":":
         time = f"{time[:_WITHOUT_SECONDS]}:00{time[_WITHOUT_SECONDS:]}"
-    read = datetime.fromisoformat(time)
+    read = moment_of(time)
     return (read if read.tzinfo is not None else read.replace(tzinfo=zone)).isoformat()
 
 

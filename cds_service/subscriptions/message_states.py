@@ -10,12 +10,13 @@ Where a result could be one of several, nothing is written.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from hashlib import sha256
 from typing import Any, Final
 
 from msgspec.json import encode
 
+from cds_service.iso_times import moment_of
 from cds_service.subscriptions.message_observations import MessageResult
 
 RESULT_SYSTEM: Final = "https://cds-service.example/hl7-v2-result"
@@ -199,4 +200,4 @@ def _differ(one: str, other: str) -> bool:
 def _minute(time: str) -> str:
     if "T" not in time:
         return time
-    return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m-%dT%H:%M")
+    return moment_of(time).astimezone(UTC).strftime("%Y-%m-%dT%H:%M")

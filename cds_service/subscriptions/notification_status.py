@@ -16,6 +16,7 @@ from msgspec import Raw, ValidationError
 from msgspec.json import Decoder
 
 from cds_service.errors import RequestError
+from cds_service.iso_times import moment_of
 
 StatusType: TypeAlias = Literal[
     "handshake", "heartbeat", "event-notification", "query-status", "query-event"
@@ -194,7 +195,7 @@ def _text(value: Any) -> str:
 
 def _instant(value: Any) -> datetime | None:
     try:
-        found = datetime.fromisoformat(_text(value))
+        found = moment_of(_text(value))
     except ValueError:
         return None
     return None if found.tzinfo is None else found

@@ -18,6 +18,7 @@ from cds_service.fhir.elements import NOTHING, Meta
 from cds_service.fhir.references import parts_of, server_of
 from cds_service.fhir.resource_types import RESOURCE_TYPES
 from cds_service.fhir.tags import is_own_proposal
+from cds_service.iso_times import moment_of
 
 # Ids of real servers are longer than R4 allows, and some hold an underscore.
 _ID: Final = re.compile(r"(?!\.+$)[A-Za-z0-9._~-]{1,255}")
@@ -138,7 +139,7 @@ def _meta(raw: Raw) -> Meta:
 def instant_of(text: str | None) -> datetime | None:
     """The instant in a text of FHIR, `None` if it is none."""
     try:
-        found = datetime.fromisoformat(text or "")
+        found = moment_of(text or "")
     except ValueError:
         return None
     return None if found.tzinfo is None else found

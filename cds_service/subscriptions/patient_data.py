@@ -32,6 +32,7 @@ from cds_service.fhir_client.prefetch_completion import (
 )
 from cds_service.fhir_client.servers import Server
 from cds_service.hooks.request import HookRequest
+from cds_service.iso_times import moment_of
 from cds_service.prefetch_keys import OBSERVATIONS, PATIENT
 from cds_service.subscriptions.work import Item, Retry
 
@@ -336,7 +337,7 @@ def _is_newer(one: Observation, other: Observation) -> bool:
 
 def _updated(resource: Observation) -> datetime | None:
     try:
-        found = datetime.fromisoformat((resource.meta and resource.meta.last_updated) or "")
+        found = moment_of((resource.meta and resource.meta.last_updated) or "")
     except ValueError:
         return None
     return found if found.tzinfo is not None else None

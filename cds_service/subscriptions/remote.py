@@ -17,6 +17,7 @@ from msgspec.json import decode
 from cds_service.clock import Deadline
 from cds_service.fhir_client.client import Access, FhirClient, NoToken, QueryResult
 from cds_service.fhir_client.failures import QUERY_FAILURES, QueryFailure
+from cds_service.iso_times import moment_of
 from cds_service.subscriptions.capability import SubscriptionSupport, support_in
 
 Json = dict[str, Any]
@@ -167,7 +168,7 @@ def _updated(resource: Mapping[str, Any]) -> datetime | None:
     meta = resource.get("meta")
     text = meta.get("lastUpdated") if isinstance(meta, dict) else None
     try:
-        found = datetime.fromisoformat(str(text))
+        found = moment_of(str(text))
     except ValueError:
         return None
     return found if found.tzinfo is not None else None

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from cds_service.fhir_client.servers import PayloadContent
+from cds_service.iso_times import moment_of
 from cds_service.subscriptions.registration import SubscriptionKind
 
 BACKPORT: Final = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
@@ -171,7 +172,7 @@ class StoredSubscription:
     def end(self) -> datetime | None:
         """When the server will end it, if it says so with a time zone."""
         try:
-            found = datetime.fromisoformat(self.elements.get("end", ""))
+            found = moment_of(self.elements.get("end", ""))
         except ValueError:
             return None
         return found if found.tzinfo is not None else None
@@ -286,7 +287,7 @@ def _secret_in(resource: Mapping[str, Any]) -> str | None:
 def _is_same(name: str, sent: str, stored: str) -> bool:
     if name == "end" and sent and stored:
         try:
-            return datetime.fromisoformat(sent) == datetime.fromisoformat(stored)
+            return moment_of(sent) == moment_of(stored)
         except (ValueError, TypeError):
             return False
     return sent == stored

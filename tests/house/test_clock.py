@@ -9,6 +9,7 @@ import pytest
 
 from cds_service.clock import NO_DEADLINE, Deadline, stopwatch, system_clock
 from cds_service.errors import Busy
+from tests.house.source import modules, names_used
 
 
 def test_the_system_clock_says_utc() -> None:
@@ -54,3 +55,15 @@ def test_a_deadline_derived_from_another_begins_with_it() -> None:
 def test_no_deadline_never_passes() -> None:
     assert NO_DEADLINE.remaining() == inf
     NO_DEADLINE.check()
+
+
+def test_times_are_read_in_one_place() -> None:
+    # Python 3.14 reads the hour 24, which FHIR and RFC 3339 do not have.
+    readers = {
+        path
+        for path, tree in modules().items()
+        for name, _ in names_used(tree)
+        if name == "datetime.fromisoformat"
+    }
+
+    assert readers == {"iso_times.py"}

@@ -15,6 +15,7 @@ from msgspec import DecodeError, Struct
 from msgspec.json import Decoder, Encoder
 
 from cds_service.fhir.resource_types import RESOURCE_TYPES
+from cds_service.iso_times import moment_of
 from cds_service.prefetch_keys import KINDS
 from cds_service.screening import flatten
 from cds_service.screening.lines import named_patient
@@ -217,7 +218,7 @@ def _times(value: Any) -> tuple[int | None, int | None, bool]:
         return None, None, False
     if _INSTANT.fullmatch(value):
         try:
-            moment = (datetime.fromisoformat(value) - _EPOCH) // _MS
+            moment = (moment_of(value) - _EPOCH) // _MS
         except (ValueError, OverflowError):
             return None, None, False
         return moment, moment + 1, False
