@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands of a release."""
 
+import os
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from deploy.release import tree
+from deploy.release import artefacts, changelog, licences, pythons, tree, vulnerabilities
 from deploy.release.refusal import Refused
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +29,79 @@ def cut(version: str) -> None:
     """
     tree.cut(ROOT, version, datetime.now(tz=UTC).date())
     print(f"Cut and tagged v{version}. Look at it (git show), then: git push --follow-tags")
+
+
+@commands.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def build(folder: Path) -> None:
+    """Make everything that a release of the checked out tag consists of, in a new FOLDER.
+
+    It ends with an error where nobody answers about known vulnerabilities.
+    """
+    version = artefacts.make(ROOT, folder, ROOT, print)
+    print(f"cds-service {version} is in {folder}")
+
+
+@commands.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def rehearse(folder: Path) -> None:
+    """Cut and build the next minor version in a copy of this clone, as it is now.
+
+    Nothing here is changed or tagged. Unlike a release it goes on where nobody answers about known
+    vulnerabilities, and says so.
+    """
+    with tempfile.TemporaryDirectory(prefix="cds-rehearsal-") as temporary:
+        copy = Path(temporary, "copy")
+        tree.copy_as_it_is(ROOT, copy)
+        version = changelog.next_minor(tree.text_of(copy, tree.CHANGELOG))
+        tree.cut(copy, version, datetime.now(tz=UTC).date())
+        artefacts.make(copy, folder, ROOT, print, must_ask=False)
+    print(f"A rehearsal of {version} is in {folder}. Publish nothing of it.")
+
+
+@commands.command(name="licences")
+def list_licences() -> None:
+    """List the licences of all dependencies, and what is wrong with them."""
+    found, problems = licences.licensed(ROOT, artefacts.places_of(ROOT), licences.policy())
+    print(licences.table(found))
+    if problems:
+        raise Refused("\n".join(["licences:", *problems]))
+
+
+@commands.command(name="vulnerabilities")
+def ask_about_vulnerabilities() -> None:
+    """Ask about known vulnerabilities of all dependencies; an error if nobody answers."""
+    audit = vulnerabilities.audit(ROOT)
+    if audit.unanswered:
+        raise Refused(f"{vulnerabilities.NOT_ASKED} {audit.unanswered}")
+    if audit.findings:
+        raise Refused("\n".join(["known vulnerabilities:", *audit.findings]))
+    print(f"None known of {audit.asked} packages.")
+
+
+@commands.command(name="pythons")
+@click.argument("wheel", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def try_pythons(wheel: Path) -> None:
+    """Try WHEEL on every Python that pyproject.toml names and this machine has.
+
+    Each gets a fresh environment with the pins of requirements/runtime.lock; there the cards are
+    checked, the founding patient is evaluated and asked about by a hook call, and tests of the core
+    run, except on the Python of this command, on which ./test runs them all.
+    """
+    versions = pythons.named(ROOT)
+    interpreters = pythons.found(versions, os.environ)
+    with tempfile.TemporaryDirectory(prefix="cds-pythons-") as temporary:
+        trials = pythons.try_all(ROOT, wheel.resolve(), interpreters, Path(temporary))
+    for trial in trials:
+        told = trial.problem or f"works; {trial.tests} tests of the core passed"
+        print(f"Python {trial.python} ({trial.seconds:.0f} s): {told}")
+    for version in versions:
+        if version not in interpreters:
+            print(f"Python {version}: NOT TRIED, it was not found on this machine")
+    if failed := [trial.python for trial in trials if trial.problem]:
+        raise Refused(f"the wheel does not work on Python {', '.join(failed)}")
+    if not trials:
+        raise Refused("no Python was found that pyproject.toml names")
 
 
 def main() -> None:

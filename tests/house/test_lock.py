@@ -9,7 +9,8 @@ import pytest
 from tests.house.source import ROOT
 
 LOCKS = [
-    "build.lock", "dev.lock", "fhir-server.lock", "image.lock", "peers.lock", "runtime.lock"
+    "build.lock", "dev.lock", "extras.lock", "fhir-server.lock", "image.lock", "peers.lock",
+    "runtime.lock", "spark.lock", "trial.lock",
 ]  # fmt: skip
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
@@ -37,8 +38,17 @@ def test_every_dependency_is_locked() -> None:
 
 
 def test_what_runs_is_what_was_tested() -> None:
-    for lock in ("build.lock", "image.lock", "runtime.lock"):
+    for lock in ("build.lock", "image.lock", "runtime.lock", "trial.lock"):
         assert pins(lock).items() <= pins("dev.lock").items(), lock
+
+
+def test_the_lock_of_all_extras_has_what_the_others_install() -> None:
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    held = pins("extras.lock")
+
+    assert names([each for extra in extras for each in extra]) <= set(held)
+    for lock in ("image.lock", "runtime.lock", "spark.lock"):
+        assert pins(lock).items() <= held.items(), lock
 
 
 def test_the_image_holds_what_its_extras_need() -> None:
@@ -63,5 +73,6 @@ def test_the_fhir_server_of_the_tests_is_the_one_that_is_renewed() -> None:
 def test_every_pin_has_a_hash_and_no_host(lock: str) -> None:
     text = (ROOT / "requirements" / lock).read_text(encoding="utf-8")
 
-    assert len(re.findall(r"==\S+.*\\\n +--hash=sha256:", text)) == len(pins(lock))
+    every = re.findall(r"^[a-z0-9-]+==", text, flags=re.MULTILINE)
+    assert len(re.findall(r"==\S+.*\\\n +--hash=sha256:", text)) == len(every)
     assert not re.search(r"://|--index|--find-links|@", text)
