@@ -67,6 +67,7 @@ SubscriptionEvent = Literal[
 ConnectionEvent = Literal[
     "address-refused",
     "too-many",
+    "too-many-of-address",
     "garbage",
     "cut-off",
     "too-slow",

@@ -44,3 +44,8 @@ class MessageListenerSettings(BaseSettings):
     mllp_max_connections: Annotated[int, Field(ge=1, le=10_000)] = Field(
         64, description="The most senders that are connected at the same time."
     )
+    mllp_max_connections_per_address: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        None,
+        description="The most connections from one address (of IPv6 from one /64 network). Unset: "
+        "a quarter of `CDS_MLLP_MAX_CONNECTIONS`, at least 1.",
+    )

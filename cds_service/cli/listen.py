@@ -75,11 +75,11 @@ async def _listen(
 ) -> None:
     tls = tls_of(settings)
     listener = make_listener(settings, servers, store, metrics, system_clock, traces)
-    server = await listener.serve(settings.mllp_host, settings.mllp_port, tls)
+    sockets = await listener.serve(settings.mllp_host, settings.mllp_port, tls)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, listener.stop)
-    address = shown_address(settings.mllp_host, server.sockets[0].getsockname()[1])
+    address = shown_address(settings.mllp_host, sockets[0].getsockname()[1])
     click.echo(f"Listening for HL7 v2 on {address}{'' if tls is None else ' over TLS'}", err=True)
     log_listener_started(senders=senders_of(servers), encrypted=tls is not None)
-    await listener.until_stopped(server)
+    await listener.until_stopped()

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from cds_service.fhir_client.sender_certificates import read_sender_certificate
 from cds_service.fhir_client.servers import MessageSender, MessageSettings, Server
 from cds_service.knowledge.reading.schemas import Shape, Text
 from cds_service.sourcefile.diagnostics import Problem
@@ -19,6 +20,7 @@ class SenderShape(Shape):
     application: Text
     facility: Text
     addresses: list[Text] = Field(default_factory=list)
+    certificates: list[Text] = Field(default_factory=list)
 
 
 class MessageShape(Shape):
@@ -30,7 +32,7 @@ class MessageShape(Shape):
 
 
 def message_settings(shape: MessageShape) -> MessageSettings:
-    """The settings; an address that is none is left out, and is a problem by itself."""
+    """The settings; an address or certificate that is none is left out, and is a problem."""
     return MessageSettings(
         patients=dict(shape.patients),
         senders=tuple(
@@ -39,6 +41,11 @@ def message_settings(shape: MessageShape) -> MessageSettings:
                 facility=sender.facility,
                 networks=tuple(
                     network for text in sender.addresses if (network := _network(text)) is not None
+                ),
+                certificates=tuple(
+                    found
+                    for text in sender.certificates
+                    if (found := read_sender_certificate(text)) is not None
                 ),
             )
             for sender in shape.senders
@@ -67,6 +74,12 @@ def problems_of_senders(
                 mark = document.mark((*here, "addresses", m))
                 message = "this is no address and no network of addresses"
                 problems.append(Problem("R209", mark, message, "write 10.1.2.3 or 10.1.0.0/16"))
+        for m, text in enumerate(sender.certificates):
+            if read_sender_certificate(text) is None:
+                mark = document.mark((*here, "certificates", m))
+                message = "this is no fingerprint (SHA-256) and no subject of a certificate"
+                remedy = "write 64 hexadecimal digits, or CN=lab.example.org,O=Hospital"
+                problems.append(Problem("R211", mark, message, remedy))
         if (sender.application, sender.facility) in known:
             mark = document.mark((*here, "application"))
             message = "a sender with this application and facility stands in the file already"

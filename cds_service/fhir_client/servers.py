@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from cds_service.fhir.references import base_url, is_base_url
+from cds_service.fhir_client.sender_certificates import SenderCertificate, is_certificate_of
 from cds_service.outgoing.address_policy import AddressPolicy, is_this_machine
 from cds_service.trust.clients import Client
 
@@ -48,17 +49,28 @@ class SubscriptionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSender:
-    """Who may send messages of HL7 v2: by MSH-3 and MSH-4, and from where; nowhere is anywhere."""
+    """Who may send messages of HL7 v2: by MSH-3 and MSH-4, from where, and with which certificate.
+
+    Without networks from anywhere, without certificates with any that is taken.
+    """
 
     application: str
     facility: str
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    certificates: tuple[SenderCertificate, ...] = ()
 
     def is_at(self, address: str) -> bool:
         """Whether messages of this sender may come from this address."""
         found = ip_address(address)
         mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
         return not self.networks or any((mapped or found) in one for one in self.networks)
+
+    def has(self, certificate: bytes | None) -> bool:
+        """Whether messages of this sender may come with this certificate (DER), or with none."""
+        return not self.certificates or (
+            certificate is not None
+            and any(is_certificate_of(certificate, known) for known in self.certificates)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,7 @@ CODES = {
     "R208": "the topic is no canonical URL",
     "R209": "the address of a sender of messages is none",
     "R210": "a sender of messages stands in the file twice",
+    "R211": "the certificate of a sender of messages is none",
 }
 _OF_CLIENT_ID = ("algorithm", "scopes", "own_access_for_hooks")
 _NAME: Final = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")

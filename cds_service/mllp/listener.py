@@ -6,18 +6,29 @@ then sends it again, whereas many senders give up a message that is answered AE 
 """
 
 import asyncio
+import socket
 import ssl
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from cds_service.clock import stopwatch
 from cds_service.errors import StoreError
 from cds_service.log import ConnectionEvent, log_connection, log_crash, log_message
 from cds_service.metrics import Metrics
+from cds_service.mllp.connecting import (
+    Streams,
+    accepted,
+    certificate_of,
+    closed,
+    host_of,
+    listening_sockets,
+    opened,
+)
 from cds_service.mllp.frames import FrameDecoder, MllpFrame, framed
 from cds_service.mllp.receive import MessageAnswer, MessageReceiver
 from cds_service.tracing.calls import CallTraces
@@ -27,7 +38,7 @@ _MOST_GARBAGE: Final = 65_536  # bytes outside of frames in one connection
 _TRIES: Final = 3  # to store a message
 _PAUSE: Final = 1.0  # seconds between them
 _ANSWER_SECONDS: Final = 30.0  # for a sender to read its answer
-_HANDSHAKE_SECONDS: Final = 10.0
+_CLOSING_SECONDS: Final = 10.0
 _AT_THE_END: Final = 30.0  # seconds for what is being stored
 _STORED_AT_ONCE: Final = 4
 
@@ -40,6 +51,8 @@ class ListenerLimits:
     message_seconds: float
     idle_seconds: float
     connections: int
+    connections_of_address: int
+    handshake_seconds: float = 10.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,6 +66,10 @@ class MessageListener:
     _pool: ThreadPoolExecutor = field(init=False)
     _stopping: asyncio.Event = field(init=False)
     _open: set[asyncio.Event] = field(default_factory=set, init=False)
+    _of_host: Counter[str] = field(default_factory=Counter, init=False)
+    _talking: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    # What ends at once when it is stopped: waiting for connections, and handshakes.
+    _tasks: set[asyncio.Task[Any]] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         """Make what is to be made once."""
@@ -63,56 +80,93 @@ class MessageListener:
         """Have every connection end, after what is being stored was answered."""
         self._stopping.set()
 
-    async def serve(self, host: str, port: int, tls: ssl.SSLContext | None) -> asyncio.Server:
-        """Begin to listen."""
-        seconds = {} if tls is None else {"ssl_handshake_timeout": _HANDSHAKE_SECONDS}
-        return await asyncio.start_server(
-            self._connected, host, port, ssl=tls, limit=_AT_ONCE, **seconds
-        )
+    async def serve(
+        self, host: str, port: int, tls: ssl.SSLContext | None
+    ) -> tuple[socket.socket, ...]:
+        """Begin to listen, on these sockets; raises `OSError` if that cannot be."""
+        sockets = tuple(await listening_sockets(host, port))
+        for one in sockets:
+            self._tasks.add(asyncio.create_task(self._accepting(one, tls)))
+        return sockets
 
-    async def until_stopped(self, server: asyncio.Server) -> None:
+    async def until_stopped(self) -> None:
         """Return once it was stopped and every connection has ended."""
         await self._stopping.wait()
-        server.close()
+        for one in tuple(self._tasks):
+            one.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(_AT_THE_END):
                 for ended in tuple(self._open):
                     await ended.wait()
         self._pool.shutdown(wait=True)
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        address = str((writer.get_extra_info("peername") or ("",))[0]).partition("%")[0]
-        if self._stopping.is_set() or not self._may_stay(address):
-            await _closed(writer)
-            return
-        with self._counted():
+    async def _accepting(self, listening: socket.socket, tls: ssl.SSLContext | None) -> None:
+        with listening:
+            async for connection, address in accepted(listening):
+                if not self._may_stay(address):
+                    connection.close()
+                    continue
+                talking = asyncio.create_task(self._connected(connection, address, tls))
+                self._talking.add(talking)
+                talking.add_done_callback(self._talking.discard)
+
+    async def _connected(
+        self, connection: socket.socket, address: str, tls: ssl.SSLContext | None
+    ) -> None:
+        with self._counted(address):
+            streams = await self._opened(connection, tls)
+            if streams is None:
+                return
             try:
-                await _Conversation(self, reader, writer, address).run()
+                await _Conversation(self, streams, address).run()
             except (ConnectionError, ssl.SSLError):
                 pass  # the sender has gone
             except Exception as error:  # noqa: BLE001 - one sender must not end the others
                 log_crash(error)
             finally:
-                await _closed(writer)
+                await closed(streams.writer, _CLOSING_SECONDS)
+
+    async def _opened(
+        self, connection: socket.socket, tls: ssl.SSLContext | None
+    ) -> Streams | None:
+        """The connection, `None` if there is none by the end of its handshake."""
+        opening = asyncio.create_task(opened(connection, tls, self.limits.handshake_seconds))
+        self._tasks.add(opening)
+        await asyncio.wait((opening,))
+        self._tasks.discard(opening)
+        if opening.cancelled():  # it was stopped
+            connection.close()
+        elif isinstance(opening.exception(), OSError):
+            log_connection("no-tls")
+        else:
+            return opening.result()
+        return None
 
     def _may_stay(self, address: str) -> bool:
         if not self.receiver.may_connect(address):
             log_connection("address-refused")
         elif len(self._open) >= self.limits.connections:
             log_connection("too-many")
+        elif self._of_host[host_of(address)] >= self.limits.connections_of_address:
+            log_connection("too-many-of-address")
         else:
             return True
         return False
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
+    def _counted(self, address: str) -> Iterator[None]:
         ended = asyncio.Event()
         self._open.add(ended)
+        host = host_of(address)
+        self._of_host[host] += 1
         self.metrics.message_connections.set(len(self._open))
         try:
             yield
         finally:
             self._open.discard(ended)
+            self._of_host[host] -= 1
+            if not self._of_host[host]:
+                del self._of_host[host]
             ended.set()
             self.metrics.message_connections.set(len(self._open))
 
@@ -125,13 +179,17 @@ class MessageListener:
         """Return once it is to stop."""
         await self._stopping.wait()
 
-    async def answer_to(self, message: bytes, address: str) -> MessageAnswer | None:
+    async def answer_to(
+        self, message: bytes, address: str, certificate: bytes | None
+    ) -> MessageAnswer | None:
         """Store a message and answer it; `None` if it could not be stored."""
         took = stopwatch()
         loop = asyncio.get_running_loop()
         for left in reversed(range(_TRIES)):
             try:
-                answer = await loop.run_in_executor(self._pool, self._stored, message, address)
+                answer = await loop.run_in_executor(
+                    self._pool, self._stored, message, address, certificate
+                )
             except StoreError:
                 if left:
                     await asyncio.sleep(_PAUSE)
@@ -142,8 +200,8 @@ class MessageListener:
         self.metrics.messages.labels("not-stored").inc()
         return None
 
-    def _stored(self, message: bytes, address: str) -> MessageAnswer:
-        store = partial(self.receiver.receive, message, address)
+    def _stored(self, message: bytes, address: str, certificate: bytes | None) -> MessageAnswer:
+        store = partial(self.receiver.receive, message, address, certificate)
         return store() if self.traces is None else self.traces.work("store-message", store)
 
     def note(self, answer: MessageAnswer, took: float) -> None:
@@ -155,17 +213,11 @@ class MessageListener:
 class _Conversation:
     """One connection."""
 
-    def __init__(
-        self,
-        listener: MessageListener,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        address: str,
-    ) -> None:
+    def __init__(self, listener: MessageListener, streams: Streams, address: str) -> None:
         self._listener = listener
-        self._reader = reader
-        self._writer = writer
+        self._reader, self._writer = streams
         self._address = address
+        self._certificate = certificate_of(streams.writer)
         self._frames = FrameDecoder(listener.limits.message_bytes)
         self._began = stopwatch()
 
@@ -214,7 +266,7 @@ class _Conversation:
             found: ConnectionEvent = frame.fault
             log_connection(found)
             return self._frames.garbage <= _MOST_GARBAGE
-        given = await listener.answer_to(frame.message, self._address)
+        given = await listener.answer_to(frame.message, self._address, self._certificate)
         return given is not None and await self._send(given)
 
     async def _send(self, answer: MessageAnswer) -> bool:
@@ -228,11 +280,3 @@ class _Conversation:
             log_connection("not-read")
             return False
         return True
-
-
-async def _closed(writer: asyncio.StreamWriter) -> None:
-    """Close a connection, once what was written is sent."""
-    writer.close()
-    with suppress(OSError, TimeoutError):
-        async with asyncio.timeout(_HANDSHAKE_SECONDS):
-            await writer.wait_closed()

@@ -90,15 +90,20 @@ class MessageReceiver:
             for sender in server.messages.senders
         )
 
-    def receive(self, message: bytes, address: str) -> MessageAnswer:
-        """Store a message and say so, or why not; raises `StoreError` if it could not be stored."""
+    def receive(
+        self, message: bytes, address: str, certificate: bytes | None = None
+    ) -> MessageAnswer:
+        """Store a message and say so, or why not; raises `StoreError` if it could not be stored.
+
+        `certificate` is that of the sender (DER), if it has shown one.
+        """
         now = self.clock()
         lines = lines_of(message)
         header = read_header(lines)
         try:
             if header is None:
                 raise refused("AE", "no-header", SEGMENTS, "Expected the segment MSH first.")
-            server, settings = self._checked(header, lines, address)
+            server, settings = self._checked(header, lines, address, certificate)
             parts = tuple(_parts(lines, settings, self.zone))
             outcome = self._stored(server, header, message, parts, now)
         except MessageRefused as error:
@@ -117,11 +122,15 @@ class MessageReceiver:
         )
 
     def _checked(
-        self, header: MessageHeader, lines: Sequence[bytes], address: str
+        self,
+        header: MessageHeader,
+        lines: Sequence[bytes],
+        address: str,
+        certificate: bytes | None,
     ) -> tuple[Server, MessageSettings]:
         """The server that the results of the message are for, and what it says of messages."""
         _check_type(header)
-        server, settings = self._server(header, address)
+        server, settings = self._server(header, address, certificate)
         if header.component(11) != settings.processing:
             text = "Expected the processing id that this server takes."
             raise refused("AR", "wrong-processing", PROCESSING, text, "MSH^1^11")
@@ -139,14 +148,17 @@ class MessageReceiver:
             raise refused("AE", "unreadable", SEGMENTS, text)
         return server, settings
 
-    def _server(self, header: MessageHeader, address: str) -> tuple[Server, MessageSettings]:
+    def _server(
+        self, header: MessageHeader, address: str, certificate: bytes | None
+    ) -> tuple[Server, MessageSettings]:
         for server in self.servers.listed.values():
             settings = server.messages
             for sender in () if settings is None else settings.senders:
                 is_named = (sender.application, sender.facility) == _sender(header)
-                if settings is not None and is_named and sender.is_at(address):
+                is_there = is_named and sender.is_at(address) and sender.has(certificate)
+                if settings is not None and is_there:
                     return server, settings
-        text = "This sender may not send from its address, or at all."
+        text = "This sender may not send from its address, with its certificate, or at all."
         raise refused("AR", "unknown-sender", KEY, text, "MSH^1^3")
 
     def _stored(

@@ -3,6 +3,7 @@
 
 import ssl
 from collections.abc import Iterator
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from cds_service.clock import Clock
@@ -15,6 +16,8 @@ from cds_service.mllp.receive import MessageReceiver
 from cds_service.settings import Settings, is_loopback
 from cds_service.store import Store
 from cds_service.tracing.calls import CallTraces
+
+_PART_OF_AN_ADDRESS: Final = 4
 
 
 def servers_with_senders(settings: Settings) -> Servers:
@@ -53,6 +56,8 @@ def make_listener(
             message_seconds=settings.mllp_message_seconds,
             idle_seconds=settings.mllp_idle_seconds,
             connections=settings.mllp_max_connections,
+            connections_of_address=settings.mllp_max_connections_per_address
+            or max(settings.mllp_max_connections // _PART_OF_AN_ADDRESS, 1),
         ),
         metrics=metrics,
         traces=traces,
@@ -84,6 +89,11 @@ def _problems(settings: Settings, servers: Servers) -> Iterator[str]:
         yield "CDS_MLLP_TLS_CERTIFICATE and CDS_MLLP_TLS_KEY: set both or neither"
     if settings.mllp_client_authorities is not None and settings.mllp_tls_certificate is None:
         yield "CDS_MLLP_CLIENT_AUTHORITIES: needs CDS_MLLP_TLS_CERTIFICATE"
+    senders = [
+        sender for one in servers.listed.values() if one.messages for sender in one.messages.senders
+    ]
+    if settings.mllp_client_authorities is None and any(one.certificates for one in senders):
+        yield "CDS_FHIR_SERVERS: 'certificates' of a sender need CDS_MLLP_CLIENT_AUTHORITIES"
     if is_loopback(settings.mllp_host):
         return
     if settings.mllp_tls_certificate is None and not settings.mllp_clear:
@@ -91,10 +101,7 @@ def _problems(settings: Settings, servers: Servers) -> Iterator[str]:
             "CDS_MLLP_HOST: other machines need TLS (CDS_MLLP_TLS_CERTIFICATE), "
             "or CDS_MLLP_CLEAR=true in a network that nobody else can read"
         )
-    messages = (server.messages for server in servers.listed.values() if server.messages)
-    if settings.mllp_client_authorities is None and any(
-        not sender.networks for one in messages for sender in one.senders
-    ):
+    if settings.mllp_client_authorities is None and any(not one.networks for one in senders):
         yield (
             "CDS_FHIR_SERVERS: every sender of another machine needs 'addresses', "
             "or a certificate (CDS_MLLP_CLIENT_AUTHORITIES)"

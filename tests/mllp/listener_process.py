@@ -52,6 +52,7 @@ class Listener:
     base: str = "http://127.0.0.1:9/fhir"
     addresses: str = "127.0.0.0/8"
     settings: dict[str, str] = field(default_factory=dict)
+    certificates: tuple[str, ...] = ()
     port: int = field(default_factory=free_port)
     process: "subprocess.Popen[str] | None" = None
 
@@ -63,6 +64,8 @@ class Listener:
     def environment(self) -> dict[str, str]:
         servers = self.folder / "listener-servers.yaml"
         text = SERVERS.replace("BASE", self.base).replace("127.0.0.0/8", self.addresses)
+        if self.certificates:
+            text += f"          certificates: {list(self.certificates)}\n"
         servers.write_text(text, encoding="utf-8")
         return {
             **os.environ,
@@ -107,8 +110,11 @@ class Listener:
                 self.process.wait()
 
     @contextmanager
-    def connected(self, tls: ssl.SSLContext | None = None) -> Iterator["Sender"]:
-        with socket.create_connection(("127.0.0.1", self.port), 20) as plain:
+    def connected(
+        self, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1"
+    ) -> Iterator["Sender"]:
+        here = (address, 0)
+        with socket.create_connection(("127.0.0.1", self.port), 20, here) as plain:
             if tls is None:
                 yield Sender(plain)
                 return

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The listener as a process: what senders do to it, and what it does then."""
 
+import asyncio
 import json
 import os
 import signal
@@ -13,14 +14,24 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from cds_service.clock import system_clock
+from cds_service.fhir_client.servers import Server, Servers
+from cds_service.metrics import make_metrics
+from cds_service.mllp.connecting import closed
 from cds_service.mllp.frames import framed
+from cds_service.mllp.listener import ListenerLimits, MessageListener
+from cds_service.mllp.receive import MessageReceiver
+from cds_service.store import Store
 from tests.feedback.killed_server import free_port
 from tests.house.source import ROOT
 from tests.mllp.listener_process import PATIENCE, Listener, code_of, stored
+from tests.mllp.test_receive import SETTINGS
 from tests.reports.messages import HEADER, message, obx
 
 pytestmark = pytest.mark.server
@@ -44,6 +55,7 @@ def short_of_time(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener
         "CDS_MLLP_MESSAGE_SECONDS": "1",
         "CDS_MLLP_IDLE_SECONDS": "2",
         "CDS_MLLP_MAX_CONNECTIONS": "3",
+        "CDS_MLLP_MAX_CONNECTIONS_PER_ADDRESS": "3",
         "CDS_MLLP_MAX_MESSAGE_BYTES": "10000",
         "CDS_STATUS_PORT": str(free_port()),
     }
@@ -235,17 +247,120 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_messages_come_over_tls_from_senders_with_a_certificate(
-    listener: Listener, certificates: Path
-) -> None:
-    listener.settings |= {
+def encrypted(certificates: Path) -> dict[str, str]:
+    """Settings for TLS, with certificates of senders."""
+    return {
         "CDS_MLLP_TLS_CERTIFICATE": str(certificates / "localhost.pem"),
         "CDS_MLLP_TLS_KEY": str(certificates / "localhost.key"),
         "CDS_MLLP_CLIENT_AUTHORITIES": str(certificates / "ca.pem"),
     }
-    without = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
-    known = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
-    known.load_cert_chain(certificates / "sender.pem", certificates / "sender.key")
+
+
+def client(certificates: Path, name: str = "") -> ssl.SSLContext:
+    """How a sender connects over TLS, with this certificate if any."""
+    made = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
+    if name:
+        made.load_cert_chain(certificates / f"{name}.pem", certificates / f"{name}.key")
+    return made
+
+
+def fingerprint(certificate: Path) -> str:
+    """As `openssl x509 -fingerprint -sha256` prints it."""
+    pem = certificate.read_text(encoding="utf-8")
+    return sha256(ssl.PEM_cert_to_DER_cert(pem)).digest().hex(":").upper()
+
+
+def test_one_address_does_not_hold_all_connections(listener: Listener, certificates: Path) -> None:
+    """Nor by handshakes that it does not finish."""
+    listener.settings |= encrypted(certificates) | {"CDS_MLLP_MAX_CONNECTIONS": "8"}
+    with listener.running(), listener.connected(), listener.connected():
+        with suppress(OSError), listener.connected(client(certificates, "sender")):
+            pytest.fail("a third connection of one address")
+        listener.logged('"found": "too-many-of-address"')
+        with listener.connected(client(certificates, "sender"), "127.0.0.2") as sender:
+            assert code_of(sender.send(oru("m1"))) == "AA"
+
+
+def test_a_handshake_that_is_not_finished_ends(certificates: Path, store: Store) -> None:
+    """And its place is free again; one that is not finished when it is stopped ends at once."""
+    server = Server(base="https://fhir.example/r4", anonymous=True, messages=SETTINGS)
+    receiver = MessageReceiver(
+        servers=Servers(listed={server.base: server}),
+        database=store.database,
+        clock=system_clock,
+        zone=ZoneInfo("UTC"),
+    )
+    limits = ListenerLimits(
+        message_bytes=10_000,
+        message_seconds=10,
+        idle_seconds=10,
+        connections=8,
+        connections_of_address=1,
+        handshake_seconds=0.3,
+    )
+
+    async def scene() -> None:
+        listening = MessageListener(receiver=receiver, limits=limits, metrics=make_metrics())
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(certificates / "localhost.pem", certificates / "localhost.key")
+        (made,) = await listening.serve("127.0.0.1", 0, tls)
+        port = made.getsockname()[1]
+        for _ in range(2):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            with suppress(ConnectionError):
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+            await closed(writer, 1)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.sleep(0.1)
+        listening.stop()
+        began = time.monotonic()
+        await listening.until_stopped()
+        assert time.monotonic() - began < 0.2
+        await closed(writer, 1)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        (["CN=sender"], "AA"),
+        (["CN=other", "the fingerprint"], "AA"),
+        (["CN=other"], "AR"),
+        (["CN=sender,O=Hospital"], "AR"),
+        (["00" * 32], "AR"),
+    ],
+)
+def test_a_sender_may_be_bound_to_its_certificate(
+    listener: Listener, certificates: Path, known: list[str], expected: str
+) -> None:
+    listener.settings |= encrypted(certificates)
+    own = fingerprint(certificates / "sender.pem")
+    listener.certificates = tuple(own if one == "the fingerprint" else one for one in known)
+    with (
+        listener.running(),
+        listener.connected(client(certificates, "sender")) as sender,
+    ):
+        assert code_of(sender.send(oru("n1"))) == expected
+
+
+def test_a_sender_bound_to_a_certificate_needs_certificates(
+    listener: Listener, certificates: Path
+) -> None:
+    listener.certificates = ("CN=sender",)
+    with pytest.raises(AssertionError, match="need CDS_MLLP_CLIENT_AUTHORITIES"):
+        listener.start()
+    listener.settings |= encrypted(certificates)
+    listener.certificates = ("sender",)
+    with pytest.raises(AssertionError, match="and no subject of a certificate"):
+        listener.start()
+
+
+def test_messages_come_over_tls_from_senders_with_a_certificate(
+    listener: Listener, certificates: Path
+) -> None:
+    listener.settings |= encrypted(certificates)
+    known, without = client(certificates, "sender"), client(certificates)
     with listener.running():
         with listener.connected(known) as sender:
             assert code_of(sender.send(oru("l1"))) == "AA"
