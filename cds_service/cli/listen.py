@@ -14,6 +14,7 @@ from cds_service.log import configure_log, log_listener_started
 from cds_service.metrics import Metrics
 from cds_service.mllp.setup import make_listener, senders_of, servers_with_senders, tls_of
 from cds_service.settings import Settings, database_url, load_settings
+from cds_service.setup_checks.messages import message_findings
 from cds_service.store import Store, open_store
 from cds_service.tracing.calls import CallTraces, open_traces, stop_traces
 from cds_service.web.server.listening import shown_address
@@ -51,6 +52,8 @@ def mllp(host: str | None, port: int | None) -> None:
     changes = {name: value for name, value in given.items() if value is not None}
     settings = load_settings().model_copy(update=changes)
     servers = servers_with_senders(settings)
+    for found in message_findings(servers, by_category=settings.lab_category_prefetch):
+        click.echo(f"cds-service: {found}", err=True)
     configure_log(settings.log_level, settings.log_format)
     traces = open_traces(settings.traces, settings.traces_share)
     store = open_store(database_url(settings))

@@ -6,7 +6,16 @@ from typing import Literal, TypeAlias
 
 Severity: TypeAlias = Literal["fine", "warning", "problem"]
 Area: TypeAlias = Literal[
-    "settings", "pack", "database", "clients", "keys", "certificate", "servers", "clock", "worker"
+    "settings",
+    "pack",
+    "database",
+    "clients",
+    "keys",
+    "certificate",
+    "servers",
+    "messages",
+    "clock",
+    "worker",
 ]
 
 

@@ -16,6 +16,7 @@ from cds_service.outgoing.messages import HttpRequest, TransportError, Untrusted
 from cds_service.outgoing.transport import Transport
 from cds_service.settings import Settings
 from cds_service.setup_checks.finding import Finding
+from cds_service.setup_checks.messages import message_findings
 from cds_service.trust.claims import SKEW
 
 _PATIENCE: Final = 5.0  # seconds for one server
@@ -31,11 +32,12 @@ def server_findings(settings: Settings, clock: Clock) -> Iterator[Finding]:
         return
     development = settings.profile == "development"
     try:
-        listed = load_servers(settings.fhir_servers, development=development).listed
+        servers = load_servers(settings.fhir_servers, development=development)
     except SettingsError as error:
         yield Finding("servers", "problem", str(error), "See cds-service servers check.")
         return
-    for server in listed.values():
+    yield from message_findings(servers, by_category=settings.lab_category_prefetch)
+    for server in servers.listed.values():
         yield from _asked(server, clock)
 
 

@@ -92,6 +92,7 @@ servers:
 """
 WRONG = {
     MESSAGES.replace("10.0.0.0/8", "10.0.0.1/8"): [("R209", 8)],
+    f"{MESSAGES}          certificates: [lab.example.org]\n": [("R211", 9)],
     f"{MESSAGES}        - application: LAB\n          facility: A\n": [("R210", 9)],
     "servers:\n  - base: ftp://fhir.example.org\n": [("R202", 2)],
     "servers:\n  - base: fhir.example.org\n": [("R202", 2)],

@@ -19,7 +19,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from click.testing import CliRunner
 
+from cds_service.cli import cli
 from cds_service.clock import system_clock
 from cds_service.fhir_client.servers import Server, Servers
 from cds_service.metrics import make_metrics
@@ -186,6 +188,25 @@ def test_an_address_that_is_not_listed_is_turned_away(listener: Listener) -> Non
     with listener.running(), listener.connected() as sender:
         assert sender.is_closed()
         listener.logged('"found": "address-refused"')
+
+
+def test_it_says_that_local_codes_do_not_come_back(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "Results of HL7 v2 that have local codes alone"
+    for name, value in listener.environment.items():
+        if name.startswith("CDS_"):
+            monkeypatch.setenv(name, value)
+    assert said in CliRunner().invoke(cli, ["doctor"]).output
+    with listener.running():
+        assert said in listener.lines()
+    listener.log.unlink()
+
+    listener.settings["CDS_LAB_CATEGORY_PREFETCH"] = "true"
+    monkeypatch.setenv("CDS_LAB_CATEGORY_PREFETCH", "true")
+    assert said not in CliRunner().invoke(cli, ["doctor"]).output
+    with listener.running():
+        assert said not in listener.lines()
 
 
 def test_when_it_is_stopped_what_is_being_stored_is_answered(listener: Listener) -> None:
