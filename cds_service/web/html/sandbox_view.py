@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the sandbox shows of a call, and the feedback that its forms make."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import islice
 from shlex import quote
@@ -18,6 +19,7 @@ from cds_service.service import Knowledge
 from cds_service.web.html.forms import Form
 
 _MOST_FAULTS: Final = 100
+_URGENCIES: Final = ("critical", "warning", "info")  # CDS Hooks 2.0.1, "Card attributes"
 _LONGEST_BOX: Final = 500_000  # bytes of JSON
 _HERE: Final = "REQUEST"  # no line of JSON in lines is this word alone
 
@@ -57,6 +59,26 @@ def cards_of(response: bytes, offer: ServiceOffer) -> list[Json]:
     """The cards of a response for the eye, each with the service that takes its feedback."""
     cards: list[Json] = decoded(response).get("cards", [])
     return [{**_card(card), "service": offer.id} for card in cards]
+
+
+def most_urgent_first(cards: Iterable[Json]) -> list[Json]:
+    """The cards of several services: the most urgent on top, and what two of them say once.
+
+    What one proposes in the words of a card above it is not proposed again.
+    """
+    found: list[Json] = []
+    texts: set[tuple[str, str]] = set()
+    proposed: set[str] = set()
+    for card in sorted(cards, key=lambda card: _URGENCIES.index(card["indicator"])):
+        text = (card["summary"], card["detail"])
+        if text in texts:
+            continue
+        texts.add(text)
+        own = {one["label"] for one in card["suggestions"]}
+        left = [one for one in card["suggestions"] if one["label"] not in proposed]
+        proposed |= own
+        found.append({**card, "suggestions": left})
+    return found
 
 
 def feedback_of(form: Form, now: datetime) -> bytes:

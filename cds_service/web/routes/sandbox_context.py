@@ -46,7 +46,7 @@ from cds_service.service import Knowledge, options_of
 from cds_service.settings import Settings, is_open
 from cds_service.web.html.forms import Form
 from cds_service.web.html.rendering import SCRIPTED, page
-from cds_service.web.html.sandbox_view import cards_of, shown
+from cds_service.web.html.sandbox_view import cards_of, most_urgent_first, shown
 from cds_service.web.outcomes import answer_to, message_for
 from cds_service.web.request_log import count
 
@@ -245,7 +245,7 @@ def cards_page(
     )
     own = cards_of(refused.get_data() if refused else called.response, submission.offer)
     values |= {
-        "cards": [*own, *(card for other in others for card in other["cards"])],
+        "cards": most_urgent_first([*own, *(card for one in others for card in one["cards"])]),
         "others": others,
         "status": refused.status_code if refused else 200,
         "refused": message_for(called.error) if called.error is not None else "",
