@@ -35,8 +35,17 @@ _HEADINGS = ("test", "marker", "value", "range", "flag", "date", "status", "")
     metavar="FILE",
     help="Write what the columns of the table were taken for, to be confirmed or corrected.",
 )
+@click.option(
+    "--propose",
+    "proposed",
+    is_flag=True,
+    help="Of a table whose headings are not known: show its first rows and what its columns may "
+    "be, by what stands in them; with --write-columns to be confirmed in a file.",
+)
 @click.option("--json", "as_data", is_flag=True, help="JSON: patient and rows, or refused.")
-def read(file: BinaryIO, columns: Path | None, written: Path | None, as_data: bool) -> None:
+def read(
+    file: BinaryIO, columns: Path | None, written: Path | None, proposed: bool, as_data: bool
+) -> None:
     """Show what a laboratory report says, row by row, and evaluate nothing.
 
     FILE is HL7 v2 with results (ORU), one message or many, a PDF or a workbook (XLSX; both with
@@ -51,6 +60,7 @@ def read(file: BinaryIO, columns: Path | None, written: Path | None, as_data: bo
       cds-service read report.pdf
       cds-service read results.hl7 --json
       cds-service read results.csv --write-columns laboratory.yaml
+      cds-service read strange.csv --propose --write-columns laboratory.yaml
       cds-service read results.xlsx --columns laboratory.yaml --json
       cds-service evaluate results.csv --columns laboratory.yaml
 
@@ -58,7 +68,7 @@ def read(file: BinaryIO, columns: Path | None, written: Path | None, as_data: bo
     """
     data = file.read()
     try:
-        report = read_report(data, columns)
+        report = read_report(data, columns, proposes=proposed)
     except RequestError as error:
         if not as_data:
             raise
@@ -68,6 +78,10 @@ def read(file: BinaryIO, columns: Path | None, written: Path | None, as_data: bo
         if not report.columns:
             raise click.BadParameter("the file is no table", param_hint="--write-columns")
         written.write_text(columns_file(report.columns), encoding="utf-8")
+    if report.sample and not as_data:
+        for line in _as_proposal(report):
+            click.echo(line)
+        return
     knowledge = load_knowledge(load_settings())
     if as_data:
         click.echo(json.dumps(as_json(report, lookups_of(knowledge)), indent=2, ensure_ascii=False))
@@ -91,6 +105,18 @@ def _as_lines(report: LabReport, knowledge: Knowledge) -> Iterator[str]:
             line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
             yield f"  {line}".rstrip()
         yield ""
+
+
+def _as_proposal(report: LabReport) -> Iterator[str]:
+    yield "Nothing was read: confirm or correct what the columns are (--columns)."
+    yield ""
+    headings = tuple(heading or str(n) for n, (heading, _) in enumerate(report.columns, start=1))
+    lines = [headings, tuple(role for _, role in report.columns), *report.sample]
+    shown = [tuple(printable(cell).replace("\n", " ") for cell in line) for line in lines]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for line in shown:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        yield f"  {'  '.join(cells)}".rstrip()
 
 
 def _title(patient: ReportPatient) -> str:

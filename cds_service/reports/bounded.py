@@ -24,10 +24,13 @@ _TOO_LARGE: Final = f"Expected a file that is read within {SECONDS} seconds and 
 class ReaderOptions(Struct, frozen=True, kw_only=True):
     """What is wanted of a file: pictures of its pages; `columns` are the roles of a table's.
 
+    With `proposes` a table whose headings are not known is not refused: a report without patients
+    says what its columns may be.
     `seconds` are those after which the process that reads it is ended.
     """
 
     pictures: bool = False
+    proposes: bool = False
     columns: dict[str, str] | list[str] | None = None
     seconds: float = SECONDS
 

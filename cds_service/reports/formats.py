@@ -37,10 +37,12 @@ def read_any(data: bytes, options: ReaderOptions) -> ReadFile:
 
         return read_results(data), ()
     from cds_service.reports.tables.grid import read_grid
-    from cds_service.reports.tables.reading import columns_of, read_table
+    from cds_service.reports.tables.reading import columns_of, proposal_for, read_table
     from cds_service.reports.tables.workbook import read_workbook
 
     grid = read_workbook(data) if is_workbook(data) else read_grid(data)
+    if options.proposes and options.columns is None and (proposal := proposal_for(grid)):
+        return proposal, ()
     return read_table(grid, columns_of(grid, options.columns)), ()
 
 

@@ -54,13 +54,13 @@ def is_exact(data: bytes) -> bool:
     return is_hl7v2(data)
 
 
-def read_report(data: bytes, columns: Path | None = None) -> LabReport:
+def read_report(data: bytes, columns: Path | None = None, *, proposes: bool = False) -> LabReport:
     """What a file says; `columns` is a file that says what the columns of a table are.
 
-    Raises `RequestError` if it is none of the formats.
+    `proposes` is that of `ReaderOptions`. Raises `RequestError` if it is none of the formats.
     """
     roles = None if columns is None else read_columns_file(columns)
-    return read_file(data, ReaderOptions(columns=roles))[0]
+    return read_file(data, ReaderOptions(columns=roles, proposes=proposes))[0]
 
 
 def read_file(data: bytes, options: ReaderOptions) -> ReadFile:
@@ -112,11 +112,19 @@ def as_json(report: LabReport, lookups: Iterable[MarkerLookup]) -> dict[str, Any
     people = [_patient_as_json(about) for about in report.patients]
     return {
         "format": report.format,
-        "patient": None if several else people[0],
+        "patient": None if len(people) != 1 else people[0],
         **({"patients": people} if several else {}),
-        **({"columns": dict(report.columns)} if report.columns else {}),
+        **({"columns": _columns_as_json(report)} if report.columns else {}),
+        **({"sample": report.sample} if report.sample else {}),
         "rows": rows,
     }
+
+
+def _columns_as_json(report: LabReport) -> dict[str, str] | list[str]:
+    """As a file of columns has them."""
+    if any(heading for heading, _ in report.columns):
+        return dict(report.columns)
+    return [role for _, role in report.columns]
 
 
 def _patient_as_json(about: PatientReport) -> dict[str, Any]:

@@ -122,11 +122,16 @@ class PatientReport:
 
 @dataclass(frozen=True, slots=True)
 class LabReport:
-    """What a file says; `columns` are the headings of a table with what each was taken for."""
+    """What a file says; `columns` are the headings of a table with what each was taken for.
+
+    With a `sample`, the first rows of a table whose headings are not known, nothing was read: the
+    columns are a proposal.
+    """
 
     format: Format
     patients: tuple[PatientReport, ...]
     columns: tuple[tuple[str, str], ...] = ()
+    sample: tuple[tuple[str, ...], ...] = ()
 
 
 def by_patient(rows: Iterable[tuple[ReportPatient, ReportRow]]) -> tuple[PatientReport, ...]:

@@ -155,3 +155,54 @@ def test_the_same_results_as_messages_and_as_fhir_give_the_same_cards(tmp_path: 
 
 def test_a_value_that_is_open_is_named_on_a_card(tmp_path: Path) -> None:
     assert [summary for summary, *_ in cards(message(obx("1,234")), tmp_path) if "not" in summary]
+
+
+STRANGE = (
+    "Was;Messung;Vorher;Masse;Grenzen;Tag\nGPT;1,5;2,5;U/l;7-40;14.06.2026\nGOT;30,5;31;U/L;<35;\n"
+)
+
+
+def test_columns_that_no_heading_names_are_proposed_and_confirmed(tmp_path: Path) -> None:
+    strange = STRANGE.encode()
+    assert run("read", strange, tmp_path).exit_code == 1
+
+    kept = tmp_path / "laboratory.yaml"
+    shown = run("read", strange, tmp_path, "--propose", "--write-columns", str(kept))
+    assert shown.exit_code == 0, shown.output
+    assert "Nothing was read" in shown.output
+    # Of two columns of numbers nobody knows which is of now.
+    assert kept.read_text().splitlines()[1:] == [
+        "  Was: test",
+        "  Messung: not read",
+        "  Vorher: not read",
+        "  Masse: unit",
+        "  Grenzen: range",
+        "  Tag: collected",
+    ]
+    kept.write_text(kept.read_text().replace("Messung: not read", "Messung: value"))
+
+    result = run("read", strange, tmp_path, "--columns", str(kept), "--json")
+    assert [row["value"] for row in json.loads(result.output)["rows"]] == ["1.5", "30.5"]
+
+
+def test_columns_without_headings_are_proposed_as_a_list(tmp_path: Path) -> None:
+    result = run("read", STRANGE.partition("\n")[2].encode(), tmp_path, "--propose", "--json")
+
+    found = json.loads(result.output)
+    assert found["columns"] == ["test", "not read", "not read", "unit", "range", "collected"]
+    assert found["sample"][0][:3] == ["GPT", "1,5", "2,5"]
+    assert found["rows"] == []
+    assert found["patient"] is None
+
+
+def test_a_text_without_numbers_is_no_table(tmp_path: Path) -> None:
+    assert run("read", b"Dear colleague, hello", tmp_path, "--propose").exit_code == 1
+
+
+def test_a_file_of_columns_that_says_one_twice_is_refused(tmp_path: Path) -> None:
+    kept = tmp_path / "laboratory.yaml"
+    kept.write_text("columns:\n  Test: test\n  Wert: value\n  Wert: unit\n")
+    result = run("read", b"Test;Wert\nALT;1\n", tmp_path, "--columns", str(kept))
+
+    assert result.exit_code == 1
+    assert result.exception is not None

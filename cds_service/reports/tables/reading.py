@@ -14,11 +14,13 @@ from cds_service.reports.numbers import DecimalMark, decimal_mark
 from cds_service.reports.remarks import says_hemolyzed, status_of_result
 from cds_service.reports.report import LabReport, ReportPatient, ReportRow, TestCode, by_patient
 from cds_service.reports.tables.grid import ExactNumber, Grid, Row
+from cds_service.reports.tables.guessing import guess_columns, sample_of
 from cds_service.reports.tables.mapping import Columns, Role, as_written, propose, role_of
 from cds_service.reports.vocabulary import LABELS, SEXES, names_blood, names_fluid, plain_words
 
 _NO_HEADINGS: Final = (
-    "Expected a table with headings for tests and values. With --columns you say what each is."
+    "Expected a table with headings for tests and values. A file of columns says what each is: see "
+    "--propose and --columns."
 )
 _OTHER_HEADINGS: Final = "Expected a table with the headings of the file of columns."
 _ANOTHER: Final = "Expected one table, about one patient and day of collection."
@@ -44,6 +46,17 @@ def columns_of(grid: Grid, written: Mapping[str, str] | Sequence[str] | None) ->
 def read_table(grid: Grid, columns: Columns) -> LabReport:
     """The rows of a table; raises `RequestError` if there is none."""
     return _Reader(grid, columns).report()
+
+
+def proposal_for(grid: Grid) -> LabReport | None:
+    """What its columns may be, for a table whose headings do not say it; else `None`."""
+    if propose(grid) is not None:
+        return None
+    columns = guess_columns(grid)
+    if columns is None:
+        return None
+    pairs = tuple(zip(columns.names, columns.roles, strict=True))
+    return LabReport("table", (), pairs, sample_of(grid, columns))
 
 
 class _Test(NamedTuple):
