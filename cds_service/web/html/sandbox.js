@@ -69,17 +69,21 @@ for (const box of document.querySelectorAll("[data-copy]")) {
 }
 
 for (const form of document.querySelectorAll("[data-drop]")) {
-  form.addEventListener("dragover", (event) => {
+  // Beside the only form of a page a file would leave it: the browser would open it.
+  const sends = form.dataset.drop === "send";
+  const target = sends ? document : form;
+  target.addEventListener("dragover", (event) => {
     event.preventDefault();
     form.classList.add("over-it");
   });
-  form.addEventListener("dragleave", () => form.classList.remove("over-it"));
-  form.addEventListener("drop", (event) => {
+  target.addEventListener("dragleave", () => form.classList.remove("over-it"));
+  target.addEventListener("drop", (event) => {
     event.preventDefault();
     form.classList.remove("over-it");
     const files = event.dataTransfer.files;
     if (files.length) {
       form.querySelector("[type=file]").files = files;
+      if (sends) form.requestSubmit();
     } else {
       form.querySelector("textarea").value = event.dataTransfer.getData("text");
     }

@@ -27,8 +27,8 @@ from cds_service.reports.confirmed import (
 )
 from cds_service.reports.observations import as_bundle
 from cds_service.reports.read import is_exact, read_file, recognized
-from cds_service.reports.report import LabReport, PatientReport, ReportPatient
-from cds_service.reports.tables.columns_file import columns_file
+from cds_service.reports.report import LabReport, PatientReport, Place, ReportPatient
+from cds_service.reports.tables.columns_file import columns_file, read_columns_text
 from cds_service.reports.tables.mapping import ROLES
 from cds_service.sandbox.requests import request_of_subject
 from cds_service.sandbox.services import beside, chosen
@@ -101,7 +101,7 @@ def _rows_page(context: SandboxContext, form: Form) -> Response:
     g.text = source.text
     if not source.data.strip():
         raise RequestError("Expected a file or a text.")
-    options = ReaderOptions(pictures=True, columns=_columns_in(form))
+    options = ReaderOptions(pictures=True, proposes=True, columns=_columns_in(form))
     report, pictures = read_file(source.data, options)
     if sum(len(about.rows) for about in report.patients) > MOST_ROWS:
         raise RequestError(f"Expected a report of at most {MOST_ROWS} rows.")
@@ -146,7 +146,9 @@ def _source_of(form: Form) -> _Source:
 
 
 def _columns_in(form: Form) -> dict[str, str] | list[str] | None:
-    """What a person says that the columns are; none if they were not asked yet."""
+    """What a person says that the columns are, or a file of columns; none if neither is there."""
+    if kept := form.files.get("columns"):
+        return read_columns_text(kept)
     roles: list[str] = []
     headings: list[str] = []
     while role := form.field(f"role-{len(roles)}"):
@@ -166,6 +168,7 @@ def _table_of(report: LabReport, source: _Source) -> Mapping[str, object] | None
     written = columns_file(report.columns).encode()
     return {
         "columns": report.columns,
+        "sample": report.sample,
         "roles": ROLES,
         "text": source.text,
         "file": b64encode(source.data).decode() if source.is_file else "",
@@ -179,8 +182,7 @@ def _shown_rows(
     *,
     table: Mapping[str, object] | None = None,
     pictures: Sequence[PagePicture] = (),
-    wrong: str = "",
-    status: int = 200,
+    wrong: RequestError | None = None,
 ) -> Response:
     read = [one.as_read for about in people for one in about.entries]
     places = [one.place for one in read]
@@ -197,18 +199,45 @@ def _shown_rows(
             {
                 "patient": about.patient,
                 "rows": [
-                    {"entry": entry, "kept": kept_in_form(entry.as_read)} for entry in about.entries
+                    {"entry": entry, "kept": kept_in_form(entry.as_read), "place": place}
+                    for place, entry in enumerate(about.entries)
                 ],
             }
             for about in people
         ],
+        "marks": _marks(people),
         "markers": sorted(_markers(context.knowledge).values(), key=lambda one: one.title.lower()),
         "is_scanned": any(one.is_scanned for one in read),
         "table": table,
         "pictures": [(one, b64encode(one.jpeg).decode(), encode(one).decode()) for one in pictures],
-        "wrong": wrong,
+        "wrong": "" if wrong is None else str(wrong),
+        "wrong_at": None if wrong is None else wrong.where,
     }
+    status = 200 if wrong is None else 400
     return sandbox_page("report_rows.html", values, status, policy=_WITH_PICTURES)
+
+
+class _Mark(NamedTuple):
+    """A box on the picture of a page, and the numbers of the rows that were read there."""
+
+    place: Place
+    numbers: str
+    is_open: bool
+
+
+def _marks(people: Sequence[PersonRows]) -> list[_Mark]:
+    """The boxes; columns of dates have several rows in one."""
+    found: dict[Place, list[RowEntry]] = {}
+    for about in people:
+        for entry in about.entries:
+            if entry.as_read.place:
+                found.setdefault(entry.as_read.place, []).append(entry)
+    marks: list[_Mark] = []
+    for place, entries in found.items():
+        first, last = entries[0].as_read.number, entries[-1].as_read.number
+        is_open = any(one.as_read.why or not one.marker for one in entries)
+        marks.append(_Mark(place, str(first) if first == last else f"{first}-{last}", is_open))
+    return marks
 
 
 def _pictures_in(form: Form) -> list[PagePicture]:
@@ -234,7 +263,7 @@ def _cards(context: SandboxContext, form: Form) -> Response:
     except RequestError as error:
         people = [PersonRows(who, entries)]
         pictures = _pictures_in(form)
-        return _shown_rows(context, people, pictures=pictures, wrong=str(error), status=400)
+        return _shown_rows(context, people, pictures=pictures, wrong=error)
     bundle = as_bundle(LabReport("table", (PatientReport(who, rows),)))
     limits = context.settings
     paper = read_paper(bundle, max_depth=limits.max_depth, max_entries=limits.max_entries)
@@ -247,7 +276,9 @@ def _cards(context: SandboxContext, form: Form) -> Response:
         title="The rows that you confirmed",
         others=others,
     )
-    left_out = [one.as_read.name for one in entries if one.marker and not one.is_confirmed]
+    left_out = dict.fromkeys(
+        one.as_read.name for one in entries if one.marker and not one.is_confirmed
+    )
     return cards_page(
         context,
         submission,
@@ -255,7 +286,7 @@ def _cards(context: SandboxContext, form: Form) -> Response:
         here="report",
         fhir=b64encode(bundle).decode(),
         rows=len(rows),
-        left_out=left_out,
+        left_out=list(left_out),
     )
 
 
