@@ -36,7 +36,7 @@ def make(
                bill.make(repository, built.wheel, version, work))  # fmt: skip
         say(f"bill of materials: valid CycloneDX {bill.SPECIFICATION}")
         _write_licences(repository, environments, made, say)
-        _write_audit(repository, made, say, must_ask=must_ask)
+        write_audit(repository, made, say, must_ask=must_ask)
         notes = changelog.notes_of(
             tree.text_of(repository, tree.CHANGELOG),
             tree.text_of(repository, tree.UPGRADE),
@@ -67,7 +67,11 @@ def _write_licences(repository: Path, environments: Path, made: Path, say: Say) 
     say(f"licences: all {len(found)} dependencies are on the list")
 
 
-def _write_audit(repository: Path, made: Path, say: Say, *, must_ask: bool) -> None:
+def write_audit(repository: Path, made: Path, say: Say, *, must_ask: bool) -> None:
+    """Write what is known of vulnerabilities.
+
+    Raises `Refused` where one is known and, with `must_ask`, where nobody answers.
+    """
     audit = vulnerabilities.audit(repository)
     if audit.findings:
         raise Refused("\n".join(["known vulnerabilities:", *audit.findings]))

@@ -33,9 +33,11 @@ def build(repository: Path, revision: str, version: str, work: Path, out: Path) 
     again = _built(
         repository, revision, work / "another" / "place", umask=0o077, zone="Asia/Tokyo", seed="2"
     )
-    _same(first, again, "built twice")
-    packages = _named(first, version)
-    _same([packages.wheel], [_from_sdist(packages.sdist, work)], "built from the source archive")
+    require_same(first, again, "built twice")
+    packages = named(first, version)
+    require_same(
+        [packages.wheel], [_from_sdist(packages.sdist, work)], "built from the source archive"
+    )
     out.mkdir(parents=True, exist_ok=True)
     return Packages(*(path.rename(out / path.name) for path in (packages.wheel, packages.sdist)))
 
@@ -74,7 +76,8 @@ def _build(folder: Path, kinds: Sequence[str], epoch: int, zone: str, hash_seed:
     return sorted((folder / "dist").iterdir())
 
 
-def _same(first: Sequence[Path], second: Sequence[Path], how: str) -> None:
+def require_same(first: Sequence[Path], second: Sequence[Path], how: str) -> None:
+    """Raises `Refused` where two builds have other names or differ by a byte."""
     names = [path.name for path in first], [path.name for path in second]
     if names[0] != names[1]:
         raise Refused(f"{how}, it makes {', '.join(names[1])} in place of {', '.join(names[0])}")
@@ -83,7 +86,8 @@ def _same(first: Sequence[Path], second: Sequence[Path], how: str) -> None:
             raise Refused(f"{how}, {one.name} is another one: compare {one} with {other}")
 
 
-def _named(built: Sequence[Path], version: str) -> Packages:
+def named(built: Sequence[Path], version: str) -> Packages:
+    """What was built, by its kind; raises `Refused` where it is not that of this version."""
     found = {path.name: path for path in built}
     wheel, sdist = f"cds_service-{version}-py3-none-any.whl", f"cds_service-{version}.tar.gz"
     if set(found) != {wheel, sdist}:
