@@ -2,11 +2,18 @@
 """Which format a file has, and its reader; what a reader needs is imported when it is used."""
 
 from cds_service.clock import Deadline
+from cds_service.errors import RequestError
 from cds_service.reports.bounded import ReaderOptions, ReadFile
 from cds_service.reports.hl7v2.messages import is_hl7v2
 
 _ZIP = b"PK\x03\x04"
+_OPENDOCUMENT = b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"  # its first entry
+_COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # XLS, and XLSX with a password
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*")  # PNG, JPEG, TIFF
+_OLD = (
+    "Expected a workbook as XLSX, without a password. Of one as XLS it cannot be known how its "
+    "numbers are shown, and what is hidden: save it as XLSX or CSV."
+)
 _TO_ANSWER = 1.0  # seconds, before the process is ended
 
 
@@ -20,9 +27,14 @@ def is_paged(data: bytes) -> bool:
     return is_pdf(data) or data.startswith(_PICTURES)
 
 
+def is_opendocument(data: bytes) -> bool:
+    """Whether a file is a spreadsheet of OpenDocument (ODS)."""
+    return data.startswith(_ZIP) and data[30:].startswith(_OPENDOCUMENT)
+
+
 def is_workbook(data: bytes) -> bool:
     """Whether a file is a workbook (XLSX), or another archive, which its reader refuses."""
-    return data.startswith(_ZIP)
+    return data.startswith(_ZIP) and not is_opendocument(data)
 
 
 def read_any(data: bytes, options: ReaderOptions) -> ReadFile:
@@ -32,6 +44,8 @@ def read_any(data: bytes, options: ReaderOptions) -> ReadFile:
     """
     if is_paged(data):
         return _read_paged(data, options)
+    if data.startswith(_COMPOUND):
+        raise RequestError(_OLD)
     if is_hl7v2(data):
         from cds_service.reports.hl7v2.results import read_results
 
@@ -40,7 +54,14 @@ def read_any(data: bytes, options: ReaderOptions) -> ReadFile:
     from cds_service.reports.tables.reading import columns_of, proposal_for, read_table
     from cds_service.reports.tables.workbook import read_workbook
 
-    grid = read_workbook(data) if is_workbook(data) else read_grid(data)
+    if is_workbook(data):
+        grid = read_workbook(data)
+    elif is_opendocument(data):
+        from cds_service.reports.tables.opendocument import read_opendocument
+
+        grid = read_opendocument(data)
+    else:
+        grid = read_grid(data)
     if options.proposes and options.columns is None and (proposal := proposal_for(grid)):
         return proposal, ()
     return read_table(grid, columns_of(grid, options.columns)), ()

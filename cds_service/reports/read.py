@@ -12,7 +12,7 @@ from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.elements import CodeableConcept
 from cds_service.intake.marker_lookup import MarkerLookup, MarkerMatch
 from cds_service.reports.bounded import ReaderOptions, ReadFile, read_bounded
-from cds_service.reports.formats import is_paged, is_workbook, read_any
+from cds_service.reports.formats import is_opendocument, is_paged, is_workbook, read_any
 from cds_service.reports.hl7v2.messages import is_hl7v2
 from cds_service.reports.observations import concept_of
 from cds_service.reports.report import DOUBTS, LabReport, PatientReport, Place, ReportRow
@@ -75,7 +75,7 @@ def read_file(data: bytes, options: ReaderOptions) -> ReadFile:
         _check_extra("pdfplumber", "A PDF or picture")
     elif is_workbook(data):
         _check_extra("python_calamine", "A workbook (XLSX)")
-    elif len(data) <= SMALL:
+    elif len(data) <= SMALL and not is_opendocument(data):
         return read_any(data, options)
     return read_bounded("cds_service.reports", data, options)
 

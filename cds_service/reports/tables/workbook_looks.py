@@ -12,11 +12,11 @@ from typing import Final
 
 from cds_service.errors import RequestError
 
-_HIDDEN: Final = "Expected a sheet without hidden rows and columns: show them, or delete them."
-_FORMATS: Final = (
+HIDDEN: Final = "Expected a sheet without hidden rows and columns: show them, or delete them."
+FORMATS: Final = (
     "Expected numbers shown as they are stored: a format shows one with % or another sign."
 )
-_MARKED: Final = "Expected cells without signs that are raised, lowered or struck out."
+MARKED: Final = "Expected cells without signs that are raised, lowered or struck out."
 
 _NOT_SHOWN: Final = re.compile(
     rb"""<(?:\w+:)?(?:row|col|sheetFormatPr)\b[^>]*\b"""
@@ -60,9 +60,9 @@ def check_looks(sheet: bytes, styles: bytes, texts: bytes) -> None:
     The XML of a sheet, of the styles and of the texts that all sheets share is given.
     """
     if _NOT_SHOWN.search(sheet):
-        raise RequestError(_HIDDEN)
+        raise RequestError(HIDDEN)
     if any(map(_is_marked, (sheet, texts))):
-        raise RequestError(_MARKED)
+        raise RequestError(MARKED)
     used = {int(one) for one in _CELL_STYLES.findall(sheet)} | {0}  # of cells that name none
     otherwise = _PERCENT | {
         found[1]
@@ -75,9 +75,9 @@ def check_looks(sheet: bytes, styles: bytes, texts: bytes) -> None:
         if place not in used:
             continue
         if number and number[1] in otherwise:
-            raise RequestError(_FORMATS)
+            raise RequestError(FORMATS)
         if font and any(fonts[int(font[1]) : int(font[1]) + 1]):
-            raise RequestError(_MARKED)
+            raise RequestError(MARKED)
     _check_conditional(sheet, _part(styles, b"dxfs"))
 
 
@@ -86,9 +86,9 @@ def _check_conditional(sheet: bytes, looks: bytes) -> None:
     if b"conditionalFormatting" not in sheet:
         return
     if not all(_is_plain(_code(tag)) for tag in _NUMBER_FORMAT.findall(looks)):
-        raise RequestError(_FORMATS)
+        raise RequestError(FORMATS)
     if _STRUCK.search(looks):
-        raise RequestError(_MARKED)
+        raise RequestError(MARKED)
 
 
 def _part(styles: bytes, name: bytes) -> bytes:
