@@ -54,8 +54,13 @@ CONDITIONS: dict[str, tuple[int, Callable[[Image.Image], Image.Image]]] = {
 }
 
 
-def scans() -> Iterator[tuple[str, CorpusReport]]:
-    """A dozen reports, each in every condition: its name, and the scan as PDF."""
+def scans(
+    is_wanted: Callable[[str, str], bool] = lambda _condition, _layout: True,
+) -> Iterator[tuple[str, CorpusReport]]:
+    """A dozen reports, each in every condition: its name, and the scan as PDF.
+
+    Of what is not wanted none is drawn.
+    """
     for number, (key, layout) in enumerate(LAYOUTS.items()):
         for step in (0, 3)[: 2 if number < 2 else 1]:
             language = LANGUAGES[(number + step) % len(LANGUAGES)]
@@ -64,6 +69,8 @@ def scans() -> Iterator[tuple[str, CorpusReport]]:
             truth = truth_of(patient, dates=layout.dates, date_only=layout.date_only)
             pdf = layout.write(patient, language)
             for condition, (dpi, worsen) in CONDITIONS.items():
+                if not is_wanted(condition, key):
+                    continue
                 name = f"{key}-{language.code}-{condition}"
                 yield condition, CorpusReport(name, key, scanned(pdf, dpi, worsen), truth)
 
