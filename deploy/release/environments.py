@@ -30,6 +30,13 @@ def install_lock(python: Path, lock: Path) -> None:
     install(python, "--require-hashes", "-r", lock)
 
 
+def require_wheels(python: Path, lock: Path) -> None:
+    """Raises `Refused` where the lock file has no wheel of a package for this interpreter."""
+    # Spark is published as a source archive alone.
+    wheels = ("--only-binary", ":all:", "--no-binary", "pyspark")
+    install(python, "--dry-run", *wheels, "--require-hashes", "-r", lock)
+
+
 def _environ(given: Mapping[str, str]) -> dict[str, str]:
     # A mirror that pip was given serves uv as well.
     mirror = given.get("PIP_INDEX_URL")

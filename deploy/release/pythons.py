@@ -111,6 +111,8 @@ def _tried(tree: Path, wheel: Path, python: Path, work: Path, *, all_tests: bool
     made = environments.create(work / "venv", python)
     environments.install_lock(made, tree / "requirements" / "runtime.lock")
     environments.install(made, wheel)
+    for lock in ("build.lock", "dev.lock", "extras.lock", "image.lock"):
+        environments.require_wheels(made, tree / "requirements" / lock)
     env = {"PATH": os.defpath, "HOME": str(work), "XDG_STATE_HOME": str(state)}
     command = made.with_name("cds-service")
 
