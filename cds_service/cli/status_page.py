@@ -6,6 +6,7 @@ They stand on a port of their own (CDS_STATUS_PORT), without a token, and know o
 
 import json
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any
 from cds_service import __version__
 from cds_service.clock import system_clock
 from cds_service.errors import SettingsError
+from cds_service.log import log_crash
 from cds_service.metrics import Metrics, Process, exposition, make_metrics
 from cds_service.settings import Settings
 from cds_service.setup_checks.database import inbox_findings
@@ -41,7 +43,7 @@ class ProcessStatus:
     stuck: Callable[[], str] = str
 
     def answer(self, path: str) -> tuple[HTTPStatus, str, bytes]:
-        """ProcessStatus, type and body for an address."""
+        """Status, type and body for an address."""
         if path == "/metrics":
             self.inbox.show(self.metrics)
             self.look()
@@ -114,7 +116,10 @@ def _listening(host: str, port: int, status: ProcessStatus) -> ThreadingHTTPServ
         daemon_threads = True
 
         def handle_error(self, *_: object) -> None:
-            """A caller that ends in the middle is nobody's problem here."""
+            """Log what failed here; a caller that ends in the middle is nobody's problem."""
+            error = sys.exc_info()[1]
+            if isinstance(error, Exception) and not isinstance(error, OSError):
+                log_crash(error)
 
     try:
         return _Server((host, port), Handler)

@@ -79,7 +79,10 @@ def carried(job: Callable[[], T]) -> Callable[[], T]:
 
 
 def _begun(where: TracesTo, share: float) -> CallTraces:
-    traces: CallTraces = _provider().Traces(where, share)
+    try:
+        traces: CallTraces = _provider().Traces(where, share)
+    except ImportError:  # of what the libraries themselves import when they begin
+        raise SettingsError([_MISSING]) from None
     return traces
 
 

@@ -77,7 +77,9 @@ def test_serve_refuses_to_start_before_it_is_known_who_may_call(
 
 
 def test_the_worker_is_in_the_same_image(image: Image, tmp_path: Path) -> None:
-    with container(image, tmp_path, "worker", "--until-empty", mounts={}) as running:
+    with container(
+        image, tmp_path, "worker", "--until-empty", mounts={}, traces="console"
+    ) as running:
         assert running.process.wait(60) == 0, (tmp_path / "log").read_text()
 
 

@@ -53,7 +53,9 @@ def test_the_lock_of_all_extras_has_what_the_others_install() -> None:
 
 def test_the_image_holds_what_its_extras_need() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
-    wanted = [each for name in ("postgres", "reports", "population") for each in extras[name]]
+    wanted = [
+        each for name in ("otel", "postgres", "reports", "population") for each in extras[name]
+    ]
 
     assert names([*PROJECT["project"]["dependencies"], *wanted]) <= set(pins("image.lock"))
     assert not names(extras["server"]) & set(pins("image.lock"))

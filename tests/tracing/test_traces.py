@@ -291,6 +291,20 @@ def test_without_the_libraries_the_start_is_refused(monkeypatch: pytest.MonkeyPa
     assert open_traces("off", 1.0) is None
 
 
+def test_a_library_that_another_one_misses_refuses_the_start_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """SQLAlchemy's instrumentation imports greenlet, which SQLAlchemy itself does not ask for."""
+
+    def without_greenlet(*_: object) -> provider.Traces:
+        raise ImportError("greenlet")
+
+    monkeypatch.setattr(provider, "Traces", without_greenlet)
+
+    with pytest.raises(SettingsError, match=r"cds-service\[otel\]"):
+        open_traces("otlp", 1.0)
+
+
 def test_off_costs_no_import_and_no_span() -> None:
     program = (
         "import sys\n"
