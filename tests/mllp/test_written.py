@@ -467,8 +467,8 @@ def test_identifiers_of_different_patients_give_nobody_a_result(
 
 
 def test_identifiers_that_the_server_does_not_know_do_not_count(laboratory: Laboratory) -> None:
-    laboratory.send(obx("1"), who=f"K1^^^HOSPITAL^AN~{HERE_AND_THERE}")
-    laboratory.send(obx("30", f11="C"), who=f"{HERE_AND_THERE}~K1^^^HOSPITAL^AN~5^^^ELSEWHERE")
+    laboratory.send(obx("1"), who=f"1^^^HOSPITAL^AN~2^^^HOSPITAL^VN~{HERE_AND_THERE}")
+    laboratory.send(obx("30", f11="C"), who=f"{HERE_AND_THERE}~3^^^HOSPITAL^AN~5^^^ELSEWHERE")
     laboratory.work()
 
     assert values(laboratory.stored()) == [(30, "corrected")]

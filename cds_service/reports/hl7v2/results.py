@@ -71,6 +71,8 @@ _BLOOD: Final = frozenset(
     # SNOMED CT: blood, plasma, serum, venous blood, whole blood
     + ("119297000", "119361006", "119364003", "122555007", "258580003")
 )
+# Table 0203, PID-3.5: an account and a visit, which a patient has many of.
+_OF_VISITS: Final = frozenset(("AN", "VN"))
 _HEMOLYZED: Final = "HEM"  # table 0493
 _NULL: Final = '""'
 
@@ -193,7 +195,11 @@ def _patient(segment: Segment | None) -> ReportPatient:
         name=name.replace(_NULL, "").strip(),
         birth_date=born.partition("T")[0] if born else None,
         sex=_SEXES.get(segment.component(8, 1).upper()),
-        identifiers=tuple((parts[0].strip(), "".join(parts[3:4]).strip()) for parts in identifiers),
+        identifiers=tuple(
+            (parts[0].strip(), "".join(parts[3:4]).strip())
+            for parts in identifiers
+            if not _OF_VISITS.intersection(part.strip().upper() for part in parts[4:5])
+        ),
     )
 
 
