@@ -30,7 +30,9 @@ _FLAG_WORD: Final = re.compile(
 )
 _LEADING: Final = re.compile(rf"(?:({_SIGNS})\s*|({_LETTERS})\s+)(?=[\d<>≤≥=])")
 _BEFORE: Final = re.compile(r"([*+!↑↓▲▼]{1,3}|HH|LL|[HL])\s+(?=\S)")
-_UNIT_BEHIND: Final = re.compile(r"\d\s+([^\W\d][^\s<>]*/[^\W\d][^\s<>()]*)\s*[)\]]?$")
+_UNIT_BEHIND: Final = re.compile(
+    r"\d[)\]]?\s+([x×]?\s?10\S{1,3}/[^\W\d]\S*|[^\W\d][^\s<>]*/[^\W\d][^\s<>()]*)\s*[)\]]?$"
+)
 _UNIT_IN_NAME: Final = re.compile(
     r"\s*[(\[]((?:[^\W\d_]{0,7}\.?|[xX×]?\s?10\S{1,3}|%)/(?:[dmµμunf]?[lL]|mm3|h|kg|g)|%)[)\]]"
 )
@@ -60,6 +62,7 @@ _FROM_TO: Final = re.compile(
     r"(?:-|–|—|−|\.\.\.?|to|bis|à|a|ate|até|al|y|et|and|und|;)\s*([\d.,]+)(.*)",
     re.IGNORECASE,
 )
+_BRACKETS: Final = re.compile(r"^[(\[]([^()\[\]]*)[)\]]\s*([^\s()\[\]]+)$")  # and a unit behind
 _RANGE_UNIT: Final = re.compile(
     r"\s*(?:[^\W\d]*[/%^*µμ][^\s<>≤≥:;–-]*|INR|f[lL]|pg|s|"
     r"[xX×]?\s?10[*^E]?[\d⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2}/[^\s\d]+)?\s*"
@@ -187,6 +190,7 @@ def read_printed_range(text: str, mark: DecimalMark | None) -> PrintedRange | No
     plain = text.strip()
     if len(plain) > _LONGEST:
         return None
+    plain = _BRACKETS.sub(r"\1 \2", plain)
     while plain[:1] + plain[-1:] in {"()", "[]"}:
         plain = plain[1:-1].strip()
     between = _FROM_TO.fullmatch(plain)

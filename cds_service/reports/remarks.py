@@ -10,6 +10,8 @@ from cds_service.reports.vocabulary import plain_words
 _HEMOLYZED: Final = re.compile(
     r"\b(?:ha?emoly\w*|hamoly\w*|haemoly\w*|hemoliz\w*|hemolis\w*|emoliz\w*|emolis\w*)\b"
 )
+# `Hämolyse-`, whose `Index` is on the next line.
+_INDEX: Final = re.compile(r"mol[iy]\w*[-‐‑]")
 _DENIED: Final = re.compile(
     r"\b(?:kein\w*|nicht|ohne|pas|sans|absence|aucune?|non|no|sin|ausencia|senza|assenza|sem|nao|"
     r"not|without|free|index|indice|indizes|kann|konnen|peut|puede\w*|puo|possono|pode\w*|may|can|"
@@ -40,7 +42,7 @@ _OF_RESULTS: Final = {
 
 def says_hemolyzed(text: str) -> bool:
     """Whether a line or note says that the specimen is hemolysed, in any of the languages."""
-    if "mol" not in text.casefold():
+    if "mol" not in text.casefold() or _INDEX.search(text.casefold()):
         return False  # as of most
     if text_says_so(text):
         return True

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.reports.corpus import unseen
+from tests.reports.corpus import random_layouts, unseen
 from tests.reports.corpus.reports import lookups
 from tests.reports.corpus.scoring import Score
 from tests.reports.corpus.strangers import judged, printed
@@ -32,3 +32,13 @@ def test_portals_and_laboratories_of_several_countries_are_read_without_a_wrong_
 
     assert score.wrong == []
     assert f"{score.found} of {score.rows} rows today" in guide
+
+
+def test_nothing_else_than_is_printed_is_read_from_layouts_by_chance() -> None:
+    known, score = lookups(), Score()
+    for report in random_layouts.printed(range(24)):
+        found = unseen.read(report.pdf, known)
+        score.add(report.name, report.truth, found)
+
+        assert random_layouts.contradictions(report.truth, found) == [], report.name
+    assert score.share >= 80

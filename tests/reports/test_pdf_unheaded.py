@@ -244,3 +244,97 @@ def test_a_name_and_labels_of_two_lines() -> None:
 
     assert (read["patient"]["name"], read["patient"]["birthDate"]) == ("Marie Dupont", "1980-01-02")
     assert {row["date"] for row in read["rows"]} == {"2026-03-05"}
+
+
+def test_a_name_of_several_lines_has_its_value_in_the_middle_and_its_unit_below() -> None:
+    sheet = Sheet(leading=9)
+    slots = ((50, "Test"), (230, "Result"), (300, "Range"))
+    for x, text in slots:
+        sheet.at(x, text, bold=True)
+    sheet.down(3)
+    for name, rest in (("Bilirubin", "indirect [mg/dL]"), ("Alkaline", "phosphatase [U/L]")) * 3:
+        sheet.at(50, name)
+        sheet.down(0.7)
+        sheet.at(230, "3.9")
+        sheet.at(300, "3.5 - 5.2")
+        sheet.down(0.7)
+        sheet.at(50, rest)
+        sheet.down(2)
+    rows = as_json(read_pdf(sheet.finished()), LOOKUPS)["rows"]
+
+    assert certain(rows) == [("alp", "3.9")] * 3
+    assert {(row["name"], row["unit"]) for row in rows} == {
+        ("Bilirubin indirect", "mg/dL"),
+        ("Alkaline phosphatase", "U/L"),
+    }
+
+
+def test_the_rest_of_a_name_counts_whatever_stands_beside_it() -> None:
+    sheet = Sheet(leading=9)
+    for x, text in ((50, "Test"), (230, "Result"), (300, "Range")):
+        sheet.at(x, text, bold=True)
+    sheet.down(3)
+    for _ in range(4):
+        for cells in (("Bilirubin", "3.9", "[3.5 - 5.2]"), ("indirect", "", "mg/dL")):
+            for x, text in zip((50, 230, 300), cells, strict=True):
+                sheet.at(x, text)
+            sheet.down()
+        sheet.down()
+    rows = as_json(read_pdf(sheet.finished()), LOOKUPS)["rows"]
+
+    assert {(row["name"], row["marker"], row["unit"], row["high"]) for row in rows} == {
+        ("Bilirubin indirect", None, "mg/dL", "5.2")
+    }
+
+
+@pytest.mark.parametrize("headings", [("Previous", "Result"), ("Result", "Previous")])
+def test_headings_on_the_left_of_cells_whose_numbers_are_on_the_right(
+    headings: Sequence[str],
+) -> None:
+    sheet = Sheet()
+    ends = (280, 350)
+    sheet.at(50, "Test")
+    for x, text in zip((230, 300), headings, strict=True):
+        sheet.at(x, text)
+    sheet.at(370, "Unit")
+    sheet.at(430, "Range")
+    sheet.down()
+    for name, value in (("ALT", "41"), ("AST", "1042"), ("GGT", "7")):
+        numbers = {"Result": value, "Previous": f"9{value}"}
+        sheet.at(50, name)
+        for x, text in zip(ends, headings, strict=True):
+            sheet.at(x, numbers[text], align="right")
+        sheet.at(370, "U/L")
+        sheet.at(430, "7 - 40")
+        sheet.down()
+    rows = as_json(read_pdf(sheet.finished()), LOOKUPS)["rows"]
+
+    assert certain(rows) == [("alt", "41"), ("ast", "1042"), ("ggt", "7")]
+
+
+def test_a_low_and_a_high_limit_are_not_taken_for_each_other() -> None:
+    sheet = Sheet()
+    for x, text in ((50, "Test"), (230, "Result"), (300, "Min"), (350, "Max"), (400, "Unit")):
+        sheet.at(x, text)
+    sheet.down()
+    for name, low, high in (("ALT", "7", "40"), ("AST", "", "35"), ("GGT", "5", "60")):
+        sheet.at(50, name)
+        sheet.at(230, "41")
+        sheet.at(345, low, align="right")
+        sheet.at(395, high, align="right")
+        sheet.at(400, "U/L")
+        sheet.down()
+    rows = as_json(read_pdf(sheet.finished()), LOOKUPS)["rows"]
+
+    assert {(row["low"], row["high"]) for row in rows} <= {
+        ("7", "40"),
+        (None, "35"),
+        ("5", "60"),
+        (None, None),
+    }
+
+
+def test_a_hemolysis_index_on_two_lines_is_no_hemolysis() -> None:
+    found = read(*TABLE, ("Hämolyse-", "86", "mg/dL", "5 - 90"), "Index")
+
+    assert {row["hemolyzed"] for row in found} == {False}

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from cds_service.reports.dates import has_date
 from cds_service.reports.pdf.pages import PageLine
 from cds_service.reports.pdf.printed_rows import PrintedRow, names_variety
 from cds_service.reports.vocabulary import COLUMNS, longest_match, plain_words
@@ -18,10 +19,13 @@ def doubt_earlier(rows: Iterable[PrintedRow], lines: Iterable[PageLine]) -> None
 
 
 def _is_about_earlier(line: PageLine) -> bool:
-    """Whether a part of a line begins with words for earlier results."""
+    """Whether a part of a line says `Previous results`, or that with a date."""
     for chunk in line.chunks():
-        hit = longest_match([w for word in chunk for w in plain_words(word.text)], 0, COLUMNS)
-        if hit is not None and hit[1] == "previous":
+        words = [w for word in chunk for w in plain_words(word.text)]
+        hit = longest_match(words, 0, COLUMNS)
+        if hit is None or hit[1] != "previous":
+            continue
+        if hit[0] == len(words) or has_date(" ".join(word.text for word in chunk)):
             return True
     return False
 

@@ -18,6 +18,8 @@ from cds_service.reports.vocabulary import (
 
 _BESIDE: Final = 0.9  # times the size of the letters: between lines of cells of different height
 _BELOW: Final = 3.0
+_WIDER: Final = 1.4  # times the gap between words of one heading
+_SMALL_WORDS: Final = frozenset(("de", "da", "a", "ate", "até", "von", "bis", "di", "do"))
 EDGE: Final = 4.0  # points by which words that are aligned may differ
 
 
@@ -116,7 +118,8 @@ def _is_dated_in_part(columns: Sequence[Column]) -> bool:
 
 def _may_be_heading(column: Column) -> bool:
     is_dated = has_date(column.text) or is_time(column.text) or begins_date(column.text)
-    return column.kind != "other" or is_dated or _is_bracket(column)
+    is_known = column.kind != "other" or meaning_of([column.text], COLUMNS) is not None
+    return is_known or is_dated or _is_bracket(column)
 
 
 def _unknown(columns: Sequence[Column]) -> int:
@@ -131,7 +134,8 @@ def _is_heading(columns: Sequence[Column]) -> bool:
     kinds = Counter(one.kind for one in columns)
     has_result = kinds["result"] > 0 or any(is_date(one.text) for one in columns)
     beside = sum(kinds[kind] > 0 for kind in ("name", "unit", "range", "previous", "flag", "low"))
-    return has_result and beside >= 2
+    is_named = kinds["name"] == kinds["result"] == 1 and len(columns) > 2
+    return has_result and (beside >= 2 or is_named)
 
 
 def _columns(line: PageLine) -> list[Column]:
@@ -151,14 +155,22 @@ def _of_chunk(chunk: Sequence[PageWord]) -> list[Column]:
     start = 0
     while start < len(chunk):
         hit = _heading_at(chunk, start)
+        if hit is None and found and _is_apart(chunk, start):
+            return [*found, _column("other", chunk[start:])]
         if hit is None:
             return [_column("other", chunk)]
         end, kind = hit
-        if kind in {"low", "high"} and end - start == 1:
+        if kind in {"low", "high"} and chunk[start].text.casefold() in _SMALL_WORDS:
             return [_column("other", chunk)]  # `Valeurs de`, whose rest is below
         found.append(_column(kind, chunk[start:end]))
         start = end
     return found
+
+
+def _is_apart(words: Sequence[PageWord], start: int) -> bool:
+    """Whether the last word has a wider gap before it than all others."""
+    gaps = [right.x0 - left.x1 for left, right in pairwise(words)]
+    return start == len(words) - 1 and len(gaps) > 1 and gaps[-1] > _WIDER * max(gaps[:-1])
 
 
 def _heading_at(words: Sequence[PageWord], start: int) -> tuple[int, ColumnKind] | None:

@@ -10,6 +10,7 @@ from cds_service.reports.pdf.columns import EDGE, Content, Panel
 from cds_service.reports.pdf.contents import Piece, pieces_of
 from cds_service.reports.pdf.pages import PageLine
 
+_TEXTS: Final = frozenset(("other", "specimen"))
 _LEADERS: Final = re.compile(r"[.…_]{3,}$")
 
 
@@ -87,12 +88,17 @@ def _is_of_name(piece: Piece, before: Sequence[Piece], panel: Panel) -> bool:
 def _put_text(
     piece: Piece, panel: Panel, content: Content, cells: Cells, *, has_value: bool
 ) -> None:
+    headed = [n for n, one in enumerate(panel.columns) if one.text and one.kind in _TEXTS]
+    below = [n for n in headed if panel.columns[n].overlap(piece.x0, piece.x1) > 0]
+    if below and piece.begins and panel.name in cells.words:
+        cells.put(below[0], piece.words)
+        return
     if not has_value:
         kept = [word for word in piece.words if not _LEADERS.fullmatch(word.text)]
         cells.put(panel.name, kept)
         return
-    cells.put(content.other, piece.words)
-    if not piece.begins:  # close behind a value it may say something of it
+    cells.put(below[0] if below else content.other, piece.words)
+    if not piece.begins and not below:  # close behind a value it may say something of it
         _doubt_results(panel, cells)
 
 

@@ -203,6 +203,16 @@ def _place_word(word: PageWord, panel: Panel, cells: Cells) -> None:
         _place_nearest([word], panel, cells)
 
 
+def limits_beside(cells: Cells, panel: Panel) -> list[int]:
+    """The columns of low or high limits in which a number does not stand below the heading."""
+    return [
+        n
+        for n, words in cells.words.items()
+        if panel.columns[n].kind in {"low", "high"}
+        and panel.columns[n].overlap(words[0].x0, words[-1].x1) <= 0
+    ]
+
+
 def _place_nearest(words: Sequence[PageWord], panel: Panel, cells: Cells) -> None:
     x0, x1 = words[0].x0, words[-1].x1
     by_gap = sorted(
@@ -225,7 +235,8 @@ def _place_nearest(words: Sequence[PageWord], panel: Panel, cells: Cells) -> Non
 def _note_doubt(x0: float, x1: float, panel: Panel, number: int, cells: Cells) -> None:
     """A number that is not well below its heading may belong to the column beside it."""
     column = panel.columns[number]
-    if column.kind in _TEXT_COLUMNS or not panel.has_rivals:
+    is_limit = column.kind in {"low", "high"}
+    if column.kind in _TEXT_COLUMNS or not (panel.has_rivals or is_limit):
         return
     is_below = column.overlap(x0, x1) >= 0.6 * min(x1 - x0, column.x1 - column.x0)
     if not is_below and column.misfit(x0, x1) > EDGE:

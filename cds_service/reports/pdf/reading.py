@@ -23,11 +23,12 @@ from cds_service.reports.dates import DayOrder, dates_in, day_order
 from cds_service.reports.numbers import DecimalMark, decimal_mark
 from cds_service.reports.pdf.bare_doubts import doubt_earlier, doubt_twice
 from cds_service.reports.pdf.columns import Column, Panel, read_panels
+from cds_service.reports.pdf.contents import kind_of
 from cds_service.reports.pdf.fields import read_fields
 from cds_service.reports.pdf.labels import Labelled, labelled_texts, patient_of
 from cds_service.reports.pdf.pages import PageLine, read_pages
 from cds_service.reports.pdf.pictures import page_picture, pictures_of
-from cds_service.reports.pdf.placing import fitted, read_cells
+from cds_service.reports.pdf.placing import fitted, limits_beside, read_cells
 from cds_service.reports.pdf.printed_rows import PrintedRow
 from cds_service.reports.pdf.retyping import retyped
 from cds_service.reports.pdf.scanned_rows import doubt_shifted, scanned
@@ -187,9 +188,17 @@ def _drawn(panel: Panel, rows: Sequence[PageLine]) -> Panel:
 def _is_in_doubt(panel: Panel, rows: Sequence[PageLine]) -> bool:
     """Whether it is open of many rows which column their results are in."""
     results = {n for n, one in enumerate(panel.columns) if one.kind == "result"}
+    limits = [n for n, one in enumerate(panel.columns) if one.kind in {"low", "high"}]
     cells = [read_cells(line, panel) for line in rows]
     with_result = [one for one in cells if results & set(one.words) or one.unclear]
-    in_doubt = [one for one in with_result if results & one.unclear or not results & set(one.words)]
+    in_doubt = [
+        one
+        for one in with_result
+        if (results | set(limits)) & one.unclear
+        or limits_beside(one, panel)
+        or not results & set(one.words)
+        or any(kind_of(one.text(n)) != "value" for n in limits if n in one.words)
+    ]
     return len(in_doubt) > _DOUBTFUL * len(with_result)
 
 

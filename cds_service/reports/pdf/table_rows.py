@@ -13,14 +13,14 @@ from typing import Final
 
 from cds_service.reports.cells import split_flag
 from cds_service.reports.dates import has_date
+from cds_service.reports.pdf.beside_tables import is_labelled, is_prose, specimen_label
 from cds_service.reports.pdf.cells_of_line import Cells
 from cds_service.reports.pdf.columns import EDGE, Column, Panel
+from cds_service.reports.pdf.contents import is_unit, kind_of
 from cds_service.reports.pdf.pages import PageLine, PageWord
-from cds_service.reports.pdf.placing import read_cells
+from cds_service.reports.pdf.placing import limits_beside, read_cells
 from cds_service.reports.pdf.printed_rows import PrintedRow, bare_name, box_of, names_variety
 from cds_service.reports.vocabulary import (
-    LABELS,
-    longest_match,
     names_blood,
     names_fluid,
     names_method,
@@ -34,7 +34,6 @@ _STRAY: Final = re.compile(
     r"\d+(?:[.,]\d+)*\s*$|[<>]?\s*\d+(?:[.,]\d+)*\s+(?:[A-Z*+]{1,2}\s+)?[\d<>≤≥(\[]"
 )
 _CLOSE: Final = 0.9  # times the distance of two rows
-_LONG_TEXT: Final = 3  # words in a row without a gap, which reach over several columns
 
 
 @dataclass(slots=True)
@@ -45,6 +44,8 @@ class _Place:
     words: Sequence[PageWord] = ()  # of the name in the last row
     top: float = 0.0  # of the last line
     above: tuple[str, float, bool] = ("", 0.0, False)  # a name alone, its top, may be a first line
+    above_words: Sequence[PageWord] = ()
+    taken_back: tuple[PrintedRow, str] | None = None  # a row and its name without the line above
     section: str = ""
     style: tuple[float, bool, float] = (0.0, False, 0.0)  # of its heading: size, bold, place
 
@@ -85,7 +86,7 @@ class TableReader:
     def take(self, line: PageLine, panels: Sequence[Panel]) -> bool:
         """Read a line of the tables side by side; `False` if it is none of theirs."""
         is_taken, known = False, len(self._rows)
-        if not _is_labelled(line):
+        if not is_labelled(line):
             for number, panel in enumerate(panels):
                 is_taken |= self._take(number, line, panel)
         if len(self._rows) == known:
@@ -100,14 +101,14 @@ class TableReader:
         """A line beside the tables can be the heading of a section, in the middle of the page."""
         self._above.append(line)
         chunks = line.chunks()
-        if len(chunks) == 1 or _specimen_label(chunks[0]):
+        if len(chunks) == 1 or specimen_label(chunks[0]):
             words = tuple(word for chunk in chunks for word in chunk)
             for at in self._places.values():
                 _read_heading(words, at)
 
     def _take(self, number: int, line: PageLine, panel: Panel) -> bool:
         at = self._places.setdefault(number, _Place())
-        if panel.content is None and _is_prose(line, panel):
+        if panel.content is None and is_prose(line, panel):
             return False
         cells = read_cells(line, panel)
         if not cells.words:
@@ -124,15 +125,29 @@ class TableReader:
         if name and texts and _may_be_result(texts.values(), by_kind):
             self._add(at, line, panel, cells, texts)
             return True
-        if (
-            name
-            and not texts
-            and not any(by_kind.get(one) for one in ("unit", "range", "previous"))
-        ):
-            return self._take_name(at, line, panel, _words_of_name(cells, panel))
+        if name and not texts and _is_rest(by_kind, at, line.top, panel):
+            _add_rest(by_kind, at)
+            is_taken = self._take_name(at, line, panel, _words_of_name(cells, panel))
+            if by_kind.get("unit") or by_kind.get("range"):
+                at.above = ("", 0.0, False)  # a part of the row above, and of no other
+            return is_taken
+        if texts and not name and all(map(is_unit, texts.values())) and at.row is not None:
+            if line.top - at.top >= _CLOSE * panel.pitch:
+                at.row.unclear.update(at.row.texts)  # it may be that of a row below
+                return True
+            at.row.unit = " ".join(dict.fromkeys((*at.row.unit.split(), *texts.values())))
+            at.top = line.top
+            return True
+        if texts and not name and _is_between_names(at, line.top, panel):
+            words = at.above_words
+            if at.taken_back is not None:
+                before, own = at.taken_back
+                before.name = own
+            self._add(at, line, panel, cells, texts)
+            at.words = words
+            return True
         if not name and at.row is not None and by_kind.get("range") and not texts:
-            at.row.range_text = f"{at.row.range_text} {by_kind['range']}".strip()
-            at.row.range_is_unclear = True
+            _add_rest(by_kind, at)
             at.row.is_sure &= _is_sure(cells)
             at.top = line.top
             return True
@@ -153,8 +168,9 @@ class TableReader:
         texts: dict[Column, str],
     ) -> None:
         by_kind = _by_kind(cells, panel)
-        name = _with_line_above(by_kind["name"], at, line.top, panel.pitch)
-        is_unclear = _is_range_unclear(cells, panel)
+        own = by_kind.get("name", "")
+        name = _with_line_above(own, at, line.top, panel.pitch) if own else at.above[0]
+        is_unclear = _is_range_unclear(cells, panel) and not _is_range(by_kind)
         flag, unit = split_flag(by_kind.get("unit", ""))
         signs = [word.text for word in cells.signs]
         other_flag, range_text = split_flag(_range(by_kind))
@@ -178,6 +194,7 @@ class TableReader:
             row.unclear.update(texts)
         self._rows.append(row)
         at.row, at.top, at.above = row, line.top, ("", 0.0, False)
+        at.taken_back = None
         at.words = _words_of_name(cells, panel)
 
     def _take_name(
@@ -185,12 +202,12 @@ class TableReader:
     ) -> bool:
         text = " ".join(word.text for word in words)
         size, is_bold = max(word.size for word in words), all(word.is_bold for word in words)
-        last = max((word.size for word in at.words), default=0.0)
+        last = max((word.size for word in at.words), default=size)
         stands_out = size > last + 0.4 or (
             is_bold and not (at.words and all(word.is_bold for word in at.words))
         )
         gap, at.above = line.top - at.top, (text, line.top, not stands_out)
-        at.top = line.top
+        at.top, at.above_words, at.taken_back = line.top, words, None
         pitch = panel.pitch or 1.2 * size
         if at.row is None or stands_out or gap > 1.25 * pitch:
             if stands_out or at.row is None or names_fluid(text) or names_blood(text):
@@ -208,8 +225,45 @@ class TableReader:
         elif not is_certain and names_blood(text) and not text[0].islower():
             _begin_section(at, text, words)
         else:
+            at.taken_back = None if is_certain else (at.row, at.row.name)
             at.row.name = f"{at.row.name} {text}"
         return True
+
+
+def _is_rest(by_kind: dict[str, str], at: _Place, top: float, panel: Panel) -> bool:
+    """Whether a line without a result is a name, or the rest of cells that go on below."""
+    unit, limits = by_kind.get("unit", ""), by_kind.get("range", "")
+    if by_kind.get("previous") or at.row is None:
+        return not (unit or limits or by_kind.get("previous"))
+    is_unit_of_limits = is_unit(limits)
+    is_close = top - at.top < _CLOSE * panel.pitch
+    if not (unit or limits) or is_close or is_unit_of_limits:
+        return True
+    if (unit and not at.row.unit) or (limits and not at.row.range_text):
+        at.row.unclear.update(at.row.texts)  # which has not all that this line has
+    return False
+
+
+def _add_rest(by_kind: dict[str, str], at: _Place) -> None:
+    """Add what goes on below of a unit and a range; other limits are those of other people."""
+    if at.row is None:
+        return
+    unit, limits = by_kind.get("unit", ""), by_kind.get("range", "")
+    at.row.unit = f"{at.row.unit} {unit}".strip()
+    at.row.range_is_unclear |= bool(limits) and not is_unit(limits)
+    at.row.range_text = f"{at.row.range_text} {limits}".strip()
+
+
+def _is_between_names(at: _Place, top: float, panel: Panel) -> bool:
+    """Whether a result stands in the middle of the lines of its name."""
+    text, above, may_be_name = at.above
+    pitch = panel.pitch or 1.2 * max((word.size for word in at.above_words), default=0.0)
+    return bool(text) and may_be_name and 0 < top - above < _CLOSE * pitch
+
+
+def _is_range(by_kind: dict[str, str]) -> bool:
+    """Whether what stands for a range is one by itself, wherever its column ends."""
+    return kind_of(by_kind.get("range", "")) == "range"
 
 
 def _with_line_above(name: str, at: _Place, top: float, pitch: float) -> str:
@@ -218,7 +272,7 @@ def _with_line_above(name: str, at: _Place, top: float, pitch: float) -> str:
     if not text or not may_be_name:
         return name
     is_close = top - above < _CLOSE * pitch
-    return f"{text} {name}" if is_close or names_variety(text) else name
+    return f"{text} {name}".strip() if is_close or names_variety(text) else name
 
 
 def _begin_section(at: _Place, text: str, words: Sequence[PageWord]) -> None:
@@ -244,30 +298,6 @@ def _read_heading(words: Sequence[PageWord], at: _Place) -> None:
     both = names_fluid(text) and names_blood(text)
     if len(words) <= 6 and not text.endswith(".") and not both:
         _begin_section(at, text, words)
-
-
-def _specimen_label(chunk: Sequence[PageWord]) -> bool:
-    words = [piece for word in chunk for piece in plain_words(word.text)]
-    hit = longest_match(words, 0, LABELS)
-    return hit is not None and hit[1] == "specimen"
-
-
-def _is_labelled(line: PageLine) -> bool:
-    """Whether a line begins with the label of a date or of who the report is about."""
-    chunk = line.chunks()[0]
-    words = [piece for word in chunk for piece in plain_words(word.text)]
-    hit = longest_match(words, 0, LABELS)
-    text = " ".join(word.text for word in line.words)
-    return hit is not None and ":" in text.split(chunk[-1].text)[0] + chunk[-1].text
-
-
-def _is_prose(line: PageLine, panel: Panel) -> bool:
-    """Whether words without a gap reach over several columns."""
-    for chunk in line.chunks():
-        over = [one for one in panel.columns if one.overlap(chunk[0].x0, chunk[-1].x1) > 0]
-        if len(chunk) > _LONG_TEXT and len(over) > 2:
-            return True
-    return False
 
 
 def _by_kind(cells: Cells, panel: Panel) -> dict[str, str]:
@@ -342,7 +372,9 @@ def _upper(high: str) -> str:
 
 
 def _is_range_unclear(cells: Cells, panel: Panel) -> bool:
-    return any(panel.columns[n].kind in {"range", "low", "high"} for n in cells.unclear)
+    if any(panel.columns[n].kind in {"range", "low", "high"} for n in cells.unclear):
+        return True
+    return panel.content is None and bool(limits_beside(cells, panel))
 
 
 def _is_headed_surely(panel: Panel) -> bool:

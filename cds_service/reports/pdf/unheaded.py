@@ -15,6 +15,7 @@ from cds_service.copying import replace
 from cds_service.reports.dates import is_date
 from cds_service.reports.pdf.columns import EDGE, Column, Content, Panel
 from cds_service.reports.pdf.contents import Piece, pieces_of
+from cds_service.reports.pdf.matching import matched, stacks_of
 from cds_service.reports.pdf.pages import PageLine
 from cds_service.reports.vocabulary import COLUMNS, meaning_of
 
@@ -262,7 +263,28 @@ def by_content(panel: Panel, lines: Sequence[PageLine]) -> Panel | None:
         return None
     if len(headed) == len(results) and _is_complete(records, len(results)):
         return _with_content(panel, list(zip(results, headed, strict=True)), limits)
-    return _aligned(panel, results, limits)
+    return _matched(panel, records, limits) or _aligned(panel, results, limits)
+
+
+def _matched(panel: Panel, records: Sequence[_Record], limits: Sequence[_Cluster]) -> Panel | None:
+    """The table by the headings with which its columns of numbers can share a cell."""
+    headings = panel.columns[panel.name + 1 :]
+    stacks = stacks_of([piece for one in records for piece in _behind_name(one)])
+    found = matched(headings, stacks)
+    if found is None or any(at < 0 for at in found.values()):
+        return None
+    values: list[tuple[_Cluster, int]] = []
+    for number, at in found.items():
+        own = [piece for piece in stacks[number].pieces if piece.kind == "value"]
+        cluster = _Cluster(min(p.x0 for p in own), max(p.x1 for p in own), tuple(own))
+        values.append((cluster, panel.name + 1 + at))
+    return _with_content(panel, values, limits)
+
+
+def _behind_name(record: _Record) -> list[Piece]:
+    """What stands behind a name, without what belongs to it."""
+    start = next((n for n, one in enumerate(record.rest) if one.begins), len(record.rest))
+    return record.rest[start:]
 
 
 _NUMERIC: Final = frozenset(("result", "previous", "other", "low", "high"))

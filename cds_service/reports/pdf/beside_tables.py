@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lines that stand beside, above or within a table and are none of its rows."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from cds_service.reports.pdf.columns import Panel
+from cds_service.reports.pdf.pages import PageLine, PageWord
+from cds_service.reports.vocabulary import LABELS, longest_match, plain_words
+
+_LONG_TEXT: Final = 3  # words in a row without a gap, which reach over several columns
+
+
+def specimen_label(chunk: Sequence[PageWord]) -> bool:
+    """Whether a part of a line begins with the label of a specimen."""
+    words = [piece for word in chunk for piece in plain_words(word.text)]
+    hit = longest_match(words, 0, LABELS)
+    return hit is not None and hit[1] == "specimen"
+
+
+def is_labelled(line: PageLine) -> bool:
+    """Whether a line begins with the label of a date or of who the report is about."""
+    chunk = line.chunks()[0]
+    words = [piece for word in chunk for piece in plain_words(word.text)]
+    hit = longest_match(words, 0, LABELS)
+    text = " ".join(word.text for word in line.words)
+    return hit is not None and ":" in text.split(chunk[-1].text)[0] + chunk[-1].text
+
+
+def is_prose(line: PageLine, panel: Panel) -> bool:
+    """Whether words without a gap reach over several columns."""
+    for chunk in line.chunks():
+        over = [one for one in panel.columns if one.overlap(chunk[0].x0, chunk[-1].x1) > 0]
+        if len(chunk) > _LONG_TEXT and len(over) > 2:
+            return True
+    return False
