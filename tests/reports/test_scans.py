@@ -188,7 +188,7 @@ def test_without_tesseract_the_refusal_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(scanning, "which", lambda _: None)
 
-    with pytest.raises(RequestError, match=r"scan.*install Tesseract"):
+    with pytest.raises(RequestError, match=r"scan.*Tesseract.*installed"):
         read_pdf(scan())
 
 
