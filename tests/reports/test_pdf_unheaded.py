@@ -338,3 +338,18 @@ def test_a_hemolysis_index_on_two_lines_is_no_hemolysis() -> None:
     found = read(*TABLE, ("Hämolyse-", "86", "mg/dL", "5 - 90"), "Index")
 
     assert {row["hemolyzed"] for row in found} == {False}
+
+
+def test_the_rest_of_a_name_counts_where_a_unit_stands_below_the_result() -> None:
+    sheet = Sheet(leading=11)
+    for x, text in ((50, "Test"), (230, "Result"), (300, "Range")):
+        sheet.at(x, text, bold=True)
+    sheet.down(2)
+    for _ in range(3):
+        for cells in (("Bilirubin", "3.9", "3.5 - 5.2"), ("direct", "mg/dL", "")):
+            for x, text in zip((50, 230, 300), cells, strict=True):
+                sheet.at(x, text)
+            sheet.down()
+    rows = as_json(read_pdf(sheet.finished()), LOOKUPS)["rows"]
+
+    assert "total-bilirubin" not in {row["marker"] for row in rows}

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lines that stand beside, above or within a table and are none of its rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from cds_service.reports.pdf.columns import Panel
+from cds_service.reports.pdf.contents import kind_of
 from cds_service.reports.pdf.pages import PageLine, PageWord
 from cds_service.reports.vocabulary import LABELS, longest_match, plain_words
 
@@ -34,3 +35,11 @@ def is_prose(line: PageLine, panel: Panel) -> bool:
         if len(chunk) > _LONG_TEXT and len(over) > 2:
             return True
     return False
+
+
+def is_no_result(texts: Iterable[str]) -> bool:
+    """Whether there is but a unit, or a flag, where results stand."""
+    found = list(texts)
+    return bool(found) and all(
+        kind_of(text) in {"unit", "flag"} and any(map(str.isalpha, text)) for text in found
+    )

@@ -13,7 +13,12 @@ from typing import Final
 
 from cds_service.reports.cells import split_flag
 from cds_service.reports.dates import has_date
-from cds_service.reports.pdf.beside_tables import is_labelled, is_prose, specimen_label
+from cds_service.reports.pdf.beside_tables import (
+    is_labelled,
+    is_no_result,
+    is_prose,
+    specimen_label,
+)
 from cds_service.reports.pdf.cells_of_line import Cells
 from cds_service.reports.pdf.columns import EDGE, Column, Panel
 from cds_service.reports.pdf.contents import is_unit, kind_of
@@ -111,9 +116,7 @@ class TableReader:
         if panel.content is None and is_prose(line, panel):
             return False
         cells = read_cells(line, panel)
-        if not cells.words:
-            return False
-        if not self._is_in_line(_words_of_name(cells, panel)):
+        if not (cells.words and self._is_in_line(_words_of_name(cells, panel))):
             return False
         by_kind = _by_kind(cells, panel)
         name = by_kind.get("name", "")
@@ -122,6 +125,11 @@ class TableReader:
             for place, column in enumerate(panel.columns)
             if column in panel.results and (text := cells.text(place))
         }
+        if name and at.row is not None and is_no_result(texts.values()):
+            # The rest of cells above: `Bilirubin` with its value, and below `direct` with its unit.
+            at.row.name, at.top = f"{at.row.name} {name}", line.top
+            at.row.unclear.update(at.row.texts)
+            return True
         if name and texts and _may_be_result(texts.values(), by_kind):
             self._add(at, line, panel, cells, texts)
             return True
