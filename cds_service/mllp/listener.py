@@ -11,7 +11,7 @@ import ssl
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -106,14 +106,21 @@ class MessageListener:
                 if not self._may_stay(address):
                     connection.close()
                     continue
-                talking = asyncio.create_task(self._connected(connection, address, tls))
+                # It counts from here on: more may be accepted before its task begins.
+                counted = ExitStack()
+                counted.enter_context(self._counted(address))
+                talking = asyncio.create_task(self._connected(connection, address, tls, counted))
                 self._talking.add(talking)
                 talking.add_done_callback(self._talking.discard)
 
     async def _connected(
-        self, connection: socket.socket, address: str, tls: ssl.SSLContext | None
+        self,
+        connection: socket.socket,
+        address: str,
+        tls: ssl.SSLContext | None,
+        counted: ExitStack,
     ) -> None:
-        with self._counted(address):
+        with counted:
             streams = await self._opened(connection, tls)
             if streams is None:
                 return

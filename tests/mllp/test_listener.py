@@ -302,8 +302,8 @@ def test_one_address_does_not_hold_all_connections(listener: Listener, certifica
             assert code_of(sender.send(oru("m1"))) == "AA"
 
 
-def test_a_handshake_that_is_not_finished_ends(certificates: Path, store: Store) -> None:
-    """And its place is free again; one that is not finished when it is stopped ends at once."""
+def one_of_an_address(store: Store) -> MessageListener:
+    """A listener that takes one connection from each address."""
     server = Server(base="https://fhir.example/r4", anonymous=True, messages=SETTINGS)
     receiver = MessageReceiver(
         servers=Servers(listed={server.base: server}),
@@ -319,9 +319,36 @@ def test_a_handshake_that_is_not_finished_ends(certificates: Path, store: Store)
         connections_of_address=1,
         handshake_seconds=0.3,
     )
+    return MessageListener(receiver=receiver, limits=limits, metrics=make_metrics())
+
+
+def test_connections_that_come_at_once_count_as_well(store: Store) -> None:
+    async def scene() -> int:
+        listening = one_of_an_address(store)
+        (made,) = await listening.serve("127.0.0.1", 0, None)
+        # All of them wait to be accepted before the listener goes on.
+        senders = [socket.create_connection(made.getsockname()) for _ in range(4)]
+        ended = 0
+        for sender in senders:
+            reader, writer = await asyncio.open_connection(sock=sender)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    with suppress(ConnectionError):
+                        await reader.read()
+                    ended += 1
+            await closed(writer, 1)
+        listening.stop()
+        await listening.until_stopped()
+        return ended
+
+    assert asyncio.run(scene()) == 3
+
+
+def test_a_handshake_that_is_not_finished_ends(certificates: Path, store: Store) -> None:
+    """And its place is free again; one that is not finished when it is stopped ends at once."""
 
     async def scene() -> None:
-        listening = MessageListener(receiver=receiver, limits=limits, metrics=make_metrics())
+        listening = one_of_an_address(store)
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(certificates / "localhost.pem", certificates / "localhost.key")
         (made,) = await listening.serve("127.0.0.1", 0, tls)
