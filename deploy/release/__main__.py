@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from deploy.release import artefacts, changelog, licences, pythons, tree, vulnerabilities
+from deploy.release import artefacts, licences, pythons, tree, vulnerabilities
 from deploy.release.refusal import Refused
 
 ROOT = Path(__file__).parents[2]
@@ -47,14 +47,14 @@ def build(folder: Path) -> None:
 def rehearse(folder: Path) -> None:
     """Cut and build the next minor version in a copy of this clone, as it is now.
 
-    Nothing here is changed or tagged. Unlike a release it goes on where nobody answers about known
-    vulnerabilities, and says so.
+    Where nothing is unreleased it builds the newest version again. Nothing here is changed or
+    tagged. Unlike a release it goes on where nobody answers about known vulnerabilities, and says
+    so.
     """
     with tempfile.TemporaryDirectory(prefix="cds-rehearsal-") as temporary:
         copy = Path(temporary, "copy")
         tree.copy_as_it_is(ROOT, copy)
-        version = changelog.next_minor(tree.text_of(copy, tree.CHANGELOG))
-        tree.cut(copy, version, datetime.now(tz=UTC).date())
+        version = tree.cut_to_rehearse(copy, datetime.now(tz=UTC).date())
         artefacts.make(copy, folder, ROOT, print, must_ask=False)
     print(f"A rehearsal of {version} is in {folder}. Publish nothing of it.")
 

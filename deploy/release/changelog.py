@@ -44,10 +44,16 @@ def releases(changelog: str) -> list[Version]:
     return found
 
 
-def next_minor(changelog: str) -> str:
-    """The next version that asks those who run the service to act; the first one is 0.1.0."""
-    newest = next(iter(releases(changelog)), (0, 0, 0))
-    return written((newest[0], newest[1] + 1, 0))
+def to_rehearse(changelog: str) -> str:
+    """The next minor version, or the newest release where nothing is unreleased.
+
+    The first one is 0.1.0. Raises `Refused` as `releases` does.
+    """
+    found = releases(changelog)
+    if found and not _has_news(changelog):
+        return written(found[0])
+    major, minor, _ = found[0] if found else (0, 0, 0)
+    return written((major, minor + 1, 0))
 
 
 def section(text: str, heading: str) -> str:
@@ -68,7 +74,7 @@ def cut(changelog: str, version: str, day: date) -> str:
         after = ", ".join(written(each) for each in _followers(newest))
         raise Refused(f"after {written(newest)} comes one of {after}, not {version}")
     version_of(version)
-    if not re.search(r"^- ", section(changelog, UNRELEASED), re.MULTILINE):
+    if not _has_news(changelog):
         raise Refused(f"CHANGELOG.md has nothing under {UNRELEASED!r}: there is nothing to release")
     return changelog.replace(UNRELEASED, f"{UNRELEASED}\n\n## [{version}] - {day.isoformat()}", 1)
 
@@ -98,6 +104,10 @@ def notes_of(changelog: str, upgrade: str, version: str) -> str:
         if not text:
             raise Refused(f"{file} has no section of {version}")
     return f"# cds-service {version}\n\n## How to upgrade\n\n{steps}\n\n## Changes\n\n{changes}\n"
+
+
+def _has_news(changelog: str) -> bool:
+    return bool(re.search(r"^- ", section(changelog, UNRELEASED), re.MULTILINE))
 
 
 def _followers(newest: Version) -> list[Version]:

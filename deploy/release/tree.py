@@ -97,7 +97,22 @@ def cut(tree: Path, version: str, day: date) -> None:
         (tree / name).write_text(text, encoding="utf-8", newline="\n")
     run("git", "add", "--", *fresh, cwd=tree)
     run("git", "commit", "--quiet", "--message", f"release: {version}", cwd=tree)
-    run("git", "tag", "--annotate", f"v{version}", "--message", version, cwd=tree)
+    _tag(tree, version)
+
+
+def cut_to_rehearse(copy: Path, day: date) -> str:
+    """Cut the next minor version in a copy that has no tags; its version.
+
+    Where nothing is unreleased, as on the commit of a release, the newest version is tagged again:
+    tests rehearse there, too. Raises `Refused` as `cut` does.
+    """
+    text = text_of(copy, CHANGELOG)
+    version = changelog.to_rehearse(text)
+    if changelog.section(text, f"## [{version}]"):
+        _tag(copy, version)
+    else:
+        cut(copy, version, day)
+    return version
 
 
 def copy_at(tree: Path, target: Path, revision: str = "HEAD") -> None:
@@ -125,6 +140,10 @@ def copy_as_it_is(tree: Path, target: Path) -> None:
 def committed_at(tree: Path) -> int:
     """When the commit was made, in seconds since 1970: the time of everything that is built."""
     return int(run("git", "log", "-1", "--format=%ct", cwd=tree))
+
+
+def _tag(tree: Path, version: str) -> None:
+    run("git", "tag", "--annotate", f"v{version}", "--message", version, cwd=tree)
 
 
 def _name_author(tree: Path) -> None:

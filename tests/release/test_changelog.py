@@ -56,9 +56,10 @@ def test_the_first_release_can_have_any_version() -> None:
     assert "## [0.1.0] - 2026-12-01" in changelog.cut(HEAD + NEWS, "0.1.0", DAY)
 
 
-def test_the_next_minor_follows_the_newest() -> None:
-    assert changelog.next_minor(HEAD) == "0.1.0"
-    assert changelog.next_minor(HEAD + TEN + ONE) == "0.11.0"
+def test_the_next_minor_is_rehearsed_or_the_newest_where_nothing_is_unreleased() -> None:
+    assert changelog.to_rehearse(HEAD) == "0.1.0"
+    assert changelog.to_rehearse(HEAD + NEWS + TEN + ONE) == "0.11.0"
+    assert changelog.to_rehearse(HEAD + TEN + ONE) == "0.10.0"
 
 
 def test_the_notes_of_the_next_release_become_those_of_this_one() -> None:

@@ -21,9 +21,13 @@ DAY = date(2026, 12, 1)
 
 @pytest.fixture(name="copy")
 def _copy(tmp_path: Path) -> Path:
-    """The tree of this repository as a repository of its own, without a tag."""
-    tree.copy_as_it_is(ROOT, tmp_path / "copy")
-    return tmp_path / "copy"
+    """The tree of this repository as one of its own, without a tag, and before any release."""
+    copy = tmp_path / "copy"
+    tree.copy_as_it_is(ROOT, copy)
+    (copy / tree.CHANGELOG).write_text("# Log\n\n## [Unreleased]\n\n- A thing.\n", "utf-8")
+    (copy / tree.UPGRADE).write_text("# Upgrade\n\n## Next release\n\nRun it.\n", "utf-8")
+    run("git", "commit", "--quiet", "--all", "--message", "before any release", cwd=copy)
+    return copy
 
 
 def version(folder: Path, named: str = "") -> str:
@@ -103,6 +107,22 @@ def test_a_release_is_not_cut_twice_and_a_refusal_changes_nothing(copy: Path) ->
         tree.cut(copy, "0.1.0", DAY)
     with pytest.raises(Refused, match="there is nothing to release"):
         tree.cut(copy, "0.2.0", DAY)
+
+
+def test_the_commit_of_a_release_can_be_rehearsed(copy: Path, tmp_path: Path) -> None:
+    """The workflow of a release runs every test on its tag."""
+    tree.cut(copy, "0.1.0", DAY)
+    again, later = tmp_path / "again", tmp_path / "later"
+    tree.copy_as_it_is(copy, again)
+
+    assert tree.cut_to_rehearse(again, DAY) == tree.released_version(again) == "0.1.0"
+
+    text = tree.text_of(copy, tree.CHANGELOG)
+    news = text.replace("## [Unreleased]\n", "## [Unreleased]\n\n- Another thing.\n")
+    (copy / tree.CHANGELOG).write_text(news, "utf-8")
+    tree.copy_as_it_is(copy, later)
+
+    assert tree.cut_to_rehearse(later, DAY) == tree.released_version(later) == "0.2.0"
 
 
 def test_without_git_a_build_has_to_be_given_a_version(copy: Path) -> None:
