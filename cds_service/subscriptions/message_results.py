@@ -40,6 +40,7 @@ def written_before(connection: Connection, server: str, made: Sequence[MessageRe
             WrittenResult(
                 identifier=row.identifier,
                 item=row.item,
+                written=row.written,
                 status=row.status,
                 collected=row.collected,
             )

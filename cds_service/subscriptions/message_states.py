@@ -10,7 +10,7 @@ Where a result could be one of several, nothing is written.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
@@ -26,24 +26,26 @@ Json = dict[str, Any]
 _SETTLED: Final = frozenset(("final", "amended", "corrected"))
 _UNSETTLED: Final = frozenset(("registered", "preliminary", "unknown"))
 _CHANGES: Final = frozenset(("amended", "corrected", "entered-in-error"))
+_ZONES: Final = timedelta(days=1)  # by which a time may be wrong that came without its zone
 
 
 class UnclearResult(Exception):
-    """A result of the message could be one of several that were written before."""
+    """A result of the message changes one that was written before, and not clearly which."""
 
     def __init__(self) -> None:
         super().__init__(
-            "Expected the time of collection of a result of which its order number and test have "
-            "several: which of them it is about is not known."
+            "Expected the time of collection of one of the results of its order number and test: "
+            "which of them it is about is not known."
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenResult:
-    """What was written last of a result: from which item, in which status, and of which time."""
+    """What was written last of a result: from which item, when, in which status, of which time."""
 
     identifier: str
     item: int
+    written: datetime
     status: str
     collected: str
 
@@ -92,7 +94,7 @@ def to_write(
 
 
 def check_clear(made: Sequence[MessageResult], written: Written) -> None:
-    """Raise `UnclearResult` if one could be several of those that were written."""
+    """Raise `UnclearResult` if it is not clear which of those that were written one changes."""
     for _ in _placed(made, written):
         pass
 
@@ -152,7 +154,8 @@ def _those_of(
         return fitting
     # A correction may be of the time; and until it is final, or once it is taken back, a result
     # may come with another one.
-    return [one for one in known if changes or (is_only and one.status not in _SETTLED)]
+    left = [one for one in known if changes or (is_only and one.status not in _SETTLED)]
+    return [] if any(_was_known_before(one, result) for one in left) else left
 
 
 def _of_the_time(result: MessageResult, known: Sequence[WrittenResult]) -> list[WrittenResult]:
@@ -163,6 +166,13 @@ def _of_the_time(result: MessageResult, known: Sequence[WrittenResult]) -> list[
 def _may_be_one(known: str, time: str, is_only: bool) -> bool:
     """Whether two times may be those of one result; one that was written without may be any."""
     return (bool(known) or is_only) and not _differ(known, time)
+
+
+def _was_known_before(known: WrittenResult, result: MessageResult) -> bool:
+    """Whether it was final before this one was collected: it is none whose time is corrected."""
+    if known.status not in _SETTLED or not result.collected:
+        return False
+    return _earliest(result.collected) > known.written + _ZONES
 
 
 def _is_step_back(last: WrittenResult, result: MessageResult) -> bool:
@@ -195,6 +205,18 @@ def _differ(one: str, other: str) -> bool:
         return _minute(one) != _minute(other)
     length = min(len(one.partition("T")[0]), len(other.partition("T")[0]))
     return one[:length] != other[:length]
+
+
+def _earliest(time: str) -> datetime:
+    """The first moment that a time of FHIR may be, of UTC if it names no zone.
+
+    >>> _earliest("2026-03").isoformat()
+    '2026-03-01T00:00:00+00:00'
+    """
+    if "T" in time:
+        return moment_of(time)
+    year, month, day, *_ = *map(int, time.split("-")), 1, 1
+    return datetime(year, month, day, tzinfo=UTC)
 
 
 def _minute(time: str) -> str:

@@ -366,6 +366,41 @@ def test_what_has_no_known_status_does_not_change_what_is_final(
 LATER = "202604020800"
 
 
+@pytest.mark.parametrize("status", ["C", "A", "D", "W"])
+@pytest.mark.parametrize("drawn", [LATER, "20260402"])
+def test_what_was_collected_after_a_result_was_known_is_no_correction_of_it(
+    laboratory: Laboratory, status: str, drawn: str
+) -> None:
+    """The order number was used again, and of the second time only the correction came."""
+    laboratory.now = datetime(2026, 3, 5, 10, 30, tzinfo=UTC)
+    laboratory.send(obx("1"))
+    laboratory.work()
+    laboratory.now = datetime(2026, 4, 2, 10, 30, tzinfo=UTC)
+    laboratory.send(obx("30", f11=status), drawn=drawn, answer="AE")
+    laboratory.work()
+    assert values(laboratory.stored()) == [(1, "final")]
+
+    laboratory.send(obx("3"), drawn=LATER)  # what did not come
+    laboratory.work()
+    laboratory.send(obx("30", f11="C"), drawn=LATER)
+    laboratory.work()
+    assert values(laboratory.stored()) == [(1, "final"), (30, "corrected")]
+
+
+def test_a_time_is_corrected_however_late_and_where_its_zone_is_not_known(
+    laboratory: Laboratory,
+) -> None:
+    laboratory.now = datetime(2026, 3, 5, 9, 0, tzinfo=UTC)
+    laboratory.send(obx("1"), drawn="202603050930")
+    laboratory.work()
+    for drawn in ("202603051830", "202603040700"):  # the first is in the zone of another place
+        laboratory.now += timedelta(days=30)
+        laboratory.send(obx("1", f11="C"), drawn=drawn)
+        laboratory.work()
+        (one,) = laboratory.stored()
+        assert f"{one['effectiveDateTime']:.13}".translate({45: None, 84: None}) == drawn[:10]
+
+
 @pytest.mark.parametrize("status", ["C", "A", "D", "W", "F", "P", ""])
 @pytest.mark.parametrize("drawn", ["", "2026", "202605010000"], ids=["none", "vague", "another"])
 def test_of_several_results_of_an_order_the_wrong_one_is_never_changed(
