@@ -80,20 +80,26 @@ def ask_about_vulnerabilities() -> None:
 
 
 @commands.command(name="pythons")
+@click.option(
+    "--tests-here", is_flag=True, help="Run the tests on the Python of this command as well."
+)
 @click.argument("wheel", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-def try_pythons(wheel: Path) -> None:
+def try_pythons(wheel: Path, *, tests_here: bool) -> None:
     """Try WHEEL on every Python that pyproject.toml names and this machine has.
 
     Each gets a fresh environment with the pins of requirements/runtime.lock; there the cards are
     checked, the founding patient is evaluated and asked about by a hook call, and tests of the core
-    run, except on the Python of this command, on which ./test runs them all.
+    run; on the Python of this command only with --tests-here, as ./test runs all of them there.
     """
     versions = pythons.named(ROOT)
     interpreters = pythons.found(versions, os.environ)
     with tempfile.TemporaryDirectory(prefix="cds-pythons-") as temporary:
-        trials = pythons.try_all(ROOT, wheel.resolve(), interpreters, Path(temporary))
+        trials = pythons.try_all(
+            ROOT, wheel.resolve(), interpreters, Path(temporary), tests_here=tests_here
+        )
     for trial in trials:
-        told = trial.problem or f"works; {trial.tests} tests of the core passed"
+        tests = f"{trial.tests} tests of the core passed" if trial.tests else "no tests were run"
+        told = trial.problem or f"works; {tests}"
         print(f"Python {trial.python} ({trial.seconds:.0f} s): {told}")
     for version in versions:
         if version not in interpreters:

@@ -73,13 +73,26 @@ def found(versions: list[str], environ: Mapping[str, str]) -> dict[str, Path]:
     return interpreters
 
 
-def try_all(tree: Path, wheel: Path, interpreters: Mapping[str, Path], work: Path) -> list[Trial]:
-    """Try the wheel on each, two at a time; a Python that fails keeps no other from being tried."""
+def try_all(
+    tree: Path,
+    wheel: Path,
+    interpreters: Mapping[str, Path],
+    work: Path,
+    *,
+    tests_here: bool = False,
+) -> list[Trial]:
+    """Try the wheel on each, two at a time; a Python that fails keeps no other from being tried.
+
+    Tests run on the Python of this process only with `tests_here`.
+    """
     with ThreadPoolExecutor(max_workers=2) as pool:
         begun = [
-            pool.submit(_trial, tree, wheel, version, python, work / version)
+            pool.submit(
+                _trial, tree, wheel, version, python, work / version,
+                with_tests=tests_here or not _is(version, sys.executable),
+            )
             for version, python in interpreters.items()
-        ]
+        ]  # fmt: skip
         return [one.result() for one in begun]
 
 
@@ -95,16 +108,18 @@ def _is(version: str, python: str) -> bool:
     return done.stdout.strip() == version
 
 
-def _trial(tree: Path, wheel: Path, version: str, python: Path, work: Path) -> Trial:
+def _trial(
+    tree: Path, wheel: Path, version: str, python: Path, work: Path, *, with_tests: bool
+) -> Trial:
     begun = monotonic()
     try:
-        passed = _tried(tree, wheel, python, work, all_tests=not _is(version, sys.executable))
+        passed = _tried(tree, wheel, python, work, with_tests=with_tests)
     except Refused as refused:
         return Trial(version, 0, monotonic() - begun, str(refused))
     return Trial(version, passed, monotonic() - begun)
 
 
-def _tried(tree: Path, wheel: Path, python: Path, work: Path, *, all_tests: bool) -> int:
+def _tried(tree: Path, wheel: Path, python: Path, work: Path, *, with_tests: bool) -> int:
     """The number of tests that passed; raises `Refused` with what did not work."""
     state = work / "state"
     state.mkdir(parents=True)
@@ -130,7 +145,7 @@ def _tried(tree: Path, wheel: Path, python: Path, work: Path, *, all_tests: bool
     for shown, door in ((evaluated, "evaluate"), (served, "a hook call")):
         if FOUNDING not in shown:
             raise Refused(f"{door} does not show {FOUNDING!r} to the founding patient:\n{shown}")
-    return _tests(tree, made, work, env) if all_tests else 0
+    return _tests(tree, made, work, env) if with_tests else 0
 
 
 def _tests(tree: Path, python: Path, work: Path, env: Mapping[str, str]) -> int:

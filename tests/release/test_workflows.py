@@ -88,3 +88,6 @@ def test_nothing_is_published_before_it_is_tested_built_and_tried() -> None:
     # The command that ends with an error where nobody answers about vulnerabilities.
     assert build == ".venv/bin/python -m deploy.release build dist"
     assert [name for name, job in jobs.items() if "permissions" in job] == ["publish"]
+    # Each Python is that of the command, on which tests run only if asked for.
+    tried = steps_of(release, "pythons")[-1]["run"]
+    assert tried.split()[-3:] == ["pythons", "--tests-here", "dist/*.whl"]
