@@ -2,7 +2,9 @@
 """A release is rehearsed: all of it is made, and the wheel works on every Python."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from hashlib import sha256
@@ -106,6 +108,21 @@ def test_a_python_that_is_not_here_or_is_an_empty_shim_is_not_found(tmp_path: Pa
     shim.chmod(0o755)
 
     assert pythons.found(["3.98", "3.99"], {"PATH": str(tmp_path), "HOME": str(tmp_path)}) == {}
+
+
+def test_without_root_no_python_is_made_and_that_is_said(tmp_path: Path) -> None:
+    script = (ROOT / "requirements" / "install-python-314").read_text(encoding="utf-8")
+    there = shutil.which("python3.14", path=os.defpath)
+    nobody = 65534 if os.geteuid() == 0 else None
+
+    done = subprocess.run(
+        ["sh"], input=script, user=nobody, group=nobody, cwd="/", capture_output=True, text=True,
+        check=False, env={"PATH": os.defpath, "XDG_CACHE_HOME": str(tmp_path)},
+    )  # fmt: skip
+
+    assert done.returncode == 0
+    assert ("that needs root" in done.stderr) == (there is None)
+    assert "Fetching" not in done.stderr
 
 
 def test_a_wheel_that_does_not_work_is_a_problem_of_its_python(tmp_path: Path) -> None:
