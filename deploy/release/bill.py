@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from deploy.release import environments
+from deploy.release import environments, locks
 from deploy.release.commands import run
 from deploy.release.refusal import Refused
 
@@ -58,15 +58,11 @@ def validate(text: str) -> None:
 def agree(text: str, lock: str) -> None:
     """Raises `Refused` where the bill has what the lock has not, or lacks what it must have."""
     named = {
-        (_normal(component["name"]), component["version"])
+        (locks.normal(component["name"]), component["version"])
         for component in json.loads(text)["components"]
     }
     pins = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)( ;)?", lock, re.MULTILINE)
-    locked = {(_normal(name), version) for name, version, _ in pins}
-    everywhere = {(_normal(name), version) for name, version, marker in pins if not marker}
+    locked = {(locks.normal(name), version) for name, version, _ in pins}
+    everywhere = {(locks.normal(name), version) for name, version, marker in pins if not marker}
     if wrong := sorted(named - locked) or sorted(everywhere - named):
         raise Refused(f"the bill and requirements/runtime.lock differ in {' '.join(wrong[0])}")
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
