@@ -3,6 +3,7 @@
 
 import argparse
 import sys
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -26,7 +27,8 @@ def main() -> None:
         handler = partial(SimpleHTTPRequestHandler, directory=str(site))
         with ThreadingHTTPServer(("127.0.0.1", _PORT), handler) as server:
             print(f"http://127.0.0.1:{_PORT}/ until Ctrl-C")
-            server.serve_forever()
+            with suppress(KeyboardInterrupt):
+                server.serve_forever()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the pages to a folder of HTML that needs no server and no other host."""
+"""From the pages to a folder of HTML that asks no other host; its search needs a server."""
 
 import os
 import re
