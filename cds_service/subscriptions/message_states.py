@@ -129,17 +129,22 @@ def _matched(
     """
     most = len(known) + len(results)
     places = {results[0].numbered(number): number for number in range(1, most + 1)}
-    free = sorted(known, key=lambda one: places.get(one.identifier, most + 1))
     of_one_time: defaultdict[str, list[MessageResult]] = defaultdict(list)
     for result in results:
         of_one_time[_minute(result.collected)].append(result)
+    exact: defaultdict[str, list[WrittenResult]] = defaultdict(list)
+    free: list[WrittenResult] = []
+    for one in sorted(known, key=lambda one: places.get(one.identifier, most + 1)):
+        time = _minute(one.collected)
+        (exact[time] if time in of_one_time else free).append(one)
     # What has exactly the time of another result of this message is that one.
-    for alike in sorted(of_one_time.values(), key=lambda alike: not _of_the_time(alike[0], free)):
+    for time, alike in of_one_time.items():
         changes = any(result.status in _CHANGES for result in alike)
-        found = _those_of(alike[0], free, len(known) == 1, changes=changes)
+        found = exact[time] or _those_of(alike[0], free, len(known) == 1, changes=changes)
         if len(found) > len(alike) or (changes and known and not found):
             raise UnclearResult
-        free = [one for one in free if one not in found]
+        if found and not exact[time]:
+            free = [one for one in free if one not in found]
         for number, result in enumerate(alike):
             yield result, found[number] if number < len(found) else None
 
@@ -147,10 +152,10 @@ def _matched(
 def _those_of(
     result: MessageResult, known: Sequence[WrittenResult], is_only: bool, *, changes: bool
 ) -> list[WrittenResult]:
-    """Those that a result may be: of its time if there are any, else that could be of its time."""
-    if exact := _of_the_time(result, known):
-        return exact
-    if fitting := [one for one in known if _may_be_one(one.collected, result.collected, is_only)]:
+    """Those that a result may be, none of which is of its minute."""
+    has_minute = "T" in result.collected
+    vague = [one for one in known if not (has_minute and "T" in one.collected)]
+    if fitting := [one for one in vague if _may_be_one(one.collected, result.collected, is_only)]:
         return fitting
     # A correction may be of the time; and until it is final, or once it is taken back, a result
     # may come with another one.
@@ -158,14 +163,20 @@ def _those_of(
     return [] if any(_was_known_before(one, result) for one in left) else left
 
 
-def _of_the_time(result: MessageResult, known: Sequence[WrittenResult]) -> list[WrittenResult]:
-    time = _minute(result.collected)
-    return [one for one in known if _minute(one.collected) == time]
-
-
 def _may_be_one(known: str, time: str, is_only: bool) -> bool:
-    """Whether two times may be those of one result; one that was written without may be any."""
-    return (bool(known) or is_only) and not _differ(known, time)
+    """Whether two times, one of them without its minute, may be those of one result.
+
+    What was written without a time may be of any, if it is the only one.
+
+    >>> _may_be_one("2026-03-05", "2026-03-05T09:30:00+01:00", False)
+    True
+    >>> _may_be_one("2026-03-05", "2026-03-06", False)
+    False
+    """
+    if not (known or is_only):
+        return False
+    length = min(len(known.partition("T")[0]), len(time.partition("T")[0]))
+    return known[:length] == time[:length]
 
 
 def _was_known_before(known: WrittenResult, result: MessageResult) -> bool:
@@ -189,22 +200,6 @@ def _new(result: MessageResult, taken: set[str]) -> str:
 
 def _of_its_time(result: MessageResult) -> str:
     return sha256(encode([result.name, _minute(result.collected)])).hexdigest()[:40]
-
-
-def _differ(one: str, other: str) -> bool:
-    """Whether two times are not the same, as far as both are known; seconds do not count.
-
-    >>> _differ("2026-03-05", "2026-03-05T09:30:00+01:00")
-    False
-    >>> _differ("2026-03-05T09:30:00+01:00", "2026-03-05T08:30:20+00:00")
-    False
-    >>> _differ("2026-03-05", "2026-03-06")
-    True
-    """
-    if "T" in one and "T" in other:
-        return _minute(one) != _minute(other)
-    length = min(len(one.partition("T")[0]), len(other.partition("T")[0]))
-    return one[:length] != other[:length]
 
 
 def _earliest(time: str) -> datetime:

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What it takes to find which results of a message were written before."""
+
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+
+import pytest
+
+from cds_service.subscriptions.message_observations import MessageResult
+from cds_service.subscriptions.message_states import Written, WrittenResult, to_write
+
+MANY = 3_000
+NOW = datetime(2026, 3, 5, tzinfo=UTC)
+
+
+def results_from(begin: datetime) -> list[MessageResult]:
+    """One result each minute, all of one order and test."""
+    times = [(begin + timedelta(minutes=minute)).isoformat() for minute in range(MANY)]
+    return [
+        MessageResult(
+            known_by=("A1", "ALT"),
+            number=number,
+            observation={"status": "final", "effectiveDateTime": time},
+        )
+        for number, time in enumerate(times, start=1)
+    ]
+
+
+def written_of(results: list[MessageResult]) -> Written:
+    known = [
+        WrittenResult(
+            identifier=result.name,
+            item=1,
+            written=NOW,
+            status="final",
+            collected=result.collected,
+        )
+        for result in results
+    ]
+    return {results[0].series: known}
+
+
+@pytest.mark.parametrize("begin", [NOW, NOW + timedelta(days=30)], ids=["same", "other"])
+def test_thousands_of_results_of_one_order_keep_nobody_waiting(begin: datetime) -> None:
+    """A sender could hold the database with them, for minutes: each is compared with each."""
+    sent = results_from(begin)
+    began = monotonic()
+    placed = to_write(sent, written_of(results_from(NOW)), 2)
+
+    assert monotonic() - began < 20  # a second is usual
+    names = {result.name for result in sent}
+    assert len({one.identifier for one in placed}) == MANY
+    assert (names == {one.identifier for one in placed}) is (begin == NOW)
