@@ -27,14 +27,23 @@ class Streams(NamedTuple):
 
 
 async def listening_sockets(host: str, port: int) -> list[socket.socket]:
-    """A socket for each address of the host; raises `OSError` if one cannot be listened on."""
+    """A socket for each address of the host; raises `OSError` if one cannot be listened on.
+
+    `::` is every address of the machine.
+    """
     found = await asyncio.get_running_loop().getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
     made: list[socket.socket] = []
     try:
         for family, address in dict.fromkeys((one[0], one[4]) for one in found):
-            made.append(socket.create_server(address[:2], family=family, backlog=_WAITING))
+            # As `serve` does: IPv4 too, where the machine has both (web/server/listening.py).
+            both = host == "::" and socket.has_dualstack_ipv6()
+            made.append(
+                socket.create_server(
+                    address[:2], family=family, backlog=_WAITING, dualstack_ipv6=both
+                )
+            )
             made[-1].setblocking(False)
     except OSError:
         for one in made:
