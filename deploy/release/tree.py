@@ -132,7 +132,7 @@ def copy_as_it_is(tree: Path, target: Path) -> None:
             copy.unlink(missing_ok=True)
             continue
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, copy)
+        shutil.copy(source, copy, follow_symlinks=False)
     run("git", "add", "--all", cwd=target)
     run("git", "commit", "--quiet", "--allow-empty", "--message", "what is rehearsed", cwd=target)
 

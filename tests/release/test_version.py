@@ -125,6 +125,14 @@ def test_the_commit_of_a_release_can_be_rehearsed(copy: Path, tmp_path: Path) ->
     assert tree.cut_to_rehearse(later, DAY) == tree.released_version(later) == "0.2.0"
 
 
+def test_a_link_to_a_folder_is_copied_as_a_link(copy: Path, tmp_path: Path) -> None:
+    (copy / "linked").symlink_to(tmp_path)
+
+    tree.copy_as_it_is(copy, tmp_path / "again")
+
+    assert (tmp_path / "again" / "linked").readlink() == tmp_path
+
+
 def test_without_git_a_build_has_to_be_given_a_version(copy: Path) -> None:
     run("rm", "-rf", ".git", cwd=copy)
 
