@@ -19,11 +19,21 @@ from cds_service.reports.dates import is_date
 from cds_service.reports.pdf.cells_of_line import Cells
 from cds_service.reports.pdf.columns import EDGE, Panel
 from cds_service.reports.pdf.content_cells import content_cells
+from cds_service.reports.pdf.contents import PieceKind, kind_of
 from cds_service.reports.pdf.pages import PageLine, PageWord
+from cds_service.reports.vocabulary import ColumnKind, names_blood, names_fluid
 
 _FAR: Final = 45.0  # points to the nearest column
 _TEXT_COLUMNS: Final = frozenset(("flag", "unit", "specimen"))
 _NEVER_EMPTY: Final = frozenset(("result", "unit", "range"))
+_HELD: Final[dict[ColumnKind, tuple[PieceKind, ...]]] = {
+    "unit": ("unit",),
+    "range": ("range",),
+    "flag": ("flag",),
+    "low": ("value",),
+    "high": ("value",),
+    "previous": ("value", "date"),
+}
 _MISFITS: Final = 0.05  # of the rows: notes between them
 _FLAG: Final = re.compile(r"[*+!↑↓▲▼-]{1,3}|\(?(?:HH|LL|[HLNAB])\)?|[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 
@@ -123,7 +133,7 @@ def _place(
         cells.put(ruled, words)
         return
     over = [n for n, one in enumerate(panel.columns) if one.overlap(x0, x1) > 0]
-    if is_first and _begins_name(words, panel):
+    if (is_first and _begins_name(words, panel)) or _is_below_name(words, panel, cells):
         _place_name(words, panel, over, cells)
     elif panel.edges:
         _place_between(words, panel, over, cells)
@@ -168,15 +178,28 @@ def _place_between(
 
 def _begins_name(words: Sequence[PageWord], panel: Panel) -> bool:
     following = [one.x0 for one in panel.columns[panel.name + 1 :]]
-    column = panel.columns[panel.name]
+    column, before = panel.columns[panel.name], panel.columns[: panel.name]
+    if any(one.overlap(words[0].x0, words[0].x1) > 0 for one in before):
+        return False  # `Code` or `Nr.`, before the names
     if words[0].x0 < column.x1:
         return not following or words[0].x0 < following[0]
     return False
 
 
+def _is_below_name(words: Sequence[PageWord], panel: Panel, cells: Cells) -> bool:
+    """Whether words begin below the heading of the names, behind another column."""
+    column = panel.columns[panel.name]
+    return panel.name not in cells.words and column.overlap(words[0].x0, words[0].x1) > 0
+
+
 def _place_name(words: Sequence[PageWord], panel: Panel, over: Sequence[int], cells: Cells) -> None:
-    """A name may be longer than its heading, and a value may stand close behind it."""
+    """A name may be longer than its heading, and a value may stand close behind it.
+
+    What stands below another heading, and is nothing that such a column holds, is of the name: the
+    `directe` of `Bilirubine directe`, the `urinaire` of a heading of a section.
+    """
     columns, name = panel.columns, panel.name
+    behind: list[tuple[int, list[PageWord]]] = []  # by column, from right to left
     end = len(words)
     while end > 1:
         word = words[end - 1]
@@ -184,10 +207,28 @@ def _place_name(words: Sequence[PageWord], panel: Panel, over: Sequence[int], ce
         if not under:
             break
         end -= 1
-        cells.put(under[0], [word])
+        if behind and behind[-1][0] == under[0]:
+            behind[-1][1].insert(0, word)
+        else:
+            behind.append((under[0], [word]))
+    while behind and not _may_hold(columns[behind[-1][0]].kind, behind[-1][1]):
+        end += len(behind.pop()[1])
+    for place, own in behind:
+        cells.put(place, own)
         # Close behind a name it may as well be a part of it: `Vitamin B 12`.
-        cells.unclear.add(under[0])
+        cells.unclear.add(place)
     cells.put(name, words[:end])
+
+
+def _may_hold(kind: ColumnKind, words: Sequence[PageWord]) -> bool:
+    """Whether words close behind a name may be what stands in such a column.
+
+    A result may be any text, but for one that says what was examined.
+    """
+    text = _text(words)
+    if kind == "result":
+        return not (names_fluid(text) or names_blood(text))
+    return kind_of(text) in _HELD.get(kind, ())
 
 
 def _place_word(word: PageWord, panel: Panel, cells: Cells) -> None:

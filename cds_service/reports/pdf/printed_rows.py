@@ -2,11 +2,12 @@
 """A row as it stands on a page, before its numbers are read."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from cds_service.reports.pdf.columns import Column
+from cds_service.reports.pdf.contents import is_unit, kind_of
 from cds_service.reports.pdf.pages import PageLine, PageWord
 from cds_service.reports.report import Place
 from cds_service.reports.vocabulary import plain_words
@@ -49,6 +50,30 @@ class PrintedRow:
         """The results as printed."""
         return list(self.texts.values())
 
+    def add_unit(self, rest: str) -> None:
+        """Add what goes on below of the unit; what is no part of it leaves the row open."""
+        if rest in {"", self.unit}:
+            return
+        joined = (f"{self.unit}{space}{rest}".strip() for space in (" ", ""))
+        whole = next((one for one in joined if kind_of(one) == "unit"), None)
+        if whole is None:
+            self.unclear.update(self.texts)
+        else:
+            self.unit = whole
+
+    def add_below(self, texts: Iterable[str], *, is_close: bool) -> None:
+        """Add what goes on close below of the result: a unit, a flag.
+
+        Anything else, or what is far, leaves the row open.
+        """
+        found = list(texts)
+        if is_close and all(map(is_unit, found)):
+            self.add_unit(" ".join(found))
+        elif is_close and all(kind_of(text) == "flag" for text in found):
+            self.flag = " ".join(filter(None, (self.flag, *found)))
+        else:
+            self.unclear.update(self.texts)
+
 
 def bare_name(name: str) -> str:
     """A name without leaders and marks of footnotes."""
@@ -58,6 +83,18 @@ def bare_name(name: str) -> str:
 def names_variety(text: str) -> bool:
     """Whether a text says which kind of a test it is: direct, bone, a ratio."""
     return _QUALIFIER.search(" ".join(plain_words(text))) is not None
+
+
+def range_of(by_kind: Mapping[str, str]) -> str:
+    """The range of a row as one text, from its own column or from those of its two limits."""
+    if by_kind.get("range"):
+        return by_kind["range"]
+    low, high = by_kind.get("low", ""), by_kind.get("high", "")
+    if low and high:
+        return f"{low} - {high}"
+    if low:
+        return f">= {low}" if low[0].isdigit() else low
+    return f"<= {high}" if high[:1].isdigit() else high
 
 
 def box_of(line: PageLine, words: Sequence[PageWord]) -> Place:

@@ -24,7 +24,13 @@ from cds_service.reports.pdf.columns import EDGE, Column, Panel
 from cds_service.reports.pdf.contents import is_unit, kind_of
 from cds_service.reports.pdf.pages import PageLine, PageWord
 from cds_service.reports.pdf.placing import limits_beside, read_cells
-from cds_service.reports.pdf.printed_rows import PrintedRow, bare_name, box_of, names_variety
+from cds_service.reports.pdf.printed_rows import (
+    PrintedRow,
+    bare_name,
+    box_of,
+    names_variety,
+    range_of,
+)
 from cds_service.reports.vocabulary import (
     names_blood,
     names_fluid,
@@ -139,14 +145,8 @@ class TableReader:
             if by_kind.get("unit") or by_kind.get("range"):
                 at.above = ("", 0.0, False)  # a part of the row above, and of no other
             return is_taken
-        if texts and not name and all(map(is_unit, texts.values())) and at.row is not None:
-            if line.top - at.top >= _CLOSE * panel.pitch:
-                at.row.unclear.update(at.row.texts)  # it may be that of a row below
-                return True
-            at.row.unit = " ".join(dict.fromkeys((*at.row.unit.split(), *texts.values())))
-            at.top = line.top
-            return True
-        if texts and not name and _is_between_names(at, line.top, panel):
+        is_close, is_of_units = _is_close(at, line.top, panel), all(map(is_unit, texts.values()))
+        if texts and not name and not is_of_units and _is_between_names(at, line.top, panel):
             words = at.above_words
             if at.taken_back is not None:
                 before, own = at.taken_back
@@ -154,7 +154,13 @@ class TableReader:
             self._add(at, line, panel, cells, texts)
             at.words = words
             return True
-        if not name and at.row is not None and by_kind.get("range") and not texts:
+        if texts and not name and at.row is not None and (is_close or is_of_units):
+            # A unit that is far may be that of a row below.
+            at.row.add_below(texts.values(), is_close=is_close)
+            at.top = line.top if is_close else at.top
+            return True
+        is_unit_below = bool(by_kind.get("unit")) and is_close
+        if not name and not texts and at.row and (by_kind.get("range") or is_unit_below):
             _add_rest(by_kind, at)
             at.row.is_sure &= _is_sure(cells)
             at.top = line.top
@@ -181,7 +187,7 @@ class TableReader:
         is_unclear = _is_range_unclear(cells, panel) and not _is_range(by_kind)
         flag, unit = split_flag(by_kind.get("unit", ""))
         signs = [word.text for word in cells.signs]
-        other_flag, range_text = split_flag(_range(by_kind))
+        other_flag, range_text = split_flag(range_of(by_kind))
         row = PrintedRow(
             name=bare_name(name),
             texts=texts,
@@ -244,20 +250,24 @@ def _is_rest(by_kind: dict[str, str], at: _Place, top: float, panel: Panel) -> b
     if by_kind.get("previous") or at.row is None:
         return not (unit or limits or by_kind.get("previous"))
     is_unit_of_limits = is_unit(limits)
-    is_close = top - at.top < _CLOSE * panel.pitch
-    if not (unit or limits) or is_close or is_unit_of_limits:
+    if not (unit or limits) or _is_close(at, top, panel) or is_unit_of_limits:
         return True
     if (unit and not at.row.unit) or (limits and not at.row.range_text):
         at.row.unclear.update(at.row.texts)  # which has not all that this line has
     return False
 
 
+def _is_close(at: _Place, top: float, panel: Panel) -> bool:
+    """Whether a line is closer to the last one than two rows are."""
+    return top - at.top < _CLOSE * panel.pitch
+
+
 def _add_rest(by_kind: dict[str, str], at: _Place) -> None:
     """Add what goes on below of a unit and a range; other limits are those of other people."""
     if at.row is None:
         return
-    unit, limits = by_kind.get("unit", ""), by_kind.get("range", "")
-    at.row.unit = f"{at.row.unit} {unit}".strip()
+    limits = by_kind.get("range", "")
+    at.row.add_unit(by_kind.get("unit", ""))
     at.row.range_is_unclear |= bool(limits) and not is_unit(limits)
     at.row.range_text = f"{at.row.range_text} {limits}".strip()
 
@@ -364,19 +374,6 @@ def _are_rivals(results: Sequence[Column], texts: dict[Column, str]) -> bool:
     undated = [one for one in results if not has_date(one.text)]
     sides = [one for one in undated if "range" in plain_words(one.text)]
     return len(undated) > 1 and (len(undated) > len(sides) or len(texts) > 1)
-
-
-def _range(by_kind: dict[str, str]) -> str:
-    if by_kind.get("range"):
-        return by_kind["range"]
-    low, high = by_kind.get("low", ""), by_kind.get("high", "")
-    if low and high:
-        return f"{low} - {high}"
-    return (f">= {low}" if low[0].isdigit() else low) if low else _upper(high)
-
-
-def _upper(high: str) -> str:
-    return f"<= {high}" if high[:1].isdigit() else high
 
 
 def _is_range_unclear(cells: Cells, panel: Panel) -> bool:

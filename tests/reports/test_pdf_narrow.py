@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PDF tables with narrow cells: names that run into the next column, cells that go on below."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tests.reports.corpus.sheets import Sheet, Slot
+from tests.reports.test_pdf import rows_of
+
+BEHIND = (
+    Slot("unit", "Unités", 240),
+    Slot("result", "Résultat", 330),
+    Slot("range", "Référence", 420),
+)
+HEADINGS = {
+    "unit": "Unités",
+    "flag": "Alerte",
+    "previous": "Antérieur",
+    "method": "Méthode",
+    "specimen": "Nature",
+    "low": "Min",
+}
+ALT = {"name": "ALAT", "unit": "U/L", "result": "41", "range": "7 - 40"}
+ALP = {"name": "PAL", "unit": "U/L", "result": "252", "range": "40 - 129"}
+Line = tuple[dict[str, str] | str, float]
+"""A row by its columns or a bold heading, and how far the next line is below it."""
+
+
+def narrow(key: str, heading: str) -> list[Slot]:
+    """The columns, of which the second begins where a longer name goes on."""
+    return [
+        Slot("name", "Analyses", 50),
+        Slot(key, heading, 97),
+        *(one for one in BEHIND if one.key != key),
+    ]
+
+
+def read(slots: Sequence[Slot], *lines: Line) -> list[dict[str, Any]]:
+    sheet = Sheet()
+    sheet.at(50, "Prélevé le: 05.03.2026")
+    sheet.down()
+    sheet.headings(slots)
+    for row, gap in lines:
+        if isinstance(row, str):
+            sheet.at(50, row, bold=True)
+        else:
+            for slot in slots:
+                sheet.at(slot.x, row.get(slot.key, ""))
+        sheet.down(gap)
+    return rows_of(sheet.finished())
+
+
+def below(**cells: str) -> dict[str, Any]:
+    """The row of a test under which these cells stand, closer than the next row."""
+    found = read(
+        [Slot("name", "Analyses", 50), *BEHIND], (ALT, 2), (ALP, 0.8), (cells, 1.2), (ALT, 2)
+    )
+    return found[1]
+
+
+@pytest.mark.parametrize(("key", "heading"), HEADINGS.items())
+def test_a_name_that_runs_into_the_next_column_is_whole(key: str, heading: str) -> None:
+    bilirubin = {"name": "Bilirubine directe", "result": "12", "range": "5 - 20"}
+
+    found = read(narrow(key, heading), (ALT, 1), (bilirubin, 1), (ALT, 1))
+
+    assert [(row["name"], row["marker"]) for row in found] == [
+        ("ALAT", "alt"),
+        ("Bilirubine directe", "direct-bilirubin"),
+        ("ALAT", "alt"),
+    ]
+
+
+@pytest.mark.parametrize(("key", "heading"), [*HEADINGS.items(), ("result", "Résultat")])
+def test_a_heading_of_a_section_below_several_columns_begins_it(key: str, heading: str) -> None:
+    lines: list[Line] = [(ALT, 2), (ALP, 0.7), ("Biochimie urinaire", 1.3), (ALT, 2), (ALT, 2)]
+
+    found = read(narrow(key, heading), *lines)
+
+    assert [row["value"] for row in found] == ["41", "252", None, None]
+    assert {row["unit"] for row in found} == {"U/L"}
+
+
+def test_a_heading_of_blood_is_no_part_of_the_unit_above() -> None:
+    lines: list[Line] = [(ALT, 2), (ALP, 0.7), ("Biochimie sanguine", 1.3), (ALT, 2)]
+
+    found = read(narrow("unit", "Unités"), *lines)
+
+    assert [(row["value"], row["unit"]) for row in found] == [
+        ("41", "U/L"),
+        ("252", "U/L"),
+        ("41", "U/L"),
+    ]
+
+
+@pytest.mark.parametrize("cells", [{"unit": "dilué"}, {"name": "(IFCC)", "unit": "sanguine"}])
+def test_what_is_no_part_of_a_unit_leaves_the_row_open(cells: dict[str, str]) -> None:
+    row = below(**cells)
+
+    assert (row["value"], row["unit"]) == (None, "U/L")
+
+
+@pytest.mark.parametrize("result", ["12", "mg/dL", "hémolysé"])
+def test_a_second_result_or_unit_below_a_result_leaves_the_row_open(result: str) -> None:
+    assert below(result=result)["value"] is None
+
+
+def test_a_flag_below_a_result_is_that_of_the_row() -> None:
+    row = below(result="H")
+
+    assert (row["value"], row["flag"]) == ("252", "H")
+
+
+def test_a_unit_of_two_lines_is_one() -> None:
+    platelets = {"name": "Plaquettes", "unit": "10^9", "result": "204", "range": "150 - 400"}
+    slots = [Slot("name", "Analyses", 50), *BEHIND]
+
+    found = read(slots, (ALT, 2), (platelets, 0.8), ({"unit": "/L"}, 1.2), (ALT, 2))
+
+    assert (found[1]["value"], found[1]["unit"]) == ("204", "10^9 /L")
+
+
+@pytest.mark.parametrize("heading", ["Code", "Nr"])
+def test_names_may_stand_behind_a_column_of_codes(heading: str) -> None:
+    slots = [
+        Slot("code", heading, 50),
+        Slot("name", "Analyses", 90),
+        *(Slot("unit", "Unités", 140), *BEHIND[1:]),
+    ]
+    bilirubin = {"name": "Bilirubine directe", "result": "12", "range": "5 - 20"}
+    rows = [row | {"code": f"{1007 + n}"} for n, row in enumerate((ALT, bilirubin, ALP))]
+
+    found = read(slots, *((row, 1) for row in rows))
+
+    assert [(row["name"], row["marker"], row["value"]) for row in found] == [
+        ("ALAT", "alt", "41"),
+        ("Bilirubine directe", "direct-bilirubin", "12"),
+        ("PAL", "alp", "252"),
+    ]
