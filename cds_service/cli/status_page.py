@@ -99,6 +99,7 @@ def status_page(settings: Settings, status: ProcessStatus) -> Iterator[None]:
 def _listening(host: str, port: int, status: ProcessStatus) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         timeout = 10
+        server_version, sys_version = "cds-service", ""  # which Python it is nobody needs to know
 
         def do_GET(self) -> None:
             code, kind, body = status.answer(self.path)

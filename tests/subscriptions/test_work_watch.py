@@ -215,6 +215,8 @@ def test_a_worker_of_its_own_can_be_probed_and_scraped(
             during = asked(port, "metrics")[1]
         until(port, "ready", 200)
         nothing = asked(port, "settings")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
+            server = answer.headers["Server"].strip()
 
     assert ready == {"status": "ready", "problems": []}
     assert json.loads(away)["problems"] == ["The database does not answer."]
@@ -224,3 +226,4 @@ def test_a_worker_of_its_own_can_be_probed_and_scraped(
     assert 'cds_pack_signed{pack="liver",' in before
     assert "cds_database_up 0.0" in during
     assert nothing == (404, "")
+    assert server == "cds-service"
