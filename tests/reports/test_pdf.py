@@ -462,3 +462,31 @@ def test_an_earlier_result_without_a_heading_is_not_taken_for_one_of_now(
         sheet.row(shifted, {"name": name, "0": "138", "1": "41", "2": "U/L"})
 
     assert "138" not in {row["value"] for row in rows_of(sheet.finished())}
+
+
+def test_a_table_below_a_heading_of_earlier_results_is_left_open() -> None:
+    sheet = Sheet()
+    sheet.at(50, "Collected: 05 Mar 2026")
+    for title, value in (("Results", "41"), ("Previous results", "99")):
+        sheet.down(2)
+        sheet.at(50, title, bold=True)
+        sheet.down()
+        sheet.headings(SLOTS)
+        for name in ("ALT", "AST"):
+            sheet.row(SLOTS, {"name": name, "result": value, "unit": "U/L", "range": "7 - 40"})
+
+    assert [row["value"] for row in rows_of(sheet.finished())] == ["41", "41", None, None]
+
+
+def test_a_date_above_results_that_cannot_be_read_is_not_replaced_by_another() -> None:
+    slots = [SLOTS[0], Slot("a", "05/03/2026", 200), Slot("b", "01/02/2025", 300)]
+    rows = [("ALT", "41", "99"), ("AST", "52", "98"), ("GGT", "61", "97")]
+
+    found = rows_of(report(*rows, slots=[*slots, Slot("unit", "Unit", 400)]))
+
+    assert {row["date"] for row in found} == {None}
+
+
+def test_a_range_in_the_column_of_units_leaves_the_row_open() -> None:
+    assert row_of("ALT", "41", "U/L 7 - 40", "")["value"] is None
+    assert row_of("Platelets", "200", "x 10 9/L", "150 - 400")["value"] == "200"

@@ -19,7 +19,7 @@ from cds_service.reports.cells import (
     split_unit,
     unit_behind,
 )
-from cds_service.reports.dates import DayOrder, dates_in, day_order
+from cds_service.reports.dates import DayOrder, dates_in, day_order, has_date
 from cds_service.reports.numbers import DecimalMark, decimal_mark
 from cds_service.reports.pdf.bare_doubts import doubt_earlier, doubt_twice
 from cds_service.reports.pdf.columns import Column, Panel, read_panels
@@ -58,6 +58,7 @@ class _Found:
     panels: tuple[Panel, ...] = ()
     is_bare: bool = False  # whether the last table has no headings
     has_bare: bool = False
+    alone: list[PageLine] = field(default_factory=list)  # with one text, and no headings of columns
 
 
 def read_pdf(data: bytes, deadline: Deadline | None = None) -> LabReport:
@@ -104,6 +105,7 @@ def _found(pages: Sequence[Sequence[PageLine]]) -> _Found:
     found = _of_tables(pages, is_headed=True)
     is_scanned = any(line.scan for lines in pages for line in lines)
     if is_scanned or (found.rows and not found.has_bare):
+        doubt_earlier(found.rows, found.alone)
         return found
     bare = found if found.rows and not found.is_bare else _of_bare(pages, found)
     doubt_earlier(bare.rows, (line for lines in pages for line in lines))
@@ -155,7 +157,10 @@ def _read_page(
             found.is_bare = False
             found.panels = _fitted(panels, lines[number + used :])
             reader.begin(found.panels)
-        elif not reader.take(line, found.panels):
+            continue
+        if len(line.chunks()) == 1:
+            found.alone.append(line)
+        if not reader.take(line, found.panels):
             found.other.append((len(found.rows), line))
 
 
@@ -217,7 +222,7 @@ class _Dates:
     def of(self, row: int, column: Column) -> str | None:
         """The date in the heading of the column, else the one that the report labels."""
         headed = list(dates_in(column.text, self._order))
-        if headed:
+        if headed or has_date(column.text):
             return headed[0].iso if len(headed) == 1 and column.is_sure else None
         if not self._after:
             return None

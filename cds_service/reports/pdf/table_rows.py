@@ -44,6 +44,7 @@ _NUMBER: Final = re.compile(r"[<>]?\s*\d+(?:[.,]\d+)*(?=\s|$)(?!\s*[*^x/]|\s+\d+
 _STRAY: Final = re.compile(
     r"\d+(?:[.,]\d+)*\s*$|[<>]?\s*\d+(?:[.,]\d+)*\s+(?:[A-Z*+]{1,2}\s+)?[\d<>≤≥(\[]"
 )
+_AMONG_UNITS: Final = re.compile(r"\s[<>≤≥(\[]?\s?\d")
 _CLOSE: Final = 0.9  # times the distance of two rows
 
 
@@ -348,6 +349,8 @@ def _holds_stray(by_kind: dict[str, str]) -> bool:
     It is the result then, and what stands below `Result` is an earlier one without a heading.
     """
     unit, limits = by_kind.get("unit", ""), by_kind.get("range", "")
+    if kind_of(unit) != "unit" and _AMONG_UNITS.search(unit):
+        return True
     stray = _NUMBER.match(unit) or _NUMBER.match(by_kind.get("flag", ""))
     return stray is not None or _STRAY.match(limits) is not None
 
