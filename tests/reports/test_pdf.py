@@ -490,3 +490,16 @@ def test_a_date_above_results_that_cannot_be_read_is_not_replaced_by_another() -
 def test_a_range_in_the_column_of_units_leaves_the_row_open() -> None:
     assert row_of("ALT", "41", "U/L 7 - 40", "")["value"] is None
     assert row_of("Platelets", "200", "x 10 9/L", "150 - 400")["value"] == "200"
+
+
+@pytest.mark.parametrize(("height", "value"), [(0.3, None), (-0.15, "41"), (1.1, "41")])
+def test_a_value_that_is_struck_out_does_not_count(height: float, value: str | None) -> None:
+    sheet = Sheet()
+    sheet.headings(SLOTS)
+    sheet.canvas.setLineWidth(0.5)
+    y = sheet.y + height * sheet.size  # through the middle, under the letters, or above them
+    sheet.canvas.line(229, y, 241, y)
+    sheet.row(SLOTS, {"name": "ALT", "result": "41", "unit": "U/L", "range": "7 - 40"})
+    sheet.row(SLOTS, {"name": "AST", "result": "52", "unit": "U/L", "range": "7 - 40"})
+
+    assert [row["value"] for row in rows_of(sheet.finished())] == [value, "52"]

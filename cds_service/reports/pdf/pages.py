@@ -17,6 +17,8 @@ _PICTURES: Final = 0.3  # of a page without text: more than a logo, it may be a 
 _OUTLINES: Final = 100  # curves on a page without text: letters that were drawn
 _NO_TEXT: Final = "Expected a PDF with text. This one is empty."
 _LAID_OVER: Final = "Expected a PDF with text, or a scan without a text laid over it."
+_STRUCK: Final = "\u0336"  # of Unicode, which makes a number none
+_THIN: Final = 2.5  # points: the height of a stroke
 _RAISED: Final = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 
 
@@ -169,9 +171,11 @@ def _words(page: Any) -> list[PageWord]:
     found = page.extract_words(
         x_tolerance_ratio=0.15, y_tolerance=2, extra_attrs=["size", "fontname"]
     )
+    drawn = (*page.lines, *page.rects)
+    strokes = [one for one in drawn if one["height"] < _THIN < one["width"]]
     return [
         PageWord(
-            text=word["text"],
+            text=f"{word['text']}{_STRUCK}" if _is_struck(word, strokes) else word["text"],
             x0=word["x0"],
             x1=word["x1"],
             top=word["top"],
@@ -182,6 +186,17 @@ def _words(page: Any) -> list[PageWord]:
         for word in found
         if word["x1"] > 0 and word["x0"] < page.width and 0 <= word["top"] < page.height
     ]
+
+
+def _is_struck(word: dict[str, Any], strokes: Iterable[dict[str, Any]]) -> bool:
+    """Whether a stroke goes through the middle of a word from its beginning to its end."""
+    height = word["bottom"] - word["top"]
+    return any(
+        one["x0"] < word["x0"] + 1
+        and one["x1"] > word["x1"] - 1
+        and word["top"] + 0.3 * height < one["top"] < word["bottom"] - 0.25 * height
+        for one in strokes
+    )
 
 
 def _joined(words: Sequence[PageWord]) -> list[PageWord]:
