@@ -70,9 +70,9 @@ class ReportRow:
 
     `date` is that of the collection. `ucum` is the code of the unit, if the report says it is one.
     `specimen` is set if it is none of blood, serum or plasma. `proposed` is what the picture of a
-    scanned row seems to say, which is no value before a person has compared it.
-    `specimen` is set if it is none of blood, serum or plasma. `instance` is by what its laboratory
-    knows the result when it sends it again, such as its order; empty if it does not say.
+    scanned row seems to say, which is no value before a person has compared it. `instance` is by
+    what its laboratory knows the result when it sends it again, such as its order; empty if it does
+    not say.
     """
 
     name: str
