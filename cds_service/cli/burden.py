@@ -121,7 +121,7 @@ def burden(  # noqa: PLR0913, PLR0917 - one for each option
     question = _question(hook, moment, again, days, key_of(key_file, ids=ids))
     source = find_source(sources)
     editions = editions_of(sides)
-    names = [one.name for one in editions]
+    names = [edition.name for edition in editions]
     machine = Resources(workers=workers, memory_mb=memory)
     with progress_shown() as progress, changes_written(folder, overwrite=overwrite) as changes:
         run = BurdenRun(source, editions, question, machine, progress)

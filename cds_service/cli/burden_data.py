@@ -44,7 +44,10 @@ def as_json(
         "viewsOfEachPatient": times,
         "encounters": _encounters(found, question),
         **({"encountersNotKnown": found.why_no_openings} if found.openings is None else {}),
-        **{name: _edition(one, found, question) for name, one in zip(names, editions, strict=True)},
+        **{
+            name: _edition(edition, found, question)
+            for name, edition in zip(names, editions, strict=True)
+        },
     }
     if len(editions) > 1:
         data["changes"] = {
@@ -88,8 +91,8 @@ def _encounters(found: Burden, question: BurdenQuestion) -> Data | None:
     }
 
 
-def _edition(one: EditionTally, found: Burden, question: BurdenQuestion) -> Data:
-    views, openings = one.views, one.openings
+def _edition(tally: EditionTally, found: Burden, question: BurdenQuestion) -> Data:
+    views, openings = tally.views, tally.openings
     data: Data = {
         "viewsWithCard": views.with_card,
         "viewsWithCriticalOrWarning": views.with_alarm,
@@ -118,7 +121,7 @@ def _edition(one: EditionTally, found: Burden, question: BurdenQuestion) -> Data
     if found.openings is not None:
         data["ward"] = list(_wards(openings, found.openings.by_ward))
         busiest = max(openings.days, key=lambda day: (openings.days[day], -day), default=None)
-        data["cardsADay"] = round(cards_a_day(one, question.period.days), 2)
+        data["cardsADay"] = round(cards_a_day(tally, question.period.days), 2)
         if busiest is not None:
             data["busiestDay"] = {
                 "day": question.period.moment_of(busiest).date().isoformat(),

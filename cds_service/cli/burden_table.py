@@ -85,15 +85,15 @@ def _cards(editions: Mapping[str, Data], data: Data) -> Iterator[str]:
         under = "".join(f"{name:>{_WIDTH // 2}}" for name in names)
         yield f"  {'':<46}{under * len(_MEASURES)}"
     yield _rates("all", list(editions.values()))
-    for place, one in enumerate(editions[names[0]]["severities"]):
+    for place, first in enumerate(editions[names[0]]["severities"]):
         rows = [edition["severities"][place] for edition in editions.values()]
-        yield _rates(one["indicator"], rows, one["indicator"])
+        yield _rates(first["indicator"], rows, first["indicator"])
     yield ""
     rules = {
         name: {(row["indicator"], row["rule"]): row for row in edition["rules"]}
         for name, edition in editions.items()
     }
-    severities = [one["indicator"] for one in editions[names[0]]["severities"]]
+    severities = [severity["indicator"] for severity in editions[names[0]]["severities"]]
     shown = {key for rows in rules.values() for key in rows}
     for severity, rule in sorted(shown, key=lambda key: (severities.index(key[0]), key[1])):
         rows = [rules[name].get((severity, rule)) or _none(editions[name]) for name in names]
@@ -173,7 +173,7 @@ def _table(
         yield f"  {'':<42}{''.join(f'{name:>{width}}' for name in editions) * len(counts)}"
     for name, row in list(first.items())[:_WARDS]:
         of_name = [of_edition[name] for of_edition in rows.values()]
-        values = "".join(f"{_number(one[key]):>{width}}" for key in counts for one in of_name)
+        values = "".join(f"{_number(counts[key]):>{width}}" for key in counts for counts in of_name)
         yield f"  {printable(name)[:29]:<30}{_number(row[whole]):>12}{values}"
     if len(first) > _WARDS:
         yield f"  and {len(first) - _WARDS:,} more: see --json"
@@ -184,10 +184,10 @@ def _by_edition(editions: Mapping[str, Data], key: str) -> Iterator[tuple[str, A
     """What editions hold under a key, each with the name for its title; once where all agree."""
     found = {name: edition[key] for name, edition in editions.items()}
     first, *others = found.values()
-    if all(one == first for one in others):
+    if all(row == first for row in others):
         yield f", {' and '.join(found)}" if others else "", first
     else:
-        yield from ((f", {name}", one) for name, one in found.items())
+        yield from ((f", {name}", row) for name, row in found.items())
 
 
 def _together(editions: Mapping[str, Data]) -> Iterator[str]:
@@ -235,25 +235,25 @@ def _most(rows: Sequence[Data], *, at_encounters: bool) -> Iterator[str]:
 def _changes(changes: Data) -> Iterator[str]:
     patients = counted(changes["patients"], "patient is", "patients are")
     yield click.style(f"{patients} shown something else", bold=True)
-    for one in changes["rules"]:
-        yield f"  {one['views']:>9,}  {one['rule']} {one['change']}"
+    for rule in changes["rules"]:
+        yield f"  {rule['views']:>9,}  {rule['rule']} {rule['change']}"
     yield (
         f"{counted(changes['lost'], 'patient')} lost: a critical or warning card in old, "
         "none in new"
     )
     if changes["first"]:
         yield "The first of them:"
-    for one in changes["first"]:
-        yield f"  {printable(one['patient'])}  {_change(one)}"
+    for rule in changes["first"]:
+        yield f"  {printable(rule['patient'])}  {_change(rule)}"
     yield ""
 
 
-def _change(one: Data) -> str:
-    if one["change"] == "lost":
-        now = _named(one["new"]) or "no card"
-        return f"lost: {_named(one['old'])}; now {now}"
-    sides = (_side(name, one[name]) for name in ("old", "new"))
-    return f"{one['rule']} {one['change']}: {'; '.join(sides)}"
+def _change(change: Data) -> str:
+    if change["change"] == "lost":
+        now = _named(change["new"]) or "no card"
+        return f"lost: {_named(change['old'])}; now {now}"
+    sides = (_side(name, change[name]) for name in ("old", "new"))
+    return f"{change['rule']} {change['change']}: {'; '.join(sides)}"
 
 
 def _named(cards: Sequence[Data]) -> str:
@@ -274,7 +274,7 @@ def _notes(editions: Mapping[str, Data], data: Data) -> Iterator[str]:
     for name, count in unread["linesOfFiles"].items():
         lines = counted(count, "line")
         yield f"Could not be read: {lines} of {printable(name)}"
-    yield from (f"Could not be read: {printable(one)}" for one in unread["documents"])
+    yield from (f"Could not be read: {printable(document)}" for document in unread["documents"])
     for kind, count in unread["withoutPatient"].items():
         yield f"Could not be read: {of_nobody(kind, count)}"
     for name, edition in editions.items():

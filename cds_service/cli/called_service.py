@@ -98,7 +98,9 @@ def hook_address(
             "with --service, or give the address of a hook"
         )
     fitting = [
-        str(one.get("id")) for one in offered if isinstance(one, dict) and one.get("hook") == hook
+        str(service.get("id"))
+        for service in offered
+        if isinstance(service, dict) and service.get("hook") == hook
     ]
     if len(fitting) != 1:
         raise KeyError(*fitting)
@@ -171,8 +173,8 @@ def _problem(document: object) -> str:
     """What an OperationOutcome says, each issue a sentence."""
     issues = document.get("issue") if isinstance(document, dict) else None
     texts = [
-        str(one.get("diagnostics") or one.get("details") or one.get("code"))
-        for one in issues or ()
-        if isinstance(one, dict)
+        str(issue.get("diagnostics") or issue.get("details") or issue.get("code"))
+        for issue in issues or ()
+        if isinstance(issue, dict)
     ]
     return " ".join(texts)

@@ -34,7 +34,7 @@ def cards_as_text(cards: Sequence[Mapping[str, Any]], style: Style) -> Iterator[
             yield f"{_INDENT}{style(mark, bold=True)} {suggestion['label']}"
             actions = suggestion.get("actions", [])
             if len(actions) > 1:
-                yield from (f"{_INDENT * 2}{one['description']}" for one in actions)
+                yield from (f"{_INDENT * 2}{action['description']}" for action in actions)
         yield ""
 
 

@@ -162,8 +162,8 @@ def _check_site(files: PackFiles, site: SiteFile) -> tuple[list[Problem], list[s
     """The problems of a site file, and what it made of the cases of the pack."""
     report, shape = check_site(files, site), site.shape
     notes = [
-        f"changed by the site: {one.mark.file}:{one.mark.line}: {one.message}"
-        for one in report.changed
+        f"changed by the site: {change.mark.file}:{change.mark.line}: {change.message}"
+        for change in report.changed
     ]
     notes.extend(f"read by the site: {line}" for line in spellings_in_words(site))
     notes.append(
@@ -226,7 +226,9 @@ def lock(folder: Path | None) -> None:
         pack, problems = build_pack(files)
         if pack is not None and not problems and (there := read_lock(pack_folder)) is not None:
             # what a new entry does not mend is not to be locked over
-            problems = [one for one in check_lock(files, pack, there) if one.remedy != RENEW]
+            problems = [
+                problem for problem in check_lock(files, pack, there) if problem.remedy != RENEW
+            ]
         if pack is None or problems:
             click.echo(print_problems(problems, "text"))
             sys.exit(1)

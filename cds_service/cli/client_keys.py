@@ -142,9 +142,9 @@ def _of_json(content: bytes, kid: str | None) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise UnusableKey("it is neither JSON nor PEM") from None
     held = document.get("keys", [document]) if isinstance(document, dict) else None
-    entries = [one for one in held or () if isinstance(one, dict) and "d" in one]
+    entries = [entry for entry in held or () if isinstance(entry, dict) and "d" in entry]
     if kid is not None and len(entries) > 1:
-        entries = [one for one in entries if one.get("kid") == kid]
+        entries = [entry for entry in entries if entry.get("kid") == kid]
     if not entries:
         raise UnusableKey("it holds no private key (a JSON Web Key with the member d)")
     if len(entries) > 1:

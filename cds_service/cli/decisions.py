@@ -61,8 +61,8 @@ def list_(most: int, every: bool, as_json: bool) -> None:
     if as_json:
         _print_json(found)
         return
-    for one in found.decisions:
-        for line in _lines(one):
+    for decision in found.decisions:
+        for line in _lines(decision):
             click.echo(printable(line))
     click.echo(_left_out(found), err=True)
 
@@ -105,13 +105,13 @@ def _opened() -> Iterator[DecisionList]:
         store.close()
 
 
-def _lines(one: DecisionView) -> Iterator[str]:
-    decided = f"{one.decided.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-    problem = f"  {one.problem}" if one.problem else ""
-    yield f"{one.id:>8}  {decided}  {one.mode:<6}  {one.server}{problem}"
-    if not one.advice:
+def _lines(decision: DecisionView) -> Iterator[str]:
+    decided = f"{decision.decided.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    problem = f"  {decision.problem}" if decision.problem else ""
+    yield f"{decision.id:>8}  {decided}  {decision.mode:<6}  {decision.server}{problem}"
+    if not decision.advice:
         yield f"{'':{_NAME}}nothing to write"
-    for advice in one.advice:
+    for advice in decision.advice:
         yield from _advice_lines(advice)
 
 
@@ -125,19 +125,19 @@ def _advice_lines(advice: AdviceView) -> Iterator[str]:
     for order in advice.orders:
         yield f"{indent}{order.title} {order.window}".rstrip()
     if advice.missing:
-        yield f"{indent}not known: {', '.join(one.title for one in advice.missing)}"
+        yield f"{indent}not known: {', '.join(fact.title for fact in advice.missing)}"
 
 
-def _more(one: DecisionView) -> Iterator[str]:
+def _more(decision: DecisionView) -> Iterator[str]:
     indent = f"{'':{_NAME}}"
-    for other in one.others:
+    for other in decision.others:
         yield f"{indent}no card   {other.rule}: {other.because}"
-    yield f"{indent}packs     {', '.join(one.packs)}"
-    if one.is_input_gone:
+    yield f"{indent}packs     {', '.join(decision.packs)}"
+    if decision.is_input_gone:
         yield f"{indent}what it was derived from was removed: it cannot be replayed"
-    if one.patient:
-        yield f"{indent}patient   {one.patient}"
-        yield f"{indent}results   {', '.join(one.results)}"
+    if decision.patient:
+        yield f"{indent}patient   {decision.patient}"
+        yield f"{indent}results   {', '.join(decision.results)}"
 
 
 def _left_out(found: DecisionPage) -> str:

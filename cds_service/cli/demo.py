@@ -57,10 +57,10 @@ def demo(
     """
     settings = load_settings()
     packs = load_packs_at(cards_folder(settings), settings.site_file)
-    examples = [(pack, one) for pack in packs for one in pack.examples]
+    examples = [(pack, example) for pack in packs for example in pack.examples]
     chosen = [pair for pair in examples if example_id in {None, pair[1].id}]
     if not chosen:
-        known = ", ".join(one.id for _, one in examples)
+        known = ", ".join(example.id for _, example in examples)
         raise click.BadParameter(
             f"there is no such example; known: {known}", param_hint="--example"
         )
@@ -93,9 +93,14 @@ def _show_call(
     try:
         wait_until_ready(base, server)
         click.echo(f"\n{click.style(title, bold=True)}\n", color=colour)
-        asked = [one for other in packs for one in other.services if one.hook == service.hook]
-        asked.sort(key=lambda one: one.id != service.id)  # its own first
-        cards = [card for one in asked for card in call(base, one, body)["cards"]]
+        asked = [
+            candidate
+            for other in packs
+            for candidate in other.services
+            if candidate.hook == service.hook
+        ]
+        asked.sort(key=lambda candidate: candidate.id != service.id)  # its own first
+        cards = [card for candidate in asked for card in call(base, candidate, body)["cards"]]
         for line in cards_as_text(cards, click.style):
             click.echo(line, color=colour)
         started_as = sys.argv[0] if sys.argv[0].endswith("cds-service") else "cds-service"

@@ -74,7 +74,7 @@ class Stage:
         self._signalled: int | None = None
 
     def __enter__(self) -> Self:
-        self._before = {one: signal.signal(one, self._signal) for one in _SIGNALS}
+        self._before = {number: signal.signal(number, self._signal) for number in _SIGNALS}
         self.folder = Path(mkdtemp(prefix="cds-demo-"))
         self._release()
         return self
@@ -89,8 +89,8 @@ class Stage:
         for program in reversed(self.programs):
             _end(program.process)
         shutil.rmtree(self.folder, ignore_errors=True)
-        for one, handler in self._before.items():
-            signal.signal(one, handler)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def start(
         self,
@@ -144,7 +144,9 @@ class Stage:
             for program in self.programs:
                 program.check()
             if waited() > _PATIENCE * 1000:
-                logs = "".join(f"\n{one.name}:{one.last_lines()}" for one in self.programs)
+                logs = "".join(
+                    f"\n{program.name}:{program.last_lines()}" for program in self.programs
+                )
                 raise DemoFailed(f"{problem}, after {_PATIENCE:.0f} seconds{logs}")
             sleep(_LOOK)
         return waited() / 1000

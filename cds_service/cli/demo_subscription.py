@@ -96,7 +96,7 @@ class FhirServer:
 
 def show_arrival(patients: Iterable[tuple[Pack, Example]], port: int, *, once: bool) -> None:
     """Run the demonstration; without `once` the server and the service run until Ctrl-C."""
-    patient = next((DemoPatient(*one) for one in patients if one[1].corrected), None)
+    patient = next((DemoPatient(*entry) for entry in patients if entry[1].corrected), None)
     if patient is None:
         raise DemoFailed("--subscription needs an example with corrected: in pack.yaml", 2)
     program = _fhir_program()
@@ -190,24 +190,28 @@ def _subscribe(stage: Stage, environment: dict[str, str]) -> None:
 def _show(stage: Stage, server: FhirServer, patient: DemoPatient) -> None:
     """Store the result and then the corrected one, and show what comes of each."""
     before = patient.resources()
-    after = [one for one in patient.resources(corrected=True) if one["resourceType"] != "Patient"]
+    after = [
+        resource
+        for resource in patient.resources(corrected=True)
+        if resource["resourceType"] != "Patient"
+    ]
     _heading(f"4. A result arrives: {patient.example.title}")
-    for one in before:
-        server.put(one)
-        _say(f"stored  {_stored(one)}")
+    for resource in before:
+        server.put(resource)
+        _say(f"stored  {_stored(resource)}")
     took = stage.wait_until("no Task appeared", lambda: bool(server.all("Task")))
     tasks = server.all("Task")
     _say(f"{took:.1f} seconds later the server has")
     for task in tasks:
         _print_task(server, task)
     for kind in ("GuidanceResponse", "Provenance"):
-        for one in server.all(kind):
-            _say(f"{_short(_reference(one)):<{_WIDTH}}  {_about(one)}")
+        for resource in server.all(kind):
+            _say(f"{_short(_reference(resource)):<{_WIDTH}}  {_about(resource)}")
 
     _heading("5. The laboratory corrects it")
-    for one in after:
-        server.put(one)
-        _say(f"stored  {_stored(one)}")
+    for resource in after:
+        server.put(resource)
+        _say(f"stored  {_stored(resource)}")
     took = stage.wait_until("the Task was not cancelled", lambda: _are_ended(server, tasks))
     _say(f"{took:.1f} seconds later")
     for task in server.all("Task"):
@@ -241,20 +245,24 @@ def _print_task(server: FhirServer, task: Json) -> None:
 
 def _proposals(task: Json) -> Iterator[tuple[str, str]]:
     """The references of the ServiceRequests of a Task, each with its words."""
-    for one in task.get("input", []):
-        reference = one.get("valueReference", {}).get("reference", "")
+    for entry in task.get("input", []):
+        reference = entry.get("valueReference", {}).get("reference", "")
         if "ServiceRequest/" in reference:
-            yield f"ServiceRequest/{reference.rpartition('/')[2]}", one["type"].get("text", "")
+            yield f"ServiceRequest/{reference.rpartition('/')[2]}", entry["type"].get("text", "")
 
 
 def _about(resource: Json) -> str:
     """What a GuidanceResponse or a Provenance says, in a line."""
     if resource["resourceType"] == "GuidanceResponse":
-        missing = ", ".join(one["type"] for one in resource.get("dataRequirement", []))
+        missing = ", ".join(
+            requirement["type"] for requirement in resource.get("dataRequirement", [])
+        )
         asked = f", would be surer with {missing}" if missing else ""
         return f"{resource['status']}, by {resource.get('moduleUri', '')}{asked}"
-    (device,) = [one for one in resource["contained"] if one["resourceType"] == "Device"]
-    versions = (f"{one['type']['text']} {one['value']}" for one in device["version"])
+    (device,) = [
+        contained for contained in resource["contained"] if contained["resourceType"] == "Device"
+    ]
+    versions = (f"{version['type']['text']} {version['value']}" for version in device["version"])
     return f"written by {', '.join(versions)}"
 
 

@@ -48,14 +48,19 @@ def doctor(as_json: bool) -> None:
     found = list(_findings())
     if as_json:
         rows = [
-            {"area": one.area, "severity": one.severity, "text": one.text, "remedy": one.remedy}
-            for one in found
+            {
+                "area": finding.area,
+                "severity": finding.severity,
+                "text": finding.text,
+                "remedy": finding.remedy,
+            }
+            for finding in found
         ]
         click.echo(json.dumps(rows, indent=2))
     else:
-        for one in found:
-            click.echo(f"{_MARKS[one.severity]:<6}{one.area:<12} {printable(str(one))}")
-    if any(one.severity == "problem" for one in found):
+        for finding in found:
+            click.echo(f"{_MARKS[finding.severity]:<6}{finding.area:<12} {printable(str(finding))}")
+    if any(finding.severity == "problem" for finding in found):
         sys.exit(1)
 
 

@@ -128,16 +128,18 @@ def _services(
 
     The hook is that of the request if a service answers it, else that of the first service.
     """
-    offered = [(name, one) for name, hooks in knowledge.services.items() for one in hooks]
+    offered = [
+        (name, offered_hook) for name, hooks in knowledge.services.items() for offered_hook in hooks
+    ]
     if service_id is None:
-        wanted = hook if hook in {one for _, one in offered} else offered[0][1]
-        return [(name, one) for name, one in offered if one == wanted]
+        wanted = hook if hook in {offered_hook for _, offered_hook in offered} else offered[0][1]
+        return [(name, offered_hook) for name, offered_hook in offered if offered_hook == wanted]
     if service_id not in knowledge.services:
         known = ", ".join(knowledge.services)
         raise click.BadParameter(
             f"there is no such service; known: {known}", param_hint="--service"
         )
-    own = [(name, one) for name, one in offered if name == service_id]
+    own = [(name, offered_hook) for name, offered_hook in offered if name == service_id]
     return [pair for pair in own if pair[1] == hook] or own[:1]
 
 
@@ -204,5 +206,5 @@ def _decisions(explanation: Mapping[str, Any]) -> Iterator[str]:
         reasons = [decision.get("because", ""), *decision.get("missing", [])]
         why = "; ".join(reason for reason in reasons if reason)
         yield f"  {decision['rule']:<36} {decision['answer']:<16} {why}".rstrip()
-        for one in decision.get("withheld", []):
-            yield f"  {'':<36} without {one['order']}: {one['because']}"
+        for order in decision.get("withheld", []):
+            yield f"  {'':<36} without {order['order']}: {order['because']}"

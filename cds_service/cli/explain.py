@@ -34,7 +34,7 @@ def explain(name: str | None, as_json: bool) -> None:
     if name is None:
         _list(packs, as_json=as_json)
         return
-    rules = {one.id: (one, pack) for pack in packs for one in pack.rules.values()}
+    rules = {rule.id: (rule, pack) for pack in packs for rule in pack.rules.values()}
     by_id = {pack.id: pack for pack in packs}
     if name in rules:
         rule, pack = rules[name]

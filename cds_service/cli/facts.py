@@ -131,7 +131,7 @@ def _sources(fact: Fact) -> str:
         "any of": ", ".join(fact.any_of),
         "all of": ", ".join(fact.all_of),
     }
-    return "; ".join(f"{what}: {source}" for what, source in sources.items() if source)
+    return "; ".join(f"{kind}: {source}" for kind, source in sources.items() if source)
 
 
 def _entries(text: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -193,19 +193,23 @@ def _row(number: int, entry: dict[str, str], packs: Iterable[tuple[Pack, FactFin
     also: list[str] = []
     for pack, finders in packs:
         both = finders.conditions.found(record) | finders.medicines.found(record)
-        direct = {one.fact for one in both}
-        found.extend(sorted(both, key=lambda one: (one.fact, one.by)))
+        direct = {finding.fact for finding in both}
+        found.extend(sorted(both, key=lambda finding: (finding.fact, finding.by)))
         also.extend(sorted(made_so(direct, pack) - direct))
     return _Row(number, entry, tuple(found), tuple(also))
 
 
 def _plain(row: _Row) -> dict[str, object]:
-    made = [{"fact": one.fact, "name": one.name, "by": one.by} for one in row.found]
+    made = [{"fact": finding.fact, "name": finding.name, "by": finding.by} for finding in row.found]
     return {"line": row.number, **row.entry, "facts": made, "also": list(row.also)}
 
 
 def _line(row: _Row) -> str:
     parts = [f"{row.number}: {' | '.join(row.entry.values())}"]
-    parts.extend([", ".join(f"{one.fact} (by {one.by})" for one in row.found)] if row.found else [])
+    parts.extend(
+        [", ".join(f"{finding.fact} (by {finding.by})" for finding in row.found)]
+        if row.found
+        else []
+    )
     parts.extend([f"and so {', '.join(row.also)}"] if row.also else [])
     return " -> ".join(parts)

@@ -42,9 +42,9 @@ def prefetch_sheet(as_json: bool) -> None:
     base = (settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
     packs = load_packs_at(cards_folder(settings), settings.site_file)
     found = [
-        one
+        sheet
         for pack in packs
-        for one in sheets(pack, base, by_category=settings.lab_category_prefetch)
+        for sheet in sheets(pack, base, by_category=settings.lab_category_prefetch)
     ]
     orders = [code for pack in packs for code in order_codes(pack)]
     if as_json:
@@ -85,11 +85,11 @@ def order_codes(pack: Pack) -> Iterator[dict[str, Any]]:
 
 def _lines(found: list[dict[str, Any]], orders: list[dict[str, Any]]) -> Iterator[str]:
     yield from ("# Prefetch sheet", "", _ABOUT)
-    for one in found:
-        note = "" if one["epic"] else " (a hook that Epic does not call)"
-        yield from ("", f"## {one['title']}", "")
-        yield from (f"- Hook: {one['hook']}{note}", f"- Address: {one['url']}", "")
-        for row in one["prefetch"]:
+    for sheet in found:
+        note = "" if sheet["epic"] else " (a hook that Epic does not call)"
+        yield from ("", f"## {sheet['title']}", "")
+        yield from (f"- Hook: {sheet['hook']}{note}", f"- Address: {sheet['url']}", "")
+        for row in sheet["prefetch"]:
             need = ", required: without it the answer is 412" if row["required"] else ""
             yield from (f"Key `{row['key']}`{need}", "", f"    {row['query']}", "")
     yield from ("## Order codes", "")

@@ -14,7 +14,7 @@ def printable_in(value: Any) -> Any:
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, list):
-        return [printable_in(one) for one in value]
+        return [printable_in(item) for item in value]
     if isinstance(value, dict):
-        return {name: printable_in(one) for name, one in value.items()}
+        return {name: printable_in(item) for name, item in value.items()}
     return value

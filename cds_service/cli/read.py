@@ -99,7 +99,7 @@ def _as_lines(report: LabReport, knowledge: Knowledge) -> Iterator[str]:
         yield ""
     for about in report.patients:
         yield click.style(printable(_title(about.patient)), bold=True)
-        rows = [_cells(one) for one in recognized(about, lookups)]
+        rows = [_cells(row) for row in recognized(about, lookups)]
         widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
         for cells in (_HEADINGS, *rows):
             line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
@@ -124,18 +124,18 @@ def _title(patient: ReportPatient) -> str:
     return ", ".join(filter(None, known)) or "A patient who is not named"
 
 
-def _cells(one: RecognizedRow) -> tuple[str, ...]:
-    row = one.row
-    value = row.value if one.is_certain else None
+def _cells(recognized_row: RecognizedRow) -> tuple[str, ...]:
+    row = recognized_row.row
+    value = row.value if recognized_row.is_certain else None
     shown = f"{value.comparator or ''}{value.number} {row.unit}" if value else f"? {row.text}"
     cells = (
         row.name,
-        one.marker or "-",
+        recognized_row.marker or "-",
         shown.strip(),
         row.range_text,
         row.flag,
         row.date or "",
         f"{row.status}{', hemolyzed' if row.hemolyzed else ''}",
-        one.why,
+        recognized_row.why,
     )
     return tuple(printable(cell).replace("\n", " ") for cell in cells)

@@ -100,8 +100,8 @@ def registered_row(found: Registered) -> dict[str, Any]:
         "endpoint": found.endpoint,
         "made": found.made,
         "differences": [
-            {"element": one.element, "sent": one.sent, "stored": one.stored}
-            for one in found.differences
+            {"element": difference.element, "sent": difference.sent, "stored": difference.stored}
+            for difference in found.differences
         ],
         **({"error": found.error} if found.error else {}),
         **({"writtenAsActive": True} if found.written_as_active else {}),
@@ -136,12 +136,12 @@ def print_registered(found: Registered) -> None:
     row = found.registration
     verb = "made" if found.made else "written again"
     click.echo(f"{found.reference} on {row.server}: {verb}, {printable(row.status)}")
-    what = row.what if row.kind != "criteria" else "laboratory results by criteria"
-    click.echo(f"  {'notifies of':<21} {printable(what)}")
+    label = row.what if row.kind != "criteria" else "laboratory results by criteria"
+    click.echo(f"  {'notifies of':<21} {printable(label)}")
     click.echo(f"  {'content':<21} {row.content}")
     click.echo(f"  {'endpoint':<21} {found.endpoint}")
-    for one in found.differences:
-        changed = f"{one.element}: sent {one.sent}, stored {one.stored}"
+    for difference in found.differences:
+        changed = f"{difference.element}: sent {difference.sent}, stored {difference.stored}"
         click.echo(f"  {'the server changed':<21} {printable(changed)}")
     if found.written_as_active:
         click.echo(f"  {'note':<21} it stayed requested, so it was written again as active")

@@ -59,7 +59,7 @@ def _row(found: Replay) -> dict[str, Any]:
         "mode": found.mode,
         "written": found.written,
         "problem": found.problem,
-        "findings": [dict(one) for one in found.findings],
+        "findings": [dict(finding) for finding in found.findings],
         "changedPacks": list(found.changed_packs),
         "inputRemoved": found.is_gone,
         "unanswered": found.is_unanswered,
@@ -73,9 +73,13 @@ def _print(found: Replay) -> None:
     decided = found.decided.isoformat(timespec="seconds")
     problem = f" ({found.problem})" if found.problem else ""
     click.echo(f"{found.number}  {decided}  {found.mode}, written: {found.written}{problem}")
-    for one in found.findings:
-        what = _advice(one) if "advice" in one else one.get("because") or one.get("indicator", "")
-        click.echo(f"  {one['rule']:<32} {what}")
+    for finding in found.findings:
+        text = (
+            _advice(finding)
+            if "advice" in finding
+            else finding.get("because") or finding.get("indicator", "")
+        )
+        click.echo(f"  {finding['rule']:<32} {text}")
     if found.is_gone:
         click.echo("  what it was derived from was removed: it cannot be derived again")
         return
@@ -88,7 +92,10 @@ def _print(found: Replay) -> None:
         click.echo("  the same is decided again")
         return
     for rule in sorted({*found.then, *found.now}):
-        before, after = (_in_words(one.get(rule)) for one in (found.then, found.now))
+        before, after = (
+            _in_words(findings_then_or_now.get(rule))
+            for findings_then_or_now in (found.then, found.now)
+        )
         click.echo(f"  {rule}: then {before}; now {after}")
 
 
@@ -100,8 +107,12 @@ def _advice(found: Mapping[str, Any]) -> str:
 def _in_words(findings: Any) -> str:
     if not findings:
         return "nothing"
-    one = findings[0]
-    orders = ", ".join(order["order"] for order in one.get("orders", ()))
-    answer = f"{one['answer']}: {one['indicator']}" if "indicator" in one else str(one["answer"])
-    because = f" because {one['because']}" if "because" in one else ""
+    finding = findings[0]
+    orders = ", ".join(order["order"] for order in finding.get("orders", ()))
+    answer = (
+        f"{finding['answer']}: {finding['indicator']}"
+        if "indicator" in finding
+        else str(finding["answer"])
+    )
+    because = f" because {finding['because']}" if "because" in finding else ""
     return f"{answer}{because}{f', orders {orders}' if orders else ''}"

@@ -36,7 +36,7 @@ def review(pack: str | None, out: Path | None) -> None:
     knowledge = load_knowledge(load_settings().model_copy(update={"site_file": None}))
     if pack is None:
         if len(knowledge.packs) != 1:
-            known = ", ".join(one.id for one in knowledge.packs)
+            known = ", ".join(pack.id for pack in knowledge.packs)
             raise click.UsageError(f"name one of the packs: {known}")
         pack = knowledge.packs[0].id
     view = review_of(knowledge, pack)

@@ -62,7 +62,7 @@ def sandbox(
     Exit codes: 0 answered, 1 no such patient or one without an answer, 2 wrong use, 3 a server
     failed.
     """
-    if sum(one is not None for one in (patient, search, count)) != 1:
+    if sum(choice is not None for choice in (patient, search, count)) != 1:
         raise click.UsageError("name the patients by one of --patient, --search and --all")
     settings = load_settings()
     access, client = _fhir(settings, base, count or 1)
@@ -75,7 +75,7 @@ def sandbox(
     runners = open_runners(settings, client, access, url=url, service_id=service_id)
     tried = _tried(runners, people, shows_progress=count is not None)
     if as_json:
-        click.echo(json.dumps({"patients": [one.as_json() for one in tried]}, indent=2))
+        click.echo(json.dumps({"patients": [run.as_json() for run in tried]}, indent=2))
     else:
         lines = (
             _table(tried, click.style)
@@ -84,7 +84,7 @@ def sandbox(
         )
         for line in lines:
             click.echo(line, color=colour)
-    if any(one.refused for one in tried):
+    if any(run.refused for run in tried):
         sys.exit(1)
 
 
@@ -132,11 +132,11 @@ def _tried(
     runners: Sequence[SandboxRunner], people: Sequence[PatientMatch], *, shows_progress: bool
 ) -> list[PatientRun]:
     if not shows_progress:
-        return [one.patient(person.id, person.name) for person in people for one in runners]
+        return [runner.patient(person.id, person.name) for person in people for runner in runners]
     found: list[PatientRun] = []
     with click.progressbar(people, label="Patients", file=sys.stderr, show_pos=True) as bar:
-        for one in bar:
-            found.extend(runner.any_patient(one.id, one.name) for runner in runners)
+        for person in bar:
+            found.extend(runner.any_patient(person.id, person.name) for runner in runners)
     return found
 
 
@@ -176,20 +176,20 @@ def _cards(run: PatientRun, style: Style) -> Iterator[str]:
 
 def _table(tried: Sequence[PatientRun], style: Style) -> Iterator[str]:
     """A line for each patient, and the cards of all."""
-    width = max([7, *(len(one.patient) for one in tried)])
+    width = max([7, *(len(run.patient) for run in tried)])
     head = f"{'patient':<{width}}  {'critical':>8}  {'warning':>7}  {'info':>4}  first card"
     yield style(head, bold=True)
-    for one in tried:
-        numbers = _numbers(one.cards)
-        first = one.refused or (str(one.cards[0]["summary"]) if one.cards else "")
+    for run in tried:
+        numbers = _numbers(run.cards)
+        first = run.refused or (str(run.cards[0]["summary"]) if run.cards else "")
         first = printable(first).replace("\n", " ")
         short = first if len(first) <= _SUMMARY_WIDTH else f"{first[: _SUMMARY_WIDTH - 1]}…"
-        failed = sum(bool(query.failure) for query in one.queries)
-        note = f"  ({failed} of {len(one.queries)} queries failed)" if failed else ""
+        failed = sum(bool(query.failure) for query in run.queries)
+        note = f"  ({failed} of {len(run.queries)} queries failed)" if failed else ""
         counts = f"{numbers[0] or '':>8}  {numbers[1] or '':>7}  {numbers[2] or '':>4}"
-        yield f"{one.patient:<{width}}  {counts}  {short}{note}".rstrip()
-    with_cards = sum(bool(one.cards) for one in tried)
-    cards = sum(len(one.cards) for one in tried)
+        yield f"{run.patient:<{width}}  {counts}  {short}{note}".rstrip()
+    with_cards = sum(bool(run.cards) for run in tried)
+    cards = sum(len(run.cards) for run in tried)
     yield f"patients: {len(tried)}, with cards: {with_cards}, cards: {cards}"
 
 

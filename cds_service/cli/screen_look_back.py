@@ -34,8 +34,8 @@ def look_back_data(found: Screened) -> dict[str, Any]:
                 "rule": rule,
                 "order": order,
                 "windows": _windows(replay, rule, order),
-                "due": sum(replay.steps[rule, order, one] for one in DUE),
-                **{_KEYS[one]: replay.steps[rule, order, one] for one in OUTCOMES},
+                "due": sum(replay.steps[rule, order, outcome] for outcome in DUE),
+                **{_KEYS[outcome]: replay.steps[rule, order, outcome] for outcome in OUTCOMES},
             }
             for rule, order in pairs
         ],
@@ -46,7 +46,9 @@ def look_back_data(found: Screened) -> dict[str, Any]:
 def _windows(replay: ReplayTally, rule: str, order: str) -> list[list[int]]:
     """The windows in which the order was proposed, in days."""
     return sorted(
-        [first, last] for one, two, first, last in replay.windows if (one, two) == (rule, order)
+        [first, last]
+        for of_rule, of_order, first, last in replay.windows
+        if (of_rule, of_order) == (rule, order)
     )
 
 
@@ -57,12 +59,14 @@ def look_back_lines(data: Mapping[str, Any]) -> Iterator[str]:
     )
     yield click.style(heading, bold=True)
     columns = ("due", "in time", "late", "never", "early", "already", "not over")
-    yield f"  {'rule':<32}{'order':<24}{'days':<12}" + "".join(f"{one:>10}" for one in columns)
-    for one in data["steps"]:
+    yield f"  {'rule':<32}{'order':<24}{'days':<12}" + "".join(
+        f"{column:>10}" for column in columns
+    )
+    for step in data["steps"]:
         keys = ("due", "inTime", "late", "never", "early", "already", "notOver")
-        numbers = "".join(f"{one[key]:>10,}" for key in keys)
-        days = in_days(one["windows"])
-        yield f"  {one['rule']:<32}{one['order']:<24}{days:<12}{numbers}"
+        numbers = "".join(f"{step[key]:>10,}" for key in keys)
+        days = in_days(step["windows"])
+        yield f"  {step['rule']:<32}{step['order']:<24}{days:<12}{numbers}"
     yield ""
     yield "  due: the window is over; in time: a result or an order until its last day"
     yield "  early: before its first day; already: done or ordered when the card was first shown"

@@ -30,10 +30,10 @@ def report_page(data: Mapping[str, Any], knowledge: Knowledge, *, moment_given: 
     )
 
 
-def _patients(count: int, one: str, more: str) -> str:
+def _patients(count: int, singular: str, plural: str) -> str:
     """So many patients, or fewer than are shown, and the verb."""
     return (
-        f"fewer than {SMALL_CELL} {more}"
+        f"fewer than {SMALL_CELL} {plural}"
         if is_small(count)
-        else f"{count:,} {one if count == 1 else more}"
+        else f"{count:,} {singular if count == 1 else plural}"
     )

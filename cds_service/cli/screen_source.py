@@ -82,7 +82,7 @@ def paths_of(
 
     What would fail only after the export fails before.
     """
-    server = next((one for one in sources if isinstance(one, ServerUrl)), None)
+    server = next((source for source in sources if isinstance(source, ServerUrl)), None)
     if server is None or folder is None:
         return [source for source in sources if isinstance(source, Path)]
     import_engine()

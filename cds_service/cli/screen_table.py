@@ -89,8 +89,10 @@ def _over_time(found: Screened, moments: Sequence[datetime]) -> dict[str, Any]:
     steps = [
         {
             "asOf": _text(moment),
-            "cards": {one: replay.shown_at[place, one] for one in INDICATORS},
-            "firstShown": {one: replay.first_at[place, one] for one in INDICATORS},
+            "cards": {indicator: replay.shown_at[place, indicator] for indicator in INDICATORS},
+            "firstShown": {
+                indicator: replay.first_at[place, indicator] for indicator in INDICATORS
+            },
         }
         for place, moment in enumerate(moments)
     ]
@@ -121,10 +123,10 @@ def _replay(data: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     if data["cards"]:
         yield f"  {'severity':<10}{'rule':<36}{'patients':>10}{'first shown':>13}{'shown':>10}"
-        for one in data["cards"]:
-            word = click.style(f"{one['indicator']:<10}", fg=_COLOURS.get(one["indicator"]))
-            counts = f"{one['patients']:>10,}{one['firstShown']:>13,}{one['cards']:>10,}"
-            yield f"  {word}{one['rule']:<36}{counts}"
+        for card in data["cards"]:
+            word = click.style(f"{card['indicator']:<10}", fg=_COLOURS.get(card["indicator"]))
+            counts = f"{card['patients']:>10,}{card['firstShown']:>13,}{card['cards']:>10,}"
+            yield f"  {word}{card['rule']:<36}{counts}"
         yield ""
         yield "  first shown: a card that stands from one time to the next is counted once"
         yield "  shown: at each time; after that a card is quiet for the days of its rule"
@@ -140,10 +142,10 @@ def _cards(data: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     if data["cards"]:
         yield f"  {'severity':<10}{'rule':<36}{'cards':>9}{'per 1,000':>12}"
-        for one in data["cards"]:
-            word = click.style(f"{one['indicator']:<10}", fg=_COLOURS.get(one["indicator"]))
-            rate = 1000 * one["cards"] / patients
-            yield f"  {word}{one['rule']:<36}{one['cards']:>9,}{rate:>12,.1f}"
+        for card in data["cards"]:
+            word = click.style(f"{card['indicator']:<10}", fg=_COLOURS.get(card["indicator"]))
+            rate = 1000 * card["cards"] / patients
+            yield f"  {word}{card['rule']:<36}{card['cards']:>9,}{rate:>12,.1f}"
         yield ""
 
 
@@ -173,11 +175,11 @@ def note_lines(data: Mapping[str, Any], people: Counting = counted) -> Iterator[
 
 def _lost(data: Mapping[str, Any], people: Counting) -> Iterator[str]:
     unreadable = data["unreadable"]
-    for one in unreadable["lines"]:
-        first = ": " + ", ".join(map(str, one["first"])) if one["first"] else ""
-        more = ", ..." if first and one["lines"] > len(one["first"]) else ""
-        name = one["file"]
-        lines = counted(one["lines"], f"line of {name} is", f"lines of {name} are")
+    for line in unreadable["lines"]:
+        first = ": " + ", ".join(map(str, line["first"])) if line["first"] else ""
+        more = ", ..." if first and line["lines"] > len(line["first"]) else ""
+        name = line["file"]
+        lines = counted(line["lines"], f"line of {name} is", f"lines of {name} are")
         yield f"{lines} no FHIR resource{first}{more}"
     yield from unreadable["documents"]
     for kind, count in unreadable["withoutPatient"].items():

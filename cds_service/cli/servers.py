@@ -52,11 +52,11 @@ def check(file: str | None, base: str | None, as_json: bool) -> None:
     if path is None:
         raise click.UsageError("name a file of servers, or set CDS_FHIR_SERVERS")
     listed = load_servers(path, development=settings.profile == "development").listed
-    chosen = [one for one in listed.values() if base is None or one.base == base_url(base)]
+    chosen = [server for server in listed.values() if base is None or server.base == base_url(base)]
     if not chosen:
         raise click.BadParameter("there is no such server in the file", param_hint="--server")
     tokens = _tokens(settings)
-    rows = [_row(one, tokens, settings) for one in chosen]
+    rows = [_row(server, tokens, settings) for server in chosen]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:

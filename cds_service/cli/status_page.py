@@ -65,8 +65,14 @@ class ProcessStatus:
             body = {"status": "not ready", "problems": [_AWAY]}
             return body, HTTPStatus.SERVICE_UNAVAILABLE
         found = inbox_findings(state, self.inbox.now())
-        problems = [self.stuck(), *(str(one) for one in found if one.severity != "fine")]
-        return {"status": "ready", "problems": [one for one in problems if one]}, HTTPStatus.OK
+        problems = [
+            self.stuck(),
+            *(str(finding) for finding in found if finding.severity != "fine"),
+        ]
+        return {
+            "status": "ready",
+            "problems": [problem for problem in problems if problem],
+        }, HTTPStatus.OK
 
 
 def status_of(process: Process, settings: Settings, store: Store) -> ProcessStatus:

@@ -36,7 +36,9 @@ async def listening_sockets(host: str, port: int) -> list[socket.socket]:
     )
     made: list[socket.socket] = []
     try:
-        for family, address in dict.fromkeys((one[0], one[4]) for one in found):
+        for family, address in dict.fromkeys(
+            (address_info[0], address_info[4]) for address_info in found
+        ):
             # As `serve` does: IPv4 too, where the machine has both (web/server/listening.py).
             both = host == "::" and socket.has_dualstack_ipv6()
             made.append(
@@ -46,8 +48,8 @@ async def listening_sockets(host: str, port: int) -> list[socket.socket]:
             )
             made[-1].setblocking(False)
     except OSError:
-        for one in made:
-            one.close()
+        for sock in made:
+            sock.close()
         raise
     return made
 

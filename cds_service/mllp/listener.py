@@ -85,15 +85,15 @@ class MessageListener:
     ) -> tuple[socket.socket, ...]:
         """Begin to listen, on these sockets; raises `OSError` if that cannot be."""
         sockets = tuple(await listening_sockets(host, port))
-        for one in sockets:
-            self._tasks.add(asyncio.create_task(self._accepting(one, tls)))
+        for sock in sockets:
+            self._tasks.add(asyncio.create_task(self._accepting(sock, tls)))
         return sockets
 
     async def until_stopped(self) -> None:
         """Return once it was stopped and every connection has ended."""
         await self._stopping.wait()
-        for one in tuple(self._tasks):
-            one.cancel()
+        for task in tuple(self._tasks):
+            task.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(_AT_THE_END):
                 for ended in tuple(self._open):
@@ -250,8 +250,8 @@ class _Conversation:
         done, rest = await asyncio.wait(
             (reading, stopping), timeout=seconds, return_when=asyncio.FIRST_COMPLETED
         )
-        for one in rest:
-            one.cancel()
+        for task in rest:
+            task.cancel()
         if reading in done:
             data = reading.result()
             if not data and self._frames.is_within:

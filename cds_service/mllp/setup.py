@@ -90,9 +90,12 @@ def _problems(settings: Settings, servers: Servers) -> Iterator[str]:
     if settings.mllp_client_authorities is not None and settings.mllp_tls_certificate is None:
         yield "CDS_MLLP_CLIENT_AUTHORITIES: needs CDS_MLLP_TLS_CERTIFICATE"
     senders = [
-        sender for one in servers.listed.values() if one.messages for sender in one.messages.senders
+        sender
+        for server in servers.listed.values()
+        if server.messages
+        for sender in server.messages.senders
     ]
-    if settings.mllp_client_authorities is None and any(one.certificates for one in senders):
+    if settings.mllp_client_authorities is None and any(sender.certificates for sender in senders):
         yield "CDS_FHIR_SERVERS: 'certificates' of a sender need CDS_MLLP_CLIENT_AUTHORITIES"
     if is_loopback(settings.mllp_host):
         return
@@ -101,7 +104,7 @@ def _problems(settings: Settings, servers: Servers) -> Iterator[str]:
             "CDS_MLLP_HOST: other machines need TLS (CDS_MLLP_TLS_CERTIFICATE), "
             "or CDS_MLLP_CLEAR=true in a network that nobody else can read"
         )
-    if settings.mllp_client_authorities is None and any(not one.networks for one in senders):
+    if settings.mllp_client_authorities is None and any(not sender.networks for sender in senders):
         yield (
             "CDS_FHIR_SERVERS: every sender of another machine needs 'addresses', "
             "or a certificate (CDS_MLLP_CLIENT_AUTHORITIES)"

@@ -90,7 +90,7 @@ class AdviceTable:
 
     def begin(self, advice: Iterable[WrittenAdvice], now: datetime) -> None:
         """Note that these are being written, before anything is sent."""
-        rows = [_row(one, now) for one in advice]
+        rows = [_row(row, now) for row in advice]
         if not rows:
             return
         with self._database.writing() as connection:
@@ -134,19 +134,19 @@ def keep_advice(
     What is open beside newer advice of the same rule and marker is to be withdrawn from then on.
     """
     table = advice_written.c
-    for one in sorted(advice, key=lambda one: one.state == "open"):
-        same = (table.server == one.server, table.identifier == one.identifier)
-        if one.state == "writing":
+    for row in sorted(advice, key=lambda row: row.state == "open"):
+        same = (table.server == row.server, table.identifier == row.identifier)
+        if row.state == "writing":
             connection.execute(delete(advice_written).where(*same, table.state == "writing"))
             continue
-        values = _row(one, now) | {"decision": one.decision or decision}
-        if one.state == "silent":
+        values = _row(row, now) | {"decision": row.decision or decision}
+        if row.state == "silent":
             connection.execute(insert(advice_written).values(**values))
             continue
-        if one.state == "open":
-            _make_room(connection, one, now)
+        if row.state == "open":
+            _make_room(connection, row, now)
         of_its_kind = table.state.in_(SILENT)
-        if one.state not in SILENT:
+        if row.state not in SILENT:
             of_its_kind = ~of_its_kind
         connection.execute(update(advice_written).where(*same, of_its_kind).values(**values))
 
@@ -167,7 +167,10 @@ def _make_room(connection: Connection, advice: WrittenAdvice, now: datetime) -> 
 
 
 def _row(advice: WrittenAdvice, now: datetime) -> dict[str, Any]:
-    row = asdict(advice) | {"proposals": [list(one) for one in advice.proposals], "changed": now}
+    row = asdict(advice) | {
+        "proposals": [list(proposal) for proposal in advice.proposals],
+        "changed": now,
+    }
     del row["id"]
     return row
 

@@ -146,7 +146,7 @@ def _reasons(
     found: dict[RuleVersion, list[OverrideCount]] = {}
     for pack, rule, version, code, display, count in rows:
         offered = packs[pack].override_reasons if pack in packs else ()
-        ours = {one.code: one.display for one in offered}
+        ours = {reason.code: reason.display for reason in offered}
         text = ours.get(code) or display or code or NO_REASON
         reason = OverrideCount(display=text, code=code, cards=count)
         found.setdefault(RuleVersion(pack, rule, version), []).append(reason)

@@ -220,7 +220,7 @@ class Store:
     def add_shown_days(self, shown: Iterable[ShownDay]) -> None:
         """Keep the days on which cards that may be quiet were shown."""
         # In one order: two processes that add the same rows do not wait for each other.
-        rows = [one._asdict() for one in sorted(shown)]
+        rows = [day._asdict() for day in sorted(shown)]
         if not rows:
             return
         with self.database.writing() as connection:

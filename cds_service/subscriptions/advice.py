@@ -275,7 +275,7 @@ def _output(advice: Advice, pack: Pack, orders: list[tuple[Json, str]]) -> Json:
     }
     parameters = [{"name": name, "valueString": text} for name, text in texts.items()]
     proposals = [
-        {"name": "proposal", "valueReference": to(identifier_of(one))} for one, _ in orders
+        {"name": "proposal", "valueReference": to(identifier_of(order))} for order, _ in orders
     ]
     return {"resourceType": "Parameters", "id": "output", "parameter": [*parameters, *proposals]}
 

@@ -17,14 +17,14 @@ def as_r5(resource: Json) -> Json:
     """The same resource in R5."""
     made = {name: value for name, value in resource.items() if name not in _REASONS}
     reason = [
-        {"concept" if name == "reasonCode" else "reference": one}
+        {"concept" if name == "reasonCode" else "reference": entry}
         for name in _REASONS
-        for one in _many(resource.get(name))
+        for entry in _many(resource.get(name))
     ]
     if reason:
         made["reason"] = reason
     if "contained" in made:
-        made["contained"] = [as_r5(one) for one in made["contained"]]
+        made["contained"] = [as_r5(contained) for contained in made["contained"]]
     match made["resourceType"]:
         case "ServiceRequest":
             made["code"] = {"concept": made["code"]}
@@ -34,12 +34,13 @@ def as_r5(resource: Json) -> Json:
             made["subject"] = made.pop("patient")
         case "Communication":
             made["payload"] = [
-                {"contentCodeableConcept": {"text": one["contentString"]}}
-                for one in made["payload"]
+                {"contentCodeableConcept": {"text": payload["contentString"]}}
+                for payload in made["payload"]
             ]
         case "Device":
             made["name"] = [
-                {"value": one["name"], "type": one["type"]} for one in made.pop("deviceName")
+                {"value": device_name["name"], "type": device_name["type"]}
+                for device_name in made.pop("deviceName")
             ]
     return made
 

@@ -116,8 +116,8 @@ def _flag(content: AdviceContent) -> Json:
     priority = {"system": "http://hl7.org/fhir/flag-priority-code"}
     priority["code"] = _FLAG_PRIORITIES[content.indicator]
     about = [
-        {"url": f"{_EXTENSION}/flag-detail", "valueReference": one}
-        for one in (*_listed(content.focus), *content.refers)
+        {"url": f"{_EXTENSION}/flag-detail", "valueReference": reference}
+        for reference in (*_listed(content.focus), *content.refers)
     ]
     return kept(
         resourceType="Flag",
@@ -216,4 +216,4 @@ def reasons_in(resource: Json) -> list[Json]:
     reason = resource.get("statusReason")
     reason = reason.get("concept", reason) if isinstance(reason, dict) else {}
     codings = [*(reason.get("coding") or []), *((resource.get("meta") or {}).get("tag") or [])]
-    return [one for one in codings if isinstance(one, dict)]
+    return [coding for coding in codings if isinstance(coding, dict)]

@@ -113,7 +113,7 @@ class ArrivalDecider:
 
         Raises `Retry` for what another time may give, `StillRefused`, and `StoreError`.
         """
-        refused = tuple(one for item in work.items for one in refused_in(item))
+        refused = tuple(reference for item in work.items for reference in refused_in(item))
         is_again = any(item.type == ADVICE for item in work.items)
         results = tuple(arrived_version(item) for item in work.items if item.type in RESULT_TYPES)
         if not results and not is_again:
@@ -144,16 +144,16 @@ class _Decision:
         self.work = work
         self.writes = server.subscriptions.write_back == "on"
         rows = self._known()
-        advised = {one.result for one in rows}
+        advised = {row.result for row in rows}
         # What was written before the setting was changed is withdrawn as well.
         before = {
-            one.task.partition("/")[0] for one in rows if one.task and one.state in LOOKED_FOR
+            row.task.partition("/")[0] for row in rows if row.task and row.state in LOOKED_FOR
         }
         wanted = server.subscriptions
         self.kinds = sorted({wanted.advice_as, *before})
         self.arrived = tuple(
-            replace_struct(one, withdrawn=one.withdrawn or one.reference in advised)
-            for one in arrived
+            replace_struct(version, withdrawn=version.withdrawn or version.reference in advised)
+            for version in arrived
         )
         self.now: datetime = of.clock()
         self.deadline = Deadline(of.seconds)
@@ -190,26 +190,26 @@ class _Decision:
         """Judge what arrived, and write what follows; raises `WriteRefused` and `Retry`."""
         judgements = self._judged()
         before = self._standing() if self.writes else self._standing_silently()
-        self.planned = [self._planned(one, before) for one in judgements]
+        self.planned = [self._planned(judgement, before) for judgement in judgements]
         if self.writes:
             self.written = self._write(self.planned, before)
         else:
-            self.changed = {one.identifier: one for one in kept_silently(self.planned)}
+            self.changed = {row.identifier: row for row in kept_silently(self.planned)}
 
     @property
     def changes_anything(self) -> bool:
         """Whether there is more to be kept than that nothing was written."""
-        return any(one.state != "writing" for one in self.changed.values())
+        return any(row.state != "writing" for row in self.changed.values())
 
     def made(self, problem: str = "") -> ArrivalDecision:
         """The decision, after the write or after the server refused that for a `problem`."""
         planned = self.planned
         return ArrivalDecision(
             trigger=TRIGGER,
-            packs=versions_of(self.of.knowledge, [one.outcome for one in planned]),
+            packs=versions_of(self.of.knowledge, [plan.outcome for plan in planned]),
             input=encode(self._input(planned)),
             findings=[
-                *(finding for one in planned for finding in findings_of(one.outcome)),
+                *(finding for plan in planned for finding in findings_of(plan.outcome)),
                 *self._changes(planned),
             ],
             mode="on" if self.writes else "silent",
@@ -246,7 +246,7 @@ class _Decision:
 
     def _confirm(self, request: HookRequest, deadline: Deadline) -> None:
         """Learn what is no longer on the server of what arrived; raises `Retry`."""
-        before = {one.reference for one in self.arrived if one.gone}
+        before = {version.reference for version in self.arrived if version.gone}
         self.arrived = confirmed(
             self.recorder,
             self.access,
@@ -256,7 +256,7 @@ class _Decision:
             deadline,
             again=self.work.attempts < ASKED_AGAIN,
         )
-        self.gone |= {one.reference for one in self.arrived if one.gone} - before
+        self.gone |= {version.reference for version in self.arrived if version.gone} - before
 
     def _known(self) -> tuple[WrittenAdvice, ...]:
         """What was written about the patient, or in silent mode would have been."""
@@ -266,31 +266,31 @@ class _Decision:
     def _standing_silently(self) -> dict[str, OpenAdvice]:
         """What would stand on the server, by identifier; the server is not asked."""
         self._rows = list(self._known())
-        return {one.identifier: OpenAdvice(one, {}) for one in self._rows if one.state == "open"}
+        return {row.identifier: OpenAdvice(row, {}) for row in self._rows if row.state == "open"}
 
     def _standing(self) -> dict[str, OpenAdvice]:
         """What of ours may be acted on still, as it is on the server now, by identifier."""
         rows = self._known()
-        known = [one for one in rows if one.state in LOOKED_FOR]
+        known = [row for row in rows if row.state in LOOKED_FOR]
         tasks = self.there.standing(known) if known else {}
         found: dict[str, OpenAdvice] = {}
         for row in known:
-            task, one = tasks[row.identifier], row
-            if one.state == "writing" and isinstance(task, Absence):
-                self.changed[one.identifier] = one  # it never came to be written
+            task, known_advice = tasks[row.identifier], row
+            if known_advice.state == "writing" and isinstance(task, Absence):
+                self.changed[known_advice.identifier] = known_advice  # it never came to be written
                 continue
-            if one.state == "writing" and not isinstance(task, Absence):
-                one = adopted(one, task)
+            if known_advice.state == "writing" and not isinstance(task, Absence):
+                known_advice = adopted(known_advice, task)
                 self.finishes = True
-            now = as_found(one, task)
+            now = as_found(known_advice, task)
             if now != row:
-                self.changed[one.identifier] = now
+                self.changed[known_advice.identifier] = now
             if now.state in STANDING and not isinstance(task, Absence):
-                found[one.identifier] = OpenAdvice(now, task)
-        for now in outdone(one.written for one in found.values()):
+                found[known_advice.identifier] = OpenAdvice(now, task)
+        for now in outdone(advice.written for advice in found.values()):
             self.changed[now.identifier] = now
             found[now.identifier] = replace(found[now.identifier], written=now)
-        self._rows = [self.changed.get(one.identifier, one) for one in rows]
+        self._rows = [self.changed.get(row.identifier, row) for row in rows]
         return found
 
     def _planned(self, judgement: Judgement, before: dict[str, OpenAdvice]) -> Planned:
@@ -298,12 +298,14 @@ class _Decision:
         call = judgement.call(place.server, place.patient)
         remembered = self.of.memory.recall(evaluation, call)
         standing = [
-            one.written for one in before.values() if one.written.pack == evaluation.pack.id
+            advice.written
+            for advice in before.values()
+            if advice.written.pack == evaluation.pack.id
         ]
         withdrawals = list(withdrawals_before(standing, evaluation, place, remembered.overridden))
-        over = {one.identifier for one, _ in withdrawals}
+        over = {advice.identifier for advice, _ in withdrawals}
         rows = [
-            replace(one, state="cancelled") if one.identifier in over else one for one in self._rows
+            replace(row, state="cancelled") if row.identifier in over else row for row in self._rows
         ]
         by_tasks = quiet_keys(
             evaluation.decisions,
@@ -319,9 +321,11 @@ class _Decision:
             quiet=quiet,
         )
         self._advise(plan, judgement, rows)
-        left = [one for one in standing if one.identifier not in over]
-        holding = [replace(one, state="open") for one in left if one.state == "withdrawing"]
-        self.changed |= {one.identifier: one for one in holding}
+        left = [advice for advice in standing if advice.identifier not in over]
+        holding = [
+            replace(advice, state="open") for advice in left if advice.state == "withdrawing"
+        ]
+        self.changed |= {row.identifier: row for row in holding}
         plan.withdrawals.extend(superseded(left, [*holding, *plan.rows]))
         return plan
 
@@ -343,30 +347,30 @@ class _Decision:
     ) -> Literal["no", "yes", "withdrawn"]:
         """Write what is new, then withdraw what no longer holds."""
         rows = [row for plan in planned for row in plan.rows]
-        withdrawals = [one for plan in planned for one in plan.withdrawals]
+        withdrawals = [withdrawal for plan in planned for withdrawal in plan.withdrawals]
         if (rows or withdrawals) and self.deadline.remaining() < _LEAST:
             raise Retry("late")  # another worker may have the work by the time that it is done
         if rows:
             bundle = bundle_of(planned, self.place)
             rows = with_digests(rows, bundle)
-            known = {one.identifier for one in self._rows if one.state == "writing"}
-            self.of.advice.begin([one for one in rows if one.identifier not in known], self.now)
+            known = {row.identifier for row in self._rows if row.state == "writing"}
+            self.of.advice.begin([row for row in rows if row.identifier not in known], self.now)
             try:
                 written = self.there.write(bundle, rows)
             except WithdrawnBefore as error:  # the next time it gets another identifier
                 self.of.advice.note_withdrawn(self.work.server, error.identifier, self.now)
                 raise
-            self.changed |= {one.identifier: one for one in written}
+            self.changed |= {row.identifier: row for row in written}
         now = self.now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         refused: WriteRefused | None = None
-        for one, why in withdrawals:
+        for advice, why in withdrawals:
             try:
-                ended = self.there.withdraw(before[one.identifier], why, now)
+                ended = self.there.withdraw(before[advice.identifier], why, now)
             except WriteRefused as error:  # it stands there, and the others need not
-                refused, ended = error, replace(one, state="withdrawing")
-            if ended != one or one.identifier in self.changed:
-                self.changed[one.identifier] = ended
-                self.reasons[one.identifier] = why
+                refused, ended = error, replace(advice, state="withdrawing")
+            if ended != advice or advice.identifier in self.changed:
+                self.changed[advice.identifier] = ended
+                self.reasons[advice.identifier] = why
         if refused is not None:
             raise refused
         if rows or (self.finishes and not withdrawals):
@@ -386,8 +390,8 @@ class _Decision:
             at=self.now,
             arrived=self.arrived,
             answers=tuple(self.recorder.answers.values()),
-            overridden=tuple(sorted(key for one in planned for key in one.overridden)),
-            quiet=tuple(sorted(key for one in planned for key in one.quiet)),
+            overridden=tuple(sorted(key for plan in planned for key in plan.overridden)),
+            quiet=tuple(sorted(key for plan in planned for key in plan.quiet)),
         )
 
     def _keep(self, connection: Connection, number: int) -> None:

@@ -45,8 +45,8 @@ class ArrivalMemory:
             for client in dict.fromkeys(("", *self.clients(call.fhir_server or "")))
         ]
         return Remembered(
-            overridden=frozenset().union(*(one.overridden for one in recalled)),
-            quiet=frozenset().union(*(one.quiet for one in recalled)),
+            overridden=frozenset().union(*(memory.overridden for memory in recalled)),
+            quiet=frozenset().union(*(memory.quiet for memory in recalled)),
         )
 
 

@@ -40,7 +40,7 @@ def is_as_sent(task: Json, digest: str) -> bool:
 def _plain(value: Any) -> Any:
     """The value without times, and with references as any server writes them."""
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if not isinstance(value, dict):
         return value
     reference = value.get("reference")
@@ -48,4 +48,4 @@ def _plain(value: Any) -> Any:
         kind, _, identity = reference.rpartition("/")
         kind = kind.rpartition("/")[2]
         return "" if not kind or kind in _WRITTEN_WITH else f"{kind}/{identity}"
-    return {name: _plain(one) for name, one in value.items() if name not in _TIMES}
+    return {name: _plain(item) for name, item in value.items() if name not in _TIMES}

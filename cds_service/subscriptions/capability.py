@@ -33,7 +33,7 @@ class SubscriptionSupport:
 
     def knows(self, topic: str) -> bool:
         """Whether the topic is listed, in any version, or no topic is listed at all."""
-        names = {one.partition("|")[0] for one in self.topics}
+        names = {topic.partition("|")[0] for topic in self.topics}
         return not names or topic.partition("|")[0] in names
 
 
@@ -46,19 +46,22 @@ def support_in(statement: Mapping[str, Any]) -> SubscriptionSupport:
         for extension in _mappings(resource.get("extension"))
         if extension.get("url") == TOPIC_CANONICAL and extension.get("valueCanonical")
     ]
-    profiles = [one for resource in resources for one in _list(resource.get("supportedProfile"))]
+    profiles = [
+        profile for resource in resources for profile in _list(resource.get("supportedProfile"))
+    ]
     operations = [
-        one.get("name")
+        operation.get("name")
         for resource in resources
-        for one in _mappings(resource.get("operation"))
-        if isinstance(one.get("name"), str)
+        for operation in _mappings(resource.get("operation"))
+        if isinstance(operation.get("name"), str)
     ]
     return SubscriptionSupport(
         version=str(statement.get("fhirVersion", "")),
         declared=bool(resources),
-        backport=bool(topics) or any(str(one).partition("|")[0] == PROFILE for one in profiles),
+        backport=bool(topics)
+        or any(str(profile).partition("|")[0] == PROFILE for profile in profiles),
         topics=tuple(dict.fromkeys(topics)),
-        status_operation=any(str(one).lstrip("$") == "status" for one in operations),
+        status_operation=any(str(operation).lstrip("$") == "status" for operation in operations),
     )
 
 
@@ -85,4 +88,4 @@ def _list(value: object) -> list[Any]:
 
 
 def _mappings(value: object) -> list[Mapping[str, Any]]:
-    return [one for one in _list(value) if isinstance(one, Mapping)]
+    return [item for item in _list(value) if isinstance(item, Mapping)]

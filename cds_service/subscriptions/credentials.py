@@ -40,7 +40,7 @@ def hashed(secret: str) -> bytes:
 def is_secret(given: str, *kept: bytes | None) -> bool:
     """Whether the secret is one of those that are kept, in constant time."""
     found = hashed(given)
-    matches = [compare_digest(found, one) for one in kept if one is not None]
+    matches = [compare_digest(found, digest) for digest in kept if digest is not None]
     return any(matches)
 
 

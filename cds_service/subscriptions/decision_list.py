@@ -129,7 +129,7 @@ class DecisionList:
             some = select(literal(1)).select_from(decisions).limit(_MOST_COUNTED + 1).subquery()
             total: int = connection.execute(select(func.count()).select_from(some)).scalar_one()
         found = [self._view(row) for row in rows]
-        wanted = [one for one in found if every or one.advice]
+        wanted = [view for view in found if every or view.advice]
         return DecisionPage(
             decisions=self._with_patients(wanted[:most], sees),
             left_out=len(wanted[most:]),
@@ -151,21 +151,27 @@ class DecisionList:
     def _with_patients(self, found: Iterable[DecisionView], sees: Sees) -> tuple[DecisionView, ...]:
         """The same with the patients of those servers whose patients the reader may see."""
         views = tuple(found)
-        seen = [one.id for one in views if sees(one.server)]
+        seen = [view.id for view in views if sees(view.server)]
         if not seen:
             return views
         table = decisions.c
         question = select(table.id, table.patient, table.input).where(table.id.in_(seen))
         with self._database.reading() as connection:
-            about = {one.id: (one.patient, one.input) for one in connection.execute(question)}
-        return tuple(_of_patient(one, *about[one.id]) if one.id in about else one for one in views)
+            about = {row.id: (row.patient, row.input) for row in connection.execute(question)}
+        return tuple(
+            _of_patient(view, *about[view.id]) if view.id in about else view for view in views
+        )
 
     def _view(self, row: Row[Any]) -> DecisionView:
         findings: list[Mapping[str, Any]] = list(row.findings)
-        shown = [one for one in findings if "advice" not in one and "because" not in one]
-        changes = [one for one in findings if "advice" in one]
+        shown = [
+            finding for finding in findings if "advice" not in finding and "because" not in finding
+        ]
+        changes = [finding for finding in findings if "advice" in finding]
         if row.written == "failed":
-            changes += [{"advice": "refused", **one} for one in shown if "indicator" in one]
+            changes += [
+                {"advice": "refused", **finding} for finding in shown if "indicator" in finding
+            ]
         return DecisionView(
             id=row.id,
             server=row.server,
@@ -177,9 +183,13 @@ class DecisionList:
             packs=tuple(_versions(row.packs)),
             advice=tuple(self._advice(changes, shown)),
             others=tuple(
-                OtherRule(rule=one["rule"], title=self._title(one["rule"]), because=one["because"])
-                for one in findings
-                if "because" in one
+                OtherRule(
+                    rule=finding["rule"],
+                    title=self._title(finding["rule"]),
+                    because=finding["because"],
+                )
+                for finding in findings
+                if "because" in finding
             ),
         )
 
@@ -188,7 +198,7 @@ class DecisionList:
     ) -> Iterator[AdviceView]:
         left = list(shown)
         for change in changes:
-            of_rule = (n for n, one in enumerate(left) if one["rule"] == change["rule"])
+            of_rule = (n for n, entry in enumerate(left) if entry["rule"] == change["rule"])
             place = next(of_rule, None)
             finding = {} if place is None else left.pop(place)
             pack = self._pack_of(change["rule"])
@@ -200,8 +210,8 @@ class DecisionList:
                 why=change.get("why", ""),
                 version=finding.get("version", ""),
                 current=pack.rules[change["rule"]].version if pack is not None else "",
-                orders=tuple(self._order(one, pack) for one in finding.get("orders", ())),
-                missing=tuple(_fact(one, pack) for one in finding.get("unknown", ())),
+                orders=tuple(self._order(order, pack) for order in finding.get("orders", ())),
+                missing=tuple(_fact(leaf, pack) for leaf in finding.get("unknown", ())),
             )
 
     def _pack_of(self, rule: str) -> Pack | None:
@@ -253,7 +263,7 @@ def _question() -> Select[Any]:
 def _of_patient(view: DecisionView, patient: str, kept: bytes) -> DecisionView:
     members = {name: getattr(view, name) for name in view.__struct_fields__}
     arrived = _ABOUT.decode(zlib.decompress(bytes(kept))).arrived if kept else ()
-    results = tuple(dict.fromkeys(one.reference for one in arrived))
+    results = tuple(dict.fromkeys(version.reference for version in arrived))
     return DecisionView(**members | {"patient": patient, "results": results})
 
 

@@ -107,7 +107,7 @@ def note(connection: Connection, path: str, status: Status, *, numbered: bool) -
     jumps = numbered and is_jump(known, status)
     if numbered:
         known = Numbers() if jumps else after(known, status)
-        values |= {"last_event": known.last, "missing": [list(one) for one in known.missing]}
+        values |= {"last_event": known.last, "missing": [list(span) for span in known.missing]}
     if values:
         connection.execute(update(subscriptions).where(table.path == path).values(**values))
     if jumps:
@@ -123,11 +123,11 @@ def forget(connection: Connection, path: str, found: Ranges) -> Ranges:
     ).first()
     if row is None:
         return ()
-    left = tuple(one for one in numbers_in(row).missing if one not in found)
+    left = tuple(span for span in numbers_in(row).missing if span not in found)
     connection.execute(
         update(subscriptions)
         .where(table.path == path)
-        .values(missing=[list(one) for one in left] or None)
+        .values(missing=[list(span) for span in left] or None)
     )
     return left
 

@@ -141,7 +141,7 @@ def version_of(
 
 
 def _rows(arrivals: Iterable[Arrival], now: datetime) -> Iterator[dict[str, Any]]:
-    return (_row(one, now) for one in arrivals if not one.resource.is_ours)
+    return (_row(arrival, now) for arrival in arrivals if not arrival.resource.is_ours)
 
 
 def _row(arrival: Arrival, now: datetime) -> dict[str, Any]:

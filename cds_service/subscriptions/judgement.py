@@ -123,7 +123,10 @@ def _since(arrived: tuple[ArrivedVersion, ...], results: Iterable[LabResult]) ->
     for result in results:
         reference = reference_of(result)
         times[reference] = min(times.get(reference, result.time), result.time)
-    if any((one.gone or one.withdrawn) and one.reference not in times for one in arrived):
+    if any(
+        (version.gone or version.withdrawn) and version.reference not in times
+        for version in arrived
+    ):
         return _EVER
     return min((times[name] for name in results_of(arrived) if name in times), default=None)
 
@@ -140,7 +143,9 @@ def judge_again(knowledge: Knowledge, given: DecisionInput) -> Iterator[Judgemen
 def outcomes_again(knowledge: Knowledge, given: DecisionInput) -> tuple[Outcome, ...]:
     """The outcomes that this input gives."""
     overridden, quiet = frozenset(given.overridden), frozenset(given.quiet)
-    return tuple(one.outcome(overridden, quiet) for one in judge_again(knowledge, given))
+    return tuple(
+        evaluation.outcome(overridden, quiet) for evaluation in judge_again(knowledge, given)
+    )
 
 
 def findings_of(outcome: Outcome) -> list[dict[str, Any]]:
@@ -165,13 +170,13 @@ def versions_of(knowledge: Knowledge, outcomes: Iterable[Outcome]) -> Mapping[st
 
 def results_of(arrived: Iterable[ArrivedVersion]) -> Iterator[str]:
     """The references of the results that arrived, of a report those that it names."""
-    for one in arrived:
-        if one.gone:
+    for version in arrived:
+        if version.gone:
             continue
-        if not one.reference.startswith("DiagnosticReport/"):
-            yield one.reference
-        elif was_sent(one.body):
-            report, _ = read_loosely(one.body, "$")
+        if not version.reference.startswith("DiagnosticReport/"):
+            yield version.reference
+        elif was_sent(version.body):
+            report, _ = read_loosely(version.body, "$")
             if isinstance(report, DiagnosticReport):
                 for named in many(report.result):
                     there = parts_of(named.reference or "")

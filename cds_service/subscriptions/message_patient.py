@@ -57,7 +57,8 @@ def is_patient_of(found: NotifiedResource, identifier: PatientIdentifier) -> boo
     """Whether it is a patient with this identifier: a server may ignore what it was asked."""
     known = _read(found).identifier or ()
     return found.type == "Patient" and any(
-        (one.system, one.value) == tuple(identifier) for one in known
+        (own_identifier.system, own_identifier.value) == tuple(identifier)
+        for own_identifier in known
     )
 
 

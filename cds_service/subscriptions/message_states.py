@@ -101,7 +101,7 @@ def check_clear(made: Sequence[MessageResult], written: Written) -> None:
 
 def identifiers_of(made: Sequence[MessageResult]) -> set[str]:
     """The identifiers that these results may have."""
-    return {one for result in made for one in (result.name, _of_its_time(result))}
+    return {identifier for result in made for identifier in (result.name, _of_its_time(result))}
 
 
 _Placed = tuple[MessageResult, str, WrittenResult | None]
@@ -113,7 +113,7 @@ def _placed(made: Sequence[MessageResult], written: Written) -> Iterator[_Placed
     for result in made:
         by_series[result.series].append(result)
     for series, results in by_series.items():
-        taken = {one.identifier for one in written.get(series, ())}
+        taken = {state.identifier for state in written.get(series, ())}
         for result, last in _matched(results, written.get(series, ())):
             identifier = last.identifier if last is not None else _new(result, taken)
             taken.add(identifier)
@@ -134,9 +134,9 @@ def _matched(
         of_one_time[_minute(result.collected)].append(result)
     exact: defaultdict[str, list[WrittenResult]] = defaultdict(list)
     free: list[WrittenResult] = []
-    for one in sorted(known, key=lambda one: places.get(one.identifier, most + 1)):
-        time = _minute(one.collected)
-        (exact[time] if time in of_one_time else free).append(one)
+    for state in sorted(known, key=lambda state: places.get(state.identifier, most + 1)):
+        time = _minute(state.collected)
+        (exact[time] if time in of_one_time else free).append(state)
     # What has exactly the time of another result of this message is that one.
     for time, alike in of_one_time.items():
         changes = any(result.status in _CHANGES for result in alike)
@@ -144,7 +144,7 @@ def _matched(
         if len(found) > len(alike) or (changes and known and not found):
             raise UnclearResult
         if found and not exact[time]:
-            free = [one for one in free if one not in found]
+            free = [state for state in free if state not in found]
         for number, result in enumerate(alike):
             yield result, found[number] if number < len(found) else None
 
@@ -154,13 +154,15 @@ def _those_of(
 ) -> list[WrittenResult]:
     """Those that a result may be, none of which is of its minute."""
     has_minute = "T" in result.collected
-    vague = [one for one in known if not (has_minute and "T" in one.collected)]
-    if fitting := [one for one in vague if _may_be_one(one.collected, result.collected, is_only)]:
+    vague = [state for state in known if not (has_minute and "T" in state.collected)]
+    if fitting := [
+        state for state in vague if _may_be_one(state.collected, result.collected, is_only)
+    ]:
         return fitting
     # A correction may be of the time; and until it is final, or once it is taken back, a result
     # may come with another one.
-    left = [one for one in known if changes or (is_only and one.status not in _SETTLED)]
-    return [] if any(_was_known_before(one, result) for one in left) else left
+    left = [state for state in known if changes or (is_only and state.status not in _SETTLED)]
+    return [] if any(_was_known_before(state, result) for state in left) else left
 
 
 def _may_be_one(known: str, time: str, is_only: bool) -> bool:

@@ -136,11 +136,11 @@ def _parameters(resource: Mapping[str, Any], name: str, where: str) -> Values:
     listed = resource.get(name)
     if not isinstance(listed, list):
         raise RequestError("expected an array", f"{where}.{name}")
-    for place, one in enumerate(listed):
+    for place, parameter in enumerate(listed):
         at = f"{where}.{name}[{place}]"
-        if not isinstance(one, dict) or not isinstance(one.get("name"), str):
+        if not isinstance(parameter, dict) or not isinstance(parameter.get("name"), str):
             raise RequestError("expected a parameter with its name", at)
-        found.setdefault(_kebab(one["name"]), []).append(_value(one, at))
+        found.setdefault(_kebab(parameter["name"]), []).append(_value(parameter, at))
     return found
 
 

@@ -82,11 +82,11 @@ def outdone(standing: Iterable[WrittenAdvice]) -> Iterator[WrittenAdvice]:
     A worker that was lost wrote the newer one and did not come to withdraw the other.
     """
     newest: dict[tuple[str, str], WrittenAdvice] = {}
-    for one in sorted(standing, key=lambda one: one.id):
-        if one.state == "open":
-            if (before := newest.get((one.rule, one.marker))) is not None:
+    for row in sorted(standing, key=lambda row: row.id):
+        if row.state == "open":
+            if (before := newest.get((row.rule, row.marker))) is not None:
                 yield replace(before, state="withdrawing")
-            newest[one.rule, one.marker] = one
+            newest[row.rule, row.marker] = row
 
 
 def state_of(task: Json) -> AdviceState:
@@ -100,7 +100,7 @@ def is_withdrawn(resource: Json) -> bool:
     """Whether we ourselves have withdrawn it."""
     is_open = resource.get("status") == OPEN[resource["resourceType"]]
     return not is_open and any(
-        one.get("system") == WITHDRAWN_SYSTEM for one in reasons_in(resource)
+        coding.get("system") == WITHDRAWN_SYSTEM for coding in reasons_in(resource)
     )
 
 
@@ -129,30 +129,34 @@ def withdrawals_before(
     overridden: Collection[DecisionKey],
 ) -> Iterator[tuple[WrittenAdvice, Withdrawal]]:
     """What no longer holds, whatever is written now. `evaluation` is of all results."""
-    decisions = {one.rule.id: one for one in evaluation.decisions if one.rule.rests_on_results}
+    decisions = {
+        decision.rule.id: decision
+        for decision in evaluation.decisions
+        if decision.rule.rests_on_results
+    }
     keys = {rule for rule, _ in overridden}
-    for one in standing:
-        decision = decisions.get(one.rule)
-        why = _result_changed(one, evaluation, place)
+    for row in standing:
+        decision = decisions.get(row.rule)
+        why = _result_changed(row, evaluation, place)
         if why is None and (decision is None or not decision.shown):
             why = _without_card(decision)
-        if why is None and one.rule in keys:
+        if why is None and row.rule in keys:
             why = "overridden"
-        if why is None and one.state == "withdrawing" and not _is_advised(one, evaluation, place):
+        if why is None and row.state == "withdrawing" and not _is_advised(row, evaluation, place):
             why = "superseded"
         if why is not None:
-            yield one, why
+            yield row, why
 
 
 def superseded(
     standing: Iterable[WrittenAdvice], written: Collection[WrittenAdvice]
 ) -> Iterator[tuple[WrittenAdvice, Withdrawal]]:
     """What other advice of the same rule takes the place of."""
-    rules = {one.rule: one.identifier for one in written}
+    rules = {advice.rule: advice.identifier for advice in written}
     return (
-        (one, "superseded")
-        for one in standing
-        if rules.get(one.rule, one.identifier) != one.identifier
+        (row, "superseded")
+        for row in standing
+        if rules.get(row.rule, row.identifier) != row.identifier
     )
 
 
@@ -164,8 +168,8 @@ def new_advice_id(
     What we withdrew ourselves is given again under another identifier.
     """
     subject = subject_of(decision, evaluation.pack)
-    ours = {one.identifier for one in before if one.state == "cancelled"}
-    there = {one.identifier for one in before if one.state in _GIVEN}
+    ours = {row.identifier for row in before if row.state == "cancelled"}
+    there = {row.identifier for row in before if row.state in _GIVEN}
     found = next(
         identity
         for again in count()
@@ -177,10 +181,10 @@ def new_advice_id(
 def last_written(advice: Iterable[WrittenAdvice], zone: tzinfo | None) -> LastShown:
     """When the Task of a card was last written with an indicator, by the days of the site."""
     days: dict[tuple[str, str, Indicator], date] = {}
-    for one in advice:
-        if one.state in COUNTING:
-            key = (one.rule, one.rule_version, one.indicator)
-            day = one.written.astimezone(zone).date()
+    for row in advice:
+        if row.state in COUNTING:
+            key = (row.rule, row.rule_version, row.indicator)
+            day = row.written.astimezone(zone).date()
             days[key] = max(days.get(key, day), day)
 
     def of(decision: Decision, indicator: Indicator) -> date | None:
@@ -195,29 +199,29 @@ def changes_of(
     """What became of advice, as a decision keeps it; `reasons` are those of withdrawals."""
     return [
         {
-            "advice": one.state,
-            "rule": one.rule,
-            "indicator": one.indicator,
-            **({"why": reasons[one.identifier]} if one.identifier in reasons else {}),
+            "advice": row.state,
+            "rule": row.rule,
+            "indicator": row.indicator,
+            **({"why": reasons[row.identifier]} if row.identifier in reasons else {}),
         }
-        for one in changed
-        if one.state != "writing"
+        for row in changed
+        if row.state != "writing"
     ]
 
 
 def _result_changed(
-    one: WrittenAdvice, evaluation: Evaluation, place: AdvicePlace
+    row: WrittenAdvice, evaluation: Evaluation, place: AdvicePlace
 ) -> Withdrawal | None:
     """Whether the result that the advice is about says something else now, or is gone."""
-    same = [result for result in evaluation.record.results if reference_of(result) == one.result]
+    same = [result for result in evaluation.record.results if reference_of(result) == row.result]
     if not same:
         is_whole = all(lack.part != "laboratory results" for lack in evaluation.record.incomplete)
-        return "result-withdrawn" if one.result and is_whole else None
+        return "result-withdrawn" if row.result and is_whole else None
     subjects = (
         Subject(
-            pack=one.pack,
-            rule=one.rule,
-            indicator=one.indicator,
+            pack=row.pack,
+            rule=row.rule,
+            indicator=row.indicator,
             preliminary=preliminary,
             index=result,
         )
@@ -225,19 +229,19 @@ def _result_changed(
         for preliminary in (False, True)
     )
     holds = any(
-        str(advice_id(subject, place, again)) == one.identifier
+        str(advice_id(subject, place, again)) == row.identifier
         for subject in subjects
         for again in range(_MOST_AGAIN)
     )
     return None if holds else "result-corrected"
 
 
-def _is_advised(one: WrittenAdvice, evaluation: Evaluation, place: AdvicePlace) -> bool:
+def _is_advised(row: WrittenAdvice, evaluation: Evaluation, place: AdvicePlace) -> bool:
     """Whether it is this advice, and no other of its rule, that would be given now."""
     return any(
-        str(advice_id(subject_of(decision, evaluation.pack), place, again)) == one.identifier
+        str(advice_id(subject_of(decision, evaluation.pack), place, again)) == row.identifier
         for decision in evaluation.decisions
-        if decision.rule.id == one.rule and decision.shown
+        if decision.rule.id == row.rule and decision.shown
         for again in range(_MOST_AGAIN)
     )
 
@@ -252,5 +256,5 @@ def _without_card(decision: Decision | None) -> Withdrawal | None:
 
 def proposals_in(task: Json) -> tuple[str, ...]:
     """The references of the ServiceRequests of a Task of ours."""
-    orders = (one for one in references_in(task) if "ServiceRequest/" in one)
-    return tuple(f"ServiceRequest/{one.rpartition('/')[2]}" for one in orders)
+    orders = (reference for reference in references_in(task) if "ServiceRequest/" in reference)
+    return tuple(f"ServiceRequest/{reference.rpartition('/')[2]}" for reference in orders)

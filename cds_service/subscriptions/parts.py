@@ -17,9 +17,9 @@ def identifier_of(resource: Mapping[str, Any]) -> str:
     every = found if isinstance(found, list) else [found]  # a GuidanceResponse in R5, and others
     return next(
         (
-            str(one.get("value", ""))
-            for one in every
-            if isinstance(one, dict) and one.get("system") == ADVICE_SYSTEM
+            str(identifier.get("value", ""))
+            for identifier in every
+            if isinstance(identifier, dict) and identifier.get("system") == ADVICE_SYSTEM
         ),
         "",
     )
@@ -48,8 +48,8 @@ def kept(**members: Any) -> Json:
 def references_in(resource: object) -> Iterator[str]:
     """Every reference in a resource, in its order."""
     if isinstance(resource, list):
-        for one in resource:
-            yield from references_in(one)
+        for item in resource:
+            yield from references_in(item)
     elif isinstance(resource, dict):
         for name, value in resource.items():
             if name == "reference" and isinstance(value, str):

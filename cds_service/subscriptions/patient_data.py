@@ -145,10 +145,10 @@ class KeptAnswers:
         )
 
     def _most_like(self, query: str) -> KeptAnswer:
-        same = [one for one in self.answers if _type_in(one) == _type_in(query)]
+        same = [answer for answer in self.answers if _type_in(answer) == _type_in(query)]
         if not same:
             return KeptAnswer(query=query, failure="not-allowed")
-        return self.answers[max(same, key=lambda one: len(_words_of(one) & _words_of(query)))]
+        return self.answers[max(same, key=lambda answer: len(_words_of(answer) & _words_of(query)))]
 
     def more(self, access: Access, next_page: str, deadline: Deadline) -> QueryResult:
         """The answer to the query of this address then."""
@@ -216,10 +216,10 @@ def confirmed(
         if isinstance(entry.resource, Observation)
     }
 
-    def read(one: ArrivedVersion) -> ArrivedVersion:
-        if one.reference in seen or _observation(one) is None:
-            return one
-        kind, _, identity = one.reference.partition("/")
+    def read(version: ArrivedVersion) -> ArrivedVersion:
+        if version.reference in seen or _observation(version) is None:
+            return version
+        kind, _, identity = version.reference.partition("/")
         found = client.ask(access, f"{kind}/{quote(identity, safe='')}", deadline)
         if found.failure in _PASSING:
             raise Retry(found.failure or "")
@@ -228,10 +228,10 @@ def confirmed(
         resource = found.pages[0].resource if found.pages else None
         is_elsewhere = isinstance(resource, Observation) and _is_of_another(resource, patient)
         if found.failure == "not-found" or is_elsewhere:
-            return structs.replace(one, gone=True, withdrawn=True)
-        return one
+            return structs.replace(version, gone=True, withdrawn=True)
+        return version
 
-    return tuple(read(one) for one in arrived)
+    return tuple(read(version) for version in arrived)
 
 
 def _is_of_another(resource: Observation, patient: str) -> bool:
@@ -273,7 +273,7 @@ def with_arrived(request: HookRequest, arrived: Iterable[ArrivedVersion]) -> Hoo
 
     A result that is gone is left out though a search still finds it.
     """
-    newest = {one.reference: one for one in arrived}
+    newest = {version.reference: version for version in arrived}
     seen: set[str] = set()
     prefetch: dict[str, Fetched] = {}
     for key, answer in request.prefetch.items():
@@ -283,8 +283,8 @@ def with_arrived(request: HookRequest, arrived: Iterable[ArrivedVersion]) -> Hoo
         prefetch[key] = answer
     late = tuple(
         Entry(resource=observation)
-        for reference, one in newest.items()
-        if reference not in seen and (observation := _observation(one)) is not None
+        for reference, version in newest.items()
+        if reference not in seen and (observation := _observation(version)) is not None
     )
     results = prefetch.get(OBSERVATIONS)
     if late and results is not None and results.state != "failed":
@@ -326,12 +326,12 @@ def _observation(arrived: ArrivedVersion) -> Observation | None:
     return resource if isinstance(resource, Observation) else None
 
 
-def _is_newer(one: Observation, other: Observation) -> bool:
+def _is_newer(observation: Observation, other: Observation) -> bool:
     """Whether the one is a newer version than the other: by its number, else by its time."""
-    first, second = (each.meta.version_id if each.meta else None for each in (one, other))
+    first, second = (each.meta.version_id if each.meta else None for each in (observation, other))
     if first and second and first.isdigit() and second.isdigit():
         return int(first) > int(second)
-    begun, ended = (_updated(each) for each in (one, other))
+    begun, ended = (_updated(each) for each in (observation, other))
     return begun is not None and ended is not None and begun > ended
 
 

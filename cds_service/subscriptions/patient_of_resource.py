@@ -46,11 +46,13 @@ def patient_named(reader: ServerReader, server: str, found: NotifiedResource) ->
 
     Raises `Retry` (`patient-unknown`) if the server finds none that is named so, or several.
     """
-    queries = [asked for one in _references(found) if (asked := _query(one, found))]
+    queries = [asked for reference in _references(found) if (asked := _query(reference, found))]
     if not queries:
         return ""
     for query, patient in queries:
-        ids = {patient or one.id for one in reader.found(server, query) if not one.gone}
+        ids = {
+            patient or resource.id for resource in reader.found(server, query) if not resource.gone
+        }
         if len(ids) == 1:
             return ids.pop()
     raise Retry("patient-unknown", within=_WAIT)
@@ -69,9 +71,9 @@ def _references(found: NotifiedResource) -> list[_Reference]:
     return listed
 
 
-def _query(one: _Reference, found: NotifiedResource) -> tuple[str, str] | None:
+def _query(reference: _Reference, found: NotifiedResource) -> tuple[str, str] | None:
     """What to ask, and which patient it proves, if not the one that it finds."""
-    text = one.reference or ""
+    text = reference.reference or ""
     if text.startswith("Patient?"):
         wanted = [value for name, value in parse_qsl(text[8:]) if name == "identifier"]
         return (_by_identifier(wanted[0]), "") if len(wanted) == 1 else None
@@ -79,12 +81,12 @@ def _query(one: _Reference, found: NotifiedResource) -> tuple[str, str] | None:
     if there.base and there.kind == "Patient" and is_resource("Patient", there.id):
         query = f"{found.type}?_id={quote(found.id, safe='')}&patient={quote(there.id, safe='')}"
         return query, there.id
-    if text or one.identifier is None or not one.identifier.value:
+    if text or reference.identifier is None or not reference.identifier.value:
         return None
-    if one.type not in {None, "Patient"}:
+    if reference.type not in {None, "Patient"}:
         return None
-    system = one.identifier.system
-    value = one.identifier.value
+    system = reference.identifier.system
+    value = reference.identifier.value
     return _by_identifier(value if system is None else f"{system}|{value}"), ""
 
 

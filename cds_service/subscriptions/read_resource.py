@@ -60,7 +60,7 @@ def resolve(
             moved = replace(item, **{name: values.get(name, getattr(item, name)) for name in _TOLD})
             left = previous_patients(moved, known)
             add_moved(connection, moved, left, now)
-            for one in sorted((patient, *left)):
-                enqueue(connection, item.server, one, now + settling)
+            for moved_patient in sorted((patient, *left)):
+                enqueue(connection, item.server, moved_patient, now + settling)
         let_go(connection, lease, wanted=wanted, due=None)
     return bool(patient)

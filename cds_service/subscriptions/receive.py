@@ -163,8 +163,10 @@ class Receiver:
         """Keep all of it in one transaction; how many resources were new."""
         server, path = registration.server, registration.path
         arrivals = [
-            Arrival(server=server, subscription=path, resource=one, numbered=registration.numbered)
-            for one in found.resources
+            Arrival(
+                server=server, subscription=path, resource=resource, numbered=registration.numbered
+            )
+            for resource in found.resources
         ]
         with self._inbox.database.writing() as connection:
             if found.status is not None:
@@ -223,10 +225,10 @@ def _check_key(registrations: RegistrationTable, key: str | None) -> None:
         every = registrations.all()
     except StoreError:
         return  # the service starts without its database too
-    for one in every:
-        if one.hmac_key is not None and one.switched_off is None:
+    for registration in every:
+        if registration.hmac_key is not None and registration.switched_off is None:
             try:
-                unseal(one.hmac_key, one.path, key or "")
+                unseal(registration.hmac_key, registration.path, key or "")
             except SealedKeyError as error:
                 help_ = "or switch its Subscription off: cds-service subscriptions off"
                 raise SettingsError([f"{error}; {help_}"]) from None

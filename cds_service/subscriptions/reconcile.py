@@ -45,11 +45,17 @@ class Reconciler:
 
     def ask_for_all(self, now: datetime) -> int:
         """Queue a search and a look for each Subscription not switched off; how many there are."""
-        wanted = [one for one in self.registrations.all() if one.switched_off is None]
+        wanted = [
+            registration
+            for registration in self.registrations.all()
+            if registration.switched_off is None
+        ]
         with self.inbox.database.writing() as connection:
-            for one in sorted(wanted, key=lambda one: (one.server, one.path)):
-                enqueue(connection, one.server, f"{LOOK}{one.path}", now)
-                enqueue(connection, one.server, f"{SEARCH}{one.path}", now)
+            for registration in sorted(
+                wanted, key=lambda registration: (registration.server, registration.path)
+            ):
+                enqueue(connection, registration.server, f"{LOOK}{registration.path}", now)
+                enqueue(connection, registration.server, f"{SEARCH}{registration.path}", now)
         return len(wanted)
 
     def search(self, path: str, now: datetime, lease: Lease | None = None) -> int:
@@ -58,18 +64,20 @@ class Reconciler:
         Raises `Retry`, and `LeaseLost` where another worker has the `lease` by the end; what was
         found until then is kept.
         """
-        one = self.registrations.at(path)
-        if one is None:
+        registration = self.registrations.at(path)
+        if registration is None:
             return 0
-        since = (one.searched_until or one.created) - self.overlap
+        since = (registration.searched_until or registration.created) - self.overlap
         new = 0
-        for changes in self.reader.changed(one.server, self._search_of(one), since):
-            new += self._keep(one, changes.resources, now)
-        kind = self._search_of(one).partition("?")[0]
-        gone = self.reader.deleted(one.server, kind, since)
-        new += self._keep(one, self._known(one, gone), now)
+        for changes in self.reader.changed(
+            registration.server, self._search_of(registration), since
+        ):
+            new += self._keep(registration, changes.resources, now)
+        kind = self._search_of(registration).partition("?")[0]
+        gone = self.reader.deleted(registration.server, kind, since)
+        new += self._keep(registration, self._known(registration, gone), now)
         if self.tasks is not None:
-            self.tasks.follow(one.server, since)
+            self.tasks.follow(registration.server, since)
         with self.inbox.database.writing() as connection:
             if lease is not None:
                 held(connection, lease)
@@ -83,12 +91,12 @@ class Reconciler:
 
         Raises as `search` does.
         """
-        one = self.registrations.at(path)
+        registration = self.registrations.at(path)
         with self.inbox.database.reading() as connection:
             missing = missing_of(connection, path)
-        if one is None or not missing:
+        if registration is None or not missing:
             return 0
-        new, is_whole = self._events(one, missing, now)
+        new, is_whole = self._events(registration, missing, now)
         if not is_whole:
             new += self.search(path, now, lease)
         with self.inbox.database.writing() as connection:
@@ -97,38 +105,49 @@ class Reconciler:
             forget(connection, path, missing)
         return new
 
-    def _events(self, one: Registration, missing: Ranges, now: datetime) -> tuple[int, bool]:
+    def _events(
+        self, registration: Registration, missing: Ranges, now: datetime
+    ) -> tuple[int, bool]:
         """Keep the events that the server still has; how much was new, and if that is all."""
         new, is_whole = 0, True
         for first, last in missing:
-            found = self.reader.events(one.server, one.remote_id, first, last)
+            found = self.reader.events(registration.server, registration.remote_id, first, last)
             came = {number for each in found or () for number in each.event_numbers}
             count = sum(first <= number <= last for number in came)
             is_whole = is_whole and count == last - first + 1
             for each in found or ():
                 is_whole = is_whole and not each.search
-                new += self._keep(one, each.resources, now)
+                new += self._keep(registration, each.resources, now)
             if found is None:
                 break
         return new, is_whole
 
-    def _search_of(self, one: Registration) -> str:
-        if one.kind == "criteria":
-            return one.what
+    def _search_of(self, registration: Registration) -> str:
+        if registration.kind == "criteria":
+            return registration.what
         return f"{_RESULTS}?{self.results}" if self.results else _RESULTS
 
-    def _keep(self, one: Registration, found: Iterable[NotifiedResource], now: datetime) -> int:
+    def _keep(
+        self, registration: Registration, found: Iterable[NotifiedResource], now: datetime
+    ) -> int:
         arrivals = [
-            Arrival(server=one.server, subscription=one.path, resource=each, numbered=one.numbered)
+            Arrival(
+                server=registration.server,
+                subscription=registration.path,
+                resource=each,
+                numbered=registration.numbered,
+            )
             for each in found
         ]
         return self.inbox.add(arrivals, now) if arrivals else 0
 
     def _known(
-        self, one: Registration, gone: Iterable[NotifiedResource]
+        self, registration: Registration, gone: Iterable[NotifiedResource]
     ) -> tuple[NotifiedResource, ...]:
         """Those deletions that are of a resource of which we know whose it was."""
         with self.inbox.database.reading() as connection:
             return tuple(
-                each for each in gone if patient_of(connection, one.server, each.type, each.id)
+                each
+                for each in gone
+                if patient_of(connection, registration.server, each.type, each.id)
             )

@@ -296,8 +296,8 @@ def _request(
     )
 
 
-def _is_like(kind: str, what: str, wanted: Registration) -> bool:
-    return kind == "criteria" or what == wanted.what
+def _is_like(kind: str, criteria: str, wanted: Registration) -> bool:
+    return kind == "criteria" or criteria == wanted.what
 
 
 def _known_secret(current: Json | None) -> bytes | None:

@@ -63,12 +63,12 @@ class RemoteSubscriptions:
     def all_with_endpoint(self, endpoint: str) -> list[Json]:
         """The Subscriptions that send to exactly this address."""
         found = self._search(f"Subscription?url={quote(endpoint, safe='')}")
-        return [one for one in found if _endpoint(one) == endpoint]
+        return [resource for resource in found if _endpoint(resource) == endpoint]
 
     def with_endpoints_below(self, base: str) -> list[Json]:
         """The Subscriptions that send to an address below this one."""
         found = self._search("Subscription?_count=200")
-        return [one for one in found if _endpoint(one).startswith(f"{base}/")]
+        return [resource for resource in found if _endpoint(resource).startswith(f"{base}/")]
 
     def reported_status(self, identity: str) -> Mapping[str, str]:
         """The parts of its answer to `$status`, by name; none if it has no such operation."""
@@ -84,15 +84,17 @@ class RemoteSubscriptions:
         found = self._ask(f"{search}&_sort=-_lastUpdated&_count=1")
         if not found.pages or found.left_out or "_sort" in found.ignored:
             return None
-        times = [_updated(one) for one in _entries(found.pages[0].body)]
-        return max((one for one in times if one is not None), default=None)
+        times = [_updated(resource) for resource in _entries(found.pages[0].body)]
+        return max((time for time in times if time is not None), default=None)
 
     def _search(self, query: str) -> list[Json]:
         found = self._ask(query)
         if found.failure is not None and found.failure not in {*_NOT_ANSWERED, "too-many-pages"}:
             raise unanswered(found.failure)
-        resources = (one for page in found.pages for one in _entries(page.body))
-        return [one for one in resources if one.get("resourceType") == "Subscription"]
+        resources = (entry for page in found.pages for entry in _entries(page.body))
+        return [
+            resource for resource in resources if resource.get("resourceType") == "Subscription"
+        ]
 
     def _ask(self, query: str) -> QueryResult:
         return self.client.ask(self.access, query, Deadline(PATIENCE))

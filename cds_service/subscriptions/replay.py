@@ -64,8 +64,10 @@ def replay(knowledge: Knowledge, database: Transactions, number: int) -> Replay 
         outcomes = outcomes_again(knowledge, INPUT.decode(zlib.decompress(row.input)))
     except NotKept:
         return replace(kept, is_unanswered=True)
-    again: list[Any] = decode(encode([one for each in outcomes for one in findings_of(each)]))
-    was = _by_rule(one for one in row.findings if "advice" not in one)
+    again: list[Any] = decode(
+        encode([finding for each in outcomes for finding in findings_of(each)])
+    )
+    was = _by_rule(finding for finding in row.findings if "advice" not in finding)
     is_now = _by_rule(again)
     differ = {rule for rule in (*was, *is_now) if was.get(rule) != is_now.get(rule)}
     versions = versions_of(knowledge, outcomes)
@@ -82,6 +84,6 @@ def replay(knowledge: Knowledge, database: Transactions, number: int) -> Replay 
 def _by_rule(findings: Any) -> dict[str, Any]:
     """Of a rule about what could not be used, which has several, they stand together."""
     found: dict[str, Any] = {}
-    for one in findings:
-        found.setdefault(one["rule"], []).append(one)
+    for finding in findings:
+        found.setdefault(finding["rule"], []).append(finding)
     return found

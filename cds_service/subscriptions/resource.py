@@ -250,9 +250,9 @@ def _elements_of_r4(resource: Mapping[str, Any]) -> dict[str, str]:
 
 def _elements_of_r5(resource: Mapping[str, Any]) -> dict[str, str]:
     filters = [
-        f"{_text(one.get('resourceType'))}?{_text(one.get('filterParameter'))}"
-        f"={_text(one.get('value'))}"
-        for one in map(_mapping, _list(resource.get("filterBy")))
+        f"{_text(filter_by.get('resourceType'))}?{_text(filter_by.get('filterParameter'))}"
+        f"={_text(filter_by.get('value'))}"
+        for filter_by in map(_mapping, _list(resource.get("filterBy")))
     ]
     return {
         "topic": _text(resource.get("topic")),
@@ -272,8 +272,8 @@ def _secret_in(resource: Mapping[str, Any]) -> str | None:
     lines = map(_text, _list(_mapping(resource.get("channel")).get("header")))
     headers = [(line.partition(":")[0], line.partition(":")[2]) for line in lines]
     headers += [
-        (_text(one.get("name")), _text(one.get("value")))
-        for one in map(_mapping, _list(resource.get("parameter")))
+        (_text(parameter.get("name")), _text(parameter.get("value")))
+        for parameter in map(_mapping, _list(resource.get("parameter")))
     ]
     if not headers:
         return None

@@ -132,7 +132,9 @@ class ServerReader:
             yield Changes(resources=resources)
             if not is_cut:
                 return
-            last = max((one.updated for one in resources if one.updated), default=since)
+            last = max(
+                (resource.updated for resource in resources if resource.updated), default=since
+            )
             if last > since and "_sort" not in found.left_out | found.ignored:
                 since = last
             elif found.failure == "foreign-page" and count < _LARGEST_PAGE:

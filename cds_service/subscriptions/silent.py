@@ -22,15 +22,15 @@ _COUNTS_AS: Final[Mapping[AdviceState, AdviceState]] = {
 
 def written_for_real(rows: Iterable[WrittenAdvice]) -> tuple[WrittenAdvice, ...]:
     """What was written to the server."""
-    return tuple(one for one in rows if one.state not in SILENT)
+    return tuple(row for row in rows if row.state not in SILENT)
 
 
 def written_silently(rows: Iterable[WrittenAdvice]) -> tuple[WrittenAdvice, ...]:
     """What would have been written, as if it had been; and what was, before silent mode."""
-    found = {one.identifier: one for one in rows if one.state not in {*SILENT, "writing"}}
-    for one in rows:
-        if one.state in SILENT:
-            found[one.identifier] = replace(one, state=_COUNTS_AS[one.state])
+    found = {row.identifier: row for row in rows if row.state not in {*SILENT, "writing"}}
+    for row in rows:
+        if row.state in SILENT:
+            found[row.identifier] = replace(row, state=_COUNTS_AS[row.state])
     return tuple(found.values())
 
 

@@ -42,10 +42,10 @@ class TaskStates:
         kind = listed.subscriptions.advice_as
         try:
             tasks = [
-                decode(one.body)
+                decode(resource.body)
                 for changes in self.reader.changed(server, f"{kind}?{_TAGGED}", since)
-                for one in changes.resources
-                if one.type == kind and one.body is not None
+                for resource in changes.resources
+                if resource.type == kind and resource.body is not None
             ]
         except Retry:
             return 0

@@ -20,7 +20,7 @@ _RESULTS: Final = Decoder(tuple[ArrivedVersion, ...])
 def unwritten(arrived: Iterable[ArrivedVersion]) -> bytes:
     """The results that arrived, without what they say; of a report those that it names."""
     found = tuple(arrived)
-    withdrawn = {one.reference for one in found if one.withdrawn}
+    withdrawn = {version.reference for version in found if version.withdrawn}
     return encode(
         (
             *(
@@ -28,9 +28,9 @@ def unwritten(arrived: Iterable[ArrivedVersion]) -> bytes:
                 for name in dict.fromkeys(results_of(found))
             ),
             *(
-                ArrivedVersion(reference=one.reference, version=one.version, gone=True)
-                for one in found
-                if one.gone
+                ArrivedVersion(reference=version.reference, version=version.version, gone=True)
+                for version in found
+                if version.gone
             ),
         )
     )

@@ -24,14 +24,14 @@ class StoredVersion(Protocol):
     def updated(self) -> datetime | None: ...  # noqa: D102
 
 
-def is_newer(one: StoredVersion, other: StoredVersion) -> bool | None:
+def is_newer(version: StoredVersion, other: StoredVersion) -> bool | None:
     """Whether the one is newer than the other; `None`: the server does not say."""
-    if _is_number(one.version) and _is_number(other.version):
-        first, second = _number(one.version), _number(other.version)
+    if _is_number(version.version) and _is_number(other.version):
+        first, second = _number(version.version), _number(other.version)
         return first > second if first != second else None
-    if one.updated is None or other.updated is None or one.updated == other.updated:
+    if version.updated is None or other.updated is None or version.updated == other.updated:
         return None
-    return one.updated > other.updated
+    return version.updated > other.updated
 
 
 def is_older_number(found: str, named: str) -> bool:
@@ -58,18 +58,18 @@ def current_of(chosen: Sequence[Item], known: Sequence[Item]) -> tuple[Item, ...
     for item in sorted((*known, *chosen), key=lambda item: item.id):
         states.setdefault((item.type, item.resource_id), []).append(item)
     ids = {item.id for item in chosen}
-    current = {one.id: one for group in states.values() for one in _current(group, ids)}
+    current = {state.id: state for group in states.values() for state in _current(group, ids)}
     return tuple(current[item.id] for item in chosen if item.id in current)
 
 
 def _current(states: Sequence[Item], chosen: set[int]) -> tuple[Item, ...]:
     """The state to decide on, of those that are chosen; none if another one is the newest."""
     newest = states[0]
-    is_sure = not any(one.gone for one in states)
-    for one in states[1:]:
-        newer = is_newer(one, newest)
+    is_sure = not any(state.gone for state in states)
+    for state in states[1:]:
+        newer = is_newer(state, newest)
         is_sure = is_sure and newer is not None
-        newest = one if newer or newer is None else newest
+        newest = state if newer or newer is None else newest
     if is_sure:
         return (newest,) if newest.id in chosen else ()
-    return tuple(replace(one, unsure=True) for one in states if one.id in chosen)[-1:]
+    return tuple(replace(state, unsure=True) for state in states if state.id in chosen)[-1:]

@@ -88,19 +88,19 @@ class AdviceServer:
         """The Task of each, by its identifier, or why there is none. Raises `Retry`."""
         search = "identifier" if self.kind == "Task" else "_tag"
         jobs = {
-            one.identifier: partial(
+            row.identifier: partial(
                 self.reader.ask,
                 self.access,
-                one.task or f"{self.kind}?{search}={ADVICE_SYSTEM}|{one.identifier}",
+                row.task or f"{self.kind}?{search}={ADVICE_SYSTEM}|{row.identifier}",
                 self.deadline,
             )
-            for one in advice
+            for row in advice
         }
         results = self.reader.in_parallel(jobs, self.deadline)
         found = {identifier: _task_in(result) for identifier, result in results.items()}
-        for one in advice:
-            if one.state in STANDING:
-                self._ask_again(found[one.identifier])
+        for row in advice:
+            if row.state in STANDING:
+                self._ask_again(found[row.identifier])
         return found
 
     def write(self, bundle: Json, advice: Iterable[WrittenAdvice]) -> tuple[WrittenAdvice, ...]:
@@ -111,11 +111,11 @@ class AdviceServer:
         """
         stored = dict(zip(_identifiers(bundle), self._sent(bundle), strict=True))
         found = []
-        for one in advice:
-            task = stored[one.identifier]
-            orders = [stored[name] for name in _orders_of(one.identifier, bundle)]
+        for row in advice:
+            task = stored[row.identifier]
+            orders = [stored[name] for name in _orders_of(row.identifier, bundle)]
             kept = replace(
-                one,
+                row,
                 state="open",
                 task=task.reference,
                 task_version=task.version,
@@ -124,7 +124,7 @@ class AdviceServer:
                     for order in orders
                 ),
             )
-            found.append((kept, one.task_version if task.was_there else None))
+            found.append((kept, row.task_version if task.was_there else None))
         return self._checked(found)
 
     def withdraw(self, standing: OpenAdvice, why: Withdrawal, now: str) -> WrittenAdvice:
@@ -139,11 +139,13 @@ class AdviceServer:
             if not is_untouched(written, task, self.owner):
                 return replace(written, state="left-alone")
             resources = [task, *self._untouched_proposals(written)]
-            entries = [_update(withdrawn(one, why, now, self.version)) for one in resources]
+            entries = [
+                _update(withdrawn(resource, why, now, self.version)) for resource in resources
+            ]
             bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
             result = self.writer.transaction(self.access, bundle, self.deadline, repeatable=False)
             if result.failure is None:
-                failed = [one for one in statuses_of(result) if not 200 <= one < 300]
+                failed = [status for status in statuses_of(result) if not 200 <= status < 300]
                 if not failed:
                     return replace(written, state="cancelled")
                 if not _PUT_OFF.issuperset(failed):
@@ -190,11 +192,11 @@ class AdviceServer:
 
         Each comes with the digest of a Task that was there before.
         """
-        doubtful = [one for one, digest in found if digest is not None or not one.task_version]
+        doubtful = [row for row, digest in found if digest is not None or not row.task_version]
         tasks = self.standing(doubtful) if doubtful else {}
         return tuple(
-            _as_there(one, tasks[one.identifier], digest) if one.identifier in tasks else one
-            for one, digest in found
+            _as_there(row, tasks[row.identifier], digest) if row.identifier in tasks else row
+            for row, digest in found
         )
 
     def _untouched_proposals(self, written: WrittenAdvice) -> list[Json]:
@@ -238,7 +240,7 @@ def with_digests(advice: Iterable[WrittenAdvice], bundle: Json) -> list[WrittenA
     """The advice that is about to be sent, with digests of it until versions are known."""
     sent = dict(zip(_identifiers(bundle), bundle["entry"], strict=True))
     return [
-        replace(one, task_version=digest_of(sent[one.identifier]["resource"])) for one in advice
+        replace(row, task_version=digest_of(sent[row.identifier]["resource"])) for row in advice
     ]
 
 
@@ -264,7 +266,7 @@ def _identifiers(bundle: Json) -> list[str]:
 def _orders_of(identifier: str, bundle: Json) -> list[str]:
     """The identifiers of the ServiceRequests that a Task of the Bundle names."""
     made = {identifier_of(entry["resource"]): entry["resource"] for entry in bundle["entry"]}
-    named = (one.removeprefix("urn:uuid:") for one in references_in(made[identifier]))
+    named = (reference.removeprefix("urn:uuid:") for reference in references_in(made[identifier]))
     return [name for name in named if made.get(name, {}).get("resourceType") == "ServiceRequest"]
 
 

@@ -99,9 +99,9 @@ class MessageWriter:
         found: dict[str, NotifiedResource] = {}
         known: set[str] = set()
         for identifier in identifiers:
-            for one in self.reader.answered(server, identifier.query):
-                if is_patient_of(one, identifier):
-                    found[one.id] = one
+            for resource in self.reader.answered(server, identifier.query):
+                if is_patient_of(resource, identifier):
+                    found[resource.id] = resource
                     known.add(identifier.system)
         if len(found) > 1:
             raise Unwritable("patients-differ")
@@ -115,13 +115,13 @@ class MessageWriter:
     def _write(self, access: Access, made: Sequence[PlacedResult]) -> None:
         entries = [
             {
-                "resource": Raw(_ENCODER.encode(one.observation)),
+                "resource": Raw(_ENCODER.encode(result.observation)),
                 "request": {
                     "method": "PUT",
-                    "url": f"Observation?identifier={_token(one.identifier)}",
+                    "url": f"Observation?identifier={_token(result.identifier)}",
                 },
             }
-            for one in made
+            for result in made
         ]
         bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
         result = self.writer.transaction(access, bundle, Deadline(_PATIENCE), repeatable=True)
