@@ -234,8 +234,8 @@ def chooser_of(program: Program, record: PatientRecord, now: datetime) -> Choose
     ordered = {
         order.id
         for order in pack.orders.values()
-        for one in record.ordering
-        if not order.equivalents.isdisjoint(one.codes)
+        for draft in record.ordering
+        if not order.equivalents.isdisjoint(draft.codes)
     }
     person = person_on(record.patient, now.date())
     facts = facts_of(program.facts, record, now, person)
@@ -276,7 +276,9 @@ def _parted(
     if not silences:
         return list(rules), []
     for rule in rules:
-        because = next((one.because for one in silences if rule.rule.id not in one.but_for), None)
+        because = next(
+            (silence.because for silence in silences if rule.rule.id not in silence.but_for), None
+        )
         if because is None:
             answered.append(rule)
         else:

@@ -62,7 +62,7 @@ _PAIR: Final = re.compile(rf"\S+=({'|'.join(PREFETCH_KEYS)})")
 
 def checked_key_pairs(text: str) -> str:
     """The text, pairs `theirs=ours` separated by blanks; raises `ValueError` if it is not that."""
-    if all(_PAIR.fullmatch(one) for one in text.split()):
+    if all(_PAIR.fullmatch(pair) for pair in text.split()):
         return text
     raise ValueError("expected pairs such as labs90=observations, with a key of discovery")
 

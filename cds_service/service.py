@@ -71,8 +71,8 @@ class Knowledge:
 
 def lookups_of(knowledge: Knowledge) -> tuple[MarkerLookup, ...]:
     """What finds the marker of a test, once a pack."""
-    served = (one for by_hook in knowledge.services.values() for one in by_hook.values())
-    return tuple({one.program.pack.id: one.reader.lookup for one in served}.values())
+    served = (served for by_hook in knowledge.services.values() for served in by_hook.values())
+    return tuple({service.program.pack.id: service.reader.lookup for service in served}.values())
 
 
 class Recalled(Protocol):
@@ -322,7 +322,7 @@ def _refuse_false_silence(
     if evaluation.silent or _has_other_card(evaluation):
         return
     refuse_unreadable(given, evaluation)
-    parts = [one for one in request.prefetch.values() if one.partial and _has_results(one)]
+    parts = [part for part in request.prefetch.values() if part.partial and _has_results(part)]
     times = Times(evaluation.now, zone)
     if parts and not (_reaches_back(evaluation) and all(_lacks_old_ones(p, times) for p in parts)):
         raise MissingData(
@@ -375,7 +375,7 @@ def _lacks_old_ones(found: Fetched, times: Times) -> bool:
     """Whether the part is proved to be in order, newest first, and lacks its end alone."""
     results = [entry.resource for entry in found.entries if isinstance(entry.resource, Observation)]
     sent = [sent_time(result, None, times) for result in results]
-    known = [one.moment.time for one in sent if one and one.moment]
+    known = [result.moment.time for result in sent if result and result.moment]
     falls = all(newer >= older for newer, older in pairwise(known))
     return found.tail and len(known) == len(results) and falls and len(set(known)) > 1
 

@@ -57,7 +57,7 @@ def _zone(name: str) -> str:
 
 
 def _origins(text: str) -> str:
-    if all(re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", one) for one in text.split()):
+    if all(re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", origin) for origin in text.split()):
         return text
     raise ValueError("expected origins such as https://sandbox.cds-hooks.org")
 

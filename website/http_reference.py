@@ -72,13 +72,18 @@ class _Page:
         if "description" in operation:
             yield from (operation["description"].strip(), "")
         yield from self._security(operation.get("security", []))
-        parameters = [self._resolved(one) for one in [*shared, *operation.get("parameters", [])]]
+        parameters = [
+            self._resolved(parameter) for parameter in [*shared, *operation.get("parameters", [])]
+        ]
         if parameters:
             yield from ("| parameter | where | type | meaning |", "| --- | --- | --- | --- |")
-            for one in parameters:
-                needed = ", needed" if one.get("required") else ""
+            for parameter in parameters:
+                needed = ", needed" if parameter.get("required") else ""
                 yield _row(
-                    f"`{one['name']}`", one["in"] + needed, self._type(one["schema"]), _meaning(one)
+                    f"`{parameter['name']}`",
+                    parameter["in"] + needed,
+                    self._type(parameter["schema"]),
+                    _meaning(parameter),
                 )
             yield ""
         if "requestBody" in operation:
@@ -86,7 +91,7 @@ class _Page:
         yield from self._answers(operation["responses"])
 
     def _security(self, security: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-        names = [_SCHEMES[name] for one in security for name in one]
+        names = [_SCHEMES[name] for requirement in security for name in requirement]
         if names:
             optional = ", or none where the site asks for none" if {} in security else ""
             yield from (f"Token: {' or '.join(names)}{optional}.", "")
@@ -100,8 +105,8 @@ class _Page:
     def _answers(self, answers: Mapping[str, Any]) -> Iterator[str]:
         yield from ("| status | when | headers | body |", "| --- | --- | --- | --- |")
         inline = []
-        for status, one in answers.items():
-            answer = self._resolved(one)
+        for status, referenced in answers.items():
+            answer = self._resolved(referenced)
             bodies = []
             for media, content in answer.get("content", {}).items():
                 schema = content["schema"]
@@ -126,8 +131,8 @@ class _Page:
             yield from (f"It is {self._type(schema)}.", "")
             return
         yield from ("| member | type | needed | meaning |", "| --- | --- | --- | --- |", *rows, "")
-        for one, others in schema.get("dependentRequired", {}).items():
-            yield from (f"`{one}` comes with {', '.join(f'`{other}`' for other in others)}.", "")
+        for name, others in schema.get("dependentRequired", {}).items():
+            yield from (f"`{name}` comes with {', '.join(f'`{other}`' for other in others)}.", "")
 
     def _rows(self, schema: Mapping[str, Any], above: str) -> Iterator[str]:
         for name, member in schema.get("properties", {}).items():

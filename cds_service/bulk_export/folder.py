@@ -104,7 +104,7 @@ class ExportFolder:
     def __init__(self, folder: Path, state: ExportState) -> None:
         self.path = folder
         self.state = state
-        self.files = {one.key: one for one in _files_in(folder)}
+        self.files = {file.key: file for file in _files_in(folder)}
 
     def keep(self, state: ExportState) -> None:
         """Write where the export stands."""
@@ -128,7 +128,7 @@ class ExportFolder:
 
     def next_path(self, kind: str) -> Path:
         """Where the next file of a type goes: the first number that no whole file has."""
-        taken = {one.name for one in self.files.values()}
+        taken = {file.name for file in self.files.values()}
         names = (f"{kind}.{number:06}.ndjson" for number in count(1))
         return self.path / next(name for name in names if name not in taken)
 
@@ -143,7 +143,7 @@ class ExportFolder:
 
     def finish(self, summary: ExportSummary) -> None:
         """Note that all files are there; what is none of them, such as a part, is removed."""
-        names = {one.name for one in self.files.values()}
+        names = {file.name for file in self.files.values()}
         for path in self._own():
             if path.name not in names:
                 path.unlink()

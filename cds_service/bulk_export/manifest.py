@@ -78,7 +78,7 @@ class Manifest:
     @property
     def files(self) -> tuple[RemoteFile, ...]:
         """All of them, each URL once."""
-        return tuple({one.url: one for one in (*self.output, *self.error)}.values())
+        return tuple({file.url: file for file in (*self.output, *self.error)}.values())
 
     def keys(self) -> dict[str, RemoteFile]:
         """The files by what stays the same when the server signs their URLs anew.
@@ -86,8 +86,8 @@ class Manifest:
         That is the URL without its query, unless several files differ in nothing else.
         """
         files = self.files
-        plain = {one.url.partition("?")[0]: one for one in files}
-        return plain if len(plain) == len(files) else {one.url: one for one in files}
+        plain = {file.url.partition("?")[0]: file for file in files}
+        return plain if len(plain) == len(files) else {file.url: file for file in files}
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ def read_manifest(body: bytes, url: str) -> Manifest | None:
         read = decode(body.removeprefix(b"\xef\xbb\xbf"), type=_Manifest)
     except (DecodeError, RecursionError, UnicodeDecodeError):
         return None
-    following = next((one.url for one in read.link if one.relation == "next"), None)
+    following = next((link.url for link in read.link if link.relation == "next"), None)
     try:
         return Manifest(
             transaction_time=read.transaction_time,
@@ -122,8 +122,8 @@ def joined(pages: Iterable[Manifest]) -> Manifest:
     parts = list(pages)
     return Manifest(
         transaction_time=parts[0].transaction_time,
-        output=tuple(one for page in parts for one in page.output),
-        error=tuple(one for page in parts for one in page.error),
+        output=tuple(file for page in parts for file in page.output),
+        error=tuple(file for page in parts for file in page.error),
         deleted=sum(page.deleted for page in parts),
         following=None,
     )

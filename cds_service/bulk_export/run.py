@@ -157,7 +157,7 @@ def _declared(body: bytes) -> frozenset[str]:
         read = decode(body, type=_Capabilities)
     except (DecodeError, RecursionError, UnicodeDecodeError):
         return frozenset()
-    return frozenset(one.type for rest in read.rest for one in rest.resource)
+    return frozenset(resource.type for rest in read.rest for resource in rest.resource)
 
 
 def _path(plan: ExportPlan, kinds: list[str]) -> str:
@@ -268,26 +268,26 @@ def _summary(folder: ExportFolder, manifest: Manifest) -> ExportSummary:
     files = folder.files.values()
     resources: Counter[str] = Counter()
     issues = Issues(Counter())
-    for one in files:
-        if one.kind != OUTCOMES:
-            resources[one.kind] += one.lines
+    for file in files:
+        if file.kind != OUTCOMES:
+            resources[file.kind] += file.lines
             continue
-        with (folder.path / one.name).open("rb") as lines:
+        with (folder.path / file.name).open("rb") as lines:
             found = count_issues(lines)
         issues.lost.update(found.lost)
         issues.others += found.others
-    others = Counter(one.kind or "?" for one in manifest.files if not _is_asked(one, folder))
+    others = Counter(file.kind or "?" for file in manifest.files if not _is_asked(file, folder))
     return ExportSummary(
         transaction_time=manifest.transaction_time,
         files=len(files),
-        size=sum(one.size for one in files),
+        size=sum(file.size for file in files),
         resources=dict(sorted(resources.items())),
         errors=dict(issues.lost),
         warnings=issues.others,
         deleted=manifest.deleted,
         not_exported=folder.state.not_exported,
         not_fetched=dict(others),
-        short=[_short(one) for one in files if one.is_short],
+        short=[_short(file) for file in files if file.is_short],
     )
 
 

@@ -38,7 +38,7 @@ def _index(catalogue: Catalogue) -> Iterator[str]:
     yield ""
     yield f"**{view.approval}**"
     if view.time_critical:
-        named = ", ".join(f"[{one.title}]({one.id}.md)" for one in view.time_critical)
+        named = ", ".join(f"[{rule.title}]({rule.id}.md)" for rule in view.time_critical)
         yield f"Asking for action within hours: {named}."
     yield ""
     yield "| rule | indicator | a card appears when |"
@@ -56,7 +56,7 @@ def _rule(page: RulePage) -> Iterator[str]:
     yield f"# {entry.title}"
     yield ""
     yield f"`{entry.id}` {entry.version}, {entry.status}, {entry.indicator}. {page.pack}."
-    about = " or ".join(one.title for one in page.about)
+    about = " or ".join(subject.title for subject in page.about)
     yield f"About {about}; on {', '.join(entry.hooks)}. {_WRITTEN_BY}"
     yield ""
     yield f"**{page.approval}**" + (f" {page.time_critical}" if page.time_critical else "")
@@ -67,8 +67,8 @@ def _rule(page: RulePage) -> Iterator[str]:
             yield from _suggestion(suggestion)
     for text in page.texts:
         yield from ("", f"## What the card says ({text.language})", "", f"> **{text.summary}**")
-        for one in text.summary_when:
-            yield from (">", f"> **{one.text}** (when {_inline(one.when)})")
+        for summary in text.summary_when:
+            yield from (">", f"> **{summary.text}** (when {_inline(summary.when)})")
         yield from (">", *(f"> {line}".rstrip() for line in text.detail.split("\n")))
         for also in text.also:
             yield from ("", f"And when {_inline(also.when)}:", "")
@@ -140,7 +140,7 @@ def _inline(clause: Clause) -> str:
 
 
 def _table(table: Table) -> Iterator[str]:
-    given = "; ".join(f"{one.subject} {one.words}" for one in table.given)
+    given = "; ".join(f"{clause.subject} {clause.words}" for clause in table.given)
     yield from ("", f"**{table.title[:1].upper()}{table.title[1:]}.** {given}", "")
     yield from ("| given | expected | answer |", "| --- | --- | --- |")
     for row in table.rows:

@@ -60,9 +60,9 @@ class Review(View, frozen=True, kw_only=True):
 
 def review_of(knowledge: Knowledge, pack_id: str) -> Review:
     """The review of a pack; raises `UnknownPage`."""
-    pack = next((one for one in knowledge.packs if one.id == pack_id), None)
+    pack = next((pack for pack in knowledge.packs if pack.id == pack_id), None)
     if pack is None:
-        known = ", ".join(one.id for one in knowledge.packs)
+        known = ", ".join(pack.id for pack in knowledge.packs)
         raise UnknownPage(f"There is no such pack; known: {known}.")
     catalogue = Catalogue(knowledge)
     pages = [catalogue.page(rule.id) for rule in pack.rules.values() if rule.status != "retired"]
@@ -79,8 +79,11 @@ def review_of(knowledge: Knowledge, pack_id: str) -> Review:
         count=len(pages),
         changes=tuple(_changes(pack)),
         groups=tuple(
-            Group(indicator=one, rules=tuple(page for page in pages if page.entry.indicator == one))
-            for one in reversed(INDICATORS)
+            Group(
+                indicator=indicator,
+                rules=tuple(page for page in pages if page.entry.indicator == indicator),
+            )
+            for indicator in reversed(INDICATORS)
         ),
         shared=tuple(_shared(knowledge.files[pack.id])) if pack.id in knowledge.files else (),
         parts=shared_parts(pack),
@@ -122,6 +125,8 @@ def _shared(files: PackFiles) -> Iterator[Decided]:
                 backs = line.get("backs")
                 yield Decided(
                     about=f"{title} ({name})" if title else name,
-                    backs=tuple(str(one) for one in backs) if isinstance(backs, list) else (),
+                    backs=tuple(str(reference) for reference in backs)
+                    if isinstance(backs, list)
+                    else (),
                     says=" ".join(str(line.get("says", "")).split()),
                 )

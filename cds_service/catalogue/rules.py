@@ -180,10 +180,10 @@ class Catalogue:
             packs=tuple(_pack_entry(pack) for pack in packs),
             count=len(every),
             markers=tuple(
-                NamedView(id=one.id, title=one.title)
+                NamedView(id=marker.id, title=marker.title)
                 for pack in packs
-                for one in pack.markers.values()
-                if one.id in used
+                for marker in pack.markers.values()
+                if marker.id in used
             ),
             approval=" ".join(dict.fromkeys(approval(pack) for pack in packs)),
             time_critical=tuple(
@@ -226,7 +226,7 @@ def entry_of(rule: Rule, pack: Pack) -> RuleEntry:
         status=rule.status,
         indicator=rule.indicator,
         time_critical=rule.time_critical,
-        about=tuple(one.title for one in _about(rule, pack)),
+        about=tuple(subject.title for subject in _about(rule, pack)),
         markers=dependencies_of(rule, pack).markers,
         hooks=rule.hooks,
         when=expanded(rule.when).in_words(),
@@ -300,7 +300,7 @@ def _page(rule: Rule, pack: Pack, knowledge: Knowledge) -> RulePage:
 
 def _why_off(rule: Rule, pack: Pack) -> str:
     off = pack.site.switched_off if pack.site else ()
-    return next((one.because for one in off if one.rule == rule.id), "")
+    return next((entry.because for entry in off if entry.rule == rule.id), "")
 
 
 def _maybe(condition: Condition | None, pack: Pack) -> Clause | None:

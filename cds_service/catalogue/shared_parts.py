@@ -55,10 +55,12 @@ def shared_parts(pack: Pack) -> tuple[SharedSection, ...]:
         "Which card stands for which": _of_precedence(pack),
         "Remarks, which many cards say": _of_remarks(pack),
         "Sentences that all cards share": _of_messages(pack),
-        "Tests": (_thing(one, _of_marker(one, pack)) for one in pack.markers.values()),
-        "Measures": (_thing(one, _of_measure(one, pack)) for one in pack.measures.values()),
-        "Facts": (_thing(one, _of_fact(one, pack)) for one in pack.facts.values()),
-        "Orders": (_thing(one, _of_order(one, pack)) for one in pack.orders.values()),
+        "Tests": (_thing(marker, _of_marker(marker, pack)) for marker in pack.markers.values()),
+        "Measures": (
+            _thing(measure, _of_measure(measure, pack)) for measure in pack.measures.values()
+        ),
+        "Facts": (_thing(fact, _of_fact(fact, pack)) for fact in pack.facts.values()),
+        "Orders": (_thing(order, _of_order(order, pack)) for order in pack.orders.values()),
     }
     sections = (SharedSection(title=title, things=tuple(of)) for title, of in named.items())
     return tuple(section for section in sections if section.things)
@@ -84,10 +86,12 @@ def _lines_of(*groups: Iterable[SharedLine]) -> tuple[SharedLine, ...]:
 
 def _of_pack(pack: Pack) -> Iterator[SharedThing]:
     yield SharedThing(title="Scope", lines=tuple(_scope(pack)))
-    for one in pack.services:
-        least = f"cards on results from {one.least} on" if one.least != "info" else "every card"
-        lines = _lines_of(_line("shows", least), _line("described as", one.description))
-        yield SharedThing(title=f"{one.title}, on {one.hook}", id=one.id, lines=lines)
+    for service in pack.services:
+        least = (
+            f"cards on results from {service.least} on" if service.least != "info" else "every card"
+        )
+        lines = _lines_of(_line("shows", least), _line("described as", service.description))
+        yield SharedThing(title=f"{service.title}, on {service.hook}", id=service.id, lines=lines)
     if pack.cards is not None:
         rank = (pack.rules[name].title for name in pack.cards.rank)
         limit = f"{pack.cards.at_most} cards; critical ones whatever their number"
@@ -95,7 +99,9 @@ def _of_pack(pack: Pack) -> Iterator[SharedThing]:
             _line("at most", limit), _listed("of equally severe ones first", rank, " > ")
         )
         yield SharedThing(title="How many cards are shown", lines=lines)
-    reasons = (SharedLine(label=one.code, text=one.display) for one in pack.override_reasons)
+    reasons = (
+        SharedLine(label=reason.code, text=reason.display) for reason in pack.override_reasons
+    )
     yield SharedThing(title="Reasons for not following a card", lines=tuple(reasons))
     groups = (SharedLine(label=name, text=title) for name, title in pack.order_groups.items())
     if pack.order_groups:
@@ -106,10 +112,10 @@ def _scope(pack: Pack) -> Iterator[SharedLine]:
     scope = pack.scope
     if scope.silent_if_deceased:
         yield SharedLine(label="silent", text="if the patient is deceased")
-    for one in scope.silent_when:
-        but_for = ", ".join(pack.rules[name].title for name in one.but_for)
-        text = f"{one.because}{f', but for: {but_for}' if but_for else ''}"
-        yield SharedLine(label="silent", text=text, when=clause_of(one.when, pack))
+    for silence in scope.silent_when:
+        but_for = ", ".join(pack.rules[name].title for name in silence.but_for)
+        text = f"{silence.because}{f', but for: {but_for}' if but_for else ''}"
+        yield SharedLine(label="silent", text=text, when=clause_of(silence.when, pack))
     yield from _line("a card is about a result no older than", days_in_words(scope.index_days))
     yield from _line("results are of one draw within", f"{scope.draw_minutes} minutes")
     yield from _line("a result in the future is set aside after", f"{scope.future_hours} hours")
@@ -128,19 +134,29 @@ def _of_precedence(pack: Pack) -> Iterator[SharedThing]:
     def titles(names: Iterable[str], mark: str) -> str:
         return mark.join(pack.rules[name].title for name in names)
 
-    for one in pack.precedence:
-        winners = "the first that fires, instead of the others" if one.strongest else "the first of"
-        replaced = () if one.strongest else _line("instead of", titles(one.replaced, "; "))
-        lines = _lines_of(_line(winners, titles(one.by, " > ")), replaced, _terms(one, pack))
-        yield SharedThing(title=", ".join(one.winners), lines=lines)
+    for replacement in pack.precedence:
+        winners = (
+            "the first that fires, instead of the others"
+            if replacement.strongest
+            else "the first of"
+        )
+        replaced = (
+            () if replacement.strongest else _line("instead of", titles(replacement.replaced, "; "))
+        )
+        lines = _lines_of(
+            _line(winners, titles(replacement.by, " > ")), replaced, _terms(replacement, pack)
+        )
+        yield SharedThing(title=", ".join(replacement.winners), lines=lines)
 
 
-def _terms(one: Replacement, pack: Pack) -> Iterator[SharedLine]:
-    yield from _line("only as at least", one.only_as)
-    if one.when is not None:
-        yield SharedLine(label="only if", when=clause_of(one.when, pack))
-    yield from _line("orders", "of both" if one.orders_join else "its own")
-    yield from _line("severity", "the higher of the two" if one.indicator_rises else "its own")
+def _terms(replacement: Replacement, pack: Pack) -> Iterator[SharedLine]:
+    yield from _line("only as at least", replacement.only_as)
+    if replacement.when is not None:
+        yield SharedLine(label="only if", when=clause_of(replacement.when, pack))
+    yield from _line("orders", "of both" if replacement.orders_join else "its own")
+    yield from _line(
+        "severity", "the higher of the two" if replacement.indicator_rises else "its own"
+    )
 
 
 def _of_remarks(pack: Pack) -> Iterator[SharedThing]:
@@ -148,8 +164,8 @@ def _of_remarks(pack: Pack) -> Iterator[SharedThing]:
         return
     who = "; ".join(rule.title for rule in pack.rules.values() if rule.id in pack.remarks.rules)
     yield SharedThing(title="Cards that say them", lines=tuple(_line("cards", who)))
-    for one in pack.remarks.each:
-        yield SharedThing(title="Remark", id=one.id, lines=tuple(_remark(one, pack)))
+    for remark in pack.remarks.each:
+        yield SharedThing(title="Remark", id=remark.id, lines=tuple(_remark(remark, pack)))
 
 
 def _remark(remark: Remark, pack: Pack) -> Iterator[SharedLine]:
@@ -197,10 +213,10 @@ def _of_marker(marker: Marker, pack: Pack) -> Iterator[SharedLine]:
         for choice in choices:
             yield _limit(kind, choice, pack, amount)
     for label, grades in (("band", marker.bands), ("grade", marker.grades)):
-        yield from (_grade(label, one, pack) for one in grades)
+        yield from (_grade(label, grade, pack) for grade in grades)
     if marker.near is not None:
         edges = [*map(amount, marker.near.amounts)]
-        edges.extend(f"{plain(one)} times the limit" for one in marker.near.multiples)
+        edges.extend(f"{plain(multiple)} times the limit" for multiple in marker.near.multiples)
         text = f"in {marker.near.unit} within {amount(marker.near.distance)} of {', '.join(edges)}"
         yield SharedLine(label="class in doubt", text=text)
     if marker.whole is not None:
@@ -208,7 +224,7 @@ def _of_marker(marker: Marker, pack: Pack) -> Iterator[SharedLine]:
         above = f"by more than {amount(whole.plus)} and {plain(100 * whole.share)} per cent"
         text = f"above {title_of(whole.marker, pack)} {above}"
         yield SharedLine(label="impossible", text=text)
-    yield from _listed("codes", (_code(one, one.method) for one in marker.codes))
+    yield from _listed("codes", (_code(code, code.method) for code in marker.codes))
     yield from _listed("codes not read", map(_code, marker.codes_not_read))
     yield from _listed("names", marker.names)
     yield from _listed(
@@ -259,28 +275,30 @@ def _of_measure(measure: Measure, pack: Pack) -> Iterator[SharedLine]:
     for reason in measure.not_computed:
         when = clause_of(reason.when, pack)
         yield SharedLine(label="not computed", text=reason.because, when=when)
-    for one in measure.readings:
-        bound = "" if one.relation == "otherwise" else f" {plain(one.bound)}"
-        yield SharedLine(label=f"called {one.called}", text=f"{one.relation}{bound}")
+    for reading in measure.readings:
+        bound = "" if reading.relation == "otherwise" else f" {plain(reading.bound)}"
+        yield SharedLine(label=f"called {reading.called}", text=f"{reading.relation}{bound}")
 
 
 def _of_fact(fact: Fact, pack: Pack) -> Iterator[SharedLine]:
     for medicine in fact.medicines:
-        codes = ", ".join(_code(one).removesuffix(f" {one.name}") for one in medicine.codes)
+        codes = ", ".join(_code(code).removesuffix(f" {code.name}") for code in medicine.codes)
         named = ", ".join(medicine.also_named)
         text = "; ".join(filter(None, (medicine.name, codes, named and f"also named {named}")))
         yield SharedLine(label="medicine", text=text)
-    yield from (SharedLine(label="condition", text=_match(one)) for one in fact.conditions)
-    yield from (SharedLine(label="but not", text=_match(one)) for one in fact.but_not)
+    yield from (
+        SharedLine(label="condition", text=_match(condition)) for condition in fact.conditions
+    )
+    yield from (SharedLine(label="but not", text=_match(condition)) for condition in fact.but_not)
     yield from _listed("condition in words", fact.condition_names)
     yield from _denying(fact.denied)
     yield from _listed("not denied by", fact.not_denied_by)
     yield from _listed("no word denies inside of", fact.not_denied_inside)
     yield from _line("a dated entry counts for", fact.days and days_in_words(fact.days))
     yield from _line("ended by", fact.ended_by and title_of(fact.ended_by, pack))
-    yield from _listed("so if any of", (title_of(one, pack) for one in fact.any_of))
-    yield from _listed("so if all of", (title_of(one, pack) for one in fact.all_of))
-    yield from (_never(one, pack) for one in fact.never_for)
+    yield from _listed("so if any of", (title_of(name, pack) for name in fact.any_of))
+    yield from _listed("so if all of", (title_of(name, pack) for name in fact.all_of))
+    yield from (_never(patient, pack) for patient in fact.never_for)
     yield from _listed("encounters", fact.encounter_classes)
 
 
@@ -300,9 +318,9 @@ def _of_order(order: Order, pack: Pack) -> Iterator[SharedLine]:
     yield from _line("category", None if order.category is None else _code(order.category))
     equal = sorted(f"{_SYSTEMS.get(system, system)} {code}" for system, code in order.equivalents)
     yield from _listed("counts as ordered or resulted", equal)
-    answered = (title_of(one, pack) for one in order.answered_by)
+    answered = (title_of(name, pack) for name in order.answered_by)
     yield from _listed("needless after results of all of", answered)
-    beside = (title_of(one, pack) for one in order.answered_beside_index)
+    beside = (title_of(name, pack) for name in order.answered_beside_index)
     yield from _listed("and of these, unless the card is about them", beside)
     if order.resulted_days is not None:
         yield from _line("needless after a result of the last", days_in_words(order.resulted_days))

@@ -98,15 +98,15 @@ def _given(given: Mapping[str, Data], pack: Pack) -> Iterator[Given]:
     for subject, words in given.items():
         listed = words if isinstance(words, list) else [words]
         title = title_of(subject, pack)
-        text = "; ".join(str(one) for one in listed)
+        text = "; ".join(str(item) for item in listed)
         yield Given(subject=title[:1].upper() + title[1:], words=text)
 
 
 def _expected(expect: tuple[tuple[str, Data], ...]) -> Iterator[str]:
     for word, value in expect:
         if isinstance(value, dict):
-            yield from (f"{word}: {one} because {why}" for one, why in value.items())
+            yield from (f"{word}: {name} because {why}" for name, why in value.items())
         elif isinstance(value, list):
-            yield from (f"{word}: {one}" for one in value or ["none"])
+            yield from (f"{word}: {name}" for name in value or ["none"])
         else:
             yield from (f"{word}: {value}" if value else word).split("; ")

@@ -44,10 +44,10 @@ def unknown_test(word: str, packs: Iterable[Pack]) -> UnknownPage:
         known.update(_names(pack))
     close = get_close_matches(word[:_LONGEST].casefold(), list(known), n=12, cutoff=_NEAR)
     near = tuple(dict.fromkeys(known[name] for name in close))[:_MOST]
-    listed = ", ".join(dict.fromkeys(one.id for one in known.values()))
-    nearest = f" The nearest: {', '.join(one.id for one in near)}." if near else ""
+    listed = ", ".join(dict.fromkeys(marker.id for marker in known.values()))
+    nearest = f" The nearest: {', '.join(marker.id for marker in near)}." if near else ""
     message = f"There is no explainer of this name.{nearest} There are: {listed}."
-    return UnknownPage(message, near=tuple((one.id, one.title) for one in near))
+    return UnknownPage(message, near=tuple((marker.id, marker.title) for marker in near))
 
 
 def typed_question(text: str, packs: Iterable[Pack]) -> Asked:

@@ -143,8 +143,8 @@ def _page(
         unit=marker.unit,
         units=tuple(dict.fromkeys(marker.units.values())),
         systems=tuple(
-            UnitSystem(id=name, unit=one, current=one == shown_in.text)
-            for name, one in marker.shown_in.items()
+            UnitSystem(id=name, unit=unit_text, current=unit_text == shown_in.text)
+            for name, unit_text in marker.shown_in.items()
         ),
         plausible=_plausible(marker, unit or unit_of_marker(marker)),
         upper_limit=limit_in_words(reading.upper, marker, reading.result, pack, unit),
@@ -152,9 +152,9 @@ def _page(
         takes_lower_limit=takes_lower_limit(marker),
         scale=scale_of(marker, frame, asked=asked, unit=unit),
         grades=tuple(
-            one
-            for one in grade_rows(marker.grades, marker, frame, asked=asked, unit=unit)
-            if one.title
+            row
+            for row in grade_rows(marker.grades, marker, frame, asked=asked, unit=unit)
+            if row.title
         ),
         judged=judged,
         text=text,
@@ -173,5 +173,5 @@ def _page(
 
 def _plausible(marker: Marker, unit: ResultUnit) -> str:
     low, high = marker.plausible.low, marker.plausible.high
-    ends = [unit.number(one) for one in (low, high) if one is not None]
+    ends = [unit.number(end) for end in (low, high) if end is not None]
     return f"{' to '.join(ends)} {unit.text}".strip()

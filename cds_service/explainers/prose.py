@@ -64,24 +64,27 @@ def filled(explainer: Explainer, marker: Marker, pack: Pack, system: str = "") -
     for section in sections:
         by_kind.setdefault(section.kind, []).append(section)
     cites = dict.fromkeys(source for section in sections for source in section.sources)
-    scale = [_prose(one, "", words) for one in by_kind.get("the scale", [])]
+    scale = [_prose(section, "", words) for section in by_kind.get("the scale", [])]
     return Filled(
         title=explainer.title,
         last_review=explainer.last_review,
         what_it_is=_prose(by_kind["what it is"][0], f"What {marker.title} is", words),
         the_scale=scale[0] if scale else None,
-        bands=tuple(_band(one, marker, words) for one in by_kind.get("band", [])),
+        bands=tuple(_band(section, marker, words) for section in by_kind.get("band", [])),
         together=tuple(
-            _prose(one, title_of(one.name, pack), words) for one in by_kind.get("with", [])
+            _prose(section, title_of(section.name, pack), words)
+            for section in by_kind.get("with", [])
         ),
-        topics=tuple(_prose(one, one.name, words) for one in by_kind.get("topic", [])),
+        topics=tuple(_prose(section, section.name, words) for section in by_kind.get("topic", [])),
         sources=tuple(cited(pack.sources[name]) for name in cites),
     )
 
 
 def _with_addresses(section: Section, pack: Pack) -> Section:
     """The section with those of its sources that a reader can open."""
-    return replace(section, sources=tuple(one for one in section.sources if pack.sources[one].url))
+    return replace(
+        section, sources=tuple(source for source in section.sources if pack.sources[source].url)
+    )
 
 
 def _prose(section: Section, title: str, words: _Words) -> Prose:
@@ -135,7 +138,7 @@ def _limits(marker: Marker, unit: ResultUnit) -> Iterator[tuple[str, str]]:
             if choice.amount is not None:
                 amounts.setdefault(_name(choice.named), set()).add(choice.amount)
     for name, found in amounts.items():
-        listed = " or ".join(unit.number(one) for one in sorted(found))
+        listed = " or ".join(unit.number(bound) for bound in sorted(found))
         yield name, f"{listed} {unit.text}".strip()
 
 

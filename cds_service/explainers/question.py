@@ -79,16 +79,16 @@ def question_of(
             raise RequestError("Expected one value, in the path or as 'value'.")
         asked[VALUE] = path_value.strip()
     given: dict[str, Data] = dict(_person(asked))
-    for one in pack.markers.values():
-        own = one.id == marker.id
-        value = asked.get(VALUE if own else one.id, "")
-        limit = asked.get(LIMIT if own else one.id + _OF_LIMIT, "")
-        lower = asked.get(LOWER, "") if own else ""
+    for other in pack.markers.values():
+        is_own = other.id == marker.id
+        value = asked.get(VALUE if is_own else other.id, "")
+        limit = asked.get(LIMIT if is_own else other.id + _OF_LIMIT, "")
+        lower = asked.get(LOWER, "") if is_own else ""
         if not value and (limit or lower):
-            raise RequestError(f"Expected a value of '{one.id}' beside its limit.")
+            raise RequestError(f"Expected a value of '{other.id}' beside its limit.")
         if value:
-            line = _line(one, value, asked.get(UNIT, "") if own else "")
-            given[one.id] = line + _limit("upper limit", limit) + _limit(LOWER_LIMIT, lower)
+            line = _line(other, value, asked.get(UNIT, "") if is_own else "")
+            given[other.id] = line + _limit("upper limit", limit) + _limit(LOWER_LIMIT, lower)
     return Question(marker=marker, pack=pack, given=given, asked=asked)
 
 
@@ -107,9 +107,9 @@ def parameters_of(marker: Marker, pack: Pack) -> Iterator[str]:
     yield from (VALUE, UNIT, LIMIT, SEX, AGE)
     if takes_lower_limit(marker):
         yield LOWER
-    for one in pack.markers.values():
-        if one.id != marker.id:
-            yield from (one.id, one.id + _OF_LIMIT)
+    for other in pack.markers.values():
+        if other.id != marker.id:
+            yield from (other.id, other.id + _OF_LIMIT)
 
 
 def takes_lower_limit(marker: Marker) -> bool:

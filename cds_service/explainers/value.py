@@ -116,7 +116,9 @@ def judge(
     The value is said in the unit of the system (US or SI), else as it was sent.
     """
     pack, marker = question.pack, question.marker
-    service = next((one for one in pack.services if one.hook == _ASKED_BY), pack.services[0])
+    service = next(
+        (service for service in pack.services if service.hook == _ASKED_BY), pack.services[0]
+    )
     request = request_for(question, now, service.hook)
     answer = answer_hook(knowledge, request, service.id, now, Options())
     outcome = answer.outcome
@@ -158,9 +160,13 @@ def _silent(outcome: Outcome, marker: Marker) -> str:
     """Why every rule is silent, or every one that is about the marker."""
     pack, silent = outcome.pack, outcome.silent
     if silent is None:
-        codes = {one.because for one in pack.scope.silent_when}
-        reasons = [one.because for one in outcome.decisions if marker.id in one.rule.about]
-        found = [one for one in reasons if isinstance(one, PackReason) and one.code in codes]
+        codes = {silence.because for silence in pack.scope.silent_when}
+        reasons = [
+            decision.because for decision in outcome.decisions if marker.id in decision.rule.about
+        ]
+        found = [
+            reason for reason in reasons if isinstance(reason, PackReason) and reason.code in codes
+        ]
         silent = found[0] if found and len(found) == len(reasons) else None
     return reason_text(silent, pack.messages_in()) if silent else ""
 
@@ -187,7 +193,7 @@ def _others(question: Question, frames: list[Frame]) -> Iterator[Other]:
 
 
 def _fired(answer: Answer, pack: Pack) -> Iterator[CardView]:
-    shown = [one for one in answer.outcome.decisions if one.shown]
+    shown = [decision for decision in answer.outcome.decisions if decision.shown]
     for decision, card in zip(shown, answer.response.cards, strict=True):
         yield _card(decision, card, pack)
 

@@ -13,7 +13,7 @@ from cds_service.render.result_units import ResultUnit
 def is_fixed(grades: tuple[Grade, ...]) -> bool:
     """Whether every band lies between amounts, whatever the limit."""
     found = [leaf for grade in grades for leaf in leaves(grade.when)]
-    return all(isinstance(one, Compare) and isinstance(one.bound, Number) for one in found)
+    return all(isinstance(leaf, Compare) and isinstance(leaf.bound, Number) for leaf in found)
 
 
 def in_words(condition: Condition, unit: ResultUnit, pack: Pack) -> str:

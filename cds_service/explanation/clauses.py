@@ -70,9 +70,9 @@ def reasons_of(reasons: tuple[Reason, ...], pack: Pack) -> tuple[Because, ...]:
 
 def title_of(name: str, pack: Pack) -> str:
     """What people call a marker, measure, fact or order; any other word as it is."""
-    for things in (pack.markers, pack.measures, pack.facts, pack.patterns, pack.orders):
-        if name in things:
-            return things[name].title
+    for named_parts in (pack.markers, pack.measures, pack.facts, pack.patterns, pack.orders):
+        if name in named_parts:
+            return named_parts[name].title
     return name
 
 

@@ -69,7 +69,7 @@ def _decision(decision: Decision, pack: Pack) -> Tree:
         preliminary=decision.preliminary or None,
         missing=[leaf.in_words() for leaf in decision.missing],
         unknown=[leaf.subject for leaf in decision.unknown],
-        says=[*decision.says, *(one.remark for one in decision.remarks)],
+        says=[*decision.says, *(remark.remark for remark in decision.remarks)],
         orders=[
             _kept(
                 order=order.order,
@@ -85,7 +85,8 @@ def _decision(decision: Decision, pack: Pack) -> Tree:
             {"order": order.order, "because": order.because.code} for order in decision.withheld
         ],
         siteValues=[
-            value_in_words(one, pack, pack.messages_in()) for one in values_behind(decision, pack)
+            value_in_words(site_value, pack, pack.messages_in())
+            for site_value in values_behind(decision, pack)
         ],
     )
 

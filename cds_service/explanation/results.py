@@ -76,10 +76,10 @@ class Results(View, frozen=True, kw_only=True):
 def results_of(outcome: Outcome, program: Program, zone: tzinfo) -> Results:
     """The results of an outcome; every value and limit is the one that was decided by."""
     chooser = chooser_of(program, outcome.record, outcome.now)
-    markers = [one for name, one in program.pack.markers.items() if name in chooser.by_marker]
+    markers = [marker for name, marker in program.pack.markers.items() if name in chooser.by_marker]
     newest = {marker.id: _newest(marker, chooser, zone) for marker in markers}
     return Results(
-        newest=tuple(one for one in newest.values() if one is not None),
+        newest=tuple(result for result in newest.values() if result is not None),
         older=tuple(marker.title for marker in markers if newest[marker.id] is None),
         trends=tuple(
             _trend(marker, chooser, zone)
@@ -132,7 +132,7 @@ def _notes(result: LabResult) -> Iterator[str]:
 
 
 def _trend(marker: Marker, chooser: Chooser, zone: tzinfo) -> Trend:
-    points = (_point(one, marker, chooser, zone) for one in chooser.by_marker[marker.id])
+    points = (_point(result, marker, chooser, zone) for result in chooser.by_marker[marker.id])
     return Trend(
         marker=marker.id,
         title=marker.title,

@@ -104,7 +104,7 @@ def stretches(grades: tuple[Grade, ...], marker: Marker, frame: Frame) -> tuple[
             found[-1] = replace(last, high=high, high_open=not is_point)
         else:
             found.append(Stretch(grade, low, high, not is_point, not is_point))
-    return tuple(found) if any(one.grade.id for one in found) else ()
+    return tuple(found) if any(stretch.grade.id for stretch in found) else ()
 
 
 def blank_frame(marker: Marker, person: Person = _NOBODY) -> Frame:
@@ -167,7 +167,7 @@ def scale_of(
     unit = unit or unit_of_scale(reading, marker)
     return ScaleView(
         bands=tuple(grade_rows(marker.bands, marker, frame, asked=asked, unit=unit)),
-        edges=tuple(unit.number(one.high) for one in row if one.high is not None),
+        edges=tuple(unit.number(stretch.high) for stretch in row if stretch.high is not None),
         unit=unit.text,
         place=float(place[0]) if place else None,
         open_below=bool(place and place[1]),
@@ -235,17 +235,17 @@ def where_is(value: Interval, row: tuple[Stretch, ...]) -> tuple[Fraction, bool,
 
 def _place(at: Fraction, row: tuple[Stretch, ...], *, beyond: bool) -> Fraction | None:
     share = Fraction(1, len(row))
-    for n, one in enumerate(row):
-        past = one.high_open or beyond
-        if one.high is not None and (at > one.high or (at == one.high and past)):
+    for n, stretch in enumerate(row):
+        past = stretch.high_open or beyond
+        if stretch.high is not None and (at > stretch.high or (at == stretch.high and past)):
             continue
-        low = max(one.low or Fraction(0), Fraction(0))
+        low = max(stretch.low or Fraction(0), Fraction(0))
         if at < low:
             return n * share
-        if one.high is None:
+        if stretch.high is None:
             inside = 1 - low / at if low else Fraction(1, 2)  # from its edge towards no end
         else:
-            inside = (at - low) / (one.high - low) if one.high > low else Fraction(1, 2)
+            inside = (at - low) / (stretch.high - low) if stretch.high > low else Fraction(1, 2)
         return (n + min(max(inside, Fraction(1, 50)), Fraction(49, 50))) * share
     return None
 
@@ -282,10 +282,10 @@ def _probes(
         yield Fraction(1), None, None
         return
     yield boundaries[0] - 1, None, boundaries[0]
-    for n, one in enumerate(boundaries):
-        yield one, one, one
+    for n, boundary in enumerate(boundaries):
+        yield boundary, boundary, boundary
         after = boundaries[n + 1] if n + 1 < len(boundaries) else None
-        yield (one + after) / 2 if after is not None else one + 1, one, after
+        yield (boundary + after) / 2 if after is not None else boundary + 1, boundary, after
 
 
 def _with_value(frame: Frame, marker: Marker, value: Fraction) -> Frame:

@@ -84,7 +84,7 @@ def period_in(raw: Raw) -> Period | None:
 def codes_in(raw: Raw) -> frozenset[str]:
     """The codes of a Coding, or of the concepts of a list; none of anything else."""
     codings = [coding for concept in _read(_CONCEPTS, raw) for coding in many(concept.coding)]
-    return frozenset(one.code for one in (*_read(_CODINGS, raw), *codings) if one.code)
+    return frozenset(coding.code for coding in (*_read(_CODINGS, raw), *codings) if coding.code)
 
 
 def _read(decoder: Decoder[Many[Item]], raw: Raw) -> Sequence[Item]:

@@ -290,12 +290,12 @@ def inside(contained: list[Resource] | Resource | None) -> Sequence[Resource]:
     if contained is None:
         return ()
     found: list[Resource] = []
-    for one in contained if isinstance(contained, list) else (contained,):
-        if isinstance(one, Bundle):
-            entries = (entry.resource for entry in many(one.entry))
+    for resource in contained if isinstance(contained, list) else (contained,):
+        if isinstance(resource, Bundle):
+            entries = (entry.resource for entry in many(resource.entry))
             found.extend(inside([resource for resource in entries if resource is not None]))
         else:
-            found.append(one)
+            found.append(resource)
     return found
 
 

@@ -63,7 +63,7 @@ class MessageSender:
         """Whether messages of this sender may come from this address."""
         found = ip_address(address)
         mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-        return not self.networks or any((mapped or found) in one for one in self.networks)
+        return not self.networks or any((mapped or found) in network for network in self.networks)
 
     def has(self, certificate: bytes | None) -> bool:
         """Whether messages of this sender may come with this certificate (DER), or with none."""

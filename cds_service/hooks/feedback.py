@@ -139,7 +139,7 @@ def _card(text: str, where: str) -> str:
 def _suggestions(sent: list[_Suggestion] | None, where: str) -> tuple[str, ...]:
     # CDS Hooks 2.0.1, "Suggestion accepted": required if the outcome is accepted.
     ids = tuple(_name(resource.id, where) for resource in sent or ())
-    found = tuple(one for one in ids if one is not None)
+    found = tuple(identifier for identifier in ids if identifier is not None)
     if not found or len(found) < len(ids):
         raise RequestError("Expected the id of every suggestion that was accepted.", where)
     return found

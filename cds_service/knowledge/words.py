@@ -25,7 +25,8 @@ def rule_in_words(rule: Rule, pack: Pack) -> str:
 def _lines(rule: Rule, pack: Pack) -> Iterator[str]:
     yield f"{rule.title} ({rule.id} {rule.version}, {rule.status}, {rule.indicator})"
     about = " or ".join(
-        one if one in WITHOUT_RESULT else pack.markers[one].title for one in rule.about
+        subject if subject in WITHOUT_RESULT else pack.markers[subject].title
+        for subject in rule.about
     )
     yield f"About: {about or 'results that were set aside'}. Hooks: {', '.join(rule.hooks)}."
     yield "A card appears when"

@@ -237,9 +237,9 @@ def open_memory(
         store,
         uuids,
         (
-            RuleVersion(pack.id, one.id, one.version)
+            RuleVersion(pack.id, rule.id, rule.version)
             for pack in packs
-            for one in pack.rules.values()
+            for rule in pack.rules.values()
         ),
         clock,
         silence=silence,

@@ -45,8 +45,8 @@ class OpenTasks:
         """Read all that may still keep a card quiet; raises `StoreError`."""
         now = self._clock()
         self._written = {}
-        for one in self._table.written_since(now - self._days):
-            self._note(one)
+        for task in self._table.written_since(now - self._days):
+            self._note(task)
         self._seen = now
 
     def refresh(self) -> None:
@@ -54,18 +54,18 @@ class OpenTasks:
         if self._seen is None:
             self.load()
             return
-        for one, changed in self._table.changed_since(self._seen - _OVERLAP):
-            self._note(one)
+        for task, changed in self._table.changed_since(self._seen - _OVERLAP):
+            self._note(task)
             self._seen = max(self._seen, changed)
 
-    def _note(self, one: WrittenAdvice) -> None:
-        rule = RuleVersion(one.pack, one.rule, one.rule_version)
-        card = self._card(rule, one.indicator, one.server, one.patient)
+    def _note(self, task: WrittenAdvice) -> None:
+        rule = RuleVersion(task.pack, task.rule, task.rule_version)
+        card = self._card(rule, task.indicator, task.server, task.patient)
         times = dict(self._written.get(card, {}))
-        if one.state in COUNTING and one.written >= self._clock() - self._days:
-            times[one.id] = one.written
+        if task.state in COUNTING and task.written >= self._clock() - self._days:
+            times[task.id] = task.written
         else:
-            times.pop(one.id, None)
+            times.pop(task.id, None)
         if times:
             self._written[card] = times  # another object: it may be read just now
         else:

@@ -23,10 +23,12 @@ class Overrides:
 
     def add(self, overrides: Iterable[Override]) -> None:
         """Take in more of them."""
-        for one in overrides:
-            key = (one.client, one.origin)
+        for override in overrides:
+            key = (override.client, override.origin)
             known = self._received.get(key)
-            self._received[key] = one.received if known is None else max(known, one.received)
+            self._received[key] = (
+                override.received if known is None else max(known, override.received)
+            )
 
     def replace(self, overrides: Iterable[Override]) -> None:
         """Take in these and forget all others."""

@@ -40,7 +40,7 @@ class QuietCards:
         def last_shown(decision: Decision, indicator: Indicator) -> date | None:
             day = self.records.shown_days.day(self._card(decision, indicator, evaluation, call))
             task = self._task_day(decision, indicator, evaluation, call)
-            return max((one for one in (day, task) if one is not None), default=None)
+            return max((shown_at for shown_at in (day, task) if shown_at is not None), default=None)
 
         return quiet_keys(evaluation.decisions, evaluation.now.date(), last_shown)
 
@@ -76,7 +76,7 @@ def _rule_of(decision: Decision, evaluation: Evaluation) -> RuleVersion:
 
 def shown_once(outcome: Evaluation) -> Iterator[Decision]:
     """The cards that are shown of rules that are quiet afterwards."""
-    return (one for one in cards_among(outcome.decisions) if one.rule.quiet_days)
+    return (decision for decision in cards_among(outcome.decisions) if decision.rule.quiet_days)
 
 
 def open_quiet_cards(

@@ -97,9 +97,11 @@ class CardRecords:
         origins = self._origins({item.card for item in items}, client)
         new = self.store.add_feedback(items, origins, client=client, service=service, now=now)
         self.overrides.add(
-            Override(client, one.origin, now)
-            for one in new
-            if one.outcome == "overridden" and one.origin is not None and one.origin.subject
+            Override(client, feedback.origin, now)
+            for feedback in new
+            if feedback.outcome == "overridden"
+            and feedback.origin is not None
+            and feedback.origin.subject
         )
         return new
 

@@ -59,8 +59,8 @@ class ShownDays:
         """The first of those that wait to be written."""
         with self._lock:
             taken = tuple(islice(self._waiting, at_most))
-            for one in taken:
-                del self._waiting[one]
+            for day in taken:
+                del self._waiting[day]
         return taken
 
     def give_back(self, shown: Iterable[ShownDay]) -> None:

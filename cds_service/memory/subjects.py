@@ -37,7 +37,9 @@ class CardSubjects:
         """The first bytes of the keyed hash of whom and what the card is about."""
         rule, least = decision.rule, rank(decision.indicator)
         absorbed = sorted(
-            one.rule.id for one in self._absorbed.get(rule.id, ()) if rank(one.indicator) >= least
+            decision.rule.id
+            for decision in self._absorbed.get(rule.id, ())
+            if rank(decision.indicator) >= least
         )
         about = (*self._patient, rule.id, rule.version, decision.preliminary)
         subject = (about, absorbed, *_rests_on(decision, self._evaluation))
@@ -62,14 +64,14 @@ def _patient(call: CallContext) -> tuple[str, str, str]:
 
 def _absorbed_rules(decisions: Iterable[Decision]) -> Mapping[str, Sequence[Decision]]:
     """By rule whose card stands the cards that it replaced, at however many removes."""
-    replaced = [one for one in decisions if one.replaced_by is not None]
-    winners = {one.rule.id: one.replaced_by for one in replaced}
+    replaced = [decision for decision in decisions if decision.replaced_by is not None]
+    winners = {decision.rule.id: decision.replaced_by for decision in replaced}
     found: dict[str, list[Decision]] = {}
-    for one in replaced:
-        winner = one.replaced_by
+    for decision in replaced:
+        winner = decision.replaced_by
         while winner in winners:
             winner = winners[winner]
-        found.setdefault(winner or "", []).append(one)
+        found.setdefault(winner or "", []).append(decision)
     return found
 
 

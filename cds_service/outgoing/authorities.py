@@ -19,8 +19,10 @@ def trust_also(*files: Path | None) -> None:
 
     They are read now: what becomes of the files later changes nothing. Raises `OSError`.
     """
-    found = [one for file in files if file for one in _PEM.findall(file.read_bytes())]
-    _named[:] = [one.decode("ascii", "replace") for one in found]
+    found = [
+        certificate for file in files if file for certificate in _PEM.findall(file.read_bytes())
+    ]
+    _named[:] = [certificate.decode("ascii", "replace") for certificate in found]
 
 
 def client_context() -> ssl.SSLContext:

@@ -173,10 +173,10 @@ def with_folded_named(
     folded = [decision for decision in outcome.decisions if decision.is_folded]
     if not folded:
         return cards
-    titles = "; ".join(templates.rules[one.rule.id].rule.title for one in folded)
+    titles = "; ".join(templates.rules[decision.rule.id].rule.title for decision in folded)
     line = templates.messages.text("card.also noted", titles=titles)
     last = cards[-1]
-    pages = (page for one in folded for page in _pages(one, templates, base_url))
+    pages = (page for decision in folded for page in _pages(decision, templates, base_url))
     links = dict.fromkeys((*last.links, *pages))
     return (*cards[:-1], replace(last, detail=f"{last.detail}\n\n{line}", links=tuple(links)))
 
@@ -287,7 +287,7 @@ def _suggestions(
         today=call.outcome.now.astimezone(call.templates.zone).date(),
     )
     for group, proposals in _offered(decision, grouped=call.grouped):
-        labels = tuple(_in_window((one,), call.templates) for one in proposals)
+        labels = tuple(_in_window((proposal,), call.templates) for proposal in proposals)
         yield CardSuggestion(
             label=_group_label(group, proposals, call.templates) if group else labels[0],
             uuid=_named_uuid(uuid, proposals[0].order if group is None else f"group {group}"),
@@ -296,9 +296,9 @@ def _suggestions(
                 Action(
                     type="create",
                     description=call.templates.messages.text("card.order", label=label),
-                    resource=call.templates.orders[one.order].filled(one, filling),
+                    resource=call.templates.orders[proposal.order].filled(proposal, filling),
                 )
-                for one, label in zip(proposals, labels, strict=True)
+                for proposal, label in zip(proposals, labels, strict=True)
             ),
         )
 
@@ -314,12 +314,12 @@ def _offered(
             yield None, (proposal,)
         elif group not in seen:
             seen.add(group)
-            yield group, tuple(one for one in decision.orders if one.group == group)
+            yield group, tuple(proposal for proposal in decision.orders if proposal.group == group)
 
 
 def _recommended(proposals: Sequence[Proposal]) -> bool | None:
     """The one opinion on all of them; where one is not recommended, they are not together."""
-    opinions = {one.recommended for one in proposals}
+    opinions = {proposal.recommended for proposal in proposals}
     if len(opinions) == 1:
         return opinions.pop()
     return False if False in opinions else None
@@ -330,10 +330,11 @@ def _group_label(group: str, proposals: Sequence[Proposal], templates: CardTempl
     together = [
         list(orders)
         for _, orders in groupby(
-            proposals, key=lambda one: (one.first_day, one.last_day, one.priority)
+            proposals,
+            key=lambda proposal: (proposal.first_day, proposal.last_day, proposal.priority),
         )
     ]
-    orders = "; ".join(_in_window(one, templates) for one in together)
+    orders = "; ".join(_in_window(proposal, templates) for proposal in together)
     name = templates.pack.order_groups[group]
     return templates.messages.text("card.group label", group=name, orders=orders)
 
@@ -341,7 +342,7 @@ def _group_label(group: str, proposals: Sequence[Proposal], templates: CardTempl
 def _in_window(proposals: Sequence[Proposal], templates: CardTemplates) -> str:
     """Orders of one window with it and, if it is more than routine, with their priority."""
     messages, first = templates.messages, proposals[0]
-    order = ", ".join(templates.orders[one.order].order.title for one in proposals)
+    order = ", ".join(templates.orders[proposal.order].order.title for proposal in proposals)
     window = window_of(first, messages).window
     if first.priority == "routine":
         return messages.text("card.order label", order=order, window=window)

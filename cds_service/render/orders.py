@@ -105,7 +105,7 @@ def resource_of(order: Order) -> dict[str, Any]:
     Its members are in the order of the elements of a ServiceRequest.
     """
     # The site's own code comes first, as many a receiver reads one coding only.
-    codes = [one for one in (order.site_code, order.code) if one is not None]
+    codes = [code for code in (order.site_code, order.code) if code is not None]
     members: dict[str, Any] = {
         "resourceType": "ServiceRequest",
         "meta": {"tag": [{"system": PROPOSAL_SYSTEM, "code": PROPOSAL_CODE}]},

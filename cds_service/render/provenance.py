@@ -269,8 +269,8 @@ class Basis:
     def _of_the_site(self, decision: Decision) -> Iterator[str]:
         for value in values_behind(decision, self.pack):
             yield f"**{escaped(value_in_words(value, self.pack, self.messages))}**"
-        for one in decision.orders:
-            order = self.pack.orders[one.order]
+        for proposal in decision.orders:
+            order = self.pack.orders[proposal.order]
             if order.site_code is not None:
                 yield escaped(code_in_words(order, self.pack, self.messages))
 
@@ -318,14 +318,14 @@ def compile_basis(rule: Rule, pack: Pack, zone: tzinfo, messages: Messages) -> B
     reads = dependencies_of(rule, pack)
     measures = measures_about(rule, pack)
     others = (pack.measures[name] for name in reads.measures)
-    computed = {one.id: one for one in (*measures, *others)}
+    computed = {measure.id: measure for measure in (*measures, *others)}
     return Basis(
         pack=pack,
         messages=messages,
         zone=zone,
         markers=reads.markers,
         measures=tuple(computed.values()),
-        inputs={name: inputs_of(one) for name, one in computed.items()},
+        inputs={name: inputs_of(measure) for name, measure in computed.items()},
         facts=reads.facts,
         limits=_limits_of(reads),
         earlier=earlier_tests(rule, pack),

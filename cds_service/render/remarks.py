@@ -21,7 +21,7 @@ def filled_remarks(
     decision: Decision, texts: Mapping[str, RemarkTexts]
 ) -> tuple[FilledRemark, ...]:
     """The remarks of a card in words, in their order."""
-    return tuple(_filled(one, decision, texts[one.remark]) for one in decision.remarks)
+    return tuple(_filled(remark, decision, texts[remark.remark]) for remark in decision.remarks)
 
 
 def _filled(remarked: Remarked, decision: Decision, texts: RemarkTexts) -> FilledRemark:
@@ -33,13 +33,13 @@ def summary_with(summary: str, remarks: Iterable[FilledRemark], messages: Messag
     """The summary with every remark that it does not hold yet and has room for."""
     fitting: list[str] = []
     longer = summary
-    for one in remarks:
-        if one.in_short.casefold() in summary.casefold():
+    for remark in remarks:
+        if remark.in_short.casefold() in summary.casefold():
             continue
-        together = "; ".join((*fitting, one.in_short))
+        together = "; ".join((*fitting, remark.in_short))
         text = messages.text("card.summary remark", summary=summary, remark=together)
         if fits_summary(text):
-            fitting.append(one.in_short)
+            fitting.append(remark.in_short)
             longer = text
     return longer
 
@@ -54,9 +54,9 @@ def text_with(text: str, remarks: Sequence[FilledRemark], messages: Messages) ->
 
 def _left_out(text: str, remarks: Iterable[FilledRemark]) -> Iterator[str]:
     plain = _plain(text)
-    for one in remarks:
-        if _plain(one.says) not in plain and _plain(one.in_short) not in plain:
-            yield one.says
+    for remark in remarks:
+        if _plain(remark.says) not in plain and _plain(remark.in_short) not in plain:
+            yield remark.says
 
 
 def _plain(markdown: str) -> str:

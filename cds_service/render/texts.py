@@ -266,11 +266,11 @@ def _unused(decision: Decision, setting: _Setting) -> Names:
 def _offers(rule: Rule, messages: Messages) -> tuple[_Offer, ...]:
     return tuple(
         _Offer(
-            order=one.order.replace("-", "_"),
-            window=window_of(one, messages),
-            when=None if one.when is None else compiled(one.when),
+            order=suggestion.order.replace("-", "_"),
+            window=window_of(suggestion, messages),
+            when=None if suggestion.when is None else compiled(suggestion.when),
         )
-        for one in rule.suggestions
+        for suggestion in rule.suggestions
     )
 
 

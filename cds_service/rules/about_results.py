@@ -95,8 +95,10 @@ def _most_telling(found: Sequence[Decision]) -> Decision:
     """What one index leaves open, a plain "no" of another does not settle."""
     if len(found) == 1:
         return found[0]
-    withheld = (one for one in found if one.answer == "no card" and one.withheld)
-    undecided = (one for one in found if one.answer == "not enough data")
+    withheld = (
+        decision for decision in found if decision.answer == "no card" and decision.withheld
+    )
+    undecided = (decision for decision in found if decision.answer == "not enough data")
     return next(withheld, None) or next(undecided, found[0])
 
 

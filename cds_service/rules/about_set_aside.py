@@ -55,8 +55,10 @@ def _pending(record: PatientRecord) -> Iterator[SetAside]:
 def _settled(result: LabResult, record: PatientRecord) -> bool:
     """Whether a later result of the marker is final."""
     return any(
-        one.marker == result.marker and one.status != "preliminary" and one.time >= result.time
-        for one in record.results
+        other.marker == result.marker
+        and other.status != "preliminary"
+        and other.time >= result.time
+        for other in record.results
     )
 
 

@@ -368,7 +368,10 @@ def is_resulted(order: Order, days: int | None, record: PatientRecord, now: date
     if days is None:
         return False
     oldest = now - timedelta(days=days)
-    return any(one.code in order.equivalents and one.time >= oldest for one in record.resulted)
+    return any(
+        past_result.code in order.equivalents and past_result.time >= oldest
+        for past_result in record.resulted
+    )
 
 
 def is_ordered(
@@ -386,12 +389,12 @@ def is_ordered(
     """
     oldest = now - timedelta(days=order_days)
     wanted = PRIORITIES.index(priority)
-    for one in record.orders or ():
-        if order.equivalents.isdisjoint(one.codes):
+    for past_order in record.orders or ():
+        if order.equivalents.isdisjoint(past_order.codes):
             continue
-        if one.authored is not None and one.authored < oldest:
+        if past_order.authored is not None and past_order.authored < oldest:
             continue
-        after = since is None or (one.authored is not None and one.authored > since)
-        if wanted == 0 or (after and PRIORITIES.index(one.priority) >= wanted):
+        after = since is None or (past_order.authored is not None and past_order.authored > since)
+        if wanted == 0 or (after and PRIORITIES.index(past_order.priority) >= wanted):
             return True
     return False

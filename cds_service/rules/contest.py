@@ -99,7 +99,7 @@ def _absorb(winner: Decision, loser: Decision, statement: Replacement) -> Decisi
 
 def join(own: Sequence[Proposal], others: Sequence[Proposal]) -> tuple[Proposal, ...]:
     """Both lists, each order once: with the more urgent priority and the earlier end."""
-    joined = {one.order: one for one in own}
+    joined = {proposal.order: proposal for proposal in own}
     for other in others:
         mine = joined.get(other.order)
         joined[other.order] = other if mine is None else _sooner(mine, other)

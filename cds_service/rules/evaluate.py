@@ -300,11 +300,11 @@ def _of_reading(condition: Condition) -> Test:
     """Leaves about the state of one result; without the result they are not known."""
     match condition:
         case IsExact(marker=marker):
-            return _reading_test(marker, lambda one: one.result.value.exact is not None)
+            return _reading_test(marker, lambda reading: reading.result.value.exact is not None)
         case MeasuredWith(marker=marker, method=method):
-            return _reading_test(marker, lambda one: one.result.method == method)
+            return _reading_test(marker, lambda reading: reading.result.method == method)
         case NoLimit(marker=marker, limit=kind):
-            return _reading_test(marker, lambda one: limit_in(one, kind) is None)
+            return _reading_test(marker, lambda reading: limit_in(reading, kind) is None)
         case _:
             message = f"no evaluation for {type(condition).__name__}"
             raise TypeError(message)

@@ -65,7 +65,11 @@ class Measures(Mapping[str, MeasureValue]):
 
 def with_measures(frame: Frame, measures: Iterable[CompiledMeasure]) -> Frame:
     """The frame with every measure that is about its index."""
-    about = {one.measure.id: one for one in measures if one.measure.about == frame.index}
+    about = {
+        computed.measure.id: computed
+        for computed in measures
+        if computed.measure.about == frame.index
+    }
     return replace(frame, measures=Measures(frame, about)) if about else frame
 
 

@@ -34,10 +34,12 @@ def with_remarks(
     decisions: Sequence[Decision], remarks: CompiledRemarks, chooser: Chooser
 ) -> list[Decision]:
     """The decisions after precedence, each card with what it says of other facts on file."""
-    remarked = {one.rule.id for one in cards_among(decisions) if one.rule.id in remarks.rules}
+    remarked = {
+        decision.rule.id for decision in cards_among(decisions) if decision.rule.id in remarks.rules
+    }
     if not remarked:
         return list(decisions)
-    by_rule = {one.rule.id: one for one in decisions}
+    by_rule = {decision.rule.id: decision for decision in decisions}
     return [
         replace(decision, remarks=tuple(_of(decision, remarks, chooser, by_rule)))
         if decision.rule.id in remarked

@@ -96,11 +96,11 @@ def fold(decisions: Sequence[Decision], limit: CardLimit | None) -> list[Decisio
     """
     if limit is None:
         return list(decisions)
-    counted = [one for one in cards_among(decisions) if one.rule.rests_on_results]
+    counted = [decision for decision in cards_among(decisions) if decision.rule.rests_on_results]
     if len(counted) <= limit.at_most:
         return list(decisions)
     later = in_order(counted, limit)[limit.at_most :]
-    folded = {one.key for one in later if one.indicator != "critical"}
+    folded = {decision.key for decision in later if decision.indicator != "critical"}
     return [
         hold_back(decision, Folded()) if decision.key in folded else decision
         for decision in decisions

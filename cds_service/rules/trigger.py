@@ -31,7 +31,7 @@ def _trigger(
     match condition:
         case AllOf(parts=parts):
             found = (_trigger(part, among, is_alternative=is_alternative) for part in parts)
-            return _first_named(tuple(one for one in found if one is not None))
+            return _first_named(tuple(trigger for trigger in found if trigger is not None))
         case AnyOf(parts=parts):
             alternatives = tuple(
                 _if_true(part, named)
@@ -43,7 +43,9 @@ def _trigger(
             return _trigger(when, among, is_alternative=is_alternative)
         case Compare(markers=markers) if len(markers) > 1:
             each = (replace(condition, markers=(marker,)) for marker in markers)
-            return _first_named(tuple(_if_true(one, _always(one.markers[0])) for one in each))
+            return _first_named(
+                tuple(_if_true(comparison, _always(comparison.markers[0])) for comparison in each)
+            )
         case Compare(markers=(marker,)) if is_alternative and marker in among:
             return _always(marker)
         case _:

@@ -70,13 +70,13 @@ def gather(
     filled = {key: expanded(template, tokens) for key, template in templates.items()}
     asked = {key: query for key, query in filled.items() if query is not None}
     found = ask_all(client, access, asked, deadline)
-    prefetch = {key: joined(one) for key, one in found.items() if one.pages}
+    prefetch = {key: joined(answer) for key, answer in found.items() if answer.pages}
     # The service would read them itself; a page of an EHR has them included.
     names = _referred(found.values(), access.server.base)
     read = ask_all(client, access, {name: name for name in names}, deadline)
     queries = [
         *((key, filled[key] or template, found.get(key)) for key, template in templates.items()),
-        *((name, name, one) for name, one in read.items()),
+        *((name, name, answer) for name, answer in read.items()),
     ]
     return Gathered(
         prefetch=_with_included(prefetch, read, access.server.base),
@@ -105,7 +105,7 @@ def open_access(servers: Servers, base: str) -> Access:
 def _referred(found: Iterable[QueryResult], base: str) -> list[str]:
     """`Type/id` of the medicines and specimens that are only referred to."""
     entries: list[Entry] = []
-    for page in (page for one in found for page in one.pages):
+    for page in (page for answer in found for page in answer.pages):
         with suppress(PayloadTooLarge):  # Bundles in Bundles without end: the service says so
             entries.extend(fetched(page.resource, _MOST_BUNDLES).entries)
     missing = unresolved(entries, base)
@@ -117,12 +117,12 @@ def _with_included(
 ) -> dict[str, Json]:
     """The prefetch with what was read, as entries of its first Bundle."""
     included = [
-        {"fullUrl": f"{base}/{name}", "resource": decoded(one.pages[0].body)}
+        {"fullUrl": f"{base}/{name}", "resource": decoded(answer.pages[0].body)}
         | {"search": {"mode": "include"}}
-        for name, one in read.items()
-        if one.pages and is_named(one.pages[0].resource, name)
+        for name, answer in read.items()
+        if answer.pages and is_named(answer.pages[0].resource, name)
     ]
-    place = next((key for key, one in prefetch.items() if "entry" in one), None)
+    place = next((key for key, value in prefetch.items() if "entry" in value), None)
     if place is None or not included:
         return prefetch
     whole = prefetch[place]
@@ -162,7 +162,7 @@ def resources_in(found: QueryResult) -> list[Json]:
         return [whole] if whole else []
     entries = (item for item in items(whole.get("entry")) if isinstance(item, dict))
     held = (resource_in(entry.get("resource")) for entry in entries)
-    return [one for one in held if one is not None]
+    return [resource for resource in held if resource is not None]
 
 
 def url_of(base: str, query: str) -> str:

@@ -61,13 +61,13 @@ def find_people(
     found = ask_all(client, access, asked, deadline)
     listed = {
         person.id: person
-        for one in found.values()
-        for resource in resources_in(one)
+        for answer in found.values()
+        for resource in resources_in(answer)
         if (person := person_of(resource)) is not None
     }
     queries = tuple(
-        query_report(key, asked[key], _without_rest(one), access.server.base)
-        for key, one in found.items()
+        query_report(key, asked[key], _without_rest(answer), access.server.base)
+        for key, answer in found.items()
     )
     people = tuple(listed.values())
     more = len(people) > most or found[_BY_NAME].failure == _PAGES_LEFT
@@ -96,7 +96,7 @@ def _name_in(resource: Json) -> str:
     """The usual or official name, else the first."""
     names = [item for item in items(resource.get("name")) if isinstance(item, dict)]
     ranks = {"usual": 0, "official": 1}
-    names.sort(key=lambda one: ranks.get(str(one.get("use")), 2))
+    names.sort(key=lambda name: ranks.get(str(name.get("use")), 2))
     for name in names:
         given = " ".join(_text(part) for part in items(name.get("given")))
         written = _text(name.get("text")) or f"{given} {_text(name.get('family'))}".strip()

@@ -180,7 +180,7 @@ def _facts(outcome: Outcome) -> Iterator[FactView]:
 
 
 def _asides(outcome: Outcome, zone: tzinfo) -> Iterator[Aside]:
-    keys = [(one.marker, one.code, one.reason) for one in outcome.record.set_aside]
+    keys = [(result.marker, result.code, result.reason) for result in outcome.record.set_aside]
     counted = Counter(keys)
     for key, item in dict(
         zip(reversed(keys), reversed(outcome.record.set_aside), strict=True)

@@ -79,17 +79,19 @@ def request_of_subject(offer: ServiceOffer, subject: UploadedPatient) -> bytes:
     A key whose type does not occur is absent: that it was not in the file says nothing.
     """
     drafts, given = list[Json](), list[Json]()
-    for one in subject.entries:
-        (drafts if _takes_drafts(offer) and _is_draft(one) else given).append(one)
+    for entry in subject.entries:
+        (drafts if _takes_drafts(offer) and _is_draft(entry) else given).append(entry)
     prefetch: dict[str, Json] = {}
     for key, template in offer.prefetch.items():
-        own = [one for one in given if _kind(one) == _asked_kind(template)]
+        own = [entry for entry in given if _kind(entry) == _asked_kind(template)]
         if own:
             # Only an entry keeps the address by which others may refer to it.
             whole = "?" in template or _is_known_by_url(own[0])
             prefetch[key] = bundle_of(own) if whole else own[0]["resource"]
     included = [{**beside, "search": {"mode": "include"}} for beside in _besides(given, offer)]
-    results = next((key for key, one in offer.prefetch.items() if _asked_kind(one) == _RESULTS), "")
+    results = next(
+        (key for key, template in offer.prefetch.items() if _asked_kind(template) == _RESULTS), ""
+    )
     if included and results:
         found = _entries(prefetch.get(results, {}))
         prefetch[results] = bundle_of([*found, *included])
@@ -177,7 +179,7 @@ def _without_drafts(value: Json) -> Json:
     found = value.get("entry") if value.get("resourceType") == "Bundle" else None
     if not isinstance(found, list):
         return value
-    return {**value, "entry": [one for one in found if not _is_draft(one)]}
+    return {**value, "entry": [entry for entry in found if not _is_draft(entry)]}
 
 
 def _is_draft(entry: object) -> bool:

@@ -27,13 +27,13 @@ def offers_of(discovery: bytes) -> tuple[ServiceOffer, ...]:
     found = (item for item in items(answer["services"]) if isinstance(item, dict))
     return tuple(
         ServiceOffer(
-            id=str(one["id"]),
-            hook=str(one["hook"]),
-            title=str(one.get("title") or one["id"]),
-            prefetch=_texts(one.get("prefetch")),
+            id=str(service["id"]),
+            hook=str(service["hook"]),
+            title=str(service.get("title") or service["id"]),
+            prefetch=_texts(service.get("prefetch")),
         )
-        for one in found
-        if one.get("id") and one.get("hook")
+        for service in found
+        if service.get("id") and service.get("hook")
     )
 
 
@@ -48,7 +48,7 @@ def chosen(offers: tuple[ServiceOffer, ...], service_id: str | None) -> ServiceO
 
 def beside(offers: tuple[ServiceOffer, ...], offer: ServiceOffer) -> tuple[ServiceOffer, ...]:
     """The other services of the same hook: a client that calls one calls them all."""
-    return tuple(one for one in offers if one.hook == offer.hook and one.id != offer.id)
+    return tuple(other for other in offers if other.hook == offer.hook and other.id != offer.id)
 
 
 def service_of(pack: Pack, offer: ServiceOffer, offers: tuple[ServiceOffer, ...]) -> ServiceOffer:
@@ -56,8 +56,8 @@ def service_of(pack: Pack, offer: ServiceOffer, offers: tuple[ServiceOffer, ...]
     own = {service.id for service in pack.services}
     if offer.id in own:
         return offer
-    fitting = [one for one in offers if one.id in own]
-    return next((one for one in fitting if one.hook == offer.hook), fitting[0])
+    candidates = [other for other in offers if other.id in own]
+    return next((other for other in candidates if other.hook == offer.hook), candidates[0])
 
 
 def asked(offers: tuple[ServiceOffer, ...], service_id: str | None) -> tuple[ServiceOffer, ...]:
@@ -75,4 +75,4 @@ def answering(offers: tuple[ServiceOffer, ...], hook: str, preferred: ServiceOff
 
 def _texts(value: object) -> dict[str, str]:
     pairs = value.items() if isinstance(value, dict) else ()
-    return {str(key): one for key, one in pairs if isinstance(one, str)}
+    return {str(key): text for key, text in pairs if isinstance(text, str)}

@@ -37,7 +37,7 @@ class Upload:
         """The patient of this id; without an id the only one."""
         if len(self.subjects) == 1 and not patient_id:
             return self.subjects[0]
-        return next((one for one in self.subjects if one.id == patient_id), None)
+        return next((subject for subject in self.subjects if subject.id == patient_id), None)
 
 
 def read_paper(data: bytes, *, max_depth: int, max_entries: int) -> Upload:

@@ -92,7 +92,7 @@ def _sqlite_file(url: str) -> Path | None:
 
 
 def _missing_file(file: Path) -> Finding:
-    folder = next((one for one in file.parents if one.exists()), file.parent)
+    folder = next((parent for parent in file.parents if parent.exists()), file.parent)
     if os.access(folder, os.W_OK):
         return Finding(
             "database", "warning", "The file of the database is not there; the start makes it."

@@ -93,8 +93,8 @@ def certificate_findings(settings: Settings, now: datetime) -> Iterator[Finding]
         text = "The certificate and its key cannot be read, or are not those of each other."
         yield Finding("certificate", "problem", text, "See CDS_TLS_CERTIFICATE and CDS_TLS_KEY.")
         return
-    ends = min(one.not_valid_after_utc for one in chain)
-    begins = max(one.not_valid_before_utc for one in chain)
+    ends = min(certificate.not_valid_after_utc for certificate in chain)
+    begins = max(certificate.not_valid_before_utc for certificate in chain)
     if now > ends or now < begins:
         yield Finding(
             "certificate",

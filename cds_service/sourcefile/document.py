@@ -248,11 +248,11 @@ class _Builder:
 
     def not_yaml(self, error: yaml.YAMLError) -> None:
         mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or "cannot be read as YAML"
+        problem = getattr(error, "problem", None) or "cannot be read as YAML"
         line, column = (mark.line, mark.column) if mark is not None else (0, 0)
         remedy = "put quotes around a value that holds ': ' or begins with one of > [ { * & % @"
         self.problems.append(
-            Problem("K101", self._mark(Span(line, column, 1)), f"not YAML: {what}", remedy)
+            Problem("K101", self._mark(Span(line, column, 1)), f"not YAML: {problem}", remedy)
         )
 
     def problem(self, code: str, node: yaml.Node | None, message: str, remedy: str = "") -> None:

@@ -113,10 +113,10 @@ def _ndjson(lines: list[bytes], max_depth: int) -> ResourceDocument:
     for place, line in enumerate(lines, start=1):
         resource, faults = read_resource(line, f"line {place}: ")
         unreadable.extend(faults)
-        one = fetched(resource, max_depth)
-        unreadable.extend(unreadable_entries(one, f"line {place}: $"))
-        entries.extend(one.entries)
-        partial = partial or one.partial
+        read = fetched(resource, max_depth)
+        unreadable.extend(unreadable_entries(read, f"line {place}: $"))
+        entries.extend(read.entries)
+        partial = partial or read.partial
     state: Literal["found", "nothing"] = "found" if entries else "nothing"
     found = Fetched(state=state, entries=tuple(entries), partial=partial)
     return ResourceDocument(kind="ndjson", found=found, unreadable=tuple(unreadable))

@@ -83,7 +83,9 @@ class PackDifference:
     def _again(self, answers: Answers) -> Answers:
         """The answers with those of changed rules made anew; the same object if none differs."""
         silent = {decision.rule.id for decision in answers.silent}
-        known: Mapping[str, Decision] = {one.rule.id: one for one in answers.decisions}
+        known: Mapping[str, Decision] = {
+            decision.rule.id: decision for decision in answers.decisions
+        }
         decisions = tuple(
             known[rule.rule.id]
             if rule.rule.id in self.same_rules and rule.rule.id in known
@@ -114,7 +116,7 @@ class PackDifference:
             )
         if self.parts <= _MARKERS:
             sent = {result.marker for result in record.results}
-            sent.update(one.marker for one in record.set_aside)
+            sent.update(result.marker for result in record.set_aside)
             return "" in sent or not sent.isdisjoint(self.markers)
         if self.parts == {"orders"}:
             offered = {order for decision in answers.decisions for order in _orders(decision)}
@@ -126,10 +128,10 @@ class PackDifference:
 def difference_of(before: Pack, after: Program) -> PackDifference:
     """The difference between two packs."""
     pack = after.pack
-    parts = (one.name for one in fields(pack))
+    parts = (field.name for field in fields(pack))
     return PackDifference(
         program=after,
-        parts=frozenset(one for one in parts if getattr(pack, one) != getattr(before, one)),
+        parts=frozenset(name for name in parts if getattr(pack, name) != getattr(before, name)),
         same_rules=frozenset(
             name for name, rule in pack.rules.items() if before.rules.get(name) == rule
         ),
@@ -150,13 +152,13 @@ def _orders(decision: Decision) -> Iterator[str]:
     yield from (withheld.order for withheld in decision.withheld)
 
 
-def _alike(one: Decision, other: Decision) -> bool:
+def _alike(decision: Decision, other: Decision) -> bool:
     """Whether two decisions of a rule and of the changed rule come to the same."""
-    same_quiet = one.rule.quiet_days == other.rule.quiet_days or not one.shown
-    if one is other:
+    same_quiet = decision.rule.quiet_days == other.rule.quiet_days or not decision.shown
+    if decision is other:
         return True
-    same = replace(one, rule=other.rule, undecided=other.undecided) == other
-    return same_quiet and same and one.missing == other.missing
+    same = replace(decision, rule=other.rule, undecided=other.undecided) == other
+    return same_quiet and same and decision.missing == other.missing
 
 
 def _is_broken(trial: Trial, program: Program) -> bool:

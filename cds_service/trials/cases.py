@@ -66,8 +66,8 @@ def cases_of(
     """One entry of a list of cases, with its `but:` lines, about the file at `path` of a pack."""
     about = path.split("/")[1].removesuffix(".yaml") if "/" in path else ""
     found = list(_case(document, path, about, data, where))
-    cases = [one for one in found if isinstance(one, Case)]
-    return cases, [one for one in found if isinstance(one, Problem)]
+    cases = [item for item in found if isinstance(item, Case)]
+    return cases, [item for item in found if isinstance(item, Problem)]
 
 
 def _case(

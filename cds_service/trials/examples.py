@@ -35,4 +35,4 @@ def example_resources(
         for part in request["prefetch"].values()
         for resource in ([entry["resource"] for entry in part.get("entry", ())] or [part])
     ]
-    return [one for one in found if one["resourceType"] != "Bundle"]
+    return [resource for resource in found if resource["resourceType"] != "Bundle"]

@@ -61,4 +61,7 @@ def hours_of(unit: str) -> int:
 def _system_of(code: str, pack: Pack) -> str:
     """The system of an order's code: a site's own where the site gave it, else LOINC."""
     own = (order.site_code for order in pack.orders.values())
-    return next((one.system for one in own if one is not None and one.code == code), LOINC)
+    return next(
+        (own_code.system for own_code in own if own_code is not None and own_code.code == code),
+        LOINC,
+    )

@@ -72,7 +72,7 @@ class _Nudger:
         trials = self.trials.get(path, [])
         piece = nudge.piece.casefold()
         if piece:
-            trials = sorted(trials, key=lambda one: piece not in one.case.title.casefold())
+            trials = sorted(trials, key=lambda trial: piece not in trial.case.title.casefold())
         for trial in trials:
             if difference.fails(trial, self.patients):
                 self.trials[path].remove(trial)
@@ -92,9 +92,9 @@ def _meaning(pack: Pack) -> Pack:
 
     markers = {}
     for name, marker in pack.markers.items():
-        spelled = [one for one in marker.factors if not follows(one, marker)]
-        factors = {one: marker.factors[one] for one in spelled}
-        units = {one: marker.units[one] for one in spelled}
+        spelled = [unit for unit in marker.factors if not follows(unit, marker)]
+        factors = {unit: marker.factors[unit] for unit in spelled}
+        units = {unit: marker.units[unit] for unit in spelled}
         markers[name] = replace(marker, factors=factors, units=units)
     units = {
         spelling: unit

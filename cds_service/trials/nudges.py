@@ -133,7 +133,7 @@ class _Walk:
                 yield from self.changes(value, here, self._units_of(key) or spoken_of)
 
     def _of_text(self, text: str, where: Where, spoken_of: Units) -> _Changes:
-        key = next((one for one in reversed(where) if isinstance(one, str)), "")
+        key = next((key_part for key_part in reversed(where) if isinstance(key_part, str)), "")
         if key == "because":
             if " " in text:  # why a code is not read: for people
                 return
@@ -167,7 +167,7 @@ def _dropped(key: str | int, value: Data, here: Where) -> _Change:
 def _entries(value: Data, where: Where) -> _Changes:
     """The entries of a list of names, each by itself."""
     if isinstance(value, list):
-        yield from (_dropped(n, one, (*where, n)) for n, one in enumerate(value))
+        yield from (_dropped(n, entry, (*where, n)) for n, entry in enumerate(value))
 
 
 def _of_key(key: str, data: dict[str, Data], where: Where) -> _Changes:
@@ -187,7 +187,7 @@ def _of_key(key: str, data: dict[str, Data], where: Where) -> _Changes:
     else:
         return
     for kind, words, other in changed:
-        renamed = {other if one == key else one: kept for one, kept in data.items()}
+        renamed = {other if name == key else name: kept for name, kept in data.items()}
         yield _Change(kind, where, words, renamed)
 
 

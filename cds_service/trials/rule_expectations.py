@@ -129,7 +129,7 @@ def _withheld(value: Data, rest: str) -> ExpectedWithheld:
 
 def _said(decision: Decision) -> frozenset[str]:
     """The words of the sentences and remarks that the card holds."""
-    return frozenset((*decision.says, *(one.remark for one in decision.remarks)))
+    return frozenset((*decision.says, *(remark.remark for remark in decision.remarks)))
 
 
 def complaint_about(decision: Decision, expected: RuleExpectation) -> str | None:

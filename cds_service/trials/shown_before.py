@@ -45,8 +45,8 @@ def _read(line: str, pack: Pack) -> ShownBefore:
 def last_shown(shown: Iterable[ShownBefore], today: date) -> LastShown:
     """When each card was last shown, as the case says."""
     days: dict[tuple[str, Indicator], date] = {}
-    for one in shown:
-        key, day = (one.rule, one.indicator), today - timedelta(days=one.days_ago)
+    for card in shown:
+        key, day = (card.rule, card.indicator), today - timedelta(days=card.days_ago)
         days[key] = max(days.get(key, day), day)
 
     def of(decision: Decision, indicator: Indicator) -> date | None:

@@ -52,7 +52,7 @@ def check_site(files: PackFiles, site: SiteFile) -> SiteReport:
         for n, _ in enumerate(site.shape.values):
             found = tuple(_unguarded(files, site, n, trials, cache))
             tried += len(found)
-            problems.extend(one for one in found if one is not None)
+            problems.extend(problem for problem in found if problem is not None)
         problems.extend(_codes_unguarded(site, pack, trials))
     return SiteReport(tuple(problems), changed, silent, len(cases), tried)
 
@@ -71,7 +71,7 @@ def _cases(site: SiteFile, files: PackFiles) -> tuple[list[Case], list[Problem]]
     problems: list[Problem] = []
     data = site.document.data
     listed = data.get("cases", []) if isinstance(data, dict) else []
-    for n, (shape, one) in enumerate(zip(site.shape.cases, listed, strict=True)):
+    for n, (shape, case_data) in enumerate(zip(site.shape.cases, listed, strict=True)):
         where: Where = ("cases", n)
         if shape.about not in files.documents:
             message = f"there is no file '{shape.about}' in the pack"
@@ -79,7 +79,7 @@ def _cases(site: SiteFile, files: PackFiles) -> tuple[list[Case], list[Problem]]
             remedy = nearest(shape.about, files.documents)
             problems.append(Problem("K802", mark, message, remedy))
             continue
-        found, unreadable = cases_of(site.document, shape.about, one, where)
+        found, unreadable = cases_of(site.document, shape.about, case_data, where)
         cases.extend(found)
         problems.extend(unreadable)
     return cases, problems

@@ -96,7 +96,7 @@ def text_steps(text: str, units: Units = NO_UNITS) -> Iterator[Step]:
             yield _swapped("unit", match, other + match[2])
     for unit in units:
         for match in re.finditer(rf"(?<=[0-9] ){re.escape(unit)}(?![^ ,])", text):
-            others = (one for one, size in units.items() if size != units[unit])
+            others = (other for other, size in units.items() if size != units[unit])
             yield from (_swapped("unit", match, other) for other in others)
 
 

@@ -327,7 +327,7 @@ def _observation(marker: Marker, words: str, chart: _Chart, count: int) -> Json:
 
 
 def _code_of(marker: Marker, method: str | None) -> Json:
-    code = next((one for one in marker.codes if one.method == method), None)
+    code = next((code for code in marker.codes if code.method == method), None)
     if code is None:
         message = f"no code of {marker.id} is '{method}'"
         raise GivenError(message)
@@ -354,7 +354,9 @@ def _modify(observation: Json, part: str, marker: Marker, chart: _Chart, unit: s
         observation["status"] = part
     elif part.startswith("coded "):
         code = part.removeprefix("coded ")
-        system = next((one.system for one in marker.codes if one.code == code), LOINC)
+        system = next(
+            (marker_code.system for marker_code in marker.codes if marker_code.code == code), LOINC
+        )
         observation["code"] = {"coding": [{"system": system, "code": code}]}
     elif part.startswith("named "):
         observation["code"] = {"text": part.removeprefix("named ").strip('"')}

@@ -112,7 +112,7 @@ def _names(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
         for n, name in enumerate(marker.names):
             read = pack.names.of(name)
             named = read if isinstance(read, tuple) else ()
-            other = next((one.marker for one in named if one.marker in before[:-1]), None)
+            other = next((meant.marker for meant in named if meant.marker in before[:-1]), None)
             if other is not None:
                 mark = documents[f"markers/{marker.id}.yaml"].mark(("names", n))
                 yield Problem("K302", mark, f"the name '{name}' already belongs to {other}")
@@ -127,10 +127,10 @@ def _names(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
 def _ids(
     folders: str, named: Sequence[Mapping[str, object]], documents: Mapping[str, Document]
 ) -> Iterator[Problem]:
-    """Things that conditions and cases speak of by bare id have each an id of their own."""
+    """What conditions and cases name by its bare id has an id that nothing else has."""
     seen: set[str] = set()
-    for folder, things in zip(folders.split(), named, strict=True):
-        for name in things:
+    for folder, ids in zip(folders.split(), named, strict=True):
+        for name in ids:
             taken = ""
             if name in _RESERVED:
                 taken = f"'{name}' is a word of the language"
@@ -224,10 +224,15 @@ def _least(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
 def _listed_ids(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
     """Each id in a list of `pack.yaml` or `remarks.yaml` stands there once."""
     lists: tuple[tuple[str, str, str, Sequence[str]], ...] = (
-        ("pack.yaml", "services", "id", [one.id for one in pack.services]),
-        ("pack.yaml", "override reasons", "code", [one.code for one in pack.override_reasons]),
-        ("pack.yaml", "examples", "id", [one.id for one in pack.examples]),
-        (REMARKS_FILE, "remarks", "id", [one.id for one in pack.remarks.each]),
+        ("pack.yaml", "services", "id", [service.id for service in pack.services]),
+        (
+            "pack.yaml",
+            "override reasons",
+            "code",
+            [reason.code for reason in pack.override_reasons],
+        ),
+        ("pack.yaml", "examples", "id", [example.id for example in pack.examples]),
+        (REMARKS_FILE, "remarks", "id", [remark.id for remark in pack.remarks.each]),
     )
     for file, key, part, names in lists:
         for n, name in enumerate(names):
@@ -238,7 +243,7 @@ def _listed_ids(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Probl
 
 def _on_arrival(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
     """One hook at most, and none that needs what only a call brings."""
-    chosen = [(n, one) for n, one in enumerate(pack.services) if one.on_arrival]
+    chosen = [(n, service) for n, service in enumerate(pack.services) if service.on_arrival]
     for place, (n, service) in enumerate(chosen):
         mark = documents["pack.yaml"].mark(("services", n, "on arrival"))
         if place:
@@ -265,7 +270,7 @@ def _rank(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
         return
     document, where = documents["pack.yaml"], ("cards", "rank")
     rules = pack.rules.values()
-    ranked = {one.id for one in rules if one.rests_on_results and one.status != "retired"}
+    ranked = {rule.id for rule in rules if rule.rests_on_results and rule.status != "retired"}
     seen: set[str] = set()
     for n, name in enumerate(pack.cards.rank):
         at = (*where, n)

@@ -90,7 +90,7 @@ def _with(versions: Mapping[str, Any], version: str, meaning: object) -> dict[st
     locked = versions.get(version)
     if locked is None or (isinstance(locked, str) and locked.startswith(_DRAFT)):
         versions = {**versions, version: meaning}
-    return {one: versions[one] for one in sorted(versions, key=ordered, reverse=True)}
+    return {version: versions[version] for version in sorted(versions, key=ordered, reverse=True)}
 
 
 def write_lock(folder: Path, pack: Pack) -> None:
@@ -186,7 +186,7 @@ def _lock(data: Any) -> Lock:
         str(name): {str(version): str(meaning) for version, meaning in versions.items()}
         for name, versions in data["rules"].items()
     }
-    for version in (*pack, *(one for versions in rules.values() for one in versions)):
+    for version in (*pack, *(version for versions in rules.values() for version in versions)):
         ordered(version)
     return Lock(pack, rules)
 
@@ -197,19 +197,19 @@ def _plain(value: object) -> _Json:
         # A field that says nothing is left out: a field added to the model later changes no hash.
         listed = structs.fields(value) if isinstance(value, Struct) else fields(value)
         named = {
-            field.name: _plain(one)
+            field.name: _plain(part)
             for field in listed
             if field.name not in _NOT_MEANT
-            and (one := getattr(value, field.name)) not in _NOTHING
-            and one != field.default
+            and (part := getattr(value, field.name)) not in _NOTHING
+            and part != field.default
         }
         return {type(value).__name__: named}
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, frozenset):
-        return sorted((_plain(one) for one in value), key=json.dumps)
+        return sorted((_plain(item) for item in value), key=json.dumps)
     if isinstance(value, tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, Fraction):
         return f"{value.numerator}/{value.denominator}"
     if value is None or isinstance(value, bool | int | str):

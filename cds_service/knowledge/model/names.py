@@ -105,7 +105,7 @@ class NameIndex:
             return None
         if len(text) > _LONGEST:
             return NotUnderstood(spoken)
-        covered = tuple(Named(one) for one in spoken if self.markers[one].covers(words))
+        covered = tuple(Named(marker) for marker in spoken if self.markers[marker].covers(words))
         return covered or NotUnderstood(spoken)
 
 

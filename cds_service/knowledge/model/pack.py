@@ -284,7 +284,7 @@ class Rule:
     @property
     def can_be_critical(self) -> bool:
         """Whether its card is critical, always or under a condition."""
-        return "critical" in (self.indicator, *(one.indicator for one in self.urgencies))
+        return "critical" in (self.indicator, *(urgency.indicator for urgency in self.urgencies))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -387,12 +387,13 @@ class Pack:
     @property
     def least(self) -> Mapping[str, Indicator]:
         """The least severe card on results that is shown, by each hook where not all are."""
-        return {one.hook: one.least for one in self.services if one.least != INDICATORS[0]}
+        least = ((service.hook, service.least) for service in self.services)
+        return {hook: indicator for hook, indicator in least if indicator != INDICATORS[0]}
 
     @property
     def on_arrival(self) -> tuple[str, ...]:
         """The hook whose rules are also asked when a result arrives, if there is one."""
-        return tuple(one.hook for one in self.services if one.on_arrival)
+        return tuple(service.hook for service in self.services if service.on_arrival)
 
     def messages_in(self, language: str = ENGLISH) -> Messages:
         """The sentences that its cards share, in English where the language has none."""

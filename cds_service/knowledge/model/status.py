@@ -56,5 +56,5 @@ def _sentences(pack: Pack) -> Iterator[str]:
         yield f"Switched off by {pack.site.site}: {', '.join(off)}."
     if pack.site.values or pack.site.orders:
         yield f"Some values are those of {pack.site.site}; cards and rule pages name them."
-    if read := dict.fromkeys(one.marker for one in pack.site.spellings):
+    if read := dict.fromkeys(spelling.marker for spelling in pack.site.spellings):
         yield f"Units, names or codes of {pack.site.site} are read for: {', '.join(read)}."

@@ -29,7 +29,7 @@ def titled_in(pack: Pack, language: str) -> Pack:
     )
 
 
-def _titled(things: Mapping[str, TitledT], titles: Mapping[str, str]) -> dict[str, TitledT]:
+def _titled(titled: Mapping[str, TitledT], titles: Mapping[str, str]) -> dict[str, TitledT]:
     return {
-        name: replace(thing, title=titles.get(name, thing.title)) for name, thing in things.items()
+        name: replace(part, title=titles.get(name, part.title)) for name, part in titled.items()
     }

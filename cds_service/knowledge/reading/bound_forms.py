@@ -44,8 +44,8 @@ def _number(phrase: Phrase, last_unit: str | None, number: str, unit: str | None
         factor = words.factors.get(unit) if unit else (None if words.unit else Fraction(1))
         if factor is None:
             allowed = "write one of: " + (", ".join(words.factors) or "a number without unit")
-            what = f"has no unit '{unit}'" if unit else "needs a unit after the number"
-            phrase.problem("K203", f"{marker} {what}", allowed)
+            problem = f"has no unit '{unit}'" if unit else "needs a unit after the number"
+            phrase.problem("K203", f"{marker} {problem}", allowed)
             return None
         amounts.add(Fraction(number) * factor)
     if len(amounts) != 1:

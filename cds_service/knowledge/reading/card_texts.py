@@ -234,8 +234,8 @@ def check_section(
         if trouble is not None:
             lines = body.split("\n")
             written = re.search(rf"{{{{\s*{placeholder}\b", lines[placeholder.line - 1])
-            what, remedy = trouble
-            message = f"'{{{{ {placeholder} }}}}' {what}"
+            problem, remedy = trouble
+            message = f"'{{{{ {placeholder} }}}}' {problem}"
             yield _problem("K501", text, written[0] if written else "", message, remedy)
     if name == "summary" and len(_without_placeholders(body)) >= SUMMARY_BELOW:
         yield _problem("K502", text, body, "the summary has 140 characters or more")

@@ -50,7 +50,7 @@ def read_explainer(text: str, shown: str) -> tuple[Explainer | None, list[Proble
         return None, [*problems, *more]
     lines = tuple(text.splitlines())
     read = list(_sections(match[2], shown, lines))
-    if found := [one for one in read if isinstance(one, Problem)]:
+    if found := [part for part in read if isinstance(part, Problem)]:
         return None, found
     explainer = Explainer(
         marker=marker,
@@ -60,7 +60,7 @@ def read_explainer(text: str, shown: str) -> tuple[Explainer | None, list[Proble
         title=head.title,
         last_review=head.last_review,
         covers={word: tuple(places) for word, places in head.covers.items()},
-        sections=tuple(one for one in read if isinstance(one, Section)),
+        sections=tuple(part for part in read if isinstance(part, Section)),
     )
     return explainer, []
 
@@ -94,7 +94,7 @@ def _sections(body: str, shown: str, lines: tuple[str, ...]) -> Iterator[Section
 
 def _section(heading: str, content: str, mark: Mark) -> Section | Problem:
     word, _, name = (piece.strip() for piece in heading.partition(":"))
-    kind = next((one for one in (_NAMED if name else _ONCE) if word == one), None)
+    kind = next((kind_word for kind_word in (_NAMED if name else _ONCE) if word == kind_word), None)
     if kind is None:
         return Problem("K104", mark, f"'## {heading}' is no heading of an explainer", _FORMS)
     match = _SOURCES.match(content)
@@ -211,10 +211,10 @@ def _check_numbers(explainer: Explainer, text: str, marker: Marker) -> Iterator[
     number = r"[0-9]+(?:\.[0-9]+)?"
     written = rf"({number})(?: (?:to|or|and) ({number}))? +{re.escape(marker.unit)}(?!\w)"
     for match in re.finditer(written, text):
-        for one in (match[1], match[2]):
-            if one and Fraction(one) in ours:
+        for number_text in (match[1], match[2]):
+            if number_text and Fraction(number_text) in ours:
                 mark = _mark(explainer.file, explainer.lines, match[0])
-                message = f"'{one}' is a number of the marker's file"
+                message = f"'{number_text}' is a number of the marker's file"
                 remedy = "write a placeholder such as {{ band.ID }} or {{ limit.NAME }}"
                 yield Problem("K505", mark, message, remedy)
 

@@ -151,19 +151,19 @@ def _sex(_phrase: Phrase, sexes: str) -> Condition:
     return SexIs(cast("tuple[Sex, ...]", tuple(sexes.split(" or "))))
 
 
-def _ordering(phrase: Phrase, what: str, without: str | None = None) -> Condition | None:
+def _ordering(phrase: Phrase, requested: str, without: str | None = None) -> Condition | None:
     known = phrase.words.facts | phrase.words.orders
-    named = all(_is(phrase, "fact or order", name, known) for name in (what, without) if name)
-    return Ordering(what, without) if named else None
+    named = all(_is(phrase, "fact or order", name, known) for name in (requested, without) if name)
+    return Ordering(requested, without) if named else None
 
 
 def _taking(phrase: Phrase, fact: str) -> Condition | None:
     return Taking(fact) if _is(phrase, "fact", fact, phrase.words.facts) else None
 
 
-def _is(phrase: Phrase, what: str, name: str, known: frozenset[str]) -> bool:
+def _is(phrase: Phrase, kind: str, name: str, known: frozenset[str]) -> bool:
     if name not in known:
-        phrase.problem("K201", f"there is no {what} '{name}'", nearest(name, known))
+        phrase.problem("K201", f"there is no {kind} '{name}'", nearest(name, known))
     return name in known
 
 

@@ -22,7 +22,9 @@ def read_remarks(shape: RemarksShape, reader: Phrases, rules: Collection[str]) -
     for n, rule in enumerate(shape.on):
         _check_rule(rule, ("on", n), reader, rules)
     read = (_remark(line, ("remarks", n), reader, rules) for n, line in enumerate(shape.remarks))
-    return Remarks(rules=frozenset(shape.on), each=tuple(one for one in read if one is not None))
+    return Remarks(
+        rules=frozenset(shape.on), each=tuple(remark for remark in read if remark is not None)
+    )
 
 
 def _remark(

@@ -77,7 +77,7 @@ class _Adder:
 
     def _add_name(self, name: str, text: str, where: Where) -> None:
         marker, read = self.pack.markers[name], self.pack.names.of(text)
-        named = {one.marker for one in read} if isinstance(read, tuple) else set()
+        named = {meaning.marker for meaning in read} if isinstance(read, tuple) else set()
         others = sorted(named - {name})
         if not words_of(text):
             self.problem("K106", where, f"'{text}' has no word", _LEAVE_OUT)

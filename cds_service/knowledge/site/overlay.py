@@ -120,8 +120,8 @@ def _credited(marker: Marker, value: SiteValue) -> Marker:
     """The marker whose changed limit no longer bears the name of the old one's source."""
     limits = {
         kind: tuple(
-            replace(one, credited=SITE) if value.where[:2] == (kind, n) else one
-            for n, one in enumerate(choices)
+            replace(choice, credited=SITE) if value.where[:2] == (kind, n) else choice
+            for n, choice in enumerate(choices)
         )
         for kind, choices in marker.limits.items()
     }
@@ -241,7 +241,7 @@ class _Overlay:
             return None
         document = _with_priorities(self.files.documents[shape.change])
         found = find(document.data, " ".join(shape.at.split()))
-        texts = [one for one in found if isinstance(inside(document.data, one), str)]
+        texts = [path for path in found if isinstance(inside(document.data, path), str)]
         if len(found) == 1 and texts:
             return texts[0]
         if len(found) > 1:
@@ -269,7 +269,7 @@ def _choices(path: str, document: Document) -> str:
 def _owner(code: Code, pack: Pack, codes: Mapping[str, Code]) -> str | None:
     """What a code stands for already: an order of the site, an order or a marker of the pack."""
     pair = (code.system, code.code)
-    taken = {(one.system, one.code): name for name, one in codes.items()}
+    taken = {(code.system, code.code): name for name, code in codes.items()}
     taken |= {(order.code.system, order.code.code): order.id for order in pack.orders.values()}
     return taken.get(pair)
 
@@ -299,7 +299,7 @@ def _replaced(data: Data, where: Where, text: str) -> Data:
     key, *rest = where
     if isinstance(data, dict):
         return {
-            one: _replaced(v, tuple(rest), text) if one == key else v for one, v in data.items()
+            name: _replaced(v, tuple(rest), text) if name == key else v for name, v in data.items()
         }
     if isinstance(data, list):
         return [_replaced(v, tuple(rest), text) if n == key else v for n, v in enumerate(data)]

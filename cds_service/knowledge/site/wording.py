@@ -146,5 +146,5 @@ def _reads_marker(rule: Rule, pack: Pack, marker: str, part: str) -> bool:
         withheld = (reason.when for measure in measures for reason in measure.not_computed)
         behind = (each for when in withheld for leaf in leaves(when) for each in parts_of(leaf))
         return any(each.marker == marker and each.part == part for each in (*read.parts, *behind))
-    inputs = (name for one in measures_about(rule, pack) for name in inputs_of(one))
+    inputs = (name for measure in measures_about(rule, pack) for name in inputs_of(measure))
     return part not in _DISPLAYED and marker in (*read.markers, *inputs)
