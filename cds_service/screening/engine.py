@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """DuckDB, the embedded engine: imported only where a population is screened."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from cds_service.errors import RequestError
 from cds_service.screening.relations import ColumnType, Row
@@ -12,31 +12,51 @@ from cds_service.screening.relations import ColumnType, Row
 _AT_ONCE = 10_000  # values of one statement
 _INTERRUPTED = "Query interrupted"
 _OF_STATEMENTS = frozenset(("BinderException", "CatalogException", "ParserException"))
-_WITHOUT_VALUES = frozenset(("IOException", "OutOfMemoryException"))
+_OUT_OF_MEMORY = "OutOfMemoryException"
+_WITHOUT_VALUES = frozenset(("IOException", _OUT_OF_MEMORY))
+# What a thread of the engine holds of each file that it reads: 16 MB are the longest line, and it
+# has room for twice that, twice. These were tried with 1 to 16 files and threads.
+_MB_A_THREAD: Final = 100
+_MB_A_FILE: Final = 150
+Found = TypeVar("Found")
 
 
 class Engine:
-    """One database of the engine in memory; what it has no room for it writes to a folder."""
+    """One database of the engine in memory; what it has no room for it writes to a folder.
 
-    def __init__(self, connection: Any, error: type[Exception]) -> None:
+    A statement that lacks memory is carried out again by fewer threads, down to one.
+    """
+
+    def __init__(
+        self, connection: Any, error: type[Exception], *, memory_mb: int, threads: int
+    ) -> None:
         self._connection = connection
         self._error = error
+        self._memory_mb = memory_mb
+        self._threads = threads
+
+    @property
+    def files_at_once(self) -> int:
+        """How many files one statement has room to read."""
+        return max(1, self._memory_mb // _MB_A_FILE)
 
     def run(self, sql: str, values: Sequence[object] | Mapping[str, object] | None = None) -> None:
         """Carry out a statement."""
-        self._execute(sql, values)
+        self._named(lambda: self._connection.execute(sql, values))
 
     def fault_of(self, sql: str) -> str | None:
         """Carry out a statement, and say in the words of the engine why it could not be.
 
-        These may hold values of patients, and are not to be shown.
+        These may hold values of patients, and are not to be shown. Raises `RequestError` if there
+        is too little memory.
         """
         try:
-            with _interruptible():
-                self._connection.execute(sql)
+            self._tried(lambda: self._connection.execute(sql))
         except self._error as error:
             if type(error).__name__ in _OF_STATEMENTS:
                 raise
+            if _lacks_memory(error):
+                raise self._refusal(error) from None
             return str(error)
         return None
 
@@ -44,14 +64,13 @@ class Engine:
         self, sql: str, values: Sequence[object] | Mapping[str, object] | None = None
     ) -> list[Row]:
         """Every row of a query whose answer is small."""
-        with _interruptible():
-            found: list[Row] = self._execute(sql, values).fetchall()
-        return found
+        # The engine may find what is wrong only while rows are fetched.
+        return self._named(lambda: self._connection.execute(sql, values).fetchall())
 
     def batches(self, sql: str, size: int) -> Iterator[list[Row]]:
         """The rows of a query, so many at a time; no other may run before the last."""
-        cursor = self._execute(sql, None)
-        while rows := cursor.fetchmany(size):
+        cursor = self._named(lambda: self._connection.execute(sql))
+        while rows := self._named(lambda: cursor.fetchmany(size), again=False):
             yield rows
 
     def value(self, sql: str) -> Any:
@@ -78,12 +97,36 @@ class Engine:
         """`(amount * times + plus) / by`, cut off towards nought, of products of 128 bits."""
         return f"((({amount})::HUGEINT * {times} + {plus}) // {by})::BIGINT"
 
-    def _execute(self, sql: str, values: object) -> Any:
+    def _named(self, work: Callable[[], Found], *, again: bool = True) -> Found:
+        """What comes of some work; raises `RequestError` without a value of a patient."""
         try:
-            with _interruptible():
-                return self._connection.execute(sql, values)
+            return self._tried(work, again=again)
         except self._error as error:
-            raise RequestError(f"The engine could not read the source: {_why(error)}") from None
+            raise self._refusal(error) from None
+
+    def _tried(self, work: Callable[[], Found], *, again: bool = True) -> Found:
+        """What comes of some work, by fewer threads while these lack memory."""
+        while True:
+            try:
+                with _interruptible():
+                    return work()
+            except self._error as error:
+                if not again or self._threads == 1 or not _lacks_memory(error):
+                    raise
+            self._threads //= 2
+            self._connection.execute(f"SET threads = {self._threads}")
+
+    def _refusal(self, error: Exception) -> RequestError:
+        if _lacks_memory(error):
+            return RequestError(
+                f"{self._memory_mb} MB are too little memory for this source: give the engine "
+                f"more, such as --memory {2 * self._memory_mb}. It says: {_why(error)}"
+            )
+        return RequestError(f"The engine could not read the source: {_why(error)}")
+
+
+def _lacks_memory(error: Exception) -> bool:
+    return type(error).__name__ == _OUT_OF_MEMORY
 
 
 @contextmanager
@@ -119,9 +162,11 @@ def import_engine() -> Any:
 def open_engine(folder: Path, *, memory_mb: int, threads: int) -> Iterator[Engine]:
     """An engine that writes to the folder what it has no room for.
 
-    Nothing is installed, loaded or asked over the network. Raises `RequestError` without DuckDB.
+    It has so many threads, or as many as the memory has room for. Nothing is installed, loaded or
+    asked over the network. Raises `RequestError` without DuckDB.
     """
     duckdb = import_engine()
+    threads = max(1, min(threads, memory_mb // _MB_A_THREAD))
     connection = duckdb.connect(
         ":memory:",  # tables in a file are compressed and written, which takes longer
         config={
@@ -134,6 +179,6 @@ def open_engine(folder: Path, *, memory_mb: int, threads: int) -> Iterator[Engin
         },
     )
     try:
-        yield Engine(connection, duckdb.Error)
+        yield Engine(connection, duckdb.Error, memory_mb=memory_mb, threads=threads)
     finally:
         connection.close()

@@ -132,13 +132,14 @@ def _read_by_member(
             left.append((path, _SAMPLED_LINES))
     while left:
         group: dict[Path, tuple[frozenset[str], int]] = {}
-        for path, sample in left[:_FILES_AT_ONCE]:
+        at_once = min(_FILES_AT_ONCE, engine.files_at_once)
+        for path, sample in left[:at_once]:
             keys = _members_of_file(engine, path, sample)
             if keys is None:
                 others.append(path)
             else:
                 group[path] = keys, sample
-        left = left[_FILES_AT_ONCE:]
+        left = left[at_once:]
         while group and (fault := _try(engine, group)) is not None:
             path = faulty_file(fault, group)
             _, sample = group.pop(path)

@@ -80,7 +80,9 @@ def test_it_has_no_division_no_cast_and_no_fraction(made: dict[str, str]) -> Non
 @pytest.mark.parametrize("dialect", ["duckdb", "spark"])
 def test_both_engines_can_parse_it(made: dict[str, str], dialect: str) -> None:
     question = ScreeningQuestion(moment=MOMENT, cut=True, known=frozenset(), key=None)
-    ours: Relations = SparkRelations(None) if dialect == "spark" else Engine(None, Exception)
+    ours: Relations = SparkRelations(None)
+    if dialect == "duckdb":
+        ours = Engine(None, Exception, memory_mb=200, threads=1)
     texts = [*made.values(), evidence(ours, question), in_doubt(load_knowledge(_SETTINGS))]
 
     for text in texts:
