@@ -18,7 +18,7 @@ from cds_service.errors import PayloadTooLarge
 from cds_service.fhir.bundles import FAILED, Fetched, fetched, joined, unreadable_entries
 from cds_service.fhir.decode import Unreadable
 from cds_service.fhir.elements import Reference
-from cds_service.fhir.resources import Patient
+from cds_service.fhir.resources import Entry, Patient
 from cds_service.fhir_client.client import Access, QueryResult
 from cds_service.fhir_client.failures import QueryFailure
 from cds_service.fhir_client.references import KEYS, MOST, read_of, unresolved
@@ -92,6 +92,19 @@ class Completer:
             request = self._filled(request, gap, result)
         return self._with_referred(request, access, deadline)
 
+    def is_whole(
+        self,
+        request: HookRequest,
+        templates: Mapping[str, str],
+        access: Access,
+        deadline: Deadline,
+        keys: Mapping[str, str],
+    ) -> bool:
+        """Whether `complete` would ask for nothing, so that the request is what it gives back."""
+        return not self._jobs(request, templates, access, deadline, keys) and not any(
+            unresolved(_entries_of(request), access.server.base).values()
+        )
+
     def _jobs(
         self,
         request: HookRequest,
@@ -163,9 +176,7 @@ class Completer:
         self, request: HookRequest, access: Access, deadline: Deadline
     ) -> HookRequest:
         """The request with the medicines and specimens that it refers to and does not contain."""
-        entries = [entry for part in request.prefetch.values() for entry in part.entries]
-        drafts = request.draft_orders or ()
-        missing = unresolved([*entries, *drafts], access.server.base)
+        missing = unresolved(_entries_of(request), access.server.base)
         chosen = [name for kind, names in missing.items() for name in names[: MOST[kind]]]
         if not chosen:
             return request
@@ -179,6 +190,11 @@ class Completer:
                 prefetch[own_key(KEYS[kind])] = part
                 outcomes[KEYS[kind]] = failure or WHOLE
         return replace(request, prefetch=prefetch, fetched=outcomes)
+
+
+def _entries_of(request: HookRequest) -> list[Entry]:
+    entries = [entry for part in request.prefetch.values() for entry in part.entries]
+    return [*entries, *(request.draft_orders or ())]
 
 
 def _without_faults_of(

@@ -6,6 +6,7 @@ from typing import Final, Literal, TypeAlias
 from urllib.parse import quote
 
 from cds_service.fhir.bundles import Fetched
+from cds_service.fhir.elements import Reference
 from cds_service.fhir.references import parts_of, server_of
 from cds_service.fhir.resources import (
     Entry,
@@ -29,23 +30,29 @@ KEYS: Final[Mapping[ReadKind, str]] = {"Medication": "medications", "Specimen": 
 def unresolved(entries: Iterable[Entry], base: str) -> dict[ReadKind, list[str]]:
     """`Type/id` of the references to this server that the entries do not contain, by type."""
     listed = list(entries)
-    shelves = ResourceIndex(listed)
     names: dict[ReadKind, dict[str, None]] = {kind: {} for kind in MOST}
-    for entry in listed:
-        resource = entry.resource
-        if isinstance(resource, MedicationRequest | MedicationStatement):
-            reference = resource.medication_reference
-        elif isinstance(resource, Observation):
-            reference = resource.specimen
-        else:
-            continue
-        if shelves.referred(reference, resource.contained) is None:
-            parts = parts_of((reference.reference if reference else None) or "")
+    referring = [(one, reference) for one in listed if (reference := _reference_of(one.resource))]
+    if not referring:  # as in most calls, and to sort the resources takes a while
+        return {kind: [] for kind in names}
+    shelves = ResourceIndex(listed)
+    for entry, reference in referring:
+        contained = getattr(entry.resource, "contained", None)
+        if shelves.referred(reference, contained) is None:
+            parts = parts_of(reference.reference or "")
             here = not parts.base or parts.base == server_of(base)
             for kind, of_kind in names.items():
                 if parts.kind == kind and parts.id and here:
                     of_kind[f"{kind}/{quote(parts.id, safe='')}"] = None
     return {kind: list(of_kind) for kind, of_kind in names.items()}
+
+
+def _reference_of(resource: Resource | None) -> Reference | None:
+    """What a medicine is of, or a result was measured in, if it is referred to."""
+    if isinstance(resource, Observation):
+        return resource.specimen
+    if isinstance(resource, MedicationRequest | MedicationStatement):
+        return resource.medication_reference
+    return None
 
 
 def read_of(

@@ -35,10 +35,18 @@ class Fetching:
     metrics: Metrics
     keys: Mapping[str, str]
 
-    def may_wait(self, request: HookRequest, client: Client | None) -> bool:
-        """Whether a FHIR server, or one that gives tokens, may be asked about this call."""
-        server = request.fhir_server
-        return server is not None and self.servers.for_call(server, client) is not None
+    def asks(
+        self,
+        request: HookRequest,
+        templates: Mapping[str, str],
+        deadline: Deadline,
+        client: Client | None,
+    ) -> bool:
+        """Whether the call left out anything that its FHIR server may be asked for."""
+        access = self._access(request, templates, deadline, client)
+        return access is not None and not self.completer.is_whole(
+            request, templates, access, deadline, keys_of(client, self.keys)
+        )
 
     def completed(
         self,

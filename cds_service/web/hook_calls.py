@@ -76,6 +76,7 @@ class HookCall(Struct, kw_only=True, eq=False):
     deadline: Deadline
     client: Client | None = None
     request: HookRequest | None = None
+    asks: bool | None = None  # whether another server is asked, once that was looked at
     reply: Reply | None = None
     span: Span = None  # where traces are on
 
@@ -147,9 +148,13 @@ class HookCalls:
             self.fail(call, error)
 
     def waits(self, call: HookCall) -> bool:
-        """Whether another server may have to be asked before the call can be answered."""
-        request = call.request
-        return request is not None and self.fetching.may_wait(request, call.client)
+        """Whether another server is to be asked before the call can be answered."""
+        if call.asks is None:
+            try:
+                call.asks = self._asks(call)
+            except Exception:  # noqa: BLE001 - `judge` meets it again, and answers it
+                return True
+        return call.asks
 
     def judge(self, call: HookCall) -> Reply:
         """The answer to a call that was read."""
@@ -199,14 +204,28 @@ class HookCalls:
             if not sees_cards(request, call.client):
                 entry.outcome = "withheld"
                 return HookResponse(cards=())
-            templates = by_hook[request.hook].prefetch
-            request = self.fetching.completed(request, templates, call.deadline, call.client, entry)
+            if call.asks is None:
+                call.asks = self._asks(call)
+            if call.asks:
+                templates = by_hook[request.hook].prefetch
+                request = self.fetching.completed(
+                    request, templates, call.deadline, call.client, entry
+                )
         answer = answer_hook(
             self.knowledge, request, call.service, self.clock(), self._options(call)
         )
         entry.tell(answer.outcome)
         count(answer.outcome, self.metrics)
         return answer.response
+
+    def _asks(self, call: HookCall) -> bool:
+        request, client = call.request, call.client
+        if request is None or request.fhir_server is None:
+            return False
+        served = self.knowledge.services[call.service].get(request.hook)
+        if served is None or not sees_cards(request, client):
+            return False
+        return self.fetching.asks(request, served.prefetch, call.deadline, client)
 
     def _options(self, call: HookCall) -> Options:
         return Options(
