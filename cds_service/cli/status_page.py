@@ -8,12 +8,12 @@ import json
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any
+from threading import BoundedSemaphore, Lock, Thread
+from typing import Any, Final
 
 from cds_service import __version__
 from cds_service.clock import system_clock
@@ -26,6 +26,8 @@ from cds_service.store import Store
 from cds_service.subscriptions.inbox_list import InboxList, InboxWatch
 from cds_service.web.server.listening import shown_address
 
+MOST_CALLERS: Final = 16
+_PATIENCE: Final = 1.0  # seconds for a connection to end that has to
 _AWAY = "The database does not answer."
 
 
@@ -102,7 +104,63 @@ def status_page(settings: Settings, status: ProcessStatus) -> Iterator[None]:
         thread.join()
 
 
-def _listening(host: str, port: int, status: ProcessStatus) -> ThreadingHTTPServer:
+class StatusServer(ThreadingHTTPServer):
+    """Answers at most `MOST_CALLERS` at a time: one more caller ends the oldest connection.
+
+    So callers who say nothing use no more threads than that, and keep no probe out.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, host: str, port: int, status: ProcessStatus) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._places = BoundedSemaphore(MOST_CALLERS)
+        self._callers: dict[int, socket.socket] = {}  # the oldest first
+        self._lock = Lock()
+        super().__init__((host, port), _handler(status))
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread of its own, once there is a place for it."""
+        if not self._places.acquire(blocking=False):
+            self._end_oldest()
+            if not self._places.acquire(timeout=_PATIENCE):
+                self.shutdown_request(request)
+                return
+        with self._lock:
+            self._callers[id(request)] = request
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # the machine has no more threads
+            self._left(request)
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer, and make room."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._left(request)
+
+    def handle_error(self, *_: object) -> None:
+        """Log what failed here; a caller that ends in the middle is nobody's problem."""
+        error = sys.exc_info()[1]
+        if isinstance(error, Exception) and not isinstance(error, OSError):
+            log_crash(error)
+
+    def _left(self, request: Any) -> None:
+        with self._lock:
+            del self._callers[id(request)]
+        self._places.release()
+
+    def _end_oldest(self) -> None:
+        with self._lock:
+            oldest = next(iter(self._callers.values()), None)
+            if oldest is not None:
+                with suppress(OSError):  # it has ended meanwhile
+                    oldest.shutdown(socket.SHUT_RDWR)
+
+
+def _handler(status: ProcessStatus) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = 10
         server_version, sys_version = "cds-service", ""  # which Python it is nobody needs to know
@@ -118,18 +176,12 @@ def _listening(host: str, port: int, status: ProcessStatus) -> ThreadingHTTPServ
         def log_message(self, *_: object) -> None:
             """Keep what is asked out of the log."""
 
-    class _Server(ThreadingHTTPServer):
-        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        daemon_threads = True
+    return Handler
 
-        def handle_error(self, *_: object) -> None:
-            """Log what failed here; a caller that ends in the middle is nobody's problem."""
-            error = sys.exc_info()[1]
-            if isinstance(error, Exception) and not isinstance(error, OSError):
-                log_crash(error)
 
+def _listening(host: str, port: int, status: ProcessStatus) -> StatusServer:
     try:
-        return _Server((host, port), Handler)
+        return StatusServer(host, port, status)
     except OSError:
         address = shown_address(host, port)
         raise SettingsError(
