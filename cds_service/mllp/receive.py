@@ -39,9 +39,10 @@ from cds_service.store.store import Transactions, insert_into
 from cds_service.store.tables import inbox_items
 from cds_service.subscriptions.inbox_insert import compressed
 from cds_service.subscriptions.message_observations import MessageResult, results_of_message
+from cds_service.subscriptions.message_order import UnclearResult
 from cds_service.subscriptions.message_patient import patient_identifiers
 from cds_service.subscriptions.message_results import written_before
-from cds_service.subscriptions.message_states import UnclearResult, check_clear
+from cds_service.subscriptions.message_states import check_clear
 from cds_service.subscriptions.queue import enqueue_all
 from cds_service.subscriptions.work import MESSAGE, OF_MESSAGES
 
@@ -290,7 +291,7 @@ def _check_clear(connection: Connection, server: Server, parts: Iterable[_Part])
         try:
             check_clear(part.results, written_before(connection, server.base, part.results))
         except UnclearResult as error:
-            raise refused("AE", "result-unclear", FIELD, str(error), "OBX^1^14") from None
+            raise refused("AE", "result-unclear", FIELD, str(error), error.where) from None
 
 
 def _by_patient(lines: Sequence[bytes]) -> list[bytes]:

@@ -16,7 +16,7 @@ from cds_service.errors import StoreError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0009"
+HEAD = "0010"
 SQLITE = "sqlite"
 MIGRATIONS = Path(__file__).parent / "migrations"
 _UPGRADE = "run: cds-service database upgrade"

@@ -12,12 +12,14 @@ from hashlib import sha256
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from msgspec.json import encode
+from msgspec.json import Encoder, encode
 
 from cds_service.iso_times import moment_of
 from cds_service.reports.hl7v2.messages import read_messages
+from cds_service.reports.hl7v2.times import iso_time
 from cds_service.reports.observations import as_observation
 from cds_service.reports.report import ReportRow
+from cds_service.subscriptions.message_order import NO_VALUE
 
 _CATEGORY: Final = {
     "coding": [
@@ -27,6 +29,8 @@ _CATEGORY: Final = {
         }
     ]
 }
+_NOT_CONTENT: Final = frozenset(("effectiveDateTime", "status", "subject"))
+_ENCODER: Final = Encoder(order="sorted")
 _WITHOUT_SECONDS: Final = len("2026-03-05T09:30")
 
 Json = dict[str, Any]
@@ -37,12 +41,13 @@ class MessageResult:
     """A result of a message, and by what its laboratory knows it.
 
     What is known by the same is one result, or several of other times. `number` counts those of
-    one message from 1.
+    one message from 1. `sent` is the time of the message (MSH-7), with its zone if it was sent.
     """
 
     known_by: tuple[str, ...]
     number: int
     observation: Json
+    sent: str = ""
 
     @property
     def series(self) -> str:
@@ -68,6 +73,13 @@ class MessageResult:
         """The time of the result, empty if it has none."""
         return str(self.observation.get("effectiveDateTime", ""))
 
+    @property
+    def content(self) -> str:
+        """A digest of all that it says but its status and time, which is no other result's."""
+        kept = {key: value for key, value in self.observation.items() if key not in _NOT_CONTENT}
+        mark = NO_VALUE if "dataAbsentReason" in kept else ""
+        return f"{mark}{sha256(_ENCODER.encode([self.series, kept])).hexdigest()[:20]}"
+
 
 def results_of_message(
     message: bytes,
@@ -85,6 +97,7 @@ def results_of_message(
     """
     ((header, *_),) = read_messages(message.partition(b"\r")[0])
     sender = (header.component(3, 1), header.component(4, 1))
+    sent = iso_time(header.component(7, 1)) or ""
     found: list[MessageResult] = []
     times: Counter[tuple[str, ...]] = Counter()
     for row in rows:
@@ -95,6 +108,7 @@ def results_of_message(
                 known_by=known_by,
                 number=times[known_by],
                 observation=_observation(row, subject, zone),
+                sent=sent,
             )
         )
     return tuple(found)

@@ -4,6 +4,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, or_, select
 
@@ -17,6 +18,11 @@ from cds_service.subscriptions.message_states import (
     identifiers_of,
 )
 from cds_service.subscriptions.work import Item
+
+_CHANGING: Final = (
+    *("series", "item", "written", "status", "collected"),
+    *("sent", "content", "replaced"),
+)
 
 
 def written_before(connection: Connection, server: str, made: Sequence[MessageResult]) -> Written:
@@ -43,6 +49,9 @@ def written_before(connection: Connection, server: str, made: Sequence[MessageRe
                 written=row.written,
                 status=row.status,
                 collected=row.collected,
+                sent=row.sent,
+                content=row.content,
+                replaced=tuple(row.replaced.split()),
             )
         )
     return found
@@ -68,8 +77,11 @@ class MessageResults:
                 "series": result.series,
                 "item": item.id,
                 "written": now,
-                "status": result.observation["status"],
+                "status": result.statement.status,
                 "collected": result.collected,
+                "sent": result.statement.sent,
+                "content": result.statement.content,
+                "replaced": " ".join(result.statement.replaced),
             }
             for result in results
         ]
@@ -77,11 +89,10 @@ class MessageResults:
             return
         with self._database.writing() as connection:
             adding = insert_into(table, connection)
-            columns = ("series", "item", "written", "status", "collected")
             connection.execute(
                 adding.on_conflict_do_update(
                     index_elements=[table.c.server, table.c.identifier],
-                    set_={name: adding.excluded[name] for name in columns},
+                    set_={name: adding.excluded[name] for name in _CHANGING},
                     where=table.c.item < adding.excluded.item,
                 ),
                 rows,

@@ -18,36 +18,44 @@ from msgspec.json import encode
 
 from cds_service.iso_times import moment_of
 from cds_service.subscriptions.message_observations import MessageResult
+from cds_service.subscriptions.message_order import (
+    CHANGES,
+    SETTLED,
+    Statement,
+    UnclearResult,
+    continued,
+    replacement,
+)
 
 RESULT_SYSTEM: Final = "https://cds-service.example/hl7-v2-result"
 Json = dict[str, Any]
 
-# Observation.status: HL7 v2 lets a final result change by a correction or a withdrawal alone.
-_SETTLED: Final = frozenset(("final", "amended", "corrected"))
-_UNSETTLED: Final = frozenset(("registered", "preliminary", "unknown"))
-_CHANGES: Final = frozenset(("amended", "corrected", "entered-in-error"))
+_LENGTHS: Final = (len(""), len("2026"), len("2026-03"), len("2026-03-05"))
 _ZONES: Final = timedelta(days=1)  # by which a time may be wrong that came without its zone
-
-
-class UnclearResult(Exception):
-    """A result of the message changes one that was written before, and not clearly which."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Expected the time of collection of one of the results of its order number and test: "
-            "which of them it is about is not known."
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenResult:
-    """What was written last of a result: from which item, when, in which status, of which time."""
+    """What was written last of a result: from which item, when, in which status, of which time.
+
+    `sent`, `content` and `replaced` are those of its `Statement`.
+    """
 
     identifier: str
     item: int
     written: datetime
     status: str
     collected: str
+    sent: str = ""
+    content: str = ""
+    replaced: tuple[str, ...] = ()
+
+    @property
+    def statement(self) -> Statement:
+        """The statement of the message that was written."""
+        return Statement(
+            status=self.status, sent=self.sent, content=self.content, replaced=self.replaced
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +65,7 @@ class PlacedResult:
     identifier: str
     series: str
     observation: Json
+    statement: Statement
 
     @property
     def collected(self) -> str:
@@ -73,30 +82,51 @@ def to_write(
 ) -> tuple[PlacedResult, ...]:
     """Those to write from this item.
 
-    Left out are those that a later item has written, and those that are not final yet, or of no
-    known status, where they were final before. One without a time keeps that which it had.
-    Raises `UnclearResult`.
+    Left out are those that a later item has written, and those that do not replace what is there
+    (`message_order.py`). One without a time keeps that which it had. Raises `UnclearResult`.
     """
     found: list[PlacedResult] = []
     for result, identifier, last in _placed(made, written):
-        if last is not None and (last.item > item or _is_step_back(last, result)):
+        statement = _statement_to_write(result, last, item)
+        if statement is None:
             continue
         observation = {
             **result.observation,
             "identifier": [{"system": RESULT_SYSTEM, "value": identifier}],
+            "status": statement.status,
         }
         if last is not None and last.collected and not result.collected:
             observation["effectiveDateTime"] = last.collected
         found.append(
-            PlacedResult(identifier=identifier, series=result.series, observation=observation)
+            PlacedResult(
+                identifier=identifier,
+                series=result.series,
+                observation=observation,
+                statement=statement,
+            )
         )
     return tuple(found)
 
 
+def _statement_to_write(
+    result: MessageResult, last: WrittenResult | None, item: int
+) -> Statement | None:
+    """What is to be written of a result from this item, `None` if it is nothing."""
+    new = Statement(status=result.status, sent=result.sent, content=result.content)
+    if last is None:
+        return new
+    if last.item > item:
+        return None
+    if last.item == item:  # it was written, and that this item is done was not
+        return continued(last.statement, new)
+    return replacement(last.statement, new)
+
+
 def check_clear(made: Sequence[MessageResult], written: Written) -> None:
-    """Raise `UnclearResult` if it is not clear which of those that were written one changes."""
-    for _ in _placed(made, written):
-        pass
+    """Raise `UnclearResult` if it is not clear which that were written one changes, or how."""
+    for result, _, last in _placed(made, written):
+        if last is not None:
+            _statement_to_write(result, last, last.item + 1)
 
 
 def identifiers_of(made: Sequence[MessageResult]) -> set[str]:
@@ -104,6 +134,7 @@ def identifiers_of(made: Sequence[MessageResult]) -> set[str]:
     return {identifier for result in made for identifier in (result.name, _of_its_time(result))}
 
 
+_Index = Mapping[str, dict[str, WrittenResult]]
 _Placed = tuple[MessageResult, str, WrittenResult | None]
 
 
@@ -133,63 +164,103 @@ def _matched(
     for result in results:
         of_one_time[_minute(result.collected)].append(result)
     exact: defaultdict[str, list[WrittenResult]] = defaultdict(list)
-    free: list[WrittenResult] = []
+    free = _Free(len(known) == 1)
     for state in sorted(known, key=lambda state: places.get(state.identifier, most + 1)):
         time = _minute(state.collected)
-        (exact[time] if time in of_one_time else free).append(state)
-    # What has exactly the time of another result of this message is that one.
+        if time in of_one_time:
+            exact[time].append(state)
+        else:
+            free.add(state)
+    # What has exactly the time of another result of this message is that state.
     for time, alike in of_one_time.items():
-        changes = any(result.status in _CHANGES for result in alike)
-        found = exact[time] or _those_of(alike[0], free, len(known) == 1, changes=changes)
+        changes = any(result.status in CHANGES for result in alike)
+        found = exact[time] or _those_of(alike[0], free, changes=changes)
         if len(found) > len(alike) or (changes and known and not found):
-            raise UnclearResult
-        if found and not exact[time]:
-            free = [state for state in free if state not in found]
+            raise UnclearResult("which")
+        if not exact[time]:
+            free.remove(found)
         for number, result in enumerate(alike):
             yield result, found[number] if number < len(found) else None
 
 
-def _those_of(
-    result: MessageResult, known: Sequence[WrittenResult], is_only: bool, *, changes: bool
-) -> list[WrittenResult]:
+class _Free:
+    """Results that were written, and of whose minute the message has none, found by their day."""
+
+    def __init__(self, is_only: bool) -> None:
+        self.is_only = is_only  # whether the series has no other
+        self._all: dict[str, WrittenResult] = {}
+        self._order: dict[str, int] = {}
+        # By year, month or day: those of that very time, and those that are within it.
+        self._at: defaultdict[str, dict[str, WrittenResult]] = defaultdict(dict)
+        self._within: defaultdict[str, dict[str, WrittenResult]] = defaultdict(dict)
+
+    def add(self, state: WrittenResult) -> None:
+        """Add one that is none of those that are here."""
+        self._all[state.identifier] = state
+        self._order[state.identifier] = len(self._order)
+        for index, time in self._places(state):
+            index[time][state.identifier] = state
+
+    def remove(self, found: Sequence[WrittenResult]) -> None:
+        """Take these out, which another result of the message is."""
+        for state in found:
+            del self._all[state.identifier]
+            for index, time in self._places(state):
+                del index[time][state.identifier]
+
+    def left(self) -> list[WrittenResult]:
+        """All that are here."""
+        return list(self._all.values())
+
+    def fitting(self, time: str) -> list[WrittenResult]:
+        """Those of which one can be the result of this time, where one of both has no minute.
+
+        They come in the order in which they were added. What was written without a time may be
+        of any, if it is the only state.
+        """
+        day = _day(time)
+        found = dict(self._within[day]) if "T" not in time else {}
+        for length in _LENGTHS:
+            if length < len(day) or (length == len(day) and "T" in time):
+                found |= self._at[day[:length]]
+        ordered = sorted(found.values(), key=lambda state: self._order[state.identifier])
+        return [state for state in ordered if state.collected or self.is_only]
+
+    def _places(self, state: WrittenResult) -> Iterator[tuple[_Index, str]]:
+        day = _day(state.collected)
+        if "T" not in state.collected:
+            yield self._at, day
+        for length in _LENGTHS:
+            if length <= len(day):
+                yield self._within, day[:length]
+
+
+def _those_of(result: MessageResult, free: _Free, *, changes: bool) -> list[WrittenResult]:
     """Those that a result may be, none of which is of its minute."""
-    has_minute = "T" in result.collected
-    vague = [state for state in known if not (has_minute and "T" in state.collected)]
-    if fitting := [
-        state for state in vague if _may_be_one(state.collected, result.collected, is_only)
-    ]:
+    if fitting := free.fitting(result.collected):
         return fitting
     # A correction may be of the time; and until it is final, or once it is taken back, a result
-    # may come with another one.
-    left = [state for state in known if changes or (is_only and state.status not in _SETTLED)]
-    return [] if any(_was_known_before(state, result) for state in left) else left
+    # may come with another state.
+    if not (changes or free.is_only):
+        return []
+    left = [state for state in free.left() if changes or state.status not in SETTLED]
+    return [] if any(_is_of_another_day(state, result) for state in left) else left
 
 
-def _may_be_one(known: str, time: str, is_only: bool) -> bool:
-    """Whether two times, one of them without its minute, may be those of one result.
+def _is_of_another_day(known: WrittenResult, result: MessageResult) -> bool:
+    """Whether a result is none whose time is corrected, because its sample is another.
 
-    What was written without a time may be of any, if it is the only one.
-
-    >>> _may_be_one("2026-03-05", "2026-03-05T09:30:00+01:00", False)
-    True
-    >>> _may_be_one("2026-03-05", "2026-03-06", False)
-    False
+    It is one that was collected after the other was final, or on an earlier day, unless it says
+    the same but for the time, which is then at most a day wrong.
     """
-    if not (known or is_only):
+    if known.status not in SETTLED or not result.collected:
         return False
-    length = min(len(known.partition("T")[0]), len(time.partition("T")[0]))
-    return known[:length] == time[:length]
-
-
-def _was_known_before(known: WrittenResult, result: MessageResult) -> bool:
-    """Whether it was final before this one was collected: it is none whose time is corrected."""
-    if known.status not in _SETTLED or not result.collected:
+    if _earliest(result.collected) > known.written + _ZONES:
+        return True
+    if not known.collected or _day(result.collected) >= _day(known.collected):
         return False
-    return _earliest(result.collected) > known.written + _ZONES
-
-
-def _is_step_back(last: WrittenResult, result: MessageResult) -> bool:
-    return last.status in _SETTLED and result.status in _UNSETTLED
+    is_near = _earliest(result.collected) >= _earliest(known.collected) - _ZONES
+    return not (is_near and result.content == known.content)
 
 
 def _new(result: MessageResult, taken: set[str]) -> str:
@@ -214,6 +285,10 @@ def _earliest(time: str) -> datetime:
         return moment_of(time)
     year, month, day, *_ = *map(int, time.split("-")), 1, 1
     return datetime(year, month, day, tzinfo=UTC)
+
+
+def _day(time: str) -> str:
+    return time.partition("T")[0]
 
 
 def _minute(time: str) -> str:

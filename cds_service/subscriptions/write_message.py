@@ -23,6 +23,7 @@ from cds_service.log import log_message_written
 from cds_service.reports.hl7v2.results import read_results
 from cds_service.reports.report import ReportPatient
 from cds_service.subscriptions.message_observations import results_of_message
+from cds_service.subscriptions.message_order import UnclearResult
 from cds_service.subscriptions.message_patient import (
     PatientIdentifier,
     is_contradicted,
@@ -33,7 +34,6 @@ from cds_service.subscriptions.message_results import MessageResults
 from cds_service.subscriptions.message_states import (
     RESULT_SYSTEM,
     PlacedResult,
-    UnclearResult,
     to_write,
 )
 from cds_service.subscriptions.notified import NotifiedResource

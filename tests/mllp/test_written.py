@@ -65,13 +65,16 @@ class Laboratory:
         born: str = "",
         drawn: str = "202603050930",
         answer: str = "AA",
+        sent: str = "20260305100000",
     ) -> None:
         self.count += 1
-        header = HEADER.replace("|1|P|", f"|{self.count}|P|")
+        header = HEADER.replace("|1|P|", f"|{self.count}|P|").replace(
+            "|20260305100000|", f"|{sent}|"
+        )
         named = f"PID|1||{who}^^^HOSPITAL^MR||Muster^Anna||{born}"
         asked = f"OBR|1||{order}|24325-3^Hepatic panel^LN|||{drawn}"
-        sent = "\r".join([header, named, asked, *results]).encode()
-        assert code_of(self.receiver.receive(sent, HERE).message) == answer
+        payload = "\r".join([header, named, asked, *results]).encode()
+        assert code_of(self.receiver.receive(payload, HERE).message) == answer
 
     def work(self) -> None:
         self.worker.run(Event(), until_empty=True)
@@ -393,12 +396,124 @@ def test_a_time_is_corrected_however_late_and_where_its_zone_is_not_known(
     laboratory.now = datetime(2026, 3, 5, 9, 0, tzinfo=UTC)
     laboratory.send(obx("1"), drawn="202603050930")
     laboratory.work()
-    for drawn in ("202603051830", "202603040700"):  # the first is in the zone of another place
+    # The first is in the zone of another place, and so may be what the others correct.
+    for drawn in ("202603051830", "202603042000", "202603050700"):
         laboratory.now += timedelta(days=30)
         laboratory.send(obx("1", f11="C"), drawn=drawn)
         laboratory.work()
         (one,) = laboratory.stored()
         assert f"{one['effectiveDateTime']:.13}".translate({45: None, 84: None}) == drawn[:10]
+
+
+@pytest.mark.parametrize("status", ["C", "A", "D", "W"])
+@pytest.mark.parametrize("drawn", ["202603050930", "20260305", "202604012300"])
+def test_what_was_collected_on_a_day_before_is_no_correction_of_it(
+    laboratory: Laboratory, status: str, drawn: str
+) -> None:
+    """The order number was used again, and of the first time only the correction comes, late."""
+    laboratory.send(obx("3"), drawn=LATER)
+    laboratory.work()
+    laboratory.send(obx("30", f11=status), drawn=drawn, answer="AE")
+    laboratory.work()
+
+    (one,) = laboratory.stored()
+    assert (one["status"], one["effectiveDateTime"]) == ("final", "2026-04-02T08:00:00+02:00")
+
+
+AT_NINE, AT_TEN, AT_ELEVEN = (f"20260305{hour}0000+0100" for hour in ("09", "10", "11"))
+
+
+@pytest.mark.parametrize("status", ["C", "W"])
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (AT_NINE, "AA"),  # is older, and changes nothing
+        (AT_TEN, "AE"),
+        ("20260305110000", "AE"),  # a time of any zone
+        ("", "AE"),
+        (AT_ELEVEN, "AE"),  # sent anew, but it says what was corrected
+    ],
+)
+def test_a_final_result_that_is_repeated_undoes_no_correction(
+    laboratory: Laboratory, status: str, sent: str, answer: str
+) -> None:
+    laboratory.send(obx("1"), sent=AT_NINE)
+    laboratory.send(obx("30", f11=status), sent=AT_TEN)
+    laboratory.work()
+    expected = {"C": (30, "corrected"), "W": (30, "entered-in-error")}[status]
+    assert values(laboratory.stored()) == [expected]
+
+    laboratory.send(obx("1"), sent=sent, answer=answer)
+    laboratory.work()
+
+    assert values(laboratory.stored()) == [expected]
+
+
+def test_a_final_result_after_a_correction_is_taken_where_it_is_newer(
+    laboratory: Laboratory,
+) -> None:
+    for value, status, sent, expected in (
+        ("1", "F", AT_NINE, (1, "final")),
+        ("30", "C", AT_TEN, (30, "corrected")),
+        ("30", "F", "", (30, "corrected")),  # the same again
+        ("30", "F", AT_ELEVEN, (30, "corrected")),
+        ("2", "F", "20260305103000+0100", (30, "corrected")),  # older than the last
+        ("3", "F", "20260305120000+0100", (3, "final")),
+    ):
+        laboratory.send(obx(value, f11=status), sent=sent)
+        laboratory.work()
+        assert values(laboratory.stored()) == [expected]
+
+
+def test_a_correction_that_comes_after_what_is_newer_is_refused(laboratory: Laboratory) -> None:
+    laboratory.send(obx("3"), sent=AT_ELEVEN)
+    laboratory.work()
+    laboratory.send(obx("2"), sent=AT_NINE)
+    laboratory.send(obx("30", f11="C"), sent=AT_TEN, answer="AE")
+    laboratory.work()
+
+    assert values(laboratory.stored()) == [(3, "final")]
+
+
+def test_a_repeat_that_was_acknowledged_before_is_a_dead_letter(laboratory: Laboratory) -> None:
+    for value, status in (("1", "F"), ("30", "C"), ("1", "F")):  # none is written before the last
+        laboratory.send(obx(value, f11=status))
+    laboratory.work()
+    for _ in range(8):
+        laboratory.later(hours=1)
+
+    assert laboratory.states()[-1] == ("dead", "result-unclear")
+    assert values(laboratory.stored()) == [(30, "corrected")]
+
+
+@pytest.mark.parametrize("status", ["X", "N", "U", "F"])
+def test_what_is_final_does_not_vanish_without_a_correction(
+    laboratory: Laboratory, status: str
+) -> None:
+    laboratory.send(obx("1", f11="P"))
+    laboratory.send(obx("1"))
+    laboratory.work()
+    laboratory.send(obx("", f11=status), answer="AE")
+    laboratory.work()
+    assert values(laboratory.stored()) == [(1, "final")]
+
+    laboratory.send(obx("30", f11="C"))
+    laboratory.work()
+    laboratory.send(obx("", f11=status), answer="AE", sent="20260306100000+0100")
+    laboratory.work()
+    assert values(laboratory.stored()) == [(30, "corrected")]
+
+
+@pytest.mark.parametrize("status", ["X", "N"])
+def test_what_is_not_final_yet_can_be_cancelled(laboratory: Laboratory, status: str) -> None:
+    laboratory.send(obx("1", f11="P"))
+    laboratory.send(obx("", f11=status))
+    laboratory.work()
+    assert [one["status"] for one in laboratory.stored()] == ["cancelled"]
+
+    laboratory.send(obx("1"))  # it was obtained after all
+    laboratory.work()
+    assert values(laboratory.stored()) == [(1, "final")]
 
 
 @pytest.mark.parametrize("status", ["C", "A", "D", "W", "F", "P", ""])

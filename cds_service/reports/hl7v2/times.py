@@ -18,9 +18,11 @@ def iso_time(text: str, zone: str = "") -> str | None:
     '2026-03-05T09:30:00+01:00'
     >>> iso_time("202603")
     '2026-03'
+
+    The first and the last year that there are count as none: in another zone they are in no year.
     """
     match = _TIME.fullmatch(text.strip())
-    if match is None:
+    if match is None or match[1] in {"0000", "0001", "9999"}:
         return None
     year, month, day, hour, minute, second, own_zone = match.groups()
     try:
