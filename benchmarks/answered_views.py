@@ -32,7 +32,9 @@ def views(
             for now in times:
                 answers = [answer_input(knowledge, given, name, hook, now) for name in services]
                 patient = answers[0].outcome.record.patient.reference
-                shown = [card for one in answers for card in _cards(write_response(one.response))]
+                shown = [
+                    card for answer in answers for card in _cards(write_response(answer.response))
+                ]
                 yield {"patient": patient or file.stem, "cards": shown}
 
 

@@ -147,7 +147,9 @@ def _panels(
     The markers that most rules are about come first, so that the smallest chart has them.
     """
     about = Counter(marker for rule in pack.rules.values() for marker in rule.about)
-    known = sorted(pack.markers.values(), key=lambda one: (-about[one.id], one.id))[:markers]
+    known = sorted(pack.markers.values(), key=lambda marker: (-about[marker.id], marker.id))[
+        :markers
+    ]
     full = round(len(known) / _KNOWN_SHARE)
     for begin in range(0, size, full):
         here = min(full, size - begin)
@@ -243,11 +245,11 @@ def _searchset(resources: list[Json]) -> Json:
     if resources:
         bundle["entry"] = [
             {
-                "fullUrl": f"https://ehr.example/r4/{one['resourceType']}/{one['id']}",
-                "resource": one,
+                "fullUrl": f"https://ehr.example/r4/{resource['resourceType']}/{resource['id']}",
+                "resource": resource,
                 "search": {"mode": "match"},
             }
-            for one in resources
+            for resource in resources
         ]
     return bundle
 
@@ -259,12 +261,12 @@ def _finished(
     write: Callable[[Json], bytes] = orjson.dumps,
     bad: frozenset[int] = frozenset(),
 ) -> Chart:
-    truths = [one for place, one in enumerate(draft.truths) if place not in bad]
+    truths = [truth for place, truth in enumerate(draft.truths) if place not in bad]
     return Chart(
         name=name,
         body=write(draft.request),
         observations=len(draft.sheets),
-        expected=Counter(one for one in truths if one is not None),
+        expected=Counter(truth for truth in truths if truth is not None),
         unreadable=len(bad),
     )
 

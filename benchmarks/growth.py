@@ -65,9 +65,9 @@ def measured(
         )
         for _ in range(_BODIES)
     ]
-    for one in charts:
-        steps_of(bench, one)
-    bodies = [one.body for one in charts]
+    for patient_chart in charts:
+        steps_of(bench, patient_chart)
+    bodies = [patient_chart.body for patient_chart in charts]
 
     def posted() -> None:
         for body in bodies:

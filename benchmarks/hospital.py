@@ -51,7 +51,7 @@ def patients(
     if even:
         chosen = [pictures[place % len(pictures)] for place in range(count)]
     else:
-        chosen = chance.choices(pictures, [one["share"] for one in pictures], k=count)
+        chosen = chance.choices(pictures, [picture["share"] for picture in pictures], k=count)
     for place, picture in enumerate(chosen):
         name = f"{picture['name'].replace(' ', '-').replace(',', '').lower()}-{place:05}"
         yield _request(name, picture, hospital, now, random.Random(f"{seed} {place}"))
@@ -66,13 +66,13 @@ def _request(
 ) -> Json:
     age = chance.uniform(*picture["age"])
     medicines = [
-        one
-        for one in hospital["medicines"]
-        if age >= one["from age"] and chance.random() < one["share"]
+        medicine
+        for medicine in hospital["medicines"]
+        if age >= medicine["from age"] and chance.random() < medicine["share"]
     ]
     wanted = dict(picture.get("results", {}))
-    for one in medicines:
-        wanted = {**one.get("sets", {}), **wanted}
+    for medicine in medicines:
+        wanted = {**medicine.get("sets", {}), **wanted}
     patient = {
         "resourceType": "Patient",
         "id": name,
@@ -87,10 +87,10 @@ def _request(
         "prefetch": {
             "patient": patient,
             "observations": _searchset(
-                {**one, "id": f"{name}-{place}"} for place, one in enumerate(chain(*panels))
+                {**result, "id": f"{name}-{place}"} for place, result in enumerate(chain(*panels))
             ),
             "conditions": _searchset(_conditions(name, picture, now, chance)),
-            "medicationRequests": _searchset(_medicine(name, one) for one in medicines),
+            "medicationRequests": _searchset(_medicine(name, medicine) for medicine in medicines),
             "medicationStatements": _searchset(()),
             "serviceRequests": _searchset(()),
         },
@@ -105,7 +105,9 @@ def _panels(
     chance: random.Random,
 ) -> Iterator[list[Json]]:
     """The newest panel, then earlier ones as the course of the picture has them."""
-    drawn = chance.choices(hospital["drawn"], [one["share"] for one in hospital["drawn"]])[0]
+    drawn = chance.choices(
+        hospital["drawn"], [picture_share["share"] for picture_share in hospital["drawn"]]
+    )[0]
     time = now - timedelta(days=chance.uniform(*drawn["days"]))
     values = dict(_values(wanted, hospital["tests"], chance))
     yield [_observation(test, value, time, hospital, chance) for test, value in values.items()]
@@ -166,18 +168,21 @@ def _observation(
 def _conditions(
     name: str, picture: Mapping[str, Any], now: datetime, chance: random.Random
 ) -> Iterator[Json]:
-    for place, one in enumerate(picture.get("conditions", ())):
-        if chance.random() >= one["share"]:
+    for place, condition in enumerate(picture.get("conditions", ())):
+        if chance.random() >= condition["share"]:
             continue
         resource: Json = {
             "resourceType": "Condition",
             "id": f"{name}-condition-{place}",
             "clinicalStatus": {"coding": [{"system": _CLINICAL, "code": "active"}]},
-            "code": {"coding": [{"system": _ICD, "code": one["icd10"]}], "text": one["text"]},
+            "code": {
+                "coding": [{"system": _ICD, "code": condition["icd10"]}],
+                "text": condition["text"],
+            },
             "subject": {"reference": f"Patient/{name}"},
         }
-        if "within days" in one:
-            day = now - timedelta(days=chance.uniform(1, one["within days"]))
+        if "within days" in condition:
+            day = now - timedelta(days=chance.uniform(1, condition["within days"]))
             resource["recordedDate"] = day.date().isoformat()
         yield resource
 
@@ -195,7 +200,7 @@ def _medicine(name: str, given: Mapping[str, Any]) -> Json:
 
 
 def _searchset(resources: Iterator[Json] | Sequence[Json]) -> Json:
-    entries = [{"resource": one} for one in resources]
+    entries = [{"resource": resource} for resource in resources]
     bundle: Json = {"resourceType": "Bundle", "type": "searchset", "total": len(entries)}
     return {**bundle, "entry": entries} if entries else bundle
 

@@ -158,7 +158,7 @@ def _fill_again(store: Store) -> None:
         )
         connection.execute(delete(inbox_queue))
         patients = connection.execute(select(inbox_items.c.patient).distinct()).scalars().all()
-        rows = [{"patient": one} for one in patients]
+        rows = [{"patient": patient} for patient in patients]
         connection.execute(
             insert(inbox_queue).values(
                 server=_BASE, due=system_clock(), wanted=1, attempts=0, fence=0

@@ -111,11 +111,11 @@ def _forked(sets: Sequence[Mapping[str, Call]], name: str, calls: int) -> int:
 
 
 def _functions(bench: Bench, size: int, seed: int) -> dict[str, Call]:
-    one = chart(bench.pack, size, seed=seed, levels=_levels(seed))
-    steps = steps_of(bench, one)
+    body = chart(bench.pack, size, seed=seed, levels=_levels(seed))
+    steps = steps_of(bench, body)
     return {
-        **floor_calls(bench, one, len(steps.answer)),
-        **path_calls(bench, one, steps),
+        **floor_calls(bench, body, len(steps.answer)),
+        **path_calls(bench, body, steps),
         _NOBODY: lambda: None,
     }
 

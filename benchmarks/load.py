@@ -186,9 +186,9 @@ def load_on(target: Target, seconds: float, *, rest: float = 0.0) -> Load:
     return replace(load, cpu=None if before is None or after is None else after - before)
 
 
-def middle(loads: Sequence[Load], what: str) -> float:
+def middle(loads: Sequence[Load], measure: str) -> float:
     """The median over the rounds of one of the numbers of a load."""
-    found: float = median(getattr(load, what) for load in loads)
+    found: float = median(getattr(load, measure) for load in loads)
     return found
 
 
@@ -251,7 +251,7 @@ def _by_threads(target: Target, seconds: float) -> Load:
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         started = [pool.submit(one_thread) for _ in range(CONNECTIONS)]
-        times = sorted(time for one in started for time in one.result())
+        times = sorted(time for future in started for time in future.result())
     return Load(
         requests=len(times),
         seconds=perf_counter() - begin,

@@ -18,7 +18,7 @@ def describe() -> dict[str, object]:
         "versions": {name: _version(name) for name in _PACKAGES},
         "cpu": _cpu(),
         "cores": os.cpu_count(),
-        "load": [round(one, 2) for one in os.getloadavg()] if hasattr(os, "getloadavg") else None,
+        "load": [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,
         "commit": _git("rev-parse", "--short", "HEAD"),
         "changed": bool(_git("status", "--porcelain", "cds_service", "cards")),
     }

@@ -142,7 +142,7 @@ def steps_of(bench: Bench, chart: Chart) -> Steps:
     outcome = decided(bench, request, record)
     cards = rendered(bench, request, outcome)
     answer = post(bench.app, bench.path, chart.body)
-    found = Counter((one.marker, one.value.exact) for one in record.results)
+    found = Counter((result.marker, result.value.exact) for result in record.results)
     _agree(f"results of '{chart.name}'", found, chart.expected)
     _agree(f"bad entries of '{chart.name}'", len(request.unreadable), chart.unreadable)
     written = write_response(HookResponse(cards=cards))
@@ -228,10 +228,10 @@ def _resources(prefetch: Mapping[str, Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for value in prefetch.values():
         is_bundle = value["resourceType"] == "Bundle"
-        found += [one["resource"] for one in value.get("entry", [])] if is_bundle else [value]
+        found += [entry["resource"] for entry in value.get("entry", [])] if is_bundle else [value]
     return found
 
 
-def _agree(what: str, found: object, expected: object) -> None:
+def _agree(label: str, found: object, expected: object) -> None:
     if found != expected:
-        raise AssertionError(f"{what} are wrong; nothing is measured")
+        raise AssertionError(f"{label} are wrong; nothing is measured")

@@ -98,11 +98,11 @@ def special(bench: Bench, size: int, *, rounds: int, seconds: float) -> list[Fig
 def of_variants(bench: Bench, size: int, *, rounds: int, seconds: float) -> list[Figure]:
     """The whole POST of every other form of the chart, against the floor over the same body."""
     figures: list[Figure] = []
-    for name, one in variants(bench.pack, size).items():
-        answer = steps_of(bench, one).answer
-        floor = floor_calls(bench, one, len(answer))[FLOOR]
+    for name, body in variants(bench.pack, size).items():
+        answer = steps_of(bench, body).answer
+        floor = floor_calls(bench, body, len(answer))[FLOOR]
         whole = f"{POST}, {name}"
-        post = path_calls(bench, one, steps_of(bench, one))[POST]
+        post = path_calls(bench, body, steps_of(bench, body))[POST]
         times = measure({FLOOR: floor, whole: post}, rounds=rounds, seconds=seconds)
         figures.append(_figure("time", whole, size, FLOOR, times))
     return figures
@@ -114,8 +114,8 @@ def batch(bench: Bench, patients: int, *, rounds: int, seconds: float) -> list[F
     charts = [
         chart(bench.pack, _BATCH_OBSERVATIONS, seed=chance.getrandbits(32)) for _ in range(patients)
     ]
-    for one in charts:
-        steps_of(bench, one)
+    for patient_chart in charts:
+        steps_of(bench, patient_chart)
     alone, whole = "decode alone", "decode + intake + decide of a patient"
     calls: dict[str, Call] = {
         alone: partial(_each_decoded, bench, charts),
@@ -137,13 +137,13 @@ def batch(bench: Bench, patients: int, *, rounds: int, seconds: float) -> list[F
 
 
 def _each_decoded(bench: Bench, charts: list[Chart]) -> None:
-    for one in charts:
-        decoded(bench, one)
+    for patient_chart in charts:
+        decoded(bench, patient_chart)
 
 
 def _each_decided(bench: Bench, charts: list[Chart]) -> None:
-    for one in charts:
-        core(bench, one)
+    for patient_chart in charts:
+        core(bench, patient_chart)
 
 
 def _figure(mode: str, name: str, size: int, floor: str, times: Times) -> Figure:

@@ -46,4 +46,4 @@ def _family(pid: int) -> list[Path]:
     members = {pid} & parents.keys()
     while more := {child for child, parent in parents.items() if parent in members} - members:
         members |= more
-    return [Path("/proc", str(one)) for one in members]
+    return [Path("/proc", str(member)) for member in members]

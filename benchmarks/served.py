@@ -20,11 +20,11 @@ _FLOOR_NAME = "Flask + orjson.loads, constant answer, same server"
 
 def served(bench: Bench, size: int, *, rounds: int, seconds: float) -> list[Figure]:
     """Both servers under load in turn; raises if an answer is wrong."""
-    one = chart(bench.pack, size, now=system_clock())
+    body = chart(bench.pack, size, now=system_clock())
     with running(_SERVICE) as service, running(_FLOOR) as floor:
-        answer = _checked(bench, service, one.body)
-        ours = Target(server=service, path=bench.path, bodies=[one.body])
-        its = Target(server=floor, path=f"/loads/{len(answer)}", bodies=[one.body])
+        answer = _checked(bench, service, body.body)
+        ours = Target(server=service, path=bench.path, bodies=[body.body])
+        its = Target(server=floor, path=f"/loads/{len(answer)}", bodies=[body.body])
         fair(ours)
         fair(its)
         pairs = [(load_on(ours, seconds), load_on(its, seconds)) for _ in range(rounds)]
@@ -45,7 +45,9 @@ def _figures(pairs: list[tuple[Load, Load]], size: int) -> Iterator[Figure]:
     ours, its = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
     def figure(name: str, unit: str, mine: list[float], floor: list[float]) -> Figure:
-        ratios = [one / max(other, 1e-9) for one, other in zip(mine, floor, strict=True)]
+        ratios = [
+            ratio_part / max(other, 1e-9) for ratio_part, other in zip(mine, floor, strict=True)
+        ]
         return Figure(
             mode="served",
             name=f"served, {name}",
@@ -57,15 +59,15 @@ def _figures(pairs: list[tuple[Load, Load]], size: int) -> Iterator[Figure]:
             spread=(max(ratios) - min(ratios)) / max(median(ratios), 1e-9),
         )
 
-    if all(one.cpu is not None for one in (*ours, *its)):
+    if all(load.cpu is not None for load in (*ours, *its)):
         yield figure(
-            "CPU a request", "us", [one.cpu_each for one in ours], [one.cpu_each for one in its]
+            "CPU a request", "us", [load.cpu_each for load in ours], [load.cpu_each for load in its]
         )
     yield figure(
-        "requests a second", "requests/s", [one.rate for one in ours], [one.rate for one in its]
+        "requests a second", "requests/s", [load.rate for load in ours], [load.rate for load in its]
     )
-    yield figure("p50", "ms", [one.p50 for one in ours], [one.p50 for one in its])
-    yield figure("p99", "ms", [one.p99 for one in ours], [one.p99 for one in its])
+    yield figure("p50", "ms", [load.p50 for load in ours], [load.p50 for load in its])
+    yield figure("p99", "ms", [load.p99 for load in ours], [load.p99 for load in its])
 
 
 def _of_memory(memory: float | None, size: int) -> Iterator[Figure]:

@@ -60,41 +60,43 @@ class _Load:
     def run(self, sent: Iterator[Sent], *, threads: int, until: float) -> None:
         """Send all of them, or as many as there is time for."""
         runners = [Thread(target=self._some, args=(sent, until)) for _ in range(threads)]
-        for one in runners:
-            one.start()
-        for one in runners:
-            one.join()
+        for runner in runners:
+            runner.start()
+        for runner in runners:
+            runner.join()
 
     def _some(self, sent: Iterator[Sent], until: float) -> None:
         with closing(self._connection()) as connection:
             while perf_counter() < until and not self.report.faults:
                 with self._lock:
-                    one = next(sent, None)
-                if one is None:
+                    request = next(sent, None)
+                if request is None:
                     return
-                self._send(connection, one)
+                self._send(connection, request)
 
     def _connection(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=self._patience)
 
-    def _send(self, connection: http.client.HTTPConnection, one: Sent) -> None:
+    def _send(self, connection: http.client.HTTPConnection, request: Sent) -> None:
         begin = perf_counter()
         try:
             # A refusal by the head may come, and the connection end, before the body is all sent.
             with suppress(BrokenPipeError):
-                connection.request(one.method, one.path, one.body or None, one.headers)
+                connection.request(
+                    request.method, request.path, request.body or None, request.headers
+                )
             response = connection.getresponse()
             response.read()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            self._note(f"{one.method} {one.path}: no answer ({type(error).__name__})")
+            self._note(f"{request.method} {request.path}: no answer ({type(error).__name__})")
             return
         took = perf_counter() - begin
         with self._lock:
             self.report.statuses[response.status] += 1
             self.report.longest = max(self.report.longest, took)
         if response.status >= _FAILED:
-            self._note(f"{one.method} {one.path}: {response.status}")
+            self._note(f"{request.method} {request.path}: {response.status}")
 
     def _note(self, fault: str) -> None:
         with self._lock:
@@ -153,7 +155,7 @@ def main() -> None:
         "seconds": round(report.seconds, 1),
         "statuses": {str(status): report.statuses[status] for status in sorted(report.statuses)},
         "longest_ms": round(report.longest * 1000, 1),
-        "memory_mb": [round(one, 1) for one in report.memory],
+        "memory_mb": [round(megabytes, 1) for megabytes in report.memory],
         "growth_percent": round(report.growth * 100, 2),
         "faults": report.faults[:20],
     }

@@ -58,7 +58,9 @@ def within(
                 for name, time in spent.items():
                     known[name] = min(time, known.get(name, time))
             gc.collect()
-    mean = {name: sum(one.get(name, 0) for one in least) / count / 1000 for name in (*STEPS, WHOLE)}
+    mean = {
+        name: sum(times.get(name, 0) for times in least) / count / 1000 for name in (*STEPS, WHOLE)
+    }
     rest = mean[WHOLE] - sum(mean[name] for name in STEPS)
     return {**{name: mean[name] for name in STEPS}, REST: rest, WHOLE: mean[WHOLE]}
 
@@ -72,13 +74,13 @@ def _wrapped() -> Iterator[dict[str, int]]:
         for step, functions in STEPS.items()
         for place, function in functions
     ]
-    for one in patches:
-        one.start()
+    for patcher in patches:
+        patcher.start()
     try:
         yield spent
     finally:
-        for one in patches:
-            one.stop()
+        for patcher in patches:
+            patcher.stop()
 
 
 def _timed(function: Callable[..., Any], step: str, spent: dict[str, int]) -> Callable[..., Any]:

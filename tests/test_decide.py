@@ -46,7 +46,10 @@ def outcome(of: PatientRecord, pack: Pack | None = None, hook: str = HOOK) -> Ou
 def answers(
     of: PatientRecord, pack: Pack | None = None
 ) -> dict[str, tuple[str, NoCardReason | None]]:
-    return {one.rule.id: (one.answer, one.because) for one in outcome(of, pack).decisions}
+    return {
+        decision.rule.id: (decision.answer, decision.because)
+        for decision in outcome(of, pack).decisions
+    }
 
 
 def with_rule(rule: Rule, pack: Pack | None = None) -> Pack:
@@ -94,14 +97,14 @@ def test_the_same_patient_gets_the_same_decisions() -> None:
 
 def test_one_evaluation_is_settled_with_and_without_what_was_overridden() -> None:
     evaluation = evaluate(compile_pack(letters()), record(result("101")), NOW, HOOK)
-    (card,) = (one for one in evaluation.decisions if one.shown)
+    (card,) = (decision for decision in evaluation.decisions if decision.shown)
 
     spoken, silent = settle(evaluation), settle(evaluation, {card.key})
 
     assert spoken == outcome(record(result("101")))
     assert spoken.decisions[0] == card
-    assert not any(one.shown for one in silent.decisions)
-    (overridden,) = (one for one in silent.decisions if one.rule.id == card.rule.id)
+    assert not any(decision.shown for decision in silent.decisions)
+    (overridden,) = (decision for decision in silent.decisions if decision.rule.id == card.rule.id)
     assert (overridden.because, overridden.orders) == (Overridden(), ())
 
 
@@ -117,7 +120,7 @@ def test_the_contest_is_held_after_every_rule_has_answered() -> None:
     winner, loser = found.decisions[0], found.decisions[1]
 
     assert (winner.rule.id, winner.answer, winner.indicator) == (VERY_HIGH, "card", "critical")
-    assert [one.order for one in winner.orders] == ["beta-test", "repeat-alpha"]
+    assert [proposal.order for proposal in winner.orders] == ["beta-test", "repeat-alpha"]
     assert (loser.rule.id, loser.because) == (HIGH, Replaced(VERY_HIGH))
 
 
@@ -127,12 +130,12 @@ def test_cards_come_first_and_the_most_severe_before_the_others() -> None:
 
     found = outcome(of, pack).decisions
 
-    assert [(one.rule.id, one.answer) for one in found] == [
+    assert [(decision.rule.id, decision.answer) for decision in found] == [
         (VERY_HIGH, "card"),
         (HIGH, "card"),
         (UNIT_MISSING, "card"),
     ]
-    assert [one.order for one in found[0].orders] == ["beta-test"]
+    assert [proposal.order for proposal in found[0].orders] == ["beta-test"]
     assert found[1].withheld == (Withheld("beta-test", Offered(VERY_HIGH)),)
 
 
@@ -155,9 +158,11 @@ def test_the_whole_pack_is_silent_for_some_patients(
     found = outcome(record(result("100"), patient=patient))
 
     assert found.silent == because
-    assert any(one.shown for one in found.decisions) is (because is None)
+    assert any(decision.shown for decision in found.decisions) is (because is None)
     if because is not None:
-        assert {(one.answer, one.because) for one in found.decisions} == {("no card", because)}
+        assert {(decision.answer, decision.because) for decision in found.decisions} == {
+            ("no card", because)
+        }
         assert (len(found.decisions), found.frames) == (3, ())
 
 
@@ -228,7 +233,9 @@ def test_only_active_rules_are_asked(status: str) -> None:
 def test_only_the_rules_of_the_hook_are_asked() -> None:
     pack = changed_rule(HIGH, hooks=("order-sign",))
 
-    assert [one.rule.id for one in outcome(record(), pack, "order-sign").decisions] == [HIGH]
+    assert [decision.rule.id for decision in outcome(record(), pack, "order-sign").decisions] == [
+        HIGH
+    ]
     assert HIGH not in answers(record(), pack)
     assert outcome(record(), pack, "other").decisions == ()
 
@@ -244,7 +251,10 @@ def test_a_rule_may_ask_for_more_where_orders_are_made(
     )
     of = replace(record(result("30")), prescribing=ordering)
 
-    there = {one.rule.id: one.answer for one in outcome(of, pack, "order-select").decisions}
+    there = {
+        decision.rule.id: decision.answer
+        for decision in outcome(of, pack, "order-select").decisions
+    }
 
     assert there[HIGH] == answer
     assert answers(of, pack)[HIGH][0] == "card"
@@ -253,7 +263,7 @@ def test_a_rule_may_ask_for_more_where_orders_are_made(
 def test_a_preliminary_result_shows_a_critical_card_without_orders() -> None:
     found = outcome(record(result("100", status="preliminary"))).decisions
 
-    assert [(one.rule.id, one.answer, one.because) for one in found] == [
+    assert [(decision.rule.id, decision.answer, decision.because) for decision in found] == [
         (VERY_HIGH, "card", None),
         (HIGH, "no card", IndexPreliminary()),
         (UNIT_MISSING, "no card", ConditionNotMet()),
@@ -279,7 +289,9 @@ def test_a_card_that_can_be_critical_rests_on_a_preliminary_result_only_as_such(
     number: str, expected: tuple[str, NoCardReason | None]
 ) -> None:
     of = record(result(number, status="preliminary"))
-    found = {one.rule.id: one for one in outcome(of, urgent_from(50)).decisions}[HIGH]
+    found = {decision.rule.id: decision for decision in outcome(of, urgent_from(50)).decisions}[
+        HIGH
+    ]
 
     assert (found.answer, found.because) == expected
     assert (found.preliminary, found.orders) == (found.shown, ())
@@ -333,7 +345,10 @@ def test_a_rule_takes_each_of_its_markers_in_turn_as_index() -> None:
         when=Compare(("beta",), "above", Number(Fraction(1), "1")),
     )
 
-    found = {one.rule.id: one for one in outcome(record(result("3", "beta")), pack).decisions}
+    found = {
+        decision.rule.id: decision
+        for decision in outcome(record(result("3", "beta")), pack).decisions
+    }
 
     assert (found[HIGH].answer, found[HIGH].frame.index) == ("card", "beta")
 
@@ -370,10 +385,10 @@ def test_a_rule_about_set_aside_results_shows_one_card_a_marker(
     items: tuple[SetAside, ...], shown: int
 ) -> None:
     found = outcome(replace(record(), set_aside=items)).decisions
-    cards = [one for one in found if one.rule.id == UNIT_MISSING]
+    cards = [decision for decision in found if decision.rule.id == UNIT_MISSING]
 
-    assert [one.shown for one in cards] == ([True] * shown or [False])
-    assert len({one.frame.set_aside for one in cards}) == len(cards)
+    assert [decision.shown for decision in cards] == ([True] * shown or [False])
+    assert len({decision.frame.set_aside for decision in cards}) == len(cards)
 
 
 def test_an_order_of_several_set_aside_results_is_offered_once() -> None:
@@ -381,9 +396,11 @@ def test_an_order_of_several_set_aside_results_is_offered_once() -> None:
     pack = changed_rule(UNIT_MISSING, suggestions=(suggestion,))
     of = replace(record(), set_aside=(set_aside("alpha"), set_aside("beta")))
 
-    cards = [one for one in outcome(of, pack).decisions if one.rule.id == UNIT_MISSING]
+    cards = [
+        decision for decision in outcome(of, pack).decisions if decision.rule.id == UNIT_MISSING
+    ]
 
-    assert [one.orders for one in cards] == [
+    assert [decision.orders for decision in cards] == [
         (
             Proposal(
                 order="repeat-alpha",
@@ -404,23 +421,23 @@ def test_a_rule_about_the_patient_needs_no_result() -> None:
 
     def answered(*results: LabResult, medicines: tuple[Recorded, ...] | None) -> Decision:
         found = outcome(record(*results, medicines=medicines), pack).decisions
-        return next(one for one in found if one.rule.id == HIGH)
+        return next(decision for decision in found if decision.rule.id == HIGH)
 
     with_beta = answered(recent, medicines=(named("gammazine"),))
     without = answered(old, result("30"), medicines=(named("gammazine"),))
 
     assert answered(medicines=()).because == ConditionNotMet()
     assert answered(medicines=None).missing == (when,)
-    assert [one.order for one in with_beta.orders] == ["repeat-alpha"]
+    assert [proposal.order for proposal in with_beta.orders] == ["repeat-alpha"]
     assert with_beta.withheld == (Withheld("beta-test", PackReason("beta-available")),)
-    assert [one.order for one in without.orders] == ["repeat-alpha", "beta-test"]
+    assert [proposal.order for proposal in without.orders] == ["repeat-alpha", "beta-test"]
     assert without.frame.index_result is None
 
 
 def test_the_frame_of_each_index_is_kept_with_its_measures() -> None:
     found = outcome(record(result("30"), result("3", "beta")))
 
-    (frame,) = [one for one in found.frames if not one.preliminary][:1]
+    (frame,) = [frame for frame in found.frames if not frame.preliminary][:1]
     assert frame.index == "alpha"
     assert frame.measures["alpha-beta-ratio"].value == 10
     assert frame.measures["alpha-beta-ratio"].called == "steep"
@@ -446,7 +463,9 @@ def test_a_preliminary_result_of_any_marker_of_the_rule_is_why_there_is_no_card(
 
 
 def test_without_any_result_every_marker_of_the_rule_is_missing() -> None:
-    found = {one.rule.id: one for one in outcome(record(), ABOUT_TWO).decisions}[HIGH]
+    found = {decision.rule.id: decision for decision in outcome(record(), ABOUT_TWO).decisions}[
+        HIGH
+    ]
 
     assert (found.answer, found.because) == ("not enough data", NoEligible("alpha"))
     assert found.missing == (Present("alpha"), Present("beta"))

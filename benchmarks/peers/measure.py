@@ -48,10 +48,13 @@ class Measured:
     alone: Mapping[str, Alone] = field(default_factory=dict)  # by entrant
     loads: Mapping[tuple[str, str], Sequence[Load]] = field(default_factory=dict)  # and workload
 
-    def ratios(self, what: str, workload: str, mine: str, its: str) -> list[float]:
+    def ratios(self, measure: str, workload: str, mine: str, its: str) -> list[float]:
         """One number of an entrant divided by that of another, round by round."""
         pairs = zip(self.loads[mine, workload], self.loads[its, workload], strict=True)
-        return [getattr(one, what) / max(getattr(other, what), 1e-9) for one, other in pairs]
+        return [
+            getattr(mine_load, measure) / max(getattr(other, measure), 1e-9)
+            for mine_load, other in pairs
+        ]
 
 
 def alone(entrant: Entrant, first: Workload, mix: Workload, effort: Effort) -> Alone:
@@ -80,24 +83,25 @@ def in_turn(
     found: dict[tuple[str, str], list[Load]] = {}
     with ExitStack() as stack:
         servers = {
-            one.name: stack.enter_context(running(one.command, one.environment)) for one in entrants
+            entrant.name: stack.enter_context(running(entrant.command, entrant.environment))
+            for entrant in entrants
         }
-        for one in entrants:
-            say(f"proving the answers of {one.name}")
+        for entrant in entrants:
+            say(f"proving the answers of {entrant.name}")
             for workload in workloads:
-                prove(one, servers[one.name], workload)
-            fair(_target(one, servers[one.name], workloads[0]))
+                prove(entrant, servers[entrant.name], workload)
+            fair(_target(entrant, servers[entrant.name], workloads[0]))
         for workload in workloads:
             say(f"measuring {workload.name}")
             for number in range(effort.rounds):
-                for one in _rotated(entrants, number):
-                    target = _target(one, servers[one.name], workload)
+                for entrant in _rotated(entrants, number):
+                    target = _target(entrant, servers[entrant.name], workload)
                     load = load_on(target, effort.seconds, rest=REST)
-                    found.setdefault((one.name, workload.name), []).append(load)
+                    found.setdefault((entrant.name, workload.name), []).append(load)
         say("proving the answers once more")
-        for one in entrants:
-            prove(one, servers[one.name], workloads[0])
-            prove(one, servers[one.name], workloads[1])
+        for entrant in entrants:
+            prove(entrant, servers[entrant.name], workloads[0])
+            prove(entrant, servers[entrant.name], workloads[1])
     return found
 
 

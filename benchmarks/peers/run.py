@@ -28,14 +28,14 @@ def peers(bench: Bench, *, quick: bool) -> dict[str, Any]:
     effort = _QUICK if quick else _FULL
     _say("making the bodies")
     every = workloads(bench, system_clock(), few=quick)
-    named = {one.name: one for one in every}
+    named = {entrant.name: entrant for entrant in every}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         field = entrants(bench, folder)
         found = {}
-        for one in field:
-            _say(f"starting {one.name} alone")
-            found[one.name] = alone(one, named[name_of(5, CARDS)], named[MIX], effort)
+        for entrant in field:
+            _say(f"starting {entrant.name} alone")
+            found[entrant.name] = alone(entrant, named[name_of(5, CARDS)], named[MIX], effort)
         loads = in_turn(field, every, effort, _say)
         _say("measuring signed tokens")
         tokens = signed(field[0], named[name_of(50, NONE)], folder, effort)
@@ -47,5 +47,5 @@ def peers(bench: Bench, *, quick: bool) -> dict[str, Any]:
     return as_json(results, every)
 
 
-def _say(what: str) -> None:
-    print(f"{what} ...", file=sys.stderr, flush=True)
+def _say(text: str) -> None:
+    print(f"{text} ...", file=sys.stderr, flush=True)

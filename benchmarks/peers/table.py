@@ -35,20 +35,20 @@ def lines_of(results: Results, workloads: Sequence[Workload]) -> Iterator[str]:
     """The table of all entrants, and that of the targets below it."""
     names = list(results.alone)
     rows = [["", *names, f"of {FLASK}", f"of {HEALTHCHAIN}"]]
-    for title, what, factor in _MEASURES:
+    for title, measure, factor in _MEASURES:
         rows.append([title])
         rows += [
-            _row(results, one.name, what, factor)
-            for one in workloads
-            if _is_measured(results, what, one.name)
+            _row(results, workload.name, measure, factor)
+            for workload in workloads
+            if _is_measured(results, measure, workload.name)
         ]
     rows += [["alone"], *_rows_alone(results)]
     yield from _aligned(rows)
-    for one in results.signed:
+    for signed in results.signed:
         yield (
-            f"{one.algorithm}: a token adds {one.added:.0f} us, {one.share:.2f} of a call "
-            f"({min(one.shares):.2f} to {max(one.shares):.2f} in the rounds); "
-            f"the bare verification takes {one.bare:.0f} us"
+            f"{signed.algorithm}: a token adds {signed.added:.0f} us, {signed.share:.2f} of a call "
+            f"({min(signed.shares):.2f} to {max(signed.shares):.2f} in the rounds); "
+            f"the bare verification takes {signed.bare:.0f} us"
         )
     yield ""
     targets = [["target", "found", "must", "aim", "met"]]
@@ -62,35 +62,35 @@ def lines_of(results: Results, workloads: Sequence[Workload]) -> Iterator[str]:
 def as_json(results: Results, workloads: Sequence[Workload]) -> dict[str, Any]:
     """The same, with every round."""
     return {
-        "workloads": {one.name: one.about for one in workloads},
+        "workloads": {workload.name: workload.about for workload in workloads},
         "alone": {
-            name: {"start": list(one.starts), "idle": one.idle, "loaded": one.loaded}
-            for name, one in results.alone.items()
+            name: {"start": list(alone.starts), "idle": alone.idle, "loaded": alone.loaded}
+            for name, alone in results.alone.items()
         },
         "loads": [
-            {"entrant": name, "workload": workload, "rounds": [_of_load(one) for one in loads]}
+            {"entrant": name, "workload": workload, "rounds": [_of_load(load) for load in loads]}
             for (name, workload), loads in results.loads.items()
         ],
         "signed": [
             {
-                "algorithm": one.algorithm,
-                "share": one.share,
-                "added us": one.added,
-                "bare us": one.bare,
+                "algorithm": signed.algorithm,
+                "share": signed.share,
+                "added us": signed.added,
+                "bare us": signed.bare,
             }
-            for one in results.signed
+            for signed in results.signed
         ],
         "targets": [
             {
-                "name": one.name,
-                "unit": one.unit,
-                "at least": one.at_least,
-                "must": one.must,
-                "aim": one.aim,
-                "found": one.found(results),
-                "met": one.met(one.found(results)),
+                "name": target.name,
+                "unit": target.unit,
+                "at least": target.at_least,
+                "must": target.must,
+                "aim": target.aim,
+                "found": target.found(results),
+                "met": target.met(target.found(results)),
             }
-            for one in WANTED
+            for target in WANTED
         ],
     }
 
@@ -105,33 +105,37 @@ def _of_load(load: Load) -> dict[str, Any]:
     }
 
 
-def _is_measured(results: Results, what: str, workload: str) -> bool:
-    loads = [one for (_, name), found in results.loads.items() if name == workload for one in found]
-    return what != "cpu_each" or all(one.cpu is not None for one in loads)
+def _is_measured(results: Results, measure: str, workload: str) -> bool:
+    loads = [
+        load for (_, name), found in results.loads.items() if name == workload for load in found
+    ]
+    return measure != "cpu_each" or all(load.cpu is not None for load in loads)
 
 
-def _row(results: Results, workload: str, what: str, factor: float) -> list[str]:
+def _row(results: Results, workload: str, measure: str, factor: float) -> list[str]:
     row = [f"  {workload}"]
     for name in results.alone:
         loads = results.loads[name, workload]
-        row.append(f"{amount(middle(loads, what) * factor)} {_plus_minus(loads, what)}".strip())
+        row.append(
+            f"{amount(middle(loads, measure) * factor)} {_plus_minus(loads, measure)}".strip()
+        )
     for its in (FLASK, HEALTHCHAIN):
-        ratios = results.ratios(what, workload, OURS, its)
+        ratios = results.ratios(measure, workload, OURS, its)
         noisy = " noisy" if spread(ratios) * 2 > _NOISY else ""
         row.append(f"{median(ratios):.2f}{noisy}")
     return row
 
 
-def _plus_minus(loads: Sequence[Load], what: str) -> str:
-    return f"±{spread([getattr(one, what) for one in loads]):3.0%}" if len(loads) > 1 else ""
+def _plus_minus(loads: Sequence[Load], measure: str) -> str:
+    return f"±{spread([getattr(load, measure) for load in loads]):3.0%}" if len(loads) > 1 else ""
 
 
 def _rows_alone(results: Results) -> Iterator[list[str]]:
     every = results.alone
     lines: list[tuple[str, dict[str, float | None]]] = [
-        ("start to first answer, s", {name: one.start for name, one in every.items()}),
-        ("memory idle, MB", {name: one.idle for name, one in every.items()}),
-        ("memory loaded, MB", {name: one.loaded for name, one in every.items()}),
+        ("start to first answer, s", {name: measured.start for name, measured in every.items()}),
+        ("memory idle, MB", {name: measured.idle for name, measured in every.items()}),
+        ("memory loaded, MB", {name: measured.loaded for name, measured in every.items()}),
     ]
     for title, values in lines:
         ratios = [_ratio(values[OURS], values[its]) for its in (FLASK, HEALTHCHAIN)]

@@ -53,7 +53,7 @@ def _cpu(size: int, kind: str, must: float, aim: float) -> Wanted:
 
     def found(results: Results) -> float | None:
         loads = [*results.loads[OURS, workload], *results.loads[FLASK, workload]]
-        if any(one.cpu is None for one in loads):
+        if any(load.cpu is None for load in loads):
             return None
         return median(results.ratios("cpu_each", workload, OURS, FLASK))
 
@@ -75,8 +75,9 @@ def _tail(results: Results) -> float:
     """The largest of the ratios of all workloads of one size: a mix has long calls by itself."""
     plain = [name_of(size, kind) for size in SIZES for kind in (NONE, CARDS)]
     return max(
-        middle(results.loads[OURS, one], "p99") / max(middle(results.loads[OURS, one], "p50"), 1e-9)
-        for one in plain
+        middle(results.loads[OURS, workload], "p99")
+        / max(middle(results.loads[OURS, workload], "p50"), 1e-9)
+        for workload in plain
     )
 
 
@@ -87,7 +88,9 @@ def _memory(results: Results) -> float | None:
 
 def _share(algorithm: str) -> Callable[[Results], float | None]:
     def found(results: Results) -> float | None:
-        return next((one.share for one in results.signed if one.algorithm == algorithm), None)
+        return next(
+            (signed.share for signed in results.signed if signed.algorithm == algorithm), None
+        )
 
     return found
 

@@ -25,7 +25,10 @@ RESULTS = b'{"resourceType":"Observation","id":"1"}\n'
 
 def outcome(*issues: tuple[str, str]) -> Json:
     """An OperationOutcome of these severities and codes, with a text about somebody."""
-    said = [{"severity": one, "code": code, "diagnostics": "Anna Muster"} for one, code in issues]
+    said = [
+        {"severity": severity, "code": code, "diagnostics": "Anna Muster"}
+        for severity, code in issues
+    ]
     return {"resourceType": "OperationOutcome", "issue": said}
 
 
@@ -92,12 +95,12 @@ def run(
 
 def files_in(folder: Path) -> dict[str, bytes]:
     """The files of an export, whatever their state."""
-    return {one.name: one.read_bytes() for one in sorted(folder.glob("*")) if one.is_file()}
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*")) if path.is_file()}
 
 
 def asked_for(server: Faulty, path: str) -> int:
     """How often a path was asked for by GET."""
-    return sum(one.path == path and one.method == "GET" for one in server.asked)
+    return sum(request.path == path and request.method == "GET" for request in server.asked)
 
 
 def state_of(folder: Path) -> Json:

@@ -98,7 +98,11 @@ def test_encounters_are_exported_when_they_are_asked_for(
     call(export, "here", tmp_path / "without", **listed)
     call(export, "here", tmp_path / "with", "--encounters", **listed)
 
-    types = [one.parameters["_type"].split(",") for one in server.asked if one.path == KICK_OFF]
+    types = [
+        request.parameters["_type"].split(",")
+        for request in server.asked
+        if request.path == KICK_OFF
+    ]
     assert types == [[*EXPORTED], [*EXPORTED, "Encounter"]]
 
 

@@ -40,7 +40,7 @@ def test_packed_or_not_the_file_is_the_same(server: Faulty, tmp_path: Path, repl
 
     assert files_in(tmp_path / "x")[PEOPLE_FILE] == PEOPLE
     assert summary.resources["Patient"] == 2
-    asked = next(one for one in server.asked if one.path == "Patient/1")
+    asked = next(request for request in server.asked if request.path == "Patient/1")
     assert asked.headers["Accept-Encoding"] == "gzip"
 
 

@@ -55,7 +55,7 @@ def killed(_: float) -> None:
 def test_it_asks_for_what_rules_read_and_brings_the_files(server: Faulty, folder: Path) -> None:
     summary = run(server, folder)
 
-    kick_off = next(one for one in server.asked if one.path == KICK_OFF)
+    kick_off = next(request for request in server.asked if request.path == KICK_OFF)
     assert kick_off.parameters == {"_type": "Patient,Observation,Condition,Medication"}
     assert kick_off.headers["Prefer"] == "respond-async"
     assert kick_off.headers["Accept"] == "application/fhir+json"
@@ -71,7 +71,7 @@ def test_only_the_owner_can_read_it_and_the_job_is_deleted(server: Faulty, folde
     modes = {path.name: path.stat().st_mode & 0o777 for path in folder.rglob("*")}
     assert modes.pop(".export") == folder.stat().st_mode & 0o777 == 0o700
     assert set(modes.values()) == {0o600}
-    assert [one.path for one in server.asked if one.method == "DELETE"] == ["status"]
+    assert [request.path for request in server.asked if request.method == "DELETE"] == ["status"]
     assert state_of(folder)["status_url"] is None
 
 
@@ -194,7 +194,10 @@ def test_an_export_that_is_given_up_is_deleted(server: Faulty, folder: Path) -> 
 
     run(server, folder, overwrite=True)
 
-    assert [one.path for one in server.asked if one.method == "DELETE"] == ["status", "second"]
+    assert [request.path for request in server.asked if request.method == "DELETE"] == [
+        "status",
+        "second",
+    ]
 
 
 @pytest.mark.parametrize("status", [404, 410])
@@ -320,7 +323,9 @@ def test_types_that_the_server_refuses_are_left_out_and_named(server: Faulty, fo
     summary = run(server, folder)
 
     assert set(summary.not_exported) == {"Condition", "Medication"}
-    assert [one.parameters["_type"] for one in server.asked if one.path == KICK_OFF] == [
+    assert [
+        request.parameters["_type"] for request in server.asked if request.path == KICK_OFF
+    ] == [
         "Patient,Observation,Condition,Medication",
         "Patient,Observation,Medication",
         "Patient,Observation",

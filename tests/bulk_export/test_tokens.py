@@ -74,7 +74,7 @@ def _bearer(server: Faulty, keys: KeyFile) -> BackendToken:
 
 def sent(server: Faulty) -> dict[str, str | None]:
     """The token that each path saw last."""
-    return {one.path: one.authorization for one in server.asked}
+    return {request.path: request.authorization for request in server.asked}
 
 
 def test_every_request_to_the_server_has_the_token(
@@ -86,7 +86,7 @@ def test_every_request_to_the_server_has_the_token(
     assert {seen[path] for path in (KICK_OFF, "status", "Patient/1", "Observation/1")} == {
         "Bearer token-1"
     }
-    (deleted,) = (one for one in server.asked if one.method == "DELETE")
+    (deleted,) = (request for request in server.asked if request.method == "DELETE")
     assert deleted.authorization == "Bearer token-1"
 
 
@@ -200,7 +200,7 @@ def test_what_the_token_does_not_cover_is_left_out_and_named(
 
     summary = run(server, tmp_path / "x", bearer=bearer)
 
-    kick_off = next(one for one in server.asked if one.path == KICK_OFF)
+    kick_off = next(request for request in server.asked if request.path == KICK_OFF)
     assert kick_off.parameters["_type"] == "Patient,Observation"
     assert set(summary.not_exported) == {"Condition", "Medication"}
 

@@ -37,7 +37,7 @@ def test_a_row_says_what_its_line_changes() -> None:
     changes = [row.change for row in table.rows]
 
     assert changes[0] is None
-    assert [(one.subject, one.words) for one in changes[1:3] if one is not None] == [
+    assert [(change.subject, change.words) for change in changes[1:3] if change is not None] == [
         ("Alpha", "20 U/L"),
         ("Alpha", "never"),
     ]

@@ -89,10 +89,10 @@ def test_a_patient_is_lost_who_is_left_without_an_alarm(four: Path, tmp_path: Pa
 
     found = counted(four, "--cards", old, new, "--ids")
 
-    lost = [one for one in found["changes"]["first"] if one["change"] == "lost"]
+    lost = [change for change in found["changes"]["first"] if change["change"] == "lost"]
     assert found["changes"]["patients"] == 4
     assert found["changes"]["lost"] == 2
-    assert [(one["patient"], one["old"], one["new"]) for one in lost] == [
+    assert [(change["patient"], change["old"], change["new"]) for change in lost] == [
         ("b", [RAISED._asdict()], []),
         ("c", [RAISED._asdict()], [MILD._asdict()]),
     ]
@@ -120,14 +120,14 @@ def test_ids_are_hashed_unless_they_are_asked_for(four: Path, tmp_path: Path) ->
 
     found = counted(four, "--cards", old, new)
 
-    assert {len(one["patient"]) for one in found["changes"]["first"]} == {32}
+    assert {len(change["patient"]) for change in found["changes"]["first"]} == {32}
 
 
 def test_a_card_that_may_be_quiet_is_shown_at_the_first_of_two_views(
     hospital: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     views = answered(hospital, tmp_path / "views", capsys).read_text().splitlines()
-    cards = {one["patient"]: one["cards"] for one in map(json.loads, views)}
+    cards = {view["patient"]: view["cards"] for view in map(json.loads, views)}
     quiet = [{"rule": "alt-borderline", "indicator": "info"}]
     name = next(patient for patient, shown in cards.items() if shown == quiet)
     folder = tmp_path / "quiet"
@@ -140,7 +140,7 @@ def test_a_card_that_may_be_quiet_is_shown_at_the_first_of_two_views(
     assert once["cards"] == 1
     assert twice["views"] == 2
     assert twice["now"]["viewsWithCard"] == 1
-    assert [one["views"] for one in twice["now"]["notShown"]["quietDays"]] == [1]
+    assert [hidden["views"] for hidden in twice["now"]["notShown"]["quietDays"]] == [1]
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_a_request_that_is_wrong_names_the_place_here_and_in_the_log(desk: Desk)
     assert "$.hookInstance: Expected a UUID." in done.output
     assert "the path before the colon says where" in done.output
     lines = [json.loads(line) for line in desk.log.read_text().splitlines() if "{" in line]
-    assert [one["where"] for one in lines if one.get("status") == 400][-1] == "$.hookInstance"
+    assert [line["where"] for line in lines if line.get("status") == 400][-1] == "$.hookInstance"
     assert "zz-secret" not in desk.log.read_text()
 
 

@@ -110,11 +110,11 @@ def observation(patient: str, value: object) -> dict[str, object]:
 
 
 def test_ndjson_of_two_patients_is_answered_one_by_one() -> None:
-    lines = "\n".join(json.dumps(observation(one, 2)) for one in ("a", "b"))
+    lines = "\n".join(json.dumps(observation(patient_id, 2)) for patient_id in ("a", "b"))
 
     shown = json.loads(run("evaluate", "-", "--json", stdin=lines).stdout)
 
-    assert [one["patient"] for one in shown["patients"]] == ["Patient/a", "Patient/b"]
+    assert [patient["patient"] for patient in shown["patients"]] == ["Patient/a", "Patient/b"]
 
 
 def test_strict_names_what_is_not_valid_fhir_and_never_the_value() -> None:

@@ -69,9 +69,9 @@ def test_json_says_the_same(store: Store) -> None:
     found = json.loads(run("list", "--json").stdout)
 
     assert (found["total"], found["withoutAdvice"], found["leftOut"]) == (2, 1, 0)
-    (one,) = found["decisions"]
-    assert [advice["rule"] for advice in one["advice"]] == ["alt-very-low"]
-    assert json.loads(run("show", str(one["id"]), "--json").stdout) == one
+    (decision,) = found["decisions"]
+    assert [advice["rule"] for advice in decision["advice"]] == ["alt-very-low"]
+    assert json.loads(run("show", str(decision["id"]), "--json").stdout) == decision
 
 
 def test_one_decision_is_shown_with_its_patient_if_that_is_asked_for(store: Store) -> None:

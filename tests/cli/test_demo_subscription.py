@@ -98,7 +98,7 @@ def test_it_keeps_running_until_it_is_stopped(
             addresses += re.findall(r"^  (?:curl )?(http://\S+)", line)
             if line.endswith("/arrivals\n"):
                 break
-        answered = [requests.get(one, timeout=60).status_code for one in addresses]
+        answered = [requests.get(address, timeout=60).status_code for address in addresses]
         process.send_signal(number)
         process.wait(_IN_A_MINUTE)
 

@@ -41,12 +41,12 @@ def doctor(*words: str) -> Result:
 
 def found(result: Result) -> dict[tuple[str, str], str]:
     rows = json.loads(result.output)
-    return {(one["area"], one["severity"]): one["text"] + one["remedy"] for one in rows}
+    return {(row["area"], row["severity"]): row["text"] + row["remedy"] for row in rows}
 
 
 def only(findings: Iterator[Finding]) -> tuple[str, str]:
-    (one,) = findings
-    return one.severity, one.text
+    (finding,) = findings
+    return finding.severity, finding.text
 
 
 @pytest.fixture(name="whole")
@@ -122,14 +122,17 @@ def test_a_pack_with_a_problem_is_wrong(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_database_that_is_away_or_old_is_named_without_its_password(tmp_path: Path) -> None:
     away = f"postgresql+psycopg://user:{SECRET}@127.0.0.1:1/db"
-    (one,) = database_findings(away, NOW)
-    assert (one.severity, one.text) == ("problem", "The database does not answer.")
-    assert "CDS_DATABASE_URL may have another host, user, password" in one.remedy
+    (finding,) = database_findings(away, NOW)
+    assert (finding.severity, finding.text) == ("problem", "The database does not answer.")
+    assert "CDS_DATABASE_URL may have another host, user, password" in finding.remedy
 
     junk = tmp_path / "junk.db"
     junk.write_text("no database " * 100, encoding="utf-8")
-    (one,) = database_findings(f"sqlite:///{junk}", NOW)
-    assert (one.severity, "damaged, locked or no database" in one.remedy) == ("problem", True)
+    (finding,) = database_findings(f"sqlite:///{junk}", NOW)
+    assert (finding.severity, "damaged, locked or no database" in finding.remedy) == (
+        "problem",
+        True,
+    )
 
     file = tmp_path / "empty.db"
     file.touch()
@@ -148,13 +151,13 @@ def test_a_worker_that_does_not_run_is_missed(minutes: int | None, areas: list[s
     due = None if minutes is None else NOW - timedelta(minutes=minutes)
     state = InboxState(waiting=1, dead=0, oldest=None, due=due)
 
-    assert [one.area for one in inbox_findings(state, NOW)] == areas
+    assert [finding.area for finding in inbox_findings(state, NOW)] == areas
 
 
 def test_dead_letters_and_failing_subscriptions_are_counted() -> None:
     state = InboxState(waiting=0, dead=3, oldest=None, failing=1, searches_failing=2)
 
-    texts = [one.text for one in inbox_findings(state, NOW)]
+    texts = [finding.text for finding in inbox_findings(state, NOW)]
 
     assert "3 failed too often" in texts[0]
     assert "do not deliver: 1; searches for missed results that fail: 2" in texts[1]
@@ -167,12 +170,12 @@ def test_keys_are_judged_by_their_ages(tmp_path: Path) -> None:
 
     assert only(signing_findings(file, NOW))[1].endswith("has signed for 400 days.")
     add_key(file, "ES384", NOW - timedelta(days=2), NOW - timedelta(days=2))
-    severities = {one.severity: one.text for one in signing_findings(file, NOW)}
+    severities = {finding.severity: finding.text for finding in signing_findings(file, NOW)}
     assert "was replaced and is still published" in severities["warning"]
     assert "signs since 2026-06-13" in severities["fine"]
     waiting = tmp_path / "waiting.json"
     add_key(waiting, "ES384", NOW, NOW + timedelta(days=1))
-    assert [one.severity for one in signing_findings(waiting, NOW)] == ["problem", "fine"]
+    assert [finding.severity for finding in signing_findings(waiting, NOW)] == ["problem", "fine"]
 
 
 def _certificate(folder: Path, days: int) -> Settings:
@@ -239,9 +242,9 @@ def test_a_certificate_of_another_key_is_wrong(tmp_path: Path) -> None:
 def test_a_clock_is_held_against_that_of_a_server(theirs: int, severity: str, said: str) -> None:
     date = format_datetime(NOW + timedelta(seconds=theirs), usegmt=True)
 
-    one = clock_finding("fhir", date, NOW, NOW)
+    finding = clock_finding("fhir", date, NOW, NOW)
 
-    assert (one.severity, said in one.text) == (severity, True), one
+    assert (finding.severity, said in finding.text) == (severity, True), finding
 
 
 def test_time_that_the_request_took_is_held_against_nobody() -> None:
@@ -276,14 +279,18 @@ def test_every_server_is_asked_and_its_answer_is_said(fhir: str, tmp_path: Path)
     file.write_text(json.dumps({"servers": entries}), encoding="utf-8")
     settings = Settings(profile="development", fhir_servers=file)
 
-    found = [one for one in server_findings(settings, system_clock) if one.area == "servers"]
+    found = [
+        finding for finding in server_findings(settings, system_clock) if finding.area == "servers"
+    ]
 
-    assert [one.severity for one in found] == ["fine", "warning", "problem", "problem"]
+    assert [finding.severity for finding in found] == ["fine", "warning", "problem", "problem"]
     assert "answers, with FHIR 4.0.1" in found[0].text
     assert "answers 404" in found[1].text
     assert "does not answer" in found[3].text
-    clocks = [one for one in server_findings(settings, system_clock) if one.area == "clock"]
-    assert [one.severity for one in clocks] == ["fine"] * 3
+    clocks = [
+        finding for finding in server_findings(settings, system_clock) if finding.area == "clock"
+    ]
+    assert [finding.severity for finding in clocks] == ["fine"] * 3
 
 
 def test_keys_that_cannot_be_fetched_or_used_are_a_problem(

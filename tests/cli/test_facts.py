@@ -101,6 +101,6 @@ def test_every_fact_is_listed_with_what_it_is_read_from() -> None:
     lines = run("list").output.splitlines()
     listed = json.loads(run("list", "--json").output)
 
-    assert [one["id"] for one in listed] == ["any-risk", "delta-disease", "on-gammazine"]
+    assert [fact["id"] for fact in listed] == ["any-risk", "delta-disease", "on-gammazine"]
     assert "any of: " in lines[0]
     assert "codes: 2; names: 1" in lines[1]

@@ -78,11 +78,11 @@ def words_of(value: object, name: str = "") -> Iterator[str]:
     if isinstance(value, str):
         yield " ".join(value.split())
     elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from words_of(one)
+        for part in value.values():
+            yield from words_of(part)
     elif isinstance(value, tuple | frozenset):
-        for one in value:
-            yield from words_of(one)
+        for part in value:
+            yield from words_of(part)
     elif is_dataclass(value):
         for field in fields(value):
             yield from words_of(getattr(value, field.name), field.name)
@@ -135,10 +135,18 @@ def test_a_rule_stands_there_whole(text: str) -> None:
     for rule in LIVER.rules.values():
         if rule.status != "retired":
             assert ("the card is quiet for" in section(rule.id)) is (rule.quiet_days > 0)
-            groups = {one.group for one in rule.suggestions if one.group is not None}
+            groups = {
+                suggestion.group for suggestion in rule.suggestions if suggestion.group is not None
+            }
             assert all(LIVER.order_groups[group] in section(rule.id) for group in groups)
-    only_if = [one for one in LIVER.precedence if one.only_as is not None or one.when is not None]
-    assert all(", only if " in section(name) for one in only_if for name in one.winners)
+    only_if = [
+        replacement
+        for replacement in LIVER.precedence
+        if replacement.only_as is not None or replacement.when is not None
+    ]
+    assert all(
+        ", only if " in section(name) for replacement in only_if for name in replacement.winners
+    )
 
 
 def test_it_loads_nothing(text: str) -> None:

@@ -72,14 +72,14 @@ def small_l() -> Json:
     units = {"alt": "U/l", "bilirubin": "µmol/l", "alp": "U/l", "inr": "{INR}"}
     return request(
         *(
-            other(one, valueQuantity={**one["valueQuantity"], "unit": units[one["id"]]})
-            for one in FAILURE
+            other(result, valueQuantity={**result["valueQuantity"], "unit": units[result["id"]]})
+            for result in FAILURE
         )
     )
 
 
 def undated(*more: Json, **prefetch: Any) -> Json:
-    results = [{k: v for k, v in one.items() if k != "effectiveDateTime"} for one in FAILURE]
+    results = [{k: v for k, v in result.items() if k != "effectiveDateTime"} for result in FAILURE]
     return request(*results, *more, **prefetch)
 
 
@@ -89,7 +89,7 @@ REPORT: Json = {
     "status": "final",
     "subject": {"reference": "Patient/p1"},
     "effectiveDateTime": TODAY,
-    "result": [{"reference": f"Observation/{one['id']}"} for one in FAILURE],
+    "result": [{"reference": f"Observation/{result['id']}"} for result in FAILURE],
 }
 NO_RESOURCE: Json = {"resourceType": "Bundle", "type": "searchset", "entry": [None]}
 MAN = {"resourceType": "Patient", "id": "p1", "gender": "male"}

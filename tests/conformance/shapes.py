@@ -64,12 +64,17 @@ def epic_page(*resources: Json) -> Json:
         "link": [{"relation": "self", "url": f"{BASE}/x?patient={LONG_ID}"}],
         "entry": [
             {
-                "link": [{"relation": "self", "url": f"{BASE}/{one['resourceType']}/{one['id']}"}],
-                "fullUrl": f"{BASE}/{one['resourceType']}/{one['id']}",
-                "resource": one,
+                "link": [
+                    {
+                        "relation": "self",
+                        "url": f"{BASE}/{resource['resourceType']}/{resource['id']}",
+                    }
+                ],
+                "fullUrl": f"{BASE}/{resource['resourceType']}/{resource['id']}",
+                "resource": resource,
                 "search": {"mode": "match"},
             }
-            for one in resources
+            for resource in resources
         ],
     }
 

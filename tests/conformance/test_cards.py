@@ -56,11 +56,11 @@ def all_cards() -> Iterator[Json]:
 
 
 def suggestions() -> Iterator[Json]:
-    return (one for card in all_cards() for one in card.get("suggestions", []))
+    return (suggestion for card in all_cards() for suggestion in card.get("suggestions", []))
 
 
 def actions() -> Iterator[Json]:
-    return (action for one in suggestions() for action in one["actions"])
+    return (action for suggestion in suggestions() for action in suggestion["actions"])
 
 
 def test_the_worked_examples_give_cards_with_suggestions() -> None:
@@ -87,17 +87,17 @@ def test_ch_card_005_to_010_indicator_source_label_url_and_topic() -> None:
 def test_ch_sug_001_to_006_suggestions() -> None:
     for card in all_cards():
         assert card.get("selectionBehavior") == ("any" if "suggestions" in card else None)
-        labels = [one["label"] for one in card.get("suggestions", [])]
+        labels = [suggestion["label"] for suggestion in card.get("suggestions", [])]
         assert all(labels)
         assert len(set(labels)) == len(labels)
-    for one in suggestions():
-        assert set(one) <= {"label", "uuid", "isRecommended", "actions"}
-        assert isinstance(one.get("isRecommended", True), bool)
+    for suggestion in suggestions():
+        assert set(suggestion) <= {"label", "uuid", "isRecommended", "actions"}
+        assert isinstance(suggestion.get("isRecommended", True), bool)
 
 
 def test_ch_act_001_to_003_actions_create_whole_resources() -> None:
-    for one in suggestions():
-        assert one["actions"]
+    for suggestion in suggestions():
+        assert suggestion["actions"]
     for action in actions():
         assert set(action) == {"type", "description", "resource"}
         assert action["type"] == "create"
@@ -136,8 +136,8 @@ def test_ch_ext_001_extensions_are_objects_under_names_of_ours() -> None:
 def test_ch_ovr_002_override_reasons_are_whole_and_each_is_there_once() -> None:
     for card in all_cards():
         reasons = card["overrideReasons"]
-        assert all(one["code"] and one["system"] and one["display"] for one in reasons)
-        assert len({one["code"] for one in reasons}) == len(reasons)
+        assert all(reason["code"] and reason["system"] and reason["display"] for reason in reasons)
+        assert len({reason["code"] for reason in reasons}) == len(reasons)
 
 
 def test_ch_card_013_ch_stale_002_a_card_says_value_limit_time_and_version() -> None:
@@ -254,7 +254,7 @@ def test_hk_r4_the_bundle_of_drafts_may_have_any_type_and_other_entries(kind: An
 
 
 def test_hk_r1_a_hook_for_new_results_is_not_offered() -> None:
-    hooks = {one["hook"] for one in json.loads(knowledge().discovery)["services"]}
+    hooks = {service["hook"] for service in json.loads(knowledge().discovery)["services"]}
 
     assert hooks <= {"patient-view", "order-select", "order-sign", "encounter-discharge"}
     assert LOINC  # results arrive by Subscription, never by a hook

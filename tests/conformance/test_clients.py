@@ -79,7 +79,7 @@ def test_q_sb_02_keys_that_failed_are_not_there_and_nothing_breaks() -> None:
 def test_q_sb_07_cards_and_suggestions_have_uuids() -> None:
     for card in cards(SERVICE, founding()):
         assert card["uuid"]
-        assert all(one["uuid"] for one in card["suggestions"])
+        assert all(suggestion["uuid"] for suggestion in card["suggestions"])
 
 
 def test_t68_the_whole_shape_of_epic_gets_its_card() -> None:
@@ -169,7 +169,9 @@ def test_every_other_client_gets_one_action_a_suggestion_and_any_too() -> None:
     (card,) = cards(SERVICE, founding())
 
     assert card["selectionBehavior"] == "any"
-    assert [len(one["actions"]) for one in card["suggestions"]] == [1] * len(card["suggestions"])
+    assert [len(suggestion["actions"]) for suggestion in card["suggestions"]] == [1] * len(
+        card["suggestions"]
+    )
     assert list(card["extension"]) == ["org.cds-service.card"]
 
 
@@ -180,11 +182,11 @@ def test_q_ep_02_the_prefetch_sheet_says_what_discovery_says() -> None:
     sheet = json.loads(CliRunner().invoke(cli, ["prefetch-sheet", "--json"]).output)
 
     assert printed.exit_code == 0
-    for entry, one in zip(discovery, sheet["services"], strict=True):
-        assert one["url"].endswith(f"/cds-services/{entry['id']}")
-        assert {row["key"]: row["query"] for row in one["prefetch"]} == entry["prefetch"]
-        assert [row["key"] for row in one["prefetch"] if row["required"]] == ["observations"]
+    for entry, service in zip(discovery, sheet["services"], strict=True):
+        assert service["url"].endswith(f"/cds-services/{entry['id']}")
+        assert {row["key"]: row["query"] for row in service["prefetch"]} == entry["prefetch"]
+        assert [row["key"] for row in service["prefetch"] if row["required"]] == ["observations"]
         assert all(query in printed.output for query in entry["prefetch"].values())
     orders = {name for pack in knowledge().packs for name in pack.orders}
-    assert {one["order"] for one in sheet["orders"]} == orders
+    assert {order["order"] for order in sheet["orders"]} == orders
     assert PATIENT not in printed.output

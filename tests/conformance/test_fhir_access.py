@@ -91,13 +91,13 @@ def test_ch_pf_020_ch_fa_003_t02_without_prefetch_everything_is_fetched(server: 
 def test_ch_fa_001_ch_fa_002_the_token_is_presented_on_each_call(server: Faulty) -> None:
     answer(bare(server))
 
-    assert {one.authorization for one in server.asked} == {f"Bearer {TOKEN}"}
+    assert {request.authorization for request in server.asked} == {f"Bearer {TOKEN}"}
 
 
 def test_ch_pf_020_the_queries_are_those_of_discovery(server: Faulty) -> None:
     answer(bare(server))
 
-    (asked,) = (one for one in server.asked if one.path == "Observation")
+    (asked,) = (request for request in server.asked if request.path == "Observation")
     assert asked.parameters["patient"] == PATIENT
     assert f"{LOINC}|{ALT}" in asked.parameters["code"].split(",")
 
@@ -158,7 +158,7 @@ def test_t15_a_next_page_is_fetched(server: Faulty) -> None:
     status, body = answer(with_token(call(observations=first), server))
 
     assert (status, rules(body)) == (200, ["alt-very-low"])
-    assert [(one.path, dict(one.parameters)) for one in server.asked] == [
+    assert [(request.path, dict(request.parameters)) for request in server.asked] == [
         ("Observation", {"page": "2"})
     ]
     assert "only a part" not in body["cards"][0]["detail"]
@@ -308,7 +308,7 @@ def test_ch_fa_004_the_token_of_one_call_is_not_used_for_another(server: Faulty)
 
     http.post(SERVICE, json=bare(server, access_token="of-the-second-call"))
 
-    assert {one.authorization for one in server.asked} == {"Bearer of-the-second-call"}
+    assert {request.authorization for request in server.asked} == {"Bearer of-the-second-call"}
 
 
 def test_ch_fa_008_a_part_in_no_order_tells_of_nothing(server: Faulty) -> None:
@@ -330,8 +330,8 @@ def test_ch_pf_026_a_server_that_sends_fewer_than_it_counts_makes_a_part(
     def answer_page(asked: Asked) -> Reply:
         n = int(asked.parameters.get("page", "1"))
         following = f"Observation?page={n + 1}" if n < pages else None
-        one = observation(ALT, 30, id=f"o{n}")
-        return Reply(searchset(one, following=following, total=pages + 1))
+        result = observation(ALT, 30, id=f"o{n}")
+        return Reply(searchset(result, following=following, total=pages + 1))
 
     server.answers["Observation"] = answer_page
 
@@ -433,11 +433,13 @@ def test_a_patient_id_cannot_leave_its_place_in_a_query(server: Faulty) -> None:
 
     answer(body)
 
-    assert {one.parameters.get("patient") for one in server.asked if "?" not in one.path} <= {
+    assert {
+        request.parameters.get("patient") for request in server.asked if "?" not in request.path
+    } <= {
         "1&_include=*/../../x?y",
         None,
     }
-    assert not any("_include" in one.parameters for one in server.asked)
+    assert not any("_include" in request.parameters for request in server.asked)
 
 
 def test_each_call_says_what_was_fetched_in_its_explanation(server: Faulty) -> None:

@@ -73,10 +73,10 @@ def test_every_body_is_strict_json_in_utf_8(method: str, address: str, body: Jso
 def noisy(value: Any, chance: random.Random) -> Any:
     """The same with members that nobody knows, everywhere."""
     if isinstance(value, list):
-        return [noisy(one, chance) for one in value]
+        return [noisy(item, chance) for item in value]
     if not isinstance(value, dict):
         return value
-    made = {name: noisy(one, chance) for name, one in value.items()}
+    made = {name: noisy(member, chance) for name, member in value.items()}
     noise = chance.choice([None, 1, "x", [], {}, {"a": [1]}, [[None]]])
     return {"zz-unknown": noise, **made, "extension2": noise, "_zz": {"extension": [{"url": "x"}]}}
 
@@ -115,30 +115,30 @@ def test_ch_gen_010_json_over_the_set_depth_is_413_and_says_how_deep_it_may_be(p
 
 def test_ch_disc_004_to_012_every_entry_is_whole_and_its_address_works() -> None:
     http = client()
-    for one in DISCOVERY:
-        assert all(isinstance(one[name], str) and one[name] for name in ("hook", "title"))
-        assert all(one[name] for name in ("description", "id", "usageRequirements"))
-        assert all(isinstance(query, str) for query in one["prefetch"].values())
-        assert set(one) == {
+    for service in DISCOVERY:
+        assert all(isinstance(service[name], str) and service[name] for name in ("hook", "title"))
+        assert all(service[name] for name in ("description", "id", "usageRequirements"))
+        assert all(isinstance(query, str) for query in service["prefetch"].values())
+        assert set(service) == {
             "hook", "title", "description", "id", "prefetch", "usageRequirements"
         }  # fmt: skip
-        assert http.post(f"/cds-services/{one['id']}", json={}).status_code == 400
-        assert re.fullmatch(r"[A-Za-z0-9._-]+", one["id"])
+        assert http.post(f"/cds-services/{service['id']}", json={}).status_code == 400
+        assert re.fullmatch(r"[A-Za-z0-9._-]+", service["id"])
 
 
 def test_ch_disc_010_and_011_ids_are_stable_and_each_has_one_hook() -> None:
-    assert {(one["id"], one["hook"]) for one in DISCOVERY} >= {
+    assert {(service["id"], service["hook"]) for service in DISCOVERY} >= {
         ("liver-patient-view", "patient-view"),
         ("liver-order-select", "order-select"),
         ("liver-order-sign", "order-sign"),
         ("liver-encounter-discharge", "encounter-discharge"),
     }
-    assert len({one["id"] for one in DISCOVERY}) == len(DISCOVERY)
+    assert len({service["id"] for service in DISCOVERY}) == len(DISCOVERY)
 
 
 def test_ch_disc_009_t07_one_id_on_two_hooks_is_served_by_the_hook_that_is_named() -> None:
-    (pack,) = (one for one in knowledge().packs if one.id == "liver")
-    services = tuple(replace(one, id="both") for one in pack.services[:2])
+    (pack,) = (pack for pack in knowledge().packs if pack.id == "liver")
+    services = tuple(replace(service, id="both") for service in pack.services[:2])
     prepared = prepare((replace(pack, services=services),), zone=knowledge().zone)
     http = create_app(Settings(), clock=lambda: NOW, knowledge=prepared).test_client()
     view, select = founding(), founding()
@@ -148,7 +148,7 @@ def test_ch_disc_009_t07_one_id_on_two_hooks_is_served_by_the_hook_that_is_named
 
     listed = json.loads(http.get("/cds-services").text)["services"]
 
-    assert [(one["id"], one["hook"]) for one in listed] == [
+    assert [(service["id"], service["hook"]) for service in listed] == [
         ("both", "patient-view"),
         ("both", "order-select"),
     ]
@@ -283,8 +283,8 @@ def test_ch_resp_009_cards_are_in_one_order_whatever_the_order_of_results() -> N
     http = client()
 
     forward, backward = (
-        json.loads(http.post(SERVICE, json=call(*one)).text)["cards"]
-        for one in (results, results[::-1])
+        json.loads(http.post(SERVICE, json=call(*sent)).text)["cards"]
+        for sent in (results, results[::-1])
     )
 
     assert forward == backward

@@ -122,14 +122,14 @@ def test_slow_bodies_do_not_keep_others_from_an_answer(port: int) -> None:
     body = good()
     with ExitStack() as stack:
         slow = [stack.enter_context(waiting(port, len(body))) for _ in range(20)]
-        for one in slow:
-            one.sendall(body[:10])
+        for connection in slow:
+            connection.sendall(body[:10])
 
         assert answers(port)
 
-        for one in slow:
-            one.sendall(body[10:])
-        assert [status(heard(one)[0]) for one in slow] == [200] * 20
+        for connection in slow:
+            connection.sendall(body[10:])
+        assert [status(heard(connection)[0]) for connection in slow] == [200] * 20
 
 
 def test_more_requests_than_the_limit_are_503_with_the_time_to_wait(port: int) -> None:
@@ -145,9 +145,9 @@ def test_more_requests_than_the_limit_are_503_with_the_time_to_wait(port: int) -
         slow[0].sendall(body)
         assert status(heard(slow[0])[0]) == 200
         assert answers(port)  # the place of the one that is over is free
-        for one in slow[1:]:
-            one.sendall(body)
-        assert [status(heard(one)[0]) for one in slow[1:]] == [200] * (REQUESTS - 1)
+        for connection in slow[1:]:
+            connection.sendall(body)
+        assert [status(heard(connection)[0]) for connection in slow[1:]] == [200] * (REQUESTS - 1)
 
 
 def test_more_bytes_of_bodies_than_the_limit_are_503(port: int) -> None:
@@ -165,10 +165,10 @@ def test_more_bytes_of_bodies_than_the_limit_are_503(port: int) -> None:
         slow = [stack.enter_context(waiting(port, BODY)) for _ in range(bodies)]
         list(pool.map(send, slow, [body[:begun]] * bodies))
         first, _, _ = select.select(slow, [], [])
-        assert {status(heard(one)[0]) for one in first} == {503}
-        others = [one for one in slow if one not in first]
+        assert {status(heard(connection)[0]) for connection in first} == {503}
+        others = [connection for connection in slow if connection not in first]
         list(pool.map(send, others, [body[begun:]] * len(others)))
-        assert {status(heard(one)[0]) for one in others} <= {400, 503}
+        assert {status(heard(connection)[0]) for connection in others} <= {400, 503}
 
     assert answers(port)
 
@@ -242,7 +242,7 @@ def test_a_process_without_threads_to_spare_sheds_what_waited_too_long(
 
     asyncio.run(calls())
 
-    assert [one.status for one in (first, second, third)] == [200, 503, 200]
+    assert [reply.status for reply in (first, second, third)] == [200, 503, 200]
 
 
 def test_health_is_answered_while_every_thread_waits_for_another_server() -> None:

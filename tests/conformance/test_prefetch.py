@@ -37,7 +37,7 @@ OTHERS = {
 
 
 def outcome_in(*outcomes: Json) -> Json:
-    entries = [{"resource": one, "search": {"mode": "outcome"}} for one in outcomes]
+    entries = [{"resource": outcome, "search": {"mode": "outcome"}} for outcome in outcomes]
     return {"resourceType": "Bundle", "type": "searchset", "total": 0, "entry": entries}
 
 
@@ -125,7 +125,7 @@ def test_a_key_that_is_null_is_known_to_be_empty_and_an_absent_one_is_not_known(
         without(body, "prefetch", "medicationRequests"), "prefetch", "medicationStatements"
     )
 
-    ((known_card,), (unknown_card,)) = (answer(one)[1] for one in (body, unknown))
+    ((known_card,), (unknown_card,)) = (answer(sent)[1] for sent in (body, unknown))
 
     assert known_card["detail"] != unknown_card["detail"]
 

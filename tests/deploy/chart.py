@@ -42,7 +42,7 @@ def made_of(values: str) -> tuple[Json, ...]:
     """The manifests that the chart makes of one of its sets of values."""
     done = helm("template", "cds", CHART, "--namespace", "cds", "--values", VALUES[values])
     assert done.returncode == 0, done.stderr
-    return tuple(one for one in yaml.safe_load_all(done.stdout) if one)
+    return tuple(document for document in yaml.safe_load_all(done.stdout) if document)
 
 
 def one(values: str, kind: str, name: str = "cds-cds-service") -> Json:

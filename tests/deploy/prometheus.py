@@ -46,9 +46,9 @@ class Prometheus:
     def alerts(self, state: str) -> set[tuple[str, str]]:
         """The alerts in this state, by name and instance."""
         return {
-            (one["labels"]["alertname"], one["labels"].get("instance", ""))
-            for one in self.ask("alerts")["alerts"]
-            if one["state"] == state
+            (alert["labels"]["alertname"], alert["labels"].get("instance", ""))
+            for alert in self.ask("alerts")["alerts"]
+            if alert["state"] == state
         }
 
     def value(self, query: str) -> list[Json]:

@@ -71,7 +71,7 @@ def exported() -> dict[str, set[str]]:
     of_all = [make_metrics(process) for process in get_args(Process)]
     of_all[0].decisions.add([("rule", "answer")])
     found: dict[str, set[str]] = {}
-    for collector in {one for metrics in of_all for one in metrics.registry._collector_to_names}:
+    for collector in {name for metrics in of_all for name in metrics.registry._collector_to_names}:
         labels = set(getattr(collector, "_labelnames", ()))
         for family in collector.collect():
             for name in _series_of(family, is_histogram=isinstance(collector, Histogram)):

@@ -48,7 +48,7 @@ def test_each_alert_has_a_case_in_which_it_fires_and_one_in_which_it_is_silent(a
 def test_a_case_of_silence_has_a_series_that_the_alert_looks_at() -> None:
     """A case without one is silent whatever the rule says."""
     for case in cases():
-        given = {one["series"].partition("{")[0] for one in case["input_series"]}
+        given = {series["series"].partition("{")[0] for series in case["input_series"]}
         for look in case["alert_rule_test"]:
             if look["exp_alerts"] == []:
                 assert series_of(alerts()[look["alertname"]]["expr"]) & given, case["name"]
@@ -85,7 +85,9 @@ def test_lost_results_are_those_that_state_a_value_of_the_patient() -> None:
     for rule in rules():
         if "job:cds_results_lost:increase" in rule.get("record", ""):
             (pattern,) = re.findall(r'reason!~"([^"]+)"', rule["expr"])
-            lost = {one for one in get_args(SetAsideReason) if not re.fullmatch(pattern, one)}
+            lost = {
+                reason for reason in get_args(SetAsideReason) if not re.fullmatch(pattern, reason)
+            }
             assert lost == set(LOSSES)
 
 

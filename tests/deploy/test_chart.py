@@ -343,8 +343,8 @@ REFUSED: dict[str, tuple[str, Json, str]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_the_schema_refuses_what_would_not_work(what: str, tmp_path: Path) -> None:
-    values, changed, word = REFUSED[what]
+def test_the_schema_refuses_what_would_not_work(case: str, tmp_path: Path) -> None:
+    values, changed, word = REFUSED[case]
 
     said = refusal(tmp_path, values, **changed)
 

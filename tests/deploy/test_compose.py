@@ -16,7 +16,11 @@ from tests.house.source import ROOT
 
 FILE = ROOT / "deploy" / "compose" / "compose.yaml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-OURS = {name: one for name, one in COMPOSE["services"].items() if "cds-service" in one["image"]}
+OURS = {
+    name: service
+    for name, service in COMPOSE["services"].items()
+    if "cds-service" in service["image"]
+}
 
 
 def check(file: Path) -> "subprocess.CompletedProcess[str]":
@@ -41,11 +45,11 @@ def test_it_is_a_compose_file(tmp_path: Path) -> None:
 
 def test_the_service_may_do_as_little_as_the_guide_says() -> None:
     assert set(OURS) == {"upgrade", "serve", "worker", "listen"}
-    for name, one in OURS.items():
-        assert one["read_only"] is True
-        assert one["cap_drop"] == ["ALL"]
-        assert one["user"] == "65532:65532"
-        assert ("ports" in one) == (name == "listen")
+    for name, service in OURS.items():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["user"] == "65532:65532"
+        assert ("ports" in service) == (name == "listen")
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -64,20 +68,24 @@ def test_one_process_answers_so_that_its_counters_are_those_of_every_scrape() ->
 
 
 def test_the_listener_is_reached_where_it_listens_and_encrypted() -> None:
-    one = OURS["listen"]
+    service = OURS["listen"]
     port = Settings.model_fields["mllp_port"].default
 
-    assert one["ports"] == [f"{port}:{port}"]
+    assert service["ports"] == [f"{port}:{port}"]
     assert {"CDS_MLLP_HOST", "CDS_MLLP_TLS_CERTIFICATE", "CDS_MLLP_TLS_KEY"} <= set(
-        one["environment"]
+        service["environment"]
     )
-    assert "CDS_MLLP_CLEAR" not in one["environment"]
-    assert set(one["profiles"]) <= set(OURS["worker"]["profiles"])  # which writes the results
+    assert "CDS_MLLP_CLEAR" not in service["environment"]
+    assert set(service["profiles"]) <= set(OURS["worker"]["profiles"])  # which writes the results
 
 
 def test_what_runs_on_is_asked_for_its_health_where_it_answers() -> None:
-    unasked = {name for name, one in OURS.items() if one.get("healthcheck") == {"disable": True}}
-    by_status = {name for name, one in OURS.items() if "CDS_STATUS_PORT" in one["environment"]}
+    unasked = {
+        name for name, service in OURS.items() if service.get("healthcheck") == {"disable": True}
+    }
+    by_status = {
+        name for name, service in OURS.items() if "CDS_STATUS_PORT" in service["environment"]
+    }
 
     assert unasked == {"upgrade"}
     assert by_status == {"worker", "listen"}
@@ -87,15 +95,15 @@ def test_what_runs_on_is_asked_for_its_health_where_it_answers() -> None:
 
 
 def test_whatever_is_used_is_declared() -> None:
-    for name, one in COMPOSE["services"].items():
-        assert set(one.get("secrets", [])) <= set(COMPOSE["secrets"]), name
-        named = {each.partition(":")[0] for each in one["volumes"]}
-        mounted = {each.split(":")[1] for each in one["volumes"]}
-        for key, path in one.get("environment", {}).items():
+    for name, service in COMPOSE["services"].items():
+        assert set(service.get("secrets", [])) <= set(COMPOSE["secrets"]), name
+        named = {each.partition(":")[0] for each in service["volumes"]}
+        mounted = {each.split(":")[1] for each in service["volumes"]}
+        for key, path in service.get("environment", {}).items():
             if str(path).startswith("/etc/"):
                 assert any(str(path).startswith(at) for at in mounted), (name, key)
         assert {each for each in named if not each.startswith(".")} <= set(COMPOSE["volumes"]), name
-        assert set(one.get("depends_on", {})) <= set(COMPOSE["services"]), name
+        assert set(service.get("depends_on", {})) <= set(COMPOSE["services"]), name
 
 
 def test_the_database_counts_as_ready_only_where_the_service_reaches_it() -> None:

@@ -40,7 +40,9 @@ def test_what_is_copied_is_let_in_by_the_ignore_file() -> None:
 
     for name in copied:
         assert (ROOT / name).exists(), name
-        assert any(Path(name).match(one) or Path(name).is_relative_to(one) for one in let_in), name
+        assert any(
+            Path(name).match(pattern) or Path(name).is_relative_to(pattern) for pattern in let_in
+        ), name
 
 
 def test_every_setting_that_the_image_makes_exists() -> None:

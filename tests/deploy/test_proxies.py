@@ -167,7 +167,9 @@ TIMES = {
 def test_times_fit_those_of_the_settings(kind: str) -> None:
     text, settings = text_of(kind), Settings()
     found = [re.search(rf"\s{name} (\d+)s", text) for name in TIMES[kind]]
-    headers_within, body_within, answer_within, idle_for = (int(one[1]) for one in found if one)
+    headers_within, body_within, answer_within, idle_for = (
+        int(number[1]) for number in found if number
+    )
 
     assert headers_within == settings.header_seconds
     assert body_within == settings.body_seconds

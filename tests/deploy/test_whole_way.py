@@ -221,8 +221,10 @@ def _until_known(site: Site) -> Any:
 
 @pytest.mark.skipif(MISSING is not None, reason=f"{MISSING}")
 def test_what_prometheus_knows_of_the_container_is_what_the_guide_says(site: Site) -> None:
-    up = {one["metric"]["instance"]: one["value"][1] for one in site.prometheus.value("up")}
-    processes = {one["metric"]["process"] for one in site.prometheus.value("cds_info")}
+    up = {
+        sample["metric"]["instance"]: sample["value"][1] for sample in site.prometheus.value("up")
+    }
+    processes = {sample["metric"]["process"] for sample in site.prometheus.value("cds_info")}
 
     assert up == dict.fromkeys(site.targets(), "1")
     assert processes == {"serve", "worker"}

@@ -116,8 +116,8 @@ def run(database: str, posts: int, *, kills: int, seed: int) -> Outcome:
     began = time.monotonic()
     server.start()
     clients = [threading.Thread(target=client, daemon=True) for _ in range(CLIENTS)]
-    for one in clients:
-        one.start()
+    for other in clients:
+        other.start()
     chance = random.Random(seed)
     try:
         for moment in sorted(chance.sample(range(posts - CLIENTS), kills)):
@@ -127,8 +127,8 @@ def run(database: str, posts: int, *, kills: int, seed: int) -> Outcome:
             server.kill()
             outcome.kills += 1
             server.start()
-        for one in clients:
-            one.join()
+        for other in clients:
+            other.join()
     finally:
         server.kill()
     outcome.seconds = time.monotonic() - began

@@ -62,7 +62,7 @@ def test_every_service_takes_feedback(small: Clinic, service: str) -> None:
 
 def test_feedback_on_a_card_finds_its_rule(place: Clinic) -> None:
     (card,) = place.call()["cards"]
-    taken = [{"id": one["uuid"]} for one in card["suggestions"][:2]]
+    taken = [{"id": suggestion["uuid"]} for suggestion in card["suggestions"][:2]]
 
     place.send(item(card["uuid"], "accepted", acceptedSuggestions=taken))
 

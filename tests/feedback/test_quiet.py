@@ -80,7 +80,7 @@ def rows(place: Clinic) -> int:
 
 def unsure(place: Clinic) -> str:
     lines = place.http.get("/metrics").text.splitlines()
-    (line,) = (one for one in lines if one.startswith("cds_quiet_unsure_total"))
+    (line,) = (line for line in lines if line.startswith("cds_quiet_unsure_total"))
     return line.split()[-1]
 
 
@@ -91,7 +91,7 @@ def test_a_card_is_quiet_at_once_and_the_explanation_says_so(place: Clinic) -> N
 
     assert answer["cards"] == []
     rules = answer["extension"]["org.cds-service.explanation"]["rules"]
-    (told,) = (one for one in rules if one["rule"] == RULE)
+    (told,) = (rule for rule in rules if rule["rule"] == RULE)
     assert (told["answer"], told["because"]) == ("no card", "shown-recently")
     metrics = place.http.get("/metrics").text
     assert f'cds_cards_held_back_total{{reason="shown-recently",rule="{RULE}"}} 1.0' in metrics
@@ -186,7 +186,7 @@ def test_a_row_that_appears_after_later_ones_is_followed_too(
 
     def seen(*, since: date, after: int = 0, at_most: int) -> tuple[tuple[ShownDay, ...], int]:
         found, last = whole(since=since, after=after, at_most=at_most)
-        return tuple(one for one in found if one not in late), last
+        return tuple(subject for subject in found if subject not in late), last
 
     monkeypatch.setattr(small.store, "shown_days", seen)
     other.flush()
@@ -259,7 +259,7 @@ def test_rows_that_keep_nothing_quiet_any_more_are_removed(small: Clinic) -> Non
 
 
 def test_a_card_that_was_folded_was_not_shown(small: Clinic) -> None:
-    (example,) = (one for one in EXAMPLES if one["id"] == "LIV-577")
+    (example,) = (vignette for vignette in EXAMPLES if vignette["id"] == "LIV-577")
     body = request_of(example)
     small.clock[0] = now_of(example)
 

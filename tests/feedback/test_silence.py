@@ -54,7 +54,7 @@ def _small() -> Iterator[Clinic]:
 
 def told(answer: Json, rule: str) -> Json:
     rules = answer["extension"]["org.cds-service.explanation"]["rules"]
-    (found,) = (one for one in rules if one["rule"] == rule)
+    (found,) = (explained for explained in rules if explained["rule"] == rule)
     decision: Json = found
     return decision
 
@@ -67,7 +67,7 @@ def test_an_overridden_card_is_silent_and_explain_says_so(place: Clinic) -> None
     assert answer["cards"] == []
     decision = told(answer, "alt-very-low")
     assert (decision["answer"], decision["because"]) == ("no card", "overridden")
-    assert {one["because"] for one in decision["withheld"]} == {"overridden"}
+    assert {withheld["because"] for withheld in decision["withheld"]} == {"overridden"}
     assert "orders" not in decision
 
 
@@ -203,10 +203,10 @@ def test_a_rule_of_another_version_speaks_again(small: Clinic) -> None:
     (served,) = known.services["liver-patient-view"].values()
     rules = {
         hook: tuple(
-            replace(one, rule=replace(one.rule, version="9.9.9"))
-            if one.rule.id == "alt-very-low"
-            else one
-            for one in compiled
+            replace(decision, rule=replace(decision.rule, version="9.9.9"))
+            if decision.rule.id == "alt-very-low"
+            else decision
+            for decision in compiled
         )
         for hook, compiled in served.program.rules.items()
     }
@@ -342,8 +342,10 @@ def test_what_a_transaction_that_ended_late_brought_is_followed_too(
             late = connection.execute(
                 select(feedback.c.subject).where(feedback.c.card.in_(hidden))
             ).scalars()
-            subjects = {bytes(one) for one in late}
-        return tuple(one for one in whole(**asked) if one.origin.subject not in subjects)
+            subjects = {bytes(subject) for subject in late}
+        return tuple(
+            override for override in whole(**asked) if override.origin.subject not in subjects
+        )
 
     monkeypatch.setattr(small.store, "overrides", seen)
     told = clinic_over(small)

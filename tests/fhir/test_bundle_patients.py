@@ -42,7 +42,7 @@ def test_a_reference_leads_to_the_patient_that_it_means(
 def test_a_patient_goes_by_the_id_of_the_resource() -> None:
     patients = BundlePatients(PATIENTS)
 
-    ids = [patients.id_of(patients.key(*one)) for one in PATIENTS]
+    ids = [patients.id_of(patients.key(*patient)) for patient in PATIENTS]
 
     assert ids == ["girl", "7", "7", "bare", "9"]
     assert patients.id_of(patients.owner("Patient/p2", None)) == "p2"

@@ -39,7 +39,7 @@ def test_an_object_is_read_as_an_array_of_one() -> None:
 
     assert isinstance(found, Observation)
     assert found.code is not None
-    assert [one.code for one in many(found.code.coding)] == ["x"]
+    assert [coding.code for coding in many(found.code.coding)] == ["x"]
 
 
 @pytest.mark.parametrize(

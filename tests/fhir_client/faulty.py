@@ -63,7 +63,7 @@ class Faulty:
         return f"http://127.0.0.1:{self.port}{BASE}"
 
     def paths(self) -> list[str]:
-        return [one.path for one in self.asked]
+        return [request.path for request in self.asked]
 
     def reply(self, asked: Asked) -> Reply:
         answer = self.answers.get(asked.path, Reply(status=404))
@@ -74,7 +74,7 @@ def searchset(*resources: Json, following: str | None = None, **more: object) ->
     """A page of a search."""
     links = [{"relation": "next", "url": following}] if following else []
     bundle: Json = {"resourceType": "Bundle", "type": "searchset", "link": links, **more}
-    return {**bundle, "entry": [{"resource": one} for one in resources]}
+    return {**bundle, "entry": [{"resource": resource} for resource in resources]}
 
 
 def in_turn(*replies: Reply) -> Answer:

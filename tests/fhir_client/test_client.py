@@ -110,7 +110,7 @@ def test_every_page_is_read(server: Faulty, absolute: bool) -> None:
     found = ask(server)
 
     assert (ids(found), found.failure) == (["1", "2", "3", "4"], None)
-    assert {one.authorization for one in server.asked} == {f"Bearer {TOKEN}"}
+    assert {request.authorization for request in server.asked} == {f"Bearer {TOKEN}"}
 
 
 def test_pages_without_end_are_read_to_the_limit(server: Faulty) -> None:
@@ -396,7 +396,7 @@ def test_a_resource_that_cannot_be_read_costs_itself_alone(server: Faulty) -> No
 
     (page,) = ask(server).pages
 
-    assert [one.where for one in page.unreadable] == ["$.entry[0].resource.status"]
+    assert [part.where for part in page.unreadable] == ["$.entry[0].resource.status"]
 
 
 SELF = "http://127.0.0.1/fhir/Observation"
@@ -457,7 +457,7 @@ def test_ch_req_007_no_token_goes_over_plain_http_to_another_machine(
     found = ask(server, to=access(f"http://fhir.example:{server.port}/fhir"))
 
     assert ids(found) == ["1"]
-    assert [one.authorization for one in server.asked] == [None]
+    assert [request.authorization for request in server.asked] == [None]
 
 
 def test_a_server_that_may_not_be_called_is_not(server: Faulty) -> None:
@@ -472,7 +472,7 @@ def test_a_server_that_may_not_be_called_is_not(server: Faulty) -> None:
 )
 def test_a_query_stays_below_the_base(server: Faulty, query: str) -> None:
     assert ask(server, query).failure in {"not-allowed", "not-found"}
-    assert not any(".." in one for one in server.paths())
+    assert not any(".." in path for path in server.paths())
 
 
 def test_no_cookie_is_kept(server: Faulty) -> None:

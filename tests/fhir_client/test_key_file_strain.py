@@ -57,7 +57,7 @@ def changed_keys(draw: st.DrawFn) -> Json:
     """A key with some members that are something else, or another key's, or not there."""
     base: Json = {**PRIVATE[draw(st.sampled_from(ALGORITHMS))]}
     for name in draw(st.lists(st.sampled_from(NAMES), max_size=4, unique=True)):
-        other = st.sampled_from([one[name] for one in PRIVATE.values() if name in one] or [None])
+        other = st.sampled_from([key[name] for key in PRIVATE.values() if name in key] or [None])
         value = draw(st.just(...) | JSON_VALUES | other)
         base = {key: old for key, old in base.items() if key != name}
         if value is not ...:
@@ -68,7 +68,7 @@ def changed_keys(draw: st.DrawFn) -> Json:
 @pytest.fixture(scope="module", autouse=True)
 def _private(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("private")
-    PRIVATE.update({one: entry(folder / "x", one) for one in ALGORITHMS})
+    PRIVATE.update({algorithm: entry(folder / "x", algorithm) for algorithm in ALGORITHMS})
 
 
 PRIVATE: dict[str, Json] = {}
@@ -88,7 +88,7 @@ def test_any_file_is_read_or_refused_and_no_private_part_is_told(found: st.DataO
         said = str(error)
         keys = None
     if keys is None:
-        assert not any(one["d"] in said for one in PRIVATE.values())
+        assert not any(key["d"] in said for key in PRIVATE.values())
         return
     assert len(keys.keys) == len(entries)
     for key in keys.keys:
@@ -147,5 +147,5 @@ def test_commands_at_the_same_time_lose_no_key(file: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = set(pool.map(lambda _: add_key(file, "ES384", NOW).kid, range(16)))
 
-    assert {one.kid for one in read_signing_keys(file).keys} == made
+    assert {key.kid for key in read_signing_keys(file).keys} == made
     assert len(made) == 16

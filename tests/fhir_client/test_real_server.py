@@ -54,8 +54,8 @@ def _protected(keys: Path) -> Iterator[str]:
     another kind: so the service is registered once for each algorithm.
     """
     registered = [
-        {"client_id": f"lab-{one['alg']}", "jwks": {"keys": [one]}, "scopes": SCOPES}
-        for one in KeyFile(keys).current().published()["keys"]
+        {"client_id": f"lab-{key['alg']}", "jwks": {"keys": [key]}, "scopes": SCOPES}
+        for key in KeyFile(keys).current().published()["keys"]
     ]
     auth = {"types": ["smart", "bearer"], "tokens": [WRITER], "smart_clients": registered}
     with running(server_auth=auth) as base:
@@ -80,9 +80,9 @@ def test_bs_003_a_token_signed_for_is_given_and_opens_what_it_is_for(
     queries = (f"Patient/{PATIENT}", f"Observation?patient={PATIENT}")
     bearer = open_token_cache(KeyFile(keys), system_clock).bearer(server, queries)
 
-    found = [http.ask(Access(server, bearer), one, Deadline(30)) for one in queries]
+    found = [http.ask(Access(server, bearer), query, Deadline(30)) for query in queries]
 
-    assert [one.failure for one in found] == [None, None]
+    assert [answer.failure for answer in found] == [None, None]
     assert f"{ALT}" in found[1].pages[0].body.decode()
     other = http.ask(Access(server, bearer), f"Condition?patient={PATIENT}", Deadline(30))
     assert other.failure == "forbidden"

@@ -135,7 +135,7 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str) -> None:
     found, problems = read_servers(written(tmp_path, text), development=False)
 
     assert found is None
-    assert sorted((one.code, one.mark.line) for one in problems) == WRONG[text]
+    assert sorted((problem.code, problem.mark.line) for problem in problems) == WRONG[text]
 
 
 def test_every_code_of_the_file_has_a_wrong_example() -> None:

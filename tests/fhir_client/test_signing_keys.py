@@ -34,7 +34,7 @@ Json = dict[str, Any]
 
 
 def kids(path: Path) -> list[str]:
-    return [one.kid for one in read_signing_keys(path).keys]
+    return [key.kid for key in read_signing_keys(path).keys]
 
 
 @pytest.fixture(name="path")
@@ -73,9 +73,9 @@ def test_a_new_key_is_published_before_it_signs(path: Path) -> None:
     found = read_signing_keys(path)
     later = NOW + PUBLISHED_FIRST
 
-    assert [one["kid"] for one in found.published()["keys"]] == [first.kid, second.kid]
-    assert [found.state(one, NOW) for one in found.keys] == ["signs", "waits"]
-    assert [found.state(one, later) for one in found.keys] == ["replaced", "signs"]
+    assert [key["kid"] for key in found.published()["keys"]] == [first.kid, second.kid]
+    assert [found.state(key, NOW) for key in found.keys] == ["signs", "waits"]
+    assert [found.state(key, later) for key in found.keys] == ["replaced", "signs"]
     assert KEPT < PUBLISHED_FIRST
 
 
@@ -85,7 +85,7 @@ def test_keys_of_two_algorithms_sign_side_by_side(path: Path) -> None:
 
     found = read_signing_keys(path)
 
-    assert [found.state(one, NOW) for one in found.keys] == ["signs", "signs"]
+    assert [found.state(key, NOW) for key in found.keys] == ["signs", "signs"]
 
 
 def test_the_only_key_that_signs_is_kept(path: Path) -> None:
@@ -110,18 +110,18 @@ def test_a_link_to_the_file_stays_a_link(path: Path) -> None:
 
     assert link.is_symlink()
     assert len(kids(path)) == 1
-    assert sorted(one.name for one in path.parent.iterdir()) == ["keys.json", "link.json"]
+    assert sorted(entry.name for entry in path.parent.iterdir()) == ["keys.json", "link.json"]
 
 
 def test_a_changed_file_counts_without_a_restart_and_a_wrong_one_does_not(path: Path) -> None:
     first = add_key(path, "ES384", NOW)
     file = KeyFile(path)
     second = add_key(path, "ES384", NOW)
-    assert [one.kid for one in file.current().keys] == [first.kid, second.kid]
+    assert [key.kid for key in file.current().keys] == [first.kid, second.kid]
 
     path.write_text("{", encoding="utf-8")
 
-    assert [one.kid for one in file.current().keys] == [first.kid, second.kid]
+    assert [key.kid for key in file.current().keys] == [first.kid, second.kid]
     assert not file.is_current
 
 
@@ -189,11 +189,11 @@ def test_bs_001_bs_002_only_public_members_are_published(path: Path) -> None:
 
     response = client(Settings(signing_keys=path)).get("/jwks.json")
 
-    members = [set(one) for one in json.loads(response.text)["keys"]]
+    members = [set(key) for key in json.loads(response.text)["keys"]]
     common = {"kty", "kid", "alg", "use"}
     assert members == [common | {"crv", "x", "y"}, common | {"n", "e"}]
     assert response.headers["Cache-Control"] == "public, max-age=3600"
-    assert not any(one & PRIVATE for one in members)
+    assert not any(member & PRIVATE for member in members)
 
 
 def test_without_keys_the_set_is_empty() -> None:
@@ -216,7 +216,7 @@ def test_the_command_makes_lists_and_retires(path: Path) -> None:
     first = read_signing_keys(path).keys[0].kid
 
     listed = json.loads(run(path, "list", "--json").output)
-    assert [one["state"] for one in listed] == ["signs", "waits"]
+    assert [key["state"] for key in listed] == ["signs", "waits"]
     assert listed[1]["kid"] == second["kid"]
     assert PRIVATE.isdisjoint(second)
     refused = run(path, "retire", first)

@@ -96,7 +96,7 @@ def test_bs_006_bs_007_the_request_proves_who_asks(
 ) -> None:
     assert bearer(server, keys, algorithm=algorithm).token(Deadline(20)) == "token-1"
 
-    (form,) = (one.parameters for one in server.asked if one.path == "token")
+    (form,) = (request.parameters for request in server.asked if request.path == "token")
     assertion = form["client_assertion"]
     header, claims = (
         jwt.get_unverified_header(assertion),
@@ -107,7 +107,7 @@ def test_bs_006_bs_007_the_request_proves_who_asks(
         "scope": SCOPES,
         "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
     }
-    public = {one["kid"]: one for one in keys.current().published()["keys"]}
+    public = {key["kid"]: key for key in keys.current().published()["keys"]}
     jwt.api_jws.decode(assertion, jwt.PyJWK(public[header["kid"]]), [algorithm])
     assert (header["typ"], header["alg"]) == ("JWT", algorithm)
     assert claims["iss"] == claims["sub"] == "lab-cds"
@@ -120,9 +120,11 @@ def test_bs_006_no_assertion_is_used_twice(server: Faulty, keys: KeyFile) -> Non
     own.renewed(own.token(Deadline(20)), Deadline(20))
 
     ids = [
-        jwt.decode(one.parameters["client_assertion"], options={"verify_signature": False})["jti"]
-        for one in server.asked
-        if one.path == "token"
+        jwt.decode(request.parameters["client_assertion"], options={"verify_signature": False})[
+            "jti"
+        ]
+        for request in server.asked
+        if request.path == "token"
     ]
     assert len(set(ids)) == len(ids) == 2
 
@@ -156,10 +158,10 @@ def test_bs_009_many_threads_ask_once(server: Faulty, keys: KeyFile) -> None:
         seen.append(own.token(Deadline(20)))
 
     threads = [Thread(target=ask) for _ in range(8)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
     assert seen == ["token-1"] * 8
     assert server.paths().count("token") == 1
@@ -218,7 +220,7 @@ def test_bs_008_a_server_of_version_1_is_asked_in_its_words(server: Faulty, keys
     )
 
     assert bearer(server, keys).token(Deadline(20)) == "token"
-    assert [one.parameters["scope"] for one in server.asked if one.path == "token"] == [
+    assert [request.parameters["scope"] for request in server.asked if request.path == "token"] == [
         SCOPES,
         "system/Observation.read system/Patient.read",
     ]
@@ -232,7 +234,7 @@ def test_bs_008_a_server_that_says_so_is_asked_in_version_1_at_once(
     )
     bearer(server, keys).token(Deadline(20))
 
-    (scope,) = [one.parameters["scope"] for one in server.asked if one.path == "token"]
+    (scope,) = [request.parameters["scope"] for request in server.asked if request.path == "token"]
     assert scope == "system/Observation.read system/Patient.read"
 
 
@@ -252,7 +254,7 @@ def test_bs_008_what_was_not_granted_is_not_asked_for_and_not_taken_for_nothing(
     client = FhirClient(most_bytes=100_000, most_pages=5)
     access = Access(described(server), bearer(server, keys))
 
-    failures = [client.ask(access, one, Deadline(20)).failure for one in QUERIES]
+    failures = [client.ask(access, query, Deadline(20)).failure for query in QUERIES]
 
     assert failures == [None, "forbidden"]
     assert "Observation" not in server.paths()
@@ -286,11 +288,13 @@ DISCOVERY: dict[str, tuple[Callable[[Faulty], Reply], str]] = {
         "endpoint-closed",
     ),
     "no method": (
-        lambda one: endpoint(one, token_endpoint_auth_methods_supported=["client_secret_basic"]),
+        lambda server: endpoint(
+            server, token_endpoint_auth_methods_supported=["client_secret_basic"]
+        ),
         "no-method",
     ),
     "no algorithm": (
-        lambda one: endpoint(one, token_endpoint_auth_signing_alg_values_supported=["RS384"]),
+        lambda server: endpoint(server, token_endpoint_auth_signing_alg_values_supported=["RS384"]),
         "no-algorithm",
     ),
 }

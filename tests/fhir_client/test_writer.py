@@ -100,7 +100,7 @@ def test_a_plain_write_is_never_sent_twice(server: Faulty, reply: Reply) -> None
     made = [create(server), update(server), transaction(server, repeatable=False)]
 
     assert len(server.asked) == 3
-    assert all(one.failure is not None for one in made)
+    assert all(outcome.failure is not None for outcome in made)
 
 
 @pytest.mark.parametrize("reply", [CUT, *(Reply(status=s) for s in (429, 503, 502, 504, 409))])
@@ -210,7 +210,7 @@ def test_a_refused_token_is_renewed_once(server: Faulty) -> None:
     )
 
     assert made.failure is None
-    assert [one.authorization for one in server.asked] == ["Bearer old", "Bearer new"]
+    assert [request.authorization for request in server.asked] == ["Bearer old", "Bearer new"]
 
 
 class Missing(Renewing):

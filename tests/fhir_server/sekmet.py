@@ -51,10 +51,10 @@ def put(base: str, resources: Iterable[Json], headers: Mapping[str, str] | None 
     """Store resources under their own ids, all of them or none."""
     entries = [
         {
-            "resource": one,
-            "request": {"method": "PUT", "url": f"{one['resourceType']}/{one['id']}"},
+            "resource": resource,
+            "request": {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}"},
         }
-        for one in resources
+        for resource in resources
     ]
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
     answer = requests.post(

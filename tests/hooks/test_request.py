@@ -59,7 +59,7 @@ def refused(made: object) -> RequestError:
 
 
 def bundle(*resources: object, **other: object) -> Json:
-    entries = [{"resource": one} for one in resources]
+    entries = [{"resource": resource} for resource in resources]
     return {"resourceType": "Bundle", "type": "searchset", "entry": entries, **other}
 
 
@@ -169,7 +169,9 @@ def test_long_ids_and_a_typed_patient_id_are_read() -> None:
     ],
 )  # fmt: skip
 def test_each_member_of_the_authorization_is_checked(member: str, value: object) -> None:
-    sent = {name: one for name, one in {**AUTHORIZATION, member: value}.items() if one != "absent"}
+    sent = {
+        name: value for name, value in {**AUTHORIZATION, member: value}.items() if value != "absent"
+    }
 
     error = refused(body(fhirServer="https://fhir.example", fhirAuthorization=sent))
 
@@ -221,7 +223,7 @@ def test_a_key_with_garbage_counts_as_absent(sent: object) -> None:
     request = read(body(prefetch={"user": sent, "labs": OBSERVATION}))
 
     assert set(request.prefetch) == {"labs"}
-    assert [one.where.startswith("$.prefetch.user") for one in request.unreadable] == [True]
+    assert [part.where.startswith("$.prefetch.user") for part in request.unreadable] == [True]
 
 
 @pytest.mark.parametrize(
@@ -286,13 +288,13 @@ def test_a_bad_entry_is_named(entry: object, where: str) -> None:
     request = read(body(prefetch={"labs": made}))
 
     assert len(request.prefetch["labs"].entries) == 1
-    assert [one.where for one in request.unreadable] == [f"$.prefetch.labs.{where}"]
+    assert [part.where for part in request.unreadable] == [f"$.prefetch.labs.{where}"]
 
 
 def test_a_key_that_is_no_plain_name_is_not_shown() -> None:
     request = read(body(prefetch={f"{SECRET} 1": "x", "": "y"}))
 
-    assert [one.where for one in request.unreadable] == ["$.prefetch[0]", "$.prefetch[1]"]
+    assert [part.where for part in request.unreadable] == ["$.prefetch[0]", "$.prefetch[1]"]
 
 
 def test_draft_orders_of_any_kind_are_kept() -> None:
@@ -302,11 +304,11 @@ def test_draft_orders_of_any_kind_are_kept() -> None:
         {"resourceType": "ProcedureRequest"},
         {"resourceType": "ServiceRequest", "status": 7},
     ]
-    made = {"resourceType": "Bundle", "entry": [{"resource": one} for one in orders]}
+    made = {"resourceType": "Bundle", "entry": [{"resource": order} for order in orders]}
     request = read(body(hook="order-sign", context=context(draftOrders=made)))
 
     assert len(request.draft_orders or ()) == 2
-    assert [one.where for one in request.unreadable] == [
+    assert [part.where for part in request.unreadable] == [
         "$.context.draftOrders.entry[2].resource.resourceType",
         "$.context.draftOrders.entry[3].resource.status",
     ]
@@ -452,7 +454,7 @@ def test_a_result_among_the_orders_being_made_is_named_and_a_medicine_is_read() 
     drafts = bundle(MEDICINE, OBSERVATION)
     request = read(body(hook="order-sign", context=context(draftOrders=drafts)))
 
-    assert [one.resource_type for one in request.unreadable] == ["Observation"]
+    assert [part.resource_type for part in request.unreadable] == ["Observation"]
 
 
 @pytest.mark.parametrize(

@@ -114,12 +114,12 @@ def test_the_steps_are_measured_over_bodies_with_and_without_cards() -> None:
 
 def test_every_step_is_found_within_a_call_and_left_as_it_was() -> None:
     bench = make_bench()
-    before = [getattr(*one) for functions in within.STEPS.values() for one in functions]
+    before = [getattr(*name) for functions in within.STEPS.values() for name in functions]
 
     found = within.within(bench, 5, "cards", count=2, repeats=2)
 
     assert list(found) == [*within.STEPS, within.REST, within.WHOLE]
     assert all(time > 0 for time in found.values())
     assert found[within.WHOLE] == pytest.approx(sum(found.values()) / 2)
-    after = [getattr(*one) for functions in within.STEPS.values() for one in functions]
+    after = [getattr(*name) for functions in within.STEPS.values() for name in functions]
     assert after == before

@@ -19,29 +19,31 @@ def test_the_same_seed_makes_the_same_people() -> None:
 def test_every_picture_is_a_request_that_is_read_whole() -> None:
     made = list(patients(HOSPITAL, len(HOSPITAL["pictures"]), even=True))
 
-    read = [read_request(json.dumps(one).encode(), max_depth=64, max_entries=1000) for one in made]
+    read = [
+        read_request(json.dumps(body).encode(), max_depth=64, max_entries=1000) for body in made
+    ]
 
-    assert all(not one.unreadable for one in read)
-    assert len({one.patient_id for one in read}) == len(made)
+    assert all(not request.unreadable for request in read)
+    assert len({request.patient_id for request in read}) == len(made)
 
 
 def test_most_alt_results_are_within_their_limit_and_nothing_is_in_the_future() -> None:
     results = [
         entry["resource"]
-        for one in patients(HOSPITAL, 2000)
-        for entry in one["prefetch"]["observations"].get("entry", [])
+        for patient in patients(HOSPITAL, 2000)
+        for entry in patient["prefetch"]["observations"].get("entry", [])
     ]
     alt = HOSPITAL["tests"]["alt"]
     values = [
-        one["valueQuantity"]["value"]
-        for one in results
-        if one["code"]["coding"][0]["code"] == alt["loinc"]
+        result["valueQuantity"]["value"]
+        for result in results
+        if result["code"]["coding"][0]["code"] == alt["loinc"]
     ]
 
     assert sum(value <= alt["upper"] for value in values) > 0.8 * len(values)
     assert any(value > 5 * alt["upper"] for value in values)
-    assert all(one["effectiveDateTime"] < NOW.isoformat() for one in results)
+    assert all(result["effectiveDateTime"] < NOW.isoformat() for result in results)
 
 
 def test_every_picture_says_why_it_is_as_common_as_it_is() -> None:
-    assert all(one["because"] and one["share"] > 0 for one in HOSPITAL["pictures"])
+    assert all(picture["because"] and picture["share"] > 0 for picture in HOSPITAL["pictures"])

@@ -27,7 +27,7 @@ def test_a_baseline_has_every_step_and_says_what_it_was_made_with() -> None:
     known = json.loads(instruction_baseline.FILE.read_text(encoding="utf-8"))
 
     assert known
-    for version, one in known.items():
+    for version, baseline in known.items():
         assert re.fullmatch(r"3\.\d+", version)
-        assert one["ratios"].keys() == instruction_baseline.FLOORS.keys()
-        assert one["made with"]["orjson"]
+        assert baseline["ratios"].keys() == instruction_baseline.FLOORS.keys()
+        assert baseline["made with"]["orjson"]

@@ -47,7 +47,7 @@ def sheet(value: float, **changes: Any) -> dict[str, Any]:
 
 
 def call(*sheets: dict[str, Any]) -> dict[str, Any]:
-    entries = [{"resource": one} for one in sheets]
+    entries = [{"resource": sheet} for sheet in sheets]
     return {
         "hook": "patient-view",
         "hookInstance": "one",
@@ -135,7 +135,7 @@ def results(
 
 
 def found(made: Results) -> dict[str, tuple[float | None, str]]:
-    return {one.name: (one.found(made), one.met(one.found(made))) for one in WANTED}
+    return {target.name: (target.found(made), target.met(target.found(made))) for target in WANTED}
 
 
 def test_a_ratio_is_the_median_of_the_ratios_of_the_rounds() -> None:
@@ -182,15 +182,15 @@ def test_the_table_has_every_entrant_workload_and_target() -> None:
 
     assert all(name in said[0] for name in (OURS, FLASK, FASTAPI, HEALTHCHAIN))
     assert all(sum(line.startswith(f"  {name} ") for line in said) == 4 for name in NAMES)
-    assert all(any(line.startswith(one.title) for line in said) for one in WANTED)
-    assert [one["name"] for one in written["targets"]] == [one.name for one in WANTED]
+    assert all(any(line.startswith(target.title) for line in said) for target in WANTED)
+    assert [target["name"] for target in written["targets"]] == [target.name for target in WANTED]
     assert json.loads(json.dumps(written)) == written
 
 
 def test_the_page_has_the_targets_and_workloads_of_the_code() -> None:
     rows = re.findall(r"^\| ([^|`]+) \| ([0-9.]+) \| ([0-9.]+) \|$", README, flags=re.MULTILINE)
 
-    assert rows == [(one.title, f"{one.must:g}", f"{one.aim:g}") for one in WANTED]
+    assert rows == [(target.title, f"{target.must:g}", f"{target.aim:g}") for target in WANTED]
     assert all(f"`{name}`" in README for name in NAMES)
     for size, count in workloads.BODIES.items():
         assert f"| `{size}, none`, `{size}, cards` | {count} each |" in README

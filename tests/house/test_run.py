@@ -46,5 +46,5 @@ def test_the_help_of_the_demonstration_installs_nothing(tmp_path: Path, words: l
 
     assert (shown.returncode, shown.stderr) == (0, "")
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
-    options = [one.opts[0] for one in demo.params if isinstance(one, click.Option)]
-    assert [one for one in options if f"  {one} " not in shown.stdout] == []
+    options = [param.opts[0] for param in demo.params if isinstance(param, click.Option)]
+    assert [option for option in options if f"  {option} " not in shown.stdout] == []

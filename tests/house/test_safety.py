@@ -30,6 +30,6 @@ def test_what_guards_against_a_hazard_exists(hazard: str, shown_by: str) -> None
 
     assert places or examples, hazard
     assert [path for path, _ in places if not (ROOT / path).exists()] == []
-    assert [one for one in examples if one not in EXAMPLES] == []
+    assert [example for example in examples if example not in EXAMPLES] == []
     for path, name in places:
         assert not name or name in functions_of(path), f"{path} has no {name}"

@@ -52,7 +52,7 @@ def marker(
     missing: bool = False,
 ) -> Marker:
     """A marker without rules of its own."""
-    spelled = {spelling: one for one in factors for spelling in SPELLINGS[one]}
+    spelled = {spelling: factor for factor in factors for spelling in SPELLINGS[factor]}
     return Marker(
         id=name,
         title=name,
@@ -61,7 +61,9 @@ def marker(
         codes=codes,
         names=(name,),
         beside_name=(),
-        factors={spelling: Fraction(factors[one]) for spelling, one in spelled.items()},
+        factors={
+            spelling: Fraction(factors[spelled_unit]) for spelling, spelled_unit in spelled.items()
+        },
         units=spelled,
         unit_may_be_missing=missing,
         plausible=Interval(Fraction(0), Fraction(highest)),
@@ -106,7 +108,7 @@ PIGMENT = marker("pigment", (loinc("1975-2"),), {"mg/dL": "1"}, unit="mg/dL", hi
 RATIO = marker("ratio", (loinc("6301-6"),), {"1": "1"}, unit="", highest=20, missing=True)
 CELLS = marker("cells", (loinc("777-3"),), {"10*9/L": "1"}, unit="10*9/L", highest=5000)
 DRUG = marker("drug", (loinc("3298-7"),), {"ug/mL": "1", "mg/L": "1"}, unit="ug/mL")
-MARKERS = {one.id: one for one in (ENZYME, PIGMENT, RATIO, CELLS, DRUG)}
+MARKERS = {marker.id: marker for marker in (ENZYME, PIGMENT, RATIO, CELLS, DRUG)}
 
 PACK = Pack(
     id="invented",
@@ -176,8 +178,11 @@ def quantity(value: object, **other: object) -> Json:
 def bundle(*resources: Json, **other: object) -> Json:
     """A searchset of these resources, with their addresses."""
     entries = [
-        {"fullUrl": f"https://fhir.example/{one['resourceType']}/{one.get('id')}", "resource": one}
-        for one in resources
+        {
+            "fullUrl": f"https://fhir.example/{resource['resourceType']}/{resource.get('id')}",
+            "resource": resource,
+        }
+        for resource in resources
     ]
     return {"resourceType": "Bundle", "type": "searchset", "entry": entries, **other}
 
@@ -224,4 +229,4 @@ def aside_of(made: Json, *, zone: tzinfo = UTC, names: bool = False) -> SetAside
 
 def reasons_of(*resources: Json, names: bool = False) -> list[str]:
     """Why things were set aside."""
-    return [one.reason for one in record_of(*resources, names=names).set_aside]
+    return [result.reason for result in record_of(*resources, names=names).set_aside]

@@ -87,8 +87,8 @@ def test_junk_never_breaks_the_reader(resources: list[Json], names: bool) -> Non
         return
 
     assert isinstance(record, PatientRecord)
-    assert {one.reason for one in record.set_aside} <= set(MEANINGS)
-    assert all(one.time.tzinfo for one in record.results)
+    assert {result.reason for result in record.set_aside} <= set(MEANINGS)
+    assert all(result.time.tzinfo for result in record.results)
 
 
 @given(
@@ -127,7 +127,7 @@ def test_the_number_is_shown_as_it_was_sent() -> None:
     given = input_from_document(read_resources(data.encode()))
     record = read(given)
 
-    assert [one.sent.number for one in record.results] == ["1.10"]
+    assert [result.sent.number for result in record.results] == ["1.10"]
 
 
 def test_a_power_of_ten_is_shown_written_out() -> None:
@@ -136,7 +136,7 @@ def test_a_power_of_ten_is_shown_written_out() -> None:
         given = input_from_document(read_resources(data.encode()))
         record = read(given)
 
-        assert [one.sent.number for one in record.results] == [shown]
+        assert [result.sent.number for result in record.results] == [shown]
 
 
 def test_an_absurd_number_is_unparseable() -> None:
@@ -152,4 +152,4 @@ def test_an_absurd_number_is_unparseable() -> None:
         given = input_from_document(read_resources(data.encode()))
         record = read(given)
 
-        assert [one.reason for one in record.set_aside] == ["unparseable"]
+        assert [result.reason for result in record.set_aside] == ["unparseable"]

@@ -21,10 +21,12 @@ EARLIER, LATER = "2026-03-05T11:59:59Z", "2026-03-05T12:00:01Z"
 
 def there(*resources: Json) -> list[str]:
     """The ids of what was there at MOMENT."""
-    data = "\n".join(json.dumps(one) for one in (*resources, {"resourceType": "Location"}))
+    data = "\n".join(
+        json.dumps(resource) for resource in (*resources, {"resourceType": "Location"})
+    )
     given = as_of(input_from_document(read_resources(data.encode())), MOMENT, VIENNA)
     ids = (getattr(entry.resource, "id", None) for entry in given.entries)
-    return [one for one in ids if one]
+    return [reference for reference in ids if reference]
 
 
 def result(**elements: object) -> Json:
@@ -73,7 +75,7 @@ def test_a_result_is_there_from_its_issue_on(times: Json, is_there: bool) -> Non
 
 def test_what_cannot_be_read_is_not_there_before_its_time() -> None:
     lines = [result(status=7, effectiveDateTime=at) for at in (EARLIER, LATER)]
-    data = "\n".join(json.dumps(one) for one in lines).encode()
+    data = "\n".join(json.dumps(line) for line in lines).encode()
 
     given = as_of(input_from_document(read_resources(data)), MOMENT, VIENNA)
 
@@ -133,7 +135,7 @@ def test_evaluate_answers_as_of_a_day_of_the_site() -> None:
         shown = CliRunner(env={"CDS_SITE_TIME_ZONE": zone}).invoke(
             evaluate, ["-", "--json", "--as-of", day], input=json.dumps(low)
         )
-        return sum(len(one["cards"]) for one in json.loads(shown.stdout)["patients"])
+        return sum(len(patient["cards"]) for patient in json.loads(shown.stdout)["patients"])
 
     assert cards("2026-03-05", "Europe/Vienna") == 1
     assert cards("2026-03-05", "Asia/Tokyo") == 0  # there the day ended at 15:00 UTC

@@ -111,7 +111,9 @@ NOT_OF_THE_PACK = {"coding": [{"system": "http://loinc.org", "code": "2823-3"}]}
 def reported(noted: Json, other: Json) -> bool:
     """Whether the other result is known to be hemolysed."""
     record = record_of(observation(**{**PIGMENT_RESULT, **NOTED, **noted}), observation(**other))
-    return next(one.hemolysed for one in record.results if one.reference == "Observation/r1")
+    return next(
+        result.hemolysed for result in record.results if result.reference == "Observation/r1"
+    )
 
 
 @pytest.mark.parametrize(

@@ -206,5 +206,5 @@ def test_a_result_under_it_is_named_unless_it_was_withdrawn(status: str, reason:
 
     record = read_record(PackReader(PACK, names_fallback=True), input_of(sent), now=NOW, zone=UTC)
 
-    found = [(one.marker, one.reason, one.number) for one in record.set_aside]
+    found = [(result.marker, result.reason, result.number) for result in record.set_aside]
     assert found == [("inr", reason, "2.1")]

@@ -41,11 +41,11 @@ def panel(**other: object) -> Json:
 
 
 def used(found: PatientRecord) -> list[str]:
-    return [one.reference for one in found.results]
+    return [result.reference for result in found.results]
 
 
 def reasons(found: PatientRecord) -> dict[str, str]:
-    return {one.reference: one.reason for one in found.set_aside}
+    return {result.reference: result.reason for result in found.set_aside}
 
 
 @pytest.mark.parametrize("made", [report(), panel()])
@@ -118,7 +118,7 @@ def test_a_component_inside_another_is_read() -> None:
     found = record(observation(code={"text": "panel"}, valueQuantity=None, component=[outer]))
 
     assert used(found) == ["Observation/r1"]
-    assert all(one.reason == "code-not-in-pack" for one in found.set_aside)
+    assert all(result.reason == "code-not-in-pack" for result in found.set_aside)
 
 
 def test_a_result_contained_in_a_contained_panel_is_read() -> None:
@@ -140,4 +140,4 @@ def test_a_member_that_a_contained_panel_names_is_missed(member: str | None, mis
     made = report(result=[{"reference": "#o"}], contained=[outer, observation(id="i")])
     found = record(made, nameless)
 
-    assert (["named but not sent"] if missing else []) == [one.lack for one in found.incomplete]
+    assert (["named but not sent"] if missing else []) == [gap.lack for gap in found.incomplete]

@@ -25,7 +25,7 @@ def number(*values: str) -> Json:
 
 
 def is_contradictory(found: PatientRecord) -> bool:
-    return "contradictory" in [one.lack for one in found.incomplete]
+    return "contradictory" in [gap.lack for gap in found.incomplete]
 
 
 @pytest.mark.parametrize(

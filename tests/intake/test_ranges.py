@@ -143,7 +143,7 @@ def test_all_ranges_are_kept_for_others_to_choose() -> None:
         {"high": quantity(25), "appliesTo": [{"text": "female"}]},
     )
 
-    assert [one.high for one in found] == [33, 25]
+    assert [reference_range.high for reference_range in found] == [33, 25]
 
 
 def test_a_range_sent_as_an_object_is_read() -> None:

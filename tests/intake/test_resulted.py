@@ -90,7 +90,7 @@ def test_what_is_not_final_or_has_no_time_is_no_result(more: Json) -> None:
     record = record_of(said(VIRUS, **more))
 
     assert record.resulted == ()
-    assert [one.reason for one in record.set_aside] == ["code-not-in-pack"]
+    assert [result.reason for result in record.set_aside] == ["code-not-in-pack"]
 
 
 MODIFIED = [{"url": "https://example.org/not-this-patient", "valueBoolean": True}]
@@ -152,7 +152,7 @@ def test_a_result_of_a_marker_counts_too_and_stays_a_result() -> None:
     record = record_of(observation())
 
     assert record.resulted == (Resulted((LOINC, "1742-6"), SEEN),)
-    assert [one.marker for one in record.results] == ["enzyme"]
+    assert [result.marker for result in record.results] == ["enzyme"]
 
 
 def test_a_component_counts() -> None:
@@ -173,4 +173,4 @@ def test_what_is_of_another_patient_does_not_count() -> None:
 
     record = read_record(PackReader(ASKING, names_fallback=False), given, now=NOW, zone=UTC)
 
-    assert [one.code for one in record.resulted] == [(LOINC, "1742-6")]
+    assert [past_result.code for past_result in record.resulted] == [(LOINC, "1742-6")]

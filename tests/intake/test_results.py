@@ -174,11 +174,11 @@ def test_each_component_is_a_result() -> None:
     )
     record = record_of(panel)
 
-    assert [(one.marker, one.reference) for one in record.results] == [
+    assert [(result.marker, result.reference) for result in record.results] == [
         ("enzyme", "Observation/r1"),
         ("pigment", "Observation/r1"),
     ]
-    assert [one.reason for one in record.set_aside] == [
+    assert [result.reason for result in record.set_aside] == [
         "code-not-in-pack",
         "modifier-extension",
         "code-not-in-pack",
@@ -269,8 +269,8 @@ def test_a_corrected_result_replaces_a_higher_final_one(status: str) -> None:
         observation(id="b", valueQuantity=quantity(9), status=status),
     )
 
-    assert [one.value for one in record.results] == [exactly(9)]
-    assert [(one.reason, one.reference) for one in record.set_aside] == [
+    assert [result.value for result in record.results] == [exactly(9)]
+    assert [(result.reason, result.reference) for result in record.set_aside] == [
         ("superseded", "Observation/a")
     ]
 
@@ -281,7 +281,7 @@ def test_a_final_result_replaces_a_preliminary_one() -> None:
         observation(id="b", valueQuantity=quantity(9)),
     )
 
-    assert [one.status for one in record.results] == ["final"]
+    assert [result.status for result in record.results] == ["final"]
 
 
 def test_of_two_different_finals_the_higher_counts() -> None:
@@ -291,8 +291,8 @@ def test_of_two_different_finals_the_higher_counts() -> None:
         observation(id="c", valueQuantity=quantity(1.5, unit="ukat/L")),  # also 90
     )
 
-    assert [one.value for one in record.results] == [exactly(90)]
-    assert [(one.reason, one.number) for one in record.set_aside] == [
+    assert [result.value for result in record.results] == [exactly(90)]
+    assert [(result.reason, result.number) for result in record.set_aside] == [
         ("conflicting-duplicates", "9")
     ]
 
@@ -321,8 +321,8 @@ def test_a_result_within_a_wider_one_is_used_without_a_conflict(
     for order in (results, results[::-1]):
         record = record_of(*order)
 
-        assert [one.reference for one in record.results] == ["Observation/n"]
-        assert [(one.reason, one.reference) for one in record.set_aside] == [
+        assert [result.reference for result in record.results] == ["Observation/n"]
+        assert [(result.reason, result.reference) for result in record.set_aside] == [
             ("superseded", "Observation/w")
         ]
 
@@ -344,8 +344,8 @@ def test_of_two_that_do_not_lie_within_each_other_the_higher_counts(
     for order in (results, results[::-1]):
         record = record_of(*order)
 
-        assert [one.reference for one in record.results] == ["Observation/h"]
-        assert [(one.reason, one.reference) for one in record.set_aside] == [
+        assert [result.reference for result in record.results] == ["Observation/h"]
+        assert [(result.reason, result.reference) for result in record.set_aside] == [
             ("conflicting-duplicates", "Observation/l")
         ]
 
@@ -357,8 +357,8 @@ def test_of_three_what_contradicts_the_result_in_use_is_a_conflict() -> None:
         observation(id="c", valueQuantity=quantity(900)),
     )
 
-    assert [one.value for one in record.results] == [exactly(900)]
-    assert [(one.reason, one.reference) for one in record.set_aside] == [
+    assert [result.value for result in record.results] == [exactly(900)]
+    assert [(result.reason, result.reference) for result in record.set_aside] == [
         ("conflicting-duplicates", "Observation/a"),
         ("superseded", "Observation/b"),
     ]
@@ -403,7 +403,7 @@ def test_what_rounding_does_not_explain_is_two_results(
 ) -> None:
     record = record_of(*in_units(*values))
 
-    assert [one.reason for one in record.set_aside] == ["conflicting-duplicates"]
+    assert [result.reason for result in record.set_aside] == ["conflicting-duplicates"]
 
 
 def test_equal_duplicates_count_once() -> None:
@@ -427,7 +427,7 @@ def test_a_result_without_specimen_competes_with_the_first() -> None:
         observation(id="b", valueQuantity=quantity(9)),
     )
 
-    assert [one.reason for one in record.set_aside] == ["conflicting-duplicates"]
+    assert [result.reason for result in record.set_aside] == ["conflicting-duplicates"]
 
 
 def test_the_interpretation_is_kept_for_display() -> None:

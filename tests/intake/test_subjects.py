@@ -72,8 +72,8 @@ def test_results_of_another_patient_are_set_aside() -> None:
     other = observation(id="r2", subject={"reference": "Patient/p2"})
     record = asked_about("p1", observation(), other)
 
-    assert [one.reference for one in record.results] == ["Observation/r1"]
-    assert [(one.reason, one.reference) for one in record.set_aside] == [
+    assert [result.reference for result in record.results] == ["Observation/r1"]
+    assert [(result.reason, result.reference) for result in record.set_aside] == [
         ("other-patient", "Observation/r2")
     ]
 
@@ -96,8 +96,8 @@ def test_a_result_about_another_person_is_not_the_subjects(focus: object, used: 
     about = {**subject("Patient/p1"), "id": "r2", "focus": focus}
     record = asked_about("p1", observation(effectiveDateTime="2026-06-01"), about)
 
-    assert ("Observation/r2" in [one.reference for one in record.results]) is used
-    assert [one.reason for one in record.set_aside] == ([] if used else ["other-patient"])
+    assert ("Observation/r2" in [result.reference for result in record.results]) is used
+    assert [result.reason for result in record.set_aside] == ([] if used else ["other-patient"])
 
 
 @pytest.mark.parametrize("kind", ["MedicationRequest", "Condition", "ServiceRequest"])
@@ -115,7 +115,7 @@ def test_nothing_else_of_another_patient_is_used(kind: str) -> None:
     found = [record.medicines, record.conditions, record.orders]
 
     assert not any(found)
-    assert [one.reason for one in record.set_aside] == ["other-patient"]
+    assert [result.reason for result in record.set_aside] == ["other-patient"]
 
 
 def test_a_result_without_subject_is_not_used_beside_anothers() -> None:
@@ -126,8 +126,8 @@ def test_a_result_without_subject_is_not_used_beside_anothers() -> None:
         observation(id="r3", subject={"reference": "Patient/p2"}),
     )
 
-    assert [one.reference for one in record.results] == ["Observation/r1"]
-    assert [one.reason for one in record.set_aside] == ["no-subject", "other-patient"]
+    assert [result.reference for result in record.results] == ["Observation/r1"]
+    assert [result.reason for result in record.set_aside] == ["no-subject", "other-patient"]
 
 
 def test_another_patient_resource_is_refused() -> None:
@@ -216,8 +216,8 @@ def test_another_number_of_a_system_of_the_patient_is_another_patient(
 
     record = asked_about("p1", NUMBERED, observation(id="r2"), other)
 
-    assert [one.reference for one in record.results] == ["Observation/r2"]
-    assert [one.reason for one in record.set_aside] == ["other-patient"]
+    assert [result.reference for result in record.results] == ["Observation/r2"]
+    assert [result.reason for result in record.set_aside] == ["other-patient"]
 
 
 def test_a_number_names_the_patient_beside_anothers_results() -> None:
@@ -225,7 +225,7 @@ def test_a_number_names_the_patient_beside_anothers_results() -> None:
 
     record = asked_about("p1", NUMBERED, numbered(HOSPITAL, "100"), other)
 
-    assert [one.reference for one in record.results] == ["Observation/r1"]
+    assert [result.reference for result in record.results] == ["Observation/r1"]
 
 
 def test_two_numbers_of_one_system_are_two_patients() -> None:
@@ -235,8 +235,8 @@ def test_two_numbers_of_one_system_are_two_patients() -> None:
 
     record = asked_about("p1", numbered(HOSPITAL, "7"), second, observation(id="r3"))
 
-    assert [one.reference for one in record.results] == ["Observation/r3"]
-    assert [one.reason for one in record.set_aside] == ["no-subject", "no-subject"]
+    assert [result.reference for result in record.results] == ["Observation/r3"]
+    assert [result.reason for result in record.set_aside] == ["no-subject", "no-subject"]
 
 
 def test_a_patient_whose_numbers_cannot_be_read_has_none() -> None:

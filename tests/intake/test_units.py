@@ -9,7 +9,9 @@ from tests.intake.intake_fixtures import Json, aside_of, coded, observation, res
 
 def sent(text: str | None = None, code: str | None = None, value: float = 2) -> Json:
     pairs = {"value": value, "unit": text, "code": code}
-    return observation(valueQuantity={name: one for name, one in pairs.items() if one is not None})
+    return observation(
+        valueQuantity={name: value for name, value in pairs.items() if value is not None}
+    )
 
 
 @pytest.mark.parametrize(

@@ -67,5 +67,6 @@ def places(problems: list[Problem]) -> list[str]:
     """Each problem as `path:line: code`, in order."""
     ordered = sorted(set(problems), key=lambda problem: problem.order)
     return [
-        f"{one.mark.file.removeprefix(SHOWN + '/')}:{one.mark.line}: {one.code}" for one in ordered
+        f"{problem.mark.file.removeprefix(SHOWN + '/')}:{problem.mark.line}: {problem.code}"
+        for problem in ordered
     ]

@@ -13,7 +13,7 @@ from cds_service.sourcefile.document import LARGEST_FILE, Data, parse, read_text
 
 def found(text: str) -> list[tuple[str, int, int]]:
     _, problems = parse(text, "a.yaml")
-    return [(one.code, one.mark.line, one.mark.column) for one in problems]
+    return [(problem.code, problem.mark.line, problem.mark.column) for problem in problems]
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_every_scalar_stays_the_text_it_is(scalar: str) -> None:
     expected: Data = [scalar, {scalar: scalar}]
 
     if scalar == "<<":
-        assert [one.code for one in problems] == ["K103"]
+        assert [problem.code for problem in problems] == ["K103"]
     else:
         assert (document.data, problems) == (expected, [])
 
@@ -123,7 +123,7 @@ def test_a_tower_of_aliases_does_not_grow() -> None:
 
     assert isinstance(document.data, dict)
     assert document.data["a29"] == ["", ""]
-    assert {one.code for one in problems} == {"K103"}
+    assert {problem.code for problem in problems} == {"K103"}
 
 
 def test_places_are_of_values_keys_and_what_lies_around_them() -> None:
@@ -142,7 +142,7 @@ def test_front_matter_counts_its_lines_in_the_file() -> None:
     document, problems = parse("a: 1\na: 2\n", "a.md", first_line=5)
 
     assert document.mark(("a",)).line == 5
-    assert [one.mark.line for one in problems] == [6]
+    assert [problem.mark.line for problem in problems] == [6]
 
 
 @given(st.text(max_size=60))

@@ -299,7 +299,7 @@ def test_a_lock_that_is_not_text_is_told(tmp_path: Path) -> None:
 def test_a_hash_tells_numbers_from_words_and_yes_from_nothing() -> None:
     meant: list[object] = [None, True, False, 1, "1", "true", (), ("1",), (("1",),), {}, {"1": 1}]
 
-    assert len({meaning_hash(one) for one in meant}) == len(meant)
+    assert len({meaning_hash(value) for value in meant}) == len(meant)
 
 
 def test_only_what_a_pack_is_made_of_can_be_locked() -> None:

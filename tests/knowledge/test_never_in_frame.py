@@ -37,7 +37,7 @@ def test_a_rule_about_the_patient_has_no_index(tmp_path: Path, phrase: str, mess
         (UNLESS, f"  - {{{phrase}, because: known}}"),
     )
 
-    assert any(one.startswith(message) for one in found), found
+    assert any(text.startswith(message) for text in found), found
 
 
 def test_what_pairs_with_now_is_there_without_an_index(tmp_path: Path) -> None:

@@ -38,7 +38,9 @@ OWN = (
 
 
 def copy(tmp_path: Path, *files: dict[str, str | bytes]) -> Path:
-    return changed(tmp_path, {path: text for one in files for path, text in one.items()})
+    return changed(
+        tmp_path, {path: text for replacements in files for path, text in replacements.items()}
+    )
 
 
 def with_groups(tmp_path: Path) -> Pack:
@@ -89,7 +91,7 @@ def test_a_case_says_which_group_an_order_is_in(tmp_path: Path) -> None:
     assert check_cases(files, load_pack(folder, "letters"))
 
     words = ("- repeat-alpha 7-14 days recommended\n", "repeat-alpha 7-14 days recommended;")
-    said = tuple((one, one.replace("recommended", "recommended in greek")) for one in words)
+    said = tuple((word, word.replace("recommended", "recommended in greek")) for word in words)
     other = (
         "- repeat-alpha 7-14 days recommended",
         "- repeat-alpha 7-14 days recommended in greek",
@@ -103,12 +105,16 @@ def test_a_case_says_which_group_an_order_is_in(tmp_path: Path) -> None:
 
 def test_the_nudger_drops_groups_and_moves_days(tmp_path: Path) -> None:
     folder = copy(tmp_path, replaced(PACK, GROUPS), replaced(RULE, GROUPED, OWN))
-    found = [one for one in nudges_of(letters_files(folder)) if one.where[:2] == ("suggest", 0)]
+    found = [
+        nudge for nudge in nudges_of(letters_files(folder)) if nudge.where[:2] == ("suggest", 0)
+    ]
 
-    assert [one.words for one in found if one.where[-1] == "group"] == ["without 'group'"]
-    days = [one.words for one in found if one.where[-1] == "resulted within"]
+    assert [nudge.words for nudge in found if nudge.where[-1] == "group"] == ["without 'group'"]
+    days = [nudge.words for nudge in found if nudge.where[-1] == "resulted within"]
     assert len(days) > 1
-    assert not [one for one in nudges_of(letters_files(folder)) if "order groups" in one.where[1:]]
+    assert not [
+        nudge for nudge in nudges_of(letters_files(folder)) if "order groups" in nudge.where[1:]
+    ]
 
 
 def test_days_of_the_suggestion_count_before_those_of_the_order(tmp_path: Path) -> None:
@@ -117,10 +123,10 @@ def test_days_of_the_suggestion_count_before_those_of_the_order(tmp_path: Path) 
 
     assert order.resulted_days == 10
     days = {
-        rule.id: one.result_days(order)
+        rule.id: suggestion.result_days(order)
         for rule in pack.rules.values()
-        for one in rule.suggestions
-        if one.order == order.id
+        for suggestion in rule.suggestions
+        if suggestion.order == order.id
     }
     assert days["alpha-high"] == 5
     words = rule_in_words(pack.rules["alpha-high"], pack)
@@ -176,4 +182,4 @@ def test_what_cannot_be_meant_is_a_problem(tmp_path: Path, line: str, problem: s
     more = (RESULTED, f"{RESULTED}{line}\n")
     found = problems_of(copy(tmp_path, replaced(ORDER, more)))
 
-    assert {one.code for one in found} == {problem}
+    assert {found_problem.code for found_problem in found} == {problem}

@@ -61,7 +61,7 @@ def test_every_number_and_name_arrives_in_the_pack() -> None:
     assert alpha.plausible == Interval(Fraction(0), Fraction(500))
     assert alpha.pairing == Pairing(around="index", hours=24)
     assert pack.markers["beta"].pairing == Pairing(around="now", hours=720)
-    assert [(one.named, one.amount) for one in alpha.limits["upper limit"]] == [
+    assert [(choice.named, choice.amount) for choice in alpha.limits["upper limit"]] == [
         ("child-10", 10),
         ("lab", None),
         ("fallback-20", 20),
@@ -69,7 +69,10 @@ def test_every_number_and_name_arrives_in_the_pack() -> None:
     assert alpha.limits["upper limit"][0].applies == AgeCompare("below", 216, "18 years")
     assert rule.when == Compare(("alpha",), "above", TimesLimit(Fraction(1), "upper limit"))
     assert rule.unless[0].when == FactIs("delta-disease", answer=True)
-    assert [(one.order, one.first_day, one.last_day, one.priority) for one in rule.suggestions] == [
+    assert [
+        (suggestion.order, suggestion.first_day, suggestion.last_day, suggestion.priority)
+        for suggestion in rule.suggestions
+    ] == [
         ("repeat-alpha", 7, 14, "routine"),
         ("beta-test", 0, 14, "routine"),
     ]
@@ -225,8 +228,8 @@ def test_every_subject_of_when_and_unless_and_every_order_needs_evidence(tmp_pat
 
     found = problems_of(changed(tmp_path, change))
 
-    assert {one.mark.line for one in found} == {28}
-    assert [one.message for one in found] == [
+    assert {problem.mark.line for problem in found} == {28}
+    assert [problem.message for problem in found] == [
         f"no evidence backs '{subject}'"
         for subject in ("age", "alpha-beta-ratio", "beta-test", "ordering", "repeat-alpha", "sex")
     ]
@@ -272,7 +275,7 @@ def test_an_empty_or_wrong_top_is_told_and_never_raised(
 ) -> None:
     found = places(problems_of(changed(tmp_path, {path: text})))
 
-    assert any(one.startswith(f"{path}:1: K10") for one in found)
+    assert any(message.startswith(f"{path}:1: K10") for message in found)
 
 
 @pytest.mark.parametrize("path", ["units.yaml", "sources.yaml"])
@@ -334,7 +337,7 @@ def test_no_pack_at_all_is_a_problem(tmp_path: Path, name: str) -> None:
     with pytest.raises(KnowledgeError) as refused:
         load_packs(tmp_path / name, "cards")
 
-    assert [getattr(one, "code", "") for one in refused.value.problems] == ["K108"]
+    assert [getattr(problem, "code", "") for problem in refused.value.problems] == ["K108"]
 
 
 def test_the_problems_of_every_pack_are_told_together(tmp_path: Path) -> None:
@@ -345,9 +348,12 @@ def test_the_problems_of_every_pack_are_told_together(tmp_path: Path) -> None:
     with pytest.raises(KnowledgeError) as refused:
         load_packs(tmp_path, "cards")
 
-    told = [str(getattr(one, "mark", "")) for one in refused.value.problems]
+    told = [str(getattr(problem, "mark", "")) for problem in refused.value.problems]
 
-    assert [sum(f"cards/{name}/{RULE}" in one for one in told) for name in ("one", "two")] == [1, 1]
+    assert [sum(f"cards/{name}/{RULE}" in place for place in told) for name in ("one", "two")] == [
+        1,
+        1,
+    ]
 
 
 def test_building_again_with_one_file_changed_gives_what_a_fresh_reading_gives(

@@ -31,7 +31,7 @@ def pack_of(tmp_path: Path, *pairs: tuple[str, str]) -> Pack:
 
 
 def told(tmp_path: Path, *pairs: tuple[str, str]) -> list[str]:
-    return [f"{one.code} {one.message}" for one in built(tmp_path, *pairs)[1]]
+    return [f"{problem.code} {problem.message}" for problem in built(tmp_path, *pairs)[1]]
 
 
 def test_a_statement_of_precedence_may_hold_only_under_conditions(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_the_conditions_of_precedence_are_checked(tmp_path: Path, more: str, pro
 def test_a_silence_may_name_rules_that_are_answered_all_the_same(tmp_path: Path) -> None:
     pack = pack_of(tmp_path, (SILENCE, "because: age-under-1, but for: [alpha-high]}"))
 
-    assert [one.but_for for one in pack.scope.silent_when] == [("alpha-high",)]
+    assert [silence.but_for for silence in pack.scope.silent_when] == [("alpha-high",)]
     assert told(tmp_path / "two", (SILENCE, "because: age-under-1, but for: [alpha-hi]}")) == [
         "K301 there is no rule 'alpha-hi'"
     ]
@@ -167,7 +167,7 @@ def test_a_remark_has_an_id_of_its_own(tmp_path: Path) -> None:
 
     _, problems = build_pack(letters_files(changed(tmp_path, {"remarks.yaml": text})))
 
-    assert [f"{one.mark.line} {one.code} {one.message}" for one in problems] == [
+    assert [f"{problem.mark.line} {problem.code} {problem.message}" for problem in problems] == [
         "4 K302 'low' stands twice"
     ]
 
@@ -196,4 +196,4 @@ def test_neither_is_one_of_an_order_or_a_suggestion(tmp_path: Path, days: str) -
 
     _, problems = build_pack(letters_files(changed(tmp_path, {**order, **rule})))
 
-    assert [one.code for one in problems] == ([] if days == "9999" else ["K202", "K202"])
+    assert [problem.code for problem in problems] == ([] if days == "9999" else ["K202", "K202"])

@@ -92,7 +92,7 @@ def test_wrong_keys_and_values_are_told_together(tmp_path: Path) -> None:
 def test_json_has_every_field_of_every_problem(problems: list[Problem]) -> None:
     read = json.loads(print_problems(problems, "json"))
 
-    assert [(one["line"], one["column"], one["code"]) for one in read] == [
+    assert [(problem["line"], problem["column"], problem["code"]) for problem in read] == [
         (11, 12, "K202"),
         (12, 5, "K201"),
         (13, 12, "K203"),
@@ -121,7 +121,7 @@ def test_sarif_has_what_code_scanning_needs(problems: list[Problem]) -> None:
 
     assert read["version"] == "2.1.0"
     assert rules == ["K201", "K202", "K203", "K204", "K205"]
-    assert {one["ruleId"] for one in run["results"]} == set(rules)
+    assert {result["ruleId"] for result in run["results"]} == set(rules)
     assert len(run["results"]) == 6
     assert result["level"] == "error"
     assert result["message"]["text"].startswith("there is no marker, measure or fact 'alhpa'")
@@ -158,12 +158,14 @@ def test_a_warning_is_one_in_every_format() -> None:
 
     assert "a.yaml:2:1: warning: K208 is about fewer" in print_problems([error, WARNING], "text")
     assert [line.split(" ")[0] for line in lines] == ["::error", "::warning"]
-    assert [one["level"] for one in json.loads(print_problems([error, WARNING], "json"))] == [
+    assert [
+        problem["level"] for problem in json.loads(print_problems([error, WARNING], "json"))
+    ] == [
         "error",
         "warning",
     ]
-    assert [one["level"] for one in run["results"]] == ["error", "warning"]
-    assert [one["id"] for one in run["tool"]["driver"]["rules"]] == ["K101", "K208"]
+    assert [result["level"] for result in run["results"]] == ["error", "warning"]
+    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["K101", "K208"]
 
 
 @pytest.mark.parametrize("style", ["text", "json", "sarif", "github"])

@@ -36,14 +36,14 @@ def rename(file: Path, *pairs: tuple[str, str]) -> None:
 def told(folder: Path) -> list[Problem]:
     with pytest.raises(KnowledgeError) as refused:
         load_packs(folder, "cards")
-    return [one for one in refused.value.problems if isinstance(one, Problem)]
+    return [problem for problem in refused.value.problems if isinstance(problem, Problem)]
 
 
 def test_each_rule_and_marker_of_two_packs_is_told_with_its_line(tmp_path: Path) -> None:
     found = told(library(tmp_path))
 
     assert {problem.code for problem in found} == {"K302"}
-    assert [f"{one.mark.file}:{one.mark.line} {one.message}" for one in found] == [
+    assert [f"{problem.mark.file}:{problem.mark.line} {problem.message}" for problem in found] == [
         f"cards/second/{place}:1 the {kind} '{name}' is also one of cards/letters"
         for kind, name, place in (
             ("marker", "alpha", "markers/alpha.yaml"),
@@ -53,16 +53,16 @@ def test_each_rule_and_marker_of_two_packs_is_told_with_its_line(tmp_path: Path)
             ("rule", "unit-missing", "rules/unit-missing.yaml"),
         )
     ]
-    assert {one.remedy for one in found} == {"give one of the two another id"}
+    assert {problem.remedy for problem in found} == {"give one of the two another id"}
 
 
 def test_services_and_the_packs_themselves_have_ids_of_their_own(tmp_path: Path) -> None:
     folder = library(tmp_path)
     shutil.copy(LETTERS / "pack.yaml", folder / "second" / "pack.yaml")
 
-    found = [one for one in told(folder) if one.mark.file == "cards/second/pack.yaml"]
+    found = [problem for problem in told(folder) if problem.mark.file == "cards/second/pack.yaml"]
 
-    assert [f"{one.mark.line} {one.message}" for one in found] == [
+    assert [f"{problem.mark.line} {problem.message}" for problem in found] == [
         "2 the pack 'letters' is also one of cards/letters",
         "10 the service 'letters-patient-view' is also one of cards/letters",
     ]

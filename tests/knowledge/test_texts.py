@@ -30,7 +30,7 @@ def found(tmp_path: Path, when: str, placeholder: str) -> list[str]:
     change = replaced(RULE, (WHEN, when), ("backs: [alpha, delta-disease]", backed))
     change |= replaced(TEXT, (LIMIT, placeholder), ("{{ alpha.multiple }} times its limit", "high"))
     problems = problems_of(changed(tmp_path, change))
-    return places([one for one in problems if one.code not in {"K402", "K701"}])
+    return places([problem for problem in problems if problem.code not in {"K402", "K701"}])
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_summary_under_a_condition_may_show_what_the_condition_asks_for(
 
     problems = problems_of(changed(tmp_path, change))
 
-    assert [one.code for one in problems] == ["K701"]
+    assert [problem.code for problem in problems] == ["K701"]
 
 
 @pytest.mark.parametrize(
@@ -213,12 +213,12 @@ def test_placeholders_are_found_with_their_lines() -> None:
         "{{ alpha }}\n\n{{ total_beta.limit_from }} and {{ order.a_b.window }}"
     )
 
-    assert [(one.path, one.line) for one in found_here] == [
+    assert [(placeholder.path, placeholder.line) for placeholder in found_here] == [
         (("alpha",), 1),
         (("total-beta", "limit_from"), 3),
         (("order", "a_b", "window"), 3),
     ]
-    assert [str(one) for one in found_here] == [
+    assert [str(placeholder) for placeholder in found_here] == [
         "alpha",
         "total_beta.limit_from",
         "order.a_b.window",
@@ -313,7 +313,7 @@ def test_a_missing_value_is_an_error_and_never_empty() -> None:
 def test_markup_and_claims_are_refused(tmp_path: Path, words: str, code: str) -> None:
     change = replaced(TEXT, (LIMIT, words))
 
-    assert [one.code for one in problems_of(changed(tmp_path, change))] == [code]
+    assert [problem.code for problem in problems_of(changed(tmp_path, change))] == [code]
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_markup_and_claims_are_refused(tmp_path: Path, words: str, code: str) ->
 def test_ordinary_words_are_not(tmp_path: Path, words: str) -> None:
     change = replaced(TEXT, (LIMIT, words))
 
-    assert [one.code for one in problems_of(changed(tmp_path, change))] == ["K701"]
+    assert [problem.code for problem in problems_of(changed(tmp_path, change))] == ["K701"]
 
 
 @pytest.mark.parametrize(("length", "codes"), [(139, ["K701"]), (140, ["K502"])])
@@ -335,4 +335,4 @@ def test_a_summary_stays_under_140_characters(
     ]
     change = replaced(TEXT, (summary, f'summary: "{"x" * length}"'))
 
-    assert [one.code for one in problems_of(changed(tmp_path, change))] == codes
+    assert [problem.code for problem in problems_of(changed(tmp_path, change))] == codes

@@ -42,7 +42,7 @@ def fact_of(name: str, *medicines: str, any_of: tuple[str, ...] = ()) -> Fact:
     return Fact(
         id=name,
         title=name,
-        medicines=tuple(Medicine(name=one, codes=(), also_named=()) for one in medicines),
+        medicines=tuple(Medicine(name=medicine, codes=(), also_named=()) for medicine in medicines),
         conditions=(),
         condition_names=(),
         any_of=any_of,
@@ -158,7 +158,7 @@ def test_facts_may_be_made_of_facts_that_are_made_of_facts() -> None:
     of = record(medicines=(named("zeta"),))
     ordering = replace(record(), prescribing=(named("zeta"),))
 
-    assert {name: one.known for name, one in answers(of, pack).items()} == {
+    assert {name: answer.known for name, answer in answers(of, pack).items()} == {
         "top": True,
         "middle": True,
         "bottom": True,

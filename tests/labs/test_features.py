@@ -317,8 +317,15 @@ def outcome_of(rule: Rule, pack: Pack, chart: Chart) -> list[tuple[object, ...]]
     program = compile_pack(replace(pack, rules={rule.id: rule}, precedence=()))
     decisions: Sequence[Decision] = decide(program, record(*chart), NOW, "patient-view").decisions
     return [
-        (one.answer, one.because, one.indicator, one.orders, one.withheld, one.missing)
-        for one in decisions
+        (
+            decision.answer,
+            decision.because,
+            decision.indicator,
+            decision.orders,
+            decision.withheld,
+            decision.missing,
+        )
+        for decision in decisions
     ]
 
 

@@ -33,7 +33,7 @@ INTACT_ALPHA = with_marker(replace(ALPHA, used_if_hemolysed=False))
 def numbers(*results: LabResult, preliminary: bool = False) -> dict[str, str]:
     found = chooser(record(*results)).frame("alpha", with_preliminary=preliminary)
     assert found is not None
-    return {name: one.result.sent.number for name, one in found.readings.items()}
+    return {name: reading.result.sent.number for name, reading in found.readings.items()}
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,8 @@ def test_a_part_is_more_than_the_whole_by_more_than_rounding(
 ) -> None:
     found = with_impossible_parts(record(result(whole), result(part, "beta")), pack())
 
-    assert [one.impossible for one in found.results] == [False, impossible]
-    assert [one.reason for one in found.set_aside] == ["implausible"] * impossible
+    assert [result.impossible for result in found.results] == [False, impossible]
+    assert [result.reason for result in found.set_aside] == ["implausible"] * impossible
 
 
 def test_results_of_two_draws_are_not_compared() -> None:

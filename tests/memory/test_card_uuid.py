@@ -36,7 +36,11 @@ def test_two_views_and_two_subjects_have_two_uuids() -> None:
     origin = CardOrigin(RULE, "info", bytes(6))
     other = origin._replace(subject=b"\1" + bytes(5))
 
-    made = {UUIDS.make(one, CLIENT, call) for one in (origin, other) for call in ("a", "b")}
+    made = {
+        UUIDS.make(card_origin, CLIENT, call)
+        for card_origin in (origin, other)
+        for call in ("a", "b")
+    }
 
     assert len(made) == 4
 
@@ -44,9 +48,11 @@ def test_two_views_and_two_subjects_have_two_uuids() -> None:
 def test_the_indicator_and_the_rule_are_part_of_it() -> None:
     origin = CardOrigin(RULE, "info", bytes(6))
     others = [origin._replace(indicator=name) for name in INDICATORS]
-    others += [origin._replace(rule=RULE._replace(version=one)) for one in ("1.0.1", "2.0.0")]
+    others += [
+        origin._replace(rule=RULE._replace(version=version)) for version in ("1.0.1", "2.0.0")
+    ]
 
-    assert len({UUIDS.make(one, CLIENT, "a") for one in others}) == 5
+    assert len({UUIDS.make(card_origin, CLIENT, "a") for card_origin in others}) == 5
 
 
 def test_every_bit_that_is_changed_breaks_the_seal() -> None:

@@ -52,7 +52,7 @@ def test_what_could_not_be_written_comes_first_the_next_time() -> None:
 
     days.give_back(taken)
 
-    assert [one.card for one in days.take(10)] == [card(1), card(2)]
+    assert [day.card for day in days.take(10)] == [card(1), card(2)]
 
 
 def test_what_is_too_old_is_forgotten() -> None:

@@ -52,7 +52,7 @@ def found(base: str, kind: str, patient_id: str) -> list[Json]:
 
 
 def tasks(base: str, patient_id: str) -> list[str]:
-    return [one["status"] for one in found(base, "Task", patient_id)]
+    return [task["status"] for task in found(base, "Task", patient_id)]
 
 
 def decided(service: Service, patient_id: str) -> list[Json]:
@@ -61,7 +61,7 @@ def decided(service: Service, patient_id: str) -> list[Json]:
     row = next(row for row in service.decided() if row.patient == patient_id)
     assert any(finding.get("rule") == "alt-very-low" for finding in row.findings), row.findings
     named = {"about", "identifier", "task", "result"}
-    return [{k: v for k, v in one.items() if k not in named} for one in row.findings]
+    return [{k: v for k, v in finding.items() if k not in named} for finding in row.findings]
 
 
 def test_a_result_by_message_is_decided_on_as_one_by_fhir(base: str, tmp_path: Path) -> None:

@@ -35,10 +35,13 @@ class Chart:
 
     def results(self) -> list[tuple[float | None, str]]:
         found = self.found("Observation")
-        return sorted((one.get("valueQuantity", {}).get("value"), one["status"]) for one in found)
+        return sorted(
+            (resource.get("valueQuantity", {}).get("value"), resource["status"])
+            for resource in found
+        )
 
     def tasks(self) -> list[str]:
-        return sorted(one["status"] for one in self.found("Task"))
+        return sorted(task["status"] for task in self.found("Task"))
 
 
 def test_results_by_message_are_decided_on_corrected_and_taken_back(

@@ -45,7 +45,9 @@ def check(listener: Listener, capsys: pytest.CaptureFixture[str], kill_database:
     counts: Counter[str] = Counter()
     each = NUMBER // SENDERS
     lists = [[f"c{n}-{m}" for m in range(each)] for n in range(SENDERS)]
-    expected = Counter(f"LAB|HOSPITAL|{one}#1" for controls in lists for one in controls)
+    expected = Counter(
+        f"LAB|HOSPITAL|{control_id}#1" for controls in lists for control_id in controls
+    )
     chance = random.Random(NUMBER)
     kills: Counter[str] = Counter()
     listener.start()
@@ -53,11 +55,11 @@ def check(listener: Listener, capsys: pytest.CaptureFixture[str], kill_database:
         threading.Thread(target=sent_until_acknowledged, args=(listener, controls, counts))
         for controls in lists
     ]
-    for one in threads:
-        one.start()
+    for thread in threads:
+        thread.start()
     for moment in range(1, KILLS + 1):
         while counts["acknowledged"] < moment * NUMBER // (KILLS + 2) and any(
-            one.is_alive() for one in threads
+            thread.is_alive() for thread in threads
         ):
             time.sleep(0.001)
         time.sleep(chance.uniform(0, 0.01))
@@ -70,8 +72,8 @@ def check(listener: Listener, capsys: pytest.CaptureFixture[str], kill_database:
         listener.process.wait()
         kills["listener"] += 1
         listener.start()
-    for one in threads:
-        one.join(PATIENCE)
+    for thread in threads:
+        thread.join(PATIENCE)
     assert listener.stop() == 0
     with capsys.disabled():
         print(f"\n{dict(counts)}, killed: {dict(kills)}")

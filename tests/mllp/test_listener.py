@@ -386,7 +386,9 @@ def test_a_sender_may_be_bound_to_its_certificate(
 ) -> None:
     listener.settings |= encrypted(certificates)
     own = fingerprint(certificates / "sender.pem")
-    listener.certificates = tuple(own if one == "the fingerprint" else one for one in known)
+    listener.certificates = tuple(
+        own if fingerprint == "the fingerprint" else fingerprint for fingerprint in known
+    )
     with (
         listener.running(),
         listener.connected(client(certificates, "sender")) as sender,

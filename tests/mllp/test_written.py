@@ -116,7 +116,9 @@ def laboratory(server: str) -> Iterator[Laboratory]:
 
 
 def values(found: list[Json]) -> list[tuple[Any, str]]:
-    return sorted((one.get("valueQuantity", {}).get("value"), one["status"]) for one in found)
+    return sorted(
+        (resource.get("valueQuantity", {}).get("value"), resource["status"]) for resource in found
+    )
 
 
 def test_results_become_observations_that_are_valid(laboratory: Laboratory) -> None:
@@ -124,7 +126,9 @@ def test_results_become_observations_that_are_valid(laboratory: Laboratory) -> N
     laboratory.work()
 
     assert laboratory.states() == [("done", "")]
-    alt, ast = sorted(laboratory.stored(), key=lambda one: str(one["code"]["coding"][0]["code"]))
+    alt, ast = sorted(
+        laboratory.stored(), key=lambda resource: str(resource["code"]["coding"][0]["code"])
+    )
     assert alt["subject"] == {"reference": "Patient/p4711"}
     assert alt["effectiveDateTime"] == "2026-03-05T09:30:00+01:00"
     assert alt["category"][0]["coding"][0]["code"] == "laboratory"
@@ -251,7 +255,7 @@ def elsewhere() -> Iterator[tuple[Faulty, Laboratory]]:
             ("waiting", "conflict"),
         ),
     ],
-    ids=lambda one: getattr(one, "status", None) and str(one.status),
+    ids=lambda case: getattr(case, "status", None) and str(case.status),
 )
 def test_what_the_server_does_not_take_is_kept(
     elsewhere: tuple[Faulty, Laboratory], reply: Reply, state: tuple[str, str]
@@ -345,9 +349,9 @@ def test_a_time_that_is_corrected_is_no_other_result(laboratory: Laboratory) -> 
     laboratory.send(obx("1", f11="C"), drawn="202603051000")
     laboratory.work()
 
-    (one,) = laboratory.stored()
-    assert one["effectiveDateTime"] == "2026-03-05T10:00:00+01:00"
-    assert one["status"] == "corrected"
+    (resource,) = laboratory.stored()
+    assert resource["effectiveDateTime"] == "2026-03-05T10:00:00+01:00"
+    assert resource["status"] == "corrected"
 
 
 @pytest.mark.parametrize("status", ["", "?"])
@@ -401,8 +405,8 @@ def test_a_time_is_corrected_however_late_and_where_its_zone_is_not_known(
         laboratory.now += timedelta(days=30)
         laboratory.send(obx("1", f11="C"), drawn=drawn)
         laboratory.work()
-        (one,) = laboratory.stored()
-        assert f"{one['effectiveDateTime']:.13}".translate({45: None, 84: None}) == drawn[:10]
+        (resource,) = laboratory.stored()
+        assert f"{resource['effectiveDateTime']:.13}".translate({45: None, 84: None}) == drawn[:10]
 
 
 @pytest.mark.parametrize("status", ["C", "A", "D", "W"])
@@ -566,9 +570,9 @@ def test_a_correction_without_a_time_leaves_that_of_the_only_result(
     for status, expected in (("F", "final"), ("C", "corrected"), ("W", "entered-in-error")):
         laboratory.send(obx("1", f11=status), drawn="202603050930" if status == "F" else "")
         laboratory.work()
-        (one,) = laboratory.stored()
-        assert one["status"] == expected
-        assert one["effectiveDateTime"] == "2026-03-05T09:30:00+01:00"
+        (resource,) = laboratory.stored()
+        assert resource["status"] == expected
+        assert resource["effectiveDateTime"] == "2026-03-05T09:30:00+01:00"
 
 
 def test_one_of_several_times_of_a_test_in_one_order_is_corrected(laboratory: Laboratory) -> None:
@@ -606,7 +610,11 @@ def test_identifiers_of_different_patients_give_nobody_a_result(
         laboratory.later(hours=1)
 
     assert laboratory.states() == [("dead", "patients-differ")]
-    assert [laboratory.stored(one) for one in ("4711", "4712", "4713")] == [[], [], []]
+    assert [laboratory.stored(patient_id) for patient_id in ("4711", "4712", "4713")] == [
+        [],
+        [],
+        [],
+    ]
 
     # Two records of one person that were merged since.
     requests.delete(f"{laboratory.base}/Patient/p4713", timeout=10).raise_for_status()

@@ -72,8 +72,8 @@ class Place:
 
     def add(self, *registrations: Registration) -> None:
         table = RegistrationTable(self.store.database)
-        for one in registrations:
-            table.reserve(one)
+        for row in registrations:
+            table.reserve(row)
 
     def text(self) -> str:
         response = self.http.get(PAGE)
@@ -177,7 +177,7 @@ def test_what_would_have_been_written_is_shown_without_any_patient(place: Place)
     assert "Repeat ALT within 14 days" in text
     assert "cds-service replay 2" in text
     assert "Left out here: 1 decision without anything to write." in text
-    assert [one["advice"][0]["rule"] for one in body["decided"]["decisions"]] == [
+    assert [decision["advice"][0]["rule"] for decision in body["decided"]["decisions"]] == [
         "<b>gone</b>",
         "hys-law-pattern",
         "alt-very-low",
@@ -305,7 +305,7 @@ def test_a_registered_client_sees_patients(tmp_path: Path, more: dict[str, Any])
     assert "Authorization" in page.headers["Vary"]
     assert body.json is not None
     assert body.json["withPatients"] is True
-    assert {one["patient"] for one in body.json["decided"]["decisions"]} == {PATIENT}
+    assert {decision["patient"] for decision in body.json["decided"]["decisions"]} == {PATIENT}
     if more:
         assert PATIENT not in service.get().text
 
@@ -316,7 +316,9 @@ def test_a_registered_client_sees_patients_of_its_own_servers_alone(tmp_path: Pa
     body = service.get(token=token(), query="?format=json").json
 
     assert body is not None
-    shown = {one["server"]: one.get("patient") for one in body["decided"]["decisions"]}
+    shown = {
+        decision["server"]: decision.get("patient") for decision in body["decided"]["decisions"]
+    }
     assert shown == {SERVER: PATIENT, "https://other.example/r4": None}
 
 

@@ -54,7 +54,7 @@ def _page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
 @pytest.mark.parametrize("address", PAGES)
 def test_a_page_has_no_violation_and_fits(page: Page, base: str, address: str) -> None:
     complaints: list[str] = []
-    page.on("console", lambda one: complaints.append(one.text))
+    page.on("console", lambda message: complaints.append(message.text))
     page.goto(base + address)
 
     for scheme in ("light", "dark"):
@@ -63,8 +63,12 @@ def test_a_page_has_no_violation_and_fits(page: Page, base: str, address: str) -
         assert results.violations_count == 0, results.generate_report()
     too_wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert too_wide <= 0
-    asked_for = [one for one in complaints if "favicon" not in one and "status of 40" not in one]
-    assert [one for one in asked_for if "Content Security Policy" in one] == []
+    asked_for = [
+        complaint
+        for complaint in complaints
+        if "favicon" not in complaint and "status of 40" not in complaint
+    ]
+    assert [complaint for complaint in asked_for if "Content Security Policy" in complaint] == []
 
 
 @pytest.mark.parametrize("address", ["/rules/alt-very-low", "/rules/hys-law-pattern"])

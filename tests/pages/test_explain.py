@@ -43,10 +43,12 @@ def test_every_statement_of_the_founding_page_is_answered() -> None:
 
 
 def test_every_marker_that_rules_are_about_has_an_explainer(http: FlaskClient) -> None:
-    about = {one for rule in PACK.rules.values() for one in rule.about if one in PACK.markers}
+    about = {
+        subject for rule in PACK.rules.values() for subject in rule.about if subject in PACK.markers
+    }
 
     assert about <= set(EVERY)
-    listed = [one["id"] for one in data(http, "/explain")["explainers"]]
+    listed = [explainer["id"] for explainer in data(http, "/explain")["explainers"]]
     assert sorted(listed) == EVERY
 
 
@@ -63,10 +65,14 @@ def test_every_explainer_has_a_page_whose_sources_exist(http: FlaskClient, marke
 
 
 def test_every_source_of_an_explainer_can_be_opened(http: FlaskClient) -> None:
-    cited = [one for marker in EVERY for one in data(http, f"/explain/{marker}")["text"]["sources"]]
+    cited = [
+        source for marker in EVERY for source in data(http, f"/explain/{marker}")["text"]["sources"]
+    ]
 
     assert cited
-    assert [one["id"] for one in cited if not one.get("url", "").startswith("https://")] == []
+    assert [
+        source["id"] for source in cited if not source.get("url", "").startswith("https://")
+    ] == []
 
 
 def test_the_founding_question(http: FlaskClient) -> None:
@@ -89,14 +95,14 @@ def test_page_and_json_say_the_same(http: FlaskClient) -> None:
     found, page = data(http, address), http.get(address).text
 
     judged = found["judged"]
-    assert [one["rule"] for one in judged["cards"]] == ["hys-law-pattern"]
+    assert [card["rule"] for card in judged["cards"]] == ["hys-law-pattern"]
     for card in judged["cards"]:
         assert str(escape(card["summary"])) in page
         assert f'href="/rules/{card["rule"]}"' in page
-    for one in judged["measures"]:
-        assert f"{one['value']} <strong>{one['called']}</strong>" in page
-    for one in found["text"]["sources"]:
-        assert str(escape(one["title"])) in page
+    for measure in judged["measures"]:
+        assert f"{measure['value']} <strong>{measure['called']}</strong>" in page
+    for measure in found["text"]["sources"]:
+        assert str(escape(measure["title"])) in page
     for band in found["scale"]["bands"]:
         assert band["range"] in page
     assert str(escape(found["disclaimer"])) in page
@@ -113,8 +119,10 @@ def test_the_format_can_be_named_in_the_address(http: FlaskClient) -> None:
 def test_the_measures_and_cards_are_those_of_the_decisions(http: FlaskClient) -> None:
     found = data(http, "/explain/alt/250?ast=300")["judged"]
 
-    assert {one["id"]: one["value"] for one in found["measures"]} == {"ast-alt-ratio": "1.2"}
-    assert [one["rule"] for one in found["cards"]] == ["alt-moderate"]
+    assert {measure["id"]: measure["value"] for measure in found["measures"]} == {
+        "ast-alt-ratio": "1.2"
+    }
+    assert [card["rule"] for card in found["cards"]] == ["alt-moderate"]
     assert found["others"] == [
         {"marker": "ast", "title": "AST", "sent": "300 U/L", "multiple": "7.5"}
     ]
@@ -208,7 +216,7 @@ def test_a_unit_that_is_not_one_of_the_marker_is_said_by_the_service_itself(
 
     assert found["judged"]["notUsed"] == "its unit is not known for this test"
     assert "value" not in found["judged"]
-    assert [one["rule"] for one in found["judged"]["cards"]] == ["dq-results-set-aside"]
+    assert [card["rule"] for card in found["judged"]["cards"]] == ["dq-results-set-aside"]
     assert "This value was not used" in http.get("/explain/alt/35?unit=mg/dL").text
 
 
@@ -360,7 +368,7 @@ def test_without_the_limit_no_band_is_named(http: FlaskClient, address: str) -> 
 def test_bands_between_known_edges_are_drawn_without_a_word(http: FlaskClient) -> None:
     scale = data(http, "/explain/ck/300")["scale"]
 
-    assert [one["title"] for one in scale["bands"]] == [
+    assert [band["title"] for band in scale["bands"]] == [
         "", "Muscle injury", "Severe muscle injury",
     ]  # fmt: skip
     assert scale["edges"] == ["1000", "5000"]
@@ -382,7 +390,7 @@ def test_the_page_is_read_in_the_other_units(
 
     assert (found["judged"]["value"]["sent"], found["judged"]["value"]["shown"]) == (sent, shown)
     assert (found["scale"]["bands"][0]["range"], found["scale"]["edges"][0]) == (first, edge)
-    assert [one["id"] for one in found["systems"] if one.get("current")] == ["SI"]
+    assert [system["id"] for system in found["systems"] if system.get("current")] == ["SI"]
 
 
 def test_the_choice_of_units_is_kept_and_changes_no_value() -> None:
@@ -406,8 +414,10 @@ def test_jaundice_beside_alt_is_a_matter_of_days(http: FlaskClient) -> None:
         order["window"] for card in found["judged"]["cards"] for order in card.get("orders", [])
     ]
     assert windows
-    assert not [one for one in windows if "week" in one]
-    (text,) = (one for one in found["text"]["together"] if one["id"] == "total-bilirubin")
+    assert not [window for window in windows if "week" in window]
+    (text,) = (
+        section for section in found["text"]["together"] if section["id"] == "total-bilirubin"
+    )
     assert text["text"].index("obstruction first") < text["text"].index("Hy's law")
 
 
@@ -433,7 +443,7 @@ def test_bands_meet_without_gap_or_overlap() -> None:
 
     row = stretches(marker.bands, marker, blank_frame(marker))
 
-    assert [one.grade.id for one in row] == [
+    assert [stretch.grade.id for stretch in row] == [
         "very_low", "normal", "mildly_elevated", "elevated", "very_high",
     ]  # fmt: skip
     for before, after in pairwise(row):
@@ -445,7 +455,7 @@ def test_cards_link_to_the_explainer_and_the_rule_without_a_value(http: FlaskCli
     response = http.post("/cds-services/liver-patient-view", json=founding())
 
     (card,) = json.loads(response.text)["cards"]
-    own = [one["url"] for one in card["links"] if one["url"].startswith("http://localhost/")]
+    own = [link["url"] for link in card["links"] if link["url"].startswith("http://localhost/")]
     assert own == [
         "http://localhost/explain/alt",
         "http://localhost/rules/alt-very-low",
@@ -473,4 +483,4 @@ def test_every_link_within_the_site_leads_somewhere(http: FlaskClient) -> None:
 
 
 def test_an_explainer_is_a_plain_file_that_a_wheel_carries() -> None:
-    assert all(Path(one["en"].file).suffix == ".md" for one in PACK.explainers.values())
+    assert all(Path(explainer["en"].file).suffix == ".md" for explainer in PACK.explainers.values())

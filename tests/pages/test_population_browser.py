@@ -25,10 +25,12 @@ def test_the_page_has_no_violation_and_fits(tmp_path: Path) -> None:
                     color_scheme=scheme,
                 )
                 page = context.new_page()
-                page.on("console", lambda one: complaints.append(one.text))
+                page.on("console", lambda message: complaints.append(message.text))
                 page.goto(address)
 
-                violations = [one["id"] for one in Axe().run(page).response["violations"]]
+                violations = [
+                    violation["id"] for violation in Axe().run(page).response["violations"]
+                ]
                 assert violations == []
                 assert page.evaluate("document.documentElement.scrollWidth") <= width
                 context.close()

@@ -48,10 +48,10 @@ def test_every_rule_has_a_page_that_says_what_its_json_says(http: FlaskClient, r
     assert found["approval"] == NOT_APPROVED
     assert ("timeCritical" in found) is (rule in TIME_CRITICAL)
     assert ("Time-critical: it asks" in page) is (rule in TIME_CRITICAL)
-    for one in found["evidence"]:
-        assert str(escape(one["says"])) in page
-        if "source" in one:
-            assert str(escape(one["source"]["title"])) in page
+    for evidence in found["evidence"]:
+        assert str(escape(evidence["says"])) in page
+        if "source" in evidence:
+            assert str(escape(evidence["source"]["title"])) in page
     for table in found.get("cases", []):  # a retired rule has none
         assert all(row["asExpected"] for row in table["rows"])
     assert found["version"]["meaning"] in page
@@ -66,14 +66,16 @@ def test_the_list_tells_the_versions_of_the_pack(http: FlaskClient) -> None:
     page = http.get("/rules").text
 
     assert (pack["id"], pack["version"]) == (PACK.id, PACK.version)
-    assert [one["version"] for one in pack["history"]] == [one.version for one in PACK.history]
-    assert all(str(escape(one["change"])) in page for one in pack["history"])
+    assert [version["version"] for version in pack["history"]] == [
+        version.version for version in PACK.history
+    ]
+    assert all(str(escape(version["change"])) in page for version in pack["history"])
 
 
 def test_the_list_names_the_rules_that_cannot_wait(http: FlaskClient) -> None:
     found, page = data(http, "/rules"), http.get("/rules").text
 
-    assert {one["id"] for one in found["timeCritical"]} == TIME_CRITICAL
+    assert {rule["id"] for rule in found["timeCritical"]} == TIME_CRITICAL
     assert found["count"] == len(PACK.rules) == len(found["rules"])
     assert "6 of the" in page
     assert NOT_APPROVED in page
@@ -88,18 +90,18 @@ def test_the_list_names_the_rules_that_cannot_wait(http: FlaskClient) -> None:
     ],
 )
 def test_the_list_is_filtered(http: FlaskClient, query: str, expected: set[str]) -> None:
-    assert {one["id"] for one in data(http, f"/rules?{query}")["rules"]} == expected
+    assert {rule["id"] for rule in data(http, f"/rules?{query}")["rules"]} == expected
 
 
 def test_the_most_severe_come_first_and_then_the_rank_decides(http: FlaskClient) -> None:
     rules = data(http, "/rules")["rules"]
-    active = [one for one in rules if one["status"] == "active"]
+    active = [rule for rule in rules if rule["status"] == "active"]
 
-    severities = [INDICATORS.index(one["indicator"]) for one in active]
+    severities = [INDICATORS.index(rule["indicator"]) for rule in active]
     assert severities == sorted(severities, reverse=True)
     assert PACK.cards is not None
-    critical = [one["id"] for one in active if one["indicator"] == "critical"]
-    places = [PACK.cards.rank.index(one) for one in critical if one in PACK.cards.rank]
+    critical = [rule["id"] for rule in active if rule["indicator"] == "critical"]
+    places = [PACK.cards.rank.index(rule_id) for rule_id in critical if rule_id in PACK.cards.rank]
     assert places == sorted(places)
     page = http.get("/rules").text
     assert page.index(f"/rules/{critical[-1]}") < page.index("/rules/alt-very-low")
@@ -118,7 +120,7 @@ def test_a_rule_is_laid_out_from_its_tree(http: FlaskClient) -> None:
         ),
     ]
     alternative = found["when"]["parts"][1]["parts"][1]["parts"]
-    assert [one["phrase"] for one in alternative] == [
+    assert [clause["phrase"] for clause in alternative] == [
         "at least 3 x upper limit",
         "no or not known",
         "yes",
@@ -128,8 +130,8 @@ def test_a_rule_is_laid_out_from_its_tree(http: FlaskClient) -> None:
 def test_precedence_is_told_from_both_sides(http: FlaskClient) -> None:
     stronger, weaker = data(http, "/rules/alt-severe"), data(http, "/rules/alt-mild")
 
-    assert "alt-mild" in {one["rule"] for one in stronger["replaces"]}
-    assert "alt-severe" in {one["rule"] for one in weaker["yieldsTo"]}
+    assert "alt-mild" in {replaced["rule"] for replaced in stronger["replaces"]}
+    assert "alt-severe" in {winner["rule"] for winner in weaker["yieldsTo"]}
 
 
 def test_placeholders_are_shown_as_such(http: FlaskClient) -> None:

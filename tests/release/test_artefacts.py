@@ -83,16 +83,16 @@ def wheel(folder: Path, name: str, day: int) -> Path:
 
 
 def test_a_wheel_that_differs_by_a_time_is_another_one(tmp_path: Path) -> None:
-    one = wheel(tmp_path / "one", "a-1-py3-none-any.whl", 1)
+    first_wheel = wheel(tmp_path / "one", "a-1-py3-none-any.whl", 1)
     same = wheel(tmp_path / "same", "a-1-py3-none-any.whl", 1)
     later = wheel(tmp_path / "later", "a-1-py3-none-any.whl", 2)
     other = wheel(tmp_path / "other", "a-2-py3-none-any.whl", 1)
 
-    packages.require_same([one], [same], "built twice")
+    packages.require_same([first_wheel], [same], "built twice")
     with pytest.raises(Refused, match=r"built twice, a-1-py3-none-any\.whl is another one"):
-        packages.require_same([one], [later], "built twice")
+        packages.require_same([first_wheel], [later], "built twice")
     with pytest.raises(Refused, match=r"it makes a-2-\S+ in place of a-1-"):
-        packages.require_same([one], [other], "built twice")
+        packages.require_same([first_wheel], [other], "built twice")
 
 
 def test_a_build_of_another_version_is_refused(tmp_path: Path) -> None:

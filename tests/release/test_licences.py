@@ -148,7 +148,7 @@ def test_a_package_that_is_not_here_needs_an_entry_for_its_version(tree: Path) -
     pin(tree, "windows", "1.1")
     pin(tree, "elsewhere")
 
-    assert [one.partition(": ")[2][:27] for one in problems(tree)] == [
+    assert [problem.partition(": ")[2][:27] for problem in problems(tree)] == [
         "it is not installed here: r",
         "its licence was read in 1.0",
     ]
@@ -161,13 +161,13 @@ def test_every_dependency_of_this_project_is_on_the_list() -> None:
     # Without .venv-spark (`./test fast`, a first clone) nobody can read its packages.
     elsewhere = spark if len(places) == 1 else set()
 
-    assert [one for one in wrong if one.split()[0] not in elsewhere] == []
-    assert {one.used_by for one in found} == {"service", "extra", "development"}
+    assert [problem for problem in wrong if problem.split()[0] not in elsewhere] == []
+    assert {part.used_by for part in found} == {"service", "extra", "development"}
 
 
 def test_every_entry_is_of_a_locked_package() -> None:
     rules = licences.policy()
-    used = {one.name for one in licences.licensed(ROOT, artefacts.places_of(ROOT), rules)[0]}
+    used = {part.name for part in licences.licensed(ROOT, artefacts.places_of(ROOT), rules)[0]}
     named = {*rules.read}.union(*rules.for_packages.values(), *rules.for_development.values())
 
     assert named - used <= {"pandas", "py4j"}

@@ -49,7 +49,7 @@ def test_a_rehearsal_makes_a_whole_release_that_works_on_every_python_here(tmp_p
     every_sum_is_right(out)
     the_bill_is_of_what_is_deployed(out, version)
     licences = json.loads((out / "licences.json").read_text(encoding="utf-8"))
-    assert {one["name"] for one in licences} == set(locks.uses(ROOT))
+    assert {licence["name"] for licence in licences} == set(locks.uses(ROOT))
     audit = json.loads((out / "vulnerabilities.json").read_text(encoding="utf-8"))
     assert (audit["known"] == []) != bool(audit["not asked because"])
     assert ("NOT looked for" in rehearsed.stdout) == (audit["known"] is None)
@@ -82,7 +82,7 @@ def the_bill_is_of_what_is_deployed(out: Path, version: str) -> None:
     text = (out / f"cds-service-{version}.cdx.json").read_text(encoding="utf-8")
     bill = json.loads(text)
     wheel = (out / f"cds_service-{version}-py3-none-any.whl").read_bytes()
-    named = {locks.normal(one["name"]) for one in bill["components"]}
+    named = {locks.normal(component["name"]) for component in bill["components"]}
 
     assert bill["metadata"]["component"]["version"] == version
     assert bill["metadata"]["component"]["hashes"][0]["content"] == sha256(wheel).hexdigest()

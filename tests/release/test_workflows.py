@@ -76,7 +76,7 @@ def test_the_oldest_python_is_the_one_that_the_project_asks_for() -> None:
     script = (ROOT / "requirements" / "install").read_text(encoding="utf-8")
     looked_for = re.search(r"for name in (.+?) python3 python;", script)
     assert looked_for is not None
-    assert sorted(looked_for[1].split()) == [f"python{one}" for one in NAMED]
+    assert sorted(looked_for[1].split()) == [f"python{python}" for python in NAMED]
 
 
 def test_nothing_is_published_before_it_is_tested_built_and_tried() -> None:

@@ -75,7 +75,7 @@ def decision(
 
 def outcome(*decisions: Decision, record: PatientRecord | None = None) -> Outcome:
     """The outcome of these decisions, in a pack that has their texts."""
-    rules = {**PACK.rules, **{one.rule.id: one.rule for one in decisions}}
+    rules = {**PACK.rules, **{decision.rule.id: decision.rule for decision in decisions}}
     born = (datetime(1976, 1, 1, tzinfo=UTC).date(),) * 2
     known = PatientRecord(patient=Patient(reference="Patient/p", born=born, sex="male"))
     evaluation = Evaluation(

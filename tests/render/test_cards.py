@@ -80,7 +80,7 @@ def _validator() -> Validator:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("vignette", VIGNETTES, ids=lambda one: str(one["id"]))
+@pytest.mark.parametrize("vignette", VIGNETTES, ids=lambda vignette: str(vignette["id"]))
 def test_a_worked_example_is_answered_as_cds_hooks_demands(
     vignette: Json, validator: Validator
 ) -> None:
@@ -89,17 +89,19 @@ def test_a_worked_example_is_answered_as_cds_hooks_demands(
     assert empties(response) == []
     uuids: list[str] = []
     for card in response["cards"]:
-        uuids += [card["uuid"], *(one["uuid"] for one in card.get("suggestions", []))]
+        uuids += [card["uuid"], *(suggestion["uuid"] for suggestion in card.get("suggestions", []))]
         assert fits_summary(card["summary"])
         assert ("selectionBehavior" in card) is ("suggestions" in card)
         assert re.fullmatch("[A-Za-z0-9]{1,100}", card["source"]["topic"]["code"])
         assert not re.search(r"(?<!\\)<[A-Za-z/!]", card["detail"])
         own = card["source"]["url"].rpartition("/rules/")[0]
-        assert all(one["url"].startswith(("https://", f"{own}/")) for one in card["links"])
-        assert all(set(one) == {"code", "system", "display"} for one in card["overrideReasons"])
+        assert all(link["url"].startswith(("https://", f"{own}/")) for link in card["links"])
+        assert all(
+            set(reason) == {"code", "system", "display"} for reason in card["overrideReasons"]
+        )
         assert "not known" not in card["summary"].replace("is not known", "")
     assert len(set(uuids)) == len(uuids)
-    assert all(str(uuid.UUID(one)) == one for one in uuids)
+    assert all(str(uuid.UUID(card_uuid)) == card_uuid for card_uuid in uuids)
     for resource in resources_in(response):
         ServiceRequest.model_validate(resource)
         assert [str(issue) for issue in validator.validate_resource(resource).issues] == []
@@ -239,7 +241,9 @@ def test_an_order_that_is_withheld_says_why() -> None:
     card = card_of(call(observation(ALT, 1), serviceRequests=bundle(order)))
 
     assert re.search(r"Not proposed: .*\(already ordered\)", card["detail"])
-    assert not any(one["label"].startswith("Repeat ALT") for one in card["suggestions"])
+    assert not any(
+        suggestion["label"].startswith("Repeat ALT") for suggestion in card["suggestions"]
+    )
 
 
 def test_a_proposal_is_a_draft_for_this_patient_about_this_result() -> None:
@@ -363,7 +367,9 @@ def test_the_last_card_names_the_others_and_links_to_their_pages() -> None:
     body = call(
         observation(ALT, 250, referenceRange=[{"high": {"value": 40, "unit": "U/L"}}]),
         observation("62236-5", 10, "nmol/L"),
-        medicationRequests=bundle(*({**one, "id": f"m{n}"} for n, one in enumerate(medicines))),
+        medicationRequests=bundle(
+            *({**medicine, "id": f"m{n}"} for n, medicine in enumerate(medicines))
+        ),
     )
 
     response = answer(body)

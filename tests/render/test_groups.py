@@ -33,8 +33,8 @@ def suggestions(*orders: Proposal, grouped: bool = True) -> tuple[CardSuggestion
     return card.suggestions
 
 
-def codes(one: CardSuggestion) -> list[str]:
-    return [action.resource["code"]["coding"][0]["code"] for action in one.actions]  # type: ignore[index]
+def codes(suggestion: CardSuggestion) -> list[str]:
+    return [action.resource["code"]["coding"][0]["code"] for action in suggestion.actions]  # type: ignore[index]
 
 
 MIXED = (
@@ -51,7 +51,7 @@ def test_a_group_is_one_suggestion_in_the_place_of_its_first_order() -> None:
     assert first.label == "First bloods: Liver panel today (stat); INR within 3 days (urgent)"
     assert later.label == "Later bloods: CK today (stat)"
     assert "Vitamin B6" in single.label
-    assert [codes(one) for one in (first, single, later)] == [
+    assert [codes(suggestion) for suggestion in (first, single, later)] == [
         ["24325-3", "6301-6"],
         ["62236-5"],
         ["2157-6"],
@@ -70,17 +70,26 @@ def test_each_action_keeps_its_own_period_and_priority() -> None:
 def test_for_a_client_that_takes_one_action_each_order_stands_alone() -> None:
     found = suggestions(*MIXED, grouped=False)
 
-    assert [codes(one) for one in found] == [["24325-3"], ["62236-5"], ["6301-6"], ["2157-6"]]
-    plain = suggestions(*(replace(one, group=None) for one in MIXED))
+    assert [codes(suggestion) for suggestion in found] == [
+        ["24325-3"],
+        ["62236-5"],
+        ["6301-6"],
+        ["2157-6"],
+    ]
+    plain = suggestions(*(replace(proposed, group=None) for proposed in MIXED))
     assert found == plain
 
 
 def test_uuids_are_the_same_for_the_same_call_and_differ_from_those_of_orders() -> None:
     whole, alone = suggestions(*MIXED), suggestions(*MIXED, grouped=False)
 
-    assert [one.uuid for one in suggestions(*MIXED)] == [one.uuid for one in whole]
-    assert {one.uuid for one in whole} & {one.uuid for one in alone} == {whole[1].uuid}
-    assert all(str(UUID(one.uuid)) == one.uuid for one in whole)
+    assert [suggestion.uuid for suggestion in suggestions(*MIXED)] == [
+        suggestion.uuid for suggestion in whole
+    ]
+    assert {suggestion.uuid for suggestion in whole} & {
+        suggestion.uuid for suggestion in alone
+    } == {whole[1].uuid}
+    assert all(str(UUID(suggestion.uuid)) == suggestion.uuid for suggestion in whole)
 
 
 @pytest.mark.parametrize(
@@ -99,9 +108,11 @@ def test_a_group_is_recommended_only_as_a_whole(
 ) -> None:
     pairs = zip(("liver-panel", "inr"), opinions, strict=True)
 
-    (one,) = suggestions(*(proposal(name, "first", recommended=opinion) for name, opinion in pairs))
+    (suggestion,) = suggestions(
+        *(proposal(name, "first", recommended=opinion) for name, opinion in pairs)
+    )
 
-    assert one.is_recommended is expected
+    assert suggestion.is_recommended is expected
 
 
 def test_an_order_carries_its_category() -> None:

@@ -66,7 +66,7 @@ def test_a_card_is_in_the_language_of_the_setting(cards: Path) -> None:
     assert "**Worauf das beruht**" in card["detail"]
     assert "- **ALT (GPT) 1 U/L**, 2026-06-14" in card["detail"]
     assert "das 0.03fache der Obergrenze 40 U/L" in card["detail"]
-    assert [one["label"] for one in card["suggestions"]] == [
+    assert [suggestion["label"] for suggestion in card["suggestions"]] == [
         "ALT wiederholen binnen 14 Tagen",
         "Vitamin B6 (PLP) binnen 14 Tagen",
         "Leberwerte binnen 14 Tagen",

@@ -26,12 +26,12 @@ ATTACKS = (
 )  # fmt: skip
 
 
-def summary_of(one: Decision) -> str:
-    return fill_summary(compile_texts(one.rule, PACK, UTC, "en"), one)
+def summary_of(decision: Decision) -> str:
+    return fill_summary(compile_texts(decision.rule, PACK, UTC, "en"), decision)
 
 
-def detail_of(one: Decision) -> str:
-    return fill_detail(compile_texts(one.rule, PACK, UTC, "en"), one)
+def detail_of(decision: Decision) -> str:
+    return fill_detail(compile_texts(decision.rule, PACK, UTC, "en"), decision)
 
 
 def with_unit(unit: str, detail: str = "ALT {{ alt }}") -> Decision:

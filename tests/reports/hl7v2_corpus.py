@@ -250,7 +250,7 @@ def main(arguments: list[str]) -> int:
             (folder / f"{message.patient_id}.hl7").write_bytes(message.data)
             truth = {
                 "patient_id": message.patient_id,
-                "rows": [asdict(one) for one in message.rows],
+                "rows": [asdict(row) for row in message.rows],
             }
             (folder / f"{message.patient_id}.json").write_text(json.dumps(truth, indent=2))
         return 0

@@ -192,8 +192,8 @@ def as_fhir(given: GivenPatient) -> bytes:
         "gender": "male",
         "birthDate": BORN.isoformat(),
     }
-    results = [_observation(given, *one) for one in given.taken()]
-    entries = [{"resource": one} for one in (patient, *results)]
+    results = [_observation(given, *taken) for taken in given.taken()]
+    entries = [{"resource": resource} for resource in (patient, *results)]
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
     return json.dumps(bundle).encode()
 

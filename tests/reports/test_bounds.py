@@ -63,7 +63,7 @@ def test_only_a_small_text_is_read_without_a_process(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module, "read_any", noted)
     small = message(obx("41"))
     large = message(obx("41"), obx("x" * SMALL, kind="TX", f3="N^Note^L"))
-    (first,), (second,) = (read_report(one).patients for one in (small, large))
+    (first,), (second,) = (read_report(report).patients for report in (small, large))
 
     assert read_here == [len(small)]
     assert first.rows[0] == second.rows[0]

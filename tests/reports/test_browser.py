@@ -37,13 +37,15 @@ def _page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": WIDTHS[request.param], "height": 800})
     page = context.new_page()
     complaints: list[str] = []
-    page.on("console", lambda one: complaints.append(one.text))
-    page.on("pageerror", lambda one: complaints.append(str(one)))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
     yield page
     context.close()
     # A browser reports the answer to a form with a mistake, which is asked for again.
     expected = ("favicon", "status of 400")
-    assert [one for one in complaints if not any(word in one for word in expected)] == []
+    assert [
+        complaint for complaint in complaints if not any(word in complaint for word in expected)
+    ] == []
 
 
 def assert_accessible(page: Page) -> None:
@@ -99,9 +101,9 @@ def test_from_a_file_to_the_card_that_comes_first(page: Page, base: str, tmp_pat
 def test_pictures_stay_after_a_mistake_and_days_have_trends(
     page: Page, base: str, tmp_path: Path
 ) -> None:
-    one = next(one for one in reports() if one.name == "cumulative-de-0")
+    report = next(candidate for candidate in reports() if candidate.name == "cumulative-de-0")
     file = tmp_path / "report.pdf"
-    file.write_bytes(one.pdf)
+    file.write_bytes(report.pdf)
     page.goto(f"{base}/report")
     page.get_by_label("A file").set_input_files(file)
     page.get_by_role("button", name="Read the report").click()
@@ -155,7 +157,7 @@ MOST_WORDS = 150  # to read until the first advice, beside the rows; people read
 
 
 def words_of(page: Page, *places: str) -> int:
-    return sum(len(one.split()) for at in places for one in page.locator(at).all_inner_texts())
+    return sum(len(text.split()) for at in places for text in page.locator(at).all_inner_texts())
 
 
 def is_in_sight(page: Page, found: Locator) -> bool:
@@ -187,7 +189,7 @@ def test_somebody_new_sees_what_comes_first(
 ) -> None:
     """By what the pages say alone; every row is looked at, since none is ticked before."""
     file = tmp_path / "report.pdf"
-    file.write_bytes(next(one for one in reports() if one.name == "labels-above-en-0").pdf)
+    file.write_bytes(next(report for report in reports() if report.name == "labels-above-en-0").pdf)
     clicks = 0
     page.goto(f"{base}{door}")
     page.get_by_role("link", name="A report").first.click()
@@ -234,7 +236,7 @@ def test_columns_that_are_not_known_are_said_and_kept(
 
     page.get_by_role("heading", name="Say what the columns are").wait_for()
     assert_accessible(page)
-    chosen = [page.get_by_label(one).input_value() for one in headings.split(";")]
+    chosen = [page.get_by_label(heading).input_value() for heading in headings.split(";")]
     assert chosen == ["test", "value", "unit", "range", "collected"]
     page.get_by_label("Tag").select_option("collected")
     page.get_by_role("button", name="Read it like this").click()

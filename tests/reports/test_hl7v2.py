@@ -109,7 +109,7 @@ def test_a_unit_that_stands_with_the_value() -> None:
 def test_the_decimal_comma_of_one_result_decides_about_the_others() -> None:
     read = rows(obx("1,234"), obx("0,5"))
 
-    assert [one.value and one.value.number for one in read] == ["1.234", "0.5"]
+    assert [row.value and row.value.number for row in read] == ["1.234", "0.5"]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_hemolysis_stands_in_notes_and_specimens(
 def test_a_note_on_the_order_is_about_all_of_its_results_and_no_others() -> None:
     read = rows("NTE|1||hemolyzed", obx(), obx(), "OBR|2|||p", obx())
 
-    assert [one.hemolyzed for one in read] == [True, True, False]
+    assert [row.hemolyzed for row in read] == [True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_frames_and_batches_hold_messages_of_several_patients() -> None:
     found = read_results(data)
 
     values = {
-        about.patient.id: [one.value.number for one in about.rows if one.value]
+        about.patient.id: [row.value.number for row in about.rows if row.value]
         for about in found.patients
     }
     assert values == {"4711": ["41", "7"], "4712": ["5"]}
@@ -322,7 +322,7 @@ def test_a_result_that_is_withdrawn_does_not_count_any_more(withdrawn: str) -> N
     again = message(obx("4100", f11=withdrawn), obx("41"))
     (about,) = read_results(message(obx("4100"), obx("5", f3="1920-8^AST^LN")) + again).patients
 
-    assert [one.status for one in about.rows] == [
+    assert [row.status for row in about.rows] == [
         "entered-in-error",
         "final",
         "entered-in-error",
@@ -343,7 +343,7 @@ def test_two_specimens_of_different_days_leave_the_date_open() -> None:
         for some in ((first,), (first, second))
     ]
 
-    dates = [read_results(one).patients[0].rows[0].date for one in data]
+    dates = [read_results(report).patients[0].rows[0].date for report in data]
     assert dates == ["2026-03-01", None]
 
 
@@ -417,7 +417,9 @@ def test_the_same_id_is_the_same_patient_unless_something_contradicts(
     report = read_results(message(obx()) + message(obx("5")).replace(old, new))
     entries = json.loads(as_bundle(report))["entry"]
     subjects = [
-        one["resource"]["subject"]["reference"] for one in entries if "subject" in one["resource"]
+        entry["resource"]["subject"]["reference"]
+        for entry in entries
+        if "subject" in entry["resource"]
     ]
 
     assert len(report.patients) == people

@@ -159,9 +159,9 @@ def test_hidden_rows_are_refused(more: str, styles: str) -> None:
 def test_hidden_columns_and_groups_are_refused() -> None:
     column = '<table:table-column table:visibility="collapse"/>'
     group = f'<table:table-row-group table:display="false">{ALT}</table:table-row-group>'
-    for one in (table(column, HEADINGS, ALT), table(HEADINGS, ALT, group)):
+    for sheet in (table(column, HEADINGS, ALT), table(HEADINGS, ALT, group)):
         with pytest.raises(RequestError, match="without hidden rows"):
-            rows_of(spreadsheet(one))
+            rows_of(spreadsheet(sheet))
 
 
 @pytest.mark.parametrize(
@@ -183,9 +183,9 @@ def test_what_is_no_one_table_is_refused(data: bytes) -> None:
 def test_what_repeats_without_end_is_refused() -> None:
     many = ALT.replace("<table:table-row>", '<table:table-row table:number-rows-repeated="999999">')
     wide = text("x", ' table:number-columns-repeated="9999999"')
-    for one in (table(HEADINGS, many), table(HEADINGS, row(wide))):
+    for sheet in (table(HEADINGS, many), table(HEADINGS, row(wide))):
         with pytest.raises(PayloadTooLarge):
-            read_opendocument(spreadsheet(one))
+            read_opendocument(spreadsheet(sheet))
 
 
 def test_an_xls_is_refused_with_what_to_do() -> None:

@@ -128,7 +128,7 @@ def test_a_date_for_rows_without_one(http: FlaskClient) -> None:
 def test_the_confirmed_rows_can_be_saved_as_fhir(http: FlaskClient) -> None:
     page = confirm(http, TABLE, 0, birth="1980-01-02", sex="female")
     (saved,) = re.findall(r"data:application/fhir\+json;base64,([A-Za-z0-9+/=]+)", page.text)
-    patient, result = (one["resource"] for one in json.loads(b64decode(saved))["entry"])
+    patient, result = (entry["resource"] for entry in json.loads(b64decode(saved))["entry"])
 
     assert (patient["birthDate"], patient["gender"]) == ("1980-01-02", "female")
     assert result["code"] == {"text": "GPT"}
@@ -181,9 +181,9 @@ def test_signs_of_a_report_do_not_become_html(http: FlaskClient) -> None:
 
 
 def test_a_pdf_is_shown_with_the_places_of_its_rows(http: FlaskClient) -> None:
-    one = next(reports())
-    page = read(http, one.pdf)
-    known = [row for row in one.truth["rows"] if row["marker"]]
+    report = next(reports())
+    page = read(http, report.pdf)
+    known = [row for row in report.truth["rows"] if row["marker"]]
 
     assert page.status_code == 200
     assert page.text.count("data:image/jpeg;base64,") >= 1
@@ -193,8 +193,8 @@ def test_a_pdf_is_shown_with_the_places_of_its_rows(http: FlaskClient) -> None:
 
 
 def test_a_mistake_in_the_form_does_not_cost_the_pictures(http: FlaskClient) -> None:
-    one = next(reports())
-    shown = read(http, one.pdf)
+    report = next(reports())
+    shown = read(http, report.pdf)
     fields = fields_of(shown.text)
     again = http.post("/report/cards", data={**fields, "use-0": "yes", "date-0": "tomorrow"})
 
@@ -280,7 +280,7 @@ def test_the_card_of_one_report_cannot_be_dismissed_for_another(http: FlaskClien
 
 
 def test_a_report_of_two_pages_is_shown_with_less_than_two_seconds_of_work() -> None:
-    two = next(one for one in reports() if one.name == "limits-apart-en-0")
+    two = next(report for report in reports() if report.name == "limits-apart-en-0")
     before = os.times()
     page = read(client(Settings(profile="development")), two.pdf)
     after = os.times()

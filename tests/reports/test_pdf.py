@@ -70,13 +70,13 @@ def row_of(*cells: str, **other: Any) -> dict[str, Any]:
 
 def score_of(whole: Iterable[CorpusReport]) -> Score:
     score = Score()
-    for one in whole:
-        score.add(one.name, one.truth, as_json(read_pdf(one.pdf), LOOKUPS))
+    for report in whole:
+        score.add(report.name, report.truth, as_json(read_pdf(report.pdf), LOOKUPS))
     return score
 
 
 def test_a_sixth_of_the_corpus_is_read_without_a_wrong_value() -> None:
-    score = score_of(one for n, one in enumerate(reports()) if n % 6 == n // 6 % 6)
+    score = score_of(report for n, report in enumerate(reports()) if n % 6 == n // 6 % 6)
 
     assert score.wrong == []
     assert score.share >= 98
@@ -372,8 +372,8 @@ def _pdf(content: bytes, *, pages: int = 1) -> bytes:
         *[b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 3 0 R>>"] * pages,
     ]
     data = b"%PDF-1.7\n"
-    for number, one in enumerate(objects, start=1):
-        data += b"%d 0 obj\n" % number + one + b"\nendobj\n"
+    for number, body in enumerate(objects, start=1):
+        data += b"%d 0 obj\n" % number + body + b"\nendobj\n"
     return data + b"trailer<</Root 1 0 R>>\n%%EOF"
 
 
@@ -454,7 +454,7 @@ def test_an_earlier_result_without_a_heading_is_not_taken_for_one_of_now(
 ) -> None:
     slots = [SLOTS[0], *(Slot(str(n), text, 200 + 80 * n) for n, text in enumerate(order))]
     shifted = [
-        Slot(one.key, "", one.x + 50, "right") if one.key != "name" else one for one in slots
+        Slot(slot.key, "", slot.x + 50, "right") if slot.key != "name" else slot for slot in slots
     ]
     sheet = Sheet()
     sheet.headings(slots)

@@ -33,7 +33,7 @@ def narrow(key: str, heading: str) -> list[Slot]:
     return [
         Slot("name", "Analyses", 50),
         Slot(key, heading, 97),
-        *(one for one in BEHIND if one.key != key),
+        *(slot for slot in BEHIND if slot.key != key),
     ]
 
 

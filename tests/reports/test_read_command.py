@@ -145,7 +145,7 @@ def test_the_same_results_as_messages_and_as_fhir_give_the_same_cards(tmp_path: 
     bundle = {
         "resourceType": "Bundle",
         "type": "collection",
-        "entry": [{"resource": one} for one in (patient, *observations)],
+        "entry": [{"resource": resource} for resource in (patient, *observations)],
     }
 
     as_fhir = cards(json.dumps(bundle).encode(), tmp_path)

@@ -28,7 +28,7 @@ from tests.reports.same_patients import (
 from tests.web.http_fixtures import NOW, client, knowledge
 
 Cards = list[dict[str, Any]]
-CASES = pytest.mark.parametrize("given", PATIENTS, ids=lambda one: one.case)
+CASES = pytest.mark.parametrize("given", PATIENTS, ids=lambda patient: patient.case)
 # A language and a layout for each patient, so that all languages and six layouts have their turn.
 PRINTED = {
     given.case: (language, "cumulative" if given.is_followed else layout)
@@ -89,7 +89,7 @@ def of_page(http: FlaskClient, data: bytes, folder: Path) -> tuple[Cards, list[s
     assert page.status_code == 200, page.text
     (saved,) = re.findall(r"data:application/fhir\+json;base64,([A-Za-z0-9+/=]+)", page.text)
     shown = re.findall(r'<h2 class="summary">(.*?)</h2>', page.text)
-    return evaluated(b64decode(saved), folder), [unescape(one) for one in shown]
+    return evaluated(b64decode(saved), folder), [unescape(card_text) for card_text in shown]
 
 
 @CASES
@@ -111,4 +111,8 @@ def test_every_format_gives_the_cards_of_fhir(
 
 
 def test_the_patients_have_cards_of_every_severity() -> None:
-    assert {one for given in PATIENTS for one in given.expected} == {"info", "warning", "critical"}
+    assert {indicator for given in PATIENTS for indicator in given.expected} == {
+        "info",
+        "warning",
+        "critical",
+    }

@@ -112,8 +112,8 @@ def test_a_report_with_pages_of_text_and_scanned_pages_is_read_whole() -> None:
 def test_no_wrong_value_is_proposed_of_a_part_of_the_corpus() -> None:
     wanted = dict(zip(CONDITIONS, ("grid", "plain", "sections", "limits-apart"), strict=True))
     score = ScanScore()
-    for condition, one in scans(lambda condition, layout: layout == wanted[condition]):
-        score.add(one.name, one.truth, read_scan(one.pdf, LOOKUPS))
+    for condition, scan in scans(lambda condition, layout: layout == wanted[condition]):
+        score.add(scan.name, scan.truth, read_scan(scan.pdf, LOOKUPS))
         wanted[condition] = ""
 
     assert not any(wanted.values())

@@ -65,7 +65,7 @@ def sheet_xml(rows: Iterable[Sequence[Cell]], *, merged: Sequence[str] = ()) -> 
         + "</row>"
         for at, row in enumerate(rows, start=1)
     ]
-    ranges = "".join(f'<mergeCell ref="{one}"/>' for one in merged)
+    ranges = "".join(f'<mergeCell ref="{merged_range}"/>' for merged_range in merged)
     return (
         f'<worksheet xmlns="{_MAIN}"><sheetData>{"".join(written)}</sheetData>'
         + (f"<mergeCells>{ranges}</mergeCells>" if merged else "")

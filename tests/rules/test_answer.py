@@ -202,9 +202,9 @@ def test_the_trigger_is_the_marker_that_met_the_comparison_or_the_index() -> Non
 def test_an_order_is_recommended_only_on_what_is_known(
     recommended: Condition | bool | None, gammazine: Ternary, expected: bool | None
 ) -> None:
-    one = suggestion(recommended=recommended, first_day=3, priority="urgent")
+    proposed = suggestion(recommended=recommended, first_day=3, priority="urgent")
 
-    found = decided(rule(suggestions=(one,)), frame(gammazine))
+    found = decided(rule(suggestions=(proposed,)), frame(gammazine))
 
     assert found.orders == (
         Proposal(
@@ -253,9 +253,9 @@ def test_an_order_that_was_answered_since_the_index_is_not_needed() -> None:
 def test_every_marker_must_be_there_to_answer_an_order(
     answered_by: tuple[str, ...], later: set[str], expected: bool
 ) -> None:
-    one = replace(BETA_TEST, answered_by=answered_by)
+    order = replace(BETA_TEST, answered_by=answered_by)
 
-    assert is_answered(one, replace(frame(), later=frozenset(later))) is expected
+    assert is_answered(order, replace(frame(), later=frozenset(later))) is expected
 
 
 @pytest.mark.parametrize(
@@ -323,9 +323,9 @@ def test_a_result_that_is_no_older_makes_an_order_needless(
 
 @pytest.mark.parametrize(("own", "expected"), [(None, 30), (10, 10), (0, 0)])
 def test_a_suggestion_may_name_other_days_than_its_order(own: int | None, expected: int) -> None:
-    one = replace(BETA_TEST, resulted_days=30)
+    order = replace(BETA_TEST, resulted_days=30)
 
-    assert suggestion(resulted_days=own).result_days(one) == expected
+    assert suggestion(resulted_days=own).result_days(order) == expected
     assert suggestion().result_days(BETA_TEST) is None
 
 
@@ -337,7 +337,7 @@ def test_the_first_suggestion_of_an_order_that_holds_is_offered_alone(
 
     found = decided(rule(suggestions=twice), frame(gammazine))
 
-    assert [one.last_day for one in found.orders] == [last_day]
+    assert [proposal.last_day for proposal in found.orders] == [last_day]
     assert found.withheld == ()
 
 
@@ -353,7 +353,7 @@ def test_of_suggestions_that_are_all_withheld_the_one_that_was_meant_says_why() 
 def test_a_proposal_keeps_its_group() -> None:
     found = decided(rule(suggestions=(suggestion(group="greek"),)))
 
-    assert [one.group for one in found.orders] == ["greek"]
+    assert [proposal.group for proposal in found.orders] == ["greek"]
 
 
 def test_what_was_asked_in_vain_is_named_once() -> None:

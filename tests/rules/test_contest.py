@@ -60,7 +60,7 @@ def only_as(indicator: Indicator, when: Condition | None = None) -> Replacement:
 
 
 def shown(decisions: list[Decision]) -> list[str]:
-    return [one.rule.id for one in decisions if one.shown]
+    return [decision.rule.id for decision in decisions if decision.shown]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_each_that_yields_says_to_whom_and_keeps_no_order() -> None:
     )
     loser = decisions[0]
 
-    assert [one.rule.id for one in decisions] == ["b", "a", "c"]
+    assert [decision.rule.id for decision in decisions] == ["b", "a", "c"]
     assert (loser.answer, loser.because, loser.replaced_by) == ("no card", Replaced("a"), "a")
     assert loser.orders == ()
     assert loser.withheld == (Withheld("beta-test", Replaced("a")),)
@@ -195,7 +195,9 @@ def test_different_orders_are_joined_in_order() -> None:
 
 
 def holder(*decisions: Decision) -> list[str]:
-    return [one.rule.id for one in deduplicate_orders(decisions, ORDERS) if one.orders]
+    return [
+        decision.rule.id for decision in deduplicate_orders(decisions, ORDERS) if decision.orders
+    ]
 
 
 @pytest.mark.parametrize(
@@ -239,7 +241,7 @@ def test_two_orders_of_one_code_are_one_order() -> None:
         {**ORDERS, "twin": twin},
     )
 
-    assert [one.orders for one in settled] == [(), (proposal(),)]
+    assert [decision.orders for decision in settled] == [(), (proposal(),)]
 
 
 def test_two_cards_of_one_rule_do_not_both_offer_an_order() -> None:
@@ -265,7 +267,7 @@ def test_a_card_on_a_preliminary_result_replaces_none_on_a_final_one() -> None:
     )
 
     assert shown(found) == ["a", "b"]
-    assert [one.order for one in found[0].orders] == []
+    assert [proposal.order for proposal in found[0].orders] == []
 
 
 def test_of_several_on_final_results_the_strongest_still_stays() -> None:

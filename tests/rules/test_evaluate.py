@@ -323,7 +323,7 @@ def test_a_value_equal_to_a_limit_that_is_outside_lies_beyond_it(
     assert known(condition, framed(outside(alpha_), outside(beta))) is exclusive
 
 
-def outside(one: LabResult) -> LabResult:
+def outside(result: LabResult) -> LabResult:
     """The result whose laboratory says that the limits themselves lie outside."""
-    ranges = (replace(range_, low_exclusive=True, high_exclusive=True) for range_ in one.ranges)
-    return replace(one, ranges=tuple(ranges))
+    ranges = (replace(range_, low_exclusive=True, high_exclusive=True) for range_ in result.ranges)
+    return replace(result, ranges=tuple(ranges))

@@ -50,14 +50,14 @@ def silence(name: str) -> Decision:
 
 
 def shown(decisions: list[Decision]) -> str:
-    return "".join(one.rule.id for one in decisions if one.shown)
+    return "".join(decision.rule.id for decision in decisions if decision.shown)
 
 
 def test_no_more_than_so_many_cards_are_shown() -> None:
     found = fold([card("d"), silence("x"), card("b"), card("a"), card("c")], LIMIT)
 
     assert shown(found) == "bac"
-    assert [one.because for one in found if one.rule.id == "d"] == [Folded()]
+    assert [decision.because for decision in found if decision.rule.id == "d"] == [Folded()]
     assert shown(fold(found, None)) == "bac"
     assert shown(fold([card(name) for name in "abcd"], None)) == "abcd"
 
@@ -83,7 +83,7 @@ def test_a_card_about_what_was_not_used_is_shown_besides(about: tuple[str, ...])
 
 def test_a_folded_card_offers_no_orders_and_takes_none_from_another() -> None:
     cards = [card("d", "info", ORDER), *(card(name) for name in "ab"), card("c", "info", ORDER)]
-    found = {one.rule.id: one for one in settled(cards).decisions}
+    found = {decision.rule.id: decision for decision in settled(cards).decisions}
 
     assert (found["d"].orders, found["c"].orders) == ((), (ORDER,))
     assert found["d"].withheld == (Withheld("beta-test", Folded()),)
@@ -98,7 +98,7 @@ def test_a_hook_may_show_no_cards_that_are_less_severe(least: Indicator, expecte
     found = at_least([card("a"), card("b", "warning"), card("c", "critical"), silence("d")], least)
 
     assert shown(found) == expected
-    held_back = [one.rule.id for one in found if one.held_back == BelowLeast()]
+    held_back = [decision.rule.id for decision in found if decision.held_back == BelowLeast()]
     assert held_back == [name for name in "abc" if name not in expected]
 
 
@@ -112,7 +112,7 @@ def settled(cards: list[Decision], quiet: Iterable[Decision] = ()) -> Outcome:
         frames=(),
         unused=UnusedData(),
     )
-    return settle(evaluation, quiet={one.key for one in quiet})
+    return settle(evaluation, quiet={decision.key for decision in quiet})
 
 
 CARDS = st.lists(
@@ -123,28 +123,28 @@ CARDS = st.lists(
         about=st.sampled_from([("alpha",), (), (UNUSED_DATA,)]),
     ),
     max_size=12,
-    unique_by=lambda one: one.rule.id,
+    unique_by=lambda decision: decision.rule.id,
 )
 
 
 @given(CARDS)
 def test_no_critical_card_is_ever_hidden(cards: list[Decision]) -> None:
     found = settled(cards).decisions
-    counted = [one for one in found if one.shown and one.rule.rests_on_results]
+    counted = [decision for decision in found if decision.shown and decision.rule.rests_on_results]
 
-    critical = {one.rule.id for one in cards if one.indicator == "critical"}
-    assert critical <= {one.rule.id for one in found if one.shown}
+    critical = {decision.rule.id for decision in cards if decision.indicator == "critical"}
+    assert critical <= {decision.rule.id for decision in found if decision.shown}
     assert len(counted) <= max(LIMIT.at_most, len(critical))
-    assert {one.rule.id for one in found if one.shown or one.is_folded} == {
-        one.rule.id for one in cards
+    assert {decision.rule.id for decision in found if decision.shown or decision.is_folded} == {
+        decision.rule.id for decision in cards
     }
 
 
 @given(CARDS)
 def test_no_card_is_folded_before_a_less_severe_one(cards: list[Decision]) -> None:
-    found = [one for one in settled(cards).decisions if one.rule.rests_on_results]
-    folded = [INDICATORS.index(one.indicator) for one in found if one.is_folded]
-    others = [INDICATORS.index(one.indicator) for one in found if one.shown]
+    found = [decision for decision in settled(cards).decisions if decision.rule.rests_on_results]
+    folded = [INDICATORS.index(decision.indicator) for decision in found if decision.is_folded]
+    others = [INDICATORS.index(decision.indicator) for decision in found if decision.shown]
 
     assert max(folded, default=0) <= min(others, default=len(INDICATORS))
 
@@ -153,8 +153,8 @@ TODAY = date(2026, 6, 15)
 
 
 def quiet_card(indicator: Indicator = "info", days: int = 28) -> Decision:
-    one = card("a", indicator, ORDER)
-    return replace(one, rule=replace(one.rule, quiet_days=days))
+    decision = card("a", indicator, ORDER)
+    return replace(decision, rule=replace(decision.rule, quiet_days=days))
 
 
 def shown_on(indicator: Indicator, days_ago: int) -> LastShown:
@@ -202,7 +202,7 @@ def test_a_quiet_card_makes_room_for_another_and_leaves_it_its_order() -> None:
     found = settled(decisions, quiet=[decisions[0]]).decisions
 
     assert shown(list(found)) == "bcd"
-    (quiet,) = (one for one in found if one.rule.id == "a")
+    (quiet,) = (decision for decision in found if decision.rule.id == "a")
     assert (quiet.because, quiet.orders) == (ShownRecently(), ())
     assert quiet.withheld == (Withheld("beta-test", ShownRecently()),)
     assert found[2].orders == (ORDER,)
@@ -210,11 +210,11 @@ def test_a_quiet_card_makes_room_for_another_and_leaves_it_its_order() -> None:
 
 @given(CARDS)
 def test_no_critical_card_is_ever_quiet(cards: list[Decision]) -> None:
-    daily = [replace(one, rule=replace(one.rule, quiet_days=1)) for one in cards]
+    daily = [replace(decision, rule=replace(decision.rule, quiet_days=1)) for decision in cards]
     found = settled(daily, quiet=daily).decisions
 
-    assert {one.rule.id for one in found if one.shown} == {
-        one.rule.id for one in cards if one.indicator == "critical"
+    assert {decision.rule.id for decision in found if decision.shown} == {
+        decision.rule.id for decision in cards if decision.indicator == "critical"
     }
 
 

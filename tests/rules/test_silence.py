@@ -26,7 +26,9 @@ def test_a_silent_card_keeps_no_order_from_another() -> None:
     first, second = deduplicate_orders(silenced, dict(PACK.orders))
 
     assert (first.answer, first.because, first.orders) == ("no card", Overridden(), ())
-    assert [(one.order, one.because) for one in first.withheld] == [("repeat-alt", Overridden())]
+    assert [(withheld.order, withheld.because) for withheld in first.withheld] == [
+        ("repeat-alt", Overridden())
+    ]
     assert second.orders == (REPEAT,)
 
 
@@ -39,8 +41,8 @@ def test_a_rule_without_a_card_keeps_its_own_reason() -> None:
 def test_one_marker_of_a_rule_about_what_was_set_aside_is_silenced_alone() -> None:
     def about(marker: str) -> Decision:
         item = SetAside(reason="unit-unknown", marker=marker, code="", reference="")
-        one = card("dq-unit-unknown")
-        return replace(one, frame=replace(one.frame, set_aside=item))
+        decision = card("dq-unit-unknown")
+        return replace(decision, frame=replace(decision.frame, set_aside=item))
 
     first, second = suppress_overridden([about("alt"), about("ast")], {("dq-unit-unknown", "alt")})
 

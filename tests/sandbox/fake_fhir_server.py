@@ -43,16 +43,16 @@ class Double:
         return self._search(kind, parse_qs(parts.query), target)
 
     def _of(self, kind: str) -> Iterator[Json]:
-        return (one for one in self.resources if one["resourceType"] == kind)
+        return (resource for resource in self.resources if resource["resourceType"] == kind)
 
     def _search(self, kind: str, query: Mapping[str, list[str]], target: str) -> Answer:
-        wanted = [f"Patient/{one}" for one in query.get("patient", [])]
-        names = [one.lower() for one in query.get("name", [])]
+        wanted = [f"Patient/{patient_id}" for patient_id in query.get("patient", [])]
+        names = [name.lower() for name in query.get("name", [])]
         found = [
-            one
-            for one in self._of(kind)
-            if (not wanted or one["subject"]["reference"] in wanted)
-            and all(name in json.dumps(one.get("name", "")).lower() for name in names)
+            resource
+            for resource in self._of(kind)
+            if (not wanted or resource["subject"]["reference"] in wanted)
+            and all(name in json.dumps(resource.get("name", "")).lower() for name in names)
         ]
         begin = int(query.get("_begin", ["0"])[0])
         links = [{"relation": "self", "url": f"{self.base}/{target}"}]
@@ -60,7 +60,7 @@ class Double:
         if end < len(found):
             left = target.partition("&_begin=")[0]
             links.append({"relation": "next", "url": f"{self.base}/{left}&_begin={end}"})
-        entries = [{"resource": one} for one in found[begin:end]]
+        entries = [{"resource": resource} for resource in found[begin:end]]
         return 200, {"resourceType": "Bundle", "type": "searchset", "link": links, "entry": entries}
 
 

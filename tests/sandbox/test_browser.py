@@ -67,12 +67,14 @@ def context_of(browser: Browser, width: str, **more: Any) -> BrowserContext:
 def _page(browser: Browser, served: Served, request: pytest.FixtureRequest) -> Iterator[Page]:
     context = context_of(browser, request.param)
     page = context.new_page()
-    page.on("console", lambda one: served.complaints.append(one.text))
-    page.on("pageerror", lambda one: served.complaints.append(str(one)))
+    page.on("console", lambda message: served.complaints.append(message.text))
+    page.on("pageerror", lambda error: served.complaints.append(str(error)))
     yield page
     context.close()
     assert [
-        one for one in served.complaints if "favicon" not in one and "status of 4" not in one
+        complaint
+        for complaint in served.complaints
+        if "favicon" not in complaint and "status of 4" not in complaint
     ] == []
 
 
@@ -108,7 +110,7 @@ def test_a_bundled_patient_leads_to_cards_and_feedback_is_kept(page: Page, serve
     page.get_by_role("button", name="Dismiss").click()
     page.get_by_text("Dismissed. Posted to /cds-services/liver-patient-view/feedback").wait_for()
 
-    accepted, overridden = sorted(served.events(), key=lambda one: str(one["outcome"]))
+    accepted, overridden = sorted(served.events(), key=lambda event: str(event["outcome"]))
     assert (accepted["outcome"], overridden["outcome"]) == ("accepted", "overridden")
     assert accepted["card"] == overridden["card"]
     assert overridden["reason_code"] == "already-known"
@@ -182,7 +184,7 @@ def test_the_keyboard_is_enough(page: Page, served: Served) -> None:
     page.get_by_role("button", name="Accept: INR").focus()
     page.keyboard.press("Enter")
     page.get_by_text("Accepted. Posted to").wait_for()
-    assert [one["outcome"] for one in served.events()] == ["accepted"]
+    assert [event["outcome"] for event in served.events()] == ["accepted"]
 
 
 def test_enter_in_the_comment_dismisses(page: Page, served: Served) -> None:
@@ -192,7 +194,7 @@ def test_enter_in_the_comment_dismisses(page: Page, served: Served) -> None:
     page.keyboard.press("Enter")
 
     page.get_by_text("Dismissed. Posted to").wait_for()
-    assert [one["outcome"] for one in served.events()] == ["overridden"]
+    assert [event["outcome"] for event in served.events()] == ["overridden"]
 
 
 def test_nothing_that_was_sent_runs(page: Page, served: Served) -> None:
@@ -222,7 +224,7 @@ def test_it_works_without_script(browser: Browser, served: Served) -> None:
         page.get_by_role("button", name="Dismiss").click()
     assert told.value.locator("h1").inner_text() == "Feedback was kept"
 
-    assert sorted(str(one["outcome"]) for one in served.events()) == ["accepted", "overridden"]
+    assert sorted(str(event["outcome"]) for event in served.events()) == ["accepted", "overridden"]
     context.close()
 
 
@@ -238,5 +240,5 @@ def test_enter_in_the_comment_dismisses_without_script_too(
         page.get_by_label("Comment").press("Enter")
     assert told.value.locator("h1").inner_text() == "Feedback was kept"
 
-    assert [str(one["outcome"]) for one in served.events()] == ["overridden"]
+    assert [str(event["outcome"]) for event in served.events()] == ["overridden"]
     context.close()

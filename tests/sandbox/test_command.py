@@ -101,10 +101,10 @@ def test_json_for_programs(server: Double) -> None:
 
     done = shown("--fhir", server.base, "--patient", PATIENT, "--json")
 
-    (one,) = json.loads(done.stdout)["patients"]
-    assert one["patient"] == f"Patient/{PATIENT}"
-    assert one["cards"][0]["indicator"] == "info"
-    failures = {query["key"]: query["failure"] for query in one["queries"]}
+    (patient,) = json.loads(done.stdout)["patients"]
+    assert patient["patient"] == f"Patient/{PATIENT}"
+    assert patient["cards"][0]["indicator"] == "info"
+    failures = {query["key"]: query["failure"] for query in patient["queries"]}
     assert failures["conditions"] == "refused"
     assert failures["observations"] == ""
 
@@ -249,8 +249,8 @@ def test_what_is_no_card_is_said_and_no_redirect_followed(
 
     @other.get("/cds-services")
     def discovery() -> dict[str, object]:
-        one = {"hook": "patient-view", "id": "x", "title": "t", "description": "d"}
-        return {"services": [one]}
+        service = {"hook": "patient-view", "id": "x", "title": "t", "description": "d"}
+        return {"services": [service]}
 
     @other.post("/cds-services/x")
     def call() -> dict[str, object]:

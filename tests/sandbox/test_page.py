@@ -91,7 +91,9 @@ def test_it_can_be_switched_on_and_off() -> None:
     assert off.get("/sandbox").status_code == 404
 
 
-@pytest.mark.parametrize("name", [one.id for pack in knowledge().packs for one in pack.examples])
+@pytest.mark.parametrize(
+    "name", [example.id for pack in knowledge().packs for example in pack.examples]
+)
 def test_every_bundled_patient_has_cards(http: FlaskClient, name: str) -> None:
     page = example(http, name)
 
@@ -138,11 +140,13 @@ def test_a_card_is_shown_whole(http: FlaskClient) -> None:
     text = unescape(page.text)
     for said in (card["summary"], card["source"]["label"], card["source"]["topic"]["display"]):
         assert said in text
-    for one in card["suggestions"]:
-        assert one["label"] in text
-        assert f'name="suggestion" value="{one["uuid"]}"' in text
-    for one in card["overrideReasons"]:
-        assert f'value="{one["system"]}|{one["code"]}">{one["display"]}' in text
+    for suggestion in card["suggestions"]:
+        assert suggestion["label"] in text
+        assert f'name="suggestion" value="{suggestion["uuid"]}"' in text
+    for suggestion in card["overrideReasons"]:
+        assert (
+            f'value="{suggestion["system"]}|{suggestion["code"]}">{suggestion["display"]}' in text
+        )
     assert text.count("What would be created") == len(card["suggestions"])
 
 
@@ -171,7 +175,7 @@ def test_what_no_key_asks_for_goes_along() -> None:
     page = pasted(http, bundle(patient(), observation(ALT, 1), medication))
 
     entries = json.loads(in_box(page, "request"))["prefetch"]["observations"]["entry"]
-    assert [one["resource"]["resourceType"] for one in entries] == ["Observation", "Medication"]
+    assert [entry["resource"]["resourceType"] for entry in entries] == ["Observation", "Medication"]
     assert entries[1]["search"] == {"mode": "include"}
 
 
@@ -218,7 +222,7 @@ def test_a_result_that_names_nobody_is_judged(http: FlaskClient) -> None:
 
 
 def test_lines_of_resources_are_read(http: FlaskClient) -> None:
-    lines = "\n".join(json.dumps(one) for one in (patient(), observation(ALT, 1)))
+    lines = "\n".join(json.dumps(resource) for resource in (patient(), observation(ALT, 1)))
 
     assert heading(pasted(http, lines)) == "One card"
 
@@ -374,7 +378,7 @@ def test_pages_are_joined(http: FlaskClient, server: Double) -> None:
     page = http.post(CARDS, data={"way": "server", "server": server.base, "patient": PATIENT})
 
     found = json.loads(in_box(page, "request"))["prefetch"]["observations"]
-    assert [one["resource"]["id"] for one in found["entry"]] == ["alt-0", "alt-1", "alt-2"]
+    assert [entry["resource"]["id"] for entry in found["entry"]] == ["alt-0", "alt-1", "alt-2"]
     assert "link" not in found
     assert "on 3 pages" in page.text
 
@@ -470,7 +474,7 @@ def test_nothing_that_was_sent_becomes_markup(http: FlaskClient, server: Double)
         observation(AST, 1, HOSTILE),
         {**observation(HOSTILE, 1), "code": {"coding": [{"code": HOSTILE}], "text": HOSTILE}},
     )
-    server.resources = [one["resource"] for one in sent["entry"]]
+    server.resources = [entry["resource"] for entry in sent["entry"]]
 
     pages = [
         pasted(http, sent),

@@ -100,4 +100,4 @@ def test_a_file_is_evaluated_by_every_service_of_the_hook(
     )
 
     assert shown.exit_code == 0, shown.output
-    assert [one["service"] for one in json.loads(shown.output)["patients"]] == services
+    assert [run["service"] for run in json.loads(shown.output)["patients"]] == services

@@ -52,7 +52,11 @@ def by_hook(knowledge: Knowledge, request: Json, moment: datetime) -> Cards:
             )
         except (MissingData, RequestError):
             return [REFUSED]
-        shown.extend((one.rule.id, one.indicator) for one in answer.outcome.decisions if one.shown)
+        shown.extend(
+            (decision.rule.id, decision.indicator)
+            for decision in answer.outcome.decisions
+            if decision.shown
+        )
     return sorted(shown)
 
 
@@ -60,11 +64,11 @@ def request_of(patient: str, resources: Sequence[Json], known: Iterable[str]) ->
     """A call about a patient with these resources; of each kind that is known all were sent."""
     prefetch: Json = {}
     for kind in known:
-        there = [one for one in resources if one["resourceType"] == kind]
+        there = [resource for resource in resources if resource["resourceType"] == kind]
         prefetch[_KEYS[kind]] = {
             "resourceType": "Bundle",
             "type": "searchset",
-            "entry": [{"resource": one} for one in there],
+            "entry": [{"resource": resource} for resource in there],
         }
     return {
         "hook": TRIGGER,
@@ -114,7 +118,9 @@ def hospital(count: int) -> Iterator[tuple[str, list[Json]]]:
         resources = [prefetch["patient"]]
         for name, bundle in prefetch.items():
             if name != "patient":
-                resources.extend({**one["resource"], **subject} for one in bundle.get("entry", ()))
+                resources.extend(
+                    {**entry["resource"], **subject} for entry in bundle.get("entry", ())
+                )
         yield patient, resources
 
 
@@ -132,8 +138,8 @@ def differences(
     known: set[str] = set()
     with (source / "all.ndjson").open("w", encoding="utf-8") as out:
         for _, resources in everybody:
-            known.update(one["resourceType"] for one in resources)
-            out.writelines(f"{json.dumps(one)}\n" for one in resources)
+            known.update(resource["resourceType"] for resource in resources)
+            out.writelines(f"{json.dumps(resource)}\n" for resource in resources)
     screened, found = by_screen(knowledge, source, folder / "out", moment, workers, engine)
     different: dict[str, tuple[Cards, Cards]] = {}
     for name, resources in _again(source / "all.ndjson"):
@@ -148,13 +154,13 @@ def _again(path: Path) -> Iterator[tuple[str, list[Json]]]:
     owner = ""
     resources: list[Json] = []
     with path.open(encoding="utf-8") as lines:
-        for one in map(json.loads, lines):
-            name = one["id"] if one["resourceType"] == "Patient" else _subject(one)
+        for resource in map(json.loads, lines):
+            name = resource["id"] if resource["resourceType"] == "Patient" else _subject(resource)
             if name != owner and resources:
                 yield owner, resources
                 resources = []
             owner = name
-            resources.append(one)
+            resources.append(resource)
     if resources:
         yield owner, resources
 

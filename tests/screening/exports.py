@@ -44,7 +44,9 @@ def person(name: str, **elements: Any) -> Json:
 
 def ndjson(path: Path, resources: Iterable[Json | str]) -> Path:
     """Write one resource a line; a text is a line as it is."""
-    lines = (one if isinstance(one, str) else json.dumps(one) for one in resources)
+    lines = (
+        resource if isinstance(resource, str) else json.dumps(resource) for resource in resources
+    )
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
 

@@ -28,8 +28,10 @@ class Randomly:
         self._chance = random.Random(seed)
         self._bounds = self._read_bounds()
         facts = pack.facts.values()
-        self._medicines = [code for fact in facts for one in fact.medicines for code in one.codes]
-        self._conditions = [one.code for fact in facts for one in fact.conditions]
+        self._medicines = [
+            code for fact in facts for coding in fact.medicines for code in coding.codes
+        ]
+        self._conditions = [condition.code for fact in facts for condition in fact.conditions]
 
     def patients(self, count: int) -> Iterator[list[Json]]:
         """The resources of so many patients."""
@@ -51,9 +53,9 @@ class Randomly:
         if isinstance(leaf.bound, Number):
             yield leaf.bound.amount
         elif isinstance(leaf.bound, TimesLimit):
-            for one in marker.limits.get(leaf.bound.limit, ()):
-                if one.amount is not None:
-                    yield leaf.bound.times * one.amount
+            for choice in marker.limits.get(leaf.bound.limit, ()):
+                if choice.amount is not None:
+                    yield leaf.bound.times * choice.amount
             yield leaf.bound.times * 40
 
     def _patient(self, name: str) -> Iterator[Json]:
@@ -123,7 +125,7 @@ class Randomly:
         chance = self._chance
         if chance.random() < 0.4:
             return None
-        high = chance.choice([Fraction(one) for one in (0, 20, 35, 40, 41, 45, 60, 120)])
+        high = chance.choice([Fraction(number) for number in (0, 20, 35, 40, 41, 45, 60, 120)])
         ends = {"value": _number(high / factor, 2), "unit": quantity.get("unit")}
         ranges: list[Json] = [{"high": ends}]
         if chance.random() < 0.2:

@@ -178,7 +178,7 @@ def test_a_day_counts_for_the_ward_that_the_patient_had_come_to(tmp_path: Path) 
 
 def other_identity(folder: Path) -> Path:
     """Someone whose only result names another by number."""
-    of_one, of_another = ({"identifier": {"system": "urn:mrn", "value": one}} for one in "12")
+    of_one, of_another = ({"identifier": {"system": "urn:mrn", "value": number}} for number in "12")
     subject = {"reference": "Patient/two", **of_another}
     patient = person("two", identifier=[of_one["identifier"]])
     return ndjson(folder / "other.ndjson", [patient, result("r", None, subject=subject)])
@@ -258,7 +258,7 @@ def test_each_change_is_written_with_its_reason(tmp_path: Path, other_cards: Pat
         "old": {"indicator": "info", "because": ["alt: below 5 U/L"]},
         "new": {"because": ["condition-not-met: alt: below 1 U/L"]},
     }
-    assert len({one["patient"] for one in found["changes"]["first"]}) == 5
+    assert len({change["patient"] for change in found["changes"]["first"]}) == 5
     with pytest.raises(RequestError, match=r"There is a changes\.ndjson in out already"):
         told(source, "--cards", ROOT / "cards", other_cards, "--out", out)
 
@@ -270,7 +270,9 @@ def test_what_a_rule_would_have_to_know_is_told_as_that() -> None:
 
     (view,) = CardsEdition(knowledge, "patient-view").views("p", given[0], [moment])
 
-    unknown = [one for one in view.decisions if not one.shown and one.because is None]
+    unknown = [
+        decision for decision in view.decisions if not decision.shown and decision.because is None
+    ]
     assert unknown
     for decision in unknown:
         reasons = view.reasons(decision.rule.id)
@@ -325,7 +327,7 @@ def test_nobody_who_is_not_decided_about_would_have_been_counted(
 ) -> None:
     pack = load_knowledge(Settings(cards=ROOT / "cards")).packs[0]
     chance = random.Random(3)
-    lines = [one for each in Randomly(pack, 3).patients(120) for one in each]
+    lines = [resource for each in Randomly(pack, 3).patients(120) for resource in each]
     for number in range(120):
         day = MOMENT - timedelta(days=chance.randint(0, 20))
         stay = (day.isoformat(), (day + timedelta(days=2)).isoformat())
@@ -399,8 +401,8 @@ def test_a_budget_is_held_against_an_average_day(
     found = list(check_burden(ROOT / "cards", site, [ward], day, notes))
 
     counted = "1.1 cards a day in the 30 encounters from 2026-10-24 to 2026-11-20"
-    assert [one.code for one in found] == ["K807"] * problems
-    assert said.format(counted) in "".join([*notes, *(one.message for one in found)])
+    assert [problem.code for problem in found] == ["K807"] * problems
+    assert said.format(counted) in "".join([*notes, *(problem.message for problem in found)])
     assert not any("not everything could be counted" in note for note in notes)
 
 

@@ -162,7 +162,7 @@ def test_a_patient_with_a_subject_is_not_lost(export: Path, tmp_path: Path) -> N
 
     assert ("anna", "alt-very-low") in {(row["patient"], row["rule"]) for row in decided}
     assert summary["patients"] == 22
-    men = next(one for one in summary["people"]["sex"] if one["name"] == "male")
+    men = next(sex for sex in summary["people"]["sex"] if sex["name"] == "male")
     assert men == {"name": "male", "patients": 21, "withCard": 1}
 
 

@@ -27,7 +27,9 @@ def _knowledge() -> Knowledge:
 
 def randomly(knowledge: Knowledge, count: int) -> Iterator[tuple[str, list[Json]]]:
     for resources in Randomly(knowledge.packs[0], 11).patients(count):
-        own = [one for one in resources if "ehr.example" not in str(one.get("subject"))]
+        own = [
+            resource for resource in resources if "ehr.example" not in str(resource.get("subject"))
+        ]
         yield str(own[0].get("subject", {"reference": own[0]["id"]})["reference"]), own
 
 
@@ -54,7 +56,7 @@ def test_patients_near_every_edge_get_the_cards_of_a_call(
 def test_a_killed_run_goes_on_and_says_everything_once(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
-    ndjson(source / "all.ndjson", (one for _, each in hospital(3000) for one in each))
+    ndjson(source / "all.ndjson", (resource for _, each in hospital(3000) for resource in each))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     key = tmp_path / "key"
     key.write_text("a secret")

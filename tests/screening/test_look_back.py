@@ -46,9 +46,9 @@ def step(folder: Path, *resources: Json, last: str = "2026-11-01T08:00:00Z") -> 
     ndjson(source / "all.ndjson", [*everybody, *resources])
     data = json.loads(run(source, *FROM_TO, "--look-back", "--json").stdout)
     (found,) = (
-        one
-        for one in data["lookBack"]["steps"]
-        if (one["rule"], one["order"]) == ("alt-moderate", "inr")
+        step
+        for step in data["lookBack"]["steps"]
+        if (step["rule"], step["order"]) == ("alt-moderate", "inr")
     )
     return {name: count for name, count in found.items() if count and name not in {"rule", "order"}}
 

@@ -88,7 +88,12 @@ def test_both_engines_can_parse_it(made: dict[str, str], dialect: str) -> None:
     for text in texts:
         parsed = sqlglot.parse(text, dialect=dialect, error_level=ErrorLevel.RAISE)
         assert len(parsed) == 1
-        assert not any(isinstance(node, Command) for one in parsed if one for node in one.walk())
+        assert not any(
+            isinstance(node, Command)
+            for statement in parsed
+            if statement
+            for node in statement.walk()
+        )
 
 
 def test_true_and_false_are_left_out() -> None:

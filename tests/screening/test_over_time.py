@@ -76,8 +76,8 @@ def test_a_quiet_card_is_shown_once(export: Path, tmp_path: Path) -> None:
 def test_the_counts_say_patients_stories_and_times(export: Path) -> None:
     data = json.loads(run(export, *FROM_TO, "--json").stdout)
 
-    (one,) = (card for card in data["cards"] if card["rule"] == "alt-moderate")
-    assert (one["patients"], one["firstShown"], one["cards"]) == (1, 1, 2)
+    (card_counts,) = (card for card in data["cards"] if card["rule"] == "alt-moderate")
+    assert (card_counts["patients"], card_counts["firstShown"], card_counts["cards"]) == (1, 1, 2)
     assert data["patientsWithCard"] == 2
     assert data["steps"] == 6
     assert [step["cards"]["warning"] for step in data["overTime"]] == [0, 0, 1, 1, 0, 0]
@@ -134,8 +134,8 @@ def test_days_keep_to_the_clock_and_hours_do_not() -> None:
     days = moments_between(first, last, step_of("1d"), zone)
     hours = moments_between(first, last, step_of("25h"), zone)
 
-    assert [one.hour for one in days] == [23, 23, 23]
-    assert [(one.day, one.hour) for one in hours] == [(24, 23), (25, 23)]
+    assert [day.hour for day in days] == [23, 23, 23]
+    assert [(hour.day, hour.hour) for hour in hours] == [(24, 23), (25, 23)]
     assert days[1].astimezone(UTC) - days[0].astimezone(UTC) == timedelta(hours=25)
 
 
@@ -147,11 +147,15 @@ def test_what_is_counted_survives_being_written() -> None:
 
 def _texts(resources: Iterable[Json]) -> dict[str, list[ResourceText]]:
     texts = defaultdict(list)
-    for one in resources:
-        kind = one["resourceType"]
-        owner = one["id"] if kind == "Patient" else one["subject"]["reference"].rpartition("/")[2]
+    for resource in resources:
+        kind = resource["resourceType"]
+        owner = (
+            resource["id"]
+            if kind == "Patient"
+            else resource["subject"]["reference"].rpartition("/")[2]
+        )
         if kind in KINDS:
-            texts[owner].append(ResourceText(kind, json.dumps(one)))
+            texts[owner].append(ResourceText(kind, json.dumps(resource)))
     return texts
 
 
@@ -167,7 +171,7 @@ def test_each_moment_shows_what_a_call_of_then_shows_but_for_quiet_cards(
 ) -> None:
     pack = knowledge.packs[0]
     moments = tuple(MOMENT - timedelta(days=days) for days in (370, 366, 91, 60, 7, 6, 1, 0))
-    everybody = (one for each in Randomly(pack, 5).patients(150) for one in each)
+    everybody = (resource for each in Randomly(pack, 5).patients(150) for resource in each)
     compared = 0
     for patient, lines in _texts(everybody).items():
         question = _asked(moments)
@@ -197,7 +201,7 @@ def _not_quiet(
         quiet = pack.rules[row["rule"]].quiet_days
         if quiet and row["indicator"] != "critical":
             as_severe = order[order.index(row["indicator"]) :]
-            days = [lately[*name, one] for one in as_severe if (*name, one) in lately]
+            days = [lately[*name, rule] for rule in as_severe if (*name, rule) in lately]
             if any((today - day).days < quiet for day in days):
                 continue
             lately[*name, row["indicator"]] = today
@@ -216,7 +220,9 @@ def test_nobody_who_is_dropped_has_a_card_or_a_notice_at_any_moment(
     moments = moments_between(
         MOMENT - timedelta(days=300), MOMENT - timedelta(days=20), timedelta(days=7), UTC
     )
-    everybody = [one for each in Randomly(knowledge.packs[0], seed).patients(800) for one in each]
+    everybody = [
+        resource for each in Randomly(knowledge.packs[0], seed).patients(800) for resource in each
+    ]
     source = tmp_path / "source"
     source.mkdir()
     ndjson(source / "all.ndjson", everybody)

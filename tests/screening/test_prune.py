@@ -54,7 +54,7 @@ def chosen(
     """What becomes of everybody whom these resources are about."""
     source = folder / "source"
     source.mkdir()
-    lines = [json.dumps(one) for one in resources]
+    lines = [json.dumps(resource) for resource in resources]
     ndjson(source / "all.ndjson", lines)
     with open_engine(folder, memory_mb=400, threads=1) as engine:
         read = read_lines(engine, find_files([source]), folder)
@@ -64,10 +64,14 @@ def chosen(
         everybody = {row[0] for row in engine.rows("SELECT patient FROM patient")}
     texts = defaultdict(list)
     for line in lines:
-        one = json.loads(line)
-        owner = one["id"] if one["resourceType"] == "Patient" else _id(one["subject"]["reference"])
-        if one["resourceType"] in KINDS:
-            texts[owner].append(ResourceText(one["resourceType"], line))
+        resource = json.loads(line)
+        owner = (
+            resource["id"]
+            if resource["resourceType"] == "Patient"
+            else _id(resource["subject"]["reference"])
+        )
+        if resource["resourceType"] in KINDS:
+            texts[owner].append(ResourceText(resource["resourceType"], line))
     rows = {name: decide_patient(knowledge, name, texts[name], question).rows for name in everybody}
     return Chosen(kept, everybody - kept, rows)
 
@@ -86,7 +90,9 @@ def test_nobody_who_is_dropped_has_a_card_or_a_notice(
     pack = knowledge.packs[0]
     everybody = Randomly(pack, seed).patients(1200)
 
-    found = chosen(knowledge, tmp_path, (one for each in everybody for one in each), cut=cut)
+    found = chosen(
+        knowledge, tmp_path, (resource for each in everybody for resource in each), cut=cut
+    )
 
     assert found.missed == {}
     assert len(found.dropped) > 150  # else nothing was tested
@@ -143,7 +149,7 @@ def test_a_key_that_comes_twice_keeps_its_patient(knowledge: Knowledge, tmp_path
     everybody[0]["name"] = everybody[2]["name"] = name
     source = tmp_path / "source"
     source.mkdir()
-    lines = [json.dumps(one) for one in everybody]
+    lines = [json.dumps(line) for line in everybody]
     lines[2] = lines[2].replace('"family": "F"', '"family": "F", "family": "G"')
     ndjson(source / "all.ndjson", lines)
 

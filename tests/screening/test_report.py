@@ -36,7 +36,9 @@ def page_of(source: Path, *words: object) -> str:
 
 
 def row_of(page: str, rule: str) -> list[str]:
-    (row,) = (one for one in page.split("<tr>") if f'<span class="id">{rule}</span>' in one)
+    (row,) = (
+        cell_row for cell_row in page.split("<tr>") if f'<span class="id">{rule}</span>' in cell_row
+    )
     return re.findall(r'<td class="n">(.*?)</td>', row)
 
 
@@ -83,7 +85,9 @@ def test_a_total_does_not_tell_a_small_cell(tmp_path: Path) -> None:
     source = export_of(tmp_path, raised=6, low=0, fine=9)
     others = [person(f"o{n}", gender="other", birthDate="1970-01-01") for n in range(3)]
     women = [person(f"w{n}", gender="female", birthDate="1970-01-01") for n in range(7)]
-    results = [result(f"x{one['id']}", f"Patient/{one['id']}", 20) for one in (*others, *women)]
+    results = [
+        result(f"x{patient['id']}", f"Patient/{patient['id']}", 20) for patient in (*others, *women)
+    ]
     ndjson(source / "more.ndjson", [*others, *women, *results])
     page = page_of(source, "--as-of", DAY)
 
@@ -93,8 +97,14 @@ def test_a_total_does_not_tell_a_small_cell(tmp_path: Path) -> None:
 
 
 def _people(page: str, name: str) -> list[str]:
-    (row,) = (one for one in page.split("<tr>") if one.startswith(f'<th scope="row">{name}</th>'))
-    return [one.strip() for one in re.findall(r'<td class="n">(.*?)(?:<svg|</td>)', row, re.DOTALL)]
+    (row,) = (
+        cell_row
+        for cell_row in page.split("<tr>")
+        if cell_row.startswith(f'<th scope="row">{name}</th>')
+    )
+    return [
+        cell.strip() for cell in re.findall(r'<td class="n">(.*?)(?:<svg|</td>)', row, re.DOTALL)
+    ]
 
 
 def test_few_with_a_card_are_not_counted_out(tmp_path: Path) -> None:
@@ -142,7 +152,7 @@ def test_the_bars_over_time_do_not_tell_how_often_one_rule_was_first_shown() -> 
         ("alt-moderate", "-"),
         ("alt-severe", "<5"),
     ]
-    assert [one.count for one in page.charts[0].bars] == [12]
+    assert [bar.count for bar in page.charts[0].bars] == [12]
 
 
 def test_few_cards_have_no_bars_over_time() -> None:
@@ -185,10 +195,10 @@ def test_steps_are_taken_together_and_small_ones_have_no_height_of_their_own() -
     chart = chart_of("info", moments, [9, 10, 0, 1, 0, 1, 1, 8, 7] + [0] * 22)
 
     assert chart.before == 9
-    assert [one.count for one in chart.bars][:4] == [10, "<5", "<5", 15]
+    assert [bar.count for bar in chart.bars][:4] == [10, "<5", "<5", 15]
     assert (chart.bars[0].begins, chart.bars[0].ends) == ("2026-03-02", "2026-03-03")
     assert chart.most == 15
-    assert [one.height for one in chart.bars if one.is_hidden] == [5, 5]
+    assert [bar.height for bar in chart.bars if bar.is_hidden] == [5, 5]
 
 
 @pytest.mark.parametrize(("count", "shown"), [(0, 0), (1, "<5"), (4, "<5"), (5, 5)])

@@ -37,32 +37,32 @@ def _people() -> list[Json]:
 def test_files_split_zipped_and_in_any_order_say_the_same(
     tmp_path: Path, people: list[Json]
 ) -> None:
-    one, split = tmp_path / "one", tmp_path / "split"
-    one.mkdir()
+    whole, split = tmp_path / "one", tmp_path / "split"
+    whole.mkdir()
     (split / "more").mkdir(parents=True)
-    ndjson(one / "all.ndjson", people)
+    ndjson(whole / "all.ndjson", people)
     random.Random(7).shuffle(people)
     ndjson(split / "1.ndjson", people[:2])
     ndjson(split / "more" / "2.jsonl", people[2:4])
     text = "\n".join(json.dumps(each) for each in people[4:])
     (split / "3.ndjson.gz").write_bytes(gzip.compress(text.encode()))
 
-    rows = decisions(one, tmp_path / "x")
+    rows = decisions(whole, tmp_path / "x")
 
     assert with_cards(rows) == {"a", "c"}
     assert decisions(split, tmp_path / "y") == rows
 
 
 def test_bundles_say_the_same_as_lines(tmp_path: Path, people: list[Json]) -> None:
-    one, bundles = tmp_path / "one", tmp_path / "bundles"
-    one.mkdir()
+    whole, bundles = tmp_path / "one", tmp_path / "bundles"
+    whole.mkdir()
     bundles.mkdir()
-    ndjson(one / "all.ndjson", people)
+    ndjson(whole / "all.ndjson", people)
     (bundles / "1.json").write_text(bundle(*({"resource": each} for each in people[:4])))
     rest = bundle(*({"resource": each} for each in people[4:]))
     (bundles / "2.json.gz").write_bytes(gzip.compress(rest.encode()))
 
-    assert decisions(bundles, tmp_path / "x") == decisions(one, tmp_path / "y")
+    assert decisions(bundles, tmp_path / "x") == decisions(whole, tmp_path / "y")
 
 
 def test_a_resource_of_a_line_and_of_a_bundle_is_the_same(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_bad_lines_of_files_of_one_name_are_all_counted(tmp_path: Path, people: 
 
     lines = counted(tmp_path)["unreadable"]["lines"]
 
-    assert [(one["file"], one["lines"]) for one in lines] == [
+    assert [(unread["file"], unread["lines"]) for unread in lines] == [
         ("all.ndjson", 1),
         ("y/all.ndjson", 2),
     ]
@@ -306,7 +306,7 @@ def test_a_damaged_archive_of_a_bundle_does_not_stop_the_others(
     tmp_path: Path, people: list[Json]
 ) -> None:
     ndjson(tmp_path / "all.ndjson", people)
-    packed = bytearray(gzip.compress(bundle(*({"resource": one} for one in people)).encode()))
+    packed = bytearray(gzip.compress(bundle(*({"resource": person} for person in people)).encode()))
     packed[20:40] = bytes(20)
     (tmp_path / "1.json.gz").write_bytes(packed)
 
@@ -323,7 +323,7 @@ def test_a_bundle_among_lines_is_named(tmp_path: Path, people: list[Json]) -> No
 
 
 def test_where_no_line_can_be_read_the_message_says_so(tmp_path: Path, people: list[Json]) -> None:
-    ndjson(tmp_path / "all.ndjson", [" ".join(json.dumps(one) for one in people)])
+    ndjson(tmp_path / "all.ndjson", [" ".join(json.dumps(person) for person in people)])
 
     with pytest.raises(RequestError, match=r"Could not be read: 1 line of all\.ndjson"):
         run(tmp_path)
@@ -376,7 +376,9 @@ def test_a_damaged_archive_costs_its_rest_and_is_named(
 ) -> None:
     monkeypatch.setattr(scans, "SMALL", 0)
     many = [result(str(number), f"Patient/x{number}", 20) for number in range(20_000)]
-    packed = bytearray(gzip.compress("".join(f"{json.dumps(one)}\n" for one in many).encode()))
+    packed = bytearray(
+        gzip.compress("".join(f"{json.dumps(resource)}\n" for resource in many).encode())
+    )
     if damage == "cut off":
         del packed[len(packed) // 2 :]
     else:

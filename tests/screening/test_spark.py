@@ -61,16 +61,16 @@ def _source(knowledge: Knowledge, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("spark") / "source of [all]"
     folder.mkdir()
     patients = list(everybody(knowledge))
-    lines = [one for each in patients[30:] for one in each]
+    lines = [resource for each in patients[30:] for resource in each]
     random.Random(3).shuffle(lines)
     half = len(lines) // 2
     ndjson(folder / "1.ndjson", [*lines[:half], "no JSON", "", '{"resourceType": "Other"}'])
     with (folder / "1.ndjson").open("ab") as out:
         out.write(b'{"resourceType": "Observation", "id": "\xff"}\r\n')
-    text = "\n".join(json.dumps(one) for one in lines[half:])
+    text = "\n".join(json.dumps(line) for line in lines[half:])
     (folder / "2 {x}.ndjson.gz").write_bytes(gzip.compress(text.encode()))
     for number, each in enumerate(patients[:30]):
-        entries = [{"resource": one} for one in each]
+        entries = [{"resource": resource} for resource in each]
         bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
         (folder / f"{number}.json").write_text(json.dumps(bundle), encoding="utf-8")
     return folder
@@ -84,7 +84,7 @@ def _done(knowledge: Knowledge, source: Path) -> Json:
     for folder in (cut, few, nobody):
         folder.mkdir()
     (cut / "cut off.ndjson.gz").write_bytes((source / "2 {x}.ndjson.gz").read_bytes()[:-200])
-    ndjson(few / "all.ndjson", (one for _, each in hospital(15) for one in each))
+    ndjson(few / "all.ndjson", (resource for _, each in hospital(15) for resource in each))
     ndjson(nobody / "all.ndjson", [result("r", None)])
     words = [str(source), *WORDS, "--out", str(out / "spark")]
     calls = [
@@ -130,7 +130,7 @@ def test_both_engines_write_the_same_decisions_and_once(
     assert (stopped["error"], stopped["parts"]) == ("_Stopped", 1)
     assert resumed["parts"] > 5
     for name, file in product(("", "-few"), ("decisions.ndjson", "summary.json")):
-        ours, other = (source.parent / f"{one}{name}" / file for one in ("spark", "duckdb"))
+        ours, other = (source.parent / f"{engine}{name}" / file for engine in ("spark", "duckdb"))
         assert of_both(ours) == of_both(other)
     summary = json.loads(resumed["stdout"])
     assert summary["patientsWithCard"] > 100
@@ -146,9 +146,9 @@ def test_spark_decides_what_hook_calls_decide(
     by_spark = cards_of(source.parent / "spark" / "decisions.ndjson")
     by_call: dict[str, Cards] = {}
     patients = list(everybody(knowledge))
-    known = sorted({one["resourceType"] for each in patients for one in each})
+    known = sorted({resource["resourceType"] for each in patients for resource in each})
     for each in patients:
-        own = [one for one in each if "ehr.example" not in str(one.get("subject"))]
+        own = [resource for resource in each if "ehr.example" not in str(resource.get("subject"))]
         name = str(own[0].get("subject", {"reference": own[0]["id"]})["reference"])
         if len(own) == len(each):
             call = request_of(name, own, known)

@@ -36,8 +36,10 @@ def _about(patient: str, resource: Json) -> Json:
 
 
 def test_numbers_times_and_forms_are_those_of_duckdb(knowledge: Knowledge, tmp_path: Path) -> None:
-    everybody = [one for each in Randomly(knowledge.packs[0], 4).patients(120) for one in each]
-    lines = [json.dumps(_about(str(place), one)) for place, one in enumerate(everybody)]
+    everybody = [
+        resource for each in Randomly(knowledge.packs[0], 4).patients(120) for resource in each
+    ]
+    lines = [json.dumps(_about(str(place), resource)) for place, resource in enumerate(everybody)]
     (tmp_path / "in").mkdir()
     ndjson(tmp_path / "in" / "x.ndjson", lines)
     reader = FormReader(knowledge, frozenset(KINDS), MOMENT)

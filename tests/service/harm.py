@@ -99,7 +99,7 @@ def _every_change(body: Json) -> Iterator[Change]:
             case bool():
                 pass
             case int() | float():
-                yield from (Change("retyped", path, one) for one in (str(value), f"{value} U/L"))
+                yield from (Change("retyped", path, text) for text in (str(value), f"{value} U/L"))
             case list():
                 yield from _of_a_list(path, value)
             case dict():
@@ -157,7 +157,7 @@ def _of_a_list(path: Path, items: list[Any]) -> Iterator[Change]:
     yield Change("doubled", path, [*items, *items])
     yield Change("filled", path, [None, *items])
     yield Change("filled", path, [*items, {}])
-    yield Change("retyped", path, {str(place): one for place, one in enumerate(items)})
+    yield Change("retyped", path, {str(place): item for place, item in enumerate(items)})
     if path[-1] == "entry":
         yield from _of_entries(path, items)
     if path[-1] in {"component", "contained", "result", "hasMember"}:
@@ -172,7 +172,9 @@ def _of_entries(path: Path, entries: list[Any]) -> Iterator[Change]:
     for place, entry in enumerate(entries):
         result = entry.get("resource") if isinstance(entry, dict) else None
         if isinstance(result, dict) and result.get("resourceType") == "Observation":
-            timeless = {name: one for name, one in result.items() if name != "effectiveDateTime"}
+            timeless = {
+                name: value for name, value in result.items() if name != "effectiveDateTime"
+            }
             changed = [*entries[:place], {"resource": timeless}, *entries[place + 1 :]]
             for holder in _holders_of_another(f"Observation/{result.get('id')}"):
                 yield Change("time of another", path, [*changed, {"resource": holder}])

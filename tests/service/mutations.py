@@ -52,8 +52,8 @@ class Mutation(NamedTuple):
 
     def __str__(self) -> str:
         return "; ".join(
-            f"{one.kind} {'.'.join(map(str, one.path))} {str(one.value)[:60]!r}"
-            for one in self.changes
+            f"{change.kind} {'.'.join(map(str, change.path))} {str(change.value)[:60]!r}"
+            for change in self.changes
         )
 
 
@@ -79,7 +79,7 @@ def patients() -> dict[str, Json]:
     panel = {
         **observation("panel", "24325-3", 0, "1"),
         "component": [
-            {"code": one["code"], "valueQuantity": one["valueQuantity"]} for one in FAILURE
+            {"code": result["code"], "valueQuantity": result["valueQuantity"]} for result in FAILURE
         ],
     }
     del panel["valueQuantity"]
@@ -89,12 +89,12 @@ def patients() -> dict[str, Json]:
         "status": "final",
         "subject": {"reference": "Patient/p1"},
         "effectiveDateTime": "2026-06-15T06:00:00Z",
-        "result": [{"reference": f"Observation/{one['id']}"} for one in FAILURE],
+        "result": [{"reference": f"Observation/{result['id']}"} for result in FAILURE],
     }
-    undated = [{k: v for k, v in one.items() if k != "effectiveDateTime"} for one in FAILURE]
+    undated = [{k: v for k, v in result.items() if k != "effectiveDateTime"} for result in FAILURE]
     limited = [
-        {**one, "referenceRange": [{"high": {"value": high, "unit": unit}}]}
-        for one, high, unit in ((ALT, 50, "U/L"), (BILIRUBIN, 21, "umol/L"))
+        {**result, "referenceRange": [{"high": {"value": high, "unit": unit}}]}
+        for result, high, unit in ((ALT, 50, "U/L"), (BILIRUBIN, 21, "umol/L"))
     ]
     vitamin = {**ISONIAZID, "id": "b", "medicationCodeableConcept": {"text": "vitamin C"}}
     alt_230 = {**ALT, "valueQuantity": {"value": 230, "unit": "U/L", "code": "U/L"}}
@@ -128,9 +128,9 @@ def mutations(body: Json, seed: int, rounds: int) -> Iterator[Mutation]:
         first = chance.choice(single)
         once = changed(body, first)
         again = [
-            one
-            for one in changes(once)
-            if chance.random() < _SAMPLED and not _state_something_else(first, one)
+            changed_body
+            for changed_body in changes(once)
+            if chance.random() < _SAMPLED and not _state_something_else(first, changed_body)
         ]
         if again:
             second = chance.choice(again)
@@ -166,10 +166,10 @@ def answered(data: bytes) -> Answered | None:
         found = answer_hook(liver(), call, _SERVICE, _NOW, Options())
     except CdsServiceError:
         return None
-    shown = [one for one in found.outcome.decisions if one.shown]
+    shown = [decision for decision in found.outcome.decisions if decision.shown]
     lines = (line for card in found.response.cards for line in card.detail.splitlines())
     lacks = frozenset(line for line in lines if any(word in line for word in _SAYS_A_LACK))
-    return Answered({one.rule.id: one.indicator for one in shown}, lacks)
+    return Answered({decision.rule.id: decision.indicator for decision in shown}, lacks)
 
 
 def verdict(mutation: Mutation, before: Answered) -> Verdict:

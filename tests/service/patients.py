@@ -51,8 +51,10 @@ ISONIAZID = {
 def bundle(*resources: Any) -> Json:
     """The resources as a search result; what is no resource stands in its place as it is."""
     entries = [
-        {"resource": one} if isinstance(one, dict) and "resourceType" in one else one
-        for one in resources
+        {"resource": resource}
+        if isinstance(resource, dict) and "resourceType" in resource
+        else resource
+        for resource in resources
     ]
     return {"resourceType": "Bundle", "type": "searchset", "total": len(entries), "entry": entries}
 
@@ -68,7 +70,7 @@ def request(*observations: Any, hook: str = "patient-view", **prefetch: Any) -> 
     }
     lists = {
         "patient": patient,
-        "observations": bundle(*(deepcopy(one) for one in observations)),
+        "observations": bundle(*(deepcopy(observation) for observation in observations)),
         "conditions": empty,
         "medicationRequests": empty,
         "medicationStatements": empty,

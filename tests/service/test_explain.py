@@ -32,10 +32,10 @@ VIGNETTES: list[Json] = json.loads(
 )
 SILENT = "*"
 WITH_INDEX = [
-    one
-    for one in VIGNETTES
-    if "altUL" in one["expected"]
-    and all(not_shown["id"] != SILENT for not_shown in one["expected"]["notShown"])
+    vignette
+    for vignette in VIGNETTES
+    if "altUL" in vignette["expected"]
+    and all(not_shown["id"] != SILENT for not_shown in vignette["expected"]["notShown"])
 ]
 
 
@@ -48,18 +48,20 @@ def explained(body: Json, now: Any = NOW) -> Json:
 
 
 def rule_in(tree: Json, rule: str) -> Json:
-    (found,) = (one for one in tree["rules"] if one["rule"] == rule)
+    (found,) = (
+        explained_rule for explained_rule in tree["rules"] if explained_rule["rule"] == rule
+    )
     return dict(found)
 
 
 def alt_in(tree: Json) -> Json:
-    frame = next(one for one in tree["frames"] if one["index"] == "alt")
-    (found,) = (one for one in frame["results"] if one["marker"] == "alt")
+    frame = next(frame for frame in tree["frames"] if frame["index"] == "alt")
+    (found,) = (result for result in frame["results"] if result["marker"] == "alt")
     return dict(found)
 
 
 def test_every_active_rule_of_the_hook_has_an_answer() -> None:
-    told = {one["rule"] for one in explained(founding())["rules"]}
+    told = {rule["rule"] for rule in explained(founding())["rules"]}
 
     active = {
         rule.id
@@ -111,7 +113,7 @@ def test_facts_are_yes_no_or_not_known_and_name_what_made_them_so() -> None:
     body = call(observation(ALT, 1), medicationRequests=bundle(medicine("isoniazid", "6038")))
     del body["prefetch"]["conditions"]
 
-    facts = {one["fact"]: one for one in explained(body)["facts"]}
+    facts = {fact["fact"]: fact for fact in explained(body)["facts"]}
 
     assert facts["on-isoniazid"] == {
         "fact": "on-isoniazid", "known": "yes", "names": ["isoniazid"],
@@ -126,9 +128,9 @@ def test_a_measure_is_told_with_its_word_or_with_the_reason_why_not() -> None:
     adult = explained(call(observation(ALT, 150), alp))["frames"][0]["measures"]
     child = explained(young)["frames"][0]["measures"]
 
-    (factor,) = (one for one in adult if one["measure"] == "r-factor")
+    (factor,) = (measure for measure in adult if measure["measure"] == "r-factor")
     assert (factor["value"], factor["called"]) == (7.5, "hepatocellular")
-    assert [one["because"] for one in child if one["measure"] == "r-factor"] == [
+    assert [measure["because"] for measure in child if measure["measure"] == "r-factor"] == [
         "not-applicable:age-under-20"
     ]
 
@@ -143,11 +145,11 @@ def test_a_patient_about_whom_nothing_is_said_is_told_why() -> None:
     told = explained(call(observation(ALT, 1), patient=patient(deceasedBoolean=True)))
 
     assert told["silent"] == "deceased"
-    assert {one["because"] for one in told["rules"]} == {"deceased"}
+    assert {rule["because"] for rule in told["rules"]} == {"deceased"}
     assert told["facts"]
 
 
-@pytest.mark.parametrize("vignette", WITH_INDEX, ids=lambda one: str(one["id"]))
+@pytest.mark.parametrize("vignette", WITH_INDEX, ids=lambda vignette: str(vignette["id"]))
 def test_a_worked_example_is_explained_by_the_expected_limit_band_and_grade(
     vignette: Json,
 ) -> None:

@@ -31,7 +31,7 @@ def cards(
     body["prefetch"]["patient"].update(patient)
     for key, resources in (("observations", results), ("conditions", conditions)):
         if resources:
-            body["prefetch"][key]["entry"] = [{"resource": one} for one in resources]
+            body["prefetch"][key]["entry"] = [{"resource": resource} for resource in resources]
             body["prefetch"][key]["total"] = len(resources)
     app = create_app(SETTINGS, clock=lambda: now_of(vignette), knowledge=knowledge)
     answer = app.test_client().post("/cds-services/liver-patient-view", json=body)
@@ -201,7 +201,7 @@ def test_every_age_that_a_birth_date_can_mean_is_tried(
         assert "the birth date does not tell the age" in notice["detail"]
         return
     assert found
-    assert all(("Not known: age" in one["detail"]) is open_age for one in found)
+    assert all(("Not known: age" in card["detail"]) is open_age for card in found)
 
 
 def bilirubin(total: float, direct: Json) -> list[Json]:
@@ -242,7 +242,7 @@ def test_the_rest_of_a_draw_is_not_the_repeat(knowledge: Knowledge) -> None:
             for code, value, unit in tests
         ]
         found = cards(knowledge, [alt("a", 300), *rest], [])
-        return {one["label"] for card in found for one in card.get("suggestions", [])}
+        return {suggestion["label"] for card in found for suggestion in card.get("suggestions", [])}
 
     same_draw = orders("2026-06-14T08:02:00Z")
 

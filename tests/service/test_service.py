@@ -40,7 +40,7 @@ def answer(body: Json, mode: ExplainMode = "off", service: str = SERVICE) -> Ans
 def test_the_answer_holds_the_response_and_the_outcome_it_tells_of() -> None:
     found = answer(founding())
 
-    shown = [one.rule.id for one in found.outcome.decisions if one.shown]
+    shown = [decision.rule.id for decision in found.outcome.decisions if decision.shown]
     assert shown == ["alt-very-low"]
     assert len(found.response.cards) == 1
 

@@ -240,7 +240,9 @@ def test_a_result_that_nobody_states_is_not_told(status: str) -> None:
 
 
 def test_a_panel_that_cannot_be_read_is_told_by_its_parts() -> None:
-    parts = [{"code": one["code"], "valueQuantity": one["valueQuantity"]} for one in FAILURE]
+    parts = [
+        {"code": result["code"], "valueQuantity": result["valueQuantity"]} for result in FAILURE
+    ]
     parts[0] = {**parts[0], "valueQuantity": {"value": 1500, "unit": ["U/L"]}}
     panel = {**ALP, "id": "panel", "valueQuantity": None, "component": parts}
     panel["code"] = {"coding": [{"system": "http://loinc.org", "code": "24325-3"}]}
@@ -320,7 +322,8 @@ def test_a_result_of_someone_else_is_told(reference: str, reason: str) -> None:
 
 def test_a_date_on_the_report_counts_wherever_the_report_was_sent() -> None:
     undated = [
-        {key: value for key, value in one.items() if key != "effectiveDateTime"} for one in FAILURE
+        {key: value for key, value in result.items() if key != "effectiveDateTime"}
+        for result in FAILURE
     ]
     report = {
         "resourceType": "DiagnosticReport",
@@ -328,7 +331,7 @@ def test_a_date_on_the_report_counts_wherever_the_report_was_sent() -> None:
         "status": "final",
         "subject": {"reference": "Patient/p1"},
         "effectiveDateTime": "2026-06-15T06:00:00Z",
-        "result": [{"reference": f"Observation/{one['id']}"} for one in FAILURE],
+        "result": [{"reference": f"Observation/{result['id']}"} for result in FAILURE],
     }
 
     assert set(cards(request(*undated, reports=bundle(report)))) == {"alf-emergency"}

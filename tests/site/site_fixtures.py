@@ -74,7 +74,9 @@ def answer_at(path: Path | None, body: Json, service: str = SERVICE) -> Json:
 def card_of(answer: Json, rule: str) -> Json | None:
     """The card of a rule, if it is shown."""
     cards = (
-        one for one in answer["cards"] if one["extension"]["org.cds-service.card"]["rule"] == rule
+        card
+        for card in answer["cards"]
+        if card["extension"]["org.cds-service.card"]["rule"] == rule
     )
     return next(cards, None)
 
@@ -87,11 +89,17 @@ def explanation_of(answer: Json) -> Json:
 
 def rule_in(answer: Json, rule: str) -> Json:
     """What the explanation says of a rule."""
-    (found,) = (one for one in explanation_of(answer)["rules"] if one["rule"] == rule)
+    (found,) = (
+        explained_rule
+        for explained_rule in explanation_of(answer)["rules"]
+        if explained_rule["rule"] == rule
+    )
     return dict(found)
 
 
 def orders_of(card: Json | None) -> dict[str, Json]:
     """The proposed ServiceRequests of a card by the text of their code."""
-    resources = [one["actions"][0]["resource"] for one in (card or {}).get("suggestions", [])]
-    return {one["code"]["text"]: one for one in resources}
+    resources = [
+        suggestion["actions"][0]["resource"] for suggestion in (card or {}).get("suggestions", [])
+    ]
+    return {resource["code"]["text"]: resource for resource in resources}

@@ -127,14 +127,14 @@ def test_the_explanation_names_the_site_its_values_and_their_rules() -> None:
     }
     assert site["orderCodes"] == [{"order": "repeat-alt", "system": CATALOGUE, "code": "4711"}]
     said = rule_in(answer, "alt-mild")["siteValues"]
-    assert [one.partition(" (")[0] for one in said] == [WINDOW, LIMIT]
+    assert [sentence.partition(" (")[0] for sentence in said] == [WINDOW, LIMIT]
 
 
 def test_an_answer_without_a_card_names_the_limit_too() -> None:
     said = rule_in(answer_at(EXAMPLE, call(observation(ALT, 44))), "alt-borderline")
 
     assert said["answer"] == "no card"
-    assert [one.partition(" (")[0] for one in said["siteValues"]] == [LIMIT]
+    assert [sentence.partition(" (")[0] for sentence in said["siteValues"]] == [LIMIT]
 
 
 def test_a_rule_that_is_off_is_not_evaluated_and_is_listed() -> None:

@@ -28,8 +28,8 @@ def test_an_example_yields_exactly_its_problems(name: str) -> None:
     found = problems_at(BAD / name / "site.yaml")
 
     assert places(found) == expected
-    assert {one.code for one in found} == {name.partition("-")[0]}
-    assert all(one.remedy or one.code == "K805" for one in found)
+    assert {problem.code for problem in found} == {name.partition("-")[0]}
+    assert all(problem.remedy or problem.code == "K805" for problem in found)
 
 
 def test_each_code_of_a_site_file_has_an_example() -> None:
@@ -70,7 +70,7 @@ def problems_in_liver(folder: Path, values: str) -> list[Problem]:
     cards = LETTERS.parents[2] / "cards"
     with pytest.raises(KnowledgeError) as error:
         load_packs_at(cards, site_file(folder, "values:\n" + values))
-    return [one for one in error.value.problems if isinstance(one, Problem)]
+    return [problem for problem in error.value.problems if isinstance(problem, Problem)]
 
 
 def test_a_wrong_unit_is_refused_at_the_line_of_the_site(tmp_path: Path) -> None:
@@ -105,14 +105,16 @@ def test_the_remedy_lists_what_is_left_to_a_site(tmp_path: Path) -> None:
 def test_a_place_means_one_value(at: str, tmp_path: Path) -> None:
     body = "values:\n" + value("rules/alpha-high.yaml", at, "7 and 15 days", "7 and 14 days")
 
-    assert [one.code for one in refused(tmp_path, body)] == ["K802"]
+    assert [problem.code for problem in refused(tmp_path, body)] == ["K802"]
 
 
 def test_two_orders_of_one_code_are_refused(tmp_path: Path) -> None:
     code = '{system: "https://lab.example", code: X1, name: X}'
     body = f"order codes:\n  repeat-alpha: {code}\n  beta-test: {code}\n"
 
-    assert [(one.code, one.mark.line) for one in refused(tmp_path, body)] == [("K302", 6)]
+    assert [(problem.code, problem.mark.line) for problem in refused(tmp_path, body)] == [
+        ("K302", 6)
+    ]
 
 
 def test_the_code_of_another_order_is_refused(tmp_path: Path) -> None:
@@ -120,7 +122,7 @@ def test_the_code_of_another_order_is_refused(tmp_path: Path) -> None:
 
     found = refused(tmp_path, f"order codes:\n  repeat-alpha: {code}\n")
 
-    assert [one.code for one in found] == ["K302"]
+    assert [problem.code for problem in found] == ["K302"]
 
 
 def test_a_mistyped_loinc_code_is_refused(tmp_path: Path) -> None:
@@ -128,7 +130,7 @@ def test_a_mistyped_loinc_code_is_refused(tmp_path: Path) -> None:
 
     found = refused(tmp_path, f"order codes:\n  repeat-alpha: {code}\n")
 
-    assert [one.code for one in found] == ["K303"]
+    assert [problem.code for problem in found] == ["K303"]
 
 
 def test_a_case_that_fails_is_a_problem_of_the_site(tmp_path: Path) -> None:
@@ -137,9 +139,9 @@ def test_a_case_that_fails_is_a_problem_of_the_site(tmp_path: Path) -> None:
         "    given: {age: 50 years, alpha: 19 U/L}\n    expect: card\n"
     )
 
-    assert [(one.code, one.mark.file, one.mark.line) for one in refused(tmp_path, body)] == [
-        ("K601", "site.yaml", 8)
-    ]
+    assert [
+        (problem.code, problem.mark.file, problem.mark.line) for problem in refused(tmp_path, body)
+    ] == [("K601", "site.yaml", 8)]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +155,7 @@ def test_a_case_that_fails_is_a_problem_of_the_site(tmp_path: Path) -> None:
 def test_a_case_that_cannot_be_read_is_a_problem(case: str, code: str, tmp_path: Path) -> None:
     found = refused(tmp_path, f"cases:\n  - case: odd\n    {case}\n")
 
-    assert [one.code for one in found] == [code]
+    assert [problem.code for problem in found] == [code]
 
 
 def test_a_step_onto_the_value_of_the_pack_must_be_noticed_too(tmp_path: Path) -> None:
@@ -161,7 +163,7 @@ def test_a_step_onto_the_value_of_the_pack_must_be_noticed_too(tmp_path: Path) -
 
     found = refused(tmp_path, body)
 
-    assert sum("15 as 14" in one.message for one in found) == 1
+    assert sum("15 as 14" in problem.message for problem in found) == 1
 
 
 def test_a_pack_with_problems_is_told_before_the_site(tmp_path: Path) -> None:
@@ -172,4 +174,4 @@ def test_a_pack_with_problems_is_told_before_the_site(tmp_path: Path) -> None:
     with pytest.raises(KnowledgeError) as error:
         load_packs_at(cards, site_file(tmp_path, "", pack="y"))
 
-    assert all("K8" not in str(one) for one in error.value.problems)
+    assert all("K8" not in str(problem) for problem in error.value.problems)

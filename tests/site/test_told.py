@@ -57,13 +57,13 @@ def command(*arguments: str, site: Path | None = None) -> "subprocess.CompletedP
 
 def usage(path: Path | None) -> list[str]:
     body = json.loads(client_at(path).get("/cds-services").text)
-    return [one["usageRequirements"] for one in body["services"]]
+    return [service["usageRequirements"] for service in body["services"]]
 
 
 def test_the_words_of_a_rule_name_the_site() -> None:
     (pack,) = load_packs_at(CARDS, EXAMPLE)
 
-    mild, off = (rule_in_words(pack.rules[one], pack) for one in ("alt-mild", "fib4-high"))
+    mild, off = (rule_in_words(pack.rules[rule_id], pack) for rule_id in ("alt-mild", "fib4-high"))
 
     assert "Liver panel (24325-3), 5 to 20 days" in mild
     assert "5 and 20 days instead of 7 and 28 days (rules/alt-mild.yaml, suggest / " in mild
@@ -192,7 +192,7 @@ def test_the_lock_is_that_of_the_pack_alone() -> None:
     (pack,), (changed,) = load_packs(CARDS), load_packs_at(CARDS, EXAMPLE)
 
     same = lock_of(pack).rules
-    different = {name for name, one in lock_of(changed).rules.items() if one != same[name]}
+    different = {name for name, version in lock_of(changed).rules.items() if version != same[name]}
     assert different == {"alt-mild", "fib4-high"}
 
 

@@ -144,7 +144,7 @@ def test_a_bad_resource_is_listed_and_the_good_ones_are_used() -> None:
     found = record({"observations": bundle(observation(), observation(id="x", status=[5]))})
 
     assert len(found.results) == 1
-    assert [(one.reason, one.reference) for one in found.set_aside] == [
+    assert [(result.reason, result.reference) for result in found.set_aside] == [
         ("invalid-resource", "Observation/x")
     ]
 
@@ -160,9 +160,12 @@ def test_only_selected_orders_are_judged() -> None:
 
     found = record({}, selections=["ServiceRequest/d", "ServiceRequest/gone"], draftOrders=drafts)
 
-    assert [one.reference for one in found.ordering] == ["ServiceRequest/d"]
+    assert [draft.reference for draft in found.ordering] == ["ServiceRequest/d"]
     assert found.ordering[0].texts == ("the enzyme",)
-    assert [one.reference for one in found.orders or ()] == ["ServiceRequest/d", "ServiceRequest/e"]
+    assert [order.reference for order in found.orders or ()] == [
+        "ServiceRequest/d",
+        "ServiceRequest/e",
+    ]
 
 
 @pytest.mark.parametrize("name", ["d", "https://fhir.example/ServiceRequest/d"])
@@ -179,16 +182,16 @@ def test_all_orders_are_judged_when_they_are_signed() -> None:
     other = draft(id="y", subject={"reference": "Patient/p2"})
     found = record({}, draftOrders=bundle(draft(), prescription, product, over, other))
 
-    assert [one.texts for one in found.ordering] == [("the enzyme",)]
-    assert [one.texts for one in found.prescribing] == [("isoniazid",)]
-    assert [one.reason for one in found.set_aside] == ["other-patient"]
+    assert [draft.texts for draft in found.ordering] == [("the enzyme",)]
+    assert [draft.texts for draft in found.prescribing] == [("isoniazid",)]
+    assert [result.reason for result in found.set_aside] == ["other-patient"]
     assert found.medicines is None
 
 
 def test_an_order_being_made_is_made_now() -> None:
     found = record({"serviceRequests": None}, draftOrders=bundle(draft()))
 
-    assert [one.authored for one in found.orders or ()] == [NOW]
+    assert [order.authored for order in found.orders or ()] == [NOW]
     assert found.incomplete == ()
 
 
@@ -228,7 +231,7 @@ def test_a_bad_line_is_named() -> None:
 
     document = read_resources(f"{json.dumps(PATIENT)}\n{bad}\n".encode())
 
-    assert [one.where for one in document.unreadable] == ["line 2: $.status"]
+    assert [part.where for part in document.unreadable] == ["line 2: $.status"]
 
 
 def test_a_key_that_comes_twice_in_a_line_is_refused_with_its_place() -> None:
@@ -278,9 +281,12 @@ def test_a_patient_of_a_file_is_found_by_the_address_of_its_entry() -> None:
     ]
     made = {"resourceType": "Bundle", "type": "collection", "entry": entries}
 
-    found = [read(one) for one in inputs_from_document(read_resources(json.dumps(made).encode()))]
+    found = [
+        read(patient_input)
+        for patient_input in inputs_from_document(read_resources(json.dumps(made).encode()))
+    ]
 
-    assert [(one.patient.reference, len(one.results)) for one in found] == [
+    assert [(record.patient.reference, len(record.results)) for record in found] == [
         ("Patient/example", 1),
         ("Patient/p2", 1),
     ]

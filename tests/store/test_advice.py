@@ -38,9 +38,9 @@ def advice(**more: Any) -> WrittenAdvice:
     return WrittenAdvice(**usual | more)
 
 
-def opened(table: AdviceTable, store: Store, one: WrittenAdvice, **more: Any) -> WrittenAdvice:
-    table.begin([one], NOW)
-    kept = replace(one, state="open", task="Task/1", proposals=(("ServiceRequest/2", "1"),), **more)
+def opened(table: AdviceTable, store: Store, row: WrittenAdvice, **more: Any) -> WrittenAdvice:
+    table.begin([row], NOW)
+    kept = replace(row, state="open", task="Task/1", proposals=(("ServiceRequest/2", "1"),), **more)
     with store.database.writing() as connection:
         keep_advice(connection, [kept], 7, NOW)
     return kept
@@ -48,7 +48,7 @@ def opened(table: AdviceTable, store: Store, one: WrittenAdvice, **more: Any) ->
 
 def of_patient(store: Store) -> list[WrittenAdvice]:
     rows = AdviceTable(store.database).of_patient(SERVER, PATIENT)
-    return [replace(one, id=0) for one in rows]
+    return [replace(row, id=0) for row in rows]
 
 
 def test_what_is_being_written_is_there_and_does_not_count(store: Store) -> None:
@@ -82,7 +82,7 @@ def test_another_takes_the_place_of_what_is_withdrawn_at_once(store: Store) -> N
         changed = [replace(second, state="open"), replace(first, state="cancelled", decision=7)]
         keep_advice(connection, changed, 8, NOW)
 
-    assert [(one.state, one.decision) for one in of_patient(store)] == [
+    assert [(row.state, row.decision) for row in of_patient(store)] == [
         ("cancelled", 7),
         ("open", 8),
     ]
@@ -95,7 +95,7 @@ def test_of_a_rule_and_marker_one_is_open(store: Store) -> None:
 
     opened(table, store, advice(identifier="i2"))
 
-    found = [(one.identifier, one.state) for one in of_patient(store)]
+    found = [(row.identifier, row.state) for row in of_patient(store)]
     assert found == [("i1", "withdrawing"), ("elsewhere", "open"), ("i2", "open")]
 
 
@@ -115,4 +115,4 @@ def test_what_was_rejected_counts_no_longer(store: Store) -> None:
     assert table.note_rejected(SERVER, {"i1", "other"}, NOW) == 1
     assert table.note_rejected(SERVER, {"i1"}, NOW) == 0
     assert table.note_rejected(SERVER, set(), NOW) == 0
-    assert [one.state for one in of_patient(store)] == ["rejected"]
+    assert [row.state for row in of_patient(store)] == ["rejected"]

@@ -47,8 +47,8 @@ def test_a_sqlite_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{file}")
     add(store, overridden())
 
-    for one in file.parent.iterdir():
-        assert stat.S_IMODE(one.stat().st_mode) & 0o077 == 0, one.name
+    for file_beside in file.parent.iterdir():
+        assert stat.S_IMODE(file_beside.stat().st_mode) & 0o077 == 0, file_beside.name
     store.close()
 
 
@@ -155,7 +155,7 @@ def test_cards_that_had_a_row_each_are_counted_and_joined_to_their_feedback(
     (override,) = store.overrides(since=NOW)
     assert override == (CLIENT, origin("card-1"), NOW)
     found = report(store, ())
-    assert [(one.shown, one.overridden) for one in found.rules] == [(3, 1)]
+    assert [(rule.shown, rule.overridden) for rule in found.rules] == [(3, 1)]
     assert found.unknown_cards == 1
     with store.database.reading() as connection:
         assert connection.execute(select(card_counts.c.day)).scalar_one() == NOW.date()

@@ -93,7 +93,7 @@ def test_the_same_event_is_kept_once(store: Store) -> None:
     first = add(store, overridden(), overridden(), later)
     again = add(store, overridden(comment="said twice"), later)
 
-    assert [one.outcome for one in first] == ["overridden", "overridden"]
+    assert [feedback.outcome for feedback in first] == ["overridden", "overridden"]
     assert again == ()
     assert len(kept(store)) == 2
 
@@ -137,7 +137,7 @@ def test_only_what_came_later_can_be_asked_for(store: Store) -> None:
 
     later = store.overrides(since=ago(days=1), after=newest)
 
-    assert [one.origin for one in later] == [origin("card-2")]
+    assert [feedback.origin for feedback in later] == [origin("card-2")]
 
 
 def test_an_override_of_a_card_without_a_subject_is_not_followed(store: Store) -> None:
@@ -223,7 +223,7 @@ def test_the_report_counts_cards_not_events(store: Store) -> None:
     of_gone, of_older, newer = found.rules
     assert (newer.title, newer.version) == ("Very low ALT", "1.0.0")
     assert (newer.shown, newer.accepted, newer.overridden, newer.unanswered) == (6, 2, 3, 1)
-    assert [(one.display, one.code, one.cards) for one in newer.reasons] == [
+    assert [(reason.display, reason.code, reason.cards) for reason in newer.reasons] == [
         (NO_REASON, "", 1),
         ("Already known", "already-known", 1),
         ("Seen on the ward", "site-7", 1),

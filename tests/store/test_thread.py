@@ -143,5 +143,5 @@ def test_a_program_that_ends_writes_what_is_waiting(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", PROGRAM, url], check=True, cwd=Path(__file__).parents[2])
     store = open_store(url)
 
-    assert [one.shown for one in report(store, ()).rules] == [200]
+    assert [rule.shown for rule in report(store, ()).rules] == [200]
     store.close()

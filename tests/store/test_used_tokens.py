@@ -148,8 +148,8 @@ def test_a_token_of_another_machine_is_known_to_the_database(postgres_url: str) 
     again = [second.add(b"shared", SOON, NOW), second.add(b"second", SOON, NOW)]
     second.check()
 
-    assert [one.result(0) for one in used] == [True, True]
-    assert [one.result(0) for one in again] == [False, True]
+    assert [future.result(0) for future in used] == [True, True]
+    assert [future.result(0) for future in again] == [False, True]
     third = UncheckedUses(store)
     third.add(b"new", SOON + timedelta(hours=1), SOON + timedelta(minutes=1))
     third.check()

@@ -39,7 +39,10 @@ def decided(work: Work) -> ArrivalDecision:
     """A decision that says what it was about."""
     about = [f"{item.type}/{item.resource_id}/{item.version}" for item in work.items]
     return ArrivalDecision(
-        trigger="result-arrived", packs={}, input=b"", findings=[{"about": one} for one in about]
+        trigger="result-arrived",
+        packs={},
+        input=b"",
+        findings=[{"about": subject} for subject in about],
     )
 
 
@@ -89,7 +92,7 @@ def rows(store: Store, table: Any) -> list[Any]:
 
 def findings(store: Store) -> list[list[str]]:
     """What each decision was about."""
-    return [sorted(one["about"] for one in row.findings) for row in rows(store, decisions)]
+    return [sorted(finding["about"] for finding in row.findings) for row in rows(store, decisions)]
 
 
 def queued(store: Store) -> list[str]:

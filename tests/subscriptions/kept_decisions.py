@@ -82,13 +82,13 @@ def keep(
             "trigger": "result-arrived",
             "packs": {"liver": {"version": "2.0.0", "lock": "0" * 32}},
             "input": kept,
-            "findings": one,
+            "findings": finding,
             "mode": "silent",
             "written": "no",
             "problem": "",
             **more,
         }
-        for n, one in enumerate(findings)
+        for n, finding in enumerate(findings)
     ]
     with store.database.writing() as connection:
         returned = insert(decisions).returning(decisions.c.id, sort_by_parameter_order=True)
@@ -98,8 +98,8 @@ def keep(
 def _findings(*results: Json) -> list[Json]:
     found = findings_of(judged(*results).outcome(frozenset(), frozenset()))
     advice = [
-        {"advice": "not-written", "rule": one["rule"], "indicator": one["indicator"]}
-        for one in found
-        if "indicator" in one and "because" not in one
+        {"advice": "not-written", "rule": finding["rule"], "indicator": finding["indicator"]}
+        for finding in found
+        if "indicator" in finding and "because" not in finding
     ]
     return [*found, *advice]

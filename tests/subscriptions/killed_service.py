@@ -163,15 +163,15 @@ def run(
     began = time.monotonic()
     with _running(server, workers):
         clients = [threading.Thread(target=client, daemon=True) for _ in range(CLIENTS)]
-        for one in clients:
-            one.start()
+        for client_thread in clients:
+            client_thread.start()
         for moment in sorted(chance.sample(range(number - CLIENTS), kills)):
             while outcome.sent < moment:
                 time.sleep(0.001)
             time.sleep(chance.uniform(0, 0.01))
             outcome.kills[_kill_one(chance, server, workers, kill_database)] += 1
-        for one in clients:
-            one.join()
+        for client_thread in clients:
+            client_thread.join()
         outcome.seconds = time.monotonic() - began
         _drained(database)
     return outcome
@@ -183,14 +183,14 @@ def _kill_one(
     workers: Workers,
     kill_database: Callable[[], None] | None,
 ) -> str:
-    what = chance.choice(["receiver", "worker", "worker", "database"])
-    if what == "database" and kill_database is not None:
+    victim = chance.choice(["receiver", "worker", "worker", "database"])
+    if victim == "database" and kill_database is not None:
         kill_database()
-        return what
-    if what == "receiver":
+        return victim
+    if victim == "receiver":
         server.kill()
         server.start()
-        return what
+        return victim
     workers.kill(chance.randrange(len(workers.processes)))
     workers.start()
     return "worker"
@@ -235,7 +235,7 @@ def kept(database: str) -> Kept:
     return Kept(
         versions={(row.resource_id, row.version) for row in items},
         states=Counter((row.state, row.problem) for row in items),
-        decided=Counter(one["about"] for each in found for one in each),
+        decided=Counter(finding["about"] for each in found for finding in each),
         # There is no server that a search or a look at the Subscription could ask.
         queued=sum(not key.startswith((GAP, LOOK, SEARCH)) for key in keys),
     )
@@ -254,7 +254,7 @@ def main() -> None:
 
 def described(outcome: Outcome, found: Kept) -> str:
     """The counts of a run."""
-    kills = ", ".join(f"{n} of {what}" for what, n in sorted(outcome.kills.items()))
+    kills = ", ".join(f"{n} of {victim}" for victim, n in sorted(outcome.kills.items()))
     return (
         f"{outcome.sent} notifications acknowledged, {outcome.again} sent again, "
         f"{len(outcome.acknowledged)} versions; kept {len(found.versions)}, "

@@ -41,7 +41,7 @@ class Sent:
         if not self.body or self.resource.get("resourceType") != "Bundle":
             return False
         status = self.resource["entry"][0]["resource"]
-        parts = {one["name"]: one for one in status.get("parameter", [])}
+        parts = {parameter["name"]: parameter for parameter in status.get("parameter", [])}
         return bool(parts.get("type", {}).get("valueCode") == kind)
 
 
@@ -57,7 +57,7 @@ class Receiver:
         """The first request that is wanted, once it is there."""
         with self.came:
             assert self.came.wait_for(lambda: any(map(wanted, self.sent)), seconds), [
-                (one.method, one.path, one.body[:200]) for one in self.sent
+                (request.method, request.path, request.body[:200]) for request in self.sent
             ]
             return next(filter(wanted, self.sent))
 
@@ -72,9 +72,9 @@ def receiving() -> Iterator[Receiver]:
 
         def take(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            one = Sent(self.command, self.path, dict(self.headers), body)
+            request = Sent(self.command, self.path, dict(self.headers), body)
             with receiver.came:
-                receiver.sent.append(one)
+                receiver.sent.append(request)
                 receiver.came.notify_all()
             self.send_response(200)
             self.send_header("Content-Type", "application/fhir+json")

@@ -34,13 +34,13 @@ def every_request() -> Iterator[Sent]:
     """All that was recorded or made."""
     for file in sorted(FOLDER.glob("*.json")):
         sender = json.loads(file.read_text(encoding="utf-8"))
-        for one in sender["requests"]:
+        for request in sender["requests"]:
             yield Sent(
-                name=f"{sender['sender']}: {one['name']}",
+                name=f"{sender['sender']}: {request['name']}",
                 server=sender["server"],
-                method=one["method"],
-                sub_path=one["sub_path"],
-                headers=one["headers"],
-                body=json.dumps(one["body"]).encode() if one["body"] != "" else b"",
-                expected=one["expected"],
+                method=request["method"],
+                sub_path=request["sub_path"],
+                headers=request["headers"],
+                body=json.dumps(request["body"]).encode() if request["body"] != "" else b"",
+                expected=request["expected"],
             )

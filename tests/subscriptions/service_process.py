@@ -107,7 +107,7 @@ class Service:
 
     def states_of(self, *identities: str) -> set[str]:
         """The states of these resources: other tests store on the same server meanwhile."""
-        return {state for (one, _), state in self.items().items() if one in identities}
+        return {state for (identity, _), state in self.items().items() if identity in identities}
 
     def items(self) -> dict[tuple[str, str], str]:
         store = open_store(f"sqlite:///{self.folder / 'service.db'}")

@@ -107,9 +107,9 @@ class Subscribing:
         return Reply(
             searchset(
                 *(
-                    self.shown(one)
-                    for one in self.stored.values()
-                    if url is None or stored_subscription(one).endpoint == url
+                    self.shown(resource)
+                    for resource in self.stored.values()
+                    if url is None or stored_subscription(resource).endpoint == url
                 )
             )
         )

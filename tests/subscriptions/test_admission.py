@@ -86,7 +86,7 @@ def test_a_signature_needs_the_body_which_is_bounded(bridge: Bridge, sqlite_stor
     right = post(bridge, x_hub_signature=signature_of(BODY))
     long = post(bridge, b"x" * 2001, x_hub_signature=signature_of(b"x" * 2001))
 
-    assert [(one.status, one.begun) for one in (wrong, right, long)] == [
+    assert [(reply.status, reply.begun) for reply in (wrong, right, long)] == [
         (401, True),
         (200, True),
         (413, False),

@@ -47,7 +47,7 @@ def bundle_of(judgement: Judgement, place: AdvicePlace = PLACE) -> Json:
     """The transaction of all cards."""
     outcome = judgement.outcome(frozenset(), frozenset())
     cards = judgement.cards(outcome, judgement.call(place.server, place.patient), None)
-    shown = [one for one in outcome.decisions if one.shown]
+    shown = [decision for decision in outcome.decisions if decision.shown]
     return transaction(
         entry
         for card, decision in zip(cards, shown, strict=True)
@@ -106,8 +106,8 @@ def test_what_a_task_says() -> None:
     assert task["reasonCode"]["coding"][0]["code"] == "alt-very-low"
     assert task["owner"] == {"reference": "Organization/lab"}
     assert task["restriction"]["period"] == {"start": "2026-06-15", "end": "2026-06-29"}
-    orders = [identifier_of(one) for one in resources(bundle, "ServiceRequest")]
-    named = [one["valueReference"]["reference"] for one in task["input"]]
+    orders = [identifier_of(order) for order in resources(bundle, "ServiceRequest")]
+    named = [proposal["valueReference"]["reference"] for proposal in task["input"]]
     assert named[:-1] == [f"urn:uuid:{name}" for name in orders]
 
 
@@ -123,7 +123,7 @@ def test_data_that_were_not_known_are_asked_for() -> None:
     outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "x"}]}
     lacking = bundle_of(judged(observation(ALT, 1), **{CONDITIONS: outcome}))
 
-    (first,), (second,) = (resources(one, "GuidanceResponse") for one in (whole, lacking))
+    (first,), (second,) = (resources(bundle, "GuidanceResponse") for bundle in (whole, lacking))
     assert (first["status"], "dataRequirement" in first) == ("success", False)
     assert second["status"] == "data-requested"
     assert {"type": "Condition"} in second["dataRequirement"]
@@ -133,7 +133,10 @@ def test_provenance_names_versions_and_targets() -> None:
     bundle = bundle_of(judged(observation(ALT, 1)))
 
     (provenance,) = resources(bundle, "Provenance")
-    versions = {one["type"]["text"]: one["value"] for one in provenance["contained"][0]["version"]}
+    versions = {
+        version["type"]["text"]: version["value"]
+        for version in provenance["contained"][0]["version"]
+    }
     pack = knowledge().packs[0]
     assert versions["pack liver"] == pack.version
     assert versions["rule alt-very-low"] == pack.rules["alt-very-low"].version
@@ -161,8 +164,8 @@ def test_the_same_result_has_the_same_identifiers_at_any_time() -> None:
     again = judged(observation(ALT, 1, meta={"versionId": "7"}), now=NOW + timedelta(hours=5))
 
     conditions = [
-        [entry["request"]["ifNoneExist"] for entry in bundle_of(one)["entry"]]
-        for one in (first, again)
+        [entry["request"]["ifNoneExist"] for entry in bundle_of(advice)["entry"]]
+        for advice in (first, again)
     ]
     assert conditions[0] == conditions[1]
 

@@ -64,9 +64,9 @@ def test_it_says_what_a_task_says(kind: AdviceResource) -> None:
     assert task["description"] in str(found)
     assert task["focus"]["reference"] in str(found)
     orders = [
-        one["fullUrl"] for one in bundle["entry"] if one["request"]["url"] == "ServiceRequest"
+        entry["fullUrl"] for entry in bundle["entry"] if entry["request"]["url"] == "ServiceRequest"
     ]
-    assert [one for one in orders if one not in str(found)] == []
+    assert [url for url in orders if url not in str(found)] == []
     (provenance,) = resources(bundle, "Provenance")
     assert f"urn:uuid:{found['identifier'][0]['value']}" in str(provenance["target"])
 
@@ -115,7 +115,7 @@ def test_a_transaction_of_r5_has_one_element_for_reasons() -> None:
 
     (task,) = resources(transaction(iter(entries), "R5"), "Task")
 
-    assert [next(iter(one)) for one in task["reason"]] == ["concept", "reference"]
+    assert [next(iter(reason)) for reason in task["reason"]] == ["concept", "reference"]
     assert {"reasonCode", "reasonReference"}.isdisjoint(task)
 
 
@@ -141,7 +141,7 @@ def test_it_is_written_once_and_withdrawn(ward: Ward) -> None:
     (written,) = ward.found(ward.advice_as)
     orders = ward.found("ServiceRequest")
     assert written["status"] == OPEN[ward.advice_as]
-    assert set(proposals_in(written)) == {f"ServiceRequest/{one['id']}" for one in orders}
+    assert set(proposals_in(written)) == {f"ServiceRequest/{order['id']}" for order in orders}
     assert ward.found("Task") == []
     if ward.advice_as == "Communication":
         assert written["recipient"] == [{"reference": OWNER}]

@@ -46,7 +46,9 @@ def bundle() -> Json:
 
 
 def row(place: AdvicePlace = PLACE, **more: Any) -> WrittenAdvice:
-    (task,) = (one["resource"] for one in bundle()["entry"] if one["request"]["url"] == "Task")
+    (task,) = (
+        entry["resource"] for entry in bundle()["entry"] if entry["request"]["url"] == "Task"
+    )
     usual: dict[str, Any] = {
         "server": place.server,
         "patient": place.patient,
@@ -188,8 +190,8 @@ def test_a_task_is_withdrawn_with_its_proposals_in_the_version_that_was_read(
     assert withdraw(server).state == "cancelled"
 
     sent = json.loads(server.asked[-1].body)["entry"]
-    assert [one["resource"]["status"] for one in sent] == ["cancelled", "revoked"]
-    assert [one["request"]["ifMatch"] for one in sent] == ['W/"1"', 'W/"1"']
+    assert [entry["resource"]["status"] for entry in sent] == ["cancelled", "revoked"]
+    assert [entry["request"]["ifMatch"] for entry in sent] == ['W/"1"', 'W/"1"']
 
 
 @pytest.mark.parametrize("reply", [order(version="2"), order(status="active")])
@@ -247,7 +249,9 @@ def test_what_became_of_a_task(found: Json | Absence, state: str) -> None:
 
 def carrying() -> Json:
     """The Task that is sent."""
-    return next(one["resource"] for one in bundle()["entry"] if one["request"]["url"] == "Task")
+    return next(
+        entry["resource"] for entry in bundle()["entry"] if entry["request"]["url"] == "Task"
+    )
 
 
 def as_stored(version: str, **more: Any) -> Json:

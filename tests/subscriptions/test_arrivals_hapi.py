@@ -30,7 +30,11 @@ def store_result(service: Service, identity: str, value: int = 1, **more: str) -
 
 
 def states(service: Service, identity: str) -> dict[str, str]:
-    return {version: state for (one, version), state in service.items().items() if one == identity}
+    return {
+        version: state
+        for (stored_identity, version), state in service.items().items()
+        if stored_identity == identity
+    }
 
 
 @pytest.mark.parametrize(

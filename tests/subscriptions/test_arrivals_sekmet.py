@@ -73,9 +73,9 @@ def test_the_founding_result_leads_to_a_task_and_its_correction_withdraws_it(
         found = requests.get(f"{service.base}/Task", timeout=10).json().get("entry", [])
         every = (entry["resource"] for entry in found)
         return [
-            (one["status"], one["meta"]["versionId"])
-            for one in every
-            if one["focus"]["reference"] == f"Observation/alt{service.port}"
+            (task["status"], task["meta"]["versionId"])
+            for task in every
+            if task["focus"]["reference"] == f"Observation/alt{service.port}"
         ]
 
     with service.answering():
@@ -104,5 +104,16 @@ def test_what_happened_while_the_service_was_away_is_found(service: Service) -> 
 
     with service.answering():
         until(lambda: {(kept, "1"), (changed, "2")} <= service.items().keys())
-        until(lambda: len([one for one, _ in service.items() if one == gone]) == 2)
+        until(
+            lambda: (
+                len(
+                    [
+                        stored_identity
+                        for stored_identity, _ in service.items()
+                        if stored_identity == gone
+                    ]
+                )
+                == 2
+            )
+        )
         until(lambda: service.states_of(kept, changed, gone) == {"done"})

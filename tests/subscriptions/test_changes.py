@@ -241,8 +241,8 @@ def test_a_copy_of_an_old_version_that_comes_after_the_deletion_is_gone_too(benc
 def test_two_states_of_one_second_without_a_version_are_two(hands: Hands) -> None:
     unversioned = result(1, version="", updated=NOW, body=b"30")
 
-    def add(one: NotifiedResource) -> int:
-        return hands.add(Arrival(server=SERVER, subscription="path", resource=one))
+    def add(resource: NotifiedResource) -> int:
+        return hands.add(Arrival(server=SERVER, subscription="path", resource=resource))
 
     assert [add(unversioned), add(replace(unversioned, body=b"1500"))] == [1, 1]
     assert add(unversioned) == 0
@@ -251,10 +251,10 @@ def test_two_states_of_one_second_without_a_version_are_two(hands: Hands) -> Non
 
 
 def test_a_version_names_the_state_whatever_the_notification() -> None:
-    one = result(1, version="", updated=NOW)
+    version = result(1, version="", updated=NOW)
 
-    assert version_of(one, "a", NOW, numbered=True) == version_of(
-        one, "b", NOW + HOUR, numbered=False
+    assert version_of(version, "a", NOW, numbered=True) == version_of(
+        version, "b", NOW + HOUR, numbered=False
     )
 
 

@@ -42,11 +42,11 @@ def test_without_decisions_there_is_nothing(store: Store) -> None:
 def test_a_silent_decision_says_what_would_have_been_written(store: Store) -> None:
     (number,) = keep(store, very_low())
 
-    (one,) = listed(store).newest(10).decisions
+    (decision,) = listed(store).newest(10).decisions
 
-    (advice,) = one.advice
+    (advice,) = decision.advice
     pack = knowledge().packs[0]
-    assert (one.id, one.mode, one.server) == (number, "silent", SERVER)
+    assert (decision.id, decision.mode, decision.server) == (number, "silent", SERVER)
     assert (advice.rule, advice.state, advice.indicator) == ("alt-very-low", "not-written", "info")
     assert advice.title == pack.rules["alt-very-low"].title
     assert [(order.id, order.window) for order in advice.orders] == [
@@ -62,9 +62,9 @@ def test_what_was_not_known_is_called_by_its_title(store: Store) -> None:
     finding, change = very_low()
     keep(store, [{**finding, "unknown": [fact.id, "age"]}, change])
 
-    ((advice,),) = [one.advice for one in listed(store).newest(10).decisions]
+    ((advice,),) = [decision.advice for decision in listed(store).newest(10).decisions]
 
-    assert [(one.id, one.title) for one in advice.missing] == [
+    assert [(leaf.id, leaf.title) for leaf in advice.missing] == [
         (fact.id, fact.title),
         ("age", "age"),
     ]
@@ -75,7 +75,7 @@ def test_newest_come_first_and_what_has_nothing_to_write_is_left_out(store: Stor
 
     found = listed(store).newest(10)
 
-    assert [one.id for one in found.decisions] == [third, first]
+    assert [decision.id for decision in found.decisions] == [third, first]
     assert (found.total, found.without_advice, found.left_out) == (5, 3, 0)
     assert len(listed(store).newest(10, every=True).decisions) == 5
 
@@ -104,7 +104,10 @@ def test_nobody_sees_a_patient_but_those_who_may(store: Store) -> None:
 
     for canary in (PATIENT, RESULT):
         assert canary.encode() not in encode(listed(store).newest(10))
-    assert [(one.patient, one.results) for one in shown] == [("", ()), (PATIENT, (RESULT,))]
+    assert [(decision.patient, decision.results) for decision in shown] == [
+        ("", ()),
+        (PATIENT, (RESULT,)),
+    ]
 
 
 def test_what_a_decision_was_derived_from_may_be_gone(store: Store) -> None:
@@ -120,11 +123,11 @@ def test_what_a_decision_was_derived_from_may_be_gone(store: Store) -> None:
 def test_a_rule_of_an_older_pack_keeps_its_name(store: Store) -> None:
     keep(store, unknown_rule())
 
-    ((advice,),) = [one.advice for one in listed(store).newest(10).decisions]
+    ((advice,),) = [decision.advice for decision in listed(store).newest(10).decisions]
 
     assert (advice.title, advice.version, advice.current) == ("<b>gone</b>", "0.1.0", "")
-    assert [(one.title, one.window) for one in advice.orders] == [("gone-order", "")]
-    assert [one.title for one in advice.missing] == ["gone-fact"]
+    assert [(order.title, order.window) for order in advice.orders] == [("gone-order", "")]
+    assert [leaf.title for leaf in advice.missing] == ["gone-fact"]
 
 
 def test_a_pack_that_is_gone_and_another_version_are_told(store: Store) -> None:
@@ -152,13 +155,15 @@ def test_what_became_of_advice_that_was_written(store: Store) -> None:
 
     found = listed(store).newest(10).decisions
 
-    states = [(one.problem, one.advice[0].state, one.advice[0].why) for one in found]
+    states = [
+        (decision.problem, decision.advice[0].state, decision.advice[0].why) for decision in found
+    ]
     assert states == [
         ("refused", "refused", ""),
         ("", "cancelled", "result-corrected"),
         ("", "open", ""),
     ]
-    assert [len(one.advice[0].orders) for one in found] == [4, 0, 4]
+    assert [len(decision.advice[0].orders) for decision in found] == [4, 0, 4]
 
 
 def test_one_decision_says_which_rules_have_no_card(store: Store) -> None:
@@ -167,5 +172,5 @@ def test_one_decision_says_which_rules_have_no_card(store: Store) -> None:
     found = listed(store).one(number)
 
     assert found is not None
-    assert "replaced-by:hys-law-pattern" in {one.because for one in found.others}
-    assert [one.rule for one in found.advice] == ["hys-law-pattern"]
+    assert "replaced-by:hys-law-pattern" in {rule.because for rule in found.others}
+    assert [advice.rule for advice in found.advice] == ["hys-law-pattern"]

@@ -25,8 +25,8 @@ def status(
 
 def known(*statuses: Status) -> Numbers:
     found = Numbers()
-    for one in statuses:
-        found = after(found, one)
+    for status in statuses:
+        found = after(found, status)
     return found
 
 
@@ -69,8 +69,10 @@ def test_a_thousand_gaps_are_kept_as_a_hundred() -> None:
         (5, status(), False),
     ],
 )
-def test_a_jump_is_more_than_can_have_been_lost(last: int | None, one: Status, jumps: bool) -> None:
-    assert is_jump(Numbers(last), one) is jumps
+def test_a_jump_is_more_than_can_have_been_lost(
+    last: int | None, status: Status, jumps: bool
+) -> None:
+    assert is_jump(Numbers(last), status) is jumps
 
 
 @given(st.permutations(range(1, 13)), st.integers(0, 12))

@@ -86,7 +86,7 @@ def test_by_criteria_it_puts_the_resource(
     said = json.loads(second.stdout)
     assert (said["made"], said["status"], said["differences"]) == (False, "active", [])
     identity = store_result(hapi)
-    sent = receiver.wait_for(lambda one: identity in one.path)
+    sent = receiver.wait_for(lambda request: identity in request.path)
     assert (sent.method, sent.resource["resourceType"]) == ("PUT", "Observation")
     assert is_proved(sent, only(url))
 
@@ -98,7 +98,7 @@ def test_by_criteria_without_payload_it_posts_nothing(
 
     assert made.exit_code == 0, made.output
     store_result(hapi)
-    sent = receiver.wait_for(lambda one: one.method == "POST")
+    sent = receiver.wait_for(lambda request: request.method == "POST")
     assert sent.body == b""
     assert is_proved(sent, only(url))
 
@@ -111,12 +111,12 @@ def test_on_a_topic_that_it_knows_it_sends_events(
     assert made.exit_code == 0, made.output
 
     end = monotonic() + TOPIC_PATIENCE
-    while not any(one.is_about("event-notification") for one in receiver.sent):
+    while not any(request.is_about("event-notification") for request in receiver.sent):
         assert monotonic() < end, receiver.sent
         store_result(hapi)
         sleep(1)
 
-    event = next(one for one in receiver.sent if one.is_about("event-notification"))
+    event = next(request for request in receiver.sent if request.is_about("event-notification"))
     assert is_proved(event, only(url))
 
 
@@ -151,5 +151,5 @@ def test_a_lost_database_makes_no_second_subscription(
     assert (only(url).path, only(url).remote_id) == (before.path, before.remote_id)
     found = requests.get(f"{hapi}/Subscription?status=active&_count=200", timeout=30).json()
     ours = f":{receiver.port}/subscriptions/"
-    endpoints = [one["resource"]["channel"]["endpoint"] for one in found["entry"]]
-    assert len([one for one in endpoints if ours in one]) == 1
+    endpoints = [entry["resource"]["channel"]["endpoint"] for entry in found["entry"]]
+    assert len([endpoint for endpoint in endpoints if ours in endpoint]) == 1

@@ -44,7 +44,7 @@ def test_a_search_that_outlasts_its_lease_keeps_it(bench: Bench) -> None:
     bench.work(1)
 
     assert taken == [None]
-    assert len([one for one in bench.server.asked if one.path == "Observation"]) == 1
+    assert len([request for request in bench.server.asked if request.path == "Observation"]) == 1
     assert queued(bench.store) == []
 
 

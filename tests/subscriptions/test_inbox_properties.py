@@ -50,8 +50,8 @@ class Story:
         match what:
             case "add":
                 patient = f"p{which % 2}"
-                one = arrival(which, version=version, patient=patient, server=self.server)
-                self.hands.add(one)
+                arrived = arrival(which, version=version, patient=patient, server=self.server)
+                self.hands.add(arrived)
             case "lease":
                 found = self.hands.inbox.lease(f"worker-{worker}", self.hands.now)
                 if found is not None:
@@ -91,8 +91,8 @@ def test_everything_is_decided_on_once(store: Store, steps: list[tuple[str, int,
 
     ours: list[Any] = [row for row in rows(store, inbox_items) if row.server == story.server]
     kept = [row for row in rows(store, decisions) if row.server == story.server]
-    about = Counter(one["about"] for row in kept for one in row.findings)
-    sent = {(f"o{which}", str(v)) for what, which, v in steps if what == "add"}
+    about = Counter(finding["about"] for row in kept for finding in row.findings)
+    sent = {(f"o{which}", str(v)) for step, which, v in steps if step == "add"}
 
     assert {(row.resource_id, row.version) for row in ours} == sent
     assert {row.state for row in ours} <= {"done"}

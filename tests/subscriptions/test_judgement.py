@@ -26,7 +26,7 @@ def indicators(arrived: ArrivedVersion, *results: Json) -> set[str]:
     ((service, served),) = asked_on_arrival(knowledge())
     judgement = judge(knowledge(), service, served, request, [arrived], NOW)
     outcome = judgement.outcome(frozenset(), frozenset())
-    return {one.indicator for one in outcome.decisions if one.shown}
+    return {decision.indicator for decision in outcome.decisions if decision.shown}
 
 
 def version(resource: Json, **more: Any) -> ArrivedVersion:

@@ -80,5 +80,5 @@ def test_thousands_of_results_of_one_order_keep_nobody_waiting(begin: datetime) 
 
     assert monotonic() - began < 20  # a second is usual
     names = {result.name for result in sent}
-    assert len({one.identifier for one in placed}) == MANY
-    assert (names == {one.identifier for one in placed}) is (begin == NOW)
+    assert len({placed_result.identifier for placed_result in placed}) == MANY
+    assert (names == {placed_result.identifier for placed_result in placed}) is (begin == NOW)

@@ -112,7 +112,7 @@ def test_what_a_card_proposed_no_task_proposes_again(ward: Ward, sqlite_store: S
 
     assert ward.found("Task") == []
     (decision,) = ward.decided()
-    assert {one["because"] for one in decision.findings} == {"shown-recently"}
+    assert {finding["because"] for finding in decision.findings} == {"shown-recently"}
 
 
 def test_a_task_holds_back_neither_a_critical_card_nor_a_more_severe_one(
@@ -149,7 +149,7 @@ def test_what_a_clinician_overrode_on_a_card_becomes_no_task(
     ward.store(CRITICAL)
 
     assert ward.found("Task") == []
-    assert "overridden" in {one.get("because") for one in ward.decided()[0].findings}
+    assert "overridden" in {finding.get("because") for finding in ward.decided()[0].findings}
 
 
 def test_an_override_withdraws_the_task_of_the_same_advice(ward: Ward, sqlite_store: Store) -> None:

@@ -69,7 +69,7 @@ def test_an_address_inside_of_a_network_is_confirmed_by_the_server(
 
     bench.work()
 
-    assert [item.patient for item in bench.items] == [one["id"] for one in found]
+    assert [item.patient for item in bench.items] == [resource["id"] for resource in found]
     assert bench.server.asked[1].parameters == {"_id": "o1", "patient": "p1"}
 
 

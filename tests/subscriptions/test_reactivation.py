@@ -67,8 +67,8 @@ class Clinic:
 
     def becomes(self, **elements: Any) -> None:
         """The server changes the Subscription."""
-        (identity, one), *_ = self.held.stored.items()
-        self.held.stored[identity] = {**one, **elements}
+        (identity, subscription), *_ = self.held.stored.items()
+        self.held.stored[identity] = {**subscription, **elements}
 
     @property
     def status(self) -> str:
@@ -84,7 +84,7 @@ class Clinic:
                 if self.now >= end:
                     break
                 self.now += step
-        self.logged += [one["found"] for one in logs if one["event"] == "subscription"]
+        self.logged += [line["found"] for line in logs if line["event"] == "subscription"]
 
 
 @pytest.fixture(name="clinic")

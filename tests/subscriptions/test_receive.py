@@ -120,7 +120,10 @@ def test_every_sender_is_answered_200_and_kept(store: Store, sent: Sent) -> None
     assert answer.status_code == 200
     assert answer.content_type.startswith("application/fhir+json")
     kept = {(row.type, row.resource_id, row.gone) for row in rows(store, inbox_items)}
-    assert kept == {(one["type"], one["id"], one["gone"]) for one in sent.expected["resources"]}
+    assert kept == {
+        (resource["type"], resource["id"], resource["gone"])
+        for resource in sent.expected["resources"]
+    }
     is_searched = sent.expected["search"] or "an error" in sent.name
     assert (f"search:{PATH}" in queued(store)) == is_searched
 
@@ -232,9 +235,9 @@ def test_what_cannot_be_read_is_refused_in_words_without_data(
 def test_a_subscription_may_be_heard_of_before_its_id_is_known(store: Store) -> None:
     register(store, remote_id="")
 
-    one = status("handshake", 0, subscription={"reference": f"{SERVER}/Subscription/new"})
+    parameters = status("handshake", 0, subscription={"reference": f"{SERVER}/Subscription/new"})
 
-    assert send(client(store), one).status_code == 200
+    assert send(client(store), parameters).status_code == 200
 
 
 def test_what_is_acknowledged_is_kept(http: FlaskClient, store: Store) -> None:

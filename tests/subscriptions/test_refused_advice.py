@@ -94,7 +94,7 @@ def _stubborn() -> Iterator[Stubborn]:
 @pytest.mark.server
 def test_it_is_written_once_the_server_takes_it(stubborn: Stubborn) -> None:
     stubborn.store(observation(ALT, 1))
-    assert [one.written for one in stubborn.ward.decided()] == ["failed"]
+    assert [decision.written for decision in stubborn.ward.decided()] == ["failed"]
     assert stubborn.listed.state().refused == 1
 
     stubborn.work(2 * MINUTE)
@@ -102,7 +102,7 @@ def test_it_is_written_once_the_server_takes_it(stubborn: Stubborn) -> None:
     stubborn.writer.refuses = False
     stubborn.work(10 * MINUTE)
 
-    assert [one.written for one in stubborn.ward.decided()] == ["failed", "yes"]
+    assert [decision.written for decision in stubborn.ward.decided()] == ["failed", "yes"]
     assert len(stubborn.ward.open_tasks()) == 1
     assert stubborn.states() == [("alt-very-low", "open")]
     assert stubborn.listed.state().refused == 0
@@ -175,7 +175,11 @@ def test_a_withdrawal_that_is_refused_is_tried_again(stubborn: Stubborn) -> None
     stubborn.work(5 * MINUTE)
 
     assert stubborn.ward.open_tasks() == []
-    assert [one.written for one in stubborn.ward.decided()] == ["yes", "failed", "withdrawn"]
+    assert [decision.written for decision in stubborn.ward.decided()] == [
+        "yes",
+        "failed",
+        "withdrawn",
+    ]
 
 
 @pytest.mark.server

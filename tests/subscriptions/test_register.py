@@ -131,7 +131,7 @@ def test_a_server_that_goes_on_with_another_secret_ends_none(
 
     found = registrar.subscribe(PLAN)
 
-    assert [one.element for one in found.differences] == ["header"]
+    assert [difference.element for difference in found.differences] == ["header"]
     assert only(rows).secret_before == before
 
 
@@ -196,7 +196,10 @@ def test_a_double_is_set_off(registrar: Registrar, held: Subscribing) -> None:
     found = registrar.subscribe(PLAN)
 
     assert found.reference == "Subscription/1"
-    assert {name: one["status"] for name, one in held.stored.items()} == {"1": "active", "2": "off"}
+    assert {name: subscription["status"] for name, subscription in held.stored.items()} == {
+        "1": "active",
+        "2": "off",
+    }
 
 
 def test_a_public_url_that_changed_is_written(registrar: Registrar, held: Subscribing) -> None:
@@ -325,7 +328,10 @@ def test_it_is_renewed_as_it_is_with_a_later_end(
     plan = renewal_plan(only(rows), remote, replace(PLAN, payload=False))
     registrar.subscribe(replace(plan, days=30))
 
-    assert [one.element for one in differences(before, held.only)] == ["end", "header"]
+    assert [difference.element for difference in differences(before, held.only)] == [
+        "end",
+        "header",
+    ]
     assert only(rows).expires == NOW + timedelta(days=30)
     assert only(rows).heartbeat_seconds == 60
 

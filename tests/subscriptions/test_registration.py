@@ -78,16 +78,16 @@ def test_a_server_has_one_subscription_for_each_topic(rows: RegistrationTable) -
         rows.reserve(wanted("e", server="https://other.example")),
     ]
 
-    assert [one.path for one in kept] == ["a", "b", "c", "d", "e"]
+    assert [registration.path for registration in kept] == ["a", "b", "c", "d", "e"]
     assert rows.reserve(wanted("f", kind="topic", what="https://x/2")).path == "b"
-    assert [one.path for one in rows.all(BASE)] == ["a", "b", "c", "d"]
+    assert [registration.path for registration in rows.all(BASE)] == ["a", "b", "c", "d"]
 
 
 def test_of_many_that_reserve_at_once_one_adds_the_row(rows: RegistrationTable) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda n: rows.reserve(wanted(f"p{n}")), range(16)))
 
-    assert len({one.path for one in found}) == 1
+    assert len({registration.path for registration in found}) == 1
     assert len(rows.all()) == 1
 
 
@@ -150,7 +150,7 @@ def test_only_what_no_server_took_is_forgotten(rows: RegistrationTable) -> None:
     rows.forget("a")
     rows.forget("b")
 
-    assert [one.path for one in rows.all()] == ["a"]
+    assert [registration.path for registration in rows.all()] == ["a"]
 
 
 def test_secrets_are_long_and_only_their_hash_is_kept() -> None:
@@ -175,4 +175,4 @@ def test_an_hmac_key_opens_with_its_setting_and_its_path_alone() -> None:
 def test_no_secret_shows() -> None:
     row = wanted("a-path", secret=b"hash-of-it", hmac_key=b"sealed")
 
-    assert not any(one in repr(row) for one in ("a-path", "hash-of-it", "sealed"))
+    assert not any(secret in repr(row) for secret in ("a-path", "hash-of-it", "sealed"))

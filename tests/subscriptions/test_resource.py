@@ -85,7 +85,7 @@ def test_a_subscription_of_r4_is_valid(wanted: SubscriptionRequest, validator: V
 
     SubscriptionR4B.model_validate(made)
     issues = [str(issue) for issue in validator.validate_resource(made).issues]
-    assert [one for one in issues if not any(known in one for known in _FALSE_ALARMS)] == []
+    assert [issue for issue in issues if not any(known in issue for known in _FALSE_ALARMS)] == []
 
 
 @pytest.mark.parametrize("wanted", R5, ids=str)
@@ -146,8 +146,8 @@ def test_subb_004_only_extensions_of_the_guide_are_used() -> None:
     def urls(value: object) -> list[str]:
         if isinstance(value, dict):
             own = [value["url"]] if "url" in value else []
-            return own + [url for one in value.values() for url in urls(one)]
-        return [url for one in value for url in urls(one)] if isinstance(value, list) else []
+            return own + [url for part in value.values() for url in urls(part)]
+        return [url for part in value for url in urls(part)] if isinstance(value, list) else []
 
     found = urls(subscription_resource(topic(**{**WHOLE, "hmac_key": None})))
 
@@ -234,7 +234,7 @@ def test_subb_005_what_a_server_changed_is_named(
     (found,) = differences(sent, changed(sent, *path, value=value))
 
     assert (found.element, found.stored) == (element, stored)
-    assert not any(one in repr(found) for one in ("the-secret", "zz-other", "unguessable"))
+    assert not any(secret in repr(found) for secret in ("the-secret", "zz-other", "unguessable"))
 
 
 def test_subb_005_a_downgrade_in_r5_is_named() -> None:
@@ -254,7 +254,7 @@ def test_a_server_that_hides_headers_changed_none() -> None:
 def test_no_secret_shows() -> None:
     shown = repr(topic(**WHOLE)) + repr(stored_subscription(subscription_resource(request())))
 
-    assert not any(one in shown for one in ("the-secret", "unguessable"))
+    assert not any(secret in shown for secret in ("the-secret", "unguessable"))
 
 
 _ANY = st.recursive(

@@ -57,8 +57,8 @@ def keep(store: Store, *states: AdviceState, **more: Any) -> None:
     """Advice in these states, last changed now."""
     table = AdviceTable(store.database)
     for number, state in enumerate(states):
-        one = advice(state=state, identifier=f"i{number}", marker=f"m{number}", **more)
-        table.begin([one], NOW)
+        row = advice(state=state, identifier=f"i{number}", marker=f"m{number}", **more)
+        table.begin([row], NOW)
 
 
 def test_what_a_decision_was_derived_from_goes_before_the_decision(
@@ -187,7 +187,7 @@ def content(file: Path) -> bytes:
     """All that SQLite has in its files, with the log brought into the main one."""
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return b"".join(one.read_bytes() for one in file.parent.iterdir())
+    return b"".join(path.read_bytes() for path in file.parent.iterdir())
 
 
 def test_the_inputs_to_remove_are_found_by_their_index() -> None:

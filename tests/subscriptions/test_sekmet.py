@@ -91,7 +91,9 @@ def subscriptions_at(base: str, receiver: Receiver) -> list[Json]:
     found = requests.get(f"{base}/Subscription?_count=100", timeout=10).json().get("entry", [])
     ours = f":{receiver.port}/subscriptions/"
     return [
-        one["resource"] for one in found if ours in one["resource"]["channel"].get("endpoint", "")
+        entry["resource"]
+        for entry in found
+        if ours in entry["resource"]["channel"].get("endpoint", "")
     ]
 
 
@@ -119,7 +121,7 @@ def test_by_criteria_it_sends_the_resource_with_the_secret(
 
     store_result(base, "with-payload")
 
-    sent = receiver.wait_for(lambda one: one.path.endswith("/Observation/with-payload"))
+    sent = receiver.wait_for(lambda request: request.path.endswith("/Observation/with-payload"))
     assert (sent.method, sent.path.split("/")[2]) == ("PUT", row.path)
     assert sent.resource["id"] == "with-payload"
     assert is_proved(sent, row)
@@ -133,7 +135,7 @@ def test_by_criteria_without_payload_it_sends_an_empty_body(
     assert made.exit_code == 0, made.output
     (row,) = rows_at(url)
     store_result(base, "without-payload")
-    sent = receiver.wait_for(lambda one: one.method == "POST")
+    sent = receiver.wait_for(lambda request: request.method == "POST")
     assert (sent.path, sent.body) == (f"/subscriptions/{row.path}", b"")
     assert is_proved(sent, row)
 
@@ -147,11 +149,11 @@ def test_on_a_topic_it_shakes_hands_and_sends_events(
     assert made.exit_code == 0, made.output
     (row,) = rows_at(url)
     assert (row.kind, row.what, row.content, row.heartbeat_seconds) == ("topic", TOPIC, content, 60)
-    assert is_proved(receiver.wait_for(lambda one: one.is_about("handshake")), row)
+    assert is_proved(receiver.wait_for(lambda request: request.is_about("handshake")), row)
 
     store_result(base, f"event-{content}")
 
-    assert is_proved(receiver.wait_for(lambda one: one.is_about("event-notification")), row)
+    assert is_proved(receiver.wait_for(lambda request: request.is_about("event-notification")), row)
     status = command("subscriptions", "status", "--json")
     (said,) = json.loads(status.stdout)
     # This receiver keeps nothing in the database: so the status tells of an event that was lost.
@@ -177,7 +179,7 @@ def test_a_renewed_one_sends_another_secret(
     assert row.secret != before.secret
     assert row.expires is not None
     store_result(base, "renewed")
-    assert is_proved(receiver.wait_for(lambda one: one.path.endswith("/renewed")), row)
+    assert is_proved(receiver.wait_for(lambda request: request.path.endswith("/renewed")), row)
 
 
 def test_one_that_is_off_sends_nothing(
@@ -190,12 +192,12 @@ def test_one_that_is_off_sends_nothing(
     ended = command("subscriptions", "off", "--server", "local")
 
     assert (ended.exit_code, ": off, " in ended.output) == (0, True)
-    assert [one["status"] for one in subscriptions_at(base, receiver)] == ["off"]
+    assert [subscription["status"] for subscription in subscriptions_at(base, receiver)] == ["off"]
     (row,) = json.loads(command("subscriptions", "list", "--json").stdout)
     assert row["status"] == "off"
     assert command("subscriptions", "status").exit_code == 0
     assert command("subscriptions", "renew").exit_code == 0
-    assert [one["status"] for one in subscriptions_at(base, receiver)] == ["off"]
+    assert [subscription["status"] for subscription in subscriptions_at(base, receiver)] == ["off"]
 
 
 def test_a_topic_that_it_does_not_know_is_refused(command: Command, url: str) -> None:

@@ -60,7 +60,11 @@ def send(held: Subscribing, body: bytes, signature: str, name: str) -> int:
 
 
 def signature(held: Subscribing, body: bytes) -> str:
-    (key,) = (one["valueString"] for one in held.only["extension"] if one["url"] == HMAC_KEY)
+    (key,) = (
+        extension["valueString"]
+        for extension in held.only["extension"]
+        if extension["url"] == HMAC_KEY
+    )
     return hmac.new(key.encode(), body, sha256).hexdigest()
 
 

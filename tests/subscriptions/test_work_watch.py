@@ -58,8 +58,8 @@ def worked(
     worker = make_worker(tools, lambda _: decide, watch)
     worker._reconciled = NOW
     arrivals = [
-        Arrival(server=server.base, subscription="path", resource=one, numbered=True)
-        for one in found
+        Arrival(server=server.base, subscription="path", resource=resource, numbered=True)
+        for resource in found
     ]
     worker.inbox.add(arrivals, now)
     for _ in range(5):

@@ -67,8 +67,10 @@ class Bench:
 
     def add(self, *found: Any, numbered: bool = True) -> None:
         arrivals = [
-            Arrival(server=self.server.base, subscription=PATH, resource=one, numbered=numbered)
-            for one in found
+            Arrival(
+                server=self.server.base, subscription=PATH, resource=resource, numbered=numbered
+            )
+            for resource in found
         ]
         self.worker.inbox.add(arrivals, self.now)
 
@@ -88,7 +90,7 @@ class Bench:
             enqueue(connection, self.server.base, key, self.now)
 
     def register(self, **more: Any) -> None:
-        one = Registration(
+        registration = Registration(
             path=PATH,
             server=self.server.base,
             kind="criteria",
@@ -97,8 +99,8 @@ class Bench:
             remote_id="s1",
             created=NOW - HOUR,
         )
-        one = replace(one, **more)
-        values = {name: getattr(one, name) for name in Registration.__slots__}
+        registration = replace(registration, **more)
+        values = {name: getattr(registration, name) for name in Registration.__slots__}
         with self.store.database.writing() as connection:
             connection.execute(insert(subscriptions).values(**values))
 
@@ -158,7 +160,7 @@ def test_an_empty_notification_makes_one_search(bench: Bench) -> None:
     bench.work()
 
     assert {item.resource_id for item in bench.items} == {"o1", "o2"}
-    (search,) = [one for one in bench.server.asked if one.path == "Observation"]
+    (search,) = [request for request in bench.server.asked if request.path == "Observation"]
     assert search.parameters["code"] == "http://loinc.org|1742-6"
     assert search.parameters["_lastUpdated"] == "ge2026-06-15T07:50:00.000Z"  # with an overlap
     assert len(bench.works) == 1
@@ -220,7 +222,7 @@ def test_deletions_are_found_in_the_history(bench: Bench) -> None:
 def missing(bench: Bench, *ranges: tuple[int, int]) -> None:
     with bench.store.database.writing() as connection:
         connection.execute(
-            update(subscriptions).values(last_event=9, missing=[list(one) for one in ranges])
+            update(subscriptions).values(last_event=9, missing=[list(span) for span in ranges])
         )
     bench.ask(f"gap:{PATH}")
 
@@ -290,8 +292,8 @@ def test_a_search_of_many_pages_goes_on_from_where_it_was_cut_off(bench: Bench) 
     bench.register()
     asked = []
 
-    def page(one: Asked) -> Reply:
-        asked.append(one.parameters)
+    def page(request: Asked) -> Reply:
+        asked.append(request.parameters)
         number = len(asked)
         if number == 20:
             return Reply(searchset(observation(f"o{number}", version=number)))
@@ -304,15 +306,15 @@ def test_a_search_of_many_pages_goes_on_from_where_it_was_cut_off(bench: Bench) 
     bench.work()
 
     assert len(bench.items) == 20
-    searches = [one["_lastUpdated"] for one in asked if "_lastUpdated" in one]
+    searches = [parameters["_lastUpdated"] for parameters in asked if "_lastUpdated" in parameters]
     assert searches[1] == "ge2026-06-15T08:59:10.000Z"
 
 
 def pages(bench: Bench, path: str, count: int, entry: Callable[[int], Json]) -> Any:
     """A server with one entry on each of so many pages, all of one time."""
 
-    def page(one: Asked) -> Reply:
-        number = int(one.parameters.get("page", 0))
+    def page(request: Asked) -> Reply:
+        number = int(request.parameters.get("page", 0))
         following = f"{bench.server.base}/{path}?page={number + 1}" if number + 1 < count else None
         bundle = searchset(following=following)
         return Reply({**bundle, "entry": [entry(number)]})
@@ -358,8 +360,8 @@ def test_a_link_to_another_host_does_not_lose_the_pages_before_it(bench: Bench) 
     bench.register()
     asked = []
 
-    def page(one: Asked) -> Reply:
-        asked.append(one.parameters["_count"])
+    def page(request: Asked) -> Reply:
+        asked.append(request.parameters["_count"])
         following = None if len(asked) > 2 else "https://inside.example.org/r4?page=2"
         return Reply(searchset(observation(f"o{len(asked)}"), following=following))
 

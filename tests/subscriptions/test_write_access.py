@@ -99,8 +99,8 @@ def test_advice_is_written_and_withdrawn_by_the_services_own_token(
     arrive(ward, 30, status="corrected")
 
     assert [task["status"] for task in ward.found("Task")] == ["cancelled"]
-    assert {one["status"] for one in ward.found("ServiceRequest")} == {"revoked"}
-    assert [one.written for one in ward.decided()] == ["yes", "withdrawn"]
+    assert {order["status"] for order in ward.found("ServiceRequest")} == {"revoked"}
+    assert [decision.written for decision in ward.decided()] == ["yes", "withdrawn"]
 
 
 def test_a_client_that_may_only_read_writes_nothing(
@@ -125,7 +125,7 @@ def report(*results: str, **more: Any) -> Json:
         "id": "panel",
         "status": "final",
         "code": {"text": "Liver panel"},
-        "result": [{"reference": f"Observation/{one}"} for one in results],
+        "result": [{"reference": f"Observation/{result_id}"} for result_id in results],
         **more,
     }
 

@@ -52,13 +52,15 @@ def test_the_founding_patient_gets_a_task_with_proposals(ward: Ward) -> None:
     assert orders
     assert {order["intent"] for order in orders} == {"proposal"}
     assert {tag["code"] for order in orders for tag in order["meta"]["tag"]} == {PROPOSAL_CODE}
-    proposed = {one["valueReference"]["reference"] for one in task["input"]}
+    proposed = {proposal["valueReference"]["reference"] for proposal in task["input"]}
     assert proposed >= {f"ServiceRequest/{order['id']}" for order in orders}
     (guidance,) = ward.found("GuidanceResponse")
     assert guidance["moduleUri"].endswith("/rules/alt-very-low")
     (provenance,) = ward.found("Provenance")
     targets = {target["reference"] for target in provenance["target"]}
-    assert targets == {f"{one['resourceType']}/{one['id']}" for one in (task, guidance, *orders)}
+    assert targets == {
+        f"{resource['resourceType']}/{resource['id']}" for resource in (task, guidance, *orders)
+    }
     assert states(ward) == [("alt-very-low", "open")]
     (decision,) = ward.decided()
     assert (decision.mode, decision.written, decision.problem) == ("on", "yes", "")
@@ -71,7 +73,7 @@ def test_the_same_again_changes_nothing(ward: Ward) -> None:
     ward.store(observation(ALT, 1))  # another version, which says the same
 
     assert ward.everything() == before
-    assert [one.written for one in ward.decided()] == ["yes", "no"]
+    assert [decision.written for decision in ward.decided()] == ["yes", "no"]
 
 
 def test_a_correction_withdraws(ward: Ward) -> None:
@@ -135,7 +137,7 @@ def test_a_task_that_was_rejected_is_not_written_again(ward: Ward) -> None:
 
     ward.store(observation(ALT, 1))
 
-    assert [one["status"] for one in ward.found("Task")] == ["rejected"]
+    assert [task["status"] for task in ward.found("Task")] == ["rejected"]
     assert states(ward) == [("alt-very-low", "rejected")]
 
 
@@ -237,7 +239,7 @@ def test_what_silent_mode_shows_is_what_is_written_later(ward: Ward, sqlite_stor
         written.advice[0].orders,
     )
     (task,) = ward.found("Task")
-    said = {one["type"]["text"] for one in task["input"]}
+    said = {proposal["type"]["text"] for proposal in task["input"]}
     for order in shown.advice[0].orders:
         assert any(f"{order.title} {order.window}" in text for text in said)
 
@@ -249,7 +251,7 @@ def _silent(ward: Ward, sqlite_store: Store) -> Ward:
 
 def changes(ward: Ward) -> list[list[dict[str, Any]]]:
     """What became of advice in each decision."""
-    return [[one for one in row.findings if "advice" in one] for row in ward.decided()]
+    return [[finding for finding in row.findings if "advice" in finding] for row in ward.decided()]
 
 
 NOT_WRITTEN = {"advice": "not-written", "rule": "alt-very-low", "indicator": "info"}
@@ -279,7 +281,7 @@ def test_in_silent_mode_it_is_known_what_would_have_been_withdrawn(
     assert ward.everything() == before
     withdrawn = {**NOT_WRITTEN, "advice": "not-withdrawn", "why": "result-corrected"}
     assert changes(silent) == [[NOT_WRITTEN], [], [withdrawn], [NOT_WRITTEN]]
-    assert {one.written for one in silent.decided()} == {"no"}
+    assert {decision.written for decision in silent.decided()} == {"no"}
     assert [state for _, state in states(ward)] == ["silent-over", "silent"]
     for row in silent.decided():
         again = replay(knowledge(), sqlite_store.database, row.id)
@@ -293,7 +295,7 @@ def test_in_silent_mode_a_deleted_result_would_have_been_withdrawn(silent: Ward)
 
     silent.arrive(gone(stored["id"]))
 
-    assert [one["advice"] for one in changes(silent)[-1]] == ["not-withdrawn"]
+    assert [change["advice"] for change in changes(silent)[-1]] == ["not-withdrawn"]
 
 
 def test_what_was_silent_does_not_count_once_it_is_written(ward: Ward, silent: Ward) -> None:
@@ -314,7 +316,7 @@ def test_what_was_written_before_silent_mode_would_be_withdrawn(ward: Ward, sile
     silent.store(observation(ALT, 30, status="corrected"))
 
     assert ward.everything() == before
-    assert [one["advice"] for one in changes(silent)[-1]] == ["not-withdrawn"]
+    assert [change["advice"] for change in changes(silent)[-1]] == ["not-withdrawn"]
     assert states(ward) == [("alt-very-low", "open")]
 
 
@@ -334,11 +336,13 @@ def test_a_decision_is_derived_again_from_what_was_kept(
     other = Ward(ward.base, sqlite_store, write_back=write_back)
     other.store(observation(ALT, 1))
     other.store(observation(ALT, 1, id="later", effectiveDateTime="2026-06-14T09:00:00Z"))
-    numbers = [one.id for one in other.decided()]
+    numbers = [decision.id for decision in other.decided()]
 
     found = [replay(knowledge(), sqlite_store.database, number) for number in numbers]
 
-    assert [one and (one.is_same, one.changed_packs) for one in found] == [(True, ())] * 2
+    assert [replayed and (replayed.is_same, replayed.changed_packs) for replayed in found] == [
+        (True, ())
+    ] * 2
     assert replay(knowledge(), sqlite_store.database, 4711) is None
 
 
@@ -364,9 +368,9 @@ def test_eight_workers_at_once_write_one_task(ward: Ward) -> None:
 
     with ThreadPoolExecutor(8) as threads:
         workers = [Ward(ward.base, ward.database) for _ in range(8)]
-        made = list(threads.map(lambda one: one.decide(lease.work), workers))
+        made = list(threads.map(lambda worker: worker.decide(lease.work), workers))
 
-    assert [one and one.written for one in made] == ["yes"] * 8
+    assert [decision and decision.written for decision in made] == ["yes"] * 8
     assert len(ward.found("Task")) == 1
     assert len(ward.found("ServiceRequest")) == 4
     assert len(ward.found("Provenance")) == 1
@@ -394,7 +398,7 @@ def test_what_was_touched_before_it_was_recorded_is_left_alone(ward: Ward, how: 
     assert ward.found("Task") == [noted]
     assert {order["status"] for order in ward.found("ServiceRequest")} == {"draft"}
     assert states(ward) == [("alt-very-low", "left-alone")]
-    findings = [finding for one in ward.decided() for finding in one.findings]
+    findings = [finding for decision in ward.decided() for finding in decision.findings]
     assert any({"advice": "left-alone"}.items() <= finding.items() for finding in findings)
 
 
@@ -453,8 +457,8 @@ def test_what_was_noted_and_never_sent_is_forgotten(ward: Ward) -> None:
     assert lease is not None
     ward.decide(lease.work)
     for kind in ("Provenance", "Task"):
-        for one in ward.found(kind):
-            requests.delete(f"{ward.base}/{kind}/{one['id']}", timeout=20)
+        for stored in ward.found(kind):
+            requests.delete(f"{ward.base}/{kind}/{stored['id']}", timeout=20)
     ward.now += timedelta(minutes=5)
 
     ward.store(observation(ALT, 30, status="corrected"))

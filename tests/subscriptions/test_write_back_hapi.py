@@ -54,8 +54,8 @@ def test_written_repeated_and_withdrawn(ward: Ward) -> None:
     assert found(ward, "Task") == [task]
 
     ward.store(alt(ward, 30, status="corrected"))
-    assert [one["status"] for one in found(ward, "Task")] == ["cancelled"]
-    assert {one["status"] for one in found(ward, "ServiceRequest")} == {"revoked"}
+    assert [task["status"] for task in found(ward, "Task")] == ["cancelled"]
+    assert {order["status"] for order in found(ward, "ServiceRequest")} == {"revoked"}
     assert states(ward) == ["cancelled"]
 
 
@@ -64,7 +64,7 @@ def test_entered_in_error_withdraws(ward: Ward) -> None:
 
     ward.store(alt(ward, 1, status="entered-in-error"))
 
-    assert [one["status"] for one in found(ward, "Task")] == ["cancelled"]
+    assert [task["status"] for task in found(ward, "Task")] == ["cancelled"]
 
 
 def test_a_task_that_somebody_touched_is_left_alone(ward: Ward) -> None:
@@ -74,7 +74,7 @@ def test_a_task_that_somebody_touched_is_left_alone(ward: Ward) -> None:
 
     ward.store(alt(ward, 30, status="corrected"))
 
-    assert [one["status"] for one in found(ward, "Task")] == ["accepted"]
+    assert [task["status"] for task in found(ward, "Task")] == ["accepted"]
     assert states(ward) == ["left-alone"]
 
 
@@ -86,9 +86,9 @@ def test_eight_workers_at_once_write_one_task(ward: Ward) -> None:
 
     with ThreadPoolExecutor(8) as threads:
         workers = [Ward(ward.base, ward.database, patient=ward.patient) for _ in range(8)]
-        made = list(threads.map(lambda one: one.decide(lease.work), workers))
+        made = list(threads.map(lambda worker: worker.decide(lease.work), workers))
 
-    assert [one and one.written for one in made] == ["yes"] * 8
+    assert [decision and decision.written for decision in made] == ["yes"] * 8
     assert len(found(ward, "Task")) == 1
     assert len(found(ward, "ServiceRequest")) == 4
 
@@ -108,8 +108,8 @@ def test_other_resources_are_written_repeated_and_withdrawn(hapi: str, kind: str
 
     ward.store(alt(ward, 30, status="corrected"))
     ended = {"DetectedIssue": "cancelled", "Flag": "inactive", "Communication": "stopped"}
-    assert [one["status"] for one in found(ward, kind)] == [ended[kind]]
-    assert {one["status"] for one in found(ward, "ServiceRequest")} == {"revoked"}
+    assert [resource["status"] for resource in found(ward, kind)] == [ended[kind]]
+    assert {order["status"] for order in found(ward, "ServiceRequest")} == {"revoked"}
     assert states(ward) == ["cancelled"]
 
     ward.store(alt(ward, 1, status="corrected"))

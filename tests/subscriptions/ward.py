@@ -89,7 +89,10 @@ class Ward:
 
     def notify(self, *resources: NotifiedResource) -> None:
         self.inbox.add(
-            [Arrival(server=self.base, subscription="path", resource=one) for one in resources],
+            [
+                Arrival(server=self.base, subscription="path", resource=resource)
+                for resource in resources
+            ],
             self.now,
         )
 
@@ -112,7 +115,7 @@ class Ward:
 
     def found(self, kind: str) -> list[Json]:
         """The resources of a type, all of the patient's."""
-        return [one["resource"] for one in self.get(kind).get("entry", [])]
+        return [entry["resource"] for entry in self.get(kind).get("entry", [])]
 
     def open_tasks(self) -> list[Json]:
         return [task for task in self.found("Task") if task["status"] == "requested"]
@@ -121,7 +124,10 @@ class Ward:
         """All that the server holds of ours, with versions."""
         kinds = ("Task", "ServiceRequest", "GuidanceResponse", "Provenance")
         return json.dumps(
-            {kind: sorted(self.found(kind), key=lambda one: str(one["id"])) for kind in kinds},
+            {
+                kind: sorted(self.found(kind), key=lambda resource: str(resource["id"]))
+                for kind in kinds
+            },
             sort_keys=True,
         )
 

@@ -125,7 +125,7 @@ def test_a_hook_call_leaves_a_span_with_the_fields_of_its_log_line(spans: Spans)
     channel = sent(bridge_of(app(TRACED), TRACED), scope_of(body), body)
 
     assert channel.status == 200
-    (span,) = (one for one in spans.all() if one.name.startswith("POST"))
+    (span,) = (span for span in spans.all() if span.name.startswith("POST"))
     attributes = dict(span.attributes or {})
     assert span.name == "POST /cds-services/<service>"
     assert attributes["http.response.status_code"] == 200
@@ -147,12 +147,12 @@ def test_what_is_fetched_for_a_call_is_part_of_it_without_address_and_headers(
     response = client(TRACED).post(SERVICE, json=to_fetch(server), headers=HEADERS)
 
     assert response.status_code == 200
-    (call,) = (one for one in spans.all() if one.name.startswith("POST"))
-    fetched = [one for one in spans.all() if one.name == "GET"]
+    (call,) = (span for span in spans.all() if span.name.startswith("POST"))
+    fetched = [span for span in spans.all() if span.name == "GET"]
     assert len(fetched) == len(server.asked) == 6
     assert call.context is not None
-    assert {one.parent.span_id for one in fetched if one.parent} == {call.context.span_id}
-    assert {(one.attributes or {})["server.address"] for one in fetched} == {"127.0.0.1"}
+    assert {span.parent.span_id for span in fetched if span.parent} == {call.context.span_id}
+    assert {(span.attributes or {})["server.address"] for span in fetched} == {"127.0.0.1"}
     assert f"patient={PATIENT}" in spans.text_before()
     assert PATIENT not in spans.text()
 
@@ -162,13 +162,15 @@ def test_the_trace_of_the_caller_goes_on_without_the_texts_that_it_sent_along(
 ) -> None:
     client(TRACED).post(SERVICE, json=to_fetch(server), headers=HEADERS)
 
-    (call,) = (one for one in spans.all() if one.name.startswith("POST"))
+    (call,) = (span for span in spans.all() if span.name.startswith("POST"))
     assert call.context is not None
     assert call.parent is not None
     assert f"{call.context.trace_id:032x}-{call.parent.span_id:016x}" == f"{TRACE}-{PARENT}"
-    headers = [{name.lower(): value for name, value in one.headers.items()} for one in server.asked]
-    assert all(one["traceparent"].startswith(f"00-{TRACE}-") for one in headers)
-    assert not any({"tracestate", "baggage"} & set(one) for one in headers)
+    headers = [
+        {name.lower(): value for name, value in request.headers.items()} for request in server.asked
+    ]
+    assert all(header["traceparent"].startswith(f"00-{TRACE}-") for header in headers)
+    assert not any({"tracestate", "baggage"} & set(header) for header in headers)
 
 
 def test_a_header_that_is_no_traceparent_begins_a_trace(spans: Spans) -> None:
@@ -176,7 +178,7 @@ def test_a_header_that_is_no_traceparent_begins_a_trace(spans: Spans) -> None:
         headers = {"traceparent": odd.encode("latin-1").decode("latin-1")}
         assert client(TRACED).post(SERVICE, json=founding(), headers=headers).status_code == 200
 
-    assert {one.parent for one in spans.all() if one.name.startswith("POST")} == {None}
+    assert {span.parent for span in spans.all() if span.name.startswith("POST")} == {None}
 
 
 def test_pages_leave_their_route_and_never_the_address(spans: Spans) -> None:
@@ -200,7 +202,7 @@ def test_statements_leave_what_they_do_and_never_their_words(spans: Spans) -> No
     response = client(TRACED).post(f"{SERVICE}/feedback", json=feedback_of(NAME))
 
     assert response.status_code == 200
-    (insert,) = (one for one in spans.all() if one.name == "INSERT")
+    (insert,) = (span for span in spans.all() if span.name == "INSERT")
     assert dict(insert.attributes or {}) == {"db.system": "sqlite"}
     assert insert.parent is not None
     assert "INSERT INTO" in spans.text_before()
@@ -211,13 +213,13 @@ def test_statements_leave_what_they_do_and_never_their_words(spans: Spans) -> No
 def feedback_of(comment: str) -> Json:
     """An override with a comment that names the patient."""
     reason = {"userComment": comment}
-    one = {
+    feedback = {
         "card": "4e0a3a1e-3283-4575-ab82-028d55fe2719",
         "outcome": "overridden",
         "overrideReason": reason,
         "outcomeTimestamp": "2026-06-15T09:00:00Z",
     }
-    return {"feedback": [one]}
+    return {"feedback": [feedback]}
 
 
 def test_a_failure_leaves_that_it_failed_and_never_its_words(spans: Spans) -> None:
@@ -230,8 +232,8 @@ def test_a_failure_leaves_that_it_failed_and_never_its_words(spans: Spans) -> No
 
     assert application.test_client().get("/fails").status_code == 500
 
-    failed = [one for one in spans.all() if one.name == "GET /fails"]
-    assert [(dict(one.attributes or {}), one.events) for one in failed] == [
+    failed = [span for span in spans.all() if span.name == "GET /fails"]
+    assert [(dict(span.attributes or {}), span.events) for span in failed] == [
         ({"http.method": "GET", "http.route": "/fails", "http.status_code": 500}, ())
     ]
     assert f"{NAME} {PATIENT}" in spans.text_before()
@@ -249,8 +251,10 @@ def open_traced(name: str) -> AbstractContextManager[object]:
 def test_broken_requests_leave_no_patient_in_traces(spans: Spans) -> None:
     http = client(TRACED)
     for seed in range(600):
-        one = broken_call(seed)
-        http.open(one.path, method=one.method, data=one.body, headers=one.headers, buffered=True)
+        body = broken_call(seed)
+        http.open(
+            body.path, method=body.method, data=body.body, headers=body.headers, buffered=True
+        )
 
     assert len(spans.all()) >= 600
     assert not any(canary in spans.text() for canary in CANARIES)

@@ -20,7 +20,7 @@ def test_every_but_line_is_a_case_of_its_own() -> None:
     )
 
     assert problems == []
-    assert [(one.title, dict(one.given), one.expect, one.mark.line) for one in cases] == [
+    assert [(case.title, dict(case.given), case.expect, case.mark.line) for case in cases] == [
         ("high", {"age": "50 years", "alpha": "30 U/L"}, (("card", ""),), 3),
         (
             "high, but alpha: 3 U/L",
@@ -35,7 +35,7 @@ def test_every_but_line_is_a_case_of_its_own() -> None:
             6,
         ),
     ]
-    assert {one.about for one in cases} == {"alpha-high"}
+    assert {case.about for case in cases} == {"alpha-high"}
 
 
 def test_what_is_expected_may_be_a_text_a_list_or_a_mapping() -> None:
@@ -77,7 +77,7 @@ def test_the_cases_of_the_second_pack_hold_with_the_code_as_it_is() -> None:
     cases, problems = read_cases(files)
 
     assert problems == []
-    assert {one.path for one in cases} == {
+    assert {case.path for case in cases} == {
         path for path in files.documents if path not in {"sources.yaml", "units.yaml"}
     }
     assert check_cases(files, letters()) == []
@@ -107,7 +107,7 @@ def test_a_case_may_name_the_hook_it_is_for(tmp_path: Path, hook: str, messages:
     pack, _ = build_pack(files)
     assert pack is not None
 
-    assert {one.message for one in check_cases(files, pack)} == messages
+    assert {problem.message for problem in check_cases(files, pack)} == messages
 
 
 def test_a_failing_case_says_what_it_got_and_where_it_stands(tmp_path: Path) -> None:

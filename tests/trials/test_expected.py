@@ -152,7 +152,7 @@ def test_an_expectation_without_a_meaning_is_a_problem(path: str, expect: str) -
 def test_every_expectation_of_a_case_is_held() -> None:
     complaints = run(RULE, HIGH, "'card: warning and orders none and says low-beta'")
 
-    assert [one.message.split("fails: ")[1] for one in complaints] == [
+    assert [complaint.message.split("fails: ")[1] for complaint in complaints] == [
         "alpha-high: expected card: warning, got card (info)",
         f"orders: expected none, got {TEST}; {REPEAT}",
         "does not say low-beta",

@@ -138,7 +138,7 @@ def test_several_results_are_a_list_or_joined_by_semicolons() -> None:
     joined = resources("observations", alpha="7 U/L; 8 U/L, 2 days ago")
 
     assert listed == joined
-    assert [one["id"] for one in listed] == ["result-0", "result-1"]
+    assert [resource["id"] for resource in listed] == ["result-0", "result-1"]
     assert resources("observations", alpha="never") == []
 
 
@@ -160,8 +160,8 @@ def test_a_result_can_be_made_that_is_set_aside(
 ) -> None:
     found = resources("observations", alpha=f"set aside because {reason}")
 
-    assert [one["valueQuantity"] for one in found] == quantities
-    assert len({one["id"] for one in found}) == len(found)
+    assert [resource["valueQuantity"] for resource in found] == quantities
+    assert len({resource["id"] for resource in found}) == len(found)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_conditions_are_active_unless_resolved(text: str, concept: dict[str, Any
     active, resolved = resources("conditions", conditions=[text, f"{text}, resolved"])
 
     assert active["code"] == resolved["code"] == concept
-    assert [one["clinicalStatus"]["coding"][0]["code"] for one in (active, resolved)] == [
+    assert [resource["clinicalStatus"]["coding"][0]["code"] for resource in (active, resolved)] == [
         "active",
         "resolved",
     ]
@@ -221,13 +221,16 @@ def test_what_is_being_ordered_is_drafted_and_selected_where_orders_are_made() -
     context = request("order-select", ordering=given)["context"]
     drafts = [entry["resource"] for entry in context["draftOrders"]["entry"]]
 
-    assert [one["resourceType"] for one in drafts] == [
+    assert [draft["resourceType"] for draft in drafts] == [
         "ServiceRequest",
         "ServiceRequest",
         "MedicationRequest",
     ]
-    assert {one["status"] for one in drafts} == {"draft"}
-    assert [one["code"]["coding"][0]["code"] for one in drafts[:2]] == ["9999002-0", "9999003-8"]
+    assert {draft["status"] for draft in drafts} == {"draft"}
+    assert [draft["code"]["coding"][0]["code"] for draft in drafts[:2]] == [
+        "9999002-0",
+        "9999003-8",
+    ]
     assert context["selections"] == [
         "ServiceRequest/draft-0",
         "ServiceRequest/draft-1",

@@ -28,7 +28,7 @@ def unguarded(tmp_path: Path, path: str, *lines: str) -> list[str]:
     """What is told if these lines of cases are taken out."""
     folder = changed(tmp_path, replaced(path, *((line + "\n", "") for line in lines)))
     problems = report(letters_files(folder)).problems
-    return sorted(f"{places([one])[0]} {one.message}" for one in problems)
+    return sorted(f"{places([problem])[0]} {problem.message}" for problem in problems)
 
 
 def nudges(path: str, text: str) -> list[tuple[str, Data]]:
@@ -36,7 +36,7 @@ def nudges(path: str, text: str) -> list[tuple[str, Data]]:
     document, problems = parse(text, path)
     assert problems == []
     found = nudges_of(PackFiles(shown="x", documents={path: document}))
-    return [(one.words, one.data) for one in found]
+    return [(nudge.words, nudge.data) for nudge in found]
 
 
 def test_the_second_pack_is_guarded_everywhere() -> None:
@@ -138,9 +138,9 @@ THRESHOLDS = {
 def test_any_number_moved_by_one_step_fails_a_case(path: str) -> None:
     files = letters_files()
     numbered = [
-        one
-        for one in nudges_of(files)
-        if one.path == path and " as " in one.words and one.words[0].isdigit()
+        nudge
+        for nudge in nudges_of(files)
+        if nudge.path == path and " as " in nudge.words and nudge.words[0].isdigit()
     ]
 
     assert len(numbered) >= 2 * len(THRESHOLDS[path])
@@ -210,7 +210,7 @@ def test_numbers_move_one_step_of_their_last_place() -> None:
         (
             "x:\n  any of a, b, c: present",
             ["without 'x'"]
-            + [f"'any of a, b, c' without {one}" for one in "abc"]
+            + [f"'any of a, b, c' without {letter}" for letter in "abc"]
             + ["without 'any of a, b, c'"],
         ),
         (
@@ -228,7 +228,7 @@ def test_numbers_move_one_step_of_their_last_place() -> None:
     ],
 )
 def test_only_what_decides_is_nudged(text: str, words: list[str]) -> None:
-    assert [one for one, _ in nudges("rules/a.yaml", text)] == words
+    assert [name for name, _ in nudges("rules/a.yaml", text)] == words
 
 
 def test_a_phrase_that_is_a_key_keeps_its_place() -> None:
@@ -241,7 +241,7 @@ def test_a_phrase_that_is_a_key_keeps_its_place() -> None:
 
 def test_a_unit_becomes_another_one_that_the_marker_accepts() -> None:
     files = letters_files()
-    units = {(one.path, one.words) for one in nudges_of(files) if one.kind == "unit"}
+    units = {(nudge.path, nudge.words) for nudge in nudges_of(files) if nudge.kind == "unit"}
 
     assert (ALPHA, "'U/L' as 'kU/L'") in units
     assert (PACK, "'days' as 'weeks'") in units
@@ -250,7 +250,7 @@ def test_a_unit_becomes_another_one_that_the_marker_accepts() -> None:
 
 def test_a_medicine_takes_another_name_and_an_order_another_code() -> None:
     files = letters_files()
-    named = {(one.path, one.words) for one in nudges_of(files) if one.kind == "name"}
+    named = {(nudge.path, nudge.words) for nudge in nudges_of(files) if nudge.kind == "name"}
 
     assert named == {
         ("facts/on-gammazine.yaml", "'gammazine' as another name"),

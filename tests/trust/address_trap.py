@@ -32,7 +32,7 @@ class Trap:
 
     def serve(self, *signers: Signer, **headers: str) -> None:
         """Serve the keys of these signers from now on."""
-        self.body = key_set(*(one.jwk for one in signers))
+        self.body = key_set(*(signer.jwk for signer in signers))
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 

@@ -443,10 +443,10 @@ def test_a_client_whose_server_hangs_keeps_no_other_waiting(tmp_path: Path, serv
 
     async def calls() -> list[int]:
         bad = [asking(es384("forger").token(iss="https://hanging")) for _ in range(12)]
-        waiting = [asyncio.ensure_future(one) for _, one in bad]
+        waiting = [asyncio.ensure_future(task) for _, task in bad]
         await asyncio.to_thread(wait_for, begun)
         good = [asking(es384().token()) for _ in range(12)]
-        await asyncio.wait_for(asyncio.gather(*(one for _, one in good)), PATIENCE)
+        await asyncio.wait_for(asyncio.gather(*(task for _, task in good)), PATIENCE)
         assert not go.is_set()
         go.set()
         await asyncio.gather(*waiting)

@@ -45,7 +45,7 @@ def problems(path: Path, *, development: bool = False) -> list[tuple[str, int]]:
     """Code and line of every problem."""
     found, listed = read_registrations(path, development=development)
     assert (found is None) == bool(listed)
-    return sorted((one.code, one.mark.line) for one in listed)
+    return sorted((problem.code, problem.mark.line) for problem in listed)
 
 
 def test_a_client_is_read_whole(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_a_wrong_new_file_keeps_the_old_clients_and_says_so(tmp_path: Path) -> N
     assert "cds_clients_current 1.0" in metrics
     assert "cds_clients 2.0" in metrics
     told = [json.loads(line) for line in stream.getvalue().splitlines() if '"clients"' in line]
-    events = [(one["level"], one["clients"], one["problems"]) for one in told if "at" in one]
+    events = [(line["level"], line["clients"], line["problems"]) for line in told if "at" in line]
     assert events == [("error", 1, 1), ("info", 2, 0)]
 
 

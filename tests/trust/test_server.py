@@ -44,7 +44,7 @@ class Server:
         head = f"POST {SERVICE} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
         head += "Content-Type: application/json\r\nConnection: close\r\n"
         head += f"Content-Length: {len(body) if length is None else length}\r\n"
-        head += "".join(f"Authorization: {one}\r\n" for one in authorizations)
+        head += "".join(f"Authorization: {authorization}\r\n" for authorization in authorizations)
         with socket.create_connection(("127.0.0.1", self.port), timeout=60) as link:
             link.sendall(head.encode() + more + b"\r\n" + (body if length is None else b""))
             return link.recv(65536).partition(b"\r\n")[0]

@@ -48,8 +48,8 @@ class Clinic:
 
     def answer(self, vignette: Mapping[str, Any]) -> Json:
         """The answer to an example; what was shown to its patient before is shown before."""
-        for one in vignette["inputs"].get("shown", ()):
-            self._ask(days_before(vignette, one["daysAgo"]), str(vignette["id"]), "before")
+        for card in vignette["inputs"].get("shown", ()):
+            self._ask(days_before(vignette, card["daysAgo"]), str(vignette["id"]), "before")
             self._app.extensions["memory"].flush()
         return self._ask(vignette, str(vignette["id"]), "now")
 

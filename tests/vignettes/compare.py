@@ -80,10 +80,10 @@ def differences(vignette: Mapping[str, Any], body: Mapping[str, Any]) -> list[Di
     return [
         *_missing_and_extra(expected, cards),
         *(
-            one
+            difference
             for name, card in expected.items()
             if name in cards
-            for one in _in_card(card, cards[name], vignette)
+            for difference in _in_card(card, cards[name], vignette)
         ),
         *_in_notes(vignette, list(cards.values())),
         *_in_notices(vignette, body),
@@ -122,19 +122,22 @@ def _in_card(expected: Json, card: Json, vignette: Mapping[str, Any]) -> Iterato
 
 def orders_differ(expected: Mapping[str, Any], card: Mapping[str, Any], today: date) -> str:
     """What is missing (-) or too many (+) of a card's orders and groups; empty if nothing is."""
-    wanted = Counter(_in_words(one) for one in expected["suggestions"])
+    wanted = Counter(_in_words(suggestion) for suggestion in expected["suggestions"])
     suggestions = card.get("suggestions", [])
-    offered = [[_order_of(one, action, today) for action in one["actions"]] for one in suggestions]
-    found = Counter(_in_words(one) for orders in offered for one in orders)
-    lines = [f"- {one}" for one in sorted((wanted - found).elements())]
-    lines += [f"+ {one}" for one in sorted((found - wanted).elements())]
+    offered = [
+        [_order_of(suggestion, action, today) for action in suggestion["actions"]]
+        for suggestion in suggestions
+    ]
+    found = Counter(_in_words(order) for orders in offered for order in orders)
+    lines = [f"- {difference}" for difference in sorted((wanted - found).elements())]
+    lines += [f"+ {difference}" for difference in sorted((found - wanted).elements())]
     if lines:
         return "; ".join(lines)
     groups: dict[str, set[str]] = defaultdict(set)
-    for one in expected["suggestions"]:
-        groups[one.get("group", one["loinc"])].add(one["loinc"])
+    for suggestion in expected["suggestions"]:
+        groups[suggestion.get("group", suggestion["loinc"])].add(suggestion["loinc"])
     together = sorted(sorted(codes) for codes in groups.values())
-    found_together = sorted(sorted(one["loinc"] for one in orders) for orders in offered)
+    found_together = sorted(sorted(order["loinc"] for order in orders) for orders in offered)
     if together == found_together:
         return ""
     return f"expected the suggestions {_listed(together)}, found {_listed(found_together)}"
@@ -150,7 +153,9 @@ def _order_of(suggestion: Json, action: Json, today: date) -> Json:
     period = resource["occurrencePeriod"]
     ends = [(date.fromisoformat(period[end][:10]) - today).days for end in ("start", "end")]
     # A site's own code may come first.
-    loinc = next(one for one in resource["code"]["coding"] if one["system"] == "http://loinc.org")
+    loinc = next(
+        coding for coding in resource["code"]["coding"] if coding["system"] == "http://loinc.org"
+    )
     found = {"loinc": loinc["code"], "withinDays": ends, "priority": resource["priority"]}
     if "isRecommended" in suggestion:
         found["recommended"] = suggestion["isRecommended"]
@@ -172,9 +177,11 @@ def says(text: str, fact: str, inputs: Mapping[str, Any]) -> bool:
         case "pregnancy":
             return "pregnan" in small or "birth" in small
         case "anticoagulant":
-            return any(one["name"].lower() in small for one in inputs.get("medications", []))
+            return any(
+                medication["name"].lower() in small for medication in inputs.get("medications", [])
+            )
         case "age-of-result":
-            days = {one["effective"][:10] for one in inputs["observations"]}
+            days = {observation["effective"][:10] for observation in inputs["observations"]}
             return "days ago" in small or any(day in text for day in days)
         case "not-followed-up":
             return "follow" in small or "no later" in small
@@ -187,9 +194,11 @@ def says(text: str, fact: str, inputs: Mapping[str, Any]) -> bool:
 
 def _newest(codes: Sequence[str], inputs: Mapping[str, Any]) -> set[Decimal]:
     """The values of the newest results with one of these codes."""
-    results = [one for one in inputs["observations"] if one["loinc"] in codes]
-    last = max((one["effective"] for one in results), default="")
-    return {Decimal(str(one["value"])) for one in results if one["effective"] == last}
+    results = [
+        observation for observation in inputs["observations"] if observation["loinc"] in codes
+    ]
+    last = max((result["effective"] for result in results), default="")
+    return {Decimal(str(result["value"])) for result in results if result["effective"] == last}
 
 
 def _in_notes(vignette: Mapping[str, Any], cards: Sequence[Json]) -> Iterator[Difference]:
@@ -210,8 +219,12 @@ def _in_notices(vignette: Mapping[str, Any], body: Mapping[str, Any]) -> Iterato
     There are some exactly when a card tells of them.
     """
     told = body["extension"]["org.cds-service.explanation"].get("dataQuality", [])
-    found = sorted({(one["id"], one["code"]) for one in told if one["id"] in FINDINGS})
-    expected = sorted((one["id"], one["loinc"]) for one in vignette["expected"]["dataQuality"])
+    found = sorted(
+        {(finding["id"], finding["code"]) for finding in told if finding["id"] in FINDINGS}
+    )
+    expected = sorted(
+        (finding["id"], finding["loinc"]) for finding in vignette["expected"]["dataQuality"]
+    )
     cards = [rule_of(card) for card in body["cards"] if rule_of(card).startswith(DATA_QUALITY)]
     if found != expected or bool(told) != bool(cards):
         text = f"expected {expected}, found {found} on cards {cards}"

@@ -39,9 +39,9 @@ def days_before(vignette: Mapping[str, Any], days: int) -> Json:
 
 def _earlier(value: Any, days: int, name: str) -> Any:
     if isinstance(value, dict):
-        return {key: _earlier(one, days, key) for key, one in value.items()}
+        return {key: _earlier(member, days, key) for key, member in value.items()}
     if isinstance(value, list):
-        return [_earlier(one, days, name) for one in value]
+        return [_earlier(item, days, name) for item in value]
     if name not in (*_TIMES, "now"):
         return value
     back = timedelta(days=days)
@@ -54,23 +54,29 @@ def request_of(vignette: Mapping[str, Any], patient: str = PATIENT) -> Json:
     """The request of the example's hook with full prefetch, about a patient with this id."""
     inputs = vignette["inputs"]
     now = now_of(vignette)
-    conditions = [_condition(n, one) for n, one in enumerate(inputs.get("conditions", []))]
+    conditions = [
+        _condition(n, condition) for n, condition in enumerate(inputs.get("conditions", []))
+    ]
     if inputs["patient"].get("pregnant"):
         conditions.append(_condition(len(conditions), {"snomed": "77386006"}))
-    results = [_observation(n, one) for n, one in enumerate(inputs.get("observations", []))]
+    results = [_observation(n, result) for n, result in enumerate(inputs.get("observations", []))]
     results += [
-        _resulted(n, one, now) for n, one in enumerate(inputs.get("resulted", []), len(results))
+        _resulted(n, result, now)
+        for n, result in enumerate(inputs.get("resulted", []), len(results))
     ]
     prefetch: Json = {
         "patient": _patient(inputs["patient"], now, patient),
         "observations": _searchset(results),
         "conditions": _searchset(conditions),
         "medicationRequests": _searchset(
-            [_medication(n, one) for n, one in enumerate(inputs.get("medications", []))]
+            [
+                _medication(n, medication)
+                for n, medication in enumerate(inputs.get("medications", []))
+            ]
         ),
         "medicationStatements": _searchset([]),
         "serviceRequests": _searchset(
-            [_order(n, one) for n, one in enumerate(inputs.get("orders", []))]
+            [_order(n, order) for n, order in enumerate(inputs.get("orders", []))]
         ),
     }
     if "encounter" in inputs:
@@ -101,24 +107,24 @@ def _context(vignette: Mapping[str, Any], patient: str) -> Json:
     if hook in {"order-select", "order-sign"}:
         drafts = [
             {
-                **_medication(n, {**one, "status": "draft"}),
+                **_medication(n, {**order, "status": "draft"}),
                 "id": f"draft-{n}",
                 "subject": {"reference": f"Patient/{patient}"},
             }
-            for n, one in enumerate(vignette["inputs"].get("ordering", []))
+            for n, order in enumerate(vignette["inputs"].get("ordering", []))
         ]
         context["draftOrders"] = {
             "resourceType": "Bundle",
             "type": "collection",
-            "entry": [{"resource": one} for one in drafts],
+            "entry": [{"resource": draft} for draft in drafts],
         }
         if hook == "order-select":
-            context["selections"] = [f"MedicationRequest/{one['id']}" for one in drafts]
+            context["selections"] = [f"MedicationRequest/{draft['id']}" for draft in drafts]
     return context
 
 
 def _searchset(resources: list[Json]) -> Json:
-    entries = [{"resource": one, "search": {"mode": "match"}} for one in resources]
+    entries = [{"resource": resource, "search": {"mode": "match"}} for resource in resources]
     bundle: Json = {"resourceType": "Bundle", "type": "searchset", "total": len(entries)}
     return {**bundle, "entry": entries} if entries else bundle
 
@@ -207,7 +213,7 @@ def _condition(number: int, given: Mapping[str, Any]) -> Json:
         if name in given
     ]
     if "display" in given:
-        codings = [{**one, "display": given["display"]} for one in codings or [{}]]
+        codings = [{**coding, "display": given["display"]} for coding in codings or [{}]]
     code: Json = {"coding": codings} if codings else {}
     if "text" in given:
         code["text"] = given["text"]

@@ -40,15 +40,17 @@ def differences_explained(
     """What is read, graded, measured or given as a reason otherwise than expected."""
     yield from _in_readings(vignette, body)
     found = reasons_of(body, codes)
-    for one in vignette["expected"]["notShown"]:
-        if (one["id"], one["reason"]) not in found:
-            others = sorted(reason for name, reason in found if name == one["id"])
-            text = f"{one['id']}: expected {one['reason']}, found {', '.join(others) or 'none'}"
-            yield Difference(aspect="reasons", rule=one["id"].split("/")[0], text=text)
+    for hidden in vignette["expected"]["notShown"]:
+        if (hidden["id"], hidden["reason"]) not in found:
+            others = sorted(reason for name, reason in found if name == hidden["id"])
+            text = (
+                f"{hidden['id']}: expected {hidden['reason']}, found {', '.join(others) or 'none'}"
+            )
+            yield Difference(aspect="reasons", rule=hidden["id"].split("/")[0], text=text)
 
 
 def _in_readings(vignette: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Difference]:
-    if any(one["id"] == "*" for one in vignette["expected"]["notShown"]):
+    if any(hidden["id"] == "*" for hidden in vignette["expected"]["notShown"]):
         return  # the whole pack is silent: nothing else of such an example is compared
     found = readings_of(body)
     expected = {
@@ -101,7 +103,7 @@ def _facts_of(result: Mapping[str, Any]) -> Json:
 
 
 def _measures_of(frame: Mapping[str, Any]) -> Json:
-    measures = {one["measure"]: one for one in frame.get("measures", [])}
+    measures = {measure["measure"]: measure for measure in frame.get("measures", [])}
     found = {
         name: _two_decimals(measures[measure]["value"])
         for name, measure in MEASURES.items()
@@ -127,8 +129,8 @@ def reasons_of(body: Mapping[str, Any], codes: Mapping[str, str]) -> set[tuple[s
             winner = because.removeprefix("replaced-by:")
             pairs.add((rule["rule"], f"subsumed-by:{winner}"))
             pairs.add((rule["rule"], f"subsumed-by:{winner.split('-')[0]}"))
-        for one in rule.get("withheld", []):
-            pairs.add((f"{rule['rule']}/{codes[one['order']]}", one["because"]))
+        for order in rule.get("withheld", []):
+            pairs.add((f"{rule['rule']}/{codes[order['order']]}", order["because"]))
         if because == "no-eligible-alt":
             pairs.add(("alt-rules", because))
         if because == "index-preliminary":

@@ -18,7 +18,7 @@ _HEAD = """\
 
 def aspects_of(differences: Iterable[Difference]) -> frozenset[str]:
     """The aspects in which an answer differs."""
-    return frozenset(one.aspect for one in differences)
+    return frozenset(difference.aspect for difference in differences)
 
 
 def read_not_yet(path: Path = PATH) -> dict[str, frozenset[str]]:

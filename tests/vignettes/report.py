@@ -26,8 +26,8 @@ from tests.vignettes.explained import order_codes, reasons_of
 from tests.vignettes.not_yet import aspects_of, read_not_yet, write_not_yet
 
 Found = Mapping[str, Sequence[Difference]]
-SECOND = {one["id"] for one in SECOND_EDITION}
-BY_ID = {one["id"]: one for one in EXAMPLES}
+SECOND = {vignette["id"] for vignette in SECOND_EDITION}
+BY_ID = {vignette["id"]: vignette for vignette in EXAMPLES}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for vignette in chosen:
             print(_whole(vignette, clinic))
         return 0
-    found = {one["id"]: clinic.differences(one) for one in chosen}
+    found = {vignette["id"]: clinic.differences(vignette) for vignette in chosen}
     clinic.close()
     known = read_not_yet()
     if options.update:
@@ -49,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("The list is rewritten; if git could not merge it, add it now.\n")
     hidden = frozenset() if options.all else UNSEEN
     shown = {
-        name: [one for one in all_ if one.aspect not in hidden] for name, all_ in found.items()
+        name: [difference for difference in all_ if difference.aspect not in hidden]
+        for name, all_ in found.items()
     }
     if options.rule:
         print("\n".join(_of_rule(options.rule, shown, verbose=options.verbose)))
@@ -94,15 +95,15 @@ def _counts(found: Found) -> Iterator[str]:
 def _by_rule(shown: Found, *, verbose: bool) -> Iterator[str]:
     grouped: dict[str, dict[str, list[tuple[str, Difference]]]] = {}
     for name, all_ in shown.items():
-        for one in all_:
-            aspects = grouped.setdefault(one.rule, defaultdict(list))
-            aspects[one.aspect].append((name, one))
+        for difference in all_:
+            aspects = grouped.setdefault(difference.rule, defaultdict(list))
+            aspects[difference.aspect].append((name, difference))
     for rule, aspects in sorted(grouped.items()):
         names = sorted({name for pairs in aspects.values() for name, _ in pairs})
         yield f"{rule}: {len(names)}"
         for aspect, pairs in aspects.items():
             if verbose:
-                yield from (f"  {name} {aspect}: {one.text}" for name, one in pairs)
+                yield from (f"  {name} {aspect}: {difference.text}" for name, difference in pairs)
             else:
                 yield f"  {aspect}: {' '.join(sorted({name for name, _ in pairs}))}"
 
@@ -110,21 +111,27 @@ def _by_rule(shown: Found, *, verbose: bool) -> Iterator[str]:
 def _of_rule(rule: str, shown: Found, *, verbose: bool) -> Iterator[str]:
     count = 0
     for name, all_ in shown.items():
-        ours = [one for one in all_ if one.rule == rule]
+        ours = [difference for difference in all_ if difference.rule == rule]
         if not ours:
             continue
         count += 1
         yield f"{name} {_title(BY_ID[name])}"
         yield f"    given {_inputs(BY_ID[name]['inputs'])}"
-        yield from (f"    {one.aspect}: {one.text}" for one in ours)
+        yield from (f"    {difference.aspect}: {difference.text}" for difference in ours)
         if verbose:
-            others = (one for one in all_ if one.rule != rule)
-            yield from (f"    also {one.rule}, {one.aspect}: {one.text}" for one in others)
+            others = (difference for difference in all_ if difference.rule != rule)
+            yield from (
+                f"    also {difference.rule}, {difference.aspect}: {difference.text}"
+                for difference in others
+            )
     about = [
-        one["id"]
-        for one in EXAMPLES
+        vignette["id"]
+        for vignette in EXAMPLES
         if rule
-        in {item["id"] for item in (*one["expected"]["cards"], *one["expected"]["notShown"])}
+        in {
+            item["id"]
+            for item in (*vignette["expected"]["cards"], *vignette["expected"]["notShown"])
+        }
     ]
     yield f"{rule}: {count} differ; {len(about)} examples name it: {' '.join(about)}"
 
@@ -137,7 +144,7 @@ def _title(vignette: Mapping[str, Any]) -> str:
 def _inputs(inputs: Mapping[str, Any]) -> str:
     """The inputs of an example in a line."""
     patient = " ".join(f"{name} {value}" for name, value in inputs["patient"].items())
-    results = [_result(one) for one in inputs.get("observations", ())]
+    results = [_result(observation) for observation in inputs.get("observations", ())]
     others = [
         f"{name} {json.dumps(value)}"
         for name, value in inputs.items()
@@ -162,39 +169,43 @@ def _whole(vignette: Mapping[str, Any], clinic: Clinic) -> str:
     all_ = fresh.differences(vignette)
     fresh.close()
     lines = [f"{vignette['id']} {_title(vignette)}", f"  hook {hook_of(vignette)}"]
-    lines += [f"  given {one}" for one in _inputs(vignette["inputs"]).split("; ")]
+    lines += [f"  given {given_input}" for given_input in _inputs(vignette["inputs"]).split("; ")]
     lines += ["  expected"]
     lines += [f"    {line}" for card in vignette["expected"]["cards"] for line in _expected(card)]
-    lines += [f"    not {one['id']}: {one['reason']}" for one in vignette["expected"]["notShown"]]
+    lines += [
+        f"    not {hidden['id']}: {hidden['reason']}" for hidden in vignette["expected"]["notShown"]
+    ]
     lines += ["  found"]
     lines += [f"    {line}" for card in body["cards"] for line in _card(card)]
-    about = {one["id"] for one in vignette["expected"]["notShown"]}
-    about |= {one["id"] for one in vignette["expected"]["cards"]}
+    about = {hidden["id"] for hidden in vignette["expected"]["notShown"]}
+    about |= {card["id"] for card in vignette["expected"]["cards"]}
     about -= {rule_of(card) for card in body["cards"]}
     told = reasons_of(body, order_codes(clinic.knowledge))
     reasons = sorted(pair for pair in told if pair[0] in about)
     lines += [f"    not {name}: {reason}" for name, reason in reasons]
     lines += ["  differs" if all_ else "  passes"]
-    lines += [f"    {one.rule}, {one.aspect}: {one.text}" for one in all_]
+    lines += [
+        f"    {difference.rule}, {difference.aspect}: {difference.text}" for difference in all_
+    ]
     return "\n".join(lines)
 
 
 def _expected(card: Json) -> Iterable[str]:
     says = f", says {' '.join(card['says'])}" if card.get("says") else ""
     yield f"{card['id']} {card['indicator']}{says}"
-    for one in card["suggestions"]:
-        yield "  " + " ".join(f"{name} {value}" for name, value in one.items())
+    for suggestion in card["suggestions"]:
+        yield "  " + " ".join(f"{name} {value}" for name, value in suggestion.items())
 
 
 def _card(card: Json) -> Iterable[str]:
     yield f"{rule_of(card)} {card['indicator']}: {card['summary']}"
     yield from (f"  | {line}" for line in card["detail"].splitlines())
-    for one in card.get("suggestions", ()):
+    for suggestion in card.get("suggestions", ()):
         preferred = {True: ", recommended", False: ", not recommended"}.get(
-            one.get("isRecommended"), ""
+            suggestion.get("isRecommended"), ""
         )
-        yield f"  offers {one['label']}{preferred}"
-        for action in one["actions"]:
+        yield f"  offers {suggestion['label']}{preferred}"
+        for action in suggestion["actions"]:
             resource = action["resource"]
             period = resource["occurrencePeriod"]
             code = resource["code"]["coding"][-1]["code"]

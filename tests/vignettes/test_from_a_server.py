@@ -55,7 +55,7 @@ def on_server(request: Mapping[str, Any]) -> Iterator[Json]:
 @pytest.fixture(name="base", scope="module")
 def _base() -> Iterator[str]:
     with running() as base:
-        put(base, (one for vignette in VIGNETTES for one in on_server(own_ids(vignette))))
+        put(base, (resource for vignette in VIGNETTES for resource in on_server(own_ids(vignette))))
         yield base
 
 

@@ -31,7 +31,7 @@ def test_a_worked_example_is_answered_as_expected(vignette: Json, clinic: Clinic
 
     found = clinic.differences(vignette)
 
-    unknown = [one for one in found if one.aspect not in known]
+    unknown = [difference for difference in found if difference.aspect not in known]
     assert unknown == []
     assert known == aspects_of(found), "run: python -m tests.vignettes.report --update"
 
@@ -49,13 +49,13 @@ def test_the_list_is_read_as_it_is_written(tmp_path: Path) -> None:
 
 
 def test_an_example_some_days_earlier_has_all_its_times_earlier() -> None:
-    vignette = next(one for one in VIGNETTES if one["id"] == "LIV-001")
+    vignette = next(candidate for candidate in VIGNETTES if candidate["id"] == "LIV-001")
 
     before = days_before(vignette, 84)
 
     assert now_of(before) == now_of(vignette) - timedelta(days=84)
     entries = request_of(before)["prefetch"]["observations"]["entry"]
-    assert [one["resource"]["effectiveDateTime"] for one in entries] == ["2026-03-22T08:00:00Z"]
+    assert [entry["resource"]["effectiveDateTime"] for entry in entries] == ["2026-03-22T08:00:00Z"]
 
 
 ORDERS = [

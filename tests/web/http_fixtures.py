@@ -129,7 +129,9 @@ def empties(value: object, path: str = "$") -> list[str]:
     if value is None or value in ("", [], {}):
         return [] if path in {"$.cards", "$.services"} else [path]
     if isinstance(value, dict):
-        return [found for key, one in value.items() for found in empties(one, f"{path}.{key}")]
+        return [
+            found for key, member in value.items() for found in empties(member, f"{path}.{key}")
+        ]
     if isinstance(value, list):
-        return [found for n, one in enumerate(value) for found in empties(one, f"{path}[{n}]")]
+        return [found for n, item in enumerate(value) for found in empties(item, f"{path}[{n}]")]
     return []

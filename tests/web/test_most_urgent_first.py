@@ -23,7 +23,7 @@ def test_the_most_urgent_is_on_top_and_nothing_stands_twice() -> None:
 
     found = most_urgent_first([*first, *second])
 
-    assert [(one["summary"], [s["label"] for s in one["suggestions"]]) for one in found] == [
+    assert [(card["summary"], [s["label"] for s in card["suggestions"]]) for card in found] == [
         ("c", ["ALT"]),
         ("b", ["INR"]),
         ("d", []),

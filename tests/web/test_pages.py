@@ -19,7 +19,7 @@ def _http() -> FlaskClient:
 def test_discovery_lists_every_service_of_every_pack(http: FlaskClient) -> None:
     body = json.loads(http.get("/cds-services").text)
 
-    assert [one["id"] for one in body["services"]] == [
+    assert [service["id"] for service in body["services"]] == [
         service.id for pack in knowledge().packs for service in pack.services
     ]
     assert empties(body) == []
@@ -37,12 +37,12 @@ def test_discovery_is_not_sent_again_while_nothing_changed(http: FlaskClient) ->
 
 
 def test_every_service_that_discovery_lists_answers_a_call(http: FlaskClient) -> None:
-    for one in json.loads(http.get("/cds-services").text)["services"]:
-        body = {**founding(), "hook": one["hook"]}
+    for service in json.loads(http.get("/cds-services").text)["services"]:
+        body = {**founding(), "hook": service["hook"]}
         every_member = {"encounterId": "e", "selections": [], "draftOrders": bundle()}
         body["context"].update(every_member)
 
-        response = http.post(f"/cds-services/{one['id']}", json=body)
+        response = http.post(f"/cds-services/{service['id']}", json=body)
 
         assert response.status_code == 200
 

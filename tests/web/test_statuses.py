@@ -48,8 +48,8 @@ def issue(response: Any, status: int) -> Mapping[str, str]:
     OperationOutcome.model_validate(response.json)
     assert PATIENT not in response.text
     assert NAME not in response.text
-    (one,) = response.json["issue"]
-    found: Mapping[str, str] = one
+    (issue,) = response.json["issue"]
+    found: Mapping[str, str] = issue
     return found
 
 

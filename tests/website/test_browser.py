@@ -49,10 +49,10 @@ def _page(browser: Browser, base: str, request: pytest.FixtureRequest) -> Iterat
     context = browser.new_context(viewport=size)  # type: ignore[arg-type]
     page = context.new_page()
     asked: list[str] = []
-    page.on("request", lambda one: asked.append(one.url))
+    page.on("request", lambda request: asked.append(request.url))
     yield page
     context.close()
-    elsewhere = [one for one in asked if one.startswith("http") and not one.startswith(base)]
+    elsewhere = [url for url in asked if url.startswith("http") and not url.startswith(base)]
     assert elsewhere == []
 
 

@@ -54,12 +54,16 @@ def test_the_page_of_http_has_all_of_the_description() -> None:
     for title, operation in operations.items():
         section = page.partition(title)[2].partition("\n### ")[0]
         assert operation["summary"] in section
-        assert [one for one in operation["responses"] if f"\n| {one} | " not in section] == []
+        assert [
+            status for status in operation["responses"] if f"\n| {status} | " not in section
+        ] == []
     schemas = described["components"]["schemas"]
     assert [name for name in schemas if page.count(f"\n### {name}\n") != 1] == []
     for name, schema in schemas.items():
         section = page.partition(f"\n### {name}\n")[2].partition("\n### ")[0]
-        assert [one for one in schema.get("properties", {}) if f"| `{one}` |" not in section] == []
+        assert [
+            member for member in schema.get("properties", {}) if f"| `{member}` |" not in section
+        ] == []
 
 
 def test_a_file_beside_the_pages_becomes_a_page(tmp_path: Path) -> None:
@@ -102,7 +106,7 @@ def test_a_file_has_one_place_on_the_site() -> None:
         "deploy": "repository/deploy/README.md",
     }
 
-    assert {one: str(page_of(PurePosixPath(one), ROOT)) for one in places} == places
+    assert {place: str(page_of(PurePosixPath(place), ROOT)) for place in places} == places
 
 
 def test_a_list_keeps_its_depth_and_an_entity_stays_as_it_is_written() -> None:

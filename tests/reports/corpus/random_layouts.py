@@ -135,7 +135,7 @@ def _cells(row: Printed, number: int, style: _Style, language: Language) -> dict
     if sign and style.flag:
         mark = style.flag.format(sign)
         text = f"{mark}{text}" if style.flag == "{} " else f"{text}{mark}"
-    span = limits(row, language, *(escape(one) for one in style.ranges))
+    span = limits(row, language, *(escape(bound) for bound in style.ranges))
 
     def shown(limit: str | None) -> str:
         return (limit or "").replace(".", ",") if language.comma else limit or ""
@@ -220,13 +220,13 @@ def contradictions(truth: dict[str, Any], found: dict[str, Any]) -> list[str]:
         if row["marker"] is None or row["value"] is None:
             continue
         alike = (
-            row["value"] == one["value"]
-            and row["comparator"] == one["comparator"]
-            and (row["unit"] or "").replace("10⁹", "10^9") in {one["unit"], ""}
-            and (row["low"], row["high"]) in {(one["low"], one["high"]), (None, None)}
-            and row["date"] in {one["date"], None}
-            for one in truth["rows"]
-            if one["marker"] == row["marker"]
+            row["value"] == printed["value"]
+            and row["comparator"] == printed["comparator"]
+            and (row["unit"] or "").replace("10⁹", "10^9") in {printed["unit"], ""}
+            and (row["low"], row["high"]) in {(printed["low"], printed["high"]), (None, None)}
+            and row["date"] in {printed["date"], None}
+            for printed in truth["rows"]
+            if printed["marker"] == row["marker"]
         )
         if not any(alike):
             wrong.append(f"{row['name']}: {row['text']} {row['unit']} {row['range']}")

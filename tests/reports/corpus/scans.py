@@ -121,7 +121,7 @@ class ScanScore:
             comparator = row["proposed"].rstrip("0123456789.") or None
             value = row["proposed"].lstrip("<=>")
             proposed = {**_plain(row), "value": value, "comparator": comparator}
-            hit = next((one for one in left if is_same_row(_plain(one), proposed)), None)
+            hit = next((row for row in left if is_same_row(_plain(row), proposed)), None)
             if hit is None:
                 self.wrong.append(f"{name}: {_brief(row)}")
             else:

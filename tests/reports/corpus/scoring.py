@@ -25,17 +25,17 @@ class Score:
         left: list[dict[str, Any]] = [row for row in read.get("rows", ()) if row["marker"]]
         for row in truth["rows"]:
             self.rows += 1
-            hit = next((one for one in left if is_same_row(row, one)), None)
+            hit = next((read_row for read_row in left if is_same_row(row, read_row)), None)
             if hit is None:
                 self.missed.append(f"{name}: {_brief(row)}")
             else:
                 self.found += 1
                 left.remove(hit)
-        for one in left:
-            if one["certain"] and one["value"] is not None:
-                self.wrong.append(f"{name}: {_brief(one)}")
+        for read_row in left:
+            if read_row["certain"] and read_row["value"] is not None:
+                self.wrong.append(f"{name}: {_brief(read_row)}")
         self._compare_people(name, truth, read)
-        if any(one["hemolyzed"] != truth["hemolyzed"] for one in read.get("rows", ())):
+        if any(row["hemolyzed"] != truth["hemolyzed"] for row in read.get("rows", ())):
             self.wrong.append(f"{name}: hemolyzed")
 
     def _compare_people(self, name: str, truth: dict[str, Any], read: dict[str, Any]) -> None:

@@ -248,7 +248,9 @@ def judged(pdf: bytes, known: Sequence[MarkerLookup]) -> tuple[int, list[str]]:
     found: set[str] = set()
     wrong: list[str] = []
     for row in rows:
-        test = next((one for one in TESTS if one.marker == row["marker"]), None)
+        test = next(
+            (known_test for known_test in TESTS if known_test.marker == row["marker"]), None
+        )
         if row["marker"] is None or row["value"] is None or test is None:
             continue
         is_old = row["date"] == "2026-01-25"
