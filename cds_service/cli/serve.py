@@ -21,7 +21,7 @@ from cds_service.web.access.open_mode import refuse_unsafe
 from cds_service.web.app import served_knowledge
 from cds_service.web.server.listening import listening_socket, shown_address
 from cds_service.web.server.rsgi import Bridge
-from cds_service.web.server.supervisor import Supervisor, end_with_parent
+from cds_service.web.server.supervisor import Supervisor, begin_worker
 
 _AT_THE_END = 30  # seconds for a worker to end what it does, before it is killed
 _THRESHOLDS = (50_000, 20, 100)  # a call makes some thousand objects, hardly any of them in cycles
@@ -114,7 +114,7 @@ class _Inherited:
 
 def _bridge(settings: Settings, supervisor: int, inherited: _Inherited, _target: str) -> Bridge:
     """What answers the requests of one worker process."""
-    end_with_parent(supervisor)
+    begin_worker(supervisor)
     configure_log(settings.log_level, settings.log_format)
     with without_collection():
         app = create_app(settings, knowledge=inherited.knowledge)

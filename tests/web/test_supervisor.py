@@ -1,112 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """The processes of `cds-service serve`: one owner of a port, workers that are replaced or end."""
 
-import json
 import os
-import re
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from time import monotonic, sleep
-from typing import Any
+from time import sleep
 
 import pytest
-import requests
 
-from cds_service.settings import environment_with
-from tests.conformance.server import stop
+from tests.web.served import PATIENCE, processes, ready, serving, until
 
 pytestmark = pytest.mark.server
-
-PATIENCE = 90  # seconds, on a machine that is busy otherwise
-
-
-@dataclass(frozen=True)
-class Served:
-    """A service of several processes, and what it says on standard error."""
-
-    process: "subprocess.Popen[bytes]"
-    said: Path
-
-    @property
-    def address(self) -> str:
-        """The address that the service says it listens on."""
-        found = re.search(r"Listening on (\S+),", self.said.read_text(encoding="utf-8"))
-        return found[1] if found else ""
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        lines = self.said.read_text(encoding="utf-8").splitlines()
-        logged = [json.loads(line) for line in lines if line.startswith("{")]
-        return [line for line in logged if line["event"] == name]
-
-    def workers(self) -> set[int]:
-        return {child for child, parent in processes() if parent == self.process.pid}
-
-    def answers(self) -> bool:
-        try:
-            return requests.get(f"{self.address}/health", timeout=PATIENCE).ok
-        except requests.RequestException:
-            return False
-
-
-def processes() -> list[tuple[int, int]]:
-    """Each process that is no zombie, with its parent."""
-    listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True
-    )
-    rows = [line.split() for line in listed.stdout.splitlines()]
-    return [(int(pid), int(parent)) for pid, parent, state in rows if state[0] != "Z"]
-
-
-def until(condition: Any) -> None:
-    end = monotonic() + PATIENCE
-    while not condition():
-        assert monotonic() < end
-        sleep(0.05)
-
-
-@contextmanager
-def serving(folder: Path, *, port: int = 0, workers: int = 2) -> Iterator[Served]:
-    said = folder / f"said-{len(list(folder.iterdir()))}"
-    command = [sys.executable, "-m", "cds_service", "serve", "--port", str(port)]
-    environment = environment_with({"CDS_DATABASE_URL": "sqlite://", "CDS_LOG_LEVEL": "error"})
-    with said.open("wb") as stream:
-        process = subprocess.Popen(
-            [*command, "--workers", str(workers)],
-            env=environment,
-            stderr=stream,
-            start_new_session=True,
-        )
-    served = Served(process, said)
-    try:
-        yield served
-    finally:
-        stop(process)
-
-
-@contextmanager
-def ready(folder: Path, *, port: int = 0, workers: int = 2) -> Iterator[Served]:
-    with serving(folder, port=port, workers=workers) as served:
-        until(lambda: served.address and len(served.workers()) == workers and served.answers())
-        yield served
-
-
-def port_of(served: Served) -> int:
-    return int(served.address.rpartition(":")[2])
 
 
 def test_a_port_that_the_machine_chose_is_said(tmp_path: Path) -> None:
     with ready(tmp_path, workers=1) as served:
-        assert port_of(served) > 0
+        assert served.port > 0
 
 
 def test_a_second_start_on_a_port_is_refused_and_takes_no_call(tmp_path: Path) -> None:
     with ready(tmp_path) as first:
-        with serving(tmp_path, port=port_of(first)) as second:
+        with serving(tmp_path, port=first.port) as second:
             assert second.process.wait(PATIENCE) == 2
             assert "something listens on 127.0.0.1:" in second.said.read_text(encoding="utf-8")
             assert second.address == ""
@@ -164,11 +79,11 @@ def test_workers_that_end_again_and_again_end_the_service(tmp_path: Path) -> Non
 
 def test_workers_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     with ready(tmp_path) as first:
-        workers, port = first.workers(), port_of(first)
+        workers, port = first.workers(), first.port
 
         os.kill(first.process.pid, signal.SIGKILL)
 
         until(lambda: workers.isdisjoint(pid for pid, _ in processes()))
         assert len(first.events("orphaned")) == 2
         with ready(tmp_path, port=port) as again:
-            assert port_of(again) == port
+            assert again.port == port

@@ -4,11 +4,19 @@
 The supervisor answers no call. A worker that ended (killed, out of memory) is replaced and that is
 logged. If workers end again and again soon after their start, something is wrong that a start does
 not mend: the service ends, so that whatever watches it learns.
+
+A worker is asked once to end, by a SIGTERM of the supervisor: granian's handler ends the calls in
+progress first, but a third signal blocks its event loop for good. So Ctrl-C, which reaches all
+processes and may be pressed again, is for the supervisor alone. A worker begins with the handlers
+of the supervisor, which would do nothing there. Until it has its own, a SIGTERM ends it at once, or
+stopping would take all the time that granian gives a worker with calls.
 """
 
 import os
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Thread
 from time import sleep
 from typing import Any, Final
@@ -24,6 +32,7 @@ MOST_SHORT_LIVES: Final = 5
 _PAUSE: Final = 0.5  # seconds before the second restart in a row; each further one waits longer
 _BETWEEN_LOOKS: Final = 0.25
 _AFTER_THE_PARENT: Final = 5.0  # seconds in which an orphaned worker may finish its calls
+_WISHES_TO_END: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class Supervisor(MPServer):
@@ -49,6 +58,16 @@ class Supervisor(MPServer):
         worker: WorkerProcess = super()._spawn_worker(idx, target, callback_loader)
         return worker
 
+    def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
+        with _signals_held():
+            super()._spawn_workers(spawn_target, target_loader)  # type: ignore[no-untyped-call]
+
+    def _respawn_workers(
+        self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0
+    ) -> None:
+        with _signals_held():
+            super()._respawn_workers(workers, spawn_target, target_loader, delay)
+
     def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
         while not self.interrupt_signal:
             self.main_loop_interrupt.wait()
@@ -71,9 +90,32 @@ class Supervisor(MPServer):
             return False
         sleep(_PAUSE * max(self._short_lives - 1, 0))
         worker = self._spawn_worker(index, spawn_target, target_loader)
-        worker.start()  # type: ignore[no-untyped-call]
+        with _signals_held():
+            worker.start()  # type: ignore[no-untyped-call]
         self.wrks[index] = worker
         return True
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Start workers that no signal reaches before `begin_worker`."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _WISHES_TO_END)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def begin_worker(supervisor: int) -> None:
+    """Have this process, a worker that begins, end when its supervisor asks it to or has ended.
+
+    Call it first, with the process id of the supervisor.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # One that did not begin as a copy of the supervisor may not hold them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    end_with_parent(supervisor)
 
 
 def end_with_parent(parent: int) -> None:
