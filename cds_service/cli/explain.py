@@ -9,9 +9,9 @@ from typing import NoReturn
 
 import click
 
+from cds_service.catalogue.plain_text import pack_in_words, rule_in_words
 from cds_service.knowledge.model.pack import Change, Pack
 from cds_service.knowledge.site.overlay import load_packs_at
-from cds_service.knowledge.words import pack_in_words, rule_in_words
 from cds_service.settings import cards_folder, load_settings
 
 

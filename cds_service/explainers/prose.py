@@ -12,10 +12,10 @@ from cds_service.explanation.scale import blank_frame, stretches
 from cds_service.explanation.view import Cited, View, cited
 from cds_service.knowledge.model.explainers import Explainer, Section
 from cds_service.knowledge.model.pack import Marker, Pack
-from cds_service.knowledge.reading.card_texts import compile_detail
 from cds_service.knowledge.reading.explainers import BOTTOM_LINE, NEXT, REASONS
 from cds_service.render.result_units import ResultUnit, unit_of_marker, unit_of_system
 from cds_service.render.values import window_of
+from cds_service.text_templates import compile_detail
 
 _Words: TypeAlias = dict[str, dict[str, object]]
 

@@ -31,7 +31,6 @@ from cds_service.knowledge.model.leaves import (
 )
 from cds_service.knowledge.model.messages import MessageKey, Messages
 from cds_service.knowledge.model.pack import Marker, Measure, Pack, Rule
-from cds_service.knowledge.reading.card_texts import escape_markdown as escaped
 from cds_service.knowledge.site.wording import code_in_words, value_in_words
 from cds_service.labs.frames import Frame, MeasureValue, Reading
 from cds_service.labs.patient import age_is
@@ -56,6 +55,7 @@ from cds_service.rules.evaluate import limit_in
 from cds_service.rules.grades import is_doubtful
 from cds_service.rules.reasons import ConditionNotMet
 from cds_service.rules.site_values import values_behind
+from cds_service.text_templates import escape_markdown as escaped
 
 _MOST_UNUSED = 20  # on the card that tells of nothing else
 _MOST_UNUSED_BESIDE = 5  # in the line on every other card

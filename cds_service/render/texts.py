@@ -22,13 +22,6 @@ from cds_service.knowledge.model.pack import (
     Pack,
     Rule,
 )
-from cds_service.knowledge.reading.card_texts import (
-    SUMMARY_BELOW,
-    CompiledText,
-    compile_detail,
-    compile_summary,
-    placeholders,
-)
 from cds_service.labs.facts import FactAnswer
 from cds_service.labs.frames import Frame
 from cds_service.labs.unused_data import UnusedData
@@ -41,6 +34,13 @@ from cds_service.render.values import (
 )
 from cds_service.rules.answer import Decision
 from cds_service.rules.evaluate import Test, compiled
+from cds_service.text_templates import (
+    SUMMARY_BELOW,
+    CompiledText,
+    compile_detail,
+    compile_summary,
+    placeholders,
+)
 
 Value: TypeAlias = str | ResultText | Names | dict[str, Window]
 Maker: TypeAlias = Callable[[Decision], Value]

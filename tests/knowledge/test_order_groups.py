@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cds_service.catalogue.plain_text import rule_in_words
 from cds_service.decide import compile_pack
 from cds_service.hooks.discovery import prefetch_of
 from cds_service.knowledge.checking.lock import lock_of, meaning_hash
@@ -13,7 +14,6 @@ from cds_service.knowledge.model.dependencies import resulted_codes
 from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.model.translation import titled_in
 from cds_service.knowledge.reading.build import load_pack
-from cds_service.knowledge.words import rule_in_words
 from cds_service.trials.nudges import nudges_of
 from cds_service.trials.run import check_cases
 from tests.knowledge.fixture_pack import (

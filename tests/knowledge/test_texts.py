@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from cds_service.knowledge.reading.card_texts import (
+from cds_service.text_templates import (
     TextError,
     compile_detail,
     compile_summary,

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import structlog
 
+from cds_service.catalogue.plain_text import rule_in_words
 from cds_service.knowledge.checking.lock import lock_of
 from cds_service.knowledge.checking.signature import signature_hash
 from cds_service.knowledge.model.status import is_signed, status_summary
 from cds_service.knowledge.reading.build import load_packs
 from cds_service.knowledge.site.overlay import load_packs_at
-from cds_service.knowledge.words import rule_in_words
 from cds_service.log import configure_log
 from cds_service.web import create_app
 from tests.knowledge.signed_packs import sign

@@ -15,11 +15,12 @@ from cds_service.knowledge.model.conditions import leaves
 from cds_service.knowledge.model.explainers import Explainer, Section, SectionKind
 from cds_service.knowledge.model.leaves import Compare
 from cds_service.knowledge.model.pack import Marker, Pack
-from cds_service.knowledge.reading.card_texts import TextError, placeholders, wording
 from cds_service.knowledge.reading.schemas import ExplainerHeadShape
+from cds_service.knowledge.reading.text_wording import wording_faults
 from cds_service.sourcefile.diagnostics import Mark, Problem, nearest
 from cds_service.sourcefile.document import parse
 from cds_service.sourcefile.schema import read_shape
+from cds_service.text_templates import TextError, placeholders
 
 BOTTOM_LINE = "bottom line"
 REASONS = "possible reasons"
@@ -187,7 +188,7 @@ def _check_part(explainer: Explainer, section: Section, part: str) -> Iterator[P
 def _check_text(
     explainer: Explainer, text: str, marker: Marker, known: frozenset[str]
 ) -> Iterator[Problem]:
-    for code, piece, message, remedy in wording(text):
+    for code, piece, message, remedy in wording_faults(text):
         yield Problem(code, _mark(explainer.file, explainer.lines, piece), message, remedy)
     try:
         found = placeholders(text)

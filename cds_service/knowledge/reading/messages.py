@@ -12,10 +12,11 @@ from functools import cache
 from pathlib import Path
 
 from cds_service.knowledge.model.messages import KEYS, PLACEHOLDERS, Messages
-from cds_service.knowledge.reading.card_texts import TextError, placeholders, wording
+from cds_service.knowledge.reading.text_wording import wording_faults
 from cds_service.settings import Settings, cards_folder
 from cds_service.sourcefile.diagnostics import Problem, nearest
 from cds_service.sourcefile.document import Document, parse, read_text
+from cds_service.text_templates import TextError, placeholders
 
 _NAME = re.compile(r"messages\.([a-z]{2,3}(?:-[A-Za-z0-9]+)*)\.yaml")
 _PLACEHOLDER = re.compile(r"{{\s*([a-z_]+)\s*}}")
@@ -105,7 +106,7 @@ def _entries(
 def _problems_of(
     key: str, message: str, at: tuple[str, str], document: Document
 ) -> Iterator[Problem]:
-    for code, _, fault, remedy in wording(message):
+    for code, _, fault, remedy in wording_faults(message):
         yield Problem(code, document.mark(at), fault, remedy)
     try:
         names = {str(placeholder) for placeholder in placeholders(message)}

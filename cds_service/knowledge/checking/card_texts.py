@@ -1,19 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Card texts: Markdown with `{{ marker }}` placeholders and nothing else.
-
-Texts are parsed with Jinja2 and refused unless they hold plain text and known placeholders: no
-loops, calls, filters or arithmetic, so a text has no logic. Checked when the pack is read and
-compiled once; `render` fills them. What is left of a text is a row of words and paths, which is
-joined: a rendering by Jinja2 costs ten times as much, for what it could do and a text may not.
-"""
+"""The checks of card texts: each placeholder is sure to be there wherever its text is shown."""
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
-
-from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from cds_service.knowledge.model.bounds import Earlier, LimitKind, TimesLimit, TimesPrevious
 from cds_service.knowledge.model.conditions import (
@@ -35,9 +24,10 @@ from cds_service.knowledge.model.leaves import (
 )
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import UNUSED_DATA, CardText, Pack, Rule
-from cds_service.remembering import remember_short
+from cds_service.knowledge.reading.text_wording import wording_faults
 from cds_service.sourcefile.diagnostics import Mark, Problem, nearest
 from cds_service.sourcefile.document import Document
+from cds_service.text_templates import SUMMARY_BELOW, Placeholder, TextError, placeholders
 
 MARKER_PARTS = frozenset(
     ("number", "unit", "date", "multiple", "limit", "limit_from")
@@ -52,138 +42,7 @@ _PART_NEEDS: dict[str, LimitKind] = {
     "screening_limit": "screening limit",
 }
 _RESULT_PARTS = frozenset(("title", "value", "unit"))
-_PARSER = Environment(autoescape=False)  # noqa: S701 - it parses and fills nothing
 _NOT_SURE = "is not sure to be there"
-SUMMARY_BELOW = 140  # CDS Hooks 2.0.1, "Card Attributes": summary under 140 characters
-
-_LOGIC = re.compile(r"{[%#]|{{[-+]|[-+]}}")
-_HTML = re.compile(r"<[A-Za-z/!]")
-_LINK = re.compile(r"\]\((?!https://)|^ *\[[^\]]+\]:(?! *https://)|\bhttp://", re.MULTILINE)
-# A card supports a decision; it never makes one (docs/safety.md, wording).
-_CLAIMS = re.compile(
-    r"\b(diagnos\w+|confirms?|rules? out|you have|must|nothing to do)\b", re.IGNORECASE
-)
-# What can become markup inside a line: GitHub's dialect also links bare addresses. Parentheses
-# need a bracket before them, and a hyphen or plus sign the beginning of a line.
-_MARKDOWN_SPECIAL = re.compile(
-    r"[\\`*_\[\]<>#|~&$@]|:(?=[A-Za-z/])|(?<=\bwww)\.|^[+-]", re.IGNORECASE
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Placeholder:
-    """`{{ name.part.more }}`: names with hyphens again, and the line inside the template."""
-
-    path: tuple[str, ...]
-    line: int
-
-    def __str__(self) -> str:
-        """Return the placeholder as it is written."""
-        return ".".join(part.replace("-", "_") for part in self.path)
-
-
-def escape_markdown(value: object) -> str:
-    """The value as Markdown text: what came from outside can never become markup."""
-    return _escaped(str(value))
-
-
-@remember_short(longest=80, most=2048)
-def _escaped(text: str) -> str:
-    return _MARKDOWN_SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))
-
-
-def plain_text(value: object) -> str:
-    """The value on one line, for summaries, which are not Markdown."""
-    return " ".join(str(value).split())
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledText:
-    """A text as a row of words and the paths of placeholders, and how a value is shown in it."""
-
-    parts: tuple[str | tuple[str, ...], ...]
-    shown: Callable[[object], str]
-
-    def render(self, values: dict[str, Any], *, glue: str = " ") -> str:
-        r"""The text with every placeholder filled; a value that is not there is a `KeyError`.
-
-        `glue` stands for a blank inside of a value.
-
-        >>> compile_detail("ALT **{{ alt }}**").render({"alt": "1 [U/L]"})
-        'ALT **1 \\[U/L\\]**'
-        """
-        shown = self.shown
-        filled = [
-            part if isinstance(part, str) else shown(_value(values, part)).replace(" ", glue)
-            for part in self.parts
-        ]
-        return "".join(filled)
-
-
-def _value(values: dict[str, Any], path: tuple[str, ...]) -> object:
-    found: Any = values[path[0]]
-    for name in path[1:]:
-        found = found[name] if isinstance(found, dict) else getattr(found, name)
-    return found
-
-
-def compile_summary(text: str) -> CompiledText:
-    """The template of a summary; values are put in as plain text."""
-    return CompiledText(_parts(text), plain_text)
-
-
-def compile_detail(text: str) -> CompiledText:
-    """The template of a Markdown text; values are escaped."""
-    return CompiledText(_parts(text), escape_markdown)
-
-
-@lru_cache(maxsize=4096)
-def _parts(text: str) -> tuple[str | tuple[str, ...], ...]:
-    return tuple(
-        node.data if isinstance(node, nodes.TemplateData) else _names(node)
-        for output in _PARSER.parse(text).body
-        for node in output.iter_child_nodes()
-    )
-
-
-def _names(node: nodes.Node) -> tuple[str, ...]:
-    """The names of a placeholder as they are written."""
-    if isinstance(node, nodes.Name):
-        return (node.name,)
-    if isinstance(node, nodes.Getattr):
-        return (*_names(node.node), node.attr)
-    raise TextError("only names such as {{ alt.multiple }} are allowed", node.lineno)
-
-
-class TextError(ValueError):
-    """A text that is more than placeholders; `line` is counted inside the text."""
-
-    def __init__(self, message: str, line: int) -> None:
-        super().__init__(message)
-        self.line = line
-
-
-@lru_cache(maxsize=4096)  # a pack is checked again for each change that is tried on it
-def placeholders(text: str) -> tuple[Placeholder, ...]:
-    """Every placeholder of a template; raises `TextError` for anything that is more than that."""
-    if logic := _LOGIC.search(text):  # Jinja2 drops a comment and a raw block without a trace
-        line = text.count("\n", 0, logic.start()) + 1
-        raise TextError("only {{ placeholders }} are allowed, no logic", line)
-    try:
-        tree = _PARSER.parse(text)
-    except TemplateSyntaxError as error:
-        raise TextError("cannot read the placeholder", error.lineno) from error
-    return tuple(
-        Placeholder(_path(child), child.lineno)
-        for node in tree.body
-        for child in node.iter_child_nodes()
-        if not isinstance(child, nodes.TemplateData)
-    )
-
-
-def _path(node: nodes.Node) -> tuple[str, ...]:
-    first, *others = _names(node)
-    return (first.replace("_", "-"), *others)
 
 
 def check_texts(rule: Rule, pack: Pack, document: Document) -> Iterator[Problem]:
@@ -207,22 +66,11 @@ def check_texts(rule: Rule, pack: Pack, document: Document) -> Iterator[Problem]
             yield from check_section(name, body, when, text, rule, pack)
 
 
-def wording(body: str) -> Iterator[tuple[str, str, str, str]]:
-    """(code, piece, message, remedy) of everything in a text that the wording rules refuse."""
-    if match := _HTML.search(body):
-        yield "K503", match[0], "HTML is not used in texts", "write Markdown"
-    if match := _LINK.search(body):
-        yield "K503", match[0], "a link must begin with https://", ""
-    if match := _CLAIMS.search(body):
-        remedy = "say consider, suggests, pattern or compatible with"
-        yield "K504", match[0], f"'{match[0]}' claims too much", remedy
-
-
 def check_section(
     name: str, body: str, when: Condition, text: CardText, rule: Rule, pack: Pack
 ) -> Iterator[Problem]:
     """Every problem of a part of a text that is shown where `when` holds."""
-    for code, piece, message, remedy in wording(body):
+    for code, piece, message, remedy in wording_faults(body):
         yield _problem(code, text, piece, message, remedy)
     try:
         found = placeholders(body)
