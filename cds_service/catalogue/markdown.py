@@ -7,7 +7,7 @@ from cds_service.catalogue.other_cards import RelatedRule
 from cds_service.catalogue.rules import Catalogue, Release, RulePage
 from cds_service.catalogue.suggestions import SuggestionView
 from cds_service.catalogue.truth_tables import Table
-from cds_service.explanation.clauses import Because, Clause
+from cds_service.explanation.clauses import Clause, WithholdingClause
 from cds_service.knowledge.model.bounds import days_in_words
 
 _WRITTEN_BY = "This page is written by `cds-service docs`; change the pack instead."
@@ -106,7 +106,7 @@ def _clause(clause: Clause, depth: int, after: str = "") -> Iterator[str]:
         yield from _clause(part, depth + 1)
 
 
-def _because(because: Because, depth: int, word: str = "") -> Iterator[str]:
+def _because(because: WithholdingClause, depth: int, word: str = "") -> Iterator[str]:
     lines = list(_clause(because.when, depth, f" (`{because.because}`)"))
     if word:
         lines[0] = lines[0].replace("- ", f"- {word} ", 1)

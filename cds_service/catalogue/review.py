@@ -14,7 +14,7 @@ from cds_service.knowledge.reading.folder import PackFiles
 from cds_service.service import Knowledge
 
 
-class Decided(View, frozen=True, kw_only=True):
+class PackDecision(View, frozen=True, kw_only=True):
     """A decision of the pack's authors that no source gives, and what they are about."""
 
     about: str  # the title of what the file holds, and the file
@@ -22,7 +22,7 @@ class Decided(View, frozen=True, kw_only=True):
     says: str
 
 
-class Changed(View, frozen=True, kw_only=True):
+class ChangedVersion(View, frozen=True, kw_only=True):
     """A version that is newer than the signature; `title` is that of a rule, or of the pack."""
 
     rule: str = ""  # none: the pack
@@ -51,9 +51,9 @@ class Review(View, frozen=True, kw_only=True):
     line: str  # for pack.yaml
     hash: str
     count: int
-    changes: tuple[Changed, ...]
+    changes: tuple[ChangedVersion, ...]
     groups: tuple[Group, ...]
-    shared: tuple[Decided, ...]
+    shared: tuple[PackDecision, ...]
     parts: tuple[SharedSection, ...]
     notices: tuple[str, ...]
 
@@ -91,15 +91,17 @@ def review_of(knowledge: Knowledge, pack_id: str) -> Review:
     )
 
 
-def _changes(pack: Pack) -> Iterator[Changed]:
+def _changes(pack: Pack) -> Iterator[ChangedVersion]:
     """What was written since the day of the signature; nothing if nobody has signed."""
     if pack.signature is None or pack.signature.holds:
         return
     for line in _since(pack.history, pack.signature.on):
-        yield Changed(title=pack.title, version=line.version, date=line.date, change=line.change)
+        yield ChangedVersion(
+            title=pack.title, version=line.version, date=line.date, change=line.change
+        )
     for rule in pack.rules.values():
         for line in _since(rule.history, pack.signature.on):
-            yield Changed(
+            yield ChangedVersion(
                 rule=rule.id,
                 title=rule.title,
                 version=line.version,
@@ -113,7 +115,7 @@ def _since(history: tuple[Change, ...], day: str) -> Iterator[Change]:
     return (line for line in history if line.date >= day)
 
 
-def _shared(files: PackFiles) -> Iterator[Decided]:
+def _shared(files: PackFiles) -> Iterator[PackDecision]:
     """The decisions in files that are no rule: markers, facts, measures, orders and the pack."""
     for name, document in sorted(files.documents.items()):
         data = document.data
@@ -123,7 +125,7 @@ def _shared(files: PackFiles) -> Iterator[Decided]:
         for line in lines if isinstance(lines, list) else ():
             if isinstance(line, dict) and line.get("decision"):
                 backs = line.get("backs")
-                yield Decided(
+                yield PackDecision(
                     about=f"{title} ({name})" if title else name,
                     backs=tuple(str(reference) for reference in backs)
                     if isinstance(backs, list)

@@ -9,7 +9,13 @@ from cds_service.catalogue.suggestions import SuggestionView, suggestion_view
 from cds_service.catalogue.truth_tables import Table, truth_tables
 from cds_service.decide import Program, compile_pack
 from cds_service.errors import UnknownPage
-from cds_service.explanation.clauses import Because, Clause, clause_of, reasons_of, title_of
+from cds_service.explanation.clauses import (
+    Clause,
+    WithholdingClause,
+    clause_of,
+    reasons_of,
+    title_of,
+)
 from cds_service.explanation.view import (
     TIME_CRITICAL,
     Cited,
@@ -90,7 +96,7 @@ class UrgencyView(View, frozen=True, kw_only=True):
     when: Clause
 
 
-class Also(View, frozen=True, kw_only=True):
+class ConditionalText(View, frozen=True, kw_only=True):
     """A part of the text that appears under a condition."""
 
     word: str
@@ -98,14 +104,14 @@ class Also(View, frozen=True, kw_only=True):
     text: str
 
 
-class Text(View, frozen=True, kw_only=True):
+class CardTextView(View, frozen=True, kw_only=True):
     """The card's text with its placeholders: a line of plain text, then Markdown."""
 
     language: str
     summary: str
     detail: str
-    also: tuple[Also, ...] = ()
-    summary_when: tuple[Also, ...] = ()
+    also: tuple[ConditionalText, ...] = ()
+    summary_when: tuple[ConditionalText, ...] = ()
 
 
 class SourceSupport(View, frozen=True, kw_only=True):
@@ -135,10 +141,10 @@ class RulePage(View, frozen=True, kw_only=True):
     about: tuple[NamedView, ...]
     when: Clause
     on_order_hooks: Clause | None = None
-    unless: tuple[Because, ...] = ()
+    unless: tuple[WithholdingClause, ...] = ()
     urgencies: tuple[UrgencyView, ...] = ()
     suggestions: tuple[SuggestionView, ...] = ()
-    texts: tuple[Text, ...]
+    texts: tuple[CardTextView, ...]
     cases: tuple[Table, ...] = ()
     evidence: tuple[SourceSupport, ...]
     sources: tuple[Cited, ...]
@@ -307,8 +313,8 @@ def _maybe(condition: Condition | None, pack: Pack) -> Clause | None:
     return None if condition is None else clause_of(condition, pack)
 
 
-def _text(text: CardText, rule: Rule, pack: Pack) -> Text:
-    return Text(
+def _text(text: CardText, rule: Rule, pack: Pack) -> CardTextView:
+    return CardTextView(
         language=text.language,
         summary=text.summary,
         detail=text.detail,
@@ -317,9 +323,9 @@ def _text(text: CardText, rule: Rule, pack: Pack) -> Text:
     )
 
 
-def _also(texts: Mapping[str, str], rule: Rule, pack: Pack) -> tuple[Also, ...]:
+def _also(texts: Mapping[str, str], rule: Rule, pack: Pack) -> tuple[ConditionalText, ...]:
     return tuple(
-        Also(word=word, when=clause_of(rule.also_say[word], pack), text=body)
+        ConditionalText(word=word, when=clause_of(rule.also_say[word], pack), text=body)
         for word, body in texts.items()
     )
 

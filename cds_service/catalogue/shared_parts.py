@@ -33,7 +33,7 @@ class SharedLine(View, frozen=True, kw_only=True):
     when: Clause | None = None
 
 
-class SharedThing(View, frozen=True, kw_only=True):
+class SharedPart(View, frozen=True, kw_only=True):
     """A marker, fact, order and the like, with all that is so of it."""
 
     title: str
@@ -45,7 +45,7 @@ class SharedSection(View, frozen=True, kw_only=True):
     """The things of one kind."""
 
     title: str
-    things: tuple[SharedThing, ...]
+    things: tuple[SharedPart, ...]
 
 
 def shared_parts(pack: Pack) -> tuple[SharedSection, ...]:
@@ -66,8 +66,8 @@ def shared_parts(pack: Pack) -> tuple[SharedSection, ...]:
     return tuple(section for section in sections if section.things)
 
 
-def _thing(named: Marker | Measure | Fact | Order, lines: Iterable[SharedLine]) -> SharedThing:
-    return SharedThing(title=named.title, id=named.id, lines=tuple(lines))
+def _thing(named: Marker | Measure | Fact | Order, lines: Iterable[SharedLine]) -> SharedPart:
+    return SharedPart(title=named.title, id=named.id, lines=tuple(lines))
 
 
 def _line(label: str, text: str | int | None, when: Clause | None = None) -> Iterator[SharedLine]:
@@ -84,28 +84,28 @@ def _lines_of(*groups: Iterable[SharedLine]) -> tuple[SharedLine, ...]:
     return tuple(line for group in groups for line in group)
 
 
-def _of_pack(pack: Pack) -> Iterator[SharedThing]:
-    yield SharedThing(title="Scope", lines=tuple(_scope(pack)))
+def _of_pack(pack: Pack) -> Iterator[SharedPart]:
+    yield SharedPart(title="Scope", lines=tuple(_scope(pack)))
     for service in pack.services:
         least = (
             f"cards on results from {service.least} on" if service.least != "info" else "every card"
         )
         lines = _lines_of(_line("shows", least), _line("described as", service.description))
-        yield SharedThing(title=f"{service.title}, on {service.hook}", id=service.id, lines=lines)
+        yield SharedPart(title=f"{service.title}, on {service.hook}", id=service.id, lines=lines)
     if pack.cards is not None:
         rank = (pack.rules[name].title for name in pack.cards.rank)
         limit = f"{pack.cards.at_most} cards; critical ones whatever their number"
         lines = _lines_of(
             _line("at most", limit), _listed("of equally severe ones first", rank, " > ")
         )
-        yield SharedThing(title="How many cards are shown", lines=lines)
+        yield SharedPart(title="How many cards are shown", lines=lines)
     reasons = (
         SharedLine(label=reason.code, text=reason.display) for reason in pack.override_reasons
     )
-    yield SharedThing(title="Reasons for not following a card", lines=tuple(reasons))
+    yield SharedPart(title="Reasons for not following a card", lines=tuple(reasons))
     groups = (SharedLine(label=name, text=title) for name, title in pack.order_groups.items())
     if pack.order_groups:
-        yield SharedThing(title="Orders that are offered together", lines=tuple(groups))
+        yield SharedPart(title="Orders that are offered together", lines=tuple(groups))
 
 
 def _scope(pack: Pack) -> Iterator[SharedLine]:
@@ -130,7 +130,7 @@ def _denying(words: DenyingWords) -> Iterator[SharedLine]:
     yield from _listed("denied by these words anywhere in the text", words.anywhere)
 
 
-def _of_precedence(pack: Pack) -> Iterator[SharedThing]:
+def _of_precedence(pack: Pack) -> Iterator[SharedPart]:
     def titles(names: Iterable[str], mark: str) -> str:
         return mark.join(pack.rules[name].title for name in names)
 
@@ -146,7 +146,7 @@ def _of_precedence(pack: Pack) -> Iterator[SharedThing]:
         lines = _lines_of(
             _line(winners, titles(replacement.by, " > ")), replaced, _terms(replacement, pack)
         )
-        yield SharedThing(title=", ".join(replacement.winners), lines=lines)
+        yield SharedPart(title=", ".join(replacement.winners), lines=lines)
 
 
 def _terms(replacement: Replacement, pack: Pack) -> Iterator[SharedLine]:
@@ -159,13 +159,13 @@ def _terms(replacement: Replacement, pack: Pack) -> Iterator[SharedLine]:
     )
 
 
-def _of_remarks(pack: Pack) -> Iterator[SharedThing]:
+def _of_remarks(pack: Pack) -> Iterator[SharedPart]:
     if not pack.remarks:
         return
     who = "; ".join(rule.title for rule in pack.rules.values() if rule.id in pack.remarks.rules)
-    yield SharedThing(title="Cards that say them", lines=tuple(_line("cards", who)))
+    yield SharedPart(title="Cards that say them", lines=tuple(_line("cards", who)))
     for remark in pack.remarks.each:
-        yield SharedThing(title="Remark", id=remark.id, lines=tuple(_remark(remark, pack)))
+        yield SharedPart(title="Remark", id=remark.id, lines=tuple(_remark(remark, pack)))
 
 
 def _remark(remark: Remark, pack: Pack) -> Iterator[SharedLine]:
@@ -178,17 +178,17 @@ def _remark(remark: Remark, pack: Pack) -> Iterator[SharedLine]:
         yield SharedLine(label=f"in short ({language})", text=text.in_short)
 
 
-def _of_messages(pack: Pack) -> Iterator[SharedThing]:
+def _of_messages(pack: Pack) -> Iterator[SharedPart]:
     for language, messages in pack.messages.items():
         lines = (SharedLine(label=key, text=text) for key, text in messages.formats.items())
-        yield SharedThing(title=f"Sentences ({language})", lines=tuple(lines))
+        yield SharedPart(title=f"Sentences ({language})", lines=tuple(lines))
     for language, sections in pack.titles.items():
         lines = (
             SharedLine(label=name, text=title)
             for titles in sections.values()
             for name, title in titles.items()
         )
-        yield SharedThing(title=f"Titles ({language})", lines=tuple(lines))
+        yield SharedPart(title=f"Titles ({language})", lines=tuple(lines))
 
 
 def _of_marker(marker: Marker, pack: Pack) -> Iterator[SharedLine]:

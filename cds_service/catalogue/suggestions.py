@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a rule can propose, for the page of the rule."""
 
-from cds_service.explanation.clauses import Because, Clause, clause_of, reasons_of
+from cds_service.explanation.clauses import Clause, WithholdingClause, clause_of, reasons_of
 from cds_service.explanation.view import View
 from cds_service.knowledge.model.pack import Pack, Priority, Suggestion
 from cds_service.render.values import window_of
@@ -21,7 +21,7 @@ class SuggestionView(View, frozen=True, kw_only=True):
     recommended: str = ""  # always, never; or a condition
     recommended_when: Clause | None = None
     when: Clause | None = None
-    unless: tuple[Because, ...] = ()
+    unless: tuple[WithholdingClause, ...] = ()
 
 
 def suggestion_view(suggestion: Suggestion, pack: Pack) -> SuggestionView:

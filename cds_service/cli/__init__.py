@@ -11,7 +11,7 @@ from importlib import import_module
 import click
 
 import cds_service
-from cds_service.cli.collecting import without_collection
+from cds_service.cli.garbage_collection import without_collection
 from cds_service.errors import (
     Busy,
     CdsServiceError,

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from cds_service.cli.as_of_option import time_of
 from cds_service.cli.burden_data import DAYS, as_json
 from cds_service.cli.burden_table import as_lines
-from cds_service.cli.moments import time_of
 from cds_service.cli.population_options import key_of, population_options
 from cds_service.cli.screen_progress import progress_shown
 from cds_service.cli.screen_source import FilesType, check_outside

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from cds_service.cli.check_burden import check_asked, check_burden
+from cds_service.cli.output_files import writing_to
 from cds_service.cli.screen_source import FilesType
-from cds_service.cli.writing import writing
 from cds_service.counting import counted
 from cds_service.knowledge.checking.lock import RENEW, check_lock, read_lock, write_lock
 from cds_service.knowledge.checking.narrow_index import narrow_indexes
@@ -232,6 +232,6 @@ def lock(folder: Path | None) -> None:
         if pack is None or problems:
             click.echo(print_problems(problems, "text"))
             sys.exit(1)
-        with writing(pack_folder):
+        with writing_to(pack_folder):
             write_lock(pack_folder, pack)
         click.echo(f"{pack.id} {pack.version}: {len(pack.rules)} rules locked", err=True)

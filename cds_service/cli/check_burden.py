@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from cds_service.cli.as_of_option import time_of
 from cds_service.cli.burden_data import DAYS, cards_a_day
-from cds_service.cli.moments import time_of
 from cds_service.clock import system_clock
 from cds_service.counting import counted
 from cds_service.knowledge.site.file import SiteFile

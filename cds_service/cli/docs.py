@@ -8,7 +8,7 @@ import click
 
 from cds_service.catalogue.markdown import documents, is_ours
 from cds_service.catalogue.rules import Catalogue
-from cds_service.cli.writing import writing
+from cds_service.cli.output_files import writing_to
 from cds_service.service import load_knowledge
 from cds_service.settings import load_settings
 
@@ -38,7 +38,7 @@ def docs(folder: Path, check: bool) -> None:
         for name in stale:
             click.echo(f"{folder / name}: stale; run `cds-service docs`", err=True)
         sys.exit(1 if stale else 0)
-    with writing(folder):
+    with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name in stale:
             if name in right:

@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 
 import click
 
+from cds_service.cli.as_of_option import time_of
 from cds_service.cli.card_text import cards_as_text
-from cds_service.cli.moments import time_of
 from cds_service.clock import system_clock
 from cds_service.errors import RequestError
 from cds_service.hooks.response import EXPLANATION_EXTENSION, write_response

@@ -17,7 +17,7 @@ from cds_service.intake.marker_lookup import displays_of, pairs_of, texts_of
 from cds_service.knowledge.model.facts import Fact
 from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.site.overlay import load_packs_at
-from cds_service.labs.fact_finders import FactFinders, Found, fact_finders
+from cds_service.labs.fact_finders import FactFinders, FactMatch, fact_finders
 from cds_service.labs.facts import made_so
 from cds_service.labs.patient_record import Recorded
 from cds_service.settings import cards_folder, load_settings
@@ -36,7 +36,7 @@ class _Row:
 
     number: int  # of its line in the file
     entry: dict[str, str]
-    found: tuple[Found, ...]
+    found: tuple[FactMatch, ...]
     also: tuple[str, ...] = ()  # facts that follow from those
 
 
@@ -189,7 +189,7 @@ def _row(number: int, entry: dict[str, str], packs: Iterable[tuple[Pack, FactFin
     record = Recorded(
         codes=pairs_of(concept), texts=texts_of(concept), displays=displays_of(concept)
     )
-    found: list[Found] = []
+    found: list[FactMatch] = []
     also: list[str] = []
     for pack, finders in packs:
         both = finders.conditions.found(record) | finders.medicines.found(record)

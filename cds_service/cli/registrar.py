@@ -26,7 +26,7 @@ from cds_service.subscriptions.endpoint import PATH
 from cds_service.subscriptions.register import Registered
 from cds_service.subscriptions.registration import Registration, RegistrationTable
 from cds_service.subscriptions.registry import SubscriptionRegistry
-from cds_service.subscriptions.remote import RegistrationError
+from cds_service.subscriptions.remote_subscriptions import RegistrationError
 
 _PATIENCE: Final = 3.0  # seconds
 _MOST_BYTES: Final = 1024

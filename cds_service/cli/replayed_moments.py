@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from cds_service.cli.moments import time_of
+from cds_service.cli.as_of_option import time_of
 from cds_service.screening.steps import MOST_STEPS, moments_between, step_of
 from cds_service.settings import load_settings
 

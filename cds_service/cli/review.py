@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from cds_service.catalogue.review import review_of
-from cds_service.cli.writing import writing
+from cds_service.cli.output_files import writing_to
 from cds_service.service import load_knowledge
 from cds_service.settings import load_settings
 from cds_service.web.html.rendering import document
@@ -44,6 +44,6 @@ def review(pack: str | None, out: Path | None) -> None:
     if out is None:
         click.echo(text)
         return
-    with writing(out):
+    with writing_to(out):
         out.write_text(text, encoding="utf-8", newline="\n")
     click.echo(f"{out}: {view.count} rules of {view.title} {view.version}", err=True)

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import click
 
-from cds_service.cli.moments import time_of
+from cds_service.cli.as_of_option import time_of
 from cds_service.cli.population_options import key_of, population_options
 from cds_service.cli.replayed_moments import moments_of
 from cds_service.cli.screen_engine import EngineName, engine_of, screen_by

@@ -10,8 +10,8 @@ import click
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 
-from cds_service.cli.beside import worker_beside
-from cds_service.cli.collecting import without_collection
+from cds_service.cli.garbage_collection import without_collection
+from cds_service.cli.worker_beside import worker_beside
 from cds_service.log import configure_log
 from cds_service.service import Knowledge
 from cds_service.settings import Settings, is_open, load_settings

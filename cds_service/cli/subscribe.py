@@ -11,7 +11,7 @@ import click
 from cds_service.cli.registrar import fail, open_registry, print_registered, registered_row
 from cds_service.fhir_client.servers import PayloadContent
 from cds_service.subscriptions.register import Plan
-from cds_service.subscriptions.remote import RegistrationError
+from cds_service.subscriptions.remote_subscriptions import RegistrationError
 
 _SHORTEST_KEY = 16
 

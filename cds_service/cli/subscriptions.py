@@ -21,7 +21,7 @@ from cds_service.clock import system_clock
 from cds_service.subscriptions.health import SubscriptionHealth, health_of
 from cds_service.subscriptions.register import renewal_plan
 from cds_service.subscriptions.registration import OFF, Registration
-from cds_service.subscriptions.remote import RegistrationError
+from cds_service.subscriptions.remote_subscriptions import RegistrationError
 
 _server = click.option("--server", metavar="NAME", help="Only those of this server.")
 _json = click.option("--json", "as_json", is_flag=True, help="JSON.")

@@ -21,7 +21,7 @@ _GLUED = re.compile(r"\s*([<>≤≥]=?)\s*")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedMarker:
     """The id of a marker and, as it was typed, a value of it; empty if none was typed."""
 
     marker: str
@@ -50,7 +50,7 @@ def unknown_test(word: str, packs: Iterable[Pack]) -> UnknownPage:
     return UnknownPage(message, near=tuple((marker.id, marker.title) for marker in near))
 
 
-def typed_question(text: str, packs: Iterable[Pack]) -> Asked:
+def typed_question(text: str, packs: Iterable[Pack]) -> AskedMarker:
     """What was typed as one line, such as `alpha 35` or `total alpha 2.5 mg/dL`.
 
     The longest beginning that means a marker is the test, the rest its value. Raises `UnknownPage`,
@@ -64,7 +64,7 @@ def typed_question(text: str, packs: Iterable[Pack]) -> Asked:
     for end in range(len(words), 0, -1):
         found = marker_named(" ".join(words[:end]).rstrip(":= "), packs)
         if found is not None:
-            return Asked(found[0].id, " ".join(words[end:]).lstrip(":= "))
+            return AskedMarker(found[0].id, " ".join(words[end:]).lstrip(":= "))
     raise unknown_test(_without_value(words), packs)
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cds_service.catalogue.rules import by_severity
-from cds_service.explainers.addresses import Asked, marker_named, typed_question, unknown_test
-from cds_service.explainers.prose import Filled, filled
+from cds_service.explainers.addresses import AskedMarker, marker_named, typed_question, unknown_test
+from cds_service.explainers.prose import FilledExplainer, filled
 from cds_service.explainers.question import Question, takes_lower_limit
 from cds_service.explainers.value import ValueAssessment, judge
 from cds_service.explanation.scale import (
@@ -68,7 +68,7 @@ class ExplainPage(View, frozen=True, kw_only=True):
     scale: ScaleView | None = None
     grades: tuple[Band, ...] = ()
     judged: ValueAssessment | None = None
-    text: Filled
+    text: FilledExplainer
     rules: tuple[NamedView, ...]
     markers: tuple[NamedView, ...]
     site: tuple[SiteLine, ...] = ()
@@ -82,7 +82,7 @@ class Explainers:
     """The explainers of every pack; texts are filled when first asked for."""
 
     knowledge: Knowledge
-    _filled: dict[tuple[str, str], Filled] = field(default_factory=dict)
+    _filled: dict[tuple[str, str], FilledExplainer] = field(default_factory=dict)
 
     def markers(self) -> tuple[NamedView, ...]:
         """Every marker that has an explainer."""
@@ -100,7 +100,7 @@ class Explainers:
             raise unknown_test(word, self.knowledge.packs)
         return found
 
-    def asked(self, text: str) -> Asked:
+    def asked(self, text: str) -> AskedMarker:
         """The test and the value of one line that was typed; raises `UnknownPage`."""
         return typed_question(text, self.knowledge.packs)
 
@@ -117,7 +117,7 @@ class Explainers:
         text = self._text(marker, pack, system)
         return _page(text, question, judged, frame, self.markers(), system)
 
-    def _text(self, marker: Marker, pack: Pack, system: str) -> Filled:
+    def _text(self, marker: Marker, pack: Pack, system: str) -> FilledExplainer:
         if (marker.id, system) not in self._filled:
             by_language = pack.explainers[marker.id]
             explainer = by_language.get(_LANGUAGE) or next(iter(by_language.values()))
@@ -126,7 +126,7 @@ class Explainers:
 
 
 def _page(
-    text: Filled,
+    text: FilledExplainer,
     question: Question,
     judged: ValueAssessment | None,
     frame: Frame,

@@ -43,7 +43,7 @@ class BandProse(View, frozen=True, kw_only=True):
     decision: bool = False
 
 
-class Filled(View, frozen=True, kw_only=True):
+class FilledExplainer(View, frozen=True, kw_only=True):
     """The whole explainer of a marker."""
 
     title: str
@@ -56,7 +56,7 @@ class Filled(View, frozen=True, kw_only=True):
     sources: tuple[Cited, ...] = ()
 
 
-def filled(explainer: Explainer, marker: Marker, pack: Pack, system: str = "") -> Filled:
+def filled(explainer: Explainer, marker: Marker, pack: Pack, system: str = "") -> FilledExplainer:
     """The explainer as views, its amounts in the unit of this system (US or SI)."""
     words = _words(marker, pack, unit_of_system(marker, system) or unit_of_marker(marker))
     sections = [_with_addresses(section, pack) for section in explainer.sections]
@@ -65,7 +65,7 @@ def filled(explainer: Explainer, marker: Marker, pack: Pack, system: str = "") -
         by_kind.setdefault(section.kind, []).append(section)
     cites = dict.fromkeys(source for section in sections for source in section.sources)
     scale = [_prose(section, "", words) for section in by_kind.get("the scale", [])]
-    return Filled(
+    return FilledExplainer(
         title=explainer.title,
         last_review=explainer.last_review,
         what_it_is=_prose(by_kind["what it is"][0], f"What {marker.title} is", words),

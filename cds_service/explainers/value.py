@@ -69,7 +69,7 @@ class CardView(View, frozen=True, kw_only=True):
     orders: tuple[OrderView, ...] = ()
 
 
-class Computed(View, frozen=True, kw_only=True):
+class ComputedMeasure(View, frozen=True, kw_only=True):
     """A measure, or why it is withheld."""
 
     id: str
@@ -79,7 +79,7 @@ class Computed(View, frozen=True, kw_only=True):
     because: str = ""
 
 
-class Other(View, frozen=True, kw_only=True):
+class OtherResult(View, frozen=True, kw_only=True):
     """Another result that was given."""
 
     marker: str
@@ -102,9 +102,9 @@ class ValueAssessment(View, frozen=True, kw_only=True):
     value: ValueView | None = None
     not_used: str = ""
     silent: str = ""
-    others: tuple[Other, ...] = ()
+    others: tuple[OtherResult, ...] = ()
     cards: tuple[CardView, ...] = ()
-    measures: tuple[Computed, ...] = ()
+    measures: tuple[ComputedMeasure, ...] = ()
     wanting: tuple[MissingMarker, ...] = ()
 
 
@@ -177,14 +177,14 @@ def _not_used(outcome: Outcome, marker: Marker) -> str:
     return "not used" if reason is None else reason_text(reason, outcome.pack.messages_in())
 
 
-def _others(question: Question, frames: list[Frame]) -> Iterator[Other]:
+def _others(question: Question, frames: list[Frame]) -> Iterator[OtherResult]:
     messages = question.pack.messages_in()
     for name in question.given:
         marker = question.pack.markers.get(name)
         reading = next((frame.readings[name] for frame in frames if name in frame.readings), None)
         if marker is None or reading is None or name == question.marker.id:
             continue
-        yield Other(
+        yield OtherResult(
             marker=name,
             title=marker.title,
             sent=value_of(reading.result, marker),
@@ -220,7 +220,7 @@ def _card(decision: Decision, card: Card, pack: Pack) -> CardView:
     )
 
 
-def _measures(frames: list[Frame], question: Question) -> Iterator[Computed]:
+def _measures(frames: list[Frame], question: Question) -> Iterator[ComputedMeasure]:
     """What was computed, and what was withheld although everything it needs was given."""
     found: dict[str, MeasureValue] = {}
     for frame in frames:
@@ -231,10 +231,10 @@ def _measures(frames: list[Frame], question: Question) -> Iterator[Computed]:
         if value.value is not None:
             number = shortened(value.value, measure.decimals)
             called = value.called or ""
-            yield Computed(id=name, title=measure.title, value=number, called=called)
+            yield ComputedMeasure(id=name, title=measure.title, value=number, called=called)
         elif value.because and _is_asked(measure, question):
             because = reason_text(value.because, question.pack.messages_in())
-            yield Computed(id=name, title=measure.title, because=because)
+            yield ComputedMeasure(id=name, title=measure.title, because=because)
 
 
 def _is_asked(measure: Measure, question: Question) -> bool:

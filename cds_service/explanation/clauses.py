@@ -35,7 +35,7 @@ class Clause(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     parts: tuple["Clause", ...] = ()
 
 
-class Because(Struct, frozen=True, kw_only=True, rename="camel"):
+class WithholdingClause(Struct, frozen=True, kw_only=True, rename="camel"):
     """A condition that withholds a card or an order, and the word for it."""
 
     because: str
@@ -61,10 +61,11 @@ def clause_of(condition: Condition, pack: Pack) -> Clause:
     return _leaf(condition, pack)
 
 
-def reasons_of(reasons: tuple[Reason, ...], pack: Pack) -> tuple[Because, ...]:
+def reasons_of(reasons: tuple[Reason, ...], pack: Pack) -> tuple[WithholdingClause, ...]:
     """Each reason with its condition as words."""
     return tuple(
-        Because(because=reason.because, when=clause_of(reason.when, pack)) for reason in reasons
+        WithholdingClause(because=reason.because, when=clause_of(reason.when, pack))
+        for reason in reasons
     )
 
 

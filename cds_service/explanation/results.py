@@ -24,7 +24,7 @@ from cds_service.rules.grades import grade_of
 _LEAST = 2  # results that make a trend
 
 
-class Newest(View, frozen=True, kw_only=True):
+class NewestResult(View, frozen=True, kw_only=True):
     """The newest result of a marker, as the rules take it."""
 
     marker: str
@@ -43,7 +43,7 @@ class Newest(View, frozen=True, kw_only=True):
     explained: bool = False  # there is an explainer to read
 
 
-class Point(View, frozen=True, kw_only=True):
+class TrendPoint(View, frozen=True, kw_only=True):
     """One result of a trend: `value` is where it is drawn, -1 and 1 say that it lies beyond."""
 
     moment: float  # seconds, for drawing alone
@@ -62,13 +62,13 @@ class Trend(View, frozen=True, kw_only=True):
     marker: str
     title: str
     unit: str
-    points: tuple[Point, ...]
+    points: tuple[TrendPoint, ...]
 
 
 class Results(View, frozen=True, kw_only=True):
     """Everything that was usable."""
 
-    newest: tuple[Newest, ...] = ()
+    newest: tuple[NewestResult, ...] = ()
     older: tuple[str, ...] = ()  # titles of markers whose results are all too old for an index
     trends: tuple[Trend, ...] = ()
 
@@ -89,14 +89,14 @@ def results_of(outcome: Outcome, program: Program, zone: tzinfo) -> Results:
     )
 
 
-def _newest(marker: Marker, chooser: Chooser, zone: tzinfo) -> Newest | None:
+def _newest(marker: Marker, chooser: Chooser, zone: tzinfo) -> NewestResult | None:
     frame = chooser.frame(marker.id, with_preliminary=True)
     if frame is None:
         return None
     reading, messages = frame.readings[marker.id], chooser.pack.messages_in()
     result = reading.result
     scale = scale_of(marker, frame, asked=True)
-    return Newest(
+    return NewestResult(
         marker=marker.id,
         title=marker.title,
         sent=value_of(result, marker),
@@ -141,7 +141,7 @@ def _trend(marker: Marker, chooser: Chooser, zone: tzinfo) -> Trend:
     )
 
 
-def _point(result: LabResult, marker: Marker, chooser: Chooser, zone: tzinfo) -> Point | None:
+def _point(result: LabResult, marker: Marker, chooser: Chooser, zone: tzinfo) -> TrendPoint | None:
     value = result.value
     drawn = value.low if value.low is not None else value.high
     if drawn is None:
@@ -156,7 +156,7 @@ def _point(result: LabResult, marker: Marker, chooser: Chooser, zone: tzinfo) ->
     )
     converted = converted_value(result, marker, messages)
     sent = value_of(result, marker)
-    return Point(
+    return TrendPoint(
         moment=result.time.timestamp(),
         at=moment_of(result, zone),
         sent=f"{sent} ({converted})" if converted else sent,

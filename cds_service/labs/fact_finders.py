@@ -26,7 +26,7 @@ _SIGNS = _HYPHENS | _APOSTROPHES
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FactMatch:
     """A fact that a record speaks of, the name of what says so, and the code or word that did.
 
     `text` is the first text in which the word stands, as it was sent; empty for a code.
@@ -61,10 +61,10 @@ class MedicineFinder:
     words: re.Pattern[str] | None
     named: Mapping[str, _Named]  # by name as the words are read
 
-    def found(self, record: Recorded) -> set[Found]:
+    def found(self, record: Recorded) -> set[FactMatch]:
         """What the medicine says."""
         pairs = {
-            Found(fact, name, code[1])
+            FactMatch(fact, name, code[1])
             for code in record.codes
             for fact, name in self.codes.of(code)
         }
@@ -72,7 +72,7 @@ class MedicineFinder:
             for text in record.texts:
                 for match in self.words.finditer(as_read(text)):
                     pairs.update(
-                        Found(fact, name, match[0], text) for fact, name in self.named[match[0]]
+                        FactMatch(fact, name, match[0], text) for fact, name in self.named[match[0]]
                     )
         return pairs
 
@@ -88,7 +88,7 @@ class _Words:
     anywhere: re.Pattern[str] | None
     inside: re.Pattern[str] | None
 
-    def found(self, text: str, sent: str) -> Iterator[Found]:
+    def found(self, text: str, sent: str) -> Iterator[FactMatch]:
         """What a text says, that is written as words are read; `sent` is the same as sent."""
         allowed = [match.span() for match in self.inside.finditer(text)] if self.inside else []
         if _is_denied(self.anywhere, text, allowed):
@@ -96,7 +96,7 @@ class _Words:
         for match in self.names.finditer(text):
             if _is_denied(self.before, text[: match.start()], allowed):
                 return  # and so is every later one
-            yield Found(self.fact, self.spelled[match[0]], match[0], sent)
+            yield FactMatch(self.fact, self.spelled[match[0]], match[0], sent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +108,11 @@ class ConditionFinder:
     any_name: re.Pattern[str] | None
     words: tuple[_Words, ...]
 
-    def found(self, record: Recorded) -> set[Found]:
+    def found(self, record: Recorded) -> set[FactMatch]:
         """What the entry says."""
         left_out = {code: {fact for fact, _ in self.left_out.of(code)} for code in record.codes}
         pairs = {
-            Found(fact, name, code[1])
+            FactMatch(fact, name, code[1])
             for code in record.codes
             for fact, name in self.codes.of(code)
             if fact not in left_out[code]
@@ -123,7 +123,7 @@ class ConditionFinder:
 
     def _in_text(
         self, text: str, record: Recorded, left_out: Mapping[_Code, set[str]]
-    ) -> Iterator[Found]:
+    ) -> Iterator[FactMatch]:
         read = as_read(text)
         if self.any_name is None or not self.any_name.search(read):
             return

@@ -18,7 +18,7 @@ from cds_service.copying import replace
 from cds_service.knowledge.model.dependencies import fact_closure
 from cds_service.knowledge.model.facts import Fact
 from cds_service.knowledge.model.pack import Pack
-from cds_service.labs.fact_finders import FactFinders, Found, as_read, fact_finders
+from cds_service.labs.fact_finders import FactFinders, FactMatch, as_read, fact_finders
 from cds_service.labs.patient import Person, all_known, any_known, meets
 from cds_service.labs.patient_record import PatientRecord, Recorded
 
@@ -145,7 +145,7 @@ def _alternatives(name: str, pack: Pack) -> Iterator[str]:
         yield from _alternatives(part, pack)
 
 
-def _entries(spoken: Iterable[tuple[Recorded, Iterable[Found]]]) -> _Entries:
+def _entries(spoken: Iterable[tuple[Recorded, Iterable[FactMatch]]]) -> _Entries:
     entries: dict[str, list[_Entry]] = {}
     for record, every in spoken:
         for one in every:
@@ -154,7 +154,7 @@ def _entries(spoken: Iterable[tuple[Recorded, Iterable[Found]]]) -> _Entries:
     return entries
 
 
-def _as_sent(found: Found, record: Recorded) -> str:
+def _as_sent(found: FactMatch, record: Recorded) -> str:
     """What was sent, with the name behind it if it is not in there: `Gammavite (gammazine)`."""
     sent = found.text or next(iter(record.texts), found.name)
     return sent if as_read(found.name) in as_read(sent) else f"{sent} ({found.name})"

@@ -25,7 +25,7 @@ _Group: TypeAlias = Literal["card", "withheld", "not enough data", "condition no
 _KNOWN = {True: "yes", False: "no", None: "not known"}
 
 
-class Proposed(View, frozen=True, kw_only=True):
+class ProposalView(View, frozen=True, kw_only=True):
     """An order that the card offers, or why it does not."""
 
     title: str
@@ -35,7 +35,7 @@ class Proposed(View, frozen=True, kw_only=True):
     because: str = ""
 
 
-class Why(View, frozen=True, kw_only=True):
+class RuleReason(View, frozen=True, kw_only=True):
     """One rule and its answer."""
 
     rule: str
@@ -48,8 +48,8 @@ class Why(View, frozen=True, kw_only=True):
     instead: NamedView | None = None  # the rule whose card took its place
     missing: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
-    orders: tuple[Proposed, ...] = ()
-    withheld: tuple[Proposed, ...] = ()
+    orders: tuple[ProposalView, ...] = ()
+    withheld: tuple[ProposalView, ...] = ()
 
 
 class FactView(View, frozen=True, kw_only=True):
@@ -60,7 +60,7 @@ class FactView(View, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
 
 
-class Aside(View, frozen=True, kw_only=True):
+class SetAsideView(View, frozen=True, kw_only=True):
     """Something that was sent and not used; of the same kind only the first is shown."""
 
     name: str
@@ -75,19 +75,19 @@ class Reasons(View, frozen=True, kw_only=True):
     """Every decision by what came of it, and what the decisions rest on."""
 
     silent: str = ""
-    shown: tuple[Why, ...] = ()
-    yielded: tuple[Why, ...] = ()
-    wanting: tuple[Why, ...] = ()
-    others: tuple[Why, ...] = ()
+    shown: tuple[RuleReason, ...] = ()
+    yielded: tuple[RuleReason, ...] = ()
+    wanting: tuple[RuleReason, ...] = ()
+    others: tuple[RuleReason, ...] = ()
     facts: tuple[FactView, ...] = ()
-    set_aside: tuple[Aside, ...] = ()
+    set_aside: tuple[SetAsideView, ...] = ()
     incomplete: tuple[str, ...] = ()
 
 
 def reasons_of(outcome: Outcome, zone: tzinfo) -> Reasons:
     """The decisions of an outcome, sorted."""
     pack = outcome.pack
-    by_group: dict[_Group, list[Why]] = {group: [] for group in get_args(_Group)}
+    by_group: dict[_Group, list[RuleReason]] = {group: [] for group in get_args(_Group)}
     for decision in outcome.decisions:
         by_group[_group_of(decision)].append(_why(decision, pack, zone))
     off = pack.site.switched_off if pack.site else ()
@@ -112,9 +112,9 @@ def _group_of(decision: Decision) -> _Group:
     return "condition not met" if isinstance(decision.because, ConditionNotMet) else "withheld"
 
 
-def _why(decision: Decision, pack: Pack, zone: tzinfo) -> Why:
+def _why(decision: Decision, pack: Pack, zone: tzinfo) -> RuleReason:
     by, because = decision.replaced_by, decision.because
-    return Why(
+    return RuleReason(
         rule=decision.rule.id,
         title=decision.rule.title,
         version=decision.rule.version,
@@ -126,7 +126,7 @@ def _why(decision: Decision, pack: Pack, zone: tzinfo) -> Why:
         missing=tuple(leaf_text(leaf, pack) for leaf in decision.missing),
         unknown=tuple(capital(title_of(leaf.subject, pack)) for leaf in decision.unknown),
         orders=tuple(
-            Proposed(
+            ProposalView(
                 title=pack.orders[order.order].title,
                 window=window_of(order, pack.messages_in()).window,
                 priority=order.priority,
@@ -135,7 +135,9 @@ def _why(decision: Decision, pack: Pack, zone: tzinfo) -> Why:
             for order in decision.orders
         ),
         withheld=tuple(
-            Proposed(title=pack.orders[order.order].title, because=_because(order.because, pack))
+            ProposalView(
+                title=pack.orders[order.order].title, because=_because(order.because, pack)
+            )
             for order in decision.withheld
         )
         if decision.shown
@@ -156,9 +158,9 @@ def _on(decision: Decision, pack: Pack, zone: tzinfo) -> str:
     return f"{marker.title} {value_of(result, marker)} of {moment_of(result, zone)}"
 
 
-def _switched_off(rule: str, because: str, pack: Pack) -> Why:
+def _switched_off(rule: str, because: str, pack: Pack) -> RuleReason:
     known = pack.rules[rule]
-    return Why(
+    return RuleReason(
         rule=rule,
         title=known.title,
         version=known.version,
@@ -179,14 +181,14 @@ def _facts(outcome: Outcome) -> Iterator[FactView]:
             )
 
 
-def _asides(outcome: Outcome, zone: tzinfo) -> Iterator[Aside]:
+def _asides(outcome: Outcome, zone: tzinfo) -> Iterator[SetAsideView]:
     keys = [(result.marker, result.code, result.reason) for result in outcome.record.set_aside]
     counted = Counter(keys)
     for key, item in dict(
         zip(reversed(keys), reversed(outcome.record.set_aside), strict=True)
     ).items():
         marker = outcome.pack.markers.get(item.marker)
-        yield Aside(
+        yield SetAsideView(
             name=marker.title if marker else sanitize(item.code) or "a resource",
             sent=f"{sanitize(item.number)} {sanitize(item.unit)}".strip(),
             at=day_of(item.time, zone) if item.time else "",

@@ -40,7 +40,7 @@ class Upload:
         return next((subject for subject in self.subjects if subject.id == patient_id), None)
 
 
-def read_paper(data: bytes, *, max_depth: int, max_entries: int) -> Upload:
+def read_upload(data: bytes, *, max_depth: int, max_entries: int) -> Upload:
     """What the bytes hold; raises `RequestError` if nothing of FHIR or CDS Hooks."""
     data = data.removeprefix(_BOM)
     document = read_resources(data, max_depth=max_depth, max_entries=max_entries)

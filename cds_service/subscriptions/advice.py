@@ -29,9 +29,7 @@ from cds_service.labs.patient_record import IncompletePart, LabResult
 from cds_service.memory.subjects import named_result
 from cds_service.render.card import Card
 from cds_service.rules.answer import Decision
-from cds_service.subscriptions.advice_r5 import as_r5
-from cds_service.subscriptions.advice_resources import AdviceContent, advice_resource
-from cds_service.subscriptions.parts import (
+from cds_service.subscriptions.advice_parts import (
     ADVICE_SYSTEM,
     Json,
     identifier,
@@ -40,6 +38,8 @@ from cds_service.subscriptions.parts import (
     kept,
     to,
 )
+from cds_service.subscriptions.advice_r5 import as_r5
+from cds_service.subscriptions.advice_resources import AdviceContent, advice_resource
 
 _NAMESPACE: Final = UUID("3c0c9a3e-86a5-5d3c-9a39-0b8d9c1f7b52")
 _TERMINOLOGY: Final = "http://terminology.hl7.org/CodeSystem"

@@ -7,7 +7,7 @@ R5 has one element for a concept or a reference where R4 had two, and renamed so
 from collections.abc import Mapping
 from typing import Any, Final
 
-from cds_service.subscriptions.parts import Json
+from cds_service.subscriptions.advice_parts import Json
 
 # Elements that became one list of concepts and references.
 _REASONS: Final = ("reasonCode", "reasonReference")

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from cds_service.fhir.tags import PROPOSAL_TAG
 from cds_service.fhir_client.servers import AdviceResource
 from cds_service.knowledge.model.pack import Indicator, Priority
-from cds_service.subscriptions.parts import Json, kept
+from cds_service.subscriptions.advice_parts import Json, kept
 
 _TERMINOLOGY: Final = "http://terminology.hl7.org/CodeSystem"
 _EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition"

@@ -62,14 +62,14 @@ from cds_service.subscriptions.patient_data import (
     arrived_version,
     confirmed,
 )
-from cds_service.subscriptions.planned_writes import Planned, bundle_of, written_advice
-from cds_service.subscriptions.silent import (
+from cds_service.subscriptions.planned_writes import PlannedWrites, bundle_of, written_advice
+from cds_service.subscriptions.refused_advice import refused_in, unwritten
+from cds_service.subscriptions.silent_mode import (
     kept_silently,
     silent_changes,
     written_for_real,
     written_silently,
 )
-from cds_service.subscriptions.unwritten import refused_in, unwritten
 from cds_service.subscriptions.work import (
     ADVICE,
     ASKED_AGAIN,
@@ -182,7 +182,7 @@ class _Decision:
         self.gone: set[str] = set()  # of what arrived, by their references
         self.finishes = False  # what a worker wrote that did not come to keep its decision
         self.reasons: dict[str, Withdrawal] = {}
-        self.planned: list[Planned] = []
+        self.planned: list[PlannedWrites] = []
         self.written: Literal["no", "yes", "failed", "withdrawn"] = "no"
         self._rows: list[WrittenAdvice] = []
 
@@ -293,7 +293,7 @@ class _Decision:
         self._rows = [self.changed.get(row.identifier, row) for row in rows]
         return found
 
-    def _planned(self, judgement: Judgement, before: dict[str, OpenAdvice]) -> Planned:
+    def _planned(self, judgement: Judgement, before: dict[str, OpenAdvice]) -> PlannedWrites:
         evaluation, place = judgement.evaluation, self.place
         call = judgement.call(place.server, place.patient)
         remembered = self.of.memory.recall(evaluation, call)
@@ -314,7 +314,7 @@ class _Decision:
         )
         quiet = remembered.quiet | by_tasks
         outcome = judgement.outcome(remembered.overridden, quiet)
-        plan = Planned(
+        plan = PlannedWrites(
             outcome,
             withdrawals=withdrawals,
             overridden=remembered.overridden,
@@ -329,7 +329,7 @@ class _Decision:
         plan.withdrawals.extend(superseded(left, [*holding, *plan.rows]))
         return plan
 
-    def _advise(self, plan: Planned, judgement: Judgement, rows: list[WrittenAdvice]) -> None:
+    def _advise(self, plan: PlannedWrites, judgement: Judgement, rows: list[WrittenAdvice]) -> None:
         """Add the advice that is not given yet, each card as a Task of its own."""
         outcome, place = plan.outcome, self.place
         call = judgement.call(place.server, place.patient)
@@ -343,7 +343,7 @@ class _Decision:
                 plan.rows.append(written_advice(advice, outcome, place))
 
     def _write(
-        self, planned: list[Planned], before: dict[str, OpenAdvice]
+        self, planned: list[PlannedWrites], before: dict[str, OpenAdvice]
     ) -> Literal["no", "yes", "withdrawn"]:
         """Write what is new, then withdraw what no longer holds."""
         rows = [row for plan in planned for row in plan.rows]
@@ -377,13 +377,13 @@ class _Decision:
             return "yes"
         return "withdrawn" if withdrawals else "no"
 
-    def _changes(self, planned: list[Planned]) -> list[dict[str, Any]]:
+    def _changes(self, planned: list[PlannedWrites]) -> list[dict[str, Any]]:
         """What became of advice, to be kept with the decision."""
         if not self.writes:
             return silent_changes(planned)
         return changes_of(self.changed.values(), self.reasons)
 
-    def _input(self, planned: list[Planned]) -> DecisionInput:
+    def _input(self, planned: list[PlannedWrites]) -> DecisionInput:
         return DecisionInput(
             server=self.work.server,
             patient=self.work.patient,

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cds_service.subscriptions.registration import OFF, Registration, RegistrationTable
-from cds_service.subscriptions.remote import RemoteSubscriptions
+from cds_service.subscriptions.remote_subscriptions import RemoteSubscriptions
 from cds_service.subscriptions.resource import StoredSubscription, stored_subscription
 from cds_service.subscriptions.work import FAILING
 

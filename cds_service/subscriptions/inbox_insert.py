@@ -20,7 +20,7 @@ from cds_service.subscriptions.earlier_states import (
     previous_patients,
     version_after,
 )
-from cds_service.subscriptions.notified import NotifiedResource
+from cds_service.subscriptions.notified_resource import NotifiedResource
 
 _FASTEST: Final = 1  # zlib level: resources are small, and a sender waits
 

@@ -31,7 +31,7 @@ from cds_service.sources.hook_request import input_from_request
 from cds_service.subscriptions.advice import reference_of
 from cds_service.subscriptions.patient_data import (
     ArrivedVersion,
-    KeptAnswer,
+    RecordedAnswer,
     read_again,
     with_arrived,
 )
@@ -56,7 +56,7 @@ class DecisionInput(Struct, frozen=True, kw_only=True):
     patient: str
     at: datetime
     arrived: tuple[ArrivedVersion, ...]
-    answers: tuple[KeptAnswer, ...] = ()
+    answers: tuple[RecordedAnswer, ...] = ()
     overridden: tuple[tuple[str, str], ...] = ()
     quiet: tuple[tuple[str, str], ...] = ()
 

@@ -9,7 +9,7 @@ from msgspec.json import Decoder
 
 from cds_service.fhir_client.servers import MessageSettings
 from cds_service.reports.report import ReportPatient
-from cds_service.subscriptions.notified import NotifiedResource
+from cds_service.subscriptions.notified_resource import NotifiedResource
 
 
 class PatientIdentifier(NamedTuple):

@@ -19,7 +19,7 @@ from cds_service.fhir.elements import NOTHING
 from cds_service.fhir.json_checks import checked_outline
 from cds_service.fhir.references import server_of
 from cds_service.subscriptions.notification_status import Event, Status, StatusType, read_status
-from cds_service.subscriptions.notified import (
+from cds_service.subscriptions.notified_resource import (
     Address,
     NotifiedResource,
     address_of,

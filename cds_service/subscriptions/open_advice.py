@@ -30,8 +30,8 @@ from cds_service.subscriptions.advice import (
     reference_of,
     subject_of,
 )
+from cds_service.subscriptions.advice_parts import Json, references_in
 from cds_service.subscriptions.advice_resources import OPEN, REFUSALS, reasons_in, withdrawn_as
-from cds_service.subscriptions.parts import Json, references_in
 
 Withdrawal: TypeAlias = Literal[
     "result-corrected", "result-withdrawn", "superseded", "overridden", "no-longer-advised"

@@ -48,7 +48,7 @@ _NEEDED: Final = (OBSERVATIONS, PATIENT)
 _ENOUGH: Final = frozenset((WHOLE, WHOLE_WITHOUT, "too-many-pages", "too-long"))
 
 
-class KeptAnswer(Struct, frozen=True, omit_defaults=True):
+class RecordedAnswer(Struct, frozen=True, omit_defaults=True):
     """The answer of a server to one query, as it came."""
 
     query: str
@@ -83,7 +83,7 @@ def arrived_version(item: Item) -> ArrivedVersion:
     )
 
 
-class NotKept(Exception):
+class AnswerNotRecorded(Exception):
     """What a decision was derived from has no answer to a query of today."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class RecordingClient:
     """Asks by another client and keeps each answer. Thread-safe."""
 
     client: QueryClient
-    answers: dict[str, KeptAnswer] = field(default_factory=dict)
+    answers: dict[str, RecordedAnswer] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def ask(self, access: Access, query: str, deadline: Deadline) -> QueryResult:
@@ -113,7 +113,7 @@ class RecordingClient:
         return self.client.in_parallel(jobs, deadline)
 
     def _kept(self, query: str, result: QueryResult) -> QueryResult:
-        answer = KeptAnswer(
+        answer = RecordedAnswer(
             query=query,
             pages=tuple(Raw(page.body.removeprefix(_BOM)) for page in result.pages),
             failure=result.failure,
@@ -126,13 +126,13 @@ class RecordingClient:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptAnswers:
+class RecordedAnswers:
     """Answers as a server gave them in the past.
 
     What was not asked then is answered by what was asked of the same type and is most like it.
     """
 
-    answers: Mapping[str, KeptAnswer]
+    answers: Mapping[str, RecordedAnswer]
 
     def ask(self, access: Access, query: str, deadline: Deadline) -> QueryResult:  # noqa: ARG002 - nobody is asked
         """The answer to this query then."""
@@ -144,10 +144,10 @@ class KeptAnswers:
             left_out=kept.left_out,
         )
 
-    def _most_like(self, query: str) -> KeptAnswer:
+    def _most_like(self, query: str) -> RecordedAnswer:
         same = [answer for answer in self.answers if _type_in(answer) == _type_in(query)]
         if not same:
-            return KeptAnswer(query=query, failure="not-allowed")
+            return RecordedAnswer(query=query, failure="not-allowed")
         return self.answers[max(same, key=lambda answer: len(_words_of(answer) & _words_of(query)))]
 
     def more(self, access: Access, next_page: str, deadline: Deadline) -> QueryResult:
@@ -241,7 +241,7 @@ def _is_of_another(resource: Observation, patient: str) -> bool:
 
 
 def read_again(
-    answers: Iterable[KeptAnswer],
+    answers: Iterable[RecordedAnswer],
     server: str,
     patient: str,
     hook: str,
@@ -249,15 +249,15 @@ def read_again(
 ) -> HookRequest:
     """The request that these answers made; the limits of its reading are in them already.
 
-    Raises `NotKept` where the queries of today ask for what was not read then.
+    Raises `AnswerNotRecorded` where the queries of today ask for what was not read then.
     """
-    kept = KeptAnswers({answer.query: answer for answer in answers})
+    kept = RecordedAnswers({answer.query: answer for answer in answers})
     reader = PatientReader(client=kept, max_depth=64, max_entries=1_000_000)
     access = Access(Server(base=server), NoToken())
     try:
         return reader.read(access, patient, hook, templates, NO_DEADLINE)
     except Retry:
-        raise NotKept from None
+        raise AnswerNotRecorded from None
 
 
 def _type_in(query: str) -> str:

@@ -14,7 +14,7 @@ from msgspec.json import Decoder
 
 from cds_service.fhir.elements import NOTHING
 from cds_service.fhir.references import parts_of
-from cds_service.subscriptions.notified import NotifiedResource, is_resource
+from cds_service.subscriptions.notified_resource import NotifiedResource, is_resource
 from cds_service.subscriptions.server_reader import ServerReader
 from cds_service.subscriptions.work import Retry
 

@@ -13,7 +13,7 @@ from cds_service.subscriptions.open_advice import Withdrawal
 
 
 @dataclass(slots=True)
-class Planned:
+class PlannedWrites:
     """What is to be written and to be withdrawn for the outcome of one pack."""
 
     outcome: Outcome
@@ -41,7 +41,7 @@ def written_advice(advice: Advice, outcome: Outcome, place: AdvicePlace) -> Writ
     )
 
 
-def bundle_of(planned: Iterable[Planned], place: AdvicePlace) -> dict[str, Any]:
+def bundle_of(planned: Iterable[PlannedWrites], place: AdvicePlace) -> dict[str, Any]:
     """The transaction that writes all that is new."""
     entries = (
         entry

@@ -18,7 +18,7 @@ from cds_service.subscriptions.reconcile import Reconciler
 from cds_service.subscriptions.register import renewal_plan
 from cds_service.subscriptions.registration import Registration
 from cds_service.subscriptions.registry import SubscriptionRegistry
-from cds_service.subscriptions.remote import RegistrationError, RemoteSubscriptions
+from cds_service.subscriptions.remote_subscriptions import RegistrationError, RemoteSubscriptions
 from cds_service.subscriptions.resource import StoredSubscription, stored_subscription
 from cds_service.subscriptions.work import Lease, Retry
 
@@ -30,7 +30,7 @@ _WELL: Final = timedelta(hours=1)  # after which a Subscription that stayed acti
 
 
 @dataclass(slots=True, kw_only=True)
-class Upkeep:
+class SubscriptionUpkeep:
     """Looks after Subscriptions.
 
     `renew_before` is how long before its end one is renewed, if not zero, and `renew_days` for how

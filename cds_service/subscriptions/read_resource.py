@@ -16,7 +16,7 @@ from cds_service.subscriptions.earlier_states import (
     version_after,
 )
 from cds_service.subscriptions.inbox_insert import compressed, patient_of
-from cds_service.subscriptions.notified import NotifiedResource
+from cds_service.subscriptions.notified_resource import NotifiedResource
 from cds_service.subscriptions.queue import enqueue, held, let_go
 from cds_service.subscriptions.work import Lease
 

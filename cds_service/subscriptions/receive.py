@@ -36,7 +36,7 @@ from cds_service.subscriptions.inbox import Inbox, make_inbox
 from cds_service.subscriptions.inbox_insert import Arrival
 from cds_service.subscriptions.notification import Kind, Notification, read_notification
 from cds_service.subscriptions.notification_status import Status
-from cds_service.subscriptions.notified import address_of
+from cds_service.subscriptions.notified_resource import address_of
 from cds_service.subscriptions.queue import enqueue
 from cds_service.subscriptions.registration import Registration, RegistrationTable
 from cds_service.subscriptions.work import GAP, LOOK, SEARCH

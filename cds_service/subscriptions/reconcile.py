@@ -18,7 +18,7 @@ from cds_service.store.tables import subscriptions
 from cds_service.subscriptions.event_numbers import Ranges, forget, missing_of
 from cds_service.subscriptions.inbox import Inbox
 from cds_service.subscriptions.inbox_insert import Arrival, patient_of
-from cds_service.subscriptions.notified import NotifiedResource
+from cds_service.subscriptions.notified_resource import NotifiedResource
 from cds_service.subscriptions.queue import enqueue, held
 from cds_service.subscriptions.registration import Registration, RegistrationTable
 from cds_service.subscriptions.server_reader import ServerReader

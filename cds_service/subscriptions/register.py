@@ -25,7 +25,7 @@ from cds_service.subscriptions.credentials import (
 )
 from cds_service.subscriptions.endpoint import path_in
 from cds_service.subscriptions.registration import OFF, Registration, RegistrationTable
-from cds_service.subscriptions.remote import RegistrationError, RemoteSubscriptions
+from cds_service.subscriptions.remote_subscriptions import RegistrationError, RemoteSubscriptions
 from cds_service.subscriptions.resource import (
     Difference,
     SubscriptionRequest,

@@ -18,7 +18,7 @@ from cds_service.smart.token_cache import TokenCache
 from cds_service.subscriptions.endpoint import endpoints_below
 from cds_service.subscriptions.register import Plan, Registrar
 from cds_service.subscriptions.registration import Registration, RegistrationTable
-from cds_service.subscriptions.remote import RegistrationError, RemoteSubscriptions
+from cds_service.subscriptions.remote_subscriptions import RegistrationError, RemoteSubscriptions
 from cds_service.subscriptions.write_subscription import SubscriptionSender
 
 _ASKED: Final = ("Subscription", "Observation?")  # of which types a token is needed to read

@@ -14,7 +14,7 @@ from cds_service.service import Knowledge
 from cds_service.store.store import Transactions
 from cds_service.store.tables import decisions
 from cds_service.subscriptions.judgement import INPUT, findings_of, outcomes_again, versions_of
-from cds_service.subscriptions.patient_data import NotKept
+from cds_service.subscriptions.patient_data import AnswerNotRecorded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ def replay(knowledge: Knowledge, database: Transactions, number: int) -> Replay 
         return replace(kept, is_gone=True)
     try:
         outcomes = outcomes_again(knowledge, INPUT.decode(zlib.decompress(row.input)))
-    except NotKept:
+    except AnswerNotRecorded:
         return replace(kept, is_unanswered=True)
     again: list[Any] = decode(
         encode([finding for each in outcomes for finding in findings_of(each)])

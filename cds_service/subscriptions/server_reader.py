@@ -21,7 +21,7 @@ from cds_service.fhir.elements import NOTHING
 from cds_service.fhir.resources import Bundle
 from cds_service.fhir_client.client import Access, FhirClient, Page, QueryResult
 from cds_service.subscriptions.notification import Notification, read_notification
-from cds_service.subscriptions.notified import (
+from cds_service.subscriptions.notified_resource import (
     NotifiedResource,
     address_of,
     instant_of,

@@ -14,8 +14,8 @@ from cds_service.clock import Clock
 from cds_service.fhir.tags import PROPOSAL_CODE, PROPOSAL_SYSTEM
 from cds_service.fhir_client.servers import Servers
 from cds_service.store.advice import AdviceTable
+from cds_service.subscriptions.advice_parts import identifier_of
 from cds_service.subscriptions.open_advice import state_of
-from cds_service.subscriptions.parts import identifier_of
 from cds_service.subscriptions.server_reader import ServerReader
 from cds_service.subscriptions.work import Retry
 

@@ -16,9 +16,9 @@ from cds_service.errors import StoreError
 from cds_service.log import log_arrival_failed, log_arrivals, log_crash
 from cds_service.subscriptions.held_lease import held_lease
 from cds_service.subscriptions.inbox import Inbox
-from cds_service.subscriptions.notified import NotifiedResource
+from cds_service.subscriptions.notified_resource import NotifiedResource
 from cds_service.subscriptions.patient_of_resource import patient_named
-from cds_service.subscriptions.reactivation import Upkeep
+from cds_service.subscriptions.reactivation import SubscriptionUpkeep
 from cds_service.subscriptions.read_resource import resolve
 from cds_service.subscriptions.reconcile import Reconciler
 from cds_service.subscriptions.reread import verified
@@ -58,7 +58,7 @@ class Worker:
     decide: Decide
     reader: ServerReader
     reconciler: Reconciler
-    upkeep: Upkeep
+    upkeep: SubscriptionUpkeep
     clock: Clock
     holder: str
     reconcile_every: timedelta

@@ -23,7 +23,7 @@ from cds_service.store import Store
 from cds_service.store.advice import AdviceTable
 from cds_service.subscriptions.inbox import make_inbox
 from cds_service.subscriptions.message_results import MessageResults
-from cds_service.subscriptions.reactivation import Upkeep
+from cds_service.subscriptions.reactivation import SubscriptionUpkeep
 from cds_service.subscriptions.reconcile import Reconciler
 from cds_service.subscriptions.registration import RegistrationTable
 from cds_service.subscriptions.registry import SubscriptionRegistry
@@ -96,7 +96,7 @@ def make_worker(
         decide=deciding(tools),
         reader=reader,
         reconciler=reconciler,
-        upkeep=Upkeep(
+        upkeep=SubscriptionUpkeep(
             registry=_registry(tools, rows, results),
             reconciler=reconciler,
             renew_before=timedelta(days=settings.renew_before_days),

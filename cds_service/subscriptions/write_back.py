@@ -20,8 +20,8 @@ from cds_service.fhir_client.failures import QueryError
 from cds_service.fhir_client.servers import AdviceResource, FhirVersion
 from cds_service.fhir_client.writer import FhirWriter, WriteResult
 from cds_service.store.advice import STANDING, WrittenAdvice
+from cds_service.subscriptions.advice_parts import ADVICE_SYSTEM, Json, identifier_of, references_in
 from cds_service.subscriptions.advice_resources import OPEN
-from cds_service.subscriptions.as_sent import FIRST, digest_of, is_as_sent, version_of
 from cds_service.subscriptions.open_advice import (
     Absence,
     OpenAdvice,
@@ -32,7 +32,7 @@ from cds_service.subscriptions.open_advice import (
     proposals_in,
     withdrawn,
 )
-from cds_service.subscriptions.parts import ADVICE_SYSTEM, Json, identifier_of, references_in
+from cds_service.subscriptions.task_digest import FIRST, digest_of, is_as_sent, version_of
 from cds_service.subscriptions.work import Retry
 
 BESIDE: Final = ("ServiceRequest", "GuidanceResponse", "Provenance")  # what carries advice
@@ -59,7 +59,7 @@ class WriteRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredResource:
     """A resource as a server has it: `Type/id`, its version, and whether it was there before."""
 
     reference: str
@@ -158,7 +158,7 @@ class AdviceServer:
             task = again
         raise Retry("conflict")
 
-    def _sent(self, bundle: Json) -> tuple[Stored, ...]:
+    def _sent(self, bundle: Json) -> tuple[StoredResource, ...]:
         """What was stored of each entry, in their order."""
         for attempt in range(_TRIES):
             result = self.writer.transaction(self.access, bundle, self.deadline, repeatable=True)
@@ -295,12 +295,12 @@ def statuses_of(result: WriteResult) -> list[int]:
     return [int(word[0]) if word and word[0].isdigit() else 0 for word in words]
 
 
-def _stored(response: Mapping[str, Any], status: int) -> Stored:
+def _stored(response: Mapping[str, Any], status: int) -> StoredResource:
     location, _, history = str(response.get("location", "")).partition("/_history/")
     pieces = location.rsplit("/", 2)[-2:]
     etag = str(response.get("etag", "")).removeprefix("W/").strip('"')
     reference = "/".join(pieces) if len(pieces) == 2 and all(pieces) else ""
-    return Stored(reference=reference, version=etag or history, was_there=status != 201)
+    return StoredResource(reference=reference, version=etag or history, was_there=status != 201)
 
 
 def _task_in(result: QueryResult) -> Json | Absence:

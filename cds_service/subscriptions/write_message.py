@@ -36,7 +36,7 @@ from cds_service.subscriptions.message_states import (
     PlacedResult,
     to_write,
 )
-from cds_service.subscriptions.notified import NotifiedResource
+from cds_service.subscriptions.notified_resource import NotifiedResource
 from cds_service.subscriptions.server_reader import ServerReader
 from cds_service.subscriptions.work import Item, Retry, Unwritable
 from cds_service.subscriptions.write_back import statuses_of

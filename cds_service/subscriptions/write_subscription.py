@@ -14,7 +14,7 @@ from urllib.parse import quote
 from cds_service.clock import Deadline
 from cds_service.fhir_client.writer import WRITE_FAILURES, FhirWriter, WriteResult
 from cds_service.subscriptions.registration import OFF
-from cds_service.subscriptions.remote import (
+from cds_service.subscriptions.remote_subscriptions import (
     PATIENCE,
     RegistrationError,
     RemoteSubscriptions,

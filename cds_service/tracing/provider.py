@@ -40,7 +40,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from cds_service import __version__
 from cds_service.trace_settings import TracesTo
-from cds_service.tracing.kept import OURS, SCOPE, WORK, KeptExporter
+from cds_service.tracing.span_filter import OURS, SCOPE, WORK, FilteringExporter
 
 T = TypeVar("T")
 
@@ -59,11 +59,11 @@ class Traces:
 
     def __init__(self, where: TracesTo, share: float) -> None:
         named = Resource.create({"service.name": "cds-service", "service.version": __version__})
-        self.provider = TracerProvider(sampler=OfRequests(share), resource=named)
-        self.provider.add_span_processor(BatchSpanProcessor(KeptExporter(exporter_to(where))))
+        self.provider = TracerProvider(sampler=RequestSampler(share), resource=named)
+        self.provider.add_span_processor(BatchSpanProcessor(FilteringExporter(exporter_to(where))))
         self._tracer = self.provider.get_tracer(SCOPE, __version__)
         self._propagator_before = propagate.get_global_textmap()
-        propagate.set_global_textmap(NumbersOnly())
+        propagate.set_global_textmap(TraceparentPropagator())
         # The versions that they were tried with are in the lock file.
         RequestsInstrumentor().instrument(
             tracer_provider=self.provider, request_hook=_name_server, skip_dep_check=True
@@ -130,7 +130,7 @@ def _name_server(span: Span, request: Any) -> None:
     span.set_attribute("server.address", urlsplit(str(request.url)).hostname or "")
 
 
-class OfRequests(Sampler):
+class RequestSampler(Sampler):
     """This share of requests and pieces of work, and what is done for them.
 
     Not what the service does by itself: it asks the database twice a second.
@@ -156,10 +156,10 @@ class OfRequests(Sampler):
 
     def get_description(self) -> str:
         """What this is, for OpenTelemetry."""
-        return f"OfRequests({self._share})"
+        return f"RequestSampler({self._share})"
 
 
-class NumbersOnly(TextMapPropagator):
+class TraceparentPropagator(TextMapPropagator):
     """The header traceparent (W3C Trace Context), which holds numbers.
 
     `tracestate` and `baggage` are texts of the caller's, which would go on to FHIR servers.

@@ -4,7 +4,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.explanation.results import Point, Trend
+from cds_service.explanation.results import Trend, TrendPoint
 from cds_service.web.html.trend_chart import chart
 
 AMOUNTS = st.floats(0, 1e7)
@@ -13,7 +13,7 @@ POINTS = st.tuples(st.floats(0, 4e9), AMOUNTS, st.none() | AMOUNTS)
 
 def trend(rows: list[tuple[float, float, float | None]]) -> Trend:
     points = (
-        Point(moment=moment, at="2026-01-01", sent="", value=value, limit=limit)
+        TrendPoint(moment=moment, at="2026-01-01", sent="", value=value, limit=limit)
         for moment, value, limit in sorted(rows, key=lambda row: row[0])
     )
     return Trend(marker="m", title="m", unit="", points=tuple(points))

@@ -12,7 +12,7 @@ from cds_service.store import Store
 from cds_service.store.tables import decisions, inbox_items, inbox_queue
 from cds_service.subscriptions.inbox import Inbox
 from cds_service.subscriptions.inbox_insert import Arrival
-from cds_service.subscriptions.notified import NotifiedResource
+from cds_service.subscriptions.notified_resource import NotifiedResource
 from cds_service.subscriptions.work import ArrivalDecision, Lease, Work
 
 SERVER = "https://fhir.example.org/r4"

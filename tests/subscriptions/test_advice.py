@@ -21,8 +21,8 @@ from cds_service.subscriptions.advice import (
     subject_of,
     transaction,
 )
+from cds_service.subscriptions.advice_parts import identifier_of
 from cds_service.subscriptions.judgement import Judgement, judge
-from cds_service.subscriptions.parts import identifier_of
 from cds_service.subscriptions.patient_data import ArrivedVersion
 from tests.web.http_fixtures import ALT, BILIRUBIN, NOW, PATIENT, call, knowledge, observation
 from tests.web.http_fixtures import bundle as searchset

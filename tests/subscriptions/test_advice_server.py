@@ -13,8 +13,8 @@ from cds_service.fhir_client.servers import ANYWHERE, Server
 from cds_service.fhir_client.writer import FhirWriter
 from cds_service.store.advice import WrittenAdvice
 from cds_service.subscriptions.advice import AdvicePlace
+from cds_service.subscriptions.advice_parts import identifier_of
 from cds_service.subscriptions.open_advice import Absence, OpenAdvice, as_found
-from cds_service.subscriptions.parts import identifier_of
 from cds_service.subscriptions.work import Retry
 from cds_service.subscriptions.write_back import AdviceServer, WriteRefused, adopted, with_digests
 from tests.fhir_client.faulty import Asked, Faulty, Reply, faulty, in_turn

@@ -11,7 +11,7 @@ import pytest
 from cds_service.store import Store, open_store
 from cds_service.subscriptions.inbox import Inbox
 from cds_service.subscriptions.inbox_insert import Arrival, version_of
-from cds_service.subscriptions.notified import NotifiedResource
+from cds_service.subscriptions.notified_resource import NotifiedResource
 from cds_service.subscriptions.versions import is_newer
 from tests.fhir_client.faulty import Reply, faulty, in_turn
 from tests.subscriptions.inbox_fixtures import (

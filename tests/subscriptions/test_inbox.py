@@ -13,7 +13,7 @@ from cds_service.store.tables import decisions, inbox_items
 from cds_service.subscriptions.inbox import Inbox, InboxLimits
 from cds_service.subscriptions.inbox_insert import Arrival
 from cds_service.subscriptions.inbox_list import InboxList, InboxWatch
-from cds_service.subscriptions.notified import NotifiedResource
+from cds_service.subscriptions.notified_resource import NotifiedResource
 from cds_service.subscriptions.queue import enqueue
 from cds_service.subscriptions.read_resource import resolve
 from cds_service.subscriptions.work import LeaseLost

@@ -12,9 +12,9 @@ from cds_service.fhir_client.client import Access, FhirClient, NoToken
 from cds_service.fhir_client.servers import ANYWHERE, Server
 from cds_service.prefetch_keys import OBSERVATIONS, PATIENT
 from cds_service.subscriptions.patient_data import (
-    KeptAnswer,
-    NotKept,
+    AnswerNotRecorded,
     PatientReader,
+    RecordedAnswer,
     read_again,
 )
 from cds_service.subscriptions.work import Retry
@@ -43,8 +43,8 @@ def test_a_patient_who_is_not_there_is_waited_for_by_the_hour() -> None:
     assert (caught.value.code, caught.value.within) == ("no-such-patient", timedelta(hours=1))
 
 
-def kept(query: str, resource: object) -> KeptAnswer:
-    return KeptAnswer(query=query, pages=(Raw(encode(resource)),))
+def kept(query: str, resource: object) -> RecordedAnswer:
+    return RecordedAnswer(query=query, pages=(Raw(encode(resource)),))
 
 
 def test_queries_of_today_are_answered_by_what_was_read_then() -> None:
@@ -60,5 +60,5 @@ def test_queries_of_today_are_answered_by_what_was_read_then() -> None:
 
 
 def test_a_replay_of_what_was_not_read_then_is_none() -> None:
-    with pytest.raises(NotKept):
+    with pytest.raises(AnswerNotRecorded):
         read_again([kept("Patient/p1", PERSON)], SERVER, "p1", "patient-view", TEMPLATES)

@@ -16,7 +16,7 @@ from cds_service.store.advice import AdviceTable
 from cds_service.store.tables import decisions, inbox_items
 from cds_service.subscriptions.inbox import Inbox, InboxLimits
 from cds_service.subscriptions.inbox_list import InboxList
-from cds_service.subscriptions.notified import read_resource
+from cds_service.subscriptions.notified_resource import read_resource
 from cds_service.subscriptions.work import ADVICE, ArrivalDecision, Work
 from cds_service.subscriptions.worker import Worker
 from cds_service.subscriptions.worker_setup import make_worker

@@ -16,7 +16,7 @@ from cds_service.subscriptions.credentials import hashed, unseal
 from cds_service.subscriptions.health import health_of
 from cds_service.subscriptions.register import Registrar, renewal_plan
 from cds_service.subscriptions.registration import Registration, RegistrationTable
-from cds_service.subscriptions.remote import RegistrationError, RemoteSubscriptions
+from cds_service.subscriptions.remote_subscriptions import RegistrationError, RemoteSubscriptions
 from cds_service.subscriptions.resource import HMAC_KEY, differences, stored_subscription
 from cds_service.subscriptions.write_subscription import SubscriptionSender
 from tests.fhir_client.faulty import Faulty, Reply, faulty

@@ -21,7 +21,7 @@ from cds_service.errors import StoreError
 from cds_service.settings import Settings
 from cds_service.store import open_store
 from cds_service.subscriptions.inbox_insert import Arrival
-from cds_service.subscriptions.notified import NotifiedResource
+from cds_service.subscriptions.notified_resource import NotifiedResource
 from cds_service.subscriptions.work import ArrivalDecision, Lease, Retry, Work
 from cds_service.subscriptions.work_watch import STUCK, WorkOutcome, WorkWatch
 from cds_service.subscriptions.worker_setup import make_worker, open_tools

@@ -16,7 +16,7 @@ from cds_service.smart.key_rotation import add_key
 from cds_service.smart.signing_keys import KeyFile
 from cds_service.smart.token_cache import open_token_cache
 from cds_service.store import Store
-from cds_service.subscriptions.notified import read_resource
+from cds_service.subscriptions.notified_resource import read_resource
 from cds_service.subscriptions.work import Retry
 from cds_service.subscriptions.worker_tools import make_decide
 from tests.fhir_server.sekmet import put, running

@@ -19,7 +19,7 @@ from cds_service.store import Store
 from cds_service.store.advice import AdviceTable
 from cds_service.store.tables import advice_written, decisions, inbox_items
 from cds_service.subscriptions.decision_list import DecisionList
-from cds_service.subscriptions.notified import read_resource
+from cds_service.subscriptions.notified_resource import read_resource
 from cds_service.subscriptions.replay import replay
 from cds_service.subscriptions.work import Retry
 from cds_service.subscriptions.worker_setup import make_worker

@@ -11,7 +11,7 @@ import pytest
 
 from cds_service.store import open_store
 from cds_service.store.advice import AdviceTable
-from cds_service.subscriptions.notified import read_resource
+from cds_service.subscriptions.notified_resource import read_resource
 from tests.subscriptions.ward import Ward
 from tests.web.http_fixtures import ALT, observation
 

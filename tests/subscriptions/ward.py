@@ -22,7 +22,7 @@ from cds_service.store import Store
 from cds_service.store.tables import decisions
 from cds_service.subscriptions.inbox import Inbox
 from cds_service.subscriptions.inbox_insert import Arrival
-from cds_service.subscriptions.notified import NotifiedResource, read_resource
+from cds_service.subscriptions.notified_resource import NotifiedResource, read_resource
 from cds_service.subscriptions.work import Lease
 from cds_service.subscriptions.worker_tools import WorkerTools, make_decide
 from tests.fhir_server.sekmet import put

@@ -19,7 +19,7 @@ from cds_service.catalogue.other_cards import RelatedRule
 from cds_service.catalogue.rules import RulePage
 from cds_service.catalogue.suggestions import SuggestionView
 from cds_service.explainers.page import ExplainPage, UnitSystem
-from cds_service.explanation.clauses import Because
+from cds_service.explanation.clauses import WithholdingClause
 from cds_service.explanation.scale import LimitView
 from cds_service.settings import Settings
 from cds_service.subscriptions.decision_list import AdviceView, DecisionPage, DecisionView
@@ -77,7 +77,7 @@ EXPLAINED = schema("components", "responses", "Explained", "content")
         (UnitSystem, EXPLAINED["application/json"]["schema"]["properties"]["systems"]["items"]),
         (SuggestionView, schema("components", "schemas", "RuleSuggestion")),
         (RelatedRule, schema("components", "schemas", "RelatedRule")),
-        (Because, schema("components", "schemas", "Because")),
+        (WithholdingClause, schema("components", "schemas", "Because")),
         (LimitView, schema("components", "schemas", "UsedLimit")),
         (ArrivalsView, schema("components", "schemas", "Arrivals")),
         (InboxView, schema("components", "schemas", "Arrivals", "properties", "inbox")),

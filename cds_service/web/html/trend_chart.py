@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from cds_service.explanation.results import Point, Trend
+from cds_service.explanation.results import Trend, TrendPoint
 
 _WIDTH: Final = 400
 _HEIGHT: Final = 200
@@ -87,7 +87,7 @@ def chart(trend: Trend) -> Chart:
     )
 
 
-def _across(points: tuple[Point, ...]) -> list[float]:
+def _across(points: tuple[TrendPoint, ...]) -> list[float]:
     begin, end = points[0].moment, points[-1].moment
     width = _WIDTH - _LEFT - _RIGHT - 20
     if end <= begin:

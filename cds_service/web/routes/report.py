@@ -32,7 +32,7 @@ from cds_service.reports.tables.columns_file import columns_file, read_columns_t
 from cds_service.reports.tables.mapping import ROLES
 from cds_service.sandbox.requests import request_of_subject
 from cds_service.sandbox.services import beside, chosen
-from cds_service.sandbox.uploads import read_paper
+from cds_service.sandbox.uploads import read_upload
 from cds_service.service import Knowledge, lookups_of
 from cds_service.settings import Settings
 from cds_service.web.html.forms import Form, read_form, refuse_cross_site
@@ -266,7 +266,7 @@ def _cards(context: SandboxContext, form: Form) -> Response:
         return _shown_rows(context, people, pictures=pictures, wrong=error)
     bundle = as_bundle(LabReport("table", (PatientReport(who, rows),)))
     limits = context.settings
-    paper = read_paper(bundle, max_depth=limits.max_depth, max_entries=limits.max_entries)
+    paper = read_upload(bundle, max_depth=limits.max_depth, max_entries=limits.max_entries)
     (subject,) = paper.subjects
     offer = chosen(context.offers, "")
     others = tuple((one, request_of_subject(one, subject)) for one in beside(context.offers, offer))

@@ -41,7 +41,7 @@ from cds_service.sandbox.services import (
     offers_of,
     service_of,
 )
-from cds_service.sandbox.uploads import Upload, UploadedPatient, read_paper
+from cds_service.sandbox.uploads import Upload, UploadedPatient, read_upload
 from cds_service.service import Knowledge, options_of
 from cds_service.settings import Settings, is_open
 from cds_service.web.html.forms import Form
@@ -99,7 +99,7 @@ class SandboxContext:
         if file:  # the list of its patients carries it along
             g.asked["text"] = file.decode(errors="replace")
         limits = self.settings
-        return read_paper(data, max_depth=limits.max_depth, max_entries=limits.max_entries)
+        return read_upload(data, max_depth=limits.max_depth, max_entries=limits.max_entries)
 
     def people(self, form: Form) -> PatientMatches:
         """The patients of the server that the form looks for."""

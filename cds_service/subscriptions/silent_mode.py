@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from cds_service.store.advice import SILENT, AdviceState, WrittenAdvice
-from cds_service.subscriptions.planned_writes import Planned
+from cds_service.subscriptions.planned_writes import PlannedWrites
 
 # As what each state counts in silent mode.
 _COUNTS_AS: Final[Mapping[AdviceState, AdviceState]] = {
@@ -34,7 +34,7 @@ def written_silently(rows: Iterable[WrittenAdvice]) -> tuple[WrittenAdvice, ...]
     return tuple(found.values())
 
 
-def kept_silently(planned: Iterable[Planned]) -> Iterator[WrittenAdvice]:
+def kept_silently(planned: Iterable[PlannedWrites]) -> Iterator[WrittenAdvice]:
     """The rows of what would be written and withdrawn, as they are kept."""
     for plan in planned:
         for row in plan.rows:
@@ -43,7 +43,7 @@ def kept_silently(planned: Iterable[Planned]) -> Iterator[WrittenAdvice]:
             yield replace(row, state="silent-over")
 
 
-def silent_changes(planned: Iterable[Planned]) -> list[dict[str, Any]]:
+def silent_changes(planned: Iterable[PlannedWrites]) -> list[dict[str, Any]]:
     """What would have become of advice, to be kept with the decision."""
     plans = tuple(planned)
     return [

@@ -54,7 +54,7 @@ _OF_REQUESTS_SENT: Final = {"server.address": _shaped(_HOST)}
 """The server that was asked: one of the file of servers, never what a caller named as its own."""
 
 
-class KeptExporter(SpanExporter):
+class FilteringExporter(SpanExporter):
     """An exporter before another one, to which it gives what may leave."""
 
     def __init__(self, to: SpanExporter) -> None:

@@ -9,7 +9,7 @@ from cds_service.errors import CdsServiceError
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing_to(path: Path) -> Iterator[None]:
     """Raise a `CdsServiceError` if the file or folder cannot be written."""
     try:
         yield

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec.json import encode
 
-from cds_service.subscriptions.parts import Json
+from cds_service.subscriptions.advice_parts import Json
 
 FIRST: Final = "1"  # the version that is surely as it was sent
 _OF_SERVER: Final = frozenset(("id", "meta", "text", "implicitRules"))
