@@ -235,7 +235,7 @@ def answer_hook(
 
 def answer_input(
     knowledge: Knowledge,
-    given: PatientInput,
+    patient_input: PatientInput,
     service_id: str,
     trigger: str,
     now: datetime,
@@ -248,7 +248,7 @@ def answer_input(
     resources is not known. Raises `UnknownService` and `RequestError` as `answer_hook` does.
     """
     served = _served(knowledge, service_id, trigger)
-    evaluation = evaluated(knowledge, served, given, trigger, now)
+    evaluation = evaluated(knowledge, served, patient_input, trigger, now)
     outcome = settle(evaluation, quiet=() if quiet_of is None else quiet_of(evaluation))
     patient = outcome.record.patient.reference.removeprefix("Patient/")
     call = CallContext(service=service_id, trigger=trigger, patient_id=patient or _NOBODY)
@@ -280,13 +280,13 @@ def asked_on_arrival(knowledge: Knowledge) -> tuple[tuple[Service, Served], ...]
 def evaluated(
     knowledge: Knowledge,
     served: Served,
-    given: PatientInput,
+    patient_input: PatientInput,
     trigger: str,
     now: datetime,
     deadline: Deadline = NO_DEADLINE,
 ) -> Evaluation:
     """What the rules of a pack say before anything is remembered; `now` is an aware time."""
-    record = read_record(served.reader, given, now=now, zone=knowledge.zone)
+    record = read_record(served.reader, patient_input, now=now, zone=knowledge.zone)
     deadline.check()
     # An age is counted in the days of the site.
     return evaluate(served.program, record, now.astimezone(knowledge.zone), trigger)
@@ -311,7 +311,7 @@ def _is_explained(request: HookRequest, mode: ExplainMode) -> bool:
 
 
 def _refuse_false_silence(
-    request: HookRequest, given: PatientInput, evaluation: Evaluation, zone: tzinfo
+    request: HookRequest, patient_input: PatientInput, evaluation: Evaluation, zone: tzinfo
 ) -> None:
     """Raise `MissingData` if no card might only mean that the telling results were not sent.
 
@@ -321,7 +321,7 @@ def _refuse_false_silence(
     """
     if evaluation.silent or _has_other_card(evaluation):
         return
-    refuse_unreadable(given, evaluation)
+    refuse_unreadable(patient_input, evaluation)
     parts = [part for part in request.prefetch.values() if part.partial and _has_results(part)]
     times = Times(evaluation.now, zone)
     if parts and not (_reaches_back(evaluation) and all(_lacks_old_ones(p, times) for p in parts)):
@@ -331,12 +331,14 @@ def _refuse_false_silence(
         )
 
 
-def refuse_unreadable(given: PatientInput, evaluation: Evaluation) -> None:
+def refuse_unreadable(patient_input: PatientInput, evaluation: Evaluation) -> None:
     """Raise `MissingData` if results were sent, not one can be read, and no card says otherwise."""
     if evaluation.silent or _has_other_card(evaluation):
         return
-    unread = unread_results(given)
-    if unread and not any(isinstance(entry.resource, Observation) for entry in given.entries):
+    unread = unread_results(patient_input)
+    if unread and not any(
+        isinstance(entry.resource, Observation) for entry in patient_input.entries
+    ):
         first = unread[0]
         raise MissingData(
             f"No laboratory result could be read: at {first.where} ({first.expected}), and "
@@ -367,17 +369,17 @@ def _why_not_fetched(request: HookRequest, keys: Mapping[str, str]) -> str:
     return "there is no FHIR server with a token that the service may ask"
 
 
-def _has_results(found: Fetched) -> bool:
-    return any(isinstance(entry.resource, Observation) for entry in found.entries)
+def _has_results(part: Fetched) -> bool:
+    return any(isinstance(entry.resource, Observation) for entry in part.entries)
 
 
-def _lacks_old_ones(found: Fetched, times: Times) -> bool:
+def _lacks_old_ones(part: Fetched, times: Times) -> bool:
     """Whether the part is proved to be in order, newest first, and lacks its end alone."""
-    results = [entry.resource for entry in found.entries if isinstance(entry.resource, Observation)]
+    results = [entry.resource for entry in part.entries if isinstance(entry.resource, Observation)]
     sent = [sent_time(result, None, times) for result in results]
     known = [result.moment.time for result in sent if result and result.moment]
     falls = all(newer >= older for newer, older in pairwise(known))
-    return found.tail and len(known) == len(results) and falls and len(set(known)) > 1
+    return part.tail and len(known) == len(results) and falls and len(set(known)) > 1
 
 
 def _reaches_back(evaluation: Evaluation) -> bool:

@@ -27,25 +27,25 @@ _ORDER: Final = {
 
 
 def as_json(
-    found: Burden,
+    burden: Burden,
     names: Sequence[str],
     question: BurdenQuestion,
     passed_over: Sequence[str] = (),
 ) -> Data:
     """Everything that was counted, an edition under its name."""
-    editions = found.tally.editions
-    tally = found.tally.changes
+    editions = burden.tally.editions
+    tally = burden.tally.changes
     times = [moment.time.isoformat(timespec="milliseconds") for moment in question.moments]
     data: Data = {
         "asOf": times[0],
         "hook": question.hook,
-        "patients": found.patients,
-        "views": editions[0].views.views + found.pruned * len(times),
+        "patients": burden.patients,
+        "views": editions[0].views.views + burden.pruned * len(times),
         "viewsOfEachPatient": times,
-        "encounters": _encounters(found, question),
-        **({"encountersNotKnown": found.why_no_openings} if found.openings is None else {}),
+        "encounters": _encounters(burden, question),
+        **({"encountersNotKnown": burden.why_no_openings} if burden.openings is None else {}),
         **{
-            name: _edition(edition, found, question)
+            name: _edition(edition, burden, question)
             for name, edition in zip(names, editions, strict=True)
         },
     }
@@ -57,17 +57,17 @@ def as_json(
                 {"rule": rule, "change": change, "views": count}
                 for (rule, change), count in sorted(tally.rules.items())
             ],
-            "first": list(found.first),
+            "first": list(burden.first),
         }
-    unread = found.unread
+    unread = burden.unread
     data["unread"] = {
         "linesOfFiles": dict(unread.lines),
         "documents": unread.documents,
         "withoutPatient": dict(unread.without_patient),
         "filesNotRead": list(passed_over),
     }
-    if found.known:
-        data["notKnown"] = [kind for kind in KINDS if kind not in found.known]
+    if burden.known:
+        data["notKnown"] = [kind for kind in KINDS if kind not in burden.known]
     return data
 
 
@@ -76,8 +76,8 @@ def cards_a_day(tally: EditionTally, days: int) -> float:
     return tally.openings.cards.total() / days
 
 
-def _encounters(found: Burden, question: BurdenQuestion) -> Data | None:
-    period, openings = question.period, found.openings
+def _encounters(burden: Burden, question: BurdenQuestion) -> Data | None:
+    period, openings = question.period, burden.openings
     if openings is None:
         return None
     return {
@@ -91,26 +91,26 @@ def _encounters(found: Burden, question: BurdenQuestion) -> Data | None:
     }
 
 
-def _edition(tally: EditionTally, found: Burden, question: BurdenQuestion) -> Data:
+def _edition(tally: EditionTally, burden: Burden, question: BurdenQuestion) -> Data:
     views, openings = tally.views, tally.openings
     data: Data = {
         "viewsWithCard": views.with_card,
         "viewsWithCriticalOrWarning": views.with_alarm,
         "patientsWithCard": views.people,
-        **_rates(views.cards.total(), openings.cards.total(), found),
+        **_rates(views.cards.total(), openings.cards.total(), burden),
         "severities": [
             {
                 "indicator": indicator,
-                **_rates(_of(views, indicator), _of(openings, indicator), found),
+                **_rates(_of(views, indicator), _of(openings, indicator), burden),
             }
             for indicator in reversed(INDICATORS)
         ],
         "rules": [
-            {**card._asdict(), **_rates(views.cards[card], openings.cards[card], found)}
+            {**card._asdict(), **_rates(views.cards[card], openings.cards[card], burden)}
             for card in sorted(views.cards.keys() | openings.cards.keys(), key=_most_severe)
         ],
-        "sex": list(_groups("sex", views, found.people)),
-        "age": list(_groups("age", views, found.people)),
+        "sex": list(_groups("sex", views, burden.people)),
+        "age": list(_groups("age", views, burden.people)),
         "together": [
             {"rules": list(rules), "views": count}
             for rules, count in sorted(views.pairs.items(), key=lambda item: (-item[1], item[0]))
@@ -118,8 +118,8 @@ def _edition(tally: EditionTally, found: Burden, question: BurdenQuestion) -> Da
         "notShown": _not_shown(views, openings),
         "notDecided": dict(views.refused),  # by view
     }
-    if found.openings is not None:
-        data["ward"] = list(_wards(openings, found.openings.by_ward))
+    if burden.openings is not None:
+        data["ward"] = list(_wards(openings, burden.openings.by_ward))
         busiest = max(openings.days, key=lambda day: (openings.days[day], -day), default=None)
         data["cardsADay"] = round(cards_a_day(tally, question.period.days), 2)
         if busiest is not None:
@@ -130,11 +130,11 @@ def _edition(tally: EditionTally, found: Burden, question: BurdenQuestion) -> Da
     return data
 
 
-def _rates(cards: int, at_openings: int, found: Burden) -> Data:
-    encounters = found.openings.encounters if found.openings is not None else 0
+def _rates(cards: int, at_openings: int, burden: Burden) -> Data:
+    encounters = burden.openings.encounters if burden.openings is not None else 0
     return {
         "cards": cards,
-        "per1000Patients": _rate(1000 * cards, found.patients),
+        "per1000Patients": _rate(1000 * cards, burden.patients),
         "cardsAtEncounters": at_openings if encounters else None,
         "per100Encounters": _rate(100 * at_openings, encounters),
     }

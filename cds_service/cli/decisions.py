@@ -140,17 +140,17 @@ def _more(decision: DecisionView) -> Iterator[str]:
         yield f"{indent}results   {', '.join(decision.results)}"
 
 
-def _left_out(found: DecisionPage) -> str:
+def _left_out(page: DecisionPage) -> str:
     """How much is not shown, in a line."""
-    older = found.total - found.looked_at
-    more = "more than " if found.is_more else ""
+    older = page.total - page.looked_at
+    more = "more than " if page.is_more else ""
     left_out = (
-        f"{found.without_advice} without anything to write",
-        f"{found.left_out} beyond --most",
+        f"{page.without_advice} without anything to write",
+        f"{page.left_out} beyond --most",
         f"{more}{older} older",
     )
-    return f"{len(found.decisions)} shown; left out: {', '.join(left_out)}"
+    return f"{len(page.decisions)} shown; left out: {', '.join(left_out)}"
 
 
-def _print_json(found: Any) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+def _print_json(page: Any) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(page), indent=2).decode())

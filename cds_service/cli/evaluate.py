@@ -86,10 +86,10 @@ def evaluate(
     now = system_clock() if moment is None else time_of(moment, knowledge.zone)
     inputs = inputs_from_document(document)
     if moment is not None:
-        inputs = tuple(as_of(given, now, knowledge.zone) for given in inputs)
+        inputs = tuple(as_of(of_patient, now, knowledge.zone) for of_patient in inputs)
     answers = [
-        _answer(knowledge, service, hook, given, now, explained=explained or not as_json)
-        for given in inputs
+        _answer(knowledge, service, hook, of_patient, now, explained=explained or not as_json)
+        for of_patient in inputs
         for service, hook in services
     ]
     invalid = list(faults(data)) if strict else []
@@ -147,13 +147,13 @@ def _answer(
     knowledge: Knowledge,
     service: str,
     hook: str,
-    given: PatientInput,
+    patient_input: PatientInput,
     now: datetime,
     *,
     explained: bool,
 ) -> dict[str, Any]:
     """The cards for one patient as JSON-able data, with the explanation if asked for."""
-    answer = answer_input(knowledge, given, service, hook, now)
+    answer = answer_input(knowledge, patient_input, service, hook, now)
     response = json.loads(write_response(answer.response))
     shown: dict[str, Any] = {
         "patient": answer.outcome.record.patient.reference,

@@ -74,10 +74,10 @@ def purge(days: int | None) -> None:
     click.echo(f"Removed {removed} rows older than {kept} days.")
 
 
-def _as_text(found: Report, style: Style) -> Iterator[str]:
-    if not found.rules:
+def _as_text(report: Report, style: Style) -> Iterator[str]:
+    if not report.rules:
         yield "No card has been shown yet."
-    for rule in found.rules:
+    for rule in report.rules:
         yield f"{style(rule.title, bold=True)}  {rule.rule} {rule.version}, {rule.shown} shown"
         yield f"  {_bar(rule, style)}"
         parts = (f"{getattr(rule, name)} {_words(name)}" for name, _, _ in _PARTS)
@@ -86,10 +86,10 @@ def _as_text(found: Report, style: Style) -> Iterator[str]:
             share = "▒" * max(1, round(10 * reason.cards / max(1, rule.overridden)))
             yield f"    {reason.cards:>6}  {share:<10}  {reason.display}"
         yield ""
-    if found.sandbox_cards:
-        yield f"Shown in the sandbox, and not counted above: {found.sandbox_cards}"
-    if found.unknown_cards:
-        yield f"Feedback for cards that are not known: {found.unknown_cards}"
+    if report.sandbox_cards:
+        yield f"Shown in the sandbox, and not counted above: {report.sandbox_cards}"
+    if report.unknown_cards:
+        yield f"Feedback for cards that are not known: {report.unknown_cards}"
 
 
 def _words(name: str) -> str:

@@ -52,8 +52,8 @@ def mllp(host: str | None, port: int | None) -> None:
     changes = {name: value for name, value in given.items() if value is not None}
     settings = load_settings().model_copy(update=changes)
     servers = servers_with_senders(settings)
-    for found in message_findings(servers, by_category=settings.lab_category_prefetch):
-        click.echo(f"cds-service: {found}", err=True)
+    for finding in message_findings(servers, by_category=settings.lab_category_prefetch):
+        click.echo(f"cds-service: {finding}", err=True)
     configure_log(settings.log_level, settings.log_format)
     traces = open_traces(settings.traces, settings.traces_share)
     store = open_store(database_url(settings))

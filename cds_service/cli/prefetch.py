@@ -83,9 +83,9 @@ def order_codes(pack: Pack) -> Iterator[dict[str, Any]]:
         }
 
 
-def _lines(found: list[dict[str, Any]], orders: list[dict[str, Any]]) -> Iterator[str]:
+def _lines(sheets: list[dict[str, Any]], orders: list[dict[str, Any]]) -> Iterator[str]:
     yield from ("# Prefetch sheet", "", _ABOUT)
-    for sheet in found:
+    for sheet in sheets:
         note = "" if sheet["epic"] else " (a hook that Epic does not call)"
         yield from ("", f"## {sheet['title']}", "")
         yield from (f"- Hook: {sheet['hook']}{note}", f"- Address: {sheet['url']}", "")

@@ -93,18 +93,18 @@ def is_answered(endpoint: str) -> bool:
         return False
 
 
-def registered_row(found: Registered) -> dict[str, Any]:
+def registered_row(registered: Registered) -> dict[str, Any]:
     """A Subscription and what its server made of it, for JSON."""
     return {
-        **row_of(found.registration),
-        "endpoint": found.endpoint,
-        "made": found.made,
+        **row_of(registered.registration),
+        "endpoint": registered.endpoint,
+        "made": registered.made,
         "differences": [
             {"element": difference.element, "sent": difference.sent, "stored": difference.stored}
-            for difference in found.differences
+            for difference in registered.differences
         ],
-        **({"error": found.error} if found.error else {}),
-        **({"writtenAsActive": True} if found.written_as_active else {}),
+        **({"error": registered.error} if registered.error else {}),
+        **({"writtenAsActive": True} if registered.written_as_active else {}),
     }
 
 
@@ -131,23 +131,23 @@ def row_of(row: Registration) -> dict[str, Any]:
     }
 
 
-def print_registered(found: Registered) -> None:
+def print_registered(registered: Registered) -> None:
     """The Subscription for people; what another server wrote must not steer the terminal."""
-    row = found.registration
-    verb = "made" if found.made else "written again"
-    click.echo(f"{found.reference} on {row.server}: {verb}, {printable(row.status)}")
+    row = registered.registration
+    verb = "made" if registered.made else "written again"
+    click.echo(f"{registered.reference} on {row.server}: {verb}, {printable(row.status)}")
     label = row.what if row.kind != "criteria" else "laboratory results by criteria"
     click.echo(f"  {'notifies of':<21} {printable(label)}")
     click.echo(f"  {'content':<21} {row.content}")
-    click.echo(f"  {'endpoint':<21} {found.endpoint}")
-    for difference in found.differences:
+    click.echo(f"  {'endpoint':<21} {registered.endpoint}")
+    for difference in registered.differences:
         changed = f"{difference.element}: sent {difference.sent}, stored {difference.stored}"
         click.echo(f"  {'the server changed':<21} {printable(changed)}")
-    if found.written_as_active:
+    if registered.written_as_active:
         click.echo(f"  {'note':<21} it stayed requested, so it was written again as active")
-    if found.error:
-        click.echo(f"  {'the server says':<21} {printable(found.error)}")
-    if not is_answered(found.endpoint):
+    if registered.error:
+        click.echo(f"  {'the server says':<21} {printable(registered.error)}")
+    if not is_answered(registered.endpoint):
         start = "is the service running? 'cds-service serve --with-worker'"
         click.echo(f"  {'note':<21} nothing answers at the endpoint from here: {start}")
     if row.status == "active" and row.last_received is None:

@@ -52,56 +52,56 @@ def replay(number: int, as_json: bool) -> None:
     sys.exit(2 if found.is_gone or found.is_unanswered else 0 if found.is_same else 1)
 
 
-def _row(found: Replay) -> dict[str, Any]:
+def _row(replay: Replay) -> dict[str, Any]:
     return {
-        "id": found.number,
-        "decided": found.decided.isoformat(timespec="seconds"),
-        "mode": found.mode,
-        "written": found.written,
-        "problem": found.problem,
-        "findings": [dict(finding) for finding in found.findings],
-        "changedPacks": list(found.changed_packs),
-        "inputRemoved": found.is_gone,
-        "unanswered": found.is_unanswered,
-        "same": found.is_same,
-        "then": dict(found.then),
-        "now": dict(found.now),
+        "id": replay.number,
+        "decided": replay.decided.isoformat(timespec="seconds"),
+        "mode": replay.mode,
+        "written": replay.written,
+        "problem": replay.problem,
+        "findings": [dict(finding) for finding in replay.findings],
+        "changedPacks": list(replay.changed_packs),
+        "inputRemoved": replay.is_gone,
+        "unanswered": replay.is_unanswered,
+        "same": replay.is_same,
+        "then": dict(replay.then),
+        "now": dict(replay.now),
     }
 
 
-def _print(found: Replay) -> None:
-    decided = found.decided.isoformat(timespec="seconds")
-    problem = f" ({found.problem})" if found.problem else ""
-    click.echo(f"{found.number}  {decided}  {found.mode}, written: {found.written}{problem}")
-    for finding in found.findings:
+def _print(replay: Replay) -> None:
+    decided = replay.decided.isoformat(timespec="seconds")
+    problem = f" ({replay.problem})" if replay.problem else ""
+    click.echo(f"{replay.number}  {decided}  {replay.mode}, written: {replay.written}{problem}")
+    for finding in replay.findings:
         text = (
             _advice(finding)
             if "advice" in finding
             else finding.get("because") or finding.get("indicator", "")
         )
         click.echo(f"  {finding['rule']:<32} {text}")
-    if found.is_gone:
+    if replay.is_gone:
         click.echo("  what it was derived from was removed: it cannot be derived again")
         return
-    if found.is_unanswered:
+    if replay.is_unanswered:
         click.echo("  what was read then does not answer the queries of today: no replay")
         return
-    for name in found.changed_packs:
+    for name in replay.changed_packs:
         click.echo(f"  the pack {name} means something else than then")
-    if found.is_same:
+    if replay.is_same:
         click.echo("  the same is decided again")
         return
-    for rule in sorted({*found.then, *found.now}):
+    for rule in sorted({*replay.then, *replay.now}):
         before, after = (
             _in_words(findings_then_or_now.get(rule))
-            for findings_then_or_now in (found.then, found.now)
+            for findings_then_or_now in (replay.then, replay.now)
         )
         click.echo(f"  {rule}: then {before}; now {after}")
 
 
-def _advice(found: Mapping[str, Any]) -> str:
-    state = STATE_WORDS.get(found["advice"], found["advice"])
-    return f"{state}: {found['why']}" if "why" in found else state
+def _advice(finding: Mapping[str, Any]) -> str:
+    state = STATE_WORDS.get(finding["advice"], finding["advice"])
+    return f"{state}: {finding['why']}" if "why" in finding else state
 
 
 def _in_words(findings: Any) -> str:

@@ -122,10 +122,10 @@ def _people(
     return found
 
 
-def _refuse_failure(found: PatientMatches) -> None:
+def _refuse_failure(matches: PatientMatches) -> None:
 
-    if found.failure:
-        raise CdsServiceError(f"The FHIR server gave no list of patients: {found.failure}.")
+    if matches.failure:
+        raise CdsServiceError(f"The FHIR server gave no list of patients: {matches.failure}.")
 
 
 def _tried(
@@ -140,9 +140,9 @@ def _tried(
     return found
 
 
-def _list(found: PatientMatches, *, as_json: bool, colour: bool | None) -> None:
+def _list(matches: PatientMatches, *, as_json: bool, colour: bool | None) -> None:
     """Everyone who was found; nobody is picked."""
-    people = found.people
+    people = matches.people
     if as_json:
         listed = [
             {"id": person.id, "name": person.name, "birthDate": person.born, "gender": person.sex}
@@ -154,9 +154,9 @@ def _list(found: PatientMatches, *, as_json: bool, colour: bool | None) -> None:
     for person in people:
         line = f"{person.id:<{width}}  {person.born:<10}  {person.sex:<7}  {person.name}"
         click.echo(printable(line), color=colour)
-    if found.more:
+    if matches.more:
         click.echo("There are more.", err=True)
-    problem = "The server ignored the name" if found.ignores_name else "Several patients match"
+    problem = "The server ignored the name" if matches.ignores_name else "Several patients match"
     click.echo(f"{problem}; choose one with --patient ID.", err=True)
 
 

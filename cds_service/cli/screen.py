@@ -207,5 +207,5 @@ def _finish(
         click.echo(f"Report: {output.folder / REPORT}", err=as_data)
 
 
-def _is_lossy(found: Screened) -> bool:
-    return bool(found.unread) or bool(found.tally.refused)
+def _is_lossy(screened: Screened) -> bool:
+    return bool(screened.unread) or bool(screened.tally.refused)

@@ -21,14 +21,14 @@ _KEYS: Mapping[StepOutcome, str] = {
 NOT_KNOWN = "Tests and orders elsewhere, and those that SOURCE does not hold, are not known."
 
 
-def look_back_data(found: Screened) -> dict[str, Any]:
+def look_back_data(screened: Screened) -> dict[str, Any]:
     """What became of each order of each rule's cards since they were first shown."""
-    replay = found.tally.replay
+    replay = screened.tally.replay
     pairs = sorted({(rule, order) for rule, order, _ in replay.steps})
     without = {rule for rule, _ in replay.first} - {rule for rule, _ in pairs}
     return {
-        "until": found.data_end.isoformat(timespec="seconds") if found.data_end else None,
-        "ordersKnown": "ServiceRequest" in found.known,
+        "until": screened.data_end.isoformat(timespec="seconds") if screened.data_end else None,
+        "ordersKnown": "ServiceRequest" in screened.known,
         "steps": [
             {
                 "rule": rule,

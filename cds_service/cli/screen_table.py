@@ -23,27 +23,29 @@ Counting: TypeAlias = Callable[[int, str, str], str]
 _COLOURS = {"critical": "red", "warning": "yellow"}
 
 
-def as_json(found: Screened, question: ScreeningQuestion, passed_over: list[str]) -> dict[str, Any]:
+def as_json(
+    screened: Screened, question: ScreeningQuestion, passed_over: list[str]
+) -> dict[str, Any]:
     """Everything that was counted."""
-    tally, unread = found.tally, found.unread
+    tally, unread = screened.tally, screened.unread
     return {
         "asOf": _text(question.moment),
-        "patients": found.patients,
-        "resources": found.resources,
+        "patients": screened.patients,
+        "resources": screened.resources,
         "patientsWithCard": tally.with_card,
-        "patientsWithoutCardByTheirResults": found.pruned,
+        "patientsWithoutCardByTheirResults": screened.pruned,
         "cards": [
             {
                 "rule": rule,
                 "indicator": indicator,
                 "cards": count,
-                **(_replayed(found, (rule, indicator)) if question.moments else {}),
+                **(_replayed(screened, (rule, indicator)) if question.moments else {}),
             }
             for (rule, indicator), count in sorted(tally.cards.items(), key=_most_severe)
         ],
-        **(_over_time(found, question.moments) if question.moments else {}),
-        **({"lookBack": look_back_data(found)} if found.data_end else {}),
-        **({"people": _people(found)} if found.people else {}),
+        **(_over_time(screened, question.moments) if question.moments else {}),
+        **({"lookBack": look_back_data(screened)} if screened.data_end else {}),
+        **({"people": _people(screened)} if screened.people else {}),
         "notDecided": dict(tally.refused),
         "unreadable": {
             "lines": [
@@ -55,20 +57,20 @@ def as_json(found: Screened, question: ScreeningQuestion, passed_over: list[str]
         },
         "patientsWithoutPatientResource": unread.without_resource,
         "servers": unread.servers,
-        "notKnown": [kind for kind in KINDS if kind not in found.known],
+        "notKnown": [kind for kind in KINDS if kind not in screened.known],
         "notRead": dict(unread.not_asked_for),
         "filesNotRead": passed_over,
     }
 
 
-def _people(found: Screened) -> dict[str, Any]:
+def _people(screened: Screened) -> dict[str, Any]:
     """Patients by sex and by age on the last day, and those of them with a card."""
     orders = {"sex": SEXES, "age": (*(name for _, name in AGE_BANDS), UNKNOWN)}
     return {
         by: [
-            {"name": name, "patients": count, "withCard": found.tally.people[by, name]}
+            {"name": name, "patients": count, "withCard": screened.tally.people[by, name]}
             for name in names
-            if (count := found.people[by, name])
+            if (count := screened.people[by, name])
         ]
         for by, names in orders.items()
     }
@@ -78,14 +80,14 @@ def _text(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
 
 
-def _replayed(found: Screened, card: RuleCard) -> dict[str, int]:
+def _replayed(screened: Screened, card: RuleCard) -> dict[str, int]:
     """How often a card was first shown, and to how many."""
-    replay = found.tally.replay
+    replay = screened.tally.replay
     return {"firstShown": replay.first[card], "patients": replay.patients[card]}
 
 
-def _over_time(found: Screened, moments: Sequence[datetime]) -> dict[str, Any]:
-    replay = found.tally.replay
+def _over_time(screened: Screened, moments: Sequence[datetime]) -> dict[str, Any]:
+    replay = screened.tally.replay
     steps = [
         {
             "asOf": _text(moment),

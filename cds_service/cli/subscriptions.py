@@ -186,23 +186,23 @@ def _title(row: Registration, state: str) -> str:
     return printable(f"{name} on {row.server}: {state}, {of}, {row.content}")
 
 
-def _health_row(found: SubscriptionHealth) -> dict[str, Any]:
-    newest = found.newest_result
+def _health_row(health: SubscriptionHealth) -> dict[str, Any]:
+    newest = health.newest_result
     return {
-        **row_of(found.registration),
-        "status": found.status,
-        "delivery": found.delivery,
-        "events": found.events,
+        **row_of(health.registration),
+        "status": health.status,
+        "delivery": health.delivery,
+        "events": health.events,
         "newestResult": None if newest is None else newest.isoformat(timespec="seconds"),
-        "problems": list(found.problems),
+        "problems": list(health.problems),
     }
 
 
-def _print_health(found: SubscriptionHealth) -> None:
-    click.echo(_title(found.registration, found.status))
-    click.echo(f"  {'delivery':<21} {found.delivery}")
-    if found.events is not None:
-        arrived = found.registration.last_event or 0
-        click.echo(f"  {'events':<21} {found.events} sent, {arrived} arrived")
-    for problem in found.problems:
+def _print_health(health: SubscriptionHealth) -> None:
+    click.echo(_title(health.registration, health.status))
+    click.echo(f"  {'delivery':<21} {health.delivery}")
+    if health.events is not None:
+        arrived = health.registration.last_event or 0
+        click.echo(f"  {'events':<21} {health.events} sent, {arrived} arrived")
+    for problem in health.problems:
         click.echo(f"  {'problem':<21} {printable(problem)}")

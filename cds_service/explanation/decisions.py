@@ -140,9 +140,9 @@ def _frame(frame: Frame, pack: Pack) -> Tree:
             for name, reading in frame.readings.items()
         ],
         measures=[
-            _measure(name, found, pack)
-            for name, found in frame.measures.items()
-            if found.value is not None or found.because is not None
+            _measure(name, measure, pack)
+            for name, measure in frame.measures.items()
+            if measure.value is not None or measure.because is not None
         ],
         notUsed=[{"marker": name, "because": why.code} for name, why in frame.not_used.items()],
         newerThanIndex=sorted(frame.later),
@@ -186,13 +186,13 @@ def _result(result: LabResult, marker: Marker) -> Tree:
     )
 
 
-def _measure(name: str, found: MeasureValue, pack: Pack) -> Tree:
+def _measure(name: str, measure: MeasureValue, pack: Pack) -> Tree:
     return _kept(
         measure=name,
         title=pack.measures[name].title,
-        value=None if found.value is None else _number(found.value),
-        called=found.called,
-        because=_code(found.because),
+        value=None if measure.value is None else _number(measure.value),
+        called=measure.called,
+        because=_code(measure.because),
     )
 
 

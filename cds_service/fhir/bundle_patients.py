@@ -35,9 +35,9 @@ class BundlePatients:
         """
         named = parts_of(reference)
         base = named.base or parts_of(full_url or "").base
-        for known in (named, Parts(base, named.kind, named.id)):
-            if known in self._ids:
-                return known
+        for patient_key in (named, Parts(base, named.kind, named.id)):
+            if patient_key in self._ids:
+                return patient_key
         other = self._local.get(plain_id(named.id))
         # Equal ids on two servers are two patients.
         if other is not None and not (named.base and other.base):

@@ -30,11 +30,11 @@ def read_sender_certificate(text: str) -> SenderCertificate | None:
         return None
 
 
-def is_certificate_of(certificate: bytes, known: SenderCertificate) -> bool:
+def is_certificate_of(certificate: bytes, sender: SenderCertificate) -> bool:
     """Whether a certificate (DER) is the one that is known so."""
-    if isinstance(known, str):
-        return sha256(certificate).hexdigest() == known
+    if isinstance(sender, str):
+        return sha256(certificate).hexdigest() == sender
     try:
-        return load_der_x509_certificate(certificate).subject == known
+        return load_der_x509_certificate(certificate).subject == sender
     except ValueError:  # TLS took it, and it cannot be read here
         return False

@@ -69,7 +69,10 @@ class MessageSender:
         """Whether messages of this sender may come with this certificate (DER), or with none."""
         return not self.certificates or (
             certificate is not None
-            and any(is_certificate_of(certificate, known) for known in self.certificates)
+            and any(
+                is_certificate_of(certificate, sender_certificate)
+                for sender_certificate in self.certificates
+            )
         )
 
 

@@ -102,10 +102,10 @@ def open_access(servers: Servers, base: str) -> Access:
     return Access(server=server, bearer=NoToken())
 
 
-def _referred(found: Iterable[QueryResult], base: str) -> list[str]:
+def _referred(results: Iterable[QueryResult], base: str) -> list[str]:
     """`Type/id` of the medicines and specimens that are only referred to."""
     entries: list[Entry] = []
-    for page in (page for answer in found for page in answer.pages):
+    for page in (page for answer in results for page in answer.pages):
         with suppress(PayloadTooLarge):  # Bundles in Bundles without end: the service says so
             entries.extend(fetched(page.resource, _MOST_BUNDLES).entries)
     missing = unresolved(entries, base)
@@ -139,25 +139,25 @@ def ask_all(
     )
 
 
-def joined(found: QueryResult) -> Json:
+def joined(result: QueryResult) -> Json:
     """Everything that came, as one resource.
 
     If pages are missing it keeps the link to the next one, so that the service sees a part.
     """
-    pages: list[Json] = [decoded(page.body) for page in found.pages]
-    last = found.pages[-1].resource
+    pages: list[Json] = [decoded(page.body) for page in result.pages]
+    last = result.pages[-1].resource
     if not isinstance(last, Bundle):
         return pages[-1]
     entries = [entry for page in pages for entry in items(page.get("entry"))]
     whole: Json = {"resourceType": "Bundle", "type": "searchset"}
-    if found.failure and (next_page := next_of(last)):
+    if result.failure and (next_page := next_of(last)):
         whole["link"] = [{"relation": "next", "url": next_page}]
     return {**whole, "entry": entries} if entries else whole
 
 
-def resources_in(found: QueryResult) -> list[Json]:
+def resources_in(result: QueryResult) -> list[Json]:
     """The resources that came, in their order."""
-    whole = joined(found) if found.pages else {}
+    whole = joined(result) if result.pages else {}
     if whole.get("resourceType") != "Bundle":
         return [whole] if whole else []
     entries = (item for item in items(whole.get("entry")) if isinstance(item, dict))
@@ -170,18 +170,18 @@ def url_of(base: str, query: str) -> str:
     return f"{base}/{quote(query, safe='/?&=,:%$._~+-')}"
 
 
-def query_report(key: str, query: str, found: QueryResult | None, base: str) -> Query:
+def query_report(key: str, query: str, result: QueryResult | None, base: str) -> Query:
     """How the query ended; without an answer it was not asked."""
-    if found is None:
+    if result is None:
         return Query(key=key, query=query, failure="not-asked", because=_UNFILLED)
-    failure = found.failure or ""
+    failure = result.failure or ""
     return Query(
         key=key,
         query=query,
         url=url_of(base, query),
-        resources=len(resources_in(found)),
-        pages=len(found.pages),
+        resources=len(resources_in(result)),
+        pages=len(result.pages),
         failure=failure,
         because=QUERY_FAILURES[failure] if failure else "",
-        ignored=tuple(sorted(found.ignored)),
+        ignored=tuple(sorted(result.ignored)),
     )

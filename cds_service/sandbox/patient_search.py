@@ -109,5 +109,5 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _without_rest(found: QueryResult) -> QueryResult:
-    return replace(found, failure=None) if found.failure == _PAGES_LEFT else found
+def _without_rest(result: QueryResult) -> QueryResult:
+    return replace(result, failure=None) if result.failure == _PAGES_LEFT else result

@@ -75,10 +75,10 @@ def input_from_document(document: ResourceDocument) -> PatientInput:
 
 
 def _input_from_resources(
-    found: Fetched, patient_id: str | None, unreadable: tuple[Unreadable, ...]
+    fetched: Fetched, patient_id: str | None, unreadable: tuple[Unreadable, ...]
 ) -> PatientInput:
     return input_from_answers(
-        [(found, kinds_in(found))], patient_id=patient_id, unreadable=unreadable
+        [(fetched, kinds_in(fetched))], patient_id=patient_id, unreadable=unreadable
     )
 
 

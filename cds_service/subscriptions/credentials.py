@@ -37,9 +37,9 @@ def hashed(secret: str) -> bytes:
     return sha256(secret.encode()).digest()
 
 
-def is_secret(given: str, *kept: bytes | None) -> bool:
+def is_secret(secret: str, *kept: bytes | None) -> bool:
     """Whether the secret is one of those that are kept, in constant time."""
-    found = hashed(given)
+    found = hashed(secret)
     matches = [compare_digest(found, digest) for digest in kept if digest is not None]
     return any(matches)
 

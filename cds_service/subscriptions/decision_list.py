@@ -268,7 +268,7 @@ def _of_patient(view: DecisionView, patient: str, kept: bytes) -> DecisionView:
 
 
 def _versions(packs: Mapping[str, Any]) -> Iterator[str]:
-    return (f"{name} {found.get('version', '')}".strip() for name, found in packs.items())
+    return (f"{name} {pack.get('version', '')}".strip() for name, pack in packs.items())
 
 
 def _fact(subject: str, pack: Pack | None) -> NamedView:

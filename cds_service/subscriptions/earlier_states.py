@@ -44,22 +44,22 @@ def known_before(connection: Connection, resources: Iterable[Key]) -> dict[Key, 
     return found
 
 
-def version_after(version: str, known: Sequence[Row[Any]]) -> str:
+def version_after(version: str, states: Sequence[Row[Any]]) -> str:
     """The version under which a state is kept.
 
     If the resource was gone since it had this version, the server may have made it again and count
     anew: that is another state, once for each time that it was gone.
     """
-    same = [row.id for row in known if row.version == version]
-    gone = [row.id for row in known if row.gone and same and row.id >= same[-1]]
+    same = [row.id for row in states if row.version == version]
+    gone = [row.id for row in states if row.gone and same and row.id >= same[-1]]
     return f"{version} after {gone[-1]}" if gone else version
 
 
-def previous_patients(new: Any, known: Sequence[Row[Any]]) -> tuple[str, ...]:
+def previous_patients(new: Any, states: Sequence[Row[Any]]) -> tuple[str, ...]:
     """The patients whose result this was until now, and who do not know that it is not theirs."""
     if new.gone or not new.patient:
         return ()
-    last = {row.patient: row for row in known if row.patient not in {"", new.patient}}
+    last = {row.patient: row for row in states if row.patient not in {"", new.patient}}
     return tuple(
         patient for patient, row in last.items() if not row.gone and is_newer(new, row) is not False
     )

@@ -65,12 +65,12 @@ def is_jump(known: Numbers, status: Status) -> bool:
     return max(numbers) - first > _MOST_SKIPPED
 
 
-def _with(known: Numbers, number: int) -> Numbers:
-    last = known.last or 0
+def _with(numbers: Numbers, number: int) -> Numbers:
+    last = numbers.last or 0
     if number > last:
         skipped = ((last + 1, number - 1),) if number > last + 1 else ()
-        return Numbers(number, (*known.missing, *skipped))
-    return Numbers(known.last, tuple(_without(known.missing, number)))
+        return Numbers(number, (*numbers.missing, *skipped))
+    return Numbers(numbers.last, tuple(_without(numbers.missing, number)))
 
 
 def _without(ranges: Ranges, number: int) -> Iterable[tuple[int, int]]:
@@ -115,7 +115,7 @@ def note(connection: Connection, path: str, status: Status, *, numbered: bool) -
     return "missing" if known.missing else "whole"
 
 
-def forget(connection: Connection, path: str, found: Ranges) -> Ranges:
+def forget(connection: Connection, path: str, ranges: Ranges) -> Ranges:
     """Take back that these are missing; those that are missing still."""
     table = subscriptions.c
     row = connection.execute(
@@ -123,7 +123,7 @@ def forget(connection: Connection, path: str, found: Ranges) -> Ranges:
     ).first()
     if row is None:
         return ()
-    left = tuple(span for span in numbers_in(row).missing if span not in found)
+    left = tuple(span for span in numbers_in(row).missing if span not in ranges)
     connection.execute(
         update(subscriptions)
         .where(table.path == path)

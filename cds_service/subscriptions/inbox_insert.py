@@ -77,10 +77,13 @@ def insert_items(
 
 
 def _with_moves(
-    connection: Connection, new: NewItem, known: Mapping[Key, Sequence[Row[Any]]], now: datetime
+    connection: Connection,
+    new: NewItem,
+    known_states: Mapping[Key, Sequence[Row[Any]]],
+    now: datetime,
 ) -> NewItem:
     """The item, once those whose result it was have an item that says so."""
-    left = previous_patients(new, known.get((new.server, new.type, new.resource_id), ()))
+    left = previous_patients(new, known_states.get((new.server, new.type, new.resource_id), ()))
     add_moved(connection, new, left, now)
     return new._replace(left=left)
 

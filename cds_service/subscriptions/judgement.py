@@ -131,20 +131,25 @@ def _since(arrived: tuple[ArrivedVersion, ...], results: Iterable[LabResult]) ->
     return min((times[name] for name in results_of(arrived) if name in times), default=None)
 
 
-def judge_again(knowledge: Knowledge, given: DecisionInput) -> Iterator[Judgement]:
+def judge_again(knowledge: Knowledge, decision_input: DecisionInput) -> Iterator[Judgement]:
     """The judgements that this input gives."""
     for service, served in asked_on_arrival(knowledge):
         request = read_again(
-            given.answers, given.server, given.patient, service.hook, served.prefetch
+            decision_input.answers,
+            decision_input.server,
+            decision_input.patient,
+            service.hook,
+            served.prefetch,
         )
-        yield judge(knowledge, service, served, request, given.arrived, given.at)
+        yield judge(knowledge, service, served, request, decision_input.arrived, decision_input.at)
 
 
-def outcomes_again(knowledge: Knowledge, given: DecisionInput) -> tuple[Outcome, ...]:
+def outcomes_again(knowledge: Knowledge, decision_input: DecisionInput) -> tuple[Outcome, ...]:
     """The outcomes that this input gives."""
-    overridden, quiet = frozenset(given.overridden), frozenset(given.quiet)
+    overridden, quiet = frozenset(decision_input.overridden), frozenset(decision_input.quiet)
     return tuple(
-        evaluation.outcome(overridden, quiet) for evaluation in judge_again(knowledge, given)
+        evaluation.outcome(overridden, quiet)
+        for evaluation in judge_again(knowledge, decision_input)
     )
 
 

@@ -46,22 +46,22 @@ def belongs(server: str, key: str) -> ColumnElement[bool]:
     return and_(inbox_items.c.server == server, inbox_items.c.patient == key)
 
 
-def chosen_of(found: Sequence[Item]) -> Sequence[Item]:
+def chosen_of(items: Sequence[Item]) -> Sequence[Item]:
     """Those to handle now: all that did not fail yet, else the one that failed least.
 
     What arrived takes refused advice along, be it dead or not. Messages are handled one by one.
     """
-    if any(item.type == MESSAGE for item in found):
-        return _least_failed(found)
-    advice = [item for item in found if item.type == ADVICE]
-    arrived = [item for item in found if item.type != ADVICE and item.attempts < _TOGETHER]
+    if any(item.type == MESSAGE for item in items):
+        return _least_failed(items)
+    advice = [item for item in items if item.type == ADVICE]
+    arrived = [item for item in items if item.type != ADVICE and item.attempts < _TOGETHER]
     if arrived:
         return [*arrived, *advice]
-    return _least_failed(found)
+    return _least_failed(items)
 
 
-def _least_failed(found: Sequence[Item]) -> Sequence[Item]:
-    waiting = [item for item in found if item.state == "waiting"]
+def _least_failed(items: Sequence[Item]) -> Sequence[Item]:
+    waiting = [item for item in items if item.state == "waiting"]
     return [min(waiting, key=lambda item: (item.attempts, item.id))] if waiting else []
 
 

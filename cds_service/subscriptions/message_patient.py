@@ -53,26 +53,26 @@ def patient_identifiers(
     return tuple(found)
 
 
-def is_patient_of(found: NotifiedResource, identifier: PatientIdentifier) -> bool:
+def is_patient_of(resource: NotifiedResource, identifier: PatientIdentifier) -> bool:
     """Whether it is a patient with this identifier: a server may ignore what it was asked."""
-    known = _read(found).identifier or ()
-    return found.type == "Patient" and any(
+    known = _read(resource).identifier or ()
+    return resource.type == "Patient" and any(
         (own_identifier.system, own_identifier.value) == tuple(identifier)
         for own_identifier in known
     )
 
 
-def is_contradicted(found: NotifiedResource, born: str | None) -> bool:
+def is_contradicted(resource: NotifiedResource, born: str | None) -> bool:
     """Whether the patient has another date of birth than this, as far as both say it."""
-    known = _read(found).birth_date
+    known = _read(resource).birth_date
     if not known or not born:
         return False
     length = min(len(known), len(born))
     return known[:length] != born[:length]
 
 
-def _read(found: NotifiedResource) -> _Patient:
+def _read(resource: NotifiedResource) -> _Patient:
     try:
-        return _PATIENT.decode(found.body or b"{}")
+        return _PATIENT.decode(resource.body or b"{}")
     except (ValidationError, DecodeError):
         return _Patient()

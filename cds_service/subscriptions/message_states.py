@@ -152,20 +152,20 @@ def _placed(made: Sequence[MessageResult], written: Written) -> Iterator[_Placed
 
 
 def _matched(
-    results: Sequence[MessageResult], known: Sequence[WrittenResult]
+    results: Sequence[MessageResult], written: Sequence[WrittenResult]
 ) -> Iterator[tuple[MessageResult, WrittenResult | None]]:
     """Results of one series, each with the one that was written of it; raises `UnclearResult`.
 
     Several of one time, which are the same test twice, are matched in their order.
     """
-    most = len(known) + len(results)
+    most = len(written) + len(results)
     places = {results[0].numbered(number): number for number in range(1, most + 1)}
     of_one_time: defaultdict[str, list[MessageResult]] = defaultdict(list)
     for result in results:
         of_one_time[_minute(result.collected)].append(result)
     exact: defaultdict[str, list[WrittenResult]] = defaultdict(list)
-    free = _Free(len(known) == 1)
-    for state in sorted(known, key=lambda state: places.get(state.identifier, most + 1)):
+    free = _Free(len(written) == 1)
+    for state in sorted(written, key=lambda state: places.get(state.identifier, most + 1)):
         time = _minute(state.collected)
         if time in of_one_time:
             exact[time].append(state)
@@ -175,7 +175,7 @@ def _matched(
     for time, alike in of_one_time.items():
         changes = any(result.status in CHANGES for result in alike)
         found = exact[time] or _those_of(alike[0], free, changes=changes)
-        if len(found) > len(alike) or (changes and known and not found):
+        if len(found) > len(alike) or (changes and written and not found):
             raise UnclearResult("which")
         if not exact[time]:
             free.remove(found)
@@ -247,20 +247,20 @@ def _those_of(result: MessageResult, free: _Free, *, changes: bool) -> list[Writ
     return [] if any(_is_of_another_day(state, result) for state in left) else left
 
 
-def _is_of_another_day(known: WrittenResult, result: MessageResult) -> bool:
+def _is_of_another_day(written: WrittenResult, result: MessageResult) -> bool:
     """Whether a result is none whose time is corrected, because its sample is another.
 
     It is one that was collected after the other was final, or on an earlier day, unless it says
     the same but for the time, which is then at most a day wrong.
     """
-    if known.status not in SETTLED or not result.collected:
+    if written.status not in SETTLED or not result.collected:
         return False
-    if _earliest(result.collected) > known.written + _ZONES:
+    if _earliest(result.collected) > written.written + _ZONES:
         return True
-    if not known.collected or _day(result.collected) >= _day(known.collected):
+    if not written.collected or _day(result.collected) >= _day(written.collected):
         return False
-    is_near = _earliest(result.collected) >= _earliest(known.collected) - _ZONES
-    return not (is_near and result.content == known.content)
+    is_near = _earliest(result.collected) >= _earliest(written.collected) - _ZONES
+    return not (is_near and result.content == written.content)
 
 
 def _new(result: MessageResult, taken: set[str]) -> str:

@@ -144,14 +144,16 @@ def _address(text: str) -> Address:
     return found
 
 
-def _deletion(there: Address) -> Notification:
-    return Notification(kind="deleted", resources=(replace(_named(there), gone=True),))
+def _deletion(address: Address) -> Notification:
+    return Notification(kind="deleted", resources=(replace(_named(address), gone=True),))
 
 
-def _named(there: Address) -> NotifiedResource:
+def _named(address: Address) -> NotifiedResource:
     """A resource of which only the address is known."""
-    patient = there.id if there.type == "Patient" else ""
-    return NotifiedResource(type=there.type, id=there.id, version=there.version, patient=patient)
+    patient = address.id if address.type == "Patient" else ""
+    return NotifiedResource(
+        type=address.type, id=address.id, version=address.version, patient=patient
+    )
 
 
 def _bundle(body: bytes, server: str) -> Notification:
@@ -178,11 +180,13 @@ def _bundle(body: bytes, server: str) -> Notification:
 def _with_events(status: Status, entries: Sequence[_Entry], server: str) -> Notification:
     sent = _sent(entries, server)
     focused = [(event, address_of(event.focus)) for event in status.events if event.focus]
-    for event, there in focused:
-        if there is None:
+    for event, address in focused:
+        if address is None:
             raise RequestError("expected a reference to a resource", event.where)
-    here = [(event, there) for event, there in focused if there and _is_here(there, server)]
-    found = [_of_event(event, there, sent) for event, there in here]
+    of_this_server = [
+        (event, address) for event, address in focused if address and _is_here(address, server)
+    ]
+    found = [_of_event(event, address, sent) for event, address in of_this_server]
     unnamed = any(not event.focus for event in status.events)
     if not focused and sent:  # resources without a focus that names them
         found, unnamed = list(sent.values()), False
@@ -192,24 +196,24 @@ def _with_events(status: Status, entries: Sequence[_Entry], server: str) -> Noti
         kind=status.type,
         resources=tuple(found),
         search=unnamed,
-        foreign=len(focused) - len(here),
+        foreign=len(focused) - len(of_this_server),
         status=status,
     )
 
 
-def _is_here(there: Address, server: str) -> bool:
-    return there.server in {"", server_of(server)}
+def _is_here(address: Address, server: str) -> bool:
+    return address.server in {"", server_of(server)}
 
 
 def _of_event(
-    event: Event, there: Address, sent: Mapping[tuple[str, str], NotifiedResource]
+    event: Event, address: Address, sent: Mapping[tuple[str, str], NotifiedResource]
 ) -> NotifiedResource:
     """What an event tells of its focus: the entry, if one came, else the name alone."""
-    resource = sent.get((there.type, there.id), _named(there))
+    resource = sent.get((address.type, address.id), _named(address))
     return replace(
         resource,
         event=event.number,
-        version=there.version if resource.body is None and there.version else resource.version,
+        version=address.version if resource.body is None and address.version else resource.version,
         event_time=event.time,
     )
 

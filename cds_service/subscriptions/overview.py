@@ -113,7 +113,7 @@ class Overview:
         )
 
     def _subscription(
-        self, row: Registration, found: InboxState | None, now: datetime
+        self, row: Registration, state: InboxState | None, now: datetime
     ) -> SubscriptionView:
         server = self._servers.find(row.server)
         return SubscriptionView(
@@ -132,7 +132,7 @@ class Overview:
             expires=row.expires,
             switched_off=row.switched_off,
             revivals=row.revivals,
-            waiting=0 if found is None else found.waiting,
-            oldest=None if found is None else found.oldest,
-            dead=0 if found is None else found.dead,
+            waiting=0 if state is None else state.waiting,
+            oldest=None if state is None else state.oldest,
+            dead=0 if state is None else state.dead,
         )

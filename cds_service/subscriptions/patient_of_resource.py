@@ -41,12 +41,14 @@ _NAMED: Final = Decoder(_Named)
 _REFERENCE: Final = Decoder(_Reference | None)
 
 
-def patient_named(reader: ServerReader, server: str, found: NotifiedResource) -> str:
+def patient_named(reader: ServerReader, server: str, notified: NotifiedResource) -> str:
     """The id of the patient, empty if the resource names none.
 
     Raises `Retry` (`patient-unknown`) if the server finds none that is named so, or several.
     """
-    queries = [asked for reference in _references(found) if (asked := _query(reference, found))]
+    queries = [
+        asked for reference in _references(notified) if (asked := _query(reference, notified))
+    ]
     if not queries:
         return ""
     for query, patient in queries:
@@ -58,10 +60,10 @@ def patient_named(reader: ServerReader, server: str, found: NotifiedResource) ->
     raise Retry("patient-unknown", within=_WAIT)
 
 
-def _references(found: NotifiedResource) -> list[_Reference]:
+def _references(notified: NotifiedResource) -> list[_Reference]:
     listed = []
     try:
-        named = _NAMED.decode(found.body or b"{}")
+        named = _NAMED.decode(notified.body or b"{}")
         for raw in (named.subject, named.patient):
             reference = _REFERENCE.decode(raw)
             if reference is not None:
@@ -71,7 +73,7 @@ def _references(found: NotifiedResource) -> list[_Reference]:
     return listed
 
 
-def _query(reference: _Reference, found: NotifiedResource) -> tuple[str, str] | None:
+def _query(reference: _Reference, notified: NotifiedResource) -> tuple[str, str] | None:
     """What to ask, and which patient it proves, if not the one that it finds."""
     text = reference.reference or ""
     if text.startswith("Patient?"):
@@ -79,7 +81,9 @@ def _query(reference: _Reference, found: NotifiedResource) -> tuple[str, str] | 
         return (_by_identifier(wanted[0]), "") if len(wanted) == 1 else None
     there = parts_of(text)
     if there.base and there.kind == "Patient" and is_resource("Patient", there.id):
-        query = f"{found.type}?_id={quote(found.id, safe='')}&patient={quote(there.id, safe='')}"
+        query = (
+            f"{notified.type}?_id={quote(notified.id, safe='')}&patient={quote(there.id, safe='')}"
+        )
         return query, there.id
     if text or reference.identifier is None or not reference.identifier.value:
         return None

@@ -26,7 +26,7 @@ _TOLD: Final = ("patient", "version", "updated", "gone")
 def resolve(
     database: Transactions,
     lease: Lease,
-    found: NotifiedResource,
+    notified: NotifiedResource,
     now: datetime,
     settling: timedelta,
 ) -> bool:
@@ -41,13 +41,13 @@ def resolve(
         resource = (item.server, item.type, item.resource_id)
         before = known_before(connection, [resource]).get(resource, [])
         known = [row for row in before if row.id != item.id]
-        values: dict[str, Any] = {"gone": found.gone, "attempts": item.attempts, "problem": ""}
-        if found.gone:
+        values: dict[str, Any] = {"gone": notified.gone, "attempts": item.attempts, "problem": ""}
+        if notified.gone:
             patient = patient_of(connection, item.server, item.type, item.resource_id)
         else:
-            patient = found.patient
-            values |= {"updated": found.updated, "body": compressed(found.body)}
-            version = version_after(found.version, known)
+            patient = notified.patient
+            values |= {"updated": notified.updated, "body": compressed(notified.body)}
+            version = version_after(notified.version, known)
             if version and all(row.version != version for row in known):
                 values["version"] = version
             elif version not in {"", item.version}:

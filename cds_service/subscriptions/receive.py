@@ -159,25 +159,25 @@ class Receiver:
         given = signature.strip().lower().removeprefix(_PREFIX)
         return hmac.compare_digest(expected.encode(), given.encode())
 
-    def _keep(self, registration: Registration, found: Notification, now: datetime) -> int:
+    def _keep(self, registration: Registration, notification: Notification, now: datetime) -> int:
         """Keep all of it in one transaction; how many resources were new."""
         server, path = registration.server, registration.path
         arrivals = [
             Arrival(
                 server=server, subscription=path, resource=resource, numbered=registration.numbered
             )
-            for resource in found.resources
+            for resource in notification.resources
         ]
         with self._inbox.database.writing() as connection:
-            if found.status is not None:
-                self._note(connection, registration, found.status, now)
-            if found.status is not None and found.status.has_error:
+            if notification.status is not None:
+                self._note(connection, registration, notification.status, now)
+            if notification.status is not None and notification.status.has_error:
                 log_subscription("error")
                 enqueue(connection, server, f"{LOOK}{path}", now)
                 enqueue(connection, server, f"{SEARCH}{path}", self._search_due(registration, now))
             note_received(connection, path, now, now - _NOTED_EVERY)
             new = self._inbox.add_within(connection, arrivals, now)
-            if found.search:
+            if notification.search:
                 enqueue(connection, server, f"{SEARCH}{path}", self._search_due(registration, now))
         return new
 

@@ -128,7 +128,7 @@ class Reconciler:
         return f"{_RESULTS}?{self.results}" if self.results else _RESULTS
 
     def _keep(
-        self, registration: Registration, found: Iterable[NotifiedResource], now: datetime
+        self, registration: Registration, resources: Iterable[NotifiedResource], now: datetime
     ) -> int:
         arrivals = [
             Arrival(
@@ -137,17 +137,17 @@ class Reconciler:
                 resource=each,
                 numbered=registration.numbered,
             )
-            for each in found
+            for each in resources
         ]
         return self.inbox.add(arrivals, now) if arrivals else 0
 
     def _known(
-        self, registration: Registration, gone: Iterable[NotifiedResource]
+        self, registration: Registration, deleted: Iterable[NotifiedResource]
     ) -> tuple[NotifiedResource, ...]:
         """Those deletions that are of a resource of which we know whose it was."""
         with self.inbox.database.reading() as connection:
             return tuple(
                 each
-                for each in gone
+                for each in deleted
                 if patient_of(connection, registration.server, each.type, each.id)
             )

@@ -99,10 +99,10 @@ class RemoteSubscriptions:
     def _ask(self, query: str) -> QueryResult:
         return self.client.ask(self.access, query, Deadline(PATIENCE))
 
-    def _one(self, found: QueryResult) -> Json:
-        if not found.pages:
-            raise unanswered(found.failure or "not-fhir")
-        return _object(found.pages[0].body)
+    def _one(self, result: QueryResult) -> Json:
+        if not result.pages:
+            raise unanswered(result.failure or "not-fhir")
+        return _object(result.pages[0].body)
 
 
 def unanswered(code: QueryFailure) -> RegistrationError:

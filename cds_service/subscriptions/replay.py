@@ -76,8 +76,8 @@ def replay(knowledge: Knowledge, database: Transactions, number: int) -> Replay 
         changed_packs=tuple(
             name for name, version in row.packs.items() if versions.get(name) != version
         ),
-        then={rule: found for rule, found in was.items() if rule in differ},
-        now={rule: found for rule, found in is_now.items() if rule in differ},
+        then={rule: findings for rule, findings in was.items() if rule in differ},
+        now={rule: findings for rule, findings in is_now.items() if rule in differ},
     )
 
 

@@ -162,18 +162,18 @@ class ServerReader:
                 gone.extend(_deletions(more.pages))
         return tuple(gone)
 
-    def _rest(self, server: str, found: QueryResult) -> Iterator[QueryResult]:
+    def _rest(self, server: str, result: QueryResult) -> Iterator[QueryResult]:
         """What comes after a result that was cut off; raises `Retry` if that is not to be had."""
         for _ in range(_MOST_ROUNDS):
-            last = found.pages[-1].resource if found.pages else None
+            last = result.pages[-1].resource if result.pages else None
             link = next_of(last) if isinstance(last, Bundle) else None
             if link is None:
-                raise Retry(found.failure or "too-many-pages")
-            found = self.client.more(self._access(server), link, Deadline(PATIENCE))
-            if found.failure is not None and found.failure not in _CUT_OFF:
-                raise Retry(found.failure)
-            yield found
-            if found.failure is None:
+                raise Retry(result.failure or "too-many-pages")
+            result = self.client.more(self._access(server), link, Deadline(PATIENCE))
+            if result.failure is not None and result.failure not in _CUT_OFF:
+                raise Retry(result.failure)
+            yield result
+            if result.failure is None:
                 return
         raise Retry("too-many-pages")
 

@@ -176,9 +176,9 @@ class AdviceServer:
                 self._pause(attempt)
         raise Retry("busy" if 429 in failed else "conflict")
 
-    def _ask_again(self, found: Json | Absence) -> None:
+    def _ask_again(self, task: Json | Absence) -> None:
         """Leave what is not found for another time: a copy of the server may be behind."""
-        if self.again and found is Absence.NOT_FOUND:
+        if self.again and task is Absence.NOT_FOUND:
             raise Retry("not-found")
 
     def _pause(self, attempt: int) -> None:
@@ -187,16 +187,18 @@ class AdviceServer:
         except QueryError as error:
             raise Retry(error.code) from None
 
-    def _checked(self, found: list[tuple[WrittenAdvice, str | None]]) -> tuple[WrittenAdvice, ...]:
+    def _checked(
+        self, digests: list[tuple[WrittenAdvice, str | None]]
+    ) -> tuple[WrittenAdvice, ...]:
         """The advice, where its Task was there before in the state in which that is now.
 
         Each comes with the digest of a Task that was there before.
         """
-        doubtful = [row for row, digest in found if digest is not None or not row.task_version]
+        doubtful = [row for row, digest in digests if digest is not None or not row.task_version]
         tasks = self.standing(doubtful) if doubtful else {}
         return tuple(
             _as_there(row, tasks[row.identifier], digest) if row.identifier in tasks else row
-            for row, digest in found
+            for row, digest in digests
         )
 
     def _untouched_proposals(self, written: WrittenAdvice) -> list[Json]:

@@ -86,14 +86,14 @@ class MessageWriter:
         log_message_written(results=len(wanted), superseded=len(made) - len(wanted))
 
     def _patient(
-        self, server: str, who: ReportPatient, settings: MessageSettings
+        self, server: str, report_patient: ReportPatient, settings: MessageSettings
     ) -> tuple[PatientIdentifier, str]:
         """The patient's identifier, and the reference of the only one whom all of them name.
 
         One of the authority that counts has to be known to the server; of others only that they
         do not name somebody else.
         """
-        identifiers = patient_identifiers(who, settings)
+        identifiers = patient_identifiers(report_patient, settings)
         if not identifiers:  # the file of servers was changed since
             raise Unwritable("no-patient-id")
         found: dict[str, NotifiedResource] = {}
@@ -108,7 +108,7 @@ class MessageWriter:
         if identifiers[0].system not in known:
             raise Retry("patient-unknown", within=_WAIT)
         ((identity, patient),) = found.items()
-        if is_contradicted(patient, who.birth_date):
+        if is_contradicted(patient, report_patient.birth_date):
             raise Unwritable("patient-differs")
         return identifiers[0], f"Patient/{identity}"
 

@@ -158,10 +158,10 @@ class _Walk:
         return next((self.units[name] for name in names if name in self.units), NO_UNITS)
 
 
-def _dropped(key: str | int, value: Data, here: Where) -> _Change:
+def _dropped(key: str | int, value: Data, where: Where) -> _Change:
     kind: Kind = "entry" if isinstance(key, int) and isinstance(value, str) else "line"
     piece = value if isinstance(value, str) else ""
-    return _Change(kind, here, f"without {_shown(key, value)}", _DROP, piece)
+    return _Change(kind, where, f"without {_shown(key, value)}", _DROP, piece)
 
 
 def _entries(value: Data, where: Where) -> _Changes:

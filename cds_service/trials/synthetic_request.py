@@ -157,10 +157,10 @@ def _text(subject: str, words: Data) -> str:
     return " ".join(words.split())
 
 
-def _one_of(known: tuple[str, ...], subject: str, words: Data) -> str:
+def _one_of(choices: tuple[str, ...], subject: str, words: Data) -> str:
     text = _text(subject, words)
-    if text not in known:
-        message = f"'{subject}' is one of: {', '.join(known)}"
+    if text not in choices:
+        message = f"'{subject}' is one of: {', '.join(choices)}"
         raise GivenError(message)
     return text
 
