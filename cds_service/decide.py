@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType
 
+from msgspec import Struct
+
 from cds_service.copying import replace
 from cds_service.knowledge.model.conditions import AllOf
 from cds_service.knowledge.model.dependencies import dependencies_of
@@ -65,8 +67,7 @@ class Program:
     reads: Mapping[str, frozenset[str]]  # the markers that each rule reads
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class Answers(Struct, frozen=True, kw_only=True):
     """What every rule says by itself about one patient, before the cards meet.
 
     `decisions` are those of the rules about results, in the order of the rules; `silent` those of

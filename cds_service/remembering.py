@@ -2,19 +2,22 @@
 """Answers that are remembered by the text that was sent, if it is short."""
 
 from collections.abc import Callable
-from functools import lru_cache, wraps
-from typing import AnyStr, TypeVar
+from functools import wraps
+from typing import Any, AnyStr, Final, TypeVar
 
 _Answer = TypeVar("_Answer")
+_UNKNOWN: Final[Any] = object()
 
 
 def remember_short(
     *, longest: int, most: int, without: tuple[AnyStr, ...] = ()
 ) -> Callable[[Callable[[AnyStr], _Answer]], Callable[[AnyStr], _Answer]]:
-    """Remember the answers to the last `most` texts, each of at most `longest` signs or bytes.
+    """Remember the answers to at most so many texts, each of at most `longest` signs or bytes.
 
     A longer text is answered anew each time, for a memory of such would have no bound in bytes; so
-    is one that has any of `without` in it, which may be about a patient.
+    is one that has any of `without` in it, which may be about a patient. When the memory is full,
+    it begins anew: a call asks some hundred times, and to know which text was asked for last costs
+    more than to answer a few again.
 
     >>> @remember_short(longest=3, most=2)
     ... def upper(text: str) -> str:
@@ -27,19 +30,20 @@ def remember_short(
     """
 
     def decorate(function: Callable[[AnyStr], _Answer]) -> Callable[[AnyStr], _Answer]:
-        known = lru_cache(maxsize=most)(function)
+        known: dict[AnyStr, Any] = {}
 
         @wraps(function)
         def answer(text: AnyStr) -> _Answer:
-            return known(text) if len(text) <= longest else function(text)
+            found: _Answer = known.get(text, _UNKNOWN)
+            if found is not _UNKNOWN:
+                return found
+            made = function(text)
+            if len(text) <= longest and not any(part in text for part in without):
+                if len(known) >= most:
+                    known.clear()
+                known[text] = made
+            return made
 
-        @wraps(function)
-        def answer_without(text: AnyStr) -> _Answer:
-            for part in without:
-                if part in text:
-                    return function(text)
-            return answer(text)
-
-        return answer_without if without else answer
+        return answer
 
     return decorate

@@ -29,6 +29,7 @@ _LONGEST_RANGES = 1024  # bytes of the ranges of one result
 _NO_RANGES = RangesRead((), not_read=False)
 
 _AmountKey: TypeAlias = tuple[str, bytes, str | None, str | None, str | None]
+_UnitKey: TypeAlias = tuple[str, str | None, str | None]
 _RangesKey: TypeAlias = tuple[str, bytes, str, int, int]
 
 
@@ -47,6 +48,7 @@ class PackReader:
         self.pack = pack
         self.lookup = MarkerLookup(pack, names_fallback=names_fallback)
         self._amounts: BoundedMemory[_AmountKey, Amount | SetAsideReason] = BoundedMemory()
+        self._units: BoundedMemory[_UnitKey, Unit] = BoundedMemory()
         self._ranges: BoundedMemory[_RangesKey, RangesRead] = BoundedMemory()
 
     def amount(self, marker: str, measured: Measured) -> Amount:
@@ -85,13 +87,23 @@ class PackReader:
 
     def _read_amount(self, marker_id: str, measured: Measured) -> Amount:
         marker, value = self.pack.markers[marker_id], value_of(measured, self.pack)
-        unit = unit_of(marker, value.unit, value.code, self.pack)
+        unit = self._unit(marker, value.unit, value.code)
         amount = interval_of(value.number.value, value.comparator)
         if unit.factor != 1:  # most are: multiplying fractions costs a gcd
             amount = amount.times(unit.factor)
         if not _is_plausible(amount, marker):
             raise NotUsable("implausible")
         return Amount(amount, unit, _sent(value))
+
+    def _unit(self, marker: Marker, text: str | None, code: str | None) -> Unit:
+        """The unit of a number; units come again where numbers do not."""
+        key = (marker.id, text, code)
+        found = self._units.get(key)
+        if found is None:
+            found = unit_of(marker, text, code, self.pack)
+            if len(text or "") + len(code or "") <= _LONGEST_QUANTITY:
+                self._units.keep(key, found)
+        return found
 
 
 def _is_plausible(amount: Interval, marker: Marker) -> bool:

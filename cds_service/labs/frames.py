@@ -113,6 +113,7 @@ class Chooser(Struct, frozen=True):
     by_marker: Mapping[str, tuple[LabResult, ...]]
     taking: Mapping[str, Ternary] = field(default_factory=dict)
     _usable: dict[int, Sequence[LabResult]] = field(default_factory=dict)
+    _possible: dict[int, Sequence[LabResult]] = field(default_factory=dict)
     _readings: dict[int, Reading] = field(default_factory=dict)
     _beside: dict[tuple[datetime, bool], _Beside] = field(default_factory=dict)
     _history: dict[str, Sequence[LabResult]] = field(default_factory=dict)
@@ -292,9 +293,11 @@ class Chooser(Struct, frozen=True):
     def _paired(self, node: Paired | None, index_time: datetime) -> LabResult | None:
         if node is None:
             return None
-        results = self._results(node.of)
-        if any(one.impossible for one in results):
-            results = [one for one in results if not one.impossible]
+        results = self._possible.get(id(node.of))
+        if results is None:
+            results = self._possible[id(node.of)] = [
+                one for one in self._results(node.of) if not one.impossible
+            ]
         if not results:
             return None
         reach = span_of_hours(node.within_hours)
