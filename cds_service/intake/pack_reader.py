@@ -108,6 +108,8 @@ class PackReader:
 
 def _is_plausible(amount: Interval, marker: Marker) -> bool:
     """Whether the marker can have the value; of a one-sided value, the number that was sent."""
+    if amount.low is amount.high and amount.low is not None:  # an exact value, as most are
+        return marker.plausible.contains(amount)
     sent = amount.high if amount.high is not None else amount.low
     if sent is None or not marker.plausible.contains(exactly(sent)):
         return False

@@ -32,6 +32,7 @@ class CardSubjects:
         self._patient = _patient(call)
         self._key = key
         self._absorbed = _absorbed_rules(evaluation.decisions)
+        self._results: dict[int, tuple[object, ...]] = {}  # cards rest on the same results
 
     def of(self, decision: Decision) -> bytes:
         """The first bytes of the keyed hash of whom and what the card is about."""
@@ -42,8 +43,27 @@ class CardSubjects:
             if rank(decision.indicator) >= least
         )
         about = (*self._patient, rule.id, rule.version, decision.preliminary)
-        subject = (about, absorbed, *_rests_on(decision, self._evaluation))
+        subject = (about, absorbed, *self._rests_on(decision))
         return hmac.digest(self._key, encode(subject), "sha256")[:SUBJECT_BYTES]
+
+    def _rests_on(self, decision: Decision) -> Iterator[tuple[object, ...]]:
+        """What the card rests on: its index result and every other result that its rule reads.
+
+        A card about what could not be used rests on all of that.
+        """
+        frame = decision.frame
+        if frame.set_aside is not None:
+            yield _named_set_aside(frame.set_aside)
+        if frame.unused is not None:
+            yield from (_named_set_aside(item) for item in frame.unused.results)
+            yield from ((part.part, part.lack) for part in frame.unused.parts)
+        read = self._evaluation.reads[decision.rule.id] | {frame.index}
+        for marker in sorted(read & frame.readings.keys()):
+            result = frame.readings[marker].result
+            named = self._results.get(id(result))
+            if named is None:
+                named = self._results[id(result)] = named_result(result)
+            yield named
 
 
 def quiet_card_of(rule: RuleVersion, indicator: Indicator, call: CallContext, key: bytes) -> bytes:
@@ -73,22 +93,6 @@ def _absorbed_rules(decisions: Iterable[Decision]) -> Mapping[str, Sequence[Deci
             winner = winners[winner]
         found.setdefault(winner or "", []).append(decision)
     return found
-
-
-def _rests_on(decision: Decision, evaluation: Evaluation) -> Iterator[tuple[object, ...]]:
-    """What the card rests on: its index result and every other result that its rule reads.
-
-    A card about what could not be used rests on all of that.
-    """
-    frame = decision.frame
-    if frame.set_aside is not None:
-        yield _named_set_aside(frame.set_aside)
-    if frame.unused is not None:
-        yield from (_named_set_aside(item) for item in frame.unused.results)
-        yield from ((part.part, part.lack) for part in frame.unused.parts)
-    read = evaluation.reads[decision.rule.id] | {frame.index}
-    for marker in sorted(read & frame.readings.keys()):
-        yield named_result(frame.readings[marker].result)
 
 
 def named_result(result: LabResult) -> tuple[object, ...]:

@@ -25,9 +25,8 @@ from cds_service.rules.answer import Proposal
 
 _CONVERTED_DIGITS = 3
 _DAYS_A_WEEK = 7
-# How much of `2026-06-15 08:30` a date of each precision has. Every year has four digits (intake).
+# How much of `2026-06-15` a date of each precision has. Every year has four digits (intake).
 _DAY = len("2026-06-15")
-_MINUTE = len("2026-06-15 08:30")
 _DATES: dict[Precision, int] = {
     "instant": _DAY,
     "day": _DAY,
@@ -241,19 +240,19 @@ def value_in(result: LabResult, unit: ResultUnit, messages: Messages) -> str | N
 
 def date_of(result: LabResult, zone: tzinfo) -> str:
     """The date of a result, as exactly as it was sent."""
-    return _at(result.time, zone).isoformat()[: _DATES[result.precision]]
+    return day_of(result.time, zone)[: _DATES[result.precision]]
 
 
 def day_of(time: datetime, zone: tzinfo) -> str:
     """The day of a moment at the site."""
-    return _at(time, zone).isoformat()[:_DAY]
+    return _at(time, zone).date().isoformat()  # a third of what the text of the whole costs
 
 
 def moment_of(result: LabResult, zone: tzinfo) -> str:
     """The date and, if one was sent, the time of a result with its time zone."""
     if result.precision == "instant":
         at = _at(result.time, zone)
-        return f"{at.isoformat(' ')[:_MINUTE]} {at.tzname()}"
+        return f"{at.date().isoformat()} {at.hour:02}:{at.minute:02} {at.tzname()}"
     return date_of(result, zone)
 
 
