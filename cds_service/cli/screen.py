@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import click
 
@@ -21,11 +21,13 @@ from cds_service.cli.screen_table import as_json, as_lines
 from cds_service.clock import system_clock
 from cds_service.copying import replace
 from cds_service.screening.decisions import ScreeningQuestion
+from cds_service.screening.engine import import_engine
 from cds_service.screening.files import find_files
 from cds_service.screening.output import (
     DECISIONS,
     REPORT,
     SUMMARY,
+    DecisionsFormat,
     OutputFolder,
     RunState,
     open_output,
@@ -33,6 +35,13 @@ from cds_service.screening.output import (
 from cds_service.screening.run import Screened, run_of
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import load_settings, no_color
+
+_OF_OUTPUT: Final = {
+    "--overwrite": "overwrite",
+    "--all": "every",
+    "--ids": "ids",
+    "--key-file": "key_file",
+}
 
 
 @click.command()
@@ -71,6 +80,14 @@ from cds_service.settings import load_settings, no_color
 )
 @click.option("--overwrite", is_flag=True, help="Begin again, whatever is in that folder.")
 @click.option("--all", "every", is_flag=True, help="Write the decisions without a card too.")
+@click.option(
+    "--format",
+    "written_as",
+    type=click.Choice(["ndjson", "parquet"]),
+    default="ndjson",
+    show_default=True,
+    help="Of the decisions; Parquet has the same rows, and needs the extra population.",
+)
 @population_options
 @click.option(
     "--engine",
@@ -97,6 +114,7 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
     folder: Path | None,
     overwrite: bool,
     every: bool,
+    written_as: DecisionsFormat,
     ids: bool,
     key_file: TextIO | None,
     workers: int,
@@ -118,7 +136,7 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
       cds-service screen export --out screened
       cds-service screen export --every 1d --from 2026-01-01 --to 2026-03-31 --look-back
       cds-service screen Patient.ndjson Observation_*.ndjson.gz --json
-      cds-service screen https://fhir.example.org/r4 --out screened
+      cds-service screen https://fhir.example.org/r4 --out screened --format parquet
       cds-service screen /shared/export --as-of 2026-03-05 --engine spark
 
     With --out each shown card is a line: patient, rule, version, pack, indicator, index, orders,
@@ -128,8 +146,7 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
     Exit codes: 0 screened; 1 SOURCE or the packs cannot be read, or --strict found something;
     2 wrong use or settings; 3 a worker process ended or the server failed; 130 interrupted.
     """
-    of_output = {"--overwrite": overwrite, "--all": every, "--ids": ids, "--key-file": key_file}
-    _check_options(folder, of_output)
+    _check_options(click.get_current_context().params)
     check_sources(sources, folder, group)
     used = engine_of(engine, master, workers, memory)
     moments = moments_of(every_step, begin, end, {"--as-of": moment, "--all": every}, look_back)
@@ -144,15 +161,19 @@ def screen(  # noqa: PLR0913, PLR0917 - one for each option
     with progress_shown() as shown:
         found = screen_by(used, files, knowledge, question, output, shown)
     data = as_json(found, question, [path.name for path in files.passed_over])
-    _finish(data, question, knowledge, output, as_data=as_data)
+    _finish(data, question, knowledge, output, written_as, as_data=as_data)
     sys.exit(1 if strict and _is_lossy(found) else 0)
 
 
-def _check_options(folder: Path | None, of_output: Mapping[str, object]) -> None:
-    """Refuse options of what is written where nothing is."""
+def _check_options(params: Mapping[str, Any]) -> None:
+    """Refuse options of what is written where nothing is, and Parquet where DuckDB is not."""
+    of_output = {name: params[param] for name, param in _OF_OUTPUT.items()}
+    of_output["--format parquet"] = params["written_as"] == "parquet"
     for name, value in of_output.items():
-        if value and folder is None:
+        if value and params["folder"] is None:
             raise click.UsageError(f"{name}: it goes with --out")
+    if of_output["--format parquet"]:
+        import_engine()
 
 
 def _opened(
@@ -192,12 +213,14 @@ def _finish(
     question: ScreeningQuestion,
     knowledge: Knowledge,
     output: OutputFolder | None,
+    written_as: DecisionsFormat,
     *,
     as_data: bool,
 ) -> None:
     """Write the last files, and print the counts and where the report is."""
     if output is not None:
-        output.finish(data, report_page(data, knowledge, moment_given=question.cut))
+        page = report_page(data, knowledge, moment_given=question.cut)
+        output.finish(data, page, written_as)
     if as_data:
         click.echo(json.dumps(data, indent=2))
     else:

@@ -2,7 +2,8 @@
 """The folder that decisions are written to, part by part, so that a killed run can go on.
 
 Until the run is over everything is in `.unfinished`: which run it is, and each part with its
-counts. A part is there wholly or not at all. Then the parts become `decisions.ndjson`.
+counts. A part is there wholly or not at all. Then the parts become `decisions.ndjson`, or
+`decisions.parquet` of the same rows.
 """
 
 import json
@@ -13,16 +14,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import DecodeError
 from msgspec.json import Decoder, Encoder
 
 from cds_service.errors import RequestError
+from cds_service.screening.decisions_parquet import write_parquet
 from cds_service.screening.over_time import ReplayTally
 from cds_service.screening.workers import DecidedBatch, DecisionTally
 
+DecisionsFormat: TypeAlias = Literal["ndjson", "parquet"]
 DECISIONS: Final = "decisions.ndjson"
+_DECISIONS_AS: Final[Mapping[DecisionsFormat, str]] = {
+    "ndjson": DECISIONS,
+    "parquet": "decisions.parquet",
+}
 SUMMARY: Final = "summary.json"
 REPORT: Final = "report.html"
 _UNFINISHED: Final = ".unfinished"
@@ -87,19 +94,33 @@ class OutputFolder:
         _write(place.with_suffix(".ndjson"), batch.lines)
         _write(place.with_suffix(".json"), json.dumps(counts_of(batch.tally)).encode())
 
-    def finish(self, summary: Mapping[str, Any], page: str | None = None) -> None:
-        """Join the parts in their order, write the summary and the page, and remove the rest."""
+    def finish(
+        self,
+        summary: Mapping[str, Any],
+        page: str | None = None,
+        written_as: DecisionsFormat = "ndjson",
+    ) -> None:
+        """Join the parts in their order, write the summary and the page, and remove the rest.
+
+        Decisions of an earlier run in another format are removed too.
+        """
         unfinished = self.folder / _UNFINISHED
         joined = unfinished / DECISIONS
         with joined.open("wb") as out:
             for path in sorted(unfinished.glob("part-*.ndjson")):
                 with path.open("rb") as part:
                     shutil.copyfileobj(part, out)
-        joined.chmod(0o600)  # values and times may tell who somebody is
+        made = unfinished / _DECISIONS_AS[written_as]
+        if written_as == "parquet":
+            write_parquet(joined, made, self.work)
+        made.chmod(0o600)  # values and times may tell who somebody is
         _write(self.folder / SUMMARY, json.dumps(summary, indent=2).encode() + b"\n")
         if page is not None:
             _write(self.folder / REPORT, page.encode())
-        joined.replace(self.folder / DECISIONS)
+        for name in _DECISIONS_AS.values():
+            if name != made.name:
+                (self.folder / name).unlink(missing_ok=True)
+        made.replace(self.folder / made.name)
         shutil.rmtree(unfinished)
         self.held.close()
 
@@ -145,10 +166,13 @@ def open_output(folder: Path, run: RunState, *, overwrite: bool) -> OutputFolder
 
 def refuse_finished(folder: Path) -> None:
     """Raise `RequestError` if a run has been finished in the folder."""
-    if (folder / DECISIONS).exists() and not (folder / _UNFINISHED / _RUN).exists():
-        raise RequestError(
-            f"There is a {DECISIONS} in {folder.name} already: use --overwrite or another folder."
-        )
+    if (folder / _UNFINISHED / _RUN).exists():
+        return
+    for name in _DECISIONS_AS.values():
+        if (folder / name).exists():
+            raise RequestError(
+                f"There is a {name} in {folder.name} already: use --overwrite or another folder."
+            )
 
 
 def _hold(folder: Path) -> _Held:
