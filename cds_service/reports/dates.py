@@ -120,6 +120,20 @@ def has_date(text: str) -> bool:
     return _DATE.search(text) is not None
 
 
+def without_dates(text: str) -> str:
+    """The text without its dates and the times behind them.
+
+    >>> without_dates("Results of 01 Jan 2025 08:30")
+    'Results of '
+    """
+    kept, at = [], 0
+    for match in _DATE.finditer(text):
+        kept.append(text[at : match.start()])
+        time_behind = _TIME.match(text, match.end())
+        at = time_behind.end() if time_behind else match.end()
+    return "".join((*kept, text[at:]))
+
+
 def begins_with_date(text: str) -> bool:
     """Whether a text begins with a date, behind a colon at most."""
     return _DATE.match(text.lstrip(" :")) is not None

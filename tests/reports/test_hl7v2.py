@@ -425,3 +425,17 @@ def test_the_same_id_is_the_same_patient_unless_something_contradicts(
     assert len(report.patients) == people
     assert len(set(subjects)) == people
     assert report.patients[0].patient.birth_date == "1980-01-02"
+
+
+@pytest.mark.parametrize(("role", "counts"), [("P", True), ("R", True), ("", True), ("Q", False)])
+def test_what_was_measured_in_a_control_is_no_result_of_the_patient(
+    role: str, counts: bool
+) -> None:
+    for sent in (
+        message(f"SPM|1|||SER|||||||{role}^^HL70369", obx("41")),
+        message(obx("41"), f"SPM|1|||SER|||||||{role}"),
+        message(f"OBR|1||A1|24325-3^Hepatic panel^LN|||||||||||SER^^^^^^{role}", obx("41")),
+    ):
+        (about,) = read_results(sent).patients
+        (row,) = about.rows
+        assert (row.value is not None, row.doubt) == (counts, None if counts else "of-another")

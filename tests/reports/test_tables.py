@@ -326,3 +326,47 @@ def test_hemolysis_is_said_in_any_language(said: str) -> None:
 
 def test_hemolysis_on_a_line_of_its_own_is_about_all_rows() -> None:
     assert [row.hemolyzed for row in rows("Test;Wert\nAST;41\nProbe hämolytisch;\n")] == [True]
+
+
+@pytest.mark.parametrize("heading", ["Donor", "Donor;Hans Muster", "Control 1", "Mutter:"])
+@pytest.mark.parametrize("again", ["", "Patient\n"])
+def test_what_is_below_a_heading_of_somebody_else_does_not_count(heading: str, again: str) -> None:
+    text = f"Test;Value;Unit\nALT;41;U/L\n{heading}\nAST;52;U/L\n{again}GGT;61;U/L\n"
+
+    assert [(row.value is not None, row.doubt) for row in rows(text)] == [
+        (True, None),
+        (False, "of-another"),
+        (bool(again), None if again else "of-another"),
+    ]
+
+
+def test_a_heading_of_somebody_else_above_the_table_holds_for_it() -> None:
+    assert {row.doubt for row in rows("Donor\nTest;Value;Unit\nALT;41;U/L\n")} == {"of-another"}
+
+
+def test_a_cell_that_names_somebody_else_leaves_its_row_open() -> None:
+    text = "Test;Value;Unit;Person\nALT;41;U/L;Patient\nALT;52;U/L;Donor\n"
+
+    assert [row.doubt for row in rows(text)] == [None, "of-another"]
+
+
+@pytest.mark.parametrize(
+    ("heading", "day"),
+    [("Results of 01 Jan 2025", None), ("Results of 05 Mar 2026", "2026-03-05")],
+)
+def test_below_a_heading_with_another_date_the_day_is_not_known(
+    heading: str, day: str | None
+) -> None:
+    above = "Collected;05 Mar 2026\nTest;Value;Unit\nALT;41;U/L\n"
+
+    assert [row.date for row in rows(f"{above}{heading}\nAST;52;U/L\n")] == ["2026-03-05", day]
+
+
+@pytest.mark.parametrize(
+    "above",
+    ["Patient;Anna Muster\nPatient;Hans Maier", "Patient ID;1\nPatient ID;2"]
+    + ["DOB;02 Jan 1980\nDOB;03 Feb 1950"],
+)
+def test_a_table_below_two_patients_is_nobodys(above: str) -> None:
+    with pytest.raises(RequestError, match="about one patient"):
+        rows(f"{above}\nTest;Value;Unit\nALT;41;U/L\n")

@@ -73,6 +73,8 @@ _BLOOD: Final = frozenset(
 )
 # Table 0203, PID-3.5: an account and a visit, which a patient has many of.
 _OF_VISITS: Final = frozenset(("AN", "VN"))
+# Table 0369: blind samples, calibrators, controls, tests of proficiency, and samples of several.
+_OF_OTHERS: Final = frozenset("BCEFGLOQV")
 _HEMOLYZED: Final = "HEM"  # table 0493
 _NULL: Final = '""'
 
@@ -231,7 +233,16 @@ def _row(
         notes=texts,
         instance=_instance(result, order),
     )
+    if row.value and _is_of_another(group):
+        return replace(row, value=None, doubt="of-another")
     return replace(row, value=None, doubt="not-in-blood") if specimen and row.value else row
+
+
+def _is_of_another(group: _Group) -> bool:
+    """Whether a specimen is named as a control or the like (SPM-11, OBR-15.7)."""
+    roles = [parts[0] for specimen in group.specimens for parts in specimen.repetitions(11)]
+    roles.extend([group.order.component(15, 7)] if group.order is not None else ())
+    return any(role.strip().upper() in _OF_OTHERS for role in roles)
 
 
 def _instance(result: Segment, order: Segment | None) -> tuple[str, ...]:

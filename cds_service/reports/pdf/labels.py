@@ -10,11 +10,13 @@ from cds_service.copying import replace
 from cds_service.errors import RequestError
 from cds_service.reports.dates import DayOrder, begins_with_date, birth_date_in
 from cds_service.reports.pdf.pages import PageLine, PageWord
+from cds_service.reports.people import is_one_name, is_one_number
 from cds_service.reports.report import ReportPatient
 from cds_service.reports.vocabulary import (
     LABELS,
     SEXES,
     Label,
+    Words,
     longest_match,
     meaning_of,
     plain_words,
@@ -25,20 +27,30 @@ _NEXT: Final = 1.5  # times the size of the letters, from a line of a cell to th
 _ALIGNED: Final = 2.0  # points
 _REST: Final = 3  # words of a name
 _PART: Final = re.compile(r"[^\W\d_][^\d:;]*")
+_GAP: Final = 0.75  # times the size of the letters
 _REACH: Final = 180.0  # points from a label to what it labels
+
+
+_PATIENT: Final = frozenset(
+    ("patient", "patientin", "patients", "patienten", "patientenname", "paciente", "paziente")
+    + ("utente",)
+)
+_VAGUE: Final = frozenset(("id", "registro", "historia", "identifiant", "n"))  # or of an order
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
     """A label and the text beside or below it; `line` is the number of its line.
 
-    What a scan does not surely say is not sure.
+    What a scan does not surely say, or what is struck out, is not sure. `printed` are the words of
+    the label, if a colon or a gap shows where it ends.
     """
 
     label: Label
     text: str
     line: int
     is_sure: bool = True
+    printed: Words = ()
 
 
 def labelled_texts(lines: Sequence[PageLine]) -> list[Labelled]:
@@ -52,11 +64,15 @@ def labelled_texts(lines: Sequence[PageLine]) -> list[Labelled]:
         below = below if below and below.words else None
         for label, words, rest in _labels(line):
             text = " ".join(word.text for word in rest).strip(" :.")
-            is_sure = all(word.is_sure for word in rest)
+            is_sure = all(word.is_sure for word in (*words, *rest))
             if not text and below is not None and below.page == line.page:
                 text = _below(words, below, line)
                 is_sure = all(word.is_sure for word in below.words)
-            found.append(Labelled(label, text.lstrip(" :"), number, is_sure))
+            printed = plain_words(" ".join(word.text for word in words))
+            ends = not rest or words[-1].text.endswith(":") or _is_apart(words[-1], rest[0])
+            found.append(
+                Labelled(label, text.lstrip(" :"), number, is_sure, printed if ends else ())
+            )
     return found
 
 
@@ -146,6 +162,11 @@ def _beside(words: Sequence[PageWord], start: int, end: int) -> list[PageWord]:
     return found
 
 
+def _is_apart(label: PageWord, first: PageWord) -> bool:
+    """Whether a colon or a gap stands before what is labelled."""
+    return first.text.startswith(":") or first.x0 - label.x1 > _GAP * label.size
+
+
 def _below(label: Sequence[PageWord], below: PageLine, line: PageLine) -> str:
     """The text under a label that has nothing beside it."""
     if below.top - line.top > 3 * line.size:
@@ -163,8 +184,11 @@ def patient_of(found: Sequence[Labelled], order: DayOrder | None) -> ReportPatie
     born = list(
         dict.fromkeys(filter(None, (birth_date_in(t, order) for t in _texts(found, "birth"))))
     )
-    if len(ids) > 1 and len({"".join(plain_words(one)) for one in ids}) > 1 and len(born) > 1:
-        raise RequestError("Expected a report about one patient.")
+    if len(born) > 1 or names_several(found):
+        raise RequestError(
+            "Expected a report about one patient. This one names several people, or several dates "
+            "of birth or numbers of patients: read the pages of each by themselves."
+        )
     sexes = [sex for text in _texts(found, "sex") if (sex := _sex(text))]
     names = [name for text in _texts(found, "name") if (name := _name(text))]
     return ReportPatient(
@@ -173,6 +197,23 @@ def patient_of(found: Sequence[Labelled], order: DayOrder | None) -> ReportPatie
         birth_date=born[0] if len(born) == 1 else None,
         sex=sexes[0] if len(set(sexes)) == 1 else None,
     )
+
+
+def names_several(found: Sequence[Labelled]) -> bool:
+    """Whether one label stands before two different names, or two numbers of patients.
+
+    Other labels may be those of others: `Name` of a physician, or the number of a sample.
+    """
+    for label, is_one in (("name", is_one_name), ("id", is_one_number)):
+        by_words: dict[Words, list[str]] = {}
+        for one in found:
+            if one.label == label and one.is_sure and one.text and one.printed:
+                words = _PATIENT if _PATIENT.intersection(one.printed) else frozenset(one.printed)
+                if label == "name" or words is _PATIENT or not words <= _VAGUE:
+                    by_words.setdefault(tuple(sorted(words)), []).append(one.text)
+        if any(not is_one(texts[0], text) for texts in by_words.values() for text in texts[1:]):
+            return True
+    return False
 
 
 def _texts(found: Sequence[Labelled], label: Label) -> list[str]:

@@ -17,7 +17,7 @@ _PICTURES: Final = 0.3  # of a page without text: more than a logo, it may be a 
 _OUTLINES: Final = 100  # curves on a page without text: letters that were drawn
 _NO_TEXT: Final = "Expected a PDF with text. This one is empty."
 _LAID_OVER: Final = "Expected a PDF with text, or a scan without a text laid over it."
-_STRUCK: Final = "\u0336"  # of Unicode, which makes a number none
+STRUCK: Final = "\u0336"  # of Unicode, which makes a number none
 _THIN: Final = 2.5  # points: the height of a stroke
 _RAISED: Final = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 
@@ -33,7 +33,7 @@ class PageWord:
     bottom: float
     size: float
     is_bold: bool = False
-    is_sure: bool = True  # of a scan: whether both readings of it say so
+    is_sure: bool = True  # of a scan: whether both readings say so; else whether it is not struck
 
     @property
     def middle(self) -> float:
@@ -175,15 +175,16 @@ def _words(page: Any) -> list[PageWord]:
     strokes = [one for one in drawn if one["height"] < _THIN < one["width"]]
     return [
         PageWord(
-            text=f"{word['text']}{_STRUCK}" if _is_struck(word, strokes) else word["text"],
+            text=f"{word['text']}{STRUCK}" if is_struck else word["text"],
             x0=word["x0"],
             x1=word["x1"],
             top=word["top"],
             bottom=word["bottom"],
             size=word["size"],
             is_bold="bold" in str(word["fontname"]).lower(),
+            is_sure=not is_struck,
         )
-        for word in found
+        for word, is_struck in ((word, _is_struck(word, strokes)) for word in found)
         if word["x1"] > 0 and word["x0"] < page.width and 0 <= word["top"] < page.height
     ]
 

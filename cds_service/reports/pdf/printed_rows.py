@@ -39,6 +39,8 @@ class PrintedRow:
     is_scanned: bool = False
     is_sure: bool = True
     is_dated: bool = True  # whether the date of collection of the report is its own
+    day: str | None = None  # that a heading above it has, where that is another
+    is_of_other: bool = False  # below a heading of another person, or of a control sample
 
     @property
     def results(self) -> list[Column]:

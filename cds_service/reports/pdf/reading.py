@@ -25,11 +25,12 @@ from cds_service.reports.pdf.bare_doubts import doubt_earlier, doubt_twice
 from cds_service.reports.pdf.columns import Column, Panel, read_panels
 from cds_service.reports.pdf.contents import kind_of
 from cds_service.reports.pdf.fields import read_fields
+from cds_service.reports.pdf.headings import CollectedLabel, read_headings
 from cds_service.reports.pdf.labels import Labelled, labelled_texts, patient_of
-from cds_service.reports.pdf.pages import PageLine, read_pages
+from cds_service.reports.pdf.pages import STRUCK, PageLine, read_pages
 from cds_service.reports.pdf.pictures import page_picture, pictures_of
 from cds_service.reports.pdf.placing import fitted, limits_beside, read_cells
-from cds_service.reports.pdf.printed_rows import PrintedRow
+from cds_service.reports.pdf.printed_rows import PrintedRow, box_of
 from cds_service.reports.pdf.retyping import retyped
 from cds_service.reports.pdf.scanned_rows import doubt_shifted, scanned
 from cds_service.reports.pdf.scans import Scanner
@@ -38,6 +39,7 @@ from cds_service.reports.pdf.table_rows import TableReader
 from cds_service.reports.pdf.unheaded import by_content, unheaded_panels
 from cds_service.reports.remarks import says_hemolyzed, status_of_report
 from cds_service.reports.report import Format, LabReport, PatientReport, ReportRow
+from cds_service.reports.report_headings import subject_of
 from cds_service.reports.vocabulary import names_blood, names_fluid, plain_words
 
 _NO_TABLE: Final = (
@@ -58,6 +60,7 @@ class _Found:
     panels: tuple[Panel, ...] = ()
     is_bare: bool = False  # whether the last table has no headings
     has_bare: bool = False
+    headings: set[PageLine] = field(default_factory=set)  # of columns
     alone: list[PageLine] = field(default_factory=list)  # with one text, and no headings of columns
 
 
@@ -92,6 +95,8 @@ def report_of(pages: Sequence[Sequence[PageLine]], kind: Format) -> LabReport:
     hemolyzed = any(says_hemolyzed(line.text) for lines in pages for line in lines)
     everywhere = _specimen_of_all(labels)
     doubt_shifted(found.rows)
+    lines = [line for page in pages for line in page if line not in found.headings]
+    read_headings(found.rows, lines, dates.labels, {one.text for one in labels}, order)
     rows = [
         _row(row, column, mark, dates.of(number, column), everywhere, status, hemolyzed=hemolyzed)
         for number, row in enumerate(found.rows)
@@ -154,6 +159,7 @@ def _read_page(
         panels, used = read_panels(lines[number : number + 3]) if is_headed else ((), 0)
         if panels:
             skip = used - 1
+            found.headings.update(lines[number : number + used])
             found.is_bare = False
             found.panels = _fitted(panels, lines[number + used :])
             reader.begin(found.panels)
@@ -213,11 +219,14 @@ class _Dates:
     def __init__(self, labels: Iterable[Labelled], found: _Found, order: DayOrder | None) -> None:
         self._order = order
         self._after: list[tuple[int, str | None]] = []  # rows before it, and date
+        self.labels: list[CollectedLabel] = []
         for one in labels:
             if one.label == "collected" and one.text:
                 day = next(iter(dates_in(one.text, order)), None)
                 starts = day is not None and day.start <= 2 and one.is_sure
-                self._after.append((found.other[one.line][0], day.iso if day and starts else None))
+                known, line = found.other[one.line]
+                self._after.append((known, day.iso if day and starts else None))
+                self.labels.append(CollectedLabel(box_of(line, line.words), self._after[-1][1]))
 
     def of(self, row: int, column: Column) -> str | None:
         """The date in the heading of the column, else the one that the report labels."""
@@ -266,12 +275,16 @@ def _row(
     read = beside_unit(read, own_unit) if own_unit and not unit else read
     is_single = len(row.results) == 1
     unit = unit or read.unit or own_unit or unit_behind(row.range_text)
-    date = date if row.is_dated else None
+    date = date if row.is_dated or has_date(column.text) else row.day
     if column in row.unclear:
         read = CellValue(doubt="place-unclear")
     specimen = _specimen(row) or everywhere
     if specimen and read.value is not None:
         read = CellValue(doubt="not-in-blood")
+    if row.is_of_other or subject_of(column.text) == "other":
+        read = CellValue(doubt="of-another")
+    elif any(STRUCK in one for one in (row.name, text, row.unit, row.range_text)):
+        read = CellValue(doubt="struck-out")
     flags = " ".join(filter(None, (read.flag, row.flag if is_single else "")))
     limits = None if row.range_is_unclear else read_printed_range(row.range_text, mark)
     printed = ReportRow(

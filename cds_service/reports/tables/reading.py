@@ -2,17 +2,27 @@
 """A table and what its columns are -> rows of results, by patient."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from cds_service.errors import RequestError
 from cds_service.knowledge.model.code_systems import LOINC, is_well_formed
 from cds_service.reports.cells import beside_unit, is_unit, read_cell, read_printed_range
-from cds_service.reports.dates import DayOrder, birth_date_in, dates_in, day_order, is_date
+from cds_service.reports.dates import (
+    DayOrder,
+    birth_date_in,
+    dates_in,
+    day_order,
+    has_date,
+    is_date,
+    without_dates,
+)
 from cds_service.reports.numbers import DecimalMark, decimal_mark
+from cds_service.reports.people import is_one_name, is_one_number
 from cds_service.reports.remarks import says_hemolyzed, status_of_result
 from cds_service.reports.report import LabReport, ReportPatient, ReportRow, TestCode, by_patient
+from cds_service.reports.report_headings import subject_of
 from cds_service.reports.tables.grid import ExactNumber, Grid, Row
 from cds_service.reports.tables.guessing import guess_columns, sample_of
 from cds_service.reports.tables.mapping import Columns, Role, as_written, propose, role_of
@@ -59,6 +69,26 @@ def proposal_for(grid: Grid) -> LabReport | None:
     return LabReport("table", (), pairs, sample_of(grid, columns))
 
 
+class _Section(NamedTuple):
+    """What headings between the results say of those below."""
+
+    fluid: str = ""
+    is_of_other: bool = False
+    day: str = ""  # a heading with a date
+
+    def after(self, heading: str, begun: str) -> "_Section":
+        """The section that a heading begins; `begun` is what it may say of the specimen."""
+        subject = subject_of(heading) if heading else None
+        found = self if subject is None else self._replace(is_of_other=subject == "other")
+        if has_date(heading) and LABELS.get(plain_words(without_dates(heading))) is None:
+            found = found._replace(day=heading)
+        if names_fluid(begun):
+            return found._replace(fluid=begun)
+        if names_blood(begun, itself=True):
+            return found._replace(fluid="")  # `Chemistry` below `Urine` may be that of urine
+        return found
+
+
 class _Test(NamedTuple):
     """What is measured; `is_doubtful` says that cells may stand in wrong columns."""
 
@@ -88,9 +118,15 @@ class _Reader:
         alone = (filled[0] for row in grid.rows if len(filled := [one for one in row if one]) == 1)
         self._is_hemolyzed = any(map(says_hemolyzed, alone))  # all that was measured
         self._labelled: dict[Role, list[str]] = {}
-        for row in grid.rows[: max(columns.headings, 0)]:
+        above = grid.rows[: max(columns.headings, 0)]
+        for row in above:
             for role, text in _labelled(row):
                 self._labelled.setdefault(role, []).append(text)
+        if names_several_people(self._labelled):
+            raise RequestError(_ANOTHER)
+        self._at = _Section()
+        for row in above:
+            self._at = self._at.after(_heading(row), "")
 
     def report(self) -> LabReport:
         """The rows by patient, in the order of the table."""
@@ -101,25 +137,22 @@ class _Reader:
         return LabReport("table", patients, tuple(columns))
 
     def _found(self) -> Iterator[tuple[ReportPatient, ReportRow]]:
-        section = ""
         for row in self._rows:
             if row == self._columns.names:  # the headings, once more
                 continue
             begun = self._section(row)
-            if begun is None:
-                for result in self._results(row, section):
+            if begun is None and (subject_of(_heading(row)) is None or len(_filled(row)) > _FEW):
+                for result in self._results(row, self._at.fluid):
                     yield self._patient(row), result
-            elif names_fluid(begun):
-                section = begun
-            elif names_blood(begun, itself=True):
-                section = ""  # `Chemistry` below `Urine` may be the chemistry of urine
+                continue
+            self._at = self._at.after(_heading(row), begun or "")
 
     def _section(self, row: Row) -> str | None:
         """The text of a line between the results, such as `Urine`; `None` if it is none.
 
         Raises `RequestError` for one with which another table begins.
         """
-        filled = [cell for cell in row if cell]
+        filled = _filled(row)
         if not filled or not row[0]:
             return None
         labelled = dict(_labelled(row)) if len(filled) <= 2 else {}
@@ -174,6 +207,8 @@ class _Reader:
         doubt = cell.doubt
         if cell.value is not None and specimen:
             doubt = "not-in-blood"
+        elif cell.value is not None and (self._at.is_of_other or self._names_another(row)):
+            doubt = "of-another"
         elif cell.value is not None and (test.is_doubtful or self._is_shifted(row, text)):
             doubt = "place-unclear"
         return ReportRow(
@@ -186,11 +221,25 @@ class _Reader:
             range_text=self._range_text(row),
             range=read_printed_range(self._range_text(row), self._mark_of_limits(row)),
             flag=self._text(row, "flag") or cell.flag,
-            date=self._day(day),
+            date=self._day(day) if self._is_dated(row, day) else None,
             status=self._status(row),
             specimen=specimen,
             hemolyzed=self._is_hemolyzed or any(map(says_hemolyzed, row)),
         )
+
+    def _names_another(self, row: Row) -> bool:
+        """Whether a cell says that the row is somebody else's, or of a control sample."""
+        own = {*self._columns.of("patient name"), *self._columns.of("patient id")}
+        cells = (cell for place, cell in enumerate(row) if place not in own)
+        return any(subject_of(cell) == "other" for cell in cells if cell)
+
+    def _is_dated(self, row: Row, day: str) -> bool:
+        """Whether the date is that of the row, and not of a label that a heading contradicts."""
+        known, places = self._at.day, self._columns.of("collected")
+        if not known or day not in self._labelled.get("collected", ()):
+            return True
+        has_own = any(place < len(row) and row[place] for place in places)
+        return has_own or self._day(known) == self._day(day)
 
     def _is_too_long(self, row: Row) -> bool:
         """Whether a cell was cut in two, as `0,67` is where commas stand between the cells."""
@@ -261,9 +310,36 @@ class _Reader:
         )
 
 
+_FEW: Final = 2  # cells of a row that is a heading
 _OF_ONE: Final = frozenset[Role](("patient id", "patient name", "birth date", "collected"))
 _LIMITS: Final[tuple[Role, ...]] = ("low", "high")
 _NUMERIC: Final[tuple[Role, ...]] = ("value", "results of the heading", "range", "low", "high")
+
+
+def names_several_people(labelled: Mapping[Role, Sequence[str]]) -> bool:
+    """Whether labels above the table name two patients."""
+    pairs: tuple[tuple[Role, Callable[[str, str], bool]], ...] = (
+        ("patient name", is_one_name),
+        ("patient id", is_one_number),
+        ("birth date", is_one_number),
+    )
+    return any(
+        not is_one(labelled[role][0], text)
+        for role, is_one in pairs
+        for text in labelled.get(role, ())
+    )
+
+
+def _filled(row: Row) -> list[str]:
+    return [cell for cell in row if cell]
+
+
+def _heading(row: Row) -> str:
+    """The text of a row that may be a heading: its only cell, or the first of two as a label."""
+    filled = _filled(row)
+    if not filled or len(filled) > _FEW or not row[0]:
+        return ""
+    return filled[0] if len(filled) == 1 else f"{filled[0].rstrip(': ')}: {filled[1]}"
 
 
 def _codes(code: str) -> tuple[TestCode, ...]:

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What headings say of the rows below them: that they are somebody else's, or of another day.
+
+It is looked for on the pages and not by those who read rows, so that it holds for tables, blocks,
+lists and text alike. A heading of somebody else holds up to one of the patient.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from cds_service.reports.dates import DayOrder, dates_in, has_date, without_dates
+from cds_service.reports.pdf.pages import STRUCK, PageLine, PageWord
+from cds_service.reports.pdf.printed_rows import PrintedRow, box_of
+from cds_service.reports.report import Place
+from cds_service.reports.report_headings import Subject, speaks_of_results, subject_of
+from cds_service.reports.vocabulary import COLUMNS, LABELS, longest_match, plain_words
+
+_LINE: Final = 2.0  # points by which what stands in one line may be higher
+_LONGEST: Final = 5  # words of a heading beside its date
+_INDENT: Final = 40.0  # points
+_REACH: Final = 90.0  # points from a heading with a date to the table that it heads
+
+
+@dataclass(frozen=True, slots=True)
+class _Heading:
+    """A part of a line that says whose results are below it, or of which day."""
+
+    place: Place
+    subject: Subject | None = None
+    days: tuple[str, ...] = ()
+    is_plain: bool = False  # whether nothing but results and the day are in it
+    text: str = ""
+    is_alone: bool = True  # in its line
+
+
+class CollectedLabel(NamedTuple):
+    """Where a page says when the specimen was collected, and its date, if that can be read."""
+
+    place: Place
+    day: str | None
+
+
+def read_headings(
+    rows: Sequence[PrintedRow],
+    lines: Iterable[PageLine],
+    labels: Sequence[CollectedLabel],
+    labelled: Collection[str],
+    order: DayOrder | None,
+) -> None:
+    """Mark the rows below headings of somebody else, and give the others the days of theirs.
+
+    What stands below a label (`labelled`) is no heading.
+    """
+    page = _Page(rows)
+    found = [
+        heading
+        for line in lines
+        for heading in _headings(line, page, order)
+        if heading.subject or heading.text not in labelled
+    ]
+    subjects = sorted((one for one in found if one.subject), key=_of_subjects)
+    dated = sorted((one for one in found if one.days or one.is_plain), key=_reading)
+    for row in rows:
+        above = page.above(row, subjects)
+        row.is_of_other |= bool(above) and above[-1].subject == "other"
+        over = page.above(row, dated)
+        if over:
+            _date(row, over[-1], labels)
+
+
+def _date(row: PrintedRow, heading: _Heading, labels: Sequence[CollectedLabel]) -> None:
+    """Give a row the day of its heading, or none where it is not clear that this is its day.
+
+    A day before that of the collection is that of earlier results; a day after it may be that of
+    the report.
+    """
+    before = [one for one in labels if _is_above(one.place, heading.place)]
+    if any(
+        _is_above(heading.place, one.place) and _is_above(one.place, row.place) for one in labels
+    ):
+        return  # a label in between counts
+    known = before[-1].day if before else next((one.day for one in labels), None)
+    if known is None or not heading.days or all(day[:10] == known[:10] for day in heading.days):
+        row.is_dated &= known is None or bool(heading.days)
+        return
+    is_clear = len(heading.days) == 1 and heading.is_plain and before and heading.days[0] < known
+    row.is_dated = False
+    row.day = heading.days[0] if is_clear else None
+
+
+def _headings(line: PageLine, page: "_Page", order: DayOrder | None) -> Iterator[_Heading]:
+    whole = box_of(line, line.words)
+    lead, colon, _ = line.text.partition(":")
+    if colon and subject_of(f"{lead}:") == "other" and page.is_row(whole):
+        yield _Heading(whole, "other")
+        return
+    chunks = line.chunks()
+    is_alone = len(chunks) == 1
+    for chunk in chunks:
+        place = box_of(line, chunk)
+        if page.is_row(place):
+            continue
+        text = _text(chunk)
+        subject, words = subject_of(text), plain_words(without_dates(text))
+        if subject is not None:
+            yield _Heading(place, subject, is_alone=is_alone)
+        elif has_date(text) and len(words) <= _LONGEST and page.is_over_rows(place):
+            if _is_labelled(text) or page.is_beside_row(place):
+                continue
+            if not all(map(has_date, map(_text, chunks))) or (
+                not words and not page.is_left(place)
+            ):
+                continue  # a part of a table
+            days = tuple(dict.fromkeys(day.iso for day in dates_in(text, order)))
+            yield _Heading(place, None, days, speaks_of_results(text), text.strip(" :."), is_alone)
+
+
+class _Page:
+    """The rows by their places."""
+
+    def __init__(self, rows: Iterable[PrintedRow]) -> None:
+        self._by_page: defaultdict[int, list[Place]] = defaultdict(list)
+        for row in rows:
+            self._by_page[row.place.page].append(row.place)
+
+    def is_row(self, place: Place) -> bool:
+        """Whether something is a part of a row."""
+        middle = (place.top + place.bottom) / 2
+        return any(
+            one.top - 1 <= middle <= one.bottom + 1 and one.x0 < place.x1 and place.x0 < one.x1
+            for one in self._by_page[place.page]
+        )
+
+    def is_beside_row(self, place: Place) -> bool:
+        """Whether something stands in the line of a row."""
+        middle = (place.top + place.bottom) / 2
+        rows = self._by_page[place.page]
+        return any(one.top - 1 <= middle <= one.bottom + 1 for one in rows)
+
+    def is_over_rows(self, place: Place) -> bool:
+        """Whether a row follows close below."""
+        return any(0 < one.top - place.top < _REACH for one in self._by_page[place.page])
+
+    def is_left(self, place: Place) -> bool:
+        """Whether something begins where the names of tests do in a row below."""
+        rows = (one for one in self._by_page[place.page] if one.top > place.top)
+        return any(abs(one.x0 - place.x0) < _INDENT for one in rows)
+
+    def above(self, row: PrintedRow, headings: Iterable[_Heading]) -> list[_Heading]:
+        """Those above a row that can be its own; those of one line are of tables side by side."""
+        beside = [
+            one
+            for one in self._by_page[row.place.page]
+            if abs(one.top - row.place.top) < _LINE and not _overlap(one, row.place)
+        ]
+        above = [one for one in headings if _is_above(one.place, row.place)]
+        if not beside:
+            return above
+        return [
+            one
+            for one in above
+            if one.is_alone
+            or _overlap(one.place, row.place)
+            or not any(_overlap(one.place, o) for o in beside)
+        ]
+
+
+def _is_above(one: Place, other: Place) -> bool:
+    return (one.page, one.top) <= (other.page, other.top + _LINE)
+
+
+def _overlap(one: Place, other: Place) -> bool:
+    return one.x0 < other.x1 and other.x0 < one.x1
+
+
+def _reading(one: _Heading) -> tuple[int, float]:
+    return one.place.page, one.place.top
+
+
+def _of_subjects(one: _Heading) -> tuple[int, int, bool]:
+    """In one line that of somebody else comes last, for it is the one that must not be missed."""
+    return one.place.page, round(one.place.top / _LINE), one.subject == "other"
+
+
+def _is_labelled(text: str) -> bool:
+    """Whether a date is labelled as that of something, such as the print or a birth."""
+    words = plain_words(text)
+    label = longest_match(words, 0, LABELS)
+    return label is not None or (longest_match(words, 0, COLUMNS) is not None and ":" in text)
+
+
+def _text(words: Sequence[PageWord]) -> str:
+    return " ".join(word.text for word in words if not word.text.endswith(STRUCK))

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose results stand below a heading of a report, and whether a heading gives them a day.
+
+The words are in `cards/report-headings.yaml`. The file that came with the service counts.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, Literal, TypeAlias
+
+from cds_service.knowledge.reading.schemas import Shape
+from cds_service.reports.dates import without_dates
+from cds_service.reports.vocabulary import Words, plain_words
+from cds_service.settings import Settings, cards_folder
+from cds_service.sourcefile.diagnostics import Problem
+from cds_service.sourcefile.document import parse, read_text
+from cds_service.sourcefile.schema import read_shape
+
+HEADINGS_FILE: Final = "report-headings.yaml"
+_LONGEST: Final = 6  # words of a heading that names another person
+_LONGEST_ALONE: Final = 10
+_MARK: Final = re.compile(r"\d+|[ivx]+|[a-d]")  # beside a name: `Control 2`, `Donor B`
+
+Subject: TypeAlias = Literal["other", "patient"]
+ByLanguage: TypeAlias = dict[str, list[str]]
+
+
+class HeadingsShape(Shape):
+    """`report-headings.yaml`."""
+
+    people: ByLanguage
+    alone: ByLanguage
+    patient: ByLanguage
+    beside: ByLanguage
+
+
+@dataclass(frozen=True, slots=True)
+class HeadingWords:
+    """The phrases and words of all languages."""
+
+    people: frozenset[Words]
+    alone: frozenset[Words]
+    patient: frozenset[Words]
+    beside: frozenset[str]
+
+
+def subject_of(text: str) -> Subject | None:
+    """Whose results a heading announces; `None` if it does not say so.
+
+    >>> subject_of("Results of the donor")
+    'other'
+    >>> subject_of("Liver panel") is None
+    True
+    """
+    known = _known()
+    before, _, behind = text.partition(":")
+    words = plain_words(without_dates(before))
+    if _is_among(words, known.patient, known.beside):
+        return None if behind.strip() else "patient"
+    if _is_among(words, known.alone, known.beside):
+        return "other"
+    if text.rstrip().endswith(".") or not 0 < len(words) <= _LONGEST:
+        return None
+    ends = (words[:length] for length in range(1, len(words) + 1))
+    begins = (words[-length:] for length in range(1, len(words) + 1))
+    return "other" if known.people.intersection((*ends, *begins)) else None
+
+
+def speaks_of_results(text: str) -> bool:
+    """Whether a heading says no more than that results of a day stand below it."""
+    return all(word in _known().beside for word in plain_words(without_dates(text)))
+
+
+def _is_among(words: Words, phrases: frozenset[Words], beside: frozenset[str]) -> bool:
+    """Whether one of the phrases, with what may stand beside it, is all there is."""
+    if len(words) > _LONGEST_ALONE:
+        return False
+    spans = (
+        (start, end) for start in range(len(words)) for end in range(start + 1, len(words) + 1)
+    )
+    return any(
+        words[start:end] in phrases
+        and all(word in beside or _MARK.fullmatch(word) for word in words[:start] + words[end:])
+        for start, end in spans
+    )
+
+
+@cache
+def _known() -> HeadingWords:
+    found, problems = read_heading_words()
+    if found is None:
+        raise ValueError("\n".join(map(str, problems)))
+    return found
+
+
+def read_heading_words() -> tuple[HeadingWords | None, list[Problem]]:
+    """The words of the file that came with the service, or its problems."""
+    text = read_text(cards_folder(Settings()) / HEADINGS_FILE, HEADINGS_FILE)
+    if isinstance(text, Problem):
+        return None, [text]
+    document, problems = parse(text, HEADINGS_FILE)
+    if problems:
+        return None, problems
+    shape, problems = read_shape(HeadingsShape, document.data, document)
+    if shape is None:
+        return None, problems
+    return HeadingWords(
+        people=_phrases(shape.people),
+        alone=_phrases(shape.alone),
+        patient=_phrases(shape.patient),
+        beside=frozenset(word for phrase in _phrases(shape.beside) for word in phrase),
+    ), []
+
+
+def _phrases(by_language: Mapping[str, Iterable[str]]) -> frozenset[Words]:
+    return frozenset(plain_words(text) for texts in by_language.values() for text in texts)

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Headings of a report that say whose the results below are, and of which day."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from cds_service.errors import RequestError
+from cds_service.reports.pdf.reading import read_pdf
+from cds_service.reports.report_headings import read_heading_words, subject_of
+from tests.reports.corpus.sheets import Sheet
+from tests.reports.test_pdf import LOOKUPS, SLOTS, report, rows_of
+
+ROWS = (("ALT", "41", "U/L", "7 - 40"), ("AST", "52", "U/L", "7 - 40"))
+COLLECTED = "Collected: 05 Mar 2026"
+
+
+def tables(*parts: str | Sequence[str], headings: bool = True) -> bytes:
+    """A report of texts and rows; with `headings` each row has a table of its own."""
+    sheet = Sheet()
+    for part in parts:
+        if isinstance(part, str):
+            sheet.down()
+            sheet.at(50, part)
+            sheet.down()
+            continue
+        if headings:
+            sheet.headings(SLOTS)
+        sheet.row(SLOTS, dict(zip((slot.key for slot in SLOTS), part, strict=True)))
+    return sheet.finished()
+
+
+def values(pdf: bytes) -> list[str | None]:
+    return [row["value"] for row in rows_of(pdf)]
+
+
+def test_the_file_of_headings_has_no_problem() -> None:
+    words, problems = read_heading_words()
+
+    assert problems == []
+    assert words is not None
+    assert all((words.people, words.alone, words.patient, words.beside))
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "Donor",
+        "DONOR",
+        "Husband's results",
+        "Partner",
+        "Mother: Anna Muster",
+        "Control",
+        "Control 2",
+    ]
+    + ["Results of the living donor", "Ehemann", "Spenderin", "Qualitätskontrolle", "Témoin"]
+    + ["Donneur vivant", "Marito", "Cónyuge", "Mãe", "Negative control", "Hans Muster (Donor)"]
+    + ["Partner Hans Muster", "Werte der Mutter", "Newborn", "Donor B", "Father 01 Jan 2025"],
+)
+def test_results_below_a_heading_of_somebody_else_do_not_count(heading: str) -> None:
+    for is_headed in (True, False):
+        pdf = tables(COLLECTED, ROWS[0], heading, ROWS[1], headings=is_headed)
+        if not is_headed:
+            pdf = report(ROWS[0], (f"#{heading}",), ROWS[1])
+        found = rows_of(pdf)
+
+        assert [row["value"] for row in found] == ["41", None]
+        assert found[1]["why"] == "A heading above it names another person, or a control sample."
+        assert found[1]["text"] == "52"
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["Liver panel", "Child-Pugh score", "Quality control passed on all analysers", "Chemistry"]
+    + ["Leberwerte", "Patient", "Clinical chemistry", "Infection control unit", "Motherwell ward"],
+)
+def test_other_headings_change_nothing(heading: str) -> None:
+    assert subject_of(heading) in {None, "patient"}
+    assert values(tables(COLLECTED, ROWS[0], heading, ROWS[1])) == ["41", "52"]
+
+
+@pytest.mark.parametrize("again", ["Patient", "Recipient", "Results of the patient", "Empfänger"])
+def test_a_heading_of_the_patient_ends_what_is_of_another(again: str) -> None:
+    assert values(tables(COLLECTED, "Donor", ROWS[0], again, ROWS[1])) == [None, "52"]
+
+
+@pytest.mark.parametrize("between", ["Patient: Anna Muster", "Liver panel", "Page 2"])
+def test_nothing_else_ends_it(between: str) -> None:
+    assert values(tables(COLLECTED, "Donor", ROWS[0], between, ROWS[1])) == [None, None]
+
+
+def test_of_tables_side_by_side_each_has_its_heading() -> None:
+    sheet = Sheet()
+    sheet.at(50, COLLECTED)
+    sheet.down(2)
+    sheet.at(50, "Patient")
+    sheet.at(310, "Donor")
+    for place, texts in ((50, ("Test", "ALT", "AST")), (310, ("Test", "ALT", "AST"))):
+        y = sheet.y
+        for line, text in enumerate(texts, start=1):
+            sheet.y = y - line * sheet.leading
+            sheet.at(place, text)
+            sheet.at(place + 80, "Result" if line == 1 else str(40 + line + place))
+            sheet.at(place + 130, "Unit" if line == 1 else "U/L")
+            sheet.at(place + 180, "Range" if line == 1 else "7 - 40")
+        sheet.y = y
+
+    assert values(sheet.finished()) == ["92", None, "93", None]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Donor: ALT: 41 U/L (7 - 40), AST: 52 U/L (7 - 40)"]
+    + ["Donor\nALT: 41 U/L (7 - 40), AST: 52 U/L (7 - 40)"],
+)
+def test_text_and_lists_have_headings_too(text: str) -> None:
+    sheet = Sheet()
+    for line in text.split("\n"):
+        sheet.at(50, line)
+        sheet.down()
+
+    assert values(sheet.finished()) == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("heading", "day"),
+    [
+        ("Results of 01 Jan 2025", "2025-01-01"),
+        ("01 Jan 2025", "2025-01-01"),
+        ("Blood test 2025-01-01", "2025-01-01"),
+        ("Ergebnisse vom 01.01.2025", "2025-01-01"),
+        ("Results of 05 Mar 2026", "2026-03-05"),
+        ("Liver panel", "2026-03-05"),
+        ("Visit 3, 01 Jan 2025", None),  # what it dates is not known
+        ("Results of 06 Mar 2026", None),  # perhaps the day of the report
+        ("Results of 01 Jan 2025 and 02 Jan 2025", None),
+        ("Results of 01/02/2025", None),
+    ],
+)
+def test_a_date_in_a_heading_is_that_of_its_table(heading: str, day: str | None) -> None:
+    for pdf in (
+        tables(COLLECTED, ROWS[0], heading, ROWS[1]),
+        report(ROWS[0], (f"#{heading}",), ROWS[1]),
+    ):
+        assert [row["date"] for row in rows_of(pdf)] == ["2026-03-05", day]
+
+
+def test_a_date_above_the_label_of_the_collection_is_not_that_of_results() -> None:
+    pdf = tables("Laboratory report 07 Mar 2026", COLLECTED, *ROWS)
+
+    assert {row["date"] for row in rows_of(pdf)} == {"2026-03-05"}
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("Patient: Anna Muster", "Patient: Hans Maier"),
+        ("Patient: Anna Muster DOB: 02 Jan 1980", "Patient: Hans Maier DOB: 03 Feb 1950"),
+        ("DOB: 02 Jan 1980", "DOB: 03 Feb 1950"),
+        ("Patient ID: 4711", "Patient ID: 4712"),
+    ],
+)
+def test_two_patients_are_not_put_together(lines: tuple[str, str]) -> None:
+    with pytest.raises(RequestError, match="about one patient"):
+        read_pdf(tables(lines[0], ROWS[0], lines[1], ROWS[1]))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("Patient: Anna Muster", "Patient: Muster, Anna"),
+        ("Patient: Anna Muster", "Patient: Anna Maria Muster"),
+        ("Patient: Anna Muster", "Patient: A. MUSTER"),
+        ("DOB: 02 Jan 1980", "DOB: 02 Jan 1980 (46 y)"),
+        ("Patient ID: 47-11", "Patient ID: 4711"),
+    ],
+)
+def test_one_patient_who_is_written_in_two_ways_is_one(lines: tuple[str, str]) -> None:
+    assert values(tables(lines[0], ROWS[0], lines[1], ROWS[1])) == ["41", "52"]
+
+
+def struck(sheet: Sheet, x: float, width: float) -> None:
+    y = sheet.y + 0.3 * sheet.size
+    sheet.canvas.setLineWidth(0.5)
+    sheet.canvas.line(x - 1, y, x + width, y)
+
+
+@pytest.mark.parametrize(("text", "what"), [(COLLECTED, "date"), ("DOB: 02 Jan 1980", "birthDate")])
+def test_a_date_that_is_struck_out_is_not_read(text: str, what: str) -> None:
+    def read(*, is_struck: bool) -> dict[str, Any]:
+        from cds_service.reports.read import as_json
+
+        sheet = Sheet()
+        sheet.at(50, text)
+        if is_struck:
+            struck(sheet, 50, 150)
+        sheet.down()
+        sheet.headings(SLOTS)
+        sheet.row(SLOTS, dict(zip((slot.key for slot in SLOTS), ROWS[0], strict=True)))
+        found = as_json(read_pdf(sheet.finished()), LOOKUPS)
+        return {**found["rows"][0], **found["patient"]}
+
+    assert read(is_struck=False)[what] is not None
+    assert read(is_struck=True)[what] is None
+
+
+@pytest.mark.parametrize("slot", SLOTS, ids=lambda slot: slot.key)
+def test_a_row_of_which_anything_is_struck_out_is_open(slot: Any) -> None:
+    sheet = Sheet()
+    sheet.headings(SLOTS)
+    struck(sheet, slot.x, 40)
+    sheet.row(SLOTS, dict(zip((one.key for one in SLOTS), ROWS[0], strict=True)))
+
+    (row,) = rows_of(sheet.finished())
+    assert (row["value"], row["certain"]) == (None, False)
+
+
+def test_a_name_that_is_struck_out_is_nobodys() -> None:
+    sheet = Sheet()
+    sheet.at(50, "Patient: Anna Muster")
+    struck(sheet, 50, 150)
+    sheet.down()
+    sheet.headings(SLOTS)
+    sheet.row(SLOTS, dict(zip((slot.key for slot in SLOTS), ROWS[0], strict=True)))
+
+    (about,) = read_pdf(sheet.finished()).patients
+    assert about.patient.name == ""
