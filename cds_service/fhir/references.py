@@ -13,6 +13,8 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from cds_service.remembering import remember_short
+
 _PORTS: Final = {"http": 80, "https": 443}
 _ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")  # FHIR R4, "id"
 _MAY_BE_PATIENT: Final = frozenset(("patient", "urn"))
@@ -70,6 +72,7 @@ def relative_reference(kind: str, text: str | None) -> str | None:
     return f"{kind}/{identity}" if is_id(identity) else None
 
 
+@remember_short(longest=200, most=64)  # a site has few servers, and every call names one
 def base_url(url: str) -> str:
     """The base URL of a FHIR server in its normal form.
 

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 from cds_service.fhir.references import base_url, is_base_url
 from cds_service.fhir_client.sender_certificates import SenderCertificate, is_certificate_of
 from cds_service.outgoing.address_policy import AddressPolicy, is_this_machine
-from cds_service.remembering import remember_short
 from cds_service.trust.clients import Client
 
 SigningAlgorithm: TypeAlias = Literal["ES384", "RS384"]
@@ -23,7 +22,6 @@ WriteBack: TypeAlias = Literal["off", "silent", "on"]
 AdviceResource: TypeAlias = Literal["Task", "DetectedIssue", "Flag", "Communication"]
 FhirVersion: TypeAlias = Literal["R4", "R5"]
 
-_base_of = remember_short(longest=200, most=64)(base_url)  # a site has few servers
 ANYWHERE: Final = AddressPolicy(private=True, loopback=True, http=True)
 
 
@@ -127,7 +125,7 @@ class Servers:
 
     def find(self, url: str) -> Server | None:
         """The server at this base URL, if it may be asked at all."""
-        base = _base_of(url)
+        base = base_url(url)
         if base in self.listed:
             return self.listed[base]
         if self.development:
@@ -146,7 +144,7 @@ class Servers:
         A registered client is answered about the servers registered with it and about no other, so
         that none can send the service to the server of another.
         """
-        base = _base_of(url)
+        base = base_url(url)
         if client is None or self.development:
             return self.find(url)
         if base not in client.fhir_servers:

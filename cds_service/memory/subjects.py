@@ -17,11 +17,8 @@ from cds_service.decide import Evaluation
 from cds_service.fhir.references import base_url
 from cds_service.knowledge.model.pack import INDICATORS, Indicator
 from cds_service.labs.patient_record import LabResult, SetAside
-from cds_service.remembering import remember_short
 from cds_service.rules.answer import Decision
 from cds_service.store.store import QUIET_CARD_BYTES, SUBJECT_BYTES, RuleVersion
-
-_server_of = remember_short(longest=200, most=64)(base_url)  # a site has few servers
 
 
 class CardSubjects:
@@ -79,7 +76,7 @@ def rank(indicator: str) -> int:
 
 def _patient(call: CallContext) -> tuple[str, str, str]:
     """Whom the call is about: two servers of one client may give two patients the same id."""
-    return (call.client, _server_of(call.fhir_server or ""), call.patient_id)
+    return (call.client, base_url(call.fhir_server or ""), call.patient_id)
 
 
 def _absorbed_rules(decisions: Iterable[Decision]) -> Mapping[str, Sequence[Decision]]:

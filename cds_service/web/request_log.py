@@ -22,6 +22,7 @@ from cds_service.rules.reasons import HeldBack
 
 _NONE = "none"
 _ANSWERS: Mapping[Answer, str] = {answer: answer.replace(" ", "-") for answer in get_args(Answer)}
+_HELD_BACK = get_args(HeldBack)  # a tuple of types is asked quicker than their union
 _OF_A_KEY = re.compile(r"\$\.prefetch\.([^.\[]+)")
 
 
@@ -100,7 +101,7 @@ def count(outcome: Outcome, metrics: Metrics) -> None:
         answers.append((rule, _ANSWERS[decision.answer]))
         if decision.answer == "card":
             metrics.cards.of(rule, decision.indicator).inc()
-        elif isinstance(because, HeldBack):
+        elif isinstance(because, _HELD_BACK):
             metrics.cards_held_back.of(rule, because.code).inc()
     metrics.decisions.add(answers)
     metrics.results_used.inc(len(outcome.record.results))
