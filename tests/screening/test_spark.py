@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from cds_service.errors import RequestError
@@ -23,7 +24,7 @@ from cds_service.screening.spark.relations import SparkRelations
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import Settings
 from tests.screening.equality import CARDS, Cards, by_hook, cards_of, hospital, request_of
-from tests.screening.exports import Json, ndjson, result, run
+from tests.screening.exports import DAY, Json, ndjson, result, run
 from tests.screening.on_both import EVIDENCE, LINE, random_evidence, random_lines, without_cut
 from tests.screening.people import MOMENT, Randomly
 from tests.screening.spark_environment import on_spark
@@ -31,6 +32,7 @@ from tests.screening.test_necessary import written
 
 BATCH = 100  # resources, so that there are many
 WORDS = ("--as-of", MOMENT.isoformat(), "--ids", "--json")
+EVERY = ("--every", "7d", "--from", "2026-10-20", "--to", DAY, "--look-back", "--ids")
 
 
 @pytest.fixture(name="knowledge", scope="module")
@@ -80,12 +82,14 @@ def _source(knowledge: Knowledge, tmp_path_factory: pytest.TempPathFactory) -> P
 def _done(knowledge: Knowledge, source: Path) -> Json:
     """Everything that Spark is asked, in one process."""
     out = source.parent
-    cut, few, nobody = out / "cut", out / "few", out / "nobody"
-    for folder in (cut, few, nobody):
+    cut, few, nobody, rows = out / "cut", out / "few", out / "nobody", out / "rows"
+    for folder in (cut, few, nobody, rows):
         folder.mkdir()
     (cut / "cut off.ndjson.gz").write_bytes((source / "2 {x}.ndjson.gz").read_bytes()[:-200])
     ndjson(few / "all.ndjson", (resource for _, each in hospital(15) for resource in each))
     ndjson(nobody / "all.ndjson", [result("r", None)])
+    texts = [json.dumps(one, indent=1) for _, each in hospital(15) for one in each]
+    table(rows / "of [all].parquet", [*texts, None, "", " \n", "no JSON", '{"resourceType": 7}'])
     words = [str(source), *WORDS, "--out", str(out / "spark")]
     calls = [
         {"words": words, "batch": BATCH, "stopped": True},
@@ -93,6 +97,8 @@ def _done(knowledge: Knowledge, source: Path) -> Json:
         {"words": [str(few), *WORDS, "--all", "--out", str(out / "spark-few")], "batch": BATCH},
         {"words": [str(cut)]},
         {"words": [str(nobody)]},
+        {"words": [str(few), *EVERY, "--out", str(out / "spark-every")], "batch": BATCH},
+        {"words": [str(rows), *WORDS, "--out", str(out / "spark-rows")], "batch": BATCH},
     ]
     relations = {
         "evidence": (EVIDENCE, random_evidence(knowledge.packs[0])),
@@ -101,6 +107,14 @@ def _done(knowledge: Knowledge, source: Path) -> Json:
     }
     asked = [*queries(knowledge), *evidence_queries(SparkRelations)]
     return on_spark({"calls": calls, "relations": relations, "queries": asked})
+
+
+def table(path: Path, texts: list[str | None]) -> None:
+    """A Parquet file with a resource in each row."""
+    with duckdb.connect() as engine:
+        engine.execute("CREATE TABLE resources (resource VARCHAR)")
+        engine.executemany("INSERT INTO resources VALUES (?)", [(text,) for text in texts])
+        engine.table("resources").write_parquet(str(path))
 
 
 def of_both(file: Path) -> bytes:
@@ -124,19 +138,27 @@ def test_both_engines_write_the_same_decisions_and_once(
     command = sys.modules["cds_service.cli.screen"]
     monkeypatch.setattr(command, "_question", without_cut(command._question))
     run(source, *WORDS, "--out", source.parent / "duckdb")
-    run(source.parent / "few", *WORDS, "--all", "--out", source.parent / "duckdb-few")
+    few = source.parent / "few"
+    run(few, *WORDS, "--all", "--out", source.parent / "duckdb-few")
+    run(few, *EVERY, "--out", source.parent / "duckdb-every")
+    run(source.parent / "rows", *WORDS, "--out", source.parent / "duckdb-rows")
 
-    stopped, resumed, few = done["calls"][:3]
+    stopped, resumed, with_all = done["calls"][:3]
     assert (stopped["error"], stopped["parts"]) == ("_Stopped", 1)
     assert resumed["parts"] > 5
-    for name, file in product(("", "-few"), ("decisions.ndjson", "summary.json")):
+    for name, file in product(
+        ("", "-few", "-every", "-rows"), ("decisions.ndjson", "summary.json")
+    ):
         ours, other = (source.parent / f"{engine}{name}" / file for engine in ("spark", "duckdb"))
         assert of_both(ours) == of_both(other)
     summary = json.loads(resumed["stdout"])
     assert summary["patientsWithCard"] > 100
     assert summary["patientsWithoutCardByTheirResults"] > 20
     assert summary["unreadable"]["lines"][0]["lines"] == 3
-    assert few["exit"] == 0
+    assert with_all["exit"] == 0
+    of_rows = json.loads((source.parent / "spark-rows" / "summary.json").read_bytes())
+    assert of_rows["unreadable"]["lines"][0]["lines"] == 5
+    assert b"first_shown" in (source.parent / "spark-every" / "decisions.ndjson").read_bytes()
 
 
 @pytest.mark.slow

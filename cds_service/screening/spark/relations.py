@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from cds_service.screening.relations import ColumnType, Row
 
+_SMALL: Final = 1_000_000_000  # the product of two has room in 64 bits
 _BY_PATIENT: Final = frozenset(("evidence",))  # so that one shuffle serves every question
 
 
@@ -38,5 +39,14 @@ class SparkRelations:
 
     @staticmethod
     def quotient(amount: str, times: str, plus: str, by: str) -> str:
-        """`(amount * times + plus) / by`, cut off towards nought, of products of 38 digits."""
-        return f"((CAST({amount} AS DECIMAL(20, 0)) * {times} + {plus}) div {by})"
+        """`(amount * times + plus) / by`, cut off towards nought, of products of 38 digits.
+
+        Most have room in 64 bits, which takes a fraction of the time.
+        """
+        is_small = " AND ".join(
+            f"{one} BETWEEN {-_SMALL} AND {_SMALL}" for one in (amount, times, plus)
+        )
+        return (
+            f"(CASE WHEN {is_small} THEN (({amount}) * {times} + {plus}) div {by} "
+            f"ELSE (CAST({amount} AS DECIMAL(20, 0)) * {times} + {plus}) div {by} END)"
+        )

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -34,7 +35,7 @@ from cds_service.screening.run import (
     screened,
     take,
 )
-from cds_service.screening.scans import SHARED
+from cds_service.screening.scans import SHARED, text_column
 from cds_service.screening.spark import workers
 from cds_service.screening.spark.flatten import specimen_of
 from cds_service.screening.spark.relations import SparkRelations
@@ -95,15 +96,12 @@ def screen_on_spark(
 def read_source(session: Any, files: SourceFiles, folder: Path, *, read: bool) -> SparkSource:
     """Make the relation `line`; with `read` also what says who could have a card."""
     engine = SparkRelations(session)
-    if files.tables:
-        raise RequestError(
-            f"Parquet is read by --engine duckdb alone, so far: {files.tables[0].name}."
-        )
     unread = UnreadCounts()
     documents = folder / "documents.ndjson"
     found = write_documents(files.documents, documents)
     unread.documents.extend([*files.losses, *found.unreadable])
-    scan = _scan(session, [*files.lines, *found.lines], documents if files.documents else None)
+    made = documents if files.documents else None
+    scan = _scan(session, [*files.lines, *found.lines], files.tables, made)
     flat = scan.mapInArrow(workers.work_of(workers.flatten_lines, read), _schema(workers.LINE))
     engine.keep("flat", flat)
     unread.servers = engine.rows("SELECT count(DISTINCT base) FROM flat WHERE base <> ''")[0][0]
@@ -119,29 +117,52 @@ def read_source(session: Any, files: SourceFiles, folder: Path, *, read: bool) -
     return SparkSource(session, engine, scan, lines, forms)
 
 
-def _scan(session: Any, lines: Sequence[Path], documents: Path | None) -> Any:
+def _scan(
+    session: Any, lines: Sequence[Path], tables: Sequence[Path], documents: Path | None
+) -> Any:
     """Every line with the file it is of, or with none if it was made of a document."""
-    scan = None
+    for path in (*lines, *tables):
+        if path.name.startswith(_HIDDEN):
+            raise RequestError(f"Spark reads no file whose name begins as that of {path.name}.")
+    scans = [_rows(session, path) for path in tables]
     if lines:
-        for path in lines:
-            if path.name.startswith(_HIDDEN):
-                raise RequestError(f"Spark reads no file whose name begins as that of {path.name}.")
-        scan = _text(session, lines).selectExpr(
-            "CAST(value AS BINARY) AS value", "_metadata.file_path AS file"
+        scans.append(
+            _text(session, lines).selectExpr(
+                "CAST(value AS BINARY) AS value", "_metadata.file_path AS file"
+            )
         )
     if documents is not None and documents.stat().st_size:
-        made = _text(session, [documents]).selectExpr(
-            "CAST(value AS BINARY) AS value", "CAST(NULL AS STRING) AS file"
+        scans.append(
+            _text(session, [documents]).selectExpr(
+                "CAST(value AS BINARY) AS value", "CAST(NULL AS STRING) AS file"
+            )
         )
-        scan = made if scan is None else scan.unionAll(made)
-    return session.createDataFrame([], "value binary, file string") if scan is None else scan
+    if not scans:
+        return session.createDataFrame([], "value binary, file string")
+    return reduce(lambda one, other: one.unionAll(other), scans)
+
+
+def _rows(session: Any, path: Path) -> Any:
+    """The rows of a Parquet file, as lines; one without a text is a line that cannot be read."""
+    table = session.read.parquet(_pattern(path))
+    types = {name: "VARCHAR" for name, kind in table.dtypes if kind == "string"}
+    column = text_column(path, types)
+    return table.selectExpr(
+        f"CASE WHEN {column} RLIKE '\\\\S' THEN CAST({column} AS BINARY) END AS value",
+        "_metadata.file_path AS file",
+    )
 
 
 def _text(session: Any, paths: Sequence[Path]) -> Any:
     reader = session.read.option("lineSep", "\n")
     for name in ("ignoreCorruptFiles", "ignoreMissingFiles"):
         reader = reader.option(name, "false")
-    return reader.text([f"file://{str(path.resolve()).translate(_WILD)}" for path in paths])
+    return reader.text([_pattern(path) for path in paths])
+
+
+def _pattern(path: Path) -> str:
+    """The address of a file as Spark has it, where `*` and others stand for more."""
+    return f"file://{str(path.resolve()).translate(_WILD)}"
 
 
 def _schema(columns: dict[str, str]) -> str:

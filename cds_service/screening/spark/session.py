@@ -29,7 +29,13 @@ _NEEDED: Final = {
     "spark.sql.ansi.enabled": "true",  # what overflows is an error
     "spark.sql.execution.arrow.maxRecordsPerBatch": "5000",
 }
-_PARTITIONS: Final = 16  # of one machine
+_PARTITIONS: Final = 8  # of one machine
+# Beside the queries of a run on one machine the JVM compiles them, and that took more processor
+# time than the queries did. Its second compiler begins ten times later than it would.
+_JVM: Final = (
+    "-XX:+UseParallelGC -XX:Tier4InvocationThreshold=50000 -XX:Tier4MinInvocationThreshold=6000 "
+    "-XX:Tier4CompileThreshold=150000 -XX:Tier4BackEdgeThreshold=400000"
+)
 _HERE: Final = "127.0.0.1"
 
 
@@ -72,9 +78,11 @@ def _settings(folder: Path, master: str | None) -> dict[str, str]:
         return found
     return {
         **found,
+        **({} if is_set_up else {"spark.driver.extraJavaOptions": _JVM}),
         "spark.driver.bindAddress": _HERE,
         "spark.driver.host": _HERE,
         "spark.local.dir": str(folder),  # copies of resources, which end with the run
+        "spark.sql.adaptive.enabled": "false",  # plans again, and makes a job of each shuffle
         "spark.sql.shuffle.partitions": str(_PARTITIONS),
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.ui.enabled": "false",

@@ -110,7 +110,7 @@ def _discreetly(batches: Batches) -> Batches:
 
 def flatten_lines(batches: Batches, read: bool) -> Batches:
     """Lines -> `LINE`; without `read` whose they are and no more."""
-    sent: set[str] = set()
+    sent: dict[bytes, str] = {}
     for batch in batches:
         yield _made(LINE, [_line(given, sent, read=read) for given in _lines(batch)])
 
@@ -130,6 +130,8 @@ def _lines(batch: Any) -> Iterator[_Given]:
         if file is None:
             line = _DOCUMENT_LINE.decode(value)
             yield _Given(line.text, None, line.owner, line.address)
+        elif value is None:  # a row of Parquet without a text
+            yield _Given(None, file)
         elif data := value.strip(b" \t\r\n"):
             yield _Given(_decoded(data), file)
 
@@ -141,17 +143,17 @@ def _decoded(data: bytes) -> str | None:
         return None
 
 
-def _line(given: _Given, sent: set[str], *, read: bool) -> tuple[Any, ...]:
+def _line(given: _Given, sent: dict[bytes, str], *, read: bool) -> tuple[Any, ...]:
     text, file = given.text, given.file
     head = UNREADABLE if text is None else head_of(text, given.owner)
     found = flat(text) if read and text is not None and is_read(head.kind) else UNKNOWN
     form = form_text = None
     if found.form is not None:
-        form = md5(found.form, usedforsecurity=False).hexdigest()
-        if form not in sent:
+        form = sent.get(found.form)
+        if form is None:
             if len(sent) == _MOST_FORMS:
                 sent.clear()
-            sent.add(form)
+            form = sent[found.form] = md5(found.form, usedforsecurity=False).hexdigest()
             form_text = found.form.decode()
     return (
         head.kind,
