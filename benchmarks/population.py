@@ -29,7 +29,7 @@ from cds_service.screening.engine import open_engine
 from cds_service.screening.files import find_files
 from cds_service.screening.lines import read_lines
 from cds_service.screening.output import RunState, open_output
-from cds_service.screening.prune import choose
+from cds_service.screening.prune import choose, uses_form
 from cds_service.screening.run import Progress, Resources, screen
 from cds_service.screening.spark.run import SparkUse, screen_on_spark
 from cds_service.service import Knowledge, load_knowledge
@@ -244,8 +244,10 @@ def _count(source: Path, folder: Path, workers: int) -> int:
 def _prune(source: Path, folder: Path, knowledge: Knowledge, workers: int) -> int:
     folder.mkdir()
     with open_engine(folder, memory_mb=_MEMORY_MB, threads=workers) as engine:
-        lines = read_lines(engine, find_files([source]), folder)
-        choose(engine, lines.known, knowledge, _question(NOW), lines.specimen_of)
+        question = _question(NOW)
+        uses = uses_form(knowledge, question)
+        lines = read_lines(engine, find_files([source]), folder, uses=uses)
+        choose(engine, lines.known, knowledge, question, lines.specimen_of)
         return int(engine.value("SELECT count(*) FROM chosen"))
 
 

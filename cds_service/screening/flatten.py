@@ -93,6 +93,7 @@ DAY: Final = "[12][0-9]{3}-[0-9]{2}-[0-9]{2}"
 INSTANT: Final = (
     DAY + r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
+_DAY_LENGTH: Final = len('"2026-11-20"')
 _NUMBER: Final = r"[0-9]{1,9}(\.[0-9]{1,6})?"
 _REFERENCE: Final = '{"reference":"Patient/'
 _VALUE: Final = '{"value":'
@@ -102,6 +103,14 @@ BEFORE_MS: Final = _HOURS_EAST * _MS_AN_HOUR  # how much earlier than in UTC a d
 AFTER_MS: Final = (24 + _HOURS_WEST) * _MS_AN_HOUR  # how long after that in UTC it can end
 LONG_AGO_MS: Final = -(10**14)
 """For a time of issue that was sent and is not plain: it may be any."""
+
+_TEXT_COLUMNS: Final = {
+    "effective": "effectiveDateTime",
+    "issued_text": "issued",
+    "born": "birthDate",
+}
+TEXT_COLUMNS: Final = ("number_text", *_TEXT_COLUMNS)
+"""What `values` reads."""
 
 _ANY: Decoder[object] = Decoder()
 
@@ -132,43 +141,59 @@ def own_id(member: str) -> str:
 
 
 def parts(keys: Collection[str]) -> str:
-    """Columns from which those below are made."""
+    """Columns from which the form is made."""
     quantity, meta = member("valueQuantity", keys), member("meta", keys)
     comma = f"strpos({quantity}, ',')"
     end = f"CASE WHEN {comma} = 0 THEN strlen({quantity}) ELSE {comma} END"
     number = f"{quantity} >= '{_VALUE}0' AND {quantity} < '{_VALUE}:'"  # a colon follows the 9
     return rf"""
         CASE WHEN {number} THEN {end} END AS number_end,
-        regexp_full_match({meta}, '\{{{_META}\}}') AS is_plain_meta,
-        {_instant("effectiveDateTime", keys)} AS the_instant,
-        {_day("effectiveDateTime", keys)} AS the_day,
-        {_instant("issued", keys)} AS issued_instant,
-        {_day("issued", keys)} AS issued_day
+        regexp_full_match({meta}, '\{{{_META}\}}') AS is_plain_meta
     """
 
 
-def columns(keys: Collection[str], patient: str) -> str:
-    """What `line` needs beside what every line has, from the members `keys` and `parts`.
+def form_columns(keys: Collection[str], patient: str) -> str:
+    """The form of the members `keys` and `parts`, and the texts that `values` reads.
 
     `patient` is the column of `patient_of`.
     """
-    quantity = member("valueQuantity", keys)
-    number = f"substr({quantity}, {len(_VALUE) + 1}, number_end - {len(_VALUE) + 1})"
-    east, west = BEFORE_MS, AFTER_MS
-    born = member("birthDate", keys)
-    is_plain_birth = f"regexp_full_match({born}, '\"({DAY}|{INSTANT})\"')"
-    birth = f"try_cast(json_extract_string({born}, '$') AS TIMESTAMP)"
+    texts = ", ".join(f"{member(key, keys)} AS {name}" for name, key in _TEXT_COLUMNS.items())
     return f"""
         CASE WHEN "{TYPE}" IS NOT NULL AND NOT {_is_odd(keys, patient)}
             THEN {_form(keys)} END AS form,
-        CASE WHEN regexp_full_match({number}, '{_NUMBER}')
-            THEN ({number}::DOUBLE * 1000000)::BIGINT END AS number,
+        substr({member("valueQuantity", keys)}, {len(_VALUE) + 1}, number_end - {len(_VALUE) + 1})
+            AS number_text,
+        {texts}
+    """
+
+
+def moments(condition: str) -> str:
+    """The milliseconds that `values` are made of, where the condition holds."""
+    return ", ".join(
+        f"CASE WHEN {condition} THEN {found} END AS {name}"
+        for name, found in (
+            ("the_instant", _instant("effective")),
+            ("the_day", _day("effective")),
+            ("issued_instant", _instant("issued_text")),
+            ("issued_day", _day("issued_text")),
+        )
+    )
+
+
+def values(condition: str) -> str:
+    """What `line` has of a resource beside its form, where the condition holds."""
+    east, west = BEFORE_MS, AFTER_MS
+    is_plain_birth = f"regexp_full_match(born, '\"({DAY}|{INSTANT})\"')"
+    birth = "try_cast(json_extract_string(born, '$') AS TIMESTAMP)"
+    return f"""
+        CASE WHEN {condition} AND regexp_full_match(number_text, '{_NUMBER}')
+            THEN (number_text::DOUBLE * 1000000)::BIGINT END AS number,
         coalesce(the_instant, the_day - {east}) AS begins,
         coalesce(the_instant + 1, the_day + {west}) AS ends,
         the_day IS NOT NULL AS by_day,
         coalesce(issued_instant, issued_day - {east},
-            CASE WHEN {member("issued", keys)} IS NOT NULL THEN {LONG_AGO_MS} END) AS issued,
-        CASE WHEN {born} IS NULL THEN false WHEN {is_plain_birth} THEN {birth} IS NULL ELSE true END
+            CASE WHEN issued_text IS NOT NULL THEN {LONG_AGO_MS} END) AS issued,
+        CASE WHEN born IS NULL THEN false WHEN {is_plain_birth} THEN {birth} IS NULL ELSE true END
             AS is_born_oddly
     """
 
@@ -201,23 +226,20 @@ def _there(names: Sequence[str], keys: Collection[str]) -> list[str]:
     return [name for name in names if name in keys]
 
 
-def _instant(key: str, keys: Collection[str]) -> str:
+def _instant(column: str) -> str:
     """The millisecond of a time with a zone."""
-    if key not in keys:
-        return "NULL::BIGINT"
     return (
-        f'CASE WHEN regexp_full_match("{key}", \'"{INSTANT}"\') THEN '
-        f'epoch_ms(try_cast(substr("{key}", 2, strlen("{key}") - 2) AS TIMESTAMPTZ)) END'
+        f"CASE WHEN regexp_full_match({column}, '\"{INSTANT}\"') THEN "
+        f"epoch_ms(try_cast(substr({column}, 2, strlen({column}) - 2) AS TIMESTAMPTZ)) END"
     )
 
 
-def _day(key: str, keys: Collection[str]) -> str:
+def _day(column: str) -> str:
     """The first millisecond in UTC of a mere day."""
-    if key not in keys:
-        return "NULL::BIGINT"
+    is_as_long = f"strlen({column}) = {_DAY_LENGTH}"  # far cheaper than the pattern
     return (
-        f'CASE WHEN regexp_full_match("{key}", \'"{DAY}"\') THEN '
-        f'epoch_ms(try_cast(substr("{key}", 2, 10) AS TIMESTAMP)) END'
+        f"CASE WHEN {is_as_long} AND regexp_full_match({column}, '\"{DAY}\"') THEN "
+        f"epoch_ms(try_cast(substr({column}, 2, 10) AS TIMESTAMP)) END"
     )
 
 

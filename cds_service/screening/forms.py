@@ -31,6 +31,7 @@ from cds_service.screening.necessary import LIMIT_COLUMNS, SCALE, name_of, rules
 from cds_service.service import Knowledge, Served, evaluated
 from cds_service.sources.lines import ResourceText, input_from_lines
 
+RESULT: Final = "Observation"
 _PATIENT: Final = "p"
 _MOST: Final = 10**9  # of a factor's two numbers, so that products stay whole numbers of 64 bits
 _MOST_LIMIT: Final = 10**15
@@ -102,9 +103,7 @@ class FormReader:
             rows: list[FormRow] = []
             for served in self._served:
                 found = (
-                    self._result(served, about)
-                    if kind == "Observation"
-                    else self._facts(served, about)
+                    self._result(served, about) if kind == RESULT else self._facts(served, about)
                 )
                 rows.extend(found)
         except CdsServiceError:

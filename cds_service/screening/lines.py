@@ -22,7 +22,7 @@ from cds_service.screening import flatten
 from cds_service.screening.documents import write_documents
 from cds_service.screening.engine import Engine
 from cds_service.screening.files import SourceFiles
-from cds_service.screening.reading import BAD, read_files
+from cds_service.screening.reading import BAD, UsesForm, read_files
 from cds_service.screening.relations import Relations
 from cds_service.screening.scans import SHARED, listed, opened
 
@@ -74,16 +74,30 @@ class Lines:
 
 
 def read_lines(
-    engine: Engine, files: SourceFiles, folder: Path, *, with_forms: bool = True
+    engine: Engine,
+    files: SourceFiles,
+    folder: Path,
+    *,
+    with_forms: bool = True,
+    uses: UsesForm | None = None,
 ) -> Lines:
-    """Read the source once; without forms, where everybody is decided about."""
+    """Read the source once; without forms, where everybody is decided about.
+
+    Of a result with a usual form that `uses` denies, no number and no time is read.
+    """
     unread = UnreadCounts()
     documents = folder / "documents.ndjson"
     read = write_documents(files.documents, documents)
     unread.documents.extend([*files.losses, *read.unreadable])
     made = documents if files.documents else None
     reading = read_files(
-        engine, [*files.lines, *read.lines], files.tables, made, folder, with_forms=with_forms
+        engine,
+        [*files.lines, *read.lines],
+        files.tables,
+        made,
+        folder,
+        with_forms=with_forms,
+        uses=uses,
     )
     for path in reading.damaged:
         unread.documents.append(f"{path.name}: cut off or damaged, and read only as far as it goes")

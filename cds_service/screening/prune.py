@@ -12,7 +12,7 @@ from typing import Final
 from cds_service.prefetch_keys import KINDS, Kind
 from cds_service.screening import flatten
 from cds_service.screening.decisions import TRIGGER, ScreeningQuestion, asked_of
-from cds_service.screening.forms import FormReader, FormRow
+from cds_service.screening.forms import RESULT, FormReader, FormRow
 from cds_service.screening.necessary import (
     FALSE,
     LIMIT_COLUMNS,
@@ -80,6 +80,22 @@ def choose(
         f"UNION {in_doubt(knowledge)} "
         "UNION SELECT patient FROM patient WHERE persons > 1",
     )
+
+
+def uses_form(knowledge: Knowledge, question: ScreeningQuestion) -> Callable[[str], bool] | None:
+    """Whether a form of an Observation, as DuckDB has it, says anything that a rule may read.
+
+    `None` where the newest result of all is asked for, whatever it is of.
+    """
+    if question.data_end is not None:
+        return None
+    reader = FormReader(knowledge, frozenset(KINDS), question.moment)
+
+    def uses(form: str) -> bool:
+        specimen = flatten.specimen_of(RESULT, form)
+        return specimen is None or bool(reader.read(RESULT, specimen))
+
+    return uses
 
 
 def _rules(served: Served) -> str:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the table `line` of all files of a source, whatever is wrong with one of them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ from cds_service.fhir.resource_types import RESOURCE_TYPES
 from cds_service.prefetch_keys import KINDS
 from cds_service.screening import flatten
 from cds_service.screening.engine import Engine
+from cds_service.screening.forms import RESULT
 from cds_service.screening.scans import (
     as_members,
     by_member,
@@ -37,14 +38,16 @@ _FILES_AT_ONCE: Final = 16
 _SAMPLED_LINES: Final = 4000  # that tell the members of a file
 _ALL_LINES: Final = -1
 _LAYOUT_LINES: Final = 5000  # of a file, that tell the usual forms
-_FORMLESS: Final = (
-    "NULL::VARCHAR AS form, NULL::BIGINT AS number, NULL::BIGINT AS begins, NULL::BIGINT AS ends, "
-    "false AS by_day, NULL::BIGINT AS issued, false AS is_born_oddly"
+_LINE: Final = (
+    "kind VARCHAR, owner VARCHAR, reference VARCHAR, is_document BOOLEAN, bad_file VARCHAR, "
+    "form VARCHAR, number BIGINT, begins BIGINT, ends BIGINT, by_day BOOLEAN, issued BIGINT, "
+    "is_born_oddly BOOLEAN"
 )
-_NUMBERED: Final = (
-    "kind, owner, reference, is_document, bad_file, coalesce(layout.number, made.form), "
-    "made.number, begins, ends, by_day, issued, is_born_oddly"
-)
+_COMMON: Final = "kind, owner, reference, is_document, bad_file"
+_TEXTS: Final = ", ".join(flatten.TEXT_COLUMNS)
+_FORMLESS: Final = ", ".join(f"NULL::VARCHAR AS {name}" for name in ("form", *flatten.TEXT_COLUMNS))
+UsesForm = Callable[[str], bool]
+"""Whether a result of a form says anything that a rule may read."""
 
 
 @dataclass(slots=True)
@@ -59,6 +62,7 @@ class Reading:
     names: dict[Path, Path] = field(default_factory=dict)
     damaged: list[Path] = field(default_factory=list)
     read: list[Path] = field(default_factory=list)
+    uses: UsesForm | None = None
     scan: str = "SELECT NULL::JSON AS text, NULL AS owner, NULL AS address WHERE false"
 
 
@@ -70,28 +74,32 @@ def read_files(
     folder: Path,
     *,
     with_forms: bool,
+    uses: UsesForm | None = None,
 ) -> Reading:
-    """Make the table `line` of files of lines, of Parquet files and of the lines of documents."""
-    reading = Reading()
-    engine.run(f"CREATE OR REPLACE TABLE line AS {_empty()}")
-    engine.run("CREATE OR REPLACE TABLE layout (text VARCHAR, number VARCHAR)")
+    """Make the table `line` of files of lines, of Parquet files and of the lines of documents.
+
+    Of a result with a usual form that `uses` denies, no number and no time is read.
+    """
+    reading = Reading(uses=uses)
+    engine.run(f"CREATE OR REPLACE TABLE line ({_LINE})")
+    engine.run("CREATE OR REPLACE TABLE layout (text VARCHAR, number VARCHAR, is_unread BOOLEAN)")
     left = list(files)
     if with_forms and _is_strict(engine, folder):
         left = _read_by_member(engine, left, folder, reading)
     if left:
         whole = [_whole(path, folder, reading) for path in left]
         reading.read.extend(whole)
-        engine.run(f"INSERT INTO line {_of_texts(by_text(whole), with_forms=with_forms)}")
+        engine.run(_insert(_of_texts(by_text(whole), with_forms=with_forms)))
     scans = []
     if reading.read:
         scans.append(f"SELECT text, owner, address FROM ({by_text(reading.read)})")
     for path in tables:
         rows = by_row(path, _column(engine, path))
         scans.append(f"SELECT text, owner, address FROM ({rows})")
-        engine.run(f"INSERT INTO line {_of_texts(rows, with_forms=with_forms)}")
+        engine.run(_insert(_of_texts(rows, with_forms=with_forms)))
     if documents is not None and documents.stat().st_size:
         scans.append(of_documents(documents))
-        engine.run(f"INSERT INTO line {_of_documents(scans[-1])}")
+        engine.run(_insert(_of_documents(scans[-1])))
     reading.scan = " UNION ALL ".join(scans) or reading.scan
     reading.layouts.update(engine.rows("SELECT number, text FROM layout"))
     return reading
@@ -140,7 +148,7 @@ def _read_by_member(
             else:
                 group[path] = keys, sample
         left = left[at_once:]
-        while group and (fault := _try(engine, group)) is not None:
+        while group and (fault := _try(engine, group, reading)) is not None:
             path = faulty_file(fault, group)
             _, sample = group.pop(path)
             if path.name.endswith(".gz"):
@@ -166,21 +174,41 @@ def _members_of_file(engine: Engine, path: Path, sample: int) -> frozenset[str] 
     return members_in({row[0]: row[1] for row in types})
 
 
-def _try(engine: Engine, group: Mapping[Path, tuple[Collection[str], int]]) -> str | None:
+def _try(
+    engine: Engine, group: Mapping[Path, tuple[Collection[str], int]], reading: Reading
+) -> str | None:
     """Add the files to `line`, or say what the engine says against it."""
     lines = [
         _of_members(by_member(path, keys, sample), keys) for path, (keys, sample) in group.items()
     ]
+    return _learn(engine, lines, reading) or engine.fault_of(_insert(" UNION ALL ".join(lines)))
+
+
+def _learn(engine: Engine, lines: Sequence[str], reading: Reading) -> str | None:
+    """Add the usual forms of these lines to `layout`, or say what the engine says against it."""
     few = " UNION ALL ".join(f"(SELECT form FROM ({one}) LIMIT {_LAYOUT_LINES})" for one in lines)
     new = f"SELECT DISTINCT form FROM ({few}) WHERE form IS NOT NULL"
-    return engine.fault_of(
+    fault = engine.fault_of(
         "INSERT INTO layout SELECT form, "
-        f"((SELECT count(*) FROM layout) + row_number() OVER ())::VARCHAR FROM ({new}) "
+        f"((SELECT count(*) FROM layout) + row_number() OVER ())::VARCHAR, NULL FROM ({new}) "
         "ANTI JOIN layout ON layout.text = form"
-    ) or engine.fault_of(
-        f"INSERT INTO line SELECT {_NUMBERED} FROM ({' UNION ALL '.join(lines)}) AS made "
-        "LEFT JOIN layout ON layout.text = made.form"
     )
+    if fault is None and reading.uses is not None:
+        for text, number in engine.rows("SELECT text, number FROM layout WHERE is_unread IS NULL"):
+            is_unread = not reading.uses(text)
+            engine.run("UPDATE layout SET is_unread = ? WHERE number = ?", [is_unread, number])
+    return fault
+
+
+def _insert(rows: str) -> str:
+    """Add rows of `_of_members`, `_of_texts` or `_of_documents` to `line`."""
+    return f"""
+        INSERT INTO line SELECT {_COMMON}, form, {flatten.values("is_read")}
+        FROM (SELECT *, {flatten.moments("is_read")}
+            FROM (SELECT {_COMMON}, coalesce(layout.number, made.form) AS form, {_TEXTS},
+                    NOT coalesce(is_unread AND kind = '{RESULT}', false) AS is_read
+                FROM ({rows}) AS made LEFT JOIN layout ON layout.text = made.form))
+    """
 
 
 def _whole(path: Path, folder: Path, reading: Reading, *, unzip: bool = False) -> Path:
@@ -194,22 +222,14 @@ def _whole(path: Path, folder: Path, reading: Reading, *, unzip: bool = False) -
     return to
 
 
-def _empty() -> str:
-    return (
-        "SELECT NULL::VARCHAR AS kind, NULL::VARCHAR AS owner, NULL::VARCHAR AS reference, "
-        f"false AS is_document, NULL::VARCHAR AS bad_file, {_FORMLESS} WHERE false"
-    )
-
-
 def _of_members(scan: str, keys: Collection[str]) -> str:
     """The rows of `line` of files that are read by member."""
     kind = flatten.kind_of(flatten.member(flatten.TYPE, keys), KINDS)
     own, subject = flatten.member("id", keys), flatten.member("subject", keys)
     return _lines(
-        f"SELECT *, {kind} AS the_kind, {flatten.own_id(own)} AS own_id, "
-        f"{flatten.patient_of(subject)} AS subject_id FROM ({scan})",
+        f"SELECT *, {kind} AS the_kind, {flatten.patient_of(subject)} AS subject_id FROM ({scan})",
         keys,
-        "CASE WHEN the_kind = 'Patient' THEN own_id ELSE subject_id END",
+        f"CASE WHEN the_kind = 'Patient' THEN {flatten.own_id(own)} ELSE subject_id END",
         f"CASE WHEN the_kind = 'Patient' THEN 'Patient/' || json_extract_string({own}, '$') "
         f"ELSE json_extract_string({subject}, '$.reference') END",
         with_forms=True,
@@ -241,7 +261,7 @@ def _lines(
     rows: str, keys: Collection[str], owner: str, reference: str, *, with_forms: bool
 ) -> str:
     bad = BAD.replace("kind", "the_kind")
-    columns = flatten.columns(keys, "subject_id") if with_forms else _FORMLESS
+    columns = flatten.form_columns(keys, "subject_id") if with_forms else _FORMLESS
     parts = f", {flatten.parts(keys)}" if with_forms else ""
     return f"""
         SELECT the_kind AS kind, CASE WHEN the_kind IN {_READ} THEN {owner} END AS owner,

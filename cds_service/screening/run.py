@@ -23,7 +23,7 @@ from cds_service.screening.kept import AGAIN, batches_of, keep
 from cds_service.screening.lines import Lines, UnreadCounts, read_lines
 from cds_service.screening.output import OutputFolder
 from cds_service.screening.people import Cell
-from cds_service.screening.prune import choose, last_result
+from cds_service.screening.prune import choose, last_result, uses_form
 from cds_service.screening.relations import Relations
 from cds_service.screening.workers import DecidedBatch, DecisionTally, decide_batches, forked_early
 from cds_service.service import Knowledge
@@ -108,7 +108,8 @@ def screen(
         open_engine(Path(name), memory_mb=resources.memory_mb, threads=resources.workers) as engine,
     ):
         progress.say(f"Reading {counted(len(files.read), 'file')} ({files.size / 1e6:,.0f} MB)")
-        lines = read_lines(engine, files, Path(name), with_forms=not question.every)
+        uses = uses_form(knowledge, question)
+        lines = read_lines(engine, files, Path(name), with_forms=not question.every, uses=uses)
         check_somebody(lines)
         use = _Use(knowledge, resources, forked, output, progress)
         return _decided(engine, lines, question, use)

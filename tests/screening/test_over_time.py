@@ -17,7 +17,7 @@ from cds_service.screening.engine import open_engine
 from cds_service.screening.files import find_files
 from cds_service.screening.lines import read_lines
 from cds_service.screening.over_time import ReplayTally, decide_over_time
-from cds_service.screening.prune import choose
+from cds_service.screening.prune import choose, uses_form
 from cds_service.screening.steps import moments_between, step_of
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import Settings
@@ -227,8 +227,9 @@ def test_nobody_who_is_dropped_has_a_card_or_a_notice_at_any_moment(
     source.mkdir()
     ndjson(source / "all.ndjson", everybody)
     with open_engine(tmp_path, memory_mb=400, threads=1) as engine:
-        lines = read_lines(engine, find_files([source]), tmp_path)
         question = _asked(moments)
+        uses = uses_form(knowledge, question)
+        lines = read_lines(engine, find_files([source]), tmp_path, uses=uses)
         choose(engine, lines.known, knowledge, question, lines.specimen_of)
         dropped = {
             row[0]

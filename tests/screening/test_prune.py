@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from cds_service.copying import replace
 from cds_service.prefetch_keys import KINDS
 from cds_service.screening import scans
 from cds_service.screening.decisions import Decided, ScreeningQuestion, decide_patient
 from cds_service.screening.engine import open_engine
 from cds_service.screening.files import find_files
 from cds_service.screening.lines import read_lines
-from cds_service.screening.prune import choose
+from cds_service.screening.prune import choose, uses_form
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import Settings
 from cds_service.sources.lines import ResourceText
@@ -57,8 +58,10 @@ def chosen(
     lines = [json.dumps(resource) for resource in resources]
     ndjson(source / "all.ndjson", lines)
     with open_engine(folder, memory_mb=400, threads=1) as engine:
-        read = read_lines(engine, find_files([source]), folder)
-        question = ScreeningQuestion(moment=MOMENT, cut=cut, known=read.known, key=None)
+        question = ScreeningQuestion(moment=MOMENT, cut=cut, known=frozenset(), key=None)
+        uses = uses_form(knowledge, question)
+        read = read_lines(engine, find_files([source]), folder, uses=uses)
+        question = replace(question, known=read.known)
         choose(engine, read.known, knowledge, question, read.specimen_of)
         kept = {row[0] for row in engine.rows("SELECT patient FROM chosen")}
         everybody = {row[0] for row in engine.rows("SELECT patient FROM patient")}
@@ -159,6 +162,40 @@ def test_a_key_that_comes_twice_keeps_its_patient(knowledge: Knowledge, tmp_path
         choose(engine, read.known, knowledge, question, read.specimen_of)
 
         assert engine.rows("SELECT patient FROM chosen") == [("q",)]
+
+
+def test_of_a_result_that_no_rule_reads_no_time_is_read(
+    knowledge: Knowledge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scans, "SMALL", 0)
+    other = result("glucose", "Patient/p", 20)
+    other["code"] = {"coding": [{"system": "http://loinc.org", "code": "2345-7"}]}
+    ndjson(tmp_path / "all.ndjson", [*plain("p", 20), other])
+    question = ScreeningQuestion(moment=MOMENT, cut=True, known=frozenset(), key=None)
+    uses = uses_form(knowledge, question)
+
+    with open_engine(tmp_path, memory_mb=400, threads=1) as engine:
+        read_lines(engine, find_files([tmp_path / "all.ndjson"]), tmp_path, uses=uses)
+        read = engine.rows(
+            "SELECT number IS NOT NULL, begins IS NOT NULL FROM line "
+            "WHERE kind = 'Observation' ORDER BY ALL"
+        )
+
+    assert read == [(False, False), (True, True)]
+
+
+def test_a_result_of_which_too_little_was_read_keeps_its_patient(
+    knowledge: Knowledge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scans, "SMALL", 0)
+    ndjson(tmp_path / "all.ndjson", plain("p", 20))
+    with open_engine(tmp_path, memory_mb=400, threads=1) as engine:
+        files = find_files([tmp_path / "all.ndjson"])
+        read = read_lines(engine, files, tmp_path, uses=lambda _: False)
+        question = ScreeningQuestion(moment=MOMENT, cut=True, known=read.known, key=None)
+        choose(engine, read.known, knowledge, question, read.specimen_of)
+
+        assert engine.rows("SELECT patient FROM chosen") == [("p",)]
 
 
 def test_two_results_of_one_time_that_differ_keep_their_patient(
