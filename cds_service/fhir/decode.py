@@ -147,7 +147,8 @@ def unread_parts(
     """
     named = list(named)
     observations, charted = counts_of(read)
-    charted += counts_of((drafts,)).charted
+    if drafts is not None:
+        charted += counts_of((drafts,)).charted
     if named:
         lost = Counter(fault.resource_type for fault in named)
         observations += lost["Observation"]
