@@ -342,7 +342,7 @@ REFUSED: dict[str, tuple[str, Json, str]] = {
 }
 
 
-@pytest.mark.parametrize("what", REFUSED)
+@pytest.mark.parametrize("case", REFUSED)
 def test_the_schema_refuses_what_would_not_work(case: str, tmp_path: Path) -> None:
     values, changed, word = REFUSED[case]
 

@@ -58,7 +58,7 @@ def test_a_thousand_gaps_are_kept_as_a_hundred() -> None:
 
 
 @pytest.mark.parametrize(
-    ("last", "one", "jumps"),
+    ("last", "arrived_status", "jumps"),
     [
         (5, status(9_000_000_000_000_000_000), True),
         (5, status(kind="heartbeat", total=9_000_000_000_000_000_000), True),
@@ -70,9 +70,9 @@ def test_a_thousand_gaps_are_kept_as_a_hundred() -> None:
     ],
 )
 def test_a_jump_is_more_than_can_have_been_lost(
-    last: int | None, status: Status, jumps: bool
+    last: int | None, arrived_status: Status, jumps: bool
 ) -> None:
-    assert is_jump(Numbers(last), status) is jumps
+    assert is_jump(Numbers(last), arrived_status) is jumps
 
 
 @given(st.permutations(range(1, 13)), st.integers(0, 12))
