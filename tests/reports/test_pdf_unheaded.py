@@ -185,6 +185,20 @@ def test_running_text_that_says_more_is_open(sentence: str) -> None:
     assert certain(read(sentence)) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "below"),
+    [("Bilirubin,", "indirect"), ("Bilirubin", "Indirect"), ("Bilirubin,", "Direct fraction")]
+    + [("Alkaline phosphatase", "bone"), ("Bilirubin,", "")],
+)
+def test_a_name_that_goes_on_below_a_list_is_not_read_without_its_rest(
+    name: str, below: str
+) -> None:
+    lines = ("ALT: 41 U/L (7 - 40)", f"{name} 5.0 mg/dL (0.1 - 1.2)", below)
+    found = read(*(line for line in lines if line))
+
+    assert certain(found)[1:] == []
+
+
 def test_results_in_running_text_with_a_date_of_its_own_have_no_date() -> None:
     found = read("On 12 Jan 2026: ALT 41 U/L (7 - 40), AST 52 U/L (< 35)")
 

@@ -15,7 +15,8 @@ from cds_service.reports.dates import has_date
 from cds_service.reports.pdf.columns import Column
 from cds_service.reports.pdf.contents import Piece, pieces_of
 from cds_service.reports.pdf.pages import PageLine, PageWord
-from cds_service.reports.pdf.printed_rows import PrintedRow, bare_name, box_of
+from cds_service.reports.pdf.printed_rows import PrintedRow, bare_name, box_of, names_variety
+from cds_service.reports.remarks import says_hemolyzed
 from cds_service.reports.vocabulary import (
     COLUMNS,
     LABELS,
@@ -27,6 +28,7 @@ from cds_service.reports.vocabulary import (
 
 _NEAR: Final = 1.2  # times the size of the letters between lines of a paragraph
 _LONGEST_NAME: Final = 9  # words
+_VARIETY: Final = 2  # words such as `indirect`, and `Direct fraction`
 _SHORT_NAME: Final = 3  # of a value with neither a unit nor a range
 _LEAST: Final = 2  # rows with a unit or a range, without which a text holds no results
 _RESULT: Final = Column(kind="result", x0=0.0, x1=0.0, text="")
@@ -50,6 +52,7 @@ class _Draft:
     pieces: list[_Token] = field(default_factory=list)  # behind the name
     is_odd: bool = False
     is_closed: bool = False  # whether a comma or the like came last
+    is_cut: bool = False  # whether its name ends with a comma: `Bilirubin,` and below `indirect`
 
     def of(self, kind: str) -> list[str]:
         """The texts of one kind."""
@@ -153,7 +156,8 @@ def _bare(text: str) -> str:
 def _rows(paragraph: Sequence[PageLine]) -> Iterator[tuple[PrintedRow, bool]]:
     """The rows of a paragraph, and whether each has a unit or a range."""
     draft, line_has_value = _Draft(), False
-    for token in _tokens(paragraph):
+    tokens = list(_tokens(paragraph))
+    for number, token in enumerate(tokens):
         if token is None:
             if not line_has_value and not draft.pieces:
                 draft = _Draft()  # a heading
@@ -162,11 +166,23 @@ def _rows(paragraph: Sequence[PageLine]) -> Iterator[tuple[PrintedRow, bool]]:
             continue
         line_has_value |= token.piece.kind == "value"
         if token.piece.kind == "text" and draft.pieces and draft.is_closed:
+            draft.is_odd |= _is_rest_of_name(tokens, number)
             yield from _finished(draft)
             draft = _Draft()
         _take(token, draft)
         draft.is_closed = token.ends and bool(draft.pieces)
     yield from _finished(draft)
+
+
+def _is_rest_of_name(tokens: Sequence[_Token | None], number: int) -> bool:
+    """Whether a line has but one text, which may belong to the name in the line above."""
+    token = tokens[number]
+    begins = number > 0 and tokens[number - 1] is None
+    if token is None or not begins or tokens[number + 1] is not None:
+        return False
+    text = token.piece.text
+    is_variety = names_variety(text) and len(token.piece.words) <= _VARIETY
+    return is_variety or (text[0].islower() and not says_hemolyzed(text))
 
 
 def _take(token: _Token, draft: _Draft) -> None:
@@ -176,6 +192,7 @@ def _take(token: _Token, draft: _Draft) -> None:
             if draft.name and draft.name[-1].text.endswith(":"):
                 draft.name.clear()  # `Blood: ALT`
             draft.name.append(word)
+        draft.is_cut = token.ends
     elif kind in {"text", "date"}:
         draft.is_odd = True
         draft.pieces.append(token)
@@ -203,6 +220,6 @@ def _finished(draft: _Draft) -> Iterator[tuple[PrintedRow, bool]]:
         range_is_unclear=len(limits) > 1,
         flag=" ".join(flags),
     )
-    if draft.is_odd or len(values) > 1 or len(units) > 1:
+    if draft.is_odd or draft.is_cut or len(values) > 1 or len(units) > 1:
         row.unclear.add(_RESULT)
     yield row, is_whole
