@@ -129,7 +129,7 @@ def _is_issued_with(entry: Entry, named: set[str]) -> bool:
     if not isinstance(resource, Observation) or resource.issued:
         return False
     addresses = {resource.id, parts_of(entry.full_url).id if entry.full_url else None}
-    return not named.isdisjoint(one for one in addresses if one)
+    return not named.isdisjoint(address for address in addresses if address)
 
 
 def _alive(entry: Entry, times: Times) -> Entry:

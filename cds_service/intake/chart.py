@@ -172,7 +172,9 @@ def _recorded(resource: Condition, times: Times) -> datetime | None:
         text_in(resource.onset_date_time),
         onset.start if onset else None,
     )
-    moment = next((one for text in sent if text and (one := times.moment(text))), None)
+    moment = next(
+        (first_moment for text in sent if text and (first_moment := times.moment(text))), None
+    )
     if moment is None:
         return None
     return moment.begins.replace(tzinfo=UTC) if moment.precision == "day" else moment.time

@@ -167,7 +167,9 @@ class MarkerLookup:
         if found != Identified(UNCLAIMED):
             return found
         # Of another system by its name, but a code that only LOINC forms so.
-        known = (self._pack.marker_codes.get((LOINC, (one.code or "").strip())) for one in codings)
+        known = (
+            self._pack.marker_codes.get((LOINC, (coding.code or "").strip())) for coding in codings
+        )
         markers = dict.fromkeys(hit[0] for hit in known if hit)
         return Identified("system-unknown", tuple(markers)) if markers else found
 
@@ -194,7 +196,7 @@ _NO_CODE = Identified("no-code")
 def _length(concept: CodeableConcept) -> int:
     """How much it takes to remember a concept; a coding takes room even if nothing is in it."""
     codings = many(concept.coding)
-    texts = (text for one in codings for text in (one.system, one.code, one.display))
+    texts = (text for coding in codings for text in (coding.system, coding.code, coding.display))
     return len(concept.text or "") + sum(len(text or "") for text in texts) + 64 * len(codings)
 
 
@@ -202,17 +204,19 @@ def _by_name(
     read: list[tuple[Named, ...] | NotUnderstood | None], note: ReadingNote | None
 ) -> Identified:
     """What all names together say; one that is not understood makes the others doubtful."""
-    doubtful = [one for one in read if isinstance(one, NotUnderstood)]
+    doubtful = [reading for reading in read if isinstance(reading, NotUnderstood)]
     if doubtful:
-        spoken_of = dict.fromkeys(marker for one in doubtful for marker in one.markers)
+        spoken_of = dict.fromkeys(marker for reading in doubtful for marker in reading.markers)
         return Identified(UNCLAIMED, tuple(spoken_of))
-    named = {name for one in read if isinstance(one, tuple) for name in one}
+    named = {name for reading in read if isinstance(reading, tuple) for name in reading}
     markers = {name.marker for name in named}
     if len(markers) > 1:
         return Identified(_CONFLICT)
     methods = {name.method for name in named if name.method}
     method = methods.pop() if len(methods) == 1 else None
-    return Identified(next((MarkerMatch(one, "", method, note) for one in markers), UNCLAIMED))
+    return Identified(
+        next((MarkerMatch(marker, "", method, note) for marker in markers), UNCLAIMED)
+    )
 
 
 def first_code(concept: CodeableConcept | None) -> str:

@@ -74,8 +74,10 @@ def _is_missing(member: Reference, holders: Iterable[Panel | None], here: set[st
     name = member.reference or ""
     if not name.startswith("#"):
         return name not in here and local_name(name) not in here
-    contained = (one for holder in holders if holder for one in inside(holder.contained))
-    return name[1:] not in {(getattr(one, "id", None) or "").lstrip("#") for one in contained}
+    contained = (resource for holder in holders if holder for resource in inside(holder.contained))
+    return name[1:] not in {
+        (getattr(resource, "id", None) or "").lstrip("#") for resource in contained
+    }
 
 
 def _panels(
@@ -113,11 +115,11 @@ def _how_dated(panel: Panel) -> int:
 
 
 def _contained(panel: Panel, reference: str) -> Iterator[SourceObservation]:
-    for one in inside(panel.contained):
-        if isinstance(one, Observation | DiagnosticReport):
-            status = panel.status if _is_withdrawn(panel) else one.status or panel.status
-            completed = replace(one, subject=one.subject or panel.subject, status=status)
-            place = f"{reference}#{(one.id or '').lstrip('#')}" if reference else ""
+    for resource in inside(panel.contained):
+        if isinstance(resource, Observation | DiagnosticReport):
+            status = panel.status if _is_withdrawn(panel) else resource.status or panel.status
+            completed = replace(resource, subject=resource.subject or panel.subject, status=status)
+            place = f"{reference}#{(resource.id or '').lstrip('#')}" if reference else ""
             if isinstance(completed, Observation):
                 yield SourceObservation(observation=completed, reference=place, panel=panel)
             if completed.contained is not None:

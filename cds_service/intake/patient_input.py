@@ -81,7 +81,7 @@ def input_from_answers(
 def kinds_in(answer: Fetched) -> frozenset[Kind]:
     """The kinds that occur among the resources of an answer."""
     types = {type(entry.resource) for entry in answer.entries}
-    return _KINDS.intersection({one.__name__ for one in types})
+    return _KINDS.intersection({resource_type.__name__ for resource_type in types})
 
 
 def _notes(kinds: Iterable[Kind], answer: Fetched) -> list[Incomplete]:

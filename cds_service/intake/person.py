@@ -37,9 +37,9 @@ def person_of(
     Nor is death if one of them, which may deny it, could not be read (`is_whole`).
     """
     reference = f"Patient/{patient_id}" if patient_id else ""
-    births = [born for one in resources if (born := _born(one.birth_date, times))]
-    sexes = {plain_code(one.gender) for one in resources} & _GENDERS
-    deaths = {_deceased(one, times) for one in resources} or {False}
+    births = [born for resource in resources if (born := _born(resource.birth_date, times))]
+    sexes = {plain_code(resource.gender) for resource in resources} & _GENDERS
+    deaths = {_deceased(resource, times) for resource in resources} or {False}
     patient = Patient(
         reference=reference,
         born=_joined(births) if births else None,
@@ -66,11 +66,11 @@ def _overlap(births: Sequence[Days]) -> bool:
 
 def _have_other_numbers(resources: Sequence[Resource]) -> bool:
     """Whether two of them have numbers of one system, and not one in common."""
-    numbers = [numbers_in([one.identifier]) for one in resources]
+    numbers = [numbers_in([resource.identifier]) for resource in resources]
     return any(
-        one[system].isdisjoint(other[system])
-        for one, other in combinations(numbers, 2)
-        for system in one.keys() & other.keys()
+        numbers_here[system].isdisjoint(other[system])
+        for numbers_here, other in combinations(numbers, 2)
+        for system in numbers_here.keys() & other.keys()
     )
 
 

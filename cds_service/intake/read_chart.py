@@ -70,7 +70,7 @@ def read_chart(data: SortedInput) -> PatientChart:
         conditions = tuple(_recorded(entries, Condition))
     orders, prescribing = _orders(data), _prescribing(data)
     incomplete = _incomplete(data, (*(medicines or ()), *prescribing), conditions or (), orders)
-    parts = (part_of(one.resource) for one in entries if one.reason is not None)
+    parts = (part_of(entry.resource) for entry in entries if entry.reason is not None)
     return PatientChart(
         medicines=medicines,
         conditions=conditions,
@@ -86,9 +86,9 @@ def read_chart(data: SortedInput) -> PatientChart:
 
 def _recorded(entries: Iterable[_Entry], *kinds: type[Charted]) -> Iterator[Recorded]:
     """What entries of these kinds put into the chart."""
-    for one in entries:
-        if isinstance(one.resource, kinds) and one.recorded is not None:
-            yield one.recorded
+    for entry in entries:
+        if isinstance(entry.resource, kinds) and entry.recorded is not None:
+            yield entry.recorded
 
 
 def _on_file(data: SortedInput) -> Iterator[_Entry]:
@@ -128,18 +128,18 @@ def _orders(data: SortedInput) -> tuple[OpenOrder, ...] | None:
         *(open_order(order, times, None) for order in placed),
         *(open_order(order, times, times.now) for order in drafted),
     ]
-    found = {one.reference or str(place): one for place, one in enumerate(read) if one}
+    found = {entry.reference or str(place): entry for place, entry in enumerate(read) if entry}
     return tuple(found.values()) if found or data.has("ServiceRequest") else None
 
 
 def _ordering(data: SortedInput) -> tuple[Recorded, ...]:
     """The tests that the user is ordering: the selected drafts, or all if nothing tells."""
     found: list[Recorded] = []
-    for full_url, one in data.drafts.entries(ServiceRequest):
-        if _is_ordering(data, one, full_url):
-            reference = f"ServiceRequest/{one.id}" if one.id else ""
-            texts = texts_of(one.code)
-            found.append(Recorded(codes=pairs_of(one.code), texts=texts, reference=reference))
+    for full_url, draft in data.drafts.entries(ServiceRequest):
+        if _is_ordering(data, draft, full_url):
+            reference = f"ServiceRequest/{draft.id}" if draft.id else ""
+            texts = texts_of(draft.code)
+            found.append(Recorded(codes=pairs_of(draft.code), texts=texts, reference=reference))
     return tuple(found)
 
 

@@ -92,13 +92,13 @@ def _observations(data: SortedInput) -> _Read:
         if reason:
             aside.extend(set_aside_whole(source, reason, data.context))
             continue
-        for one in read_observation(source, data.context):
-            if isinstance(one, LabResult):
-                read.append(one)
-            elif isinstance(one, SetAside):
-                aside.append(one)
+        for result in read_observation(source, data.context):
+            if isinstance(result, LabResult):
+                read.append(result)
+            elif isinstance(result, SetAside):
+                aside.append(result)
             else:
-                resulted.append(one)
+                resulted.append(result)
     results, replaced = settled(mark_hemolysed(read, _hemolysed(data)))
     return _Read(results, (*aside, *replaced), tuple(resulted))
 

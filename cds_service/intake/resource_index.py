@@ -95,9 +95,9 @@ class ResourceIndex:
         if text.startswith("#"):
             return next(
                 (
-                    one
-                    for one in inside(contained)
-                    if isinstance(one, _REFERRED) and one.id in {text, text[1:]}
+                    resource
+                    for resource in inside(contained)
+                    if isinstance(resource, _REFERRED) and resource.id in {text, text[1:]}
                 ),
                 None,
             )

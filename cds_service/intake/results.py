@@ -296,7 +296,10 @@ def _specimen(observation: Observation, index: ResourceIndex) -> str:
     if text and not text.startswith("#"):
         found = index.referred(pointer, None)
         return f"Specimen/{found.id}" if found and found.id else local_name(text)
-    numbers = [f"{one.system or ''}|{one.value}" for one in identifiers_in(pointer.identifier)]
+    numbers = [
+        f"{identifier.system or ''}|{identifier.value}"
+        for identifier in identifiers_in(pointer.identifier)
+    ]
     return numbers[0] if numbers else ""
 
 

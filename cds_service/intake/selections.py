@@ -10,7 +10,7 @@ def chosen_drafts(given: PatientInput, drafts: ResourceIndex) -> frozenset[str |
     """The names of the drafts that the user chose, or `None` where the hook knows no choice."""
     if given.selections is None:
         return None
-    chosen = frozenset(name for one in given.selections for name in _names(one))
+    chosen = frozenset(name for selection in given.selections for name in _names(selection))
     drafted = (
         name
         for entries in (drafts.entries(MedicationRequest), drafts.entries(ServiceRequest))

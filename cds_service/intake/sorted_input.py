@@ -119,7 +119,9 @@ def sort_input(
         given.fhir_server,
     )
     owners = [subjects.owner(reference) for reference in references]
-    unnamed = [one for one, owner in zip(references, owners, strict=True) if owner == "unnamed"]
+    unnamed = [
+        reference for reference, owner in zip(references, owners, strict=True) if owner == "unnamed"
+    ]
     others_seen = "another" in owners or are_apart(unnamed)
     _check_results(owners[: len(sources)], others_seen=others_seen)
 

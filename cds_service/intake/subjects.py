@@ -67,9 +67,9 @@ class Subjects:
         FHIR R4, Observation.focus: a fetus, a donor, the mother. A device or a specimen is none.
         """
         return any(
-            parts_of((one.reference or "").strip()).kind.lower() in _PERSONS
-            and self.owner(one) == "another"
-            for one in focus
+            parts_of((reference.reference or "").strip()).kind.lower() in _PERSONS
+            and self.owner(reference) == "another"
+            for reference in focus
         )
 
     def _owner_by_number(self, identifier: Raw) -> Owner:
@@ -102,7 +102,7 @@ class Subjects:
 
 def are_apart(unnamed: Iterable[Reference | None]) -> bool:
     """Whether subjects that nothing else names have two numbers of one system."""
-    numbers = numbers_in(one.identifier for one in unnamed if one)
+    numbers = numbers_in(patient.identifier for patient in unnamed if patient)
     return any(len(values) > 1 for values in numbers.values())
 
 
@@ -148,8 +148,8 @@ def numbers_in(identifiers: Iterable[Raw]) -> Numbers:
 
 def _systems_and_values(identifier: Raw) -> Iterator[tuple[str, str]]:
     """A number without its system, or the other way round, names nobody."""
-    for one in identifiers_in(identifier):
-        system, value = (one.system or "").strip(), str(one.value or "").strip()
+    for part in identifiers_in(identifier):
+        system, value = (part.system or "").strip(), str(part.value or "").strip()
         if system and value:
             yield system, value
 

@@ -170,7 +170,7 @@ def _condition_finder(facts: Iterable[Fact], general: DenyingWords) -> Condition
     return ConditionFinder(
         codes=_codes((fact.id, match) for fact in every for match in fact.conditions),
         left_out=_codes((fact.id, match) for fact in every for match in fact.but_not),
-        any_name=_any_of({name for one in words for name in one.spelled}),
+        any_name=_any_of({name for word in words for name in word.spelled}),
         words=words,
     )
 

@@ -92,14 +92,19 @@ def facts_of(
     facts: CompiledFacts, record: PatientRecord, now: datetime, person: Person
 ) -> PatientFacts:
     """The answer of every fact of the pack."""
-    medicines = [(one, facts.finders.medicines.found(one)) for one in record.medicines or ()]
-    drafts = [(one, facts.finders.medicines.found(one)) for one in record.prescribing]
-    conditions = [(one, facts.finders.conditions.found(one)) for one in record.conditions or ()]
+    medicines = [
+        (medicine, facts.finders.medicines.found(medicine)) for medicine in record.medicines or ()
+    ]
+    drafts = [(draft, facts.finders.medicines.found(draft)) for draft in record.prescribing]
+    conditions = [
+        (condition, facts.finders.conditions.found(condition))
+        for condition in record.conditions or ()
+    ]
     direct = {found.fact for _, every in drafts for found in every}
     never = frozenset(
         fact.id
         for fact in facts.guarded
-        if any(meets(one, person) is True for one in fact.never_for)
+        if any(meets(exception, person) is True for exception in fact.never_for)
     )
     known = _answers(
         facts,
@@ -112,7 +117,7 @@ def facts_of(
             never=never,
         ),
     )
-    ordered = {one.reference for one in record.prescribing if one.reference}
+    ordered = {draft.reference for draft in record.prescribing if draft.reference}
     taken = _answers(
         facts,
         _Reader(
@@ -148,9 +153,9 @@ def _alternatives(name: str, pack: Pack) -> Iterator[str]:
 def _entries(spoken: Iterable[tuple[Recorded, Iterable[FactMatch]]]) -> _Entries:
     entries: dict[str, list[_Entry]] = {}
     for record, every in spoken:
-        for one in every:
-            entry = _Entry(one.name, _as_sent(one, record), record.recorded)
-            entries.setdefault(one.fact, []).append(entry)
+        for source in every:
+            entry = _Entry(source.name, _as_sent(source, record), record.recorded)
+            entries.setdefault(source.fact, []).append(entry)
     return entries
 
 
@@ -240,7 +245,11 @@ def _own_names(fact: Fact, reader: _Reader) -> Iterator[tuple[str, str]]:
         has_ended = _has_ended(entry, last_day, is_ended=bool(ends))
         if _is_recent(entry, fact, reader.now) and not has_ended:
             yield entry.as_sent, entry.name
-    yield from ((one, one) for one in reader.encounters if one in fact.encounter_classes)
+    yield from (
+        (encounter, encounter)
+        for encounter in reader.encounters
+        if encounter in fact.encounter_classes
+    )
 
 
 def _most_telling(found: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:

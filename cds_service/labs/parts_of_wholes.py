@@ -27,11 +27,12 @@ def with_impossible_parts(record: PatientRecord, pack: Pack) -> PatientRecord:
     return replace(
         record,
         results=tuple(
-            replace(one, impossible=True) if id(one) in found else one for one in record.results
+            replace(result, impossible=True) if id(result) in found else result
+            for result in record.results
         ),
         set_aside=(
             *record.set_aside,
-            *(set_aside(one, "implausible") for one in record.results if id(one) in found),
+            *(set_aside(result, "implausible") for result in record.results if id(result) in found),
         ),
     )
 
@@ -39,8 +40,8 @@ def with_impossible_parts(record: PatientRecord, pack: Pack) -> PatientRecord:
 def _exceeds(part: LabResult, whole: Whole, results: Iterable[LabResult], pack: Pack) -> bool:
     draw = timedelta(minutes=pack.scope.draw_minutes)
     return any(
-        compare(part.value, "above", one.value.plus(whole.plus)) is True
-        and compare(part.value, "above", one.value.times(1 + whole.share)) is True
-        for one in results
-        if one.marker == whole.marker and abs(one.time - part.time) <= draw
+        compare(part.value, "above", whole_result.value.plus(whole.plus)) is True
+        and compare(part.value, "above", whole_result.value.times(1 + whole.share)) is True
+        for whole_result in results
+        if whole_result.marker == whole.marker and abs(whole_result.time - part.time) <= draw
     )

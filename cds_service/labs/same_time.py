@@ -35,15 +35,15 @@ def precedence(result: LabResult) -> tuple[int, ValueOrder]:
     return status_rank(result), value_order(result.value)
 
 
-def same_by_rounding(one: LabResult, other: LabResult) -> bool:
+def same_by_rounding(result: LabResult, other: LabResult) -> bool:
     """Whether both can be one measurement in two units, within the rounding of the digits sent.
 
     41 U/L stands for 40.5 to 41.5, 0.68 ukat/L for 40.5 to 41.1 U/L: the same. In one unit two
     numbers are two results.
     """
-    if one.sent.comparator != other.sent.comparator or _factor(one) == _factor(other):
+    if result.sent.comparator != other.sent.comparator or _factor(result) == _factor(other):
         return False
-    return abs(_end(one) - _end(other)) <= _half_step(one) + _half_step(other)
+    return abs(_end(result) - _end(other)) <= _half_step(result) + _half_step(other)
 
 
 def _factor(result: LabResult) -> Fraction:

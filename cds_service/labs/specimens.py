@@ -35,4 +35,6 @@ def mark_hemolysed(
             return True
         return not result.specimen and result.time in times
 
-    return tuple(replace(one, hemolysed=True) if is_hemolysed(one) else one for one in every)
+    return tuple(
+        replace(result, hemolysed=True) if is_hemolysed(result) else result for result in every
+    )

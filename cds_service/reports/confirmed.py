@@ -59,32 +59,32 @@ class RowEntry(Struct, frozen=True, kw_only=True):
     is_confirmed: bool = False
 
 
-def entry_of(one: RecognizedRow, number: int, *, is_exact: bool) -> RowEntry:
+def entry_of(recognized: RecognizedRow, number: int, *, is_exact: bool) -> RowEntry:
     """A row to be confirmed; one of an exact format, which is certain, is so from the beginning."""
-    row = one.row
-    value = row.proposed if row.is_scanned else row.value if one.is_certain else None
+    row = recognized.row
+    value = row.proposed if row.is_scanned else row.value if recognized.is_certain else None
     unread = "" if row.is_scanned else row.text
     codes = tuple((code.system, code.code) for code in row.codes)
     return RowEntry(
         as_read=RowAsRead(
             name=row.name,
             printed=row.text,
-            why=one.why,
+            why=recognized.why,
             place=row.place,
             number=number,
             is_scanned=row.is_scanned,
-            marker=one.marker or "",
+            marker=recognized.marker or "",
             codes=codes,
             status=row.status,
             hemolyzed=row.hemolyzed,
             specimen=row.specimen,
         ),
-        marker=one.marker or "",
+        marker=recognized.marker or "",
         value=f"{value.comparator or ''}{value.number}" if value else unread,
         unit=row.unit,
         range=range_in_words(row.range) if row.range else "" if row.is_scanned else row.range_text,
         date=row.date or "",
-        is_confirmed=is_exact and one.is_certain and one.marker is not None,
+        is_confirmed=is_exact and recognized.is_certain and recognized.marker is not None,
     )
 
 

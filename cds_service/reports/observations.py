@@ -39,8 +39,8 @@ def _ids_of(report: LabReport) -> list[str]:
     own = [about.patient.id for about in report.patients]
     times = Counter(own)
     return [
-        one if _ID.fullmatch(one) and times[one] == 1 else f"patient-{number}"
-        for number, one in enumerate(own, start=1)
+        own_id if _ID.fullmatch(own_id) and times[own_id] == 1 else f"patient-{number}"
+        for number, own_id in enumerate(own, start=1)
     ]
 
 

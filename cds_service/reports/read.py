@@ -80,9 +80,11 @@ def read_file(data: bytes, options: ReaderOptions) -> ReadFile:
     return read_bounded("cds_service.reports", data, options)
 
 
-def _check_extra(module: str, what: str) -> None:
+def _check_extra(module: str, extra: str) -> None:
     if find_spec(module) is None:
-        raise RequestError(f"{what} needs the extra `reports`: pip install 'cds-service[reports]'.")
+        raise RequestError(
+            f"{extra} needs the extra `reports`: pip install 'cds-service[reports]'."
+        )
 
 
 def recognized(about: PatientReport, lookups: Iterable[MarkerLookup]) -> list[RecognizedRow]:
@@ -108,7 +110,9 @@ def as_json(report: LabReport, lookups: Iterable[MarkerLookup]) -> dict[str, Any
     rows: list[dict[str, Any]] = []
     for about in report.patients:
         own = {"patient_id": about.patient.id or None} if several else {}
-        rows.extend({**_row_as_json(one), **own} for one in recognized(about, lookups))
+        rows.extend(
+            {**_row_as_json(recognized), **own} for recognized in recognized(about, lookups)
+        )
     people = [_patient_as_json(about) for about in report.patients]
     return {
         "format": report.format,
@@ -137,13 +141,13 @@ def _patient_as_json(about: PatientReport) -> dict[str, Any]:
     }
 
 
-def _row_as_json(one: RecognizedRow) -> dict[str, Any]:
-    row = one.row
-    value = row.value if one.is_certain else None
+def _row_as_json(recognized: RecognizedRow) -> dict[str, Any]:
+    row = recognized.row
+    value = row.value if recognized.is_certain else None
     limits = row.range
     return {
         "name": row.name,
-        "marker": one.marker,
+        "marker": recognized.marker,
         "comparator": value.comparator if value else None,
         "value": value.number if value else None,
         "text": row.text or None,
@@ -155,10 +159,10 @@ def _row_as_json(one: RecognizedRow) -> dict[str, Any]:
         "date": row.date,
         "status": row.status,
         "hemolyzed": row.hemolyzed,
-        "certain": one.is_certain,
+        "certain": recognized.is_certain,
         **({"place": _place_as_json(row.place)} if row.place else {}),
         **(_scan_as_json(row) if row.is_scanned else {}),
-        **({"why": one.why} if one.why else {}),
+        **({"why": recognized.why} if recognized.why else {}),
     }
 
 

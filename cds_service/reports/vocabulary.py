@@ -25,7 +25,9 @@ def plain_words(text: str) -> Words:
     >>> plain_words("Né(e) le: 05.03.")
     ('ne', 'e', 'le', '05', '03')
     """
-    plain = "".join(one for one in normalize("NFKD", text.casefold()) if not combining(one))
+    plain = "".join(
+        character for character in normalize("NFKD", text.casefold()) if not combining(character)
+    )
     return tuple(_WORD.findall(plain))
 
 

@@ -96,8 +96,8 @@ class BurdenRun:
         progress: Progress,
     ) -> None:
         self._source = source
-        self._places = [one.place for one in editions]
-        self._editions = [_edition(one.place, question.hook) for one in editions]
+        self._places = [edition.place for edition in editions]
+        self._editions = [_edition(edition.place, question.hook) for edition in editions]
         self._question = question
         self._resources = resources
         self._progress = progress
@@ -106,7 +106,7 @@ class BurdenRun:
     @property
     def _decides(self) -> bool:
         """Whether every edition decides, so that it can be asked about any moment."""
-        return all(isinstance(one, CardsEdition) for one in self._editions)
+        return all(isinstance(edition, CardsEdition) for edition in self._editions)
 
     def count(self, changes: BinaryIO | None = None) -> Burden:
         """Count everything, and write what changes; raises `RequestError`."""
@@ -133,7 +133,7 @@ class BurdenRun:
             openings=self._read.openings,
             why_no_openings=self._why_no_openings(),
             tally=tally,
-            first=_of_few(one for number in sorted(first) for one in first[number]),
+            first=_of_few(change for number in sorted(first) for change in first[number]),
         )
 
     def _batches(self) -> Iterator[CountedBatch]:
@@ -203,7 +203,11 @@ class BurdenRun:
         days = engine.rows("SELECT DISTINCT day FROM opening ORDER BY day")
         opened = [asked.period.moment_of(day) for (day,) in days]
         for moments, cut, only in (
-            ([one.time for one in asked.moments], any(one.cut for one in asked.moments), ""),
+            (
+                [moment.time for moment in asked.moments],
+                any(moment.cut for moment in asked.moments),
+                "",
+            ),
             (opened, True, "SEMI JOIN (SELECT DISTINCT patient FROM opening) USING (patient)"),
         ):
             if moments:
@@ -230,7 +234,7 @@ class BurdenRun:
         yield from _of_requests(self._source.requests, self._read.batches)
 
     def _counted(self, batches: Iterator[BurdenBatch], people: int) -> Iterator[CountedBatch]:
-        places = [one for one in self._places if isinstance(one, EditionPlace)]
+        places = [place for place in self._places if isinstance(place, EditionPlace)]
         requests = -(-len(self._source.requests) // _REQUESTS_A_BATCH)
         count = max(1, self._read.batches + requests)
         if self._decides and people * max(1, len(self._question.moments)) > FEW:
@@ -261,9 +265,9 @@ def _of_few(changes: Iterator[Change]) -> list[Change]:
     """The changes of the first few patients."""
     found: list[Change] = []
     patients: set[str] = set()
-    for one in changes:
-        patients.add(one["patient"])
+    for change in changes:
+        patients.add(change["patient"])
         if len(patients) > _SHOWN:
             break
-        found.append(one)
+        found.append(change)
     return found

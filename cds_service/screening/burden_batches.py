@@ -82,9 +82,9 @@ class BurdenTally:
 
     def add(self, other: "BurdenTally") -> None:
         """Add what another part counted."""
-        for one, more in zip(self.editions, other.editions, strict=True):
-            one.views.add(more.views)
-            one.openings.add(more.openings)
+        for edition, more in zip(self.editions, other.editions, strict=True):
+            edition.views.add(more.views)
+            edition.openings.add(more.openings)
         self.changes.add(other.changes)
         add_to(self, other, ("requests",), ())
         for cell, count in other.people.items():
@@ -123,8 +123,8 @@ class BatchCounter:
         return CountedBatch(
             batch.number,
             tally,
-            b"".join(_ENCODER.encode(one) + b"\n" for changes in changed for one in changes),
-            tuple(one for changes in changed[:_FIRST] for one in changes),
+            b"".join(_ENCODER.encode(change) + b"\n" for changes in changed for change in changes),
+            tuple(change for changes in changed[:_FIRST] for change in changes),
         )
 
     def _count_request(self, tally: BurdenTally, path: Path) -> list[list[Change]]:
@@ -135,7 +135,8 @@ class BatchCounter:
         found = []
         for given in inputs:
             patient = next(
-                (one.resource for one in given.entries if isinstance(one.resource, Patient)), None
+                (entry.resource for entry in given.entries if isinstance(entry.resource, Patient)),
+                None,
             )
             person = SexAndAge()
             if patient is not None:
@@ -156,17 +157,17 @@ class BatchCounter:
     ) -> list[Change]:
         asked = self._question
         cells = cells_of(person)
-        opened = [ViewMoment(asked.period.moment_of(one.day), cut=True) for one in openings]
+        opened = [ViewMoment(asked.period.moment_of(opening.day), cut=True) for opening in openings]
         views = []
         for edition, counts in zip(self._editions, tally.editions, strict=True):
             views.append(edition.views(patient, given, asked.moments))
             counts.views.count(views[-1], [cells] * len(asked.moments))
             if opened:
                 found = edition.views(patient, given, opened)
-                wards = [(*cells, ("ward", one.ward)) for one in openings]
+                wards = [(*cells, ("ward", opening.ward)) for opening in openings]
                 counts.openings.count(found, wards)
-                for one, view in zip(openings, found, strict=True):
-                    counts.openings.days[one.day] += len(view.cards)
+                for opening, view in zip(openings, found, strict=True):
+                    counts.openings.days[opening.day] += len(view.cards)
         if len(views) == 1:
             return []
         changes = changes_of(name_of(patient, asked.key), asked.moments, *views)

@@ -61,9 +61,9 @@ class ViewTally:
 _COUNTERS: Final = ("cards", "pairs", "not_shown", "refused", "cards_by", "people_by", "days")
 
 
-def add_to(one: Any, other: Any, numbers: Iterable[str], counters: Iterable[str]) -> None:
+def add_to(total: Any, other: Any, numbers: Iterable[str], counters: Iterable[str]) -> None:
     """Add these numbers and counters of one tally to those of another."""
     for name in numbers:
-        setattr(one, name, getattr(one, name) + getattr(other, name))
+        setattr(total, name, getattr(total, name) + getattr(other, name))
     for name in counters:
-        getattr(one, name).update(getattr(other, name))
+        getattr(total, name).update(getattr(other, name))

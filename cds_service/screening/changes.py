@@ -29,11 +29,11 @@ class ChangeTally:
     def count(self, changes: Sequence[Change]) -> None:
         """Count the changes of one patient."""
         self.patients += bool(changes)
-        for one in changes:
-            if one["change"] == "lost":
+        for change in changes:
+            if change["change"] == "lost":
                 self.lost += 1
             else:
-                self.rules[one["rule"], one["change"]] += 1
+                self.rules[change["rule"], change["change"]] += 1
 
 
 def changes_of(

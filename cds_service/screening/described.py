@@ -51,10 +51,10 @@ def _may_be_in(period: DaySpan) -> str:
     last = (period.last + timedelta(days=1)).isoformat()
     first = (period.first - timedelta(days=1)).isoformat()
     began, ended = (
-        f"regexp_extract(json_extract_string(text, '$.period.{one}'), '{_DAY}')"
-        for one in ("start", "end")
+        f"regexp_extract(json_extract_string(text, '$.period.{end}'), '{_DAY}')"
+        for end in ("start", "end")
     )
-    not_held = ", ".join(f"'{one}'" for one in sorted(NOT_HELD))
+    not_held = ", ".join(f"'{status}'" for status in sorted(NOT_HELD))
     return (
         f"kind = 'Encounter' AND coalesce(status, '') NOT IN ({not_held}) "
         f"AND coalesce({began} <= '{last}', true) "

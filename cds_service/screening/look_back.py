@@ -73,19 +73,19 @@ class TakenSteps:
     ) -> datetime | None:
         """When every marker that answers the order had a result, or any marker that it measures."""
         if order.answered_by:
-            beside = (one for one in order.answered_beside_index if one != index)
-            firsts = [self._of_marker(one, since) for one in (*order.answered_by, *beside)]
-            known = [one for one in firsts if one is not None]
+            beside = (name for name in order.answered_beside_index if name != index)
+            firsts = [self._of_marker(name, since) for name in (*order.answered_by, *beside)]
+            known = [day for day in firsts if day is not None]
             return max(known) if len(known) == len(firsts) else None
         measured = (
             self._of_marker(marker.id, since)
             for marker in pack.markers.values()
             if any((code.system, code.code) in order.equivalents for code in marker.codes)
         )
-        return min((one for one in measured if one is not None), default=None)
+        return min((day for day in measured if day is not None), default=None)
 
     def _of_marker(self, marker: str, since: datetime) -> datetime | None:
-        return min((one for one in self.markers.get(marker, ()) if one > since), default=None)
+        return min((day for day in self.markers.get(marker, ()) if day > since), default=None)
 
 
 def taken_steps(
@@ -101,27 +101,27 @@ def taken_steps(
         markers.setdefault(result.marker, []).append(result.time)
     times = Times(end, knowledge.zone)
     resources = [entry.resource for entry in given.entries]
-    observations = (one for one in resources if isinstance(one, Observation))
-    requests = (one for one in resources if isinstance(one, ServiceRequest))
+    observations = (resource for resource in resources if isinstance(resource, Observation))
+    requests = (resource for resource in resources if isinstance(resource, ServiceRequest))
     return TakenSteps(markers, [*_resulted(observations, times)], [*_ordered(requests, times)])
 
 
 def _resulted(
     observations: Iterable[Observation], times: Times
 ) -> Iterator[tuple[_Codes, datetime]]:
-    for one in observations:
-        sent = sent_time(one, None, times)
-        if sent and sent.moment and plain_code(one.status) not in _WITHDRAWN:
-            yield pairs_of(one.code), sent.moment.time
+    for observation in observations:
+        sent = sent_time(observation, None, times)
+        if sent and sent.moment and plain_code(observation.status) not in _WITHDRAWN:
+            yield pairs_of(observation.code), sent.moment.time
 
 
 def _ordered(requests: Iterable[ServiceRequest], times: Times) -> Iterator[tuple[_Codes, datetime]]:
-    for one in requests:
-        authored = times.moment(one.authored_on) if one.authored_on else None
-        is_order = plain_code(one.intent) != "proposal" and not one.do_not_perform
-        is_order = is_order and plain_code(one.status) not in _WITHDRAWN
-        if authored and is_order and not is_own_proposal(one.meta):
-            yield pairs_of(one.code), authored.begins
+    for request in requests:
+        authored = times.moment(request.authored_on) if request.authored_on else None
+        is_order = plain_code(request.intent) != "proposal" and not request.do_not_perform
+        is_order = is_order and plain_code(request.status) not in _WITHDRAWN
+        if authored and is_order and not is_own_proposal(request.meta):
+            yield pairs_of(request.code), authored.begins
 
 
 def steps_of(

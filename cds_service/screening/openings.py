@@ -125,7 +125,7 @@ def read_openings(engine: Engine, period: DaySpan, folder: Path) -> Openings:
                 out.writelines(_ENCODER.encode(row) + b"\n" for row in rows)
     engine.run(f"CREATE OR REPLACE TABLE staying ({_STAYING})")
     if file.stat().st_size:
-        columns = ", ".join("{}: '{}'".format(*one.split()) for one in _STAYING.split(", "))
+        columns = ", ".join("{}: '{}'".format(*stay.split()) for stay in _STAYING.split(", "))
         engine.run(
             "INSERT INTO staying SELECT * FROM read_json(?, format = 'newline_delimited', "
             f"columns = {{{columns}}})",
@@ -164,7 +164,7 @@ def _rows(patient: str, number: int, text: str, period: DaySpan) -> list[_Row] |
         return None
     first = began.astimezone(period.zone).date()
     last = _last_day(encounter, first, times)
-    moved = [(_first(one.period, times), _named(one.location)) for one in encounter.location]
+    moved = [(_first(stay.period, times), _named(stay.location)) for stay in encounter.location]
     days = range(max(first, period.first).toordinal(), min(last, period.last).toordinal() + 1)
     return [
         _Row(

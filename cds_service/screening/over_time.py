@@ -105,7 +105,7 @@ def decide_over_time(
     for place, moment in enumerate(question.moments):
         then = as_of(given, moment, knowledge.zone)
         try:
-            shown = [one.at(knowledge, then, place, moment) for one in followed]
+            shown = [edition.at(knowledge, then, place, moment) for edition in followed]
         except (MissingData, RequestError) as error:
             why = why_refused(error)
             if why != refused:
@@ -118,35 +118,39 @@ def decide_over_time(
             refused = found.refused = why
             continue
         refused, found.decided = "", True
-        for one, decisions in zip(followed, shown, strict=True):
+        for edition, decisions in zip(followed, shown, strict=True):
             for decision in decisions:
-                first = one.stories[decision.key]
+                first = edition.stories[decision.key]
                 found.tally.shown_at[place, decision.indicator] += 1
                 found.rows.append(
                     {
                         "patient": name,
                         "as_of": moment.isoformat(timespec="milliseconds"),
                         "first_shown": first.moment.isoformat(timespec="milliseconds"),
-                        **row_of(decision, one.served.program.pack),
+                        **row_of(decision, edition.served.program.pack),
                     }
                 )
-    for one in followed:
-        found.stories.extend((one.served, story) for story in one.begun)
-        if question.data_end is not None and one.begun:
-            _look_back(knowledge, one, given, question.data_end, found.tally)
+    for edition in followed:
+        found.stories.extend((edition.served, story) for story in edition.begun)
+        if question.data_end is not None and edition.begun:
+            _look_back(knowledge, edition, given, question.data_end, found.tally)
     _count(found)
     return found
 
 
 def _look_back(
-    knowledge: Knowledge, one: "_Followed", given: PatientInput, end: datetime, tally: ReplayTally
+    knowledge: Knowledge,
+    edition: "_Followed",
+    given: PatientInput,
+    end: datetime,
+    tally: ReplayTally,
 ) -> None:
-    taken = taken_steps(knowledge, one.served, given, end)
+    taken = taken_steps(knowledge, edition.served, given, end)
     if taken is None:
         return
-    for story in one.begun:
+    for story in edition.begun:
         decision, rule = story.before, story.before.rule.id
-        pack = one.served.program.pack
+        pack = edition.served.program.pack
         tally.steps.update(steps_of(decision, pack, story.moment, taken, end))
         tally.windows.update(
             (rule, order.order, order.first_day, order.last_day) for order in decision.orders
@@ -183,10 +187,10 @@ class _Followed:
         refuse_unreadable(given, evaluation)
         outcome = settle(evaluation, quiet=self.earlier.quiet(evaluation))
         self.earlier.keep(outcome)
-        standing = {one.key for one in outcome.decisions if _stands(one)}
+        standing = {decision.key for decision in outcome.decisions if _stands(decision)}
         for key in self.stories.keys() - standing:
             del self.stories[key]
-        shown = [one for one in outcome.decisions if one.shown]
+        shown = [decision for decision in outcome.decisions if decision.shown]
         for decision in shown:
             if decision.key not in self.stories:
                 before = _same(evaluation, decision)
@@ -201,4 +205,4 @@ def _stands(decision: Decision) -> bool:
 
 
 def _same(evaluation: Evaluation, decision: Decision) -> Decision:
-    return next(one for one in evaluation.decisions if one.key == decision.key)
+    return next(other for other in evaluation.decisions if other.key == decision.key)

@@ -131,7 +131,7 @@ def report_of(data: Data, packs: Sequence[Pack]) -> ReportView:
         look_back_until=moment_in_words(looked["until"]) if looked else "",
         orders_known=bool(looked and looked["ordersKnown"]),
         without_step=tuple(
-            _title(rules, one) for one in (looked["rulesWithoutStep"] if looked else ())
+            _title(rules, rule) for rule in (looked["rulesWithoutStep"] if looked else ())
         ),
         not_known=tuple(data["notKnown"]),
     )
@@ -152,18 +152,18 @@ def moment_in_words(text: str) -> str:
 
 def _severities(data: Data, rules: Mapping[str, Rule]) -> Iterable[SeverityPart]:
     cards = data["cards"]
-    most = max((_count(one) for one in cards), default=0)
+    most = max((_count(card) for card in cards), default=0)
     for indicator in reversed(INDICATORS):
-        rows = [one for one in cards if one["indicator"] == indicator]
-        rows.sort(key=lambda one: (-_count(one), one["rule"]))
+        rows = [card for card in cards if card["indicator"] == indicator]
+        rows.sort(key=lambda card: (-_count(card), card["rule"]))
         # The bars over time tell how many these are together.
-        firsts = shown_cells([one.get("firstShown", 0) for one in rows])
+        firsts = shown_cells([row.get("firstShown", 0) for row in rows])
         if rows:
             yield SeverityPart(
                 indicator,
                 tuple(
-                    _rule_row(one, rules, data["patients"], most, first)
-                    for one, first in zip(rows, firsts, strict=True)
+                    _rule_row(card, rules, data["patients"], most, first)
+                    for card, first in zip(rows, firsts, strict=True)
                 ),
             )
 
@@ -192,20 +192,20 @@ def _rule_row(
 def _people(people: Mapping[str, Sequence[Data]]) -> Iterable[PeopleTable]:
     for by, title in _BY.items():
         rows = people.get(by, ())
-        everybody = shown_cells([one["patients"] for one in rows])
-        with_card = shown_cells([one["withCard"] for one in rows])
+        everybody = shown_cells([row["patients"] for row in rows])
+        with_card = shown_cells([row["withCard"] for row in rows])
         if rows:
             yield PeopleTable(
                 title,
                 tuple(
                     PeopleRow(
-                        name=str(one["name"]),
+                        name=str(row["name"]),
                         patients=whole,
                         with_card=part,
                         share=_per_cent(part, whole),
                         width=_share(part, whole),
                     )
-                    for one, whole, part in zip(rows, everybody, with_card, strict=True)
+                    for row, whole, part in zip(rows, everybody, with_card, strict=True)
                 ),
             )
 
@@ -213,24 +213,24 @@ def _people(people: Mapping[str, Sequence[Data]]) -> Iterable[PeopleTable]:
 def _charts(data: Data) -> Iterable[BarChart]:
     steps = data.get("overTime", ())
     for indicator in reversed(INDICATORS):
-        counts = [one["firstShown"][indicator] for one in steps]
+        counts = [step["firstShown"][indicator] for step in steps]
         if sum(counts) >= SMALL_CELL:
-            yield chart_of(indicator, [one["asOf"] for one in steps], counts)
+            yield chart_of(indicator, [step["asOf"] for step in steps], counts)
 
 
 def _look_back(
     steps: Sequence[Data], rules: Mapping[str, Rule], orders: Mapping[str, str]
 ) -> Iterable[RuleSteps]:
-    for rule in dict.fromkeys(one["rule"] for one in steps):
-        rows = tuple(_step_row(one, orders) for one in steps if one["rule"] == rule)
+    for rule in dict.fromkeys(step["rule"] for step in steps):
+        rows = tuple(_step_row(step, orders) for step in steps if step["rule"] == rule)
         yield RuleSteps(_title(rules, rule), rows)
 
 
 def _step_row(step: Data, orders: Mapping[str, str]) -> StepRow:
     # Other numbers of the page may tell how many these are together.
-    due, already, not_over = shown_cells([step[one] for one in _STEPS])
+    due, already, not_over = shown_cells([step[step_name] for step_name in _STEPS])
     if isinstance(due, int):
-        in_time, early, late, never = shown_cells([step[one] for one in _TAKEN])
+        in_time, early, late, never = shown_cells([step[step_name] for step_name in _TAKEN])
     else:
         in_time = early = late = never = HIDDEN
     return StepRow(

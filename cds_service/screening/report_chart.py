@@ -55,11 +55,11 @@ class BarChart:
 
 def chart_of(indicator: str, moments: Sequence[str], counts: Sequence[int]) -> BarChart:
     """The counts of the steps after the first, some steps together where there are many."""
-    days = [str(moment_of(one).date()) for one in moments]
+    days = [str(moment_of(moment).date()) for moment in moments]
     each = -(-max(len(days) - 1, 1) // _MOST_BARS)
     parts = [range(at, min(at + each, len(days))) for at in range(1, len(days), each)]
     before, *cells = shown_cells([counts[0], *(sum(counts[at] for at in part) for part in parts)])
-    most = max((one for one in cells if isinstance(one, int)), default=0)
+    most = max((count for count in cells if isinstance(count, int)), default=0)
     width = (_WIDTH - _LEFT - _GAP) / max(len(parts), 1)
     bars = []
     for place, (part, count) in enumerate(zip(parts, cells, strict=True)):

@@ -54,8 +54,8 @@ class PatientView:
 
     def reasons(self, rule: str) -> list[str]:
         """Why a rule shows its card, or none."""
-        found = [one for one in self.decisions if one.rule.id == rule]
-        found = [one for one in found if one.shown] or found
+        found = [decision for decision in self.decisions if decision.rule.id == rule]
+        found = [decision for decision in found if decision.shown] or found
         if not found:
             return ["not known" if not self.decisions else "no such rule on this hook"]
         decision = found[0]
@@ -64,7 +64,7 @@ class PatientView:
         found_reasons = because_of(decision)
         if decision.shown or decision.because is not None:
             return found_reasons
-        return [f"not known: {one}" for one in found_reasons]
+        return [f"not known: {reason}" for reason in found_reasons]
 
 
 class Edition(Protocol):
@@ -104,7 +104,7 @@ class CardsEdition:
         by_hooks = self.knowledge.services.values()
         found = [by_hook[self.hook] for by_hook in by_hooks if self.hook in by_hook]
         if not found:
-            known = dict.fromkeys(one for by_hook in by_hooks for one in by_hook)
+            known = dict.fromkeys(service for by_hook in by_hooks for service in by_hook)
             raise RequestError(f"No service answers this hook; known: {', '.join(known)}.")
         return found
 
@@ -124,11 +124,15 @@ class CardsEdition:
             outcomes = [self._outcome(served, given, moment.time, shown) for served in services]
         except (MissingData, RequestError) as error:
             return PatientView(refused=why_refused(error))
-        decisions = tuple(one for outcome in outcomes for one in outcome.decisions)
+        decisions = tuple(decision for outcome in outcomes for decision in outcome.decisions)
         for outcome in outcomes:
             shown.keep(outcome)
         return PatientView(
-            cards=tuple(ShownCard(one.rule.id, one.indicator) for one in decisions if one.shown),
+            cards=tuple(
+                ShownCard(decision.rule.id, decision.indicator)
+                for decision in decisions
+                if decision.shown
+            ),
             decisions=decisions,
         )
 

@@ -106,11 +106,15 @@ def _cells(lines: Iterable[ResourceText], rows: Sequence[Decided], day: date) ->
     if not any("indicator" in row for row in rows):
         return ()
     try:
-        persons = [_PERSON.decode(one.text) for one in lines if one.kind == "Patient"]
+        persons = [_PERSON.decode(line.text) for line in lines if line.kind == "Patient"]
     except (DecodeError, RecursionError):
         persons = []
-    gender = min((one.gender for one in persons if isinstance(one.gender, str)), default=None)
-    born = min((one.birthDate for one in persons if isinstance(one.birthDate, str)), default=None)
+    gender = min(
+        (person.gender for person in persons if isinstance(person.gender, str)), default=None
+    )
+    born = min(
+        (person.birthDate for person in persons if isinstance(person.birthDate, str)), default=None
+    )
     return cells_of(person_of(gender, born, day))
 
 

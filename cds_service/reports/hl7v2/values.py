@@ -41,7 +41,7 @@ def read_observation_value(result: Segment, mark: DecimalMark | None) -> Observa
     if kind in _CODED:
         parts = repetitions[0]
         return _of_text(
-            next((one for one in (*parts[1:2], *parts[:1]) if one.strip()), ""), mark, unit
+            next((text for text in (*parts[1:2], *parts[:1]) if text.strip()), ""), mark, unit
         )
     text = "\n".join("^".join(parts).strip() for parts in repetitions)
     if len(repetitions) > 1:

@@ -31,7 +31,7 @@ def is_labelled(line: PageLine) -> bool:
 def is_prose(line: PageLine, panel: Panel) -> bool:
     """Whether words without a gap reach over several columns."""
     for chunk in line.chunks():
-        over = [one for one in panel.columns if one.overlap(chunk[0].x0, chunk[-1].x1) > 0]
+        over = [column for column in panel.columns if column.overlap(chunk[0].x0, chunk[-1].x1) > 0]
         if len(chunk) > _LONG_TEXT and len(over) > 2:
             return True
     return False

@@ -73,17 +73,17 @@ class Panel:
     @property
     def results(self) -> list[Column]:
         """The columns that hold results: one, or one for each date."""
-        return [one for one in self.columns if one.kind == "result"]
+        return [column for column in self.columns if column.kind == "result"]
 
     @property
     def name(self) -> int:
         """The number of the column with the names of tests."""
-        return next((n for n, one in enumerate(self.columns) if one.kind == "name"), 0)
+        return next((n for n, column in enumerate(self.columns) if column.kind == "name"), 0)
 
     @property
     def has_rivals(self) -> bool:
         """Whether there is more than one column with numbers that could be results."""
-        return sum(one.kind in {"result", "previous", "other"} for one in self.columns) > 1
+        return sum(column.kind in {"result", "previous", "other"} for column in self.columns) > 1
 
 
 def read_panels(lines: Sequence[PageLine]) -> tuple[tuple[Panel, ...], int]:
@@ -112,7 +112,7 @@ def read_panels(lines: Sequence[PageLine]) -> tuple[tuple[Panel, ...], int]:
 
 def _is_dated_in_part(columns: Sequence[Column]) -> bool:
     """Whether headings are known but for dates whose years are on the next line."""
-    dated = sum(begins_date(one.text) for one in columns)
+    dated = sum(begins_date(column.text) for column in columns)
     return dated > 0 and _unknown(columns) == 0
 
 
@@ -123,7 +123,7 @@ def _may_be_heading(column: Column) -> bool:
 
 
 def _unknown(columns: Sequence[Column]) -> int:
-    return sum(not _may_be_heading(one) for one in columns)
+    return sum(not _may_be_heading(column) for column in columns)
 
 
 def _is_bracket(column: Column) -> bool:
@@ -131,8 +131,8 @@ def _is_bracket(column: Column) -> bool:
 
 
 def _is_heading(columns: Sequence[Column]) -> bool:
-    kinds = Counter(one.kind for one in columns)
-    has_result = kinds["result"] > 0 or any(is_date(one.text) for one in columns)
+    kinds = Counter(column.kind for column in columns)
+    has_result = kinds["result"] > 0 or any(is_date(column.text) for column in columns)
     beside = sum(kinds[kind] > 0 for kind in ("name", "unit", "range", "previous", "flag", "low"))
     is_named = kinds["name"] == kinds["result"] == 1 and len(columns) > 2
     return has_result and (beside >= 2 or is_named)
@@ -206,37 +206,41 @@ def _column(kind: ColumnKind, words: Sequence[PageWord]) -> Column:
 
 def _merged(first: Sequence[Column], second: Sequence[Column]) -> list[Column]:
     """The headings of two lines; what stands below another belongs to it."""
-    merged = [one for one in first if not _spans(one, second)]
+    merged = [column for column in first if not _spans(column, second)]
     for below in second:
-        over = [place for place, one in enumerate(merged) if one.overlap(below.x0, below.x1) > 0]
+        over = [
+            place for place, column in enumerate(merged) if column.overlap(below.x0, below.x1) > 0
+        ]
         if len(over) != 1:
             merged.append(below)
             continue
-        one = merged[over[0]]
-        text = f"{one.text} {below.text}"
+        column_above = merged[over[0]]
+        text = f"{column_above.text} {below.text}"
         kind = _kind_of(text)
         if kind is None:
-            kinds = {one.kind, below.kind} - ({"other"} if _is_bracket(below) else set())
-            kind = one.kind if is_date(below.text) and one.kind != "other" else None
+            kinds = {column_above.kind, below.kind} - ({"other"} if _is_bracket(below) else set())
+            kind = (
+                column_above.kind if is_date(below.text) and column_above.kind != "other" else None
+            )
             kind = kind or (kinds.pop() if len(kinds) == 1 else "other")
         merged[over[0]] = Column(
             kind=kind,
-            x0=min(one.x0, below.x0),
-            x1=max(one.x1, below.x1),
+            x0=min(column_above.x0, below.x0),
+            x1=max(column_above.x1, below.x1),
             text=text,
-            is_sure=one.is_sure and below.is_sure,
+            is_sure=column_above.is_sure and below.is_sure,
         )
-    return sorted(merged, key=lambda one: one.x0)
+    return sorted(merged, key=lambda column: column.x0)
 
 
-def _spans(one: Column, below: Sequence[Column]) -> bool:
+def _spans(column: Column, below: Sequence[Column]) -> bool:
     """Whether a heading stands above several known ones, which say what their columns are."""
-    under = [other for other in below if one.overlap(other.x0, other.x1) > 0]
+    under = [other for other in below if column.overlap(other.x0, other.x1) > 0]
     return len(under) > 1 and all(map(_may_be_heading, under))
 
 
 def _panels(columns: Sequence[Column]) -> tuple[Panel, ...]:
-    names = [place for place, one in enumerate(columns) if one.kind == "name"]
+    names = [place for place, column in enumerate(columns) if column.kind == "name"]
     starts = [0, *names[1:]]
     groups = [
         columns[start:end] for start, end in zip(starts, [*starts[1:], len(columns)], strict=True)
@@ -249,5 +253,5 @@ def _panels(columns: Sequence[Column]) -> tuple[Panel, ...]:
     return tuple(
         Panel(tuple(group), left, right)
         for group, left, right in zip(groups, edges, edges[1:], strict=False)
-        if any(one.kind == "result" for one in group)
+        if any(column.kind == "result" for column in group)
     )

@@ -45,15 +45,15 @@ def content_cells(line: PageLine, panel: Panel, content: Content) -> Cells:
 def _is_beside_range(number: int, pieces: Sequence[Piece]) -> bool:
     """Whether words belong to a range: it is one for some people only (`M: 7 - 40`)."""
     chunk = [pieces[number]]
-    for one in reversed(pieces[:number]):
+    for piece in reversed(pieces[:number]):
         if chunk[0].begins:
             break
-        chunk.insert(0, one)
-    for one in pieces[number + 1 :]:
-        if one.begins:
+        chunk.insert(0, piece)
+    for piece in pieces[number + 1 :]:
+        if piece.begins:
             break
-        chunk.append(one)
-    kinds = {one.kind for one in chunk}
+        chunk.append(piece)
+    kinds = {piece.kind for piece in chunk}
     return {"text", "range"} <= kinds and "value" not in kinds and number > 0
 
 
@@ -70,7 +70,7 @@ def _put_value(
             cells.unclear.add(places[0])
         cells.put(places[0], piece.words)
         return panel.columns[places[0]].kind == "result"
-    if not piece.begins and before and all(one.kind == "text" for one in before):
+    if not piece.begins and before and all(piece.kind == "text" for piece in before):
         cells.put(panel.name, piece.words)  # `Vitamin B 12`
         return False
     cells.put(content.other, piece.words)
@@ -81,14 +81,14 @@ def _put_value(
 def _is_of_name(piece: Piece, before: Sequence[Piece], panel: Panel) -> bool:
     """Whether a unit stands behind a name, or below it."""
     is_below = not before and abs(piece.x0 - panel.columns[panel.name].x0) < EDGE
-    is_behind = bool(before) and all(one.kind == "text" for one in before)
+    is_behind = bool(before) and all(piece.kind == "text" for piece in before)
     return is_below or (is_behind and not piece.begins)
 
 
 def _put_text(
     piece: Piece, panel: Panel, content: Content, cells: Cells, *, has_value: bool
 ) -> None:
-    headed = [n for n, one in enumerate(panel.columns) if one.text and one.kind in _TEXTS]
+    headed = [n for n, column in enumerate(panel.columns) if column.text and column.kind in _TEXTS]
     below = [n for n in headed if panel.columns[n].overlap(piece.x0, piece.x1) > 0]
     if below and piece.begins and panel.name in cells.words:
         cells.put(below[0], piece.words)
@@ -103,7 +103,7 @@ def _put_text(
 
 
 def _doubt_results(panel: Panel, cells: Cells) -> None:
-    cells.unclear.update(n for n, one in enumerate(panel.columns) if one.kind == "result")
+    cells.unclear.update(n for n, column in enumerate(panel.columns) if column.kind == "result")
 
 
 def _put_once(piece: Piece, place: int, cells: Cells) -> None:

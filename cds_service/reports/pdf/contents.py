@@ -100,7 +100,7 @@ def pieces_of(line: PageLine, left: float = 0.0, right: float = float("inf")) ->
 
 
 def _pieces(words: Sequence[PageWord], before: Sequence[Piece]) -> Iterator[Piece]:
-    kinds = [one.kind for one in before]
+    kinds = [piece.kind for piece in before]
     start = 0
     while start < len(words):
         end, kind = _longest(words, start, kinds)
@@ -130,7 +130,7 @@ def _longest(
 
 
 def _last(kinds: Sequence[PieceKind], kind: PieceKind) -> int:
-    return max((at for at, one in enumerate(kinds) if one == kind), default=-1)
+    return max((at for at, kind_before in enumerate(kinds) if kind_before == kind), default=-1)
 
 
 def kind_of(
@@ -170,4 +170,4 @@ def _is_rising(low: str, high: str) -> bool:
 
 def values_of(pieces: Iterable[Piece]) -> list[Piece]:
     """Those that are values, or limits with a sign."""
-    return [one for one in pieces if one.kind == "value"]
+    return [piece for piece in pieces if piece.kind == "value"]

@@ -64,7 +64,7 @@ def fields_of(line: PageLine) -> tuple[list[LabelledField], Sequence[PageWord]]:
     fields = [
         LabelledField(kind, tuple(words[after:until]))
         for (_, after, kind), until in zip(
-            found, [*(one[0] for one in found[1:]), len(words)], strict=True
+            found, [*(start[0] for start in found[1:]), len(words)], strict=True
         )
     ]
     return fields, words[: found[0][0]]
@@ -92,10 +92,10 @@ def read_fields(
             continue
         if lead and not block.row:
             _read_lead(lead, block)
-        if not any(one.kind in {"result", "range", "low", "high"} for one in fields):
+        if not any(field.kind in {"result", "range", "low", "high"} for field in fields):
             other.append((len(rows), line))
-        for one in fields:
-            _read_field(one, line, block, rows)
+        for labelled in fields:
+            _read_field(labelled, line, block, rows)
 
 
 def _read_title(line: PageLine, block: _Block) -> None:
@@ -124,32 +124,34 @@ def _read_lead(words: Sequence[PageWord], block: _Block) -> None:
     block.limits.clear()
 
 
-def _read_field(one: LabelledField, line: PageLine, block: _Block, rows: list[PrintedRow]) -> None:
-    text = " ".join(word.text for word in one.words)
-    if one.kind == "specimen":
+def _read_field(
+    labelled: LabelledField, line: PageLine, block: _Block, rows: list[PrintedRow]
+) -> None:
+    text = " ".join(word.text for word in labelled.words)
+    if labelled.kind == "specimen":
         block.specimen = text
-    elif one.kind in {"range", "low", "high"} and block.row is None:
-        block.limits.extend(one.words)
-    elif one.kind == "range" and block.row is not None:
+    elif labelled.kind in {"range", "low", "high"} and block.row is None:
+        block.limits.extend(labelled.words)
+    elif labelled.kind == "range" and block.row is not None:
         block.row.range_is_unclear |= bool(block.row.range_text)
         block.row.range_text = f"{block.row.range_text} {text}".strip()
-    elif one.kind in {"low", "high"} and block.row is not None:
+    elif labelled.kind in {"low", "high"} and block.row is not None:
         block.row.range_is_unclear = True
-    elif one.kind == "unit" and block.row is not None and not block.row.unit:
+    elif labelled.kind == "unit" and block.row is not None and not block.row.unit:
         block.row.unit = text
-    elif one.kind == "result" and block.title and one.words:
-        _add(one, line, block, rows)
+    elif labelled.kind == "result" and block.title and labelled.words:
+        _add(labelled, line, block, rows)
 
 
-def _add(one: LabelledField, line: PageLine, block: _Block, rows: list[PrintedRow]) -> None:
-    pieces = list(_of_words(one.words, line))
+def _add(labelled: LabelledField, line: PageLine, block: _Block, rows: list[PrintedRow]) -> None:
+    pieces = list(_of_words(labelled.words, line))
     text = " ".join(p.text for p in pieces if p.kind not in {"range", "date"})
     limits = [p.text for p in pieces if p.kind == "range"]
     above = " ".join(word.text for word in block.limits)
     row = PrintedRow(
         name=bare_name(block.title),
         texts={_RESULT: text},
-        place=box_of(line, one.words),
+        place=box_of(line, labelled.words),
         range_text=" ".join(filter(None, (above, *limits))),
         range_is_unclear=len(limits) + bool(above) > 1,
         specimen=block.specimen,

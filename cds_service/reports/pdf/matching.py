@@ -47,10 +47,10 @@ class Stack:
     @property
     def kinds(self) -> frozenset[PieceKind]:
         """What it holds; limits such as `< 35` among ranges are ranges."""
-        kinds = [one.kind for one in self.pieces]
+        kinds = [piece.kind for piece in self.pieces]
         if "range" in kinds:
-            kinds = ["range" if one.is_compared else one.kind for one in self.pieces]
-        return frozenset(one for one in kinds if kinds.count(one) >= _SHARE * len(kinds))
+            kinds = ["range" if piece.is_compared else piece.kind for piece in self.pieces]
+        return frozenset(kind for kind in kinds if kinds.count(kind) >= _SHARE * len(kinds))
 
     @property
     def is_of_values(self) -> bool:
@@ -61,7 +61,7 @@ class Stack:
 def stacks_of(pieces: Sequence[Piece]) -> list[Stack]:
     """Pieces of many lines by where they stand."""
     found: list[Stack] = []
-    for piece in sorted(pieces, key=lambda one: one.x0):
+    for piece in sorted(pieces, key=lambda piece: piece.x0):
         last = found[-1] if found else None
         if last is not None and piece.x0 < last.x1:
             found[-1] = Stack(last.x0, max(last.x1, piece.x1), (*last.pieces, piece))
@@ -72,7 +72,7 @@ def stacks_of(pieces: Sequence[Piece]) -> list[Stack]:
 
 def matched(headings: Sequence[Column], stacks: Sequence[Stack]) -> dict[int, int] | None:
     """The number of the heading of each column of numbers, by its own; `None` if it is open."""
-    results = [n for n, one in enumerate(headings) if one.kind == "result"]
+    results = [n for n, heading in enumerate(headings) if heading.kind == "result"]
     if not results or len(stacks) > 2 * len(headings) + 1:
         return None
     ways: list[Way] = []
@@ -87,7 +87,7 @@ def matched(headings: Sequence[Column], stacks: Sequence[Stack]) -> dict[int, in
         meanings = {_meaning(way, stacks) for way in whole}
     if len(meanings) != 1:
         return None
-    numbers = [n for n, one in enumerate(stacks) if one.is_of_values]
+    numbers = [n for n, stack in enumerate(stacks) if stack.is_of_values]
     return dict(zip(numbers, meanings.pop(), strict=True))
 
 
@@ -112,7 +112,7 @@ def _ways(
             continue
         between = headings[last + 1 : place]
         x0 = min(heading.x0, stack.x0)
-        if _are_apart(between, end) and x0 > max([end, *(one.x1 for one in between)]) - 1:
+        if _are_apart(between, end) and x0 > max([end, *(heading.x1 for heading in between)]) - 1:
             x1 = max(heading.x1, stack.x1)
             yield from _ways(headings, stacks, (*begun, place), x1)
     if stack.x0 > end - 1:
@@ -126,12 +126,12 @@ def _without_heading(
     stack = stacks[len(begun)]
     last = max(begun, default=_NONE)
     following = headings[last + 1 :]
-    over = any(one.overlap(stack.x0, stack.x1) > 0 for one in following)
-    if not over and all(one.x0 > stack.x1 for one in following):
+    over = any(column.overlap(stack.x0, stack.x1) > 0 for column in following)
+    if not over and all(column.x0 > stack.x1 for column in following):
         yield from _ways(headings, stacks, (*begun, _NONE), stack.x1)
     elif not over:
         # Headings before it have no column.
-        before = [one for one in following if one.x1 <= stack.x0]
+        before = [column for column in following if column.x1 <= stack.x0]
         if _are_apart(before, end):
             rest = (*begun, _NONE)
             for way in _ways(headings, stacks, rest, stack.x1):
@@ -142,14 +142,14 @@ def _without_heading(
 
 
 def _are_apart(headings: Sequence[Column], end: float) -> bool:
-    return all(one.x0 > end - 1 for one in headings)
+    return all(heading.x0 > end - 1 for heading in headings)
 
 
 def _has_two(place: int, begun: Way, stacks: Sequence[Stack]) -> bool:
     """Whether a heading would have two columns of numbers, or of texts."""
     own = [stacks[n] for n, at in enumerate(begun) if at == place]
     new = stacks[len(begun)]
-    return new.is_of_values and any(one.is_of_values for one in own)
+    return new.is_of_values and any(piece.is_of_values for piece in own)
 
 
 def _with_values(way: Way, stacks: Sequence[Stack]) -> set[int]:
@@ -162,7 +162,7 @@ def _meaning(way: Way, stacks: Sequence[Stack]) -> Way:
 
 def _is_whole(way: Way, headings: Sequence[Column], stacks: Sequence[Stack]) -> bool:
     """Whether each heading has a column, and each column of numbers a heading that is known."""
-    filled = {n for n, one in enumerate(headings) if one.kind in _FILLED}
+    filled = {n for n, heading in enumerate(headings) if heading.kind in _FILLED}
     values = _with_values(way, stacks)
     is_known = all(at >= 0 and headings[at].kind != "other" for at in values)
     return _NONE not in way and filled <= set(way) and is_known

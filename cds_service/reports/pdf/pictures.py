@@ -74,13 +74,13 @@ def _points(picture: "Image") -> tuple[float, float]:
 def draw_pages(data: bytes, pages: Iterable[int], scans: Container[int]) -> tuple[PagePicture, ...]:
     """The pictures of these pages, from 1 on, as far as there are not too many; scans are finer."""
     wanted = sorted(set(pages))[:_MOST]
-    sides = {one: _PIXELS_OF_SCANS if one in scans else _PIXELS for one in wanted}
+    sides = {number: _PIXELS_OF_SCANS if number in scans else _PIXELS for number in wanted}
     if is_pdf(data):
         return tuple(_drawn(data, number, side) for number, side in sides.items())
     return tuple(
-        _shown(one.picture, one.page, _points(one.picture), _PIXELS_OF_SCANS)
-        for one in pictures_of(data)
-        if one.page in wanted
+        _shown(picture.picture, picture.page, _points(picture.picture), _PIXELS_OF_SCANS)
+        for picture in pictures_of(data)
+        if picture.page in wanted
     )
 
 

@@ -44,13 +44,15 @@ def fitted(panel: Panel, lines: Iterable[PageLine]) -> Panel:
     rows = [chunks for _, chunks in found if len(chunks) > 1]
     columns = panel.columns
     ways = (
-        tuple(one.x0 - EDGE + 1 for one in columns),
-        (panel.left, *(one.x1 + EDGE - 1 for one in columns[:-1])),
+        tuple(column.x0 - EDGE + 1 for column in columns),
+        (panel.left, *(column.x1 + EDGE - 1 for column in columns[:-1])),
         (panel.left, *((left.x1 + right.x0) / 2 for left, right in pairwise(columns))),
     )
     gaps = [
         below - top
-        for (top, chunks), (below, others) in pairwise(one for one in found if one[1])
+        for (top, chunks), (below, others) in pairwise(
+            row_found for row_found in found if row_found[1]
+        )
         if len(chunks) > 1 and len(others) > 1
     ]
     return replace(
@@ -86,7 +88,7 @@ def _fits(
                 break
             own.add(first)
         filled.update(own)
-    needed = {n for n, one in enumerate(panel.columns) if one.kind in _NEVER_EMPTY}
+    needed = {n for n, column in enumerate(panel.columns) if column.kind in _NEVER_EMPTY}
     return len(rows) > 1 and misfits <= _MISFITS * len(rows) and needed <= filled
 
 
@@ -114,9 +116,9 @@ def read_cells(line: PageLine, panel: Panel) -> Cells:
 
 def _is_sign_between(words: Sequence[PageWord], panel: Panel) -> bool:
     """Whether words are a flag in a column without a heading."""
-    if not _FLAG.fullmatch(_text(words)) or any(one.kind == "flag" for one in panel.columns):
+    if not _FLAG.fullmatch(_text(words)) or any(column.kind == "flag" for column in panel.columns):
         return False
-    return not any(one.overlap(words[0].x0, words[-1].x1) > 0 for one in panel.columns)
+    return not any(column.overlap(words[0].x0, words[-1].x1) > 0 for column in panel.columns)
 
 
 def _place(
@@ -132,7 +134,7 @@ def _place(
     if ruled is not None:
         cells.put(ruled, words)
         return
-    over = [n for n, one in enumerate(panel.columns) if one.overlap(x0, x1) > 0]
+    over = [n for n, column in enumerate(panel.columns) if column.overlap(x0, x1) > 0]
     if (is_first and _begins_name(words, panel)) or _is_below_name(words, panel, cells):
         _place_name(words, panel, over, cells)
     elif panel.edges:
@@ -156,8 +158,8 @@ def _between_rules(words: Sequence[PageWord], panel: Panel, rules: Sequence[floa
         return None
     inside = [
         number
-        for number, one in enumerate(panel.columns)
-        if left - 1 <= (one.x0 + one.x1) / 2 <= right + 1
+        for number, column in enumerate(panel.columns)
+        if left - 1 <= (column.x0 + column.x1) / 2 <= right + 1
     ]
     return inside[0] if len(inside) == 1 else None
 
@@ -177,9 +179,9 @@ def _place_between(
 
 
 def _begins_name(words: Sequence[PageWord], panel: Panel) -> bool:
-    following = [one.x0 for one in panel.columns[panel.name + 1 :]]
+    following = [column.x0 for column in panel.columns[panel.name + 1 :]]
     column, before = panel.columns[panel.name], panel.columns[: panel.name]
-    if any(one.overlap(words[0].x0, words[0].x1) > 0 for one in before):
+    if any(column.overlap(words[0].x0, words[0].x1) > 0 for column in before):
         return False  # `Code` or `Nr.`, before the names
     if words[0].x0 < column.x1:
         return not following or words[0].x0 < following[0]
@@ -232,7 +234,7 @@ def _may_hold(kind: ColumnKind, words: Sequence[PageWord]) -> bool:
 
 
 def _place_word(word: PageWord, panel: Panel, cells: Cells) -> None:
-    over = [n for n, one in enumerate(panel.columns) if one.overlap(word.x0, word.x1) > 0]
+    over = [n for n, column in enumerate(panel.columns) if column.overlap(word.x0, word.x1) > 0]
     if len(over) == 1:
         cells.put(over[0], [word])
         _note_doubt(word.x0, word.x1, panel, over[0], cells)
@@ -257,14 +259,14 @@ def limits_beside(cells: Cells, panel: Panel) -> list[int]:
 def _place_nearest(words: Sequence[PageWord], panel: Panel, cells: Cells) -> None:
     x0, x1 = words[0].x0, words[-1].x1
     by_gap = sorted(
-        (max(one.x0 - x1, x0 - one.x1), number) for number, one in enumerate(panel.columns)
+        (max(column.x0 - x1, x0 - column.x1), number) for number, column in enumerate(panel.columns)
     )
     gap, best = by_gap[0]
     if gap > _FAR:
         cells.unclear.add(best)
         return
     cells.put(best, words)
-    kinds = [one.kind for one in panel.columns]
+    kinds = [column.kind for column in panel.columns]
     if "unit" not in kinds and kinds[best] == "result" and is_unit(_text(words)):
         return  # the unit of the result, without a heading
     is_close = len(by_gap) > 1 and by_gap[1][0] < 1.5 * gap + EDGE

@@ -28,7 +28,7 @@ def retyped(panel: Panel, lines: Sequence[PageLine]) -> Panel:
         for number, words in cells.words.items():
             text = " ".join(word.text for word in words)
             counts[number][kind_of(text) or "text"] += 1
-    kinds = {one.kind for one in panel.columns}
+    kinds = {column.kind for column in panel.columns}
     columns: list[Column] = []
     for column, count in zip(panel.columns, counts, strict=True):
         kind = _kind(column, count)

@@ -52,8 +52,8 @@ def _agrees(row: ReportRow, value: PrintedValue) -> bool:
     limits = row.range
     if limits is None:
         return not row.range_text and not row.flag
-    ends = [one for one in (limits.low, limits.high) if one is not None]
-    if any(_PADDED.match(one) or _decimals(one) != _decimals(value.number) for one in ends):
+    ends = [end for end in (limits.low, limits.high) if end is not None]
+    if any(_PADDED.match(end) or _decimals(end) != _decimals(value.number) for end in ends):
         return False
     return _fits_flag(row.flag, Decimal(value.number), limits)
 
@@ -66,10 +66,10 @@ def _fits_flag(flag: str, number: Decimal, limits: PrintedRange) -> bool:
     """Whether a flag says of the number what the range says; a word is not understood."""
     is_high = limits.high is not None and number >= Decimal(limits.high)
     is_low = limits.low is not None and number <= Decimal(limits.low)
-    for one in flag.split():
-        if _HIGH.match(one):
+    for flag_word in flag.split():
+        if _HIGH.match(flag_word):
             fits = is_high
-        elif _LOW.match(one):
+        elif _LOW.match(flag_word):
             fits = is_low
         else:
             fits = is_high or is_low

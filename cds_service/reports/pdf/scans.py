@@ -77,7 +77,7 @@ class Scanner:
             first, second = both.map(
                 lambda side: self._words(straight, side, width), (LONG_SIDE, _SECOND_SIDE)
             )
-        if len(first) < _FEWEST or mean(one.confidence for one in first) < _READABLE:
+        if len(first) < _FEWEST or mean(word.confidence for word in first) < _READABLE:
             raise RequestError(_ILLEGIBLE)
         height = width * grey.height / grey.width
         turn = Straightening(angle=angle, x=width / 2, y=height / 2)
@@ -97,7 +97,9 @@ class Scanner:
     def _known(self) -> str:
         if not self._languages:
             installed = self._run(b"", "--list-langs").split()
-            self._languages = "+".join(one for one in _LANGUAGES if one in installed) or "eng"
+            self._languages = (
+                "+".join(language for language in _LANGUAGES if language in installed) or "eng"
+            )
         return self._languages
 
     def _run(self, data: bytes, *arguments: str) -> str:
@@ -163,13 +165,13 @@ def _compared(first: Sequence[_ReadWord], second: Sequence[_ReadWord]) -> list[P
     """The words of the first reading, and those that only the second one has, as not sure."""
     used: set[int] = set()
     words: list[PageWord] = []
-    for one in first:
-        alike = [n for n, other in enumerate(second) if _covers(one.word, other.word)]
-        used.update(n for n, other in enumerate(second) if _covers(other.word, one.word))
+    for word in first:
+        alike = [n for n, other in enumerate(second) if _covers(word.word, other.word)]
+        used.update(n for n, other in enumerate(second) if _covers(other.word, word.word))
         used.update(alike)
         text = "".join(second[n].word.text for n in sorted(alike, key=lambda n: second[n].word.x0))
-        is_sure = one.word.is_sure and text == one.word.text
-        words.append(replace(one.word, is_sure=is_sure))
+        is_sure = word.word.is_sure and text == word.word.text
+        words.append(replace(word.word, is_sure=is_sure))
     missed = (other.word for n, other in enumerate(second) if n not in used)
     return [*words, *(replace(word, is_sure=False) for word in missed)]
 

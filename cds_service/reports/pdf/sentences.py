@@ -56,7 +56,7 @@ class _Draft:
 
     def of(self, kind: str) -> list[str]:
         """The texts of one kind."""
-        return [_bare(one.piece.text) for one in self.pieces if one.piece.kind == kind]
+        return [_bare(piece.piece.text) for piece in self.pieces if piece.piece.kind == kind]
 
 
 def read_sentences(
@@ -137,7 +137,7 @@ def _tokens(paragraph: Sequence[PageLine]) -> Iterator[_Token | None]:
 
 def _of_words(words: Sequence[PageWord], line: PageLine, *, ends: bool) -> Iterator[_Token]:
     bare = [replace(word, text=_bare(word.text)) for word in words]
-    kept = tuple(one for one in bare if one.text)
+    kept = tuple(token for token in bare if token.text)
     if not kept:
         return
     pieces = pieces_of(PageLine(line.page, kept))
@@ -210,7 +210,7 @@ def _finished(draft: _Draft) -> Iterator[tuple[PrintedRow, bool]]:
         return
     flags, rest = draft.of("flag"), draft.of("text") + draft.of("date")
     line = draft.pieces[0].line
-    own = [word for one in draft.pieces if one.line is line for word in one.piece.words]
+    own = [word for piece in draft.pieces if piece.line is line for word in piece.piece.words]
     row = PrintedRow(
         name=name,
         texts={_RESULT: " ".join((*values, *rest))},

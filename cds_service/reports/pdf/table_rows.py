@@ -339,7 +339,7 @@ def _words_of_name(cells: Cells, panel: Panel) -> Sequence[PageWord]:
 
 
 def _may_be_result(texts: Iterable[str], by_kind: dict[str, str]) -> bool:
-    has_beside = any(by_kind.get(one) for one in ("unit", "range", "flag"))
+    has_beside = any(by_kind.get(kind) for kind in ("unit", "range", "flag"))
     return has_beside or any(len(text.split()) <= 4 for text in texts)
 
 
@@ -360,7 +360,7 @@ def _is_beside(cells: Cells, panel: Panel) -> bool:
     if panel.content is not None:
         return False
     columns = panel.columns
-    strays = (n for n, one in enumerate(columns) if one.kind == "other")
+    strays = (n for n, column in enumerate(columns) if column.kind == "other")
     if not any(_NUMBER.match(cells.text(n)) for n in strays):
         return False
     return any(
@@ -374,8 +374,8 @@ def _are_rivals(results: Sequence[Column], texts: dict[Column, str]) -> bool:
 
     Results in and out of range can have a column each, of which one is empty.
     """
-    undated = [one for one in results if not has_date(one.text)]
-    sides = [one for one in undated if "range" in plain_words(one.text)]
+    undated = [result for result in results if not has_date(result.text)]
+    sides = [heading for heading in undated if "range" in plain_words(heading.text)]
     return len(undated) > 1 and (len(undated) > len(sides) or len(texts) > 1)
 
 
@@ -390,7 +390,7 @@ def _is_headed_surely(panel: Panel) -> bool:
 
     Where `Result` is misread, `Valeurs` of the limits can be taken for the heading of results.
     """
-    return all(one.is_sure and one.kind != "other" for one in panel.columns)
+    return all(column.is_sure and column.kind != "other" for column in panel.columns)
 
 
 def _is_sure(cells: Cells) -> bool:

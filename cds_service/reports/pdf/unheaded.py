@@ -37,14 +37,14 @@ class _Record:
     @property
     def values(self) -> list[Piece]:
         """What may be its result; a number of the name is none (`Vitamin B 12`)."""
-        found = [one for one in self.rest if one.kind == "value"]
-        own = [one for one in found if one.begins]
+        found = [piece for piece in self.rest if piece.kind == "value"]
+        own = [piece for piece in found if piece.begins]
         return own if own and found[0] not in own else found
 
     @property
     def is_row(self) -> bool:
         """Whether there is a value and anything that shows it to be a result."""
-        return bool(self.values) and any(one.kind in {"unit", "range"} for one in self.rest)
+        return bool(self.values) and any(piece.kind in {"unit", "range"} for piece in self.rest)
 
 
 class _Cluster(NamedTuple):
@@ -61,7 +61,7 @@ class _Cluster(NamedTuple):
     @property
     def is_compared(self) -> bool:
         """Whether all of them have a sign such as `<`."""
-        return all(one.is_compared for one in self.pieces)
+        return all(piece.is_compared for piece in self.pieces)
 
 
 def unheaded_panels(lines: Sequence[PageLine]) -> tuple[tuple[Panel, ...], int]:
@@ -69,22 +69,22 @@ def unheaded_panels(lines: Sequence[PageLine]) -> tuple[tuple[Panel, ...], int]:
 
     There are none if it is open what one of them is.
     """
-    found = [one for n, line in enumerate(lines) for one in _records(pieces_of(line), n)]
-    records = [one for one in found if one.is_row]
-    ranges = [p for one in found for p in one.rest if p.kind == "range"]
+    found = [record for n, line in enumerate(lines) for record in _records(pieces_of(line), n)]
+    records = [record for record in found if record.is_row]
+    ranges = [p for record in found for p in record.rest if p.kind == "range"]
     groups = _side_by_side(records)
     if not groups:
         return (), 0
-    lefts = [0.0, *(min(one.name.x0 for one in group) - EDGE for group in groups[1:])]
+    lefts = [0.0, *(min(record.name.x0 for record in group) - EDGE for group in groups[1:])]
     rights = [*lefts[1:], float("inf")]
     panels = [
         _panel(group, left, right, lines, ranges)
         for group, left, right in zip(groups, lefts, rights, strict=True)
     ]
-    known = tuple(one for one in panels if one is not None)
+    known = tuple(panel for panel in panels if panel is not None)
     if len(known) != len(panels):
         return (), 0
-    return known, min(one.line for one in records)
+    return known, min(record.line for record in records)
 
 
 def _records(pieces: Iterable[Piece], line: int) -> list[_Record]:
@@ -101,11 +101,11 @@ def _records(pieces: Iterable[Piece], line: int) -> list[_Record]:
 def _side_by_side(records: Sequence[_Record]) -> list[list[_Record]]:
     """The rows of each table: one begins where names stand behind all that is in the other."""
     starts: list[list[_Record]] = []
-    for one in sorted(records, key=lambda record: record.name.x0):
-        if starts and one.name.x0 - starts[-1][-1].name.x0 <= EDGE:
-            starts[-1].append(one)
+    for record in sorted(records, key=lambda record: record.name.x0):
+        if starts and record.name.x0 - starts[-1][-1].name.x0 <= EDGE:
+            starts[-1].append(record)
         else:
-            starts.append([one])
+            starts.append([record])
     groups: list[list[_Record]] = []
     for start in starts:
         if groups and not _stands_behind(start, groups[-1]):
@@ -120,7 +120,7 @@ def _stands_behind(records: Sequence[_Record], table: Sequence[_Record]) -> bool
     if len(records) == 1 or len(table) == 1:
         return False
     start = records[0].name.x0
-    beyond = sum(any(p.x1 > start for p in one.rest) for one in table)
+    beyond = sum(any(p.x1 > start for p in record.rest) for record in table)
     return beyond <= _OUTLIERS * len(table)
 
 
@@ -134,13 +134,13 @@ def _panel(
     if len(records) == 1 and not {"unit", "range"} <= {p.kind for p in records[0].rest}:
         return None
     results, limits = _value_columns(records, ranges)
-    if not results or not all(_is_column(one) for one in results):
+    if not results or not all(_is_column(result) for result in results):
         return None
     dates = _dates_above(lines, records[0].line, results)
     name = Column(
         kind="name",
-        x0=min(one.name.x0 for one in records),
-        x1=max(one.name.x1 for one in records),
+        x0=min(record.name.x0 for record in records),
+        x1=max(record.name.x1 for record in records),
         text="",
     )
     columns = [name]
@@ -148,7 +148,7 @@ def _panel(
         columns.append(Column(kind="result", x0=cluster.x0, x1=cluster.x1, text=text))
     return _with_content(
         Panel(tuple(columns), left, right, pitch=_pitch(records, lines)),
-        [*((one, n + 1) for n, one in enumerate(results))],
+        [*((column, n + 1) for n, column in enumerate(results))],
         limits,
     )
 
@@ -157,29 +157,31 @@ def _value_columns(
     records: Sequence[_Record], ranges: Sequence[Piece]
 ) -> tuple[list[_Cluster], list[_Cluster]]:
     """The columns of values, and those of limits such as `< 35`."""
-    clusters = _clusters(p for one in records for p in one.values)
+    clusters = _clusters(p for record in records for p in record.values)
     results: list[_Cluster] = []
     limits: list[_Cluster] = []
-    for one in clusters:
-        is_below = any(one.overlaps(p.x0, p.x1) for p in ranges)
-        rows = [r for r in records if any(p in one.pieces for p in r.values)]
-        is_first = all(_has_limits_behind(row, one) for row in rows)
-        if one.is_compared and (is_below or not is_first):
-            limits.append(one)
+    for cluster in clusters:
+        is_below = any(cluster.overlaps(p.x0, p.x1) for p in ranges)
+        rows = [r for r in records if any(p in cluster.pieces for p in r.values)]
+        is_first = all(_has_limits_behind(row, cluster) for row in rows)
+        if cluster.is_compared and (is_below or not is_first):
+            limits.append(cluster)
         else:
-            results.append(one)
+            results.append(cluster)
     return results, limits
 
 
 def _has_limits_behind(row: _Record, cluster: _Cluster) -> bool:
     """Whether a row has limits besides a value with a sign, which may be one itself."""
     others = [p for p in row.values if p not in cluster.pieces]
-    return any(one.kind == "range" for one in row.rest) or (bool(others) and others[-1].is_compared)
+    return any(piece.kind == "range" for piece in row.rest) or (
+        bool(others) and others[-1].is_compared
+    )
 
 
 def _clusters(pieces: Iterable[Piece]) -> list[_Cluster]:
     found: list[_Cluster] = []
-    for piece in sorted(pieces, key=lambda one: one.x0):
+    for piece in sorted(pieces, key=lambda piece: piece.x0):
         last = found[-1] if found else None
         if last is not None and piece.x0 < last.x1:
             x1 = max(last.x1, piece.x1)
@@ -192,12 +194,12 @@ def _clusters(pieces: Iterable[Piece]) -> list[_Cluster]:
 def _is_column(cluster: _Cluster) -> bool:
     """Whether values are aligned left, right or in the middle, or have gaps before them."""
     pieces = cluster.pieces
-    if sum(one.begins for one in pieces) >= (1 - _OUTLIERS) * len(pieces):
+    if sum(piece.begins for piece in pieces) >= (1 - _OUTLIERS) * len(pieces):
         return True
     ways = (
-        [one.x0 for one in pieces],
-        [one.x1 for one in pieces],
-        [(one.x0 + one.x1) / 2 for one in pieces],
+        [piece.x0 for piece in pieces],
+        [piece.x1 for piece in pieces],
+        [(piece.x0 + piece.x1) / 2 for piece in pieces],
     )
     return len(pieces) > 1 and any(max(way) - min(way) <= _ALIGNED for way in ways)
 
@@ -210,14 +212,14 @@ def _dates_above(lines: Sequence[PageLine], first: int, results: Sequence[_Clust
         known = sum(meaning_of([text], COLUMNS) is not None for text in texts)
         if len(dated) != len(results) or len(dated) < 2 or len(dated) + known < len(texts):
             continue
-        over = [[c for c in dated if one.overlaps(c[0].x0, c[-1].x1)] for one in results]
-        if all(len(one) == 1 for one in over):
-            return [" ".join(word.text for word in one[0]) for one in over]
+        over = [[c for c in dated if column.overlaps(c[0].x0, c[-1].x1)] for column in results]
+        if all(len(dates) == 1 for dates in over):
+            return [" ".join(word.text for word in dates[0]) for dates in over]
     return ["" for _ in results]
 
 
 def _pitch(records: Sequence[_Record], lines: Sequence[PageLine]) -> float:
-    tops = sorted({lines[one.line].top for one in records})
+    tops = sorted({lines[record.line].top for record in records})
     gaps = sorted(below - top for top, below in pairwise(tops))
     return gaps[len(gaps) // 2] if gaps else 0.0
 
@@ -229,14 +231,14 @@ def _with_content(
     columns = list(panel.columns)
     places: list[int] = []
     for kind in ("unit", "range", "flag", "other"):
-        place = next((n for n, one in enumerate(columns) if one.kind == kind), None)
+        place = next((n for n, column in enumerate(columns) if column.kind == kind), None)
         if place is None or kind == "other":
             place = len(columns)
             columns.append(Column(kind=kind, x0=0.0, x1=0.0, text=""))
         places.append(place)
     content = Content(
-        tuple((one.x0, one.x1, n) for one, n in values),
-        tuple((one.x0, one.x1) for one in limits),
+        tuple((column.x0, column.x1, n) for column, n in values),
+        tuple((limit.x0, limit.x1) for limit in limits),
         *places,
     )
     return replace(panel, columns=tuple(columns), content=content)
@@ -249,17 +251,17 @@ def by_content(panel: Panel, lines: Sequence[PageLine]) -> Panel | None:
     numbers of one column begin or end where the heading of results does.
     """
     found = [
-        one
+        record
         for n, line in enumerate(lines)
-        for one in _records(pieces_of(line, panel.left, panel.right), n)[:1]
+        for record in _records(pieces_of(line, panel.left, panel.right), n)[:1]
     ]
-    records = [one for one in found if one.is_row]
-    ranges = [p for one in found for p in one.rest if p.kind == "range"]
+    records = [record for record in found if record.is_row]
+    ranges = [p for record in found for p in record.rest if p.kind == "range"]
     if len(records) < 2:
         return None
     results, limits = _value_columns(records, ranges)
-    headed = [n for n, one in enumerate(panel.columns) if one.kind in _NUMERIC]
-    if not all(_is_column(one) for one in results):
+    headed = [n for n, column in enumerate(panel.columns) if column.kind in _NUMERIC]
+    if not all(_is_column(result) for result in results):
         return None
     if len(headed) == len(results) and _is_complete(records, len(results)):
         return _with_content(panel, list(zip(results, headed, strict=True)), limits)
@@ -269,7 +271,7 @@ def by_content(panel: Panel, lines: Sequence[PageLine]) -> Panel | None:
 def _matched(panel: Panel, records: Sequence[_Record], limits: Sequence[_Cluster]) -> Panel | None:
     """The table by the headings with which its columns of numbers can share a cell."""
     headings = panel.columns[panel.name + 1 :]
-    stacks = stacks_of([piece for one in records for piece in _behind_name(one)])
+    stacks = stacks_of([piece for record in records for piece in _behind_name(record)])
     found = matched(headings, stacks)
     if found is None or any(at < 0 for at in found.values()):
         return None
@@ -283,7 +285,7 @@ def _matched(panel: Panel, records: Sequence[_Record], limits: Sequence[_Cluster
 
 def _behind_name(record: _Record) -> list[Piece]:
     """What stands behind a name, without what belongs to it."""
-    start = next((n for n, one in enumerate(record.rest) if one.begins), len(record.rest))
+    start = next((n for n, piece in enumerate(record.rest) if piece.begins), len(record.rest))
     return record.rest[start:]
 
 
@@ -292,35 +294,35 @@ _NUMERIC: Final = frozenset(("result", "previous", "other", "low", "high"))
 
 def _is_complete(records: Sequence[_Record], count: int) -> bool:
     """Whether nearly all rows have a value in each column."""
-    whole = sum(len(one.values) >= count for one in records)
+    whole = sum(len(record.values) >= count for record in records)
     return whole >= (1 - 2 * _OUTLIERS) * len(records)
 
 
 def _aligned(panel: Panel, results: Sequence[_Cluster], limits: Sequence[_Cluster]) -> Panel | None:
     """A column of numbers that all begin, or all end, exactly where the heading does."""
-    headings = [n for n, one in enumerate(panel.columns) if one.kind == "result"]
+    headings = [n for n, column in enumerate(panel.columns) if column.kind == "result"]
     if len(headings) != 1:
         return None
     heading = panel.columns[headings[0]]
-    own = [one for one in results if one.overlaps(heading.x0, heading.x1)]
+    own = [result for result in results if result.overlaps(heading.x0, heading.x1)]
     if len(own) != 1 or not _is_exact(own[0], heading):
         return None
     columns = list(panel.columns)
     values = [(own[0], headings[0])]
-    for one in results:
-        if one is not own[0]:
-            over = [n for n, c in enumerate(columns) if one.overlaps(c.x0, c.x1)]
+    for result in results:
+        if result is not own[0]:
+            over = [n for n, c in enumerate(columns) if result.overlaps(c.x0, c.x1)]
             if any(columns[n].kind not in {"other", "previous"} for n in over):
                 return None
-            values.append((one, len(columns)))
-            columns.append(Column(kind="other", x0=one.x0, x1=one.x1, text=""))
+            values.append((result, len(columns)))
+            columns.append(Column(kind="other", x0=result.x0, x1=result.x1, text=""))
     return _with_content(replace(panel, columns=tuple(columns)), values, limits)
 
 
 def _is_exact(cluster: _Cluster, heading: Column) -> bool:
-    widths = [one.x1 - one.x0 for one in cluster.pieces]
+    widths = [piece.x1 - piece.x0 for piece in cluster.pieces]
     if max(widths) - min(widths) < _UNLIKE:
         return False
-    begins = all(abs(one.x0 - heading.x0) <= _EXACT for one in cluster.pieces)
-    ends = all(abs(one.x1 - heading.x1) <= _EXACT for one in cluster.pieces)
+    begins = all(abs(piece.x0 - heading.x0) <= _EXACT for piece in cluster.pieces)
+    ends = all(abs(piece.x1 - heading.x1) <= _EXACT for piece in cluster.pieces)
     return begins or ends

@@ -76,7 +76,7 @@ class Columns:
 
     def of(self, role: Role) -> tuple[int, ...]:
         """The columns of a role."""
-        return tuple(place for place, one in enumerate(self.roles) if one == role)
+        return tuple(place for place, its_role in enumerate(self.roles) if its_role == role)
 
 
 def propose(grid: Grid) -> Columns | None:
@@ -96,7 +96,9 @@ def propose(grid: Grid) -> Columns | None:
             ]
             if any(results):
                 pairs = zip(roles, results, strict=True)
-                wide = tuple("results of the heading" if one else role for role, one in pairs)
+                wide = tuple(
+                    "results of the heading" if is_wide else role for role, is_wide in pairs
+                )
                 return Columns(wide, number, row)
     return None
 
@@ -116,7 +118,7 @@ def as_written(grid: Grid, wanted: Mapping[str, str] | Sequence[str]) -> Columns
 
 
 def _known(role: str) -> Role:
-    found = next((one for one in ROLES if one == role), None)
+    found = next((known_role for known_role in ROLES if known_role == role), None)
     if found is None:
         raise RequestError(f"Expected each column to be one of: {', '.join(ROLES)}.")
     return found

@@ -53,7 +53,7 @@ def read_opendocument(data: bytes) -> Grid:
 def _part(data: bytes, name: str) -> Element:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(one.file_size for one in archive.infolist()) > _UNPACKED:
+            if sum(entry.file_size for entry in archive.infolist()) > _UNPACKED:
                 most = _UNPACKED // 1_000_000
                 raise PayloadTooLarge(f"Expected a spreadsheet of at most {most} MB unpacked.")
             xml = archive.read(name)
@@ -70,11 +70,11 @@ class _Looks:
     """Which styles hide what has them, or strike it out, raise or lower it."""
 
     def __init__(self, *parts: Element) -> None:
-        styles = [one for part in parts for one in part.iter(f"{_STYLE}style")]
-        self._marked = {_name(one) for one in styles if _is_marked(one)}
-        self._hidden = {_name(one) for one in styles if _is_hidden(one)}
+        styles = [style for part in parts for style in part.iter(f"{_STYLE}style")]
+        self._marked = {_name(style) for style in styles if _is_marked(style)}
+        self._hidden = {_name(style) for style in styles if _is_hidden(style)}
         for _ in styles:  # a style may be made of another, or become it by a condition
-            more = {_name(one) for one in styles if self._marked.intersection(_others(one))}
+            more = {_name(style) for style in styles if self._marked.intersection(_others(style))}
             if more <= self._marked:
                 break
             self._marked |= more
@@ -86,8 +86,8 @@ class _Looks:
     def check(self, part: Element) -> None:
         """Raise `RequestError` if anything in it is marked."""
         names = {f"{_TABLE}style-name", f"{_TEXT}style-name", f"{_TABLE}default-cell-style-name"}
-        for one in part.iter():
-            if any(one.get(name) in self._marked for name in names):
+        for element in part.iter():
+            if any(element.get(name) in self._marked for name in names):
                 raise RequestError(MARKED)
 
 
@@ -102,13 +102,13 @@ def _others(style: Element) -> Iterator[str]:
 
 
 def _is_marked(style: Element) -> bool:
-    for one in style.iter(f"{_STYLE}text-properties"):
-        position = one.get(f"{_STYLE}text-position", "0%").split()[0]
-        struck = one.get(f"{_STYLE}text-line-through-style", "none")
-        kind = one.get(f"{_STYLE}text-line-through-type", "none")
+    for properties in style.iter(f"{_STYLE}text-properties"):
+        position = properties.get(f"{_STYLE}text-position", "0%").split()[0]
+        struck = properties.get(f"{_STYLE}text-line-through-style", "none")
+        kind = properties.get(f"{_STYLE}text-line-through-type", "none")
         if not _ZERO.fullmatch(position) or struck != "none" or kind != "none":
             return True
-        if one.get(f"{_TEXT}display", "true") == "none":
+        if properties.get(f"{_TEXT}display", "true") == "none":
             return True
     return False
 
@@ -116,9 +116,9 @@ def _is_marked(style: Element) -> bool:
 def _is_hidden(style: Element) -> bool:
     sizes = ("column-width", "row-height")
     return any(
-        one.get(f"{_TABLE}display") == "false"
-        or any(_ZERO.fullmatch(one.get(f"{_STYLE}{size}", "1")) for size in sizes)
-        for one in style
+        properties.get(f"{_TABLE}display") == "false"
+        or any(_ZERO.fullmatch(properties.get(f"{_STYLE}{size}", "1")) for size in sizes)
+        for properties in style
     )
 
 
@@ -128,12 +128,12 @@ def _style_of(part: Element) -> str:
 
 def _rows(table: Element, looks: _Looks) -> Iterator[Row]:
     for kind in ("table-column", "table-row"):
-        for one in table.iter(f"{_TABLE}{kind}"):
-            if one.get(f"{_TABLE}visibility", "visible") != "visible" or looks.hides(
-                _style_of(one)
+        for element in table.iter(f"{_TABLE}{kind}"):
+            if element.get(f"{_TABLE}visibility", "visible") != "visible" or looks.hides(
+                _style_of(element)
             ):
                 raise RequestError(HIDDEN)
-    if any(one.get(f"{_TABLE}display") == "false" for one in table.iter()):  # of a group
+    if any(element.get(f"{_TABLE}display") == "false" for element in table.iter()):  # of a group
         raise RequestError(HIDDEN)
     looks.check(table)
     count = 0
@@ -167,8 +167,8 @@ def _cells(line: Element) -> Iterator[str]:
         held = 0
 
 
-def _times(part: Element, what: str) -> int:
-    sent = part.get(f"{_TABLE}number-{what}-repeated", "1")
+def _times(part: Element, attribute: str) -> int:
+    sent = part.get(f"{_TABLE}number-{attribute}-repeated", "1")
     return int(sent) if sent.isdigit() and len(sent) < 8 else 1
 
 
@@ -192,15 +192,15 @@ def _text(cell: Element) -> str:
 def _shown(part: Element) -> str:
     """The text of a paragraph, in which spaces and tabs are elements."""
     found = part.text or ""
-    for one in part:
-        if one.tag == f"{_TEXT}s":
-            sent = one.get(f"{_TEXT}c", "1")
+    for element in part:
+        if element.tag == f"{_TEXT}s":
+            sent = element.get(f"{_TEXT}c", "1")
             found += " " * (int(sent) if sent.isdigit() and len(sent) < 4 else 1)
-        elif one.tag in {f"{_TEXT}tab", f"{_TEXT}line-break"}:
+        elif element.tag in {f"{_TEXT}tab", f"{_TEXT}line-break"}:
             found += " "
-        elif one.tag != f"{_OFFICE}annotation":
-            found += _shown(one)
-        found += one.tail or ""
+        elif element.tag != f"{_OFFICE}annotation":
+            found += _shown(element)
+        found += element.tail or ""
     return found
 
 

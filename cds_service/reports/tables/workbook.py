@@ -63,14 +63,14 @@ def _parts_of(data: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             listed = archive.infolist()
-            if sum(one.file_size for one in listed) > _UNPACKED:
+            if sum(entry.file_size for entry in listed) > _UNPACKED:
                 raise PayloadTooLarge(
                     f"Expected a workbook of at most {_UNPACKED // 1_000_000} MB unpacked."
                 )
             parts = {
-                one.filename: archive.read(one)
-                for one in listed
-                if one.filename.startswith("xl/") and one.filename.endswith((".xml", ".rels"))
+                entry.filename: archive.read(entry)
+                for entry in listed
+                if entry.filename.startswith("xl/") and entry.filename.endswith((".xml", ".rels"))
             }
     except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError, EOFError, ValueError):
         raise RequestError(_NO_WORKBOOK) from None  # also one with a password
@@ -83,9 +83,9 @@ def _only_sheet(workbook: "CalamineWorkbook") -> "CalamineSheet":
     from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
     visible = [
-        one.name
-        for one in workbook.sheets_metadata
-        if one.visible == SheetVisibleEnum.Visible and one.typ == SheetTypeEnum.WorkSheet
+        sheet.name
+        for sheet in workbook.sheets_metadata
+        if sheet.visible == SheetVisibleEnum.Visible and sheet.typ == SheetTypeEnum.WorkSheet
     ]
     sheets = [workbook.get_sheet_by_name(name) for name in visible]
     filled = [sheet for sheet in sheets if sheet.height]
@@ -97,13 +97,13 @@ def _only_sheet(workbook: "CalamineWorkbook") -> "CalamineSheet":
 def _sheet_part(parts: dict[str, bytes], name: str) -> bytes:
     """The XML of a sheet; of all sheets if none or several have its name."""
     related = {
-        one.get("Id"): one.get("Target", "").rpartition("/")[2]
-        for one in _tags(parts.get("xl/_rels/workbook.xml.rels", b""), b"Relationship")
+        tag.get("Id"): tag.get("Target", "").rpartition("/")[2]
+        for tag in _tags(parts.get("xl/_rels/workbook.xml.rels", b""), b"Relationship")
     }
     found = [
-        related.get(one.get("r:id"))
-        for one in _tags(parts["xl/workbook.xml"], b"sheet")
-        if one.get("name") == name
+        related.get(tag.get("r:id"))
+        for tag in _tags(parts["xl/workbook.xml"], b"sheet")
+        if tag.get("name") == name
     ]
     part = parts.get(f"xl/worksheets/{found[0]}") if len(found) == 1 else None
     sheets = (xml for place, xml in parts.items() if place.startswith("xl/worksheets/"))
@@ -113,7 +113,10 @@ def _sheet_part(parts: dict[str, bytes], name: str) -> bytes:
 def _tags(xml: bytes, name: bytes) -> Iterator[dict[str, str]]:
     for tag in re.finditer(rb"<(?:\w+:)?" + name + rb"\s[^>]*>", xml):
         pairs = _ATTRIBUTES.findall(tag[0])
-        yield {key.decode(): (one or other).decode("utf-8", "replace") for key, one, other in pairs}
+        yield {
+            key.decode(): (quoted or other).decode("utf-8", "replace")
+            for key, quoted, other in pairs
+        }
 
 
 def _rows_of(sheet: "CalamineSheet") -> Iterator[Row]:

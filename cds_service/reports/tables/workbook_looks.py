@@ -63,13 +63,15 @@ def check_looks(sheet: bytes, styles: bytes, texts: bytes) -> None:
         raise RequestError(HIDDEN)
     if any(map(_is_marked, (sheet, texts))):
         raise RequestError(MARKED)
-    used = {int(one) for one in _CELL_STYLES.findall(sheet)} | {0}  # of cells that name none
+    used = {int(style_number) for style_number in _CELL_STYLES.findall(sheet)} | {
+        0
+    }  # of cells that name none
     otherwise = _PERCENT | {
         found[1]
         for tag in _NUMBER_FORMAT.findall(styles)
         if (found := _FORMAT_ID.search(tag)) and not _is_plain(_code(tag))
     }
-    fonts = [bool(_STRUCK.search(one)) for one in _FONT.findall(_part(styles, b"fonts"))]
+    fonts = [bool(_STRUCK.search(font)) for font in _FONT.findall(_part(styles, b"fonts"))]
     for place, tag in enumerate(_CELL_FORMAT.findall(_part(styles, b"cellXfs"))):
         number, font = _FORMAT_ID.search(tag), _FONT_ID.search(tag)
         if place not in used:

@@ -74,8 +74,10 @@ def most_urgent_first(cards: Iterable[Json]) -> list[Json]:
         if text in texts:
             continue
         texts.add(text)
-        own = {one["label"] for one in card["suggestions"]}
-        left = [one for one in card["suggestions"] if one["label"] not in proposed]
+        own = {suggestion["label"] for suggestion in card["suggestions"]}
+        left = [
+            suggestion for suggestion in card["suggestions"] if suggestion["label"] not in proposed
+        ]
         proposed |= own
         found.append({**card, "suggestions": left})
     return found
@@ -112,13 +114,13 @@ def _card(card: Json) -> Json:
     suggestions = [
         {
             "isRecommended": False,
-            **one,
+            **suggestion,
             "creates": [
                 {"description": action.get("description", ""), "text": _lines(action)}
-                for action in one.get("actions", [])
+                for action in suggestion.get("actions", [])
             ],
         }
-        for one in card.get("suggestions", [])
+        for suggestion in card.get("suggestions", [])
     ]
     empty: dict[str, Any] = {"detail": "", "overrideReasons": [], "links": []}
     source = {"url": "", "topic": None, **card["source"]}

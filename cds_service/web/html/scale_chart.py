@@ -76,11 +76,11 @@ def horizontal(scale: ScaleView) -> Drawing:
                 46,
                 _rounded(each),
                 38,
-                one.title,
-                one.range,
-                one.current,
+                band.title,
+                band.range,
+                band.current,
             )
-            for n, one in enumerate(scale.bands)
+            for n, band in enumerate(scale.bands)
         ),
         ticks=tuple(
             Tick(_rounded(_EDGE + (n + 1) * each), text) for n, text in enumerate(scale.edges)
@@ -94,8 +94,8 @@ def vertical(scale: ScaleView) -> Drawing:
     count = len(scale.bands)
     height = count * _STEP
     boxes = tuple(
-        Box(124, _EDGE + (count - 1 - n) * _STEP, 24, _STEP, one.title, one.range, one.current)
-        for n, one in enumerate(scale.bands)
+        Box(124, _EDGE + (count - 1 - n) * _STEP, 24, _STEP, band.title, band.range, band.current)
+        for n, band in enumerate(scale.bands)
     )
     pointer = _pointer(scale, 0, height)
     if pointer is not None:

@@ -64,7 +64,7 @@ def chart(trend: Trend) -> Chart:
         return round(floor - (floor - _TOP) * max(value, 0) / top, 1)
 
     across = _across(points)
-    places = [(x, height(one.value)) for x, one in zip(across, points, strict=True)]
+    places = [(x, height(point.value)) for x, point in zip(across, points, strict=True)]
     return Chart(
         width=_WIDTH,
         height=_HEIGHT,
@@ -73,13 +73,13 @@ def chart(trend: Trend) -> Chart:
         floor=floor,
         course=" ".join(f"{x},{y}" for x, y in places),
         limit=" ".join(
-            f"{x},{height(one.limit)}"
-            for x, one in zip(across, points, strict=True)
-            if one.limit is not None
+            f"{x},{height(point.limit)}"
+            for x, point in zip(across, points, strict=True)
+            if point.limit is not None
         ),
         dots=tuple(
-            Dot(x, y, one.towards, one.limit is not None and one.value > one.limit)
-            for (x, y), one in zip(places, points, strict=True)
+            Dot(x, y, point.towards, point.limit is not None and point.value > point.limit)
+            for (x, y), point in zip(places, points, strict=True)
         ),
         lines=tuple(Line(height(value), f"{value:g}") for value in _values(step, top)),
         first=points[0].at[:10],
@@ -105,7 +105,7 @@ def _step(highest: float) -> float:
         power *= 10
     while power > rough:
         power /= 10
-    return next(one * power for one in _STEPS if one * power >= rough)
+    return next(step * power for step in _STEPS if step * power >= rough)
 
 
 def _values(step: float, top: float) -> Iterator[float]:

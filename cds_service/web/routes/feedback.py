@@ -63,9 +63,9 @@ def keeper(
             longest_comment=settings.max_comment_length,
         )
         new = memory.take(items, client=client(), service=service_id)
-        for one in new:
-            rule = one.origin.rule.rule if one.origin is not None else _UNKNOWN
-            metrics.feedback.labels(rule, one.outcome).inc()
+        for feedback in new:
+            rule = feedback.origin.rule.rule if feedback.origin is not None else _UNKNOWN
+            metrics.feedback.labels(rule, feedback.outcome).inc()
         g.entry.outcome = "feedback"
         g.entry.facts = {"feedback": len(new)}
         return len(items)

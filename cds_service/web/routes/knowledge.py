@@ -121,13 +121,13 @@ def _system(marker: Marker) -> str:
 
 def _switched(system: str) -> str:
     """The address of this very page in the other system of units."""
-    kept = [one for one in request.args.items(multi=True) if one[0] != UNITS]
+    kept = [pair for pair in request.args.items(multi=True) if pair[0] != UNITS]
     return f"?{urlencode([*kept, (UNITS, system)])}"
 
 
 def _redirect(marker_id: str, value: str, status: HTTPStatus) -> Response:
     """To the page of a marker, with the query as it is but for what was typed as one line."""
-    query = urlencode([one for one in request.args.items(multi=True) if one[0] != TYPED])
+    query = urlencode([pair for pair in request.args.items(multi=True) if pair[0] != TYPED])
     address = "/".join(("/explain", marker_id, *([quote(value, safe="/")] if value else [])))
     response = Response("", status)
     response.headers["Location"] = f"{address}?{query}" if query else address
@@ -136,7 +136,7 @@ def _redirect(marker_id: str, value: str, status: HTTPStatus) -> Response:
 
 def _query() -> Iterator[tuple[str, str]]:
     asked = request.args.items(multi=True)
-    return ((name, one) for name, one in asked if name not in (FORMAT, UNITS))
+    return ((name, text) for name, text in asked if name not in (FORMAT, UNITS))
 
 
 def _refused(error: CdsServiceError) -> Response:

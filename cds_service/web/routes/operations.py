@@ -116,7 +116,7 @@ def _arrival_words(inbox: InboxWatch) -> Iterator[str]:
 
 
 def _words(found: Iterable[Finding]) -> Iterator[str]:
-    return (str(one) for one in found if one.severity != "fine")
+    return (str(finding) for finding in found if finding.severity != "fine")
 
 
 def _state(*, is_current: bool) -> str:

@@ -110,7 +110,7 @@ def _rows_page(context: SandboxContext, form: Form) -> Response:
     people = []
     for about in report.patients:
         numbered = enumerate(recognized(about, lookups), start=1)
-        entries = [entry_of(one, number, is_exact=exact) for number, one in numbered]
+        entries = [entry_of(row, number, is_exact=exact) for number, row in numbered]
         people.append(PersonRows(about.patient, entries))
     return _shown_rows(context, people, table=_table_of(report, source), pictures=pictures)
 
@@ -184,8 +184,8 @@ def _shown_rows(
     pictures: Sequence[PagePicture] = (),
     wrong: RequestError | None = None,
 ) -> Response:
-    read = [one.as_read for about in people for one in about.entries]
-    places = [one.place for one in read]
+    read = [entry.as_read for about in people for entry in about.entries]
+    places = [row.place for row in read]
     values = {
         # What is below the last row of a page need not be looked at.
         "ends": {
@@ -206,10 +206,15 @@ def _shown_rows(
             for about in people
         ],
         "marks": _marks(people),
-        "markers": sorted(_markers(context.knowledge).values(), key=lambda one: one.title.lower()),
-        "is_scanned": any(one.is_scanned for one in read),
+        "markers": sorted(
+            _markers(context.knowledge).values(), key=lambda marker: marker.title.lower()
+        ),
+        "is_scanned": any(row.is_scanned for row in read),
         "table": table,
-        "pictures": [(one, b64encode(one.jpeg).decode(), encode(one).decode()) for one in pictures],
+        "pictures": [
+            (picture, b64encode(picture.jpeg).decode(), encode(picture).decode())
+            for picture in pictures
+        ],
         "wrong": "" if wrong is None else str(wrong),
         "wrong_at": None if wrong is None else wrong.where,
     }
@@ -235,7 +240,7 @@ def _marks(people: Sequence[PersonRows]) -> list[_Mark]:
     marks: list[_Mark] = []
     for place, entries in found.items():
         first, last = entries[0].as_read.number, entries[-1].as_read.number
-        is_open = any(one.as_read.why or not one.marker for one in entries)
+        is_open = any(entry.as_read.why or not entry.marker for entry in entries)
         marks.append(_Mark(place, str(first) if first == last else f"{first}-{last}", is_open))
     return marks
 
@@ -244,7 +249,7 @@ def _pictures_in(form: Form) -> list[PagePicture]:
     """The pictures that a form brings back, so that they can be shown again."""
     kept = [form.fields[key] for key in form.fields if key.startswith("picture-")]
     try:
-        return [_PICTURE.decode(one) for one in kept]
+        return [_PICTURE.decode(text) for text in kept]
     except DecodeError:
         raise RequestError("Expected a picture of the page before.") from None
 
@@ -269,7 +274,9 @@ def _cards(context: SandboxContext, form: Form) -> Response:
     paper = read_upload(bundle, max_depth=limits.max_depth, max_entries=limits.max_entries)
     (subject,) = paper.subjects
     offer = chosen(context.offers, "")
-    others = tuple((one, request_of_subject(one, subject)) for one in beside(context.offers, offer))
+    others = tuple(
+        (other, request_of_subject(other, subject)) for other in beside(context.offers, offer)
+    )
     submission = Submission(
         offer=offer,
         body=request_of_subject(offer, subject),
@@ -277,7 +284,7 @@ def _cards(context: SandboxContext, form: Form) -> Response:
         others=others,
     )
     left_out = dict.fromkeys(
-        one.as_read.name for one in entries if one.marker and not one.is_confirmed
+        entry.as_read.name for entry in entries if entry.marker and not entry.is_confirmed
     )
     return cards_page(
         context,

@@ -116,7 +116,7 @@ class SandboxContext:
         pack, example = find_example(self.knowledge, form.field("example"))
         offer = service_of(pack, offer, self.offers)
         body = request_of_example(pack, example, offer, now)
-        others = tuple((one, body) for one in beside(self.offers, offer))
+        others = tuple((other, body) for other in beside(self.offers, offer))
         return Submission(offer=offer, body=body, title=example.title, others=others)
 
     def of_paper(self, form: Form, paper: Upload, subject: UploadedPatient | None) -> Submission:
@@ -128,7 +128,7 @@ class SandboxContext:
                 offer=fitting,
                 body=paper.request,
                 title="The hook request that was given",
-                others=tuple((one, paper.request) for one in beside(self.offers, fitting)),
+                others=tuple((other, paper.request) for other in beside(self.offers, fitting)),
             )
         if subject is None:
             raise RequestError("Expected one of the patients of the text.")
@@ -138,7 +138,7 @@ class SandboxContext:
             body=body,
             title=f"Patient {subject.id} of the text",
             others=tuple(
-                (one, request_of_subject(one, subject)) for one in beside(self.offers, offer)
+                (other, request_of_subject(other, subject)) for other in beside(self.offers, offer)
             ),
         )
 
@@ -153,12 +153,12 @@ class SandboxContext:
         tokens, base = tokens_for(offer.hook, patient), access.server.base
         asked: list[tuple[ServiceOffer, bytes]] = []
         queries: list[Query] = []
-        for one in (offer, *beside(self.offers, offer)):
-            found = gather(self.client, access, one.prefetch, tokens, deadline)
+        for each_offer in (offer, *beside(self.offers, offer)):
+            found = gather(self.client, access, each_offer.prefetch, tokens, deadline)
             if found.is_nothing:
                 self.refuse_other_servers(access)
-            body = request_of_prefetch(one, patient, found.prefetch, fhir_server=base)
-            asked.append((one, body))
+            body = request_of_prefetch(each_offer, patient, found.prefetch, fhir_server=base)
+            asked.append((each_offer, body))
             queries.extend(found.queries)
         return Submission(
             offer=offer,
@@ -245,7 +245,7 @@ def cards_page(
     )
     own = cards_of(refused.get_data() if refused else called.response, submission.offer)
     values |= {
-        "cards": most_urgent_first([*own, *(card for one in others for card in one["cards"])]),
+        "cards": most_urgent_first([*own, *(card for run in others for card in run["cards"])]),
         "others": others,
         "status": refused.status_code if refused else 200,
         "refused": message_for(called.error) if called.error is not None else "",
