@@ -8,6 +8,7 @@ are listed at once.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from cds_service.knowledge.checking.card_texts import check_texts
+from cds_service.knowledge.checking.explainers import check_explainers
 from cds_service.knowledge.checking.never_in_frame import check_frames
 from cds_service.knowledge.checking.remarks import check_remarks
 from cds_service.knowledge.model.code_systems import is_well_formed
@@ -31,7 +32,6 @@ from cds_service.knowledge.model.leaves import (
 )
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import Pack, Service
-from cds_service.knowledge.reading.explainers import check_explainers
 from cds_service.knowledge.reading.history import check_history
 from cds_service.knowledge.reading.remarks import REMARKS_FILE
 from cds_service.sourcefile.diagnostics import Problem, nearest
