@@ -20,7 +20,7 @@ LongSecret: TypeAlias = Annotated[SecretStr, AfterValidator(_long)]
 
 
 class ArrivalSettings(MessageListenerSettings):
-    """What is set about results that arrive."""
+    """Settings of results that arrive."""
 
     subscription_key: LongSecret | None = Field(
         None,

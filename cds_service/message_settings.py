@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings
 
 
 class MessageListenerSettings(BaseSettings):
-    """What is set about messages of HL7 v2."""
+    """Settings of messages of HL7 v2."""
 
     mllp_host: Annotated[str, StringConstraints(min_length=1)] = Field(
         "127.0.0.1", description="The address to listen on for messages of HL7 v2."

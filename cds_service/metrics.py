@@ -333,7 +333,7 @@ def _of_work(made: _Maker) -> dict[str, Any]:
 
 
 def _of_messages(made: _Maker) -> dict[str, Any]:
-    """The metrics of what comes in: notifications of Subscriptions, and messages of HL7 v2."""
+    """The metrics of incoming requests: notifications of Subscriptions, and messages of HL7 v2."""
     return {
         "notifications": made.counter(
             "cds_notifications_total", "Notifications of Subscriptions taken in.", "kind"

@@ -22,7 +22,7 @@ def of_authorities(file: Path) -> Path:
 
 
 class OperatingSettings(BaseSettings):
-    """What is set about a process as those see it who run it."""
+    """Settings for the operators of a process."""
 
     authorities: Annotated[FilePath, AfterValidator(of_authorities)] | None = Field(
         None,

@@ -10,7 +10,7 @@ TracesTo: TypeAlias = Literal["off", "console", "otlp"]
 
 
 class TraceSettings(BaseSettings):
-    """What is set about traces."""
+    """Settings of traces."""
 
     traces: TracesTo = Field(
         "off",

@@ -130,7 +130,7 @@ def joined(pages: Iterable[Manifest]) -> Manifest:
 
 
 def is_passing(body: bytes) -> bool:
-    """Whether an error is one that the server expects to pass, so that it can be asked again."""
+    """Whether the server calls an error transient, so that the request may be repeated."""
     outcome = _outcome(body)
     return outcome is not None and any(issue.code in _PASSING for issue in outcome.issue)
 

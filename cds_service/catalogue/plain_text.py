@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A rule in words, generated from its tree, so that what is read is what is evaluated."""
+"""A rule as plain text for a terminal, generated from the conditions that are evaluated."""
 
 from collections.abc import Iterable, Iterator
 

@@ -23,7 +23,7 @@ from cds_service.trials.run import Trial, answers_in, read_trials, settled
 
 
 class Given(View, frozen=True, kw_only=True):
-    """One line of what a case gives."""
+    """One line of a case's `given`."""
 
     subject: str
     words: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cds-service call`: send one hook request as a client does, and say what came of it."""
+"""`cds-service call`: send one hook request as a client does, and print the result."""
 
 import json
 import sys

@@ -28,7 +28,7 @@ _NAME = 10
 
 @click.group()
 def decisions() -> None:
-    """What was decided on results that arrived, and what of it was written.
+    """The decisions on arrived results, and what of them was written to the server.
 
     In silent mode nothing is written: it is what would have been. No command shows a patient, but
     for `show --with-patient`. The page /arrivals shows the newest with advice.

@@ -41,7 +41,7 @@ class DemoFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class DemoProgram:
-    """A program that runs, and the file that holds what it says."""
+    """A running program, and the file with its output."""
 
     name: str
     process: "subprocess.Popen[bytes]"

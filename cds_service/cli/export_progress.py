@@ -32,7 +32,7 @@ def export_progress_shown() -> Iterator[tuple[ExportProgress, Callable[[str, flo
 
 
 class _Line:
-    """The last line of a terminal, or new lines where there is none."""
+    """Progress on the last line of a terminal, or on new lines elsewhere."""
 
     def __init__(self, in_terminal: bool) -> None:
         self._in_terminal = in_terminal

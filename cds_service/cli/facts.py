@@ -32,7 +32,7 @@ class _FormError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One row of the site's list, and what it would make so as a medicine or as a condition."""
+    """One row of the site's list, and the facts it would make true as a medicine or a condition."""
 
     number: int  # of its line in the file
     entry: dict[str, str]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The explainer's page: a value on its scale, what it may mean, and what the rules say to it.
+"""The explainer's page: a value on its scale, its meaning, and the rules' answers.
 
 The value takes the way of every call, intake to decisions to cards; this module only gathers what
 came of it and sets the explainer's text beside it.

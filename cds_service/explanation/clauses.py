@@ -36,7 +36,7 @@ class Clause(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
 
 
 class WithholdingClause(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A condition that withholds a card or an order, and the word for it."""
+    """A condition that withholds a card or an order, with its reason code."""
 
     because: str
     when: Clause

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers that are remembered by what was sent."""
+"""A bounded cache of answers, keyed by the text that was sent."""
 
 from typing import TypeVar
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results of one marker at one time -> those that count, by the order of `labs.same_time`.
+"""Several results of one marker at one time -> those that count, by `labs.same_time`.
 
 Equal results count once, and so does one measurement that was sent in two units. A result of one
 specimen that contradicts the one in use is set aside as conflicting; one that only says the same

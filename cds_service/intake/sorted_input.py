@@ -96,7 +96,7 @@ class SortedInput(Struct, frozen=True, kw_only=True):
         return reason
 
     def why_not_believed(self, panel: Panel) -> SetAsideReason | None:
-        """Why what a panel or report says does not hold for the results that it names, if so."""
+        """Why a panel's or report's elements do not apply to the results it names, or `None`."""
         reason = self.why_not_theirs(panel)
         if reason is None and was_sent(panel.modifier_extension):
             return "modifier-extension"

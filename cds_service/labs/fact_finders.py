@@ -27,7 +27,7 @@ _SIGNS = _HYPHENS | _APOSTROPHES
 
 @dataclass(frozen=True, slots=True)
 class FactMatch:
-    """A fact that a record speaks of, the name of what says so, and the code or word that did.
+    """A fact that a record mentions, with the record's name and the code or word that matched.
 
     `text` is the first text in which the word stands, as it was sent; empty for a code.
     """

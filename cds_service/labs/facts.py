@@ -144,7 +144,7 @@ def made_so(direct: AbstractSet[str], pack: Pack) -> frozenset[str]:
 
 
 def _alternatives(name: str, pack: Pack) -> Iterator[str]:
-    """The fact and those of which one alone makes it so."""
+    """The fact and every fact that implies it."""
     yield name
     for part in pack.facts[name].any_of:
         yield from _alternatives(part, pack)

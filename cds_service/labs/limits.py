@@ -126,7 +126,7 @@ def _end(range_: ReferenceRange, kind: LimitKind) -> _Printed | None:
 
 
 def _detail(range_: ReferenceRange) -> int:
-    """How much the range says about whom it is for."""
+    """How specific the range is about the people it applies to."""
     return (range_.sex is not None) + (range_.age_from is not None or range_.age_below is not None)
 
 

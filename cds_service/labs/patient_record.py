@@ -204,6 +204,6 @@ class PatientRecord(Struct, frozen=True, kw_only=True):
     incomplete: tuple[Incomplete, ...] = ()
 
     def is_whole(self, part: Literal["medicines", "conditions"]) -> bool:
-        """Whether the list is known and whole, so that what is not on it is not so."""
+        """Whether the list is known and complete, so that an absence from it means no."""
         known = self.medicines if part == "medicines" else self.conditions
         return known is not None and all(lack.part != part for lack in self.incomplete)

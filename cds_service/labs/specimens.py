@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which results were measured in one specimen, and that a hemolysed one is so for all of them."""
+"""Results measured in one specimen: if it is hemolysed, all of them are marked so."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime

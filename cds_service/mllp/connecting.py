@@ -81,7 +81,7 @@ async def opened(
 
 
 def certificate_of(writer: asyncio.StreamWriter) -> bytes | None:
-    """The certificate (DER) by which the sender has shown who it is, if it has one."""
+    """The client certificate (DER) of the sender, if it presented one."""
     encrypted: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
     return None if encrypted is None else encrypted.getpeercert(binary_form=True)
 

@@ -72,7 +72,7 @@ class SetAsideView(View, frozen=True, kw_only=True):
 
 
 class Reasons(View, frozen=True, kw_only=True):
-    """Every decision by what came of it, and what the decisions rest on."""
+    """The decisions of a call grouped by their outcome, with the data they rest on."""
 
     silent: str = ""
     shown: tuple[RuleReason, ...] = ()
@@ -170,7 +170,7 @@ def _switched_off(rule: str, because: str, pack: Pack) -> RuleReason:
 
 
 def _facts(outcome: Outcome) -> Iterator[FactView]:
-    """Facts that are so, and those that are not known."""
+    """Facts that are true, and facts that are not known."""
     frame = next((decision.frame for decision in outcome.decisions), None)
     for name, answer in frame.facts.items() if frame is not None else ():
         if answer.known is not False:

@@ -11,7 +11,7 @@ from cds_service.sandbox.raw_json import decoded, items
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceOffer:
-    """One service: the hook that it answers, and the queries whose answers it wants by key."""
+    """One service: its hook, and its prefetch queries by key."""
 
     id: str
     hook: str

@@ -123,7 +123,7 @@ def _ndjson(lines: list[bytes], max_depth: int) -> ResourceDocument:
 
 
 def read_resource(text: bytes, where: str = "") -> tuple[Resource | None, tuple[Unreadable, ...]]:
-    """The resource that a text is, and what of it could not be read."""
+    """The resource in a text, and its parts that could not be read."""
     resource, faults = read_loosely(text, f"{where}$")
     outline = checked_outline(text, where)
     unread = unread_parts(text, outline, [resource], faults, where=where)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The thread that speaks to the database, so that a request waits for it only as long as it may.
+"""The only thread that uses the database, so that a request never waits for it past its deadline.
 
 A database that hangs blocks its caller. Here that is this one thread: a request that asks
 waits for its `patience`, and not at all while the thread is held up for longer than that.

@@ -297,7 +297,7 @@ def _provenance(advice: Advice, outcome: Outcome, orders: list[Json]) -> Json:
 
 
 def _device(advice: Advice, pack: Pack) -> Json:
-    """This service, with the versions of what it judged by."""
+    """The Device of this service, with the versions of its packs."""
     rule = advice.decision.rule
     versions = {"service": __version__, f"pack {pack.id}": pack.version}
     versions[f"rule {rule.id}"] = rule.version

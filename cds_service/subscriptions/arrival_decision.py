@@ -245,7 +245,7 @@ class _Decision:
         return found
 
     def _confirm(self, request: HookRequest, deadline: Deadline) -> None:
-        """Learn what is no longer on the server of what arrived; raises `Retry`."""
+        """Find which arrived results are no longer on the server; raises `Retry`."""
         before = {version.reference for version in self.arrived if version.gone}
         self.arrived = confirmed(
             self.recorder,

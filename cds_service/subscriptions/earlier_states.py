@@ -56,7 +56,7 @@ def version_after(version: str, states: Sequence[Row[Any]]) -> str:
 
 
 def previous_patients(new: Any, states: Sequence[Row[Any]]) -> tuple[str, ...]:
-    """The patients whose result this was until now, and who do not know that it is not theirs."""
+    """The patients who had this result until now and have no item that takes it away."""
     if new.gone or not new.patient:
         return ()
     last = {row.patient: row for row in states if row.patient not in {"", new.patient}}

@@ -26,7 +26,7 @@ Noted: TypeAlias = Literal["whole", "missing", "jump"]
 
 
 class Numbers(NamedTuple):
-    """The highest number that is known of, and those below it that did not come."""
+    """The highest event number seen, and the numbers below it that never arrived."""
 
     last: int | None = None
     missing: Ranges = ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The durable inbox: what arrived, who works on it, and what became of it.
+"""The durable inbox: arrived items, the leases of workers, and outcomes.
 
 What is added is on the disk when `add` returns. The work is queued by patient: a worker leases the
 row of a patient, handles everything that waits for this patient, and in one transaction keeps what

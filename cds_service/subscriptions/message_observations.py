@@ -38,7 +38,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageResult:
-    """A result of a message, and by what its laboratory knows it.
+    """A result of a message, with the identifier that its laboratory uses.
 
     What is known by the same is one result, or several of other times. `number` counts those of
     one message from 1. `sent` is the time of the message (MSH-7), with its zone if it was sent.

@@ -195,7 +195,7 @@ class _Free:
         self._within: defaultdict[str, dict[str, WrittenResult]] = defaultdict(dict)
 
     def add(self, state: WrittenResult) -> None:
-        """Add one that is none of those that are here."""
+        """Add a result that is not in this group yet."""
         self._all[state.identifier] = state
         self._order[state.identifier] = len(self._order)
         for index, time in self._places(state):

@@ -25,7 +25,7 @@ _LONGEST_STATE: Final = 40  # characters; it is the server's own text
 
 
 class SubscriptionView(View, frozen=True, kw_only=True):
-    """A Subscription as the database has it, and what of it waits.
+    """A registered Subscription, and how many of its items wait.
 
     `name` and `write_back` are those of the servers file, empty if it does not list the server, and
     `state` the last one that the server gave. It `is_silent` if its heartbeat was not heard for

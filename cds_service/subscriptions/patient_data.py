@@ -84,7 +84,7 @@ def arrived_version(item: Item) -> ArrivedVersion:
 
 
 class AnswerNotRecorded(Exception):
-    """What a decision was derived from has no answer to a query of today."""
+    """The recorded answers lack one to a query that is asked today."""
 
     def __init__(self) -> None:
         super().__init__("What was read then does not answer the queries of today.")

@@ -74,7 +74,7 @@ def _references(notified: NotifiedResource) -> list[_Reference]:
 
 
 def _query(reference: _Reference, notified: NotifiedResource) -> tuple[str, str] | None:
-    """What to ask, and which patient it proves, if not the one that it finds."""
+    """The query to ask, and the patient that a hit proves (else the patient it finds)."""
     text = reference.reference or ""
     if text.startswith("Patient?"):
         wanted = [value for name, value in parse_qsl(text[8:]) if name == "identifier"]

@@ -144,7 +144,7 @@ class Reconciler:
     def _known(
         self, registration: Registration, deleted: Iterable[NotifiedResource]
     ) -> tuple[NotifiedResource, ...]:
-        """Those deletions that are of a resource of which we know whose it was."""
+        """The deletions of resources whose patient is known."""
         with self.inbox.database.reading() as connection:
             return tuple(
                 each

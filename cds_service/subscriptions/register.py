@@ -63,7 +63,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
-    """A Subscription as it is now, and what the server made of what it was sent."""
+    """A Subscription as stored now, and how it differs from what was sent."""
 
     registration: Registration
     endpoint: str

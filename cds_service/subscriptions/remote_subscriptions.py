@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Subscriptions on a FHIR server: what it declares, what it holds, what it says of them.
+"""The Subscriptions of a FHIR server: its capabilities, its stored Subscriptions, their status.
 
 Raises `RegistrationError` where the server cannot be asked. A status that it does not give, or a
 search that it does not know, is an answer too.

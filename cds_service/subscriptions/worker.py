@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The worker: takes what waits in the inbox, has it decided on, and keeps what came of it.
+"""The worker: takes work from the inbox, has it decided, and stores the decision.
 
 Any number of workers may run beside each other. One that is killed loses its lease after a while,
 and another one does the work; one that is asked to stop ends what it has begun.

@@ -43,7 +43,7 @@ _PUT_OFF: Final = frozenset((409, 412, 429, 500, 502, 503, 504))
 
 
 class WithdrawnBefore(Retry):
-    """What was to be written stands there and was withdrawn by us, which we no longer knew."""
+    """The advice to write is already on the server, withdrawn by us; our record of it was lost."""
 
     def __init__(self, identifier: str) -> None:
         super().__init__("conflict")

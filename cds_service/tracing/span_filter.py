@@ -55,7 +55,7 @@ _OF_REQUESTS_SENT: Final = {"server.address": _shaped(_HOST)}
 
 
 class FilteringExporter(SpanExporter):
-    """An exporter before another one, to which it gives what may leave."""
+    """Exports through another exporter, after removing what may not leave the process."""
 
     def __init__(self, to: SpanExporter) -> None:
         self._to = to

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cases of a pack's files: what is given, what is expected, and whether it is so.
+"""Cases of a pack's files: `given`, `expect`, and whether they agree.
 
 `read_cases` takes them from the documents; each `but:` line becomes a case of its own.
 """

@@ -68,7 +68,7 @@ class _Nudger:
         return any(self._any_fails(path, nudge, difference) for path in others)
 
     def _any_fails(self, path: str, nudge: Nudge, difference: PackDifference) -> bool:
-        """Whether a case of the file fails; those that speak of what changed are tried first."""
+        """Whether a case of the file fails; those that mention what changed are tried first."""
         trials = self.trials.get(path, [])
         piece = nudge.piece.casefold()
         if piece:

@@ -48,7 +48,7 @@ _ANOTHER_REASON = "another-reason"
 
 @dataclass(frozen=True, slots=True)
 class Nudge:
-    """One change: of what kind, where, what it does in words, and the data of the file after it.
+    """One change: its kind, its place, its description, and the file's data after it.
 
     `piece` is the text that changes or goes; a case that speaks of it may notice first.
     """

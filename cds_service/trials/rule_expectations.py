@@ -133,7 +133,7 @@ def _said(decision: Decision) -> frozenset[str]:
 
 
 def complaint_about(decision: Decision, expected: RuleExpectation) -> str | None:
-    """What the decision is instead of what was expected, or `None` if it is that."""
+    """How the decision differs from the expected one, or `None` if it does not."""
     match expected:
         case ExpectedAnswer():
             return _other_answer(decision, expected)

@@ -83,7 +83,7 @@ def trials_of(cases: Iterable[Case], pack: Pack) -> tuple[list[Trial], list[Prob
 
 
 def _hook_of(case: Case, pack: Pack) -> str:
-    """The hook that the case names, that of results that arrive, or the first one of its rule."""
+    """The hook that the case names, else the hook of arriving results, else its rule's first."""
     if ARRIVED in case.given:
         return _asked_on_arrival(pack)
     if isinstance(named := case.given.get(HOOK), str):

@@ -69,7 +69,7 @@ def _known(match: re.Match[str]) -> str:
 
 
 def fields_of(entry: LogEntry) -> dict[str, object]:
-    """What the line of a request says of it, but for what came of it."""
+    """The fields of a request's log line, except its outcome."""
     return {
         "service": entry.service,
         "hook": entry.hook,

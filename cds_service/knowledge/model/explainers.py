@@ -10,7 +10,7 @@ SectionKind: TypeAlias = Literal["what it is", "the scale", "band", "with", "top
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A part of an explainer: what it is about, what it stands on and its Markdown.
+    """A section of an explainer: its subject, its sources and its Markdown.
 
     `parts` holds the text under each `###` heading; the text before any of them is under "".
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a site changed in a pack, kept with it so that every page and card can name it.
+"""The changes of a site to a pack, kept with the pack so that pages and cards can name them.
 
 The values themselves stand in the pack as if they had been written there; this is the record.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a pack stands here: who signed it, which rules are on, which of them cannot wait."""
+"""How a pack stands here: its signature, its active rules, its time-critical rules."""
 
 from collections.abc import Iterator
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of what arrives: Subscriptions, the inbox, and what was decided.
+"""The page of arrived results: Subscriptions, the inbox, and what was decided.
 
 Patients are shown to registered clients alone, of the FHIR servers that they may name.
 """
