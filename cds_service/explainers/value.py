@@ -14,6 +14,7 @@ from cds_service.knowledge.model.dependencies import inputs_of
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import Indicator, Marker, Measure, Pack, Priority
 from cds_service.labs.frames import Frame, MeasureValue
+from cds_service.labs.reading_limits import is_doubtful
 from cds_service.labs.reasons import PackReason
 from cds_service.render.card import Card
 from cds_service.render.reason_text import reason_text
@@ -26,7 +27,7 @@ from cds_service.render.values import (
     window_of,
 )
 from cds_service.rules.answer import Decision
-from cds_service.rules.grades import grade_of, is_doubtful
+from cds_service.rules.grades import grade_of
 from cds_service.service import Answer, Knowledge, Options, answer_hook
 
 _ASKED_BY = "patient-view"

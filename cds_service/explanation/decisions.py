@@ -18,13 +18,14 @@ from cds_service.labs.facts import FactAnswer
 from cds_service.labs.frames import Frame, MeasureValue, Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient_record import LabResult, SetAside
+from cds_service.labs.reading_limits import is_doubtful
 from cds_service.labs.reasons import CodedReason
 from cds_service.render.reason_text import incomplete_text
 from cds_service.render.result_units import limit_amount
+from cds_service.render.site_values import values_behind
 from cds_service.rules.answer import Decision
-from cds_service.rules.grades import grade_of, is_doubtful
+from cds_service.rules.grades import grade_of
 from cds_service.rules.reasons import DisabledBySite
-from cds_service.rules.site_values import values_behind
 
 # Any as in JSON: a tree of these is what every reader of it wants to walk freely.
 Tree: TypeAlias = dict[str, object]

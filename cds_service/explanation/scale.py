@@ -21,9 +21,9 @@ from cds_service.labs.frames import Frame, Reading
 from cds_service.labs.limits import Limit, limit_of
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, Sent
+from cds_service.labs.reading_limits import limit_in
 from cds_service.render.result_units import ResultUnit, limit_amount, unit_of_scale
 from cds_service.render.values import limit_source
-from cds_service.rules.evaluate import limit_in
 from cds_service.rules.grades import grade_of
 
 _NOBODY = Person(months=None, sex="unknown")

@@ -35,10 +35,12 @@ from cds_service.knowledge.site.wording import code_in_words, value_in_words
 from cds_service.labs.frames import Frame, MeasureValue, Reading
 from cds_service.labs.patient import age_is
 from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
+from cds_service.labs.reading_limits import is_doubtful, limit_in
 from cds_service.labs.reading_notes import ReadingNote
 from cds_service.labs.unused_data import UnusedData
 from cds_service.render.reason_text import incomplete_text, reason_text
 from cds_service.render.result_units import limit_amount
+from cds_service.render.site_values import values_behind
 from cds_service.render.unused_text import unused_text
 from cds_service.render.values import (
     ResultText,
@@ -51,10 +53,7 @@ from cds_service.render.values import (
     value_of,
 )
 from cds_service.rules.answer import Decision
-from cds_service.rules.evaluate import limit_in
-from cds_service.rules.grades import is_doubtful
 from cds_service.rules.reasons import ConditionNotMet
-from cds_service.rules.site_values import values_behind
 from cds_service.text_templates import escape_markdown as escaped
 
 _MOST_UNUSED = 20  # on the card that tells of nothing else

@@ -5,10 +5,9 @@ A condition is compiled once, when the pack is loaded; equal conditions share on
 Missing data gives `None`, never `False`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import cache
-from operator import attrgetter
 from typing import TypeAlias
 
 from cds_service.amounts import COMPARISONS, Interval, Relation, Ternary, exactly
@@ -48,9 +47,9 @@ from cds_service.knowledge.model.leaves import (
 )
 from cds_service.knowledge.model.pack import NotComputed, Reason
 from cds_service.labs.frames import Frame, Reading
-from cds_service.labs.limits import Limit
 from cds_service.labs.patient import age_is
 from cds_service.labs.patient_record import LabResult
+from cds_service.labs.reading_limits import LIMIT_IN, limit_in
 from cds_service.labs.reasons import PackReason
 
 Test: TypeAlias = Callable[[Frame], Ternary]
@@ -152,7 +151,7 @@ def _with_number(relation: Relation, bound: Interval, marker: str) -> Test:
 
 
 def _with_limit(condition: Compare, bound: TimesLimit, marker: str) -> Test:
-    relation, earlier, limit_of = condition.relation, condition.earlier, _LIMIT[bound.limit]
+    relation, earlier, limit_of = condition.relation, condition.earlier, LIMIT_IN[bound.limit]
     holds = COMPARISONS[relation]
     holds_beyond = COMPARISONS[_beyond(bound.limit, relation)] if bound.times == 1 else holds
     times = bound.times.as_integer_ratio()
@@ -237,18 +236,6 @@ def _beyond(kind: LimitKind, relation: Relation) -> Relation:
             return "below"
         case _:
             return relation
-
-
-_LIMIT: Mapping[LimitKind, Callable[[Reading], Limit | None]] = {
-    "upper limit": attrgetter("upper"),
-    "lower limit": attrgetter("lower"),
-    "screening limit": attrgetter("screening"),
-}
-
-
-def limit_in(reading: Reading, kind: LimitKind) -> Limit | None:
-    """The limit of that kind that belongs to a reading."""
-    return _LIMIT[kind](reading)
 
 
 def _leaf(condition: Condition) -> Test:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The word for a result: its band or grade, and whether a boundary is too near to be sure."""
+"""The word for a result: its band or grade."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cds_service.knowledge.model.conditions import leaves
 from cds_service.knowledge.model.leaves import AgeCompare
-from cds_service.knowledge.model.pack import Grade, Marker
-from cds_service.labs.frames import Frame, Reading
+from cds_service.knowledge.model.pack import Grade
+from cds_service.labs.frames import Frame
 from cds_service.rules.evaluate import compiled
 
 
@@ -37,14 +37,3 @@ def grade_of(grades: Iterable[Grade], frame: Frame) -> Graded | None:
 
 def _is_of_an_age(grade: Grade) -> bool:
     return any(isinstance(leaf, AgeCompare) for leaf in leaves(grade.when))
-
-
-def is_doubtful(marker: Marker, reading: Reading) -> bool:
-    """Whether a result in a coarse unit lies within half a reporting step of a boundary."""
-    near, value = marker.near, reading.result.value.exact
-    if near is None or value is None or reading.result.unit != near.unit:
-        return False
-    boundaries = list(near.amounts)
-    if reading.upper is not None and reading.upper.exact is not None:
-        boundaries.extend(times * reading.upper.exact for times in near.multiples)
-    return any(abs(value - boundary) <= near.distance for boundary in boundaries)

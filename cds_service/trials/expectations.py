@@ -15,9 +15,10 @@ from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.knowledge.model.pack import Grade, Marker
 from cds_service.labs.frames import Chooser, Frame, Reading
 from cds_service.labs.patient_record import LabResult
+from cds_service.labs.reading_limits import is_doubtful, limit_in
 from cds_service.rules.answer import Decision, is_answered, is_ordered, is_resulted
-from cds_service.rules.evaluate import compiled, limit_in
-from cds_service.rules.grades import grade_of, is_doubtful
+from cds_service.rules.evaluate import compiled
+from cds_service.rules.grades import grade_of
 from cds_service.rules.measures import with_measures
 from cds_service.sourcefile.document import Data
 from cds_service.trials.cases import Case

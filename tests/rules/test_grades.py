@@ -10,7 +10,8 @@ from cds_service.copying import replace
 from cds_service.knowledge.model.bounds import Number
 from cds_service.knowledge.model.leaves import Compare
 from cds_service.knowledge.model.pack import Grade, Near
-from cds_service.rules.grades import Graded, grade_of, is_doubtful
+from cds_service.labs.reading_limits import is_doubtful
+from cds_service.rules.grades import Graded, grade_of
 from tests.labs.patients import ALPHA, framed, result
 
 
