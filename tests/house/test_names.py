@@ -4,8 +4,6 @@
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator
-from pathlib import Path
 
 from tests.house.source import PACKAGE, ROOT, modules
 
@@ -17,15 +15,6 @@ SHARED = {
     "Reading": "of a result in a frame, and of a measure in its file, whose name the lock hashes",
 }
 MOST_SHARED = 5
-# Names that say nothing of what they name. A pair of numbers may still be `one` and `two`.
-VAGUE = frozenset(("one", "it", "them", "what", "thing", "things"))
-MAY_BIND = re.compile(
-    r"\b(?:for|lambda|as)\b(?: \w+,)* (?:{0})\b|\b(?:{0})(?:, \w+)* :?= |\b(?:{0}): \w".format(
-        "|".join(VAGUE)
-    )
-)
-MOST_VAGUE = 65
-FOLDERS = ("cds_service", "tests", "benchmarks", "website")
 HOUSE_WORDS = re.compile(r"\b(whoever|told|said)\b", re.IGNORECASE)
 MOST_HOUSE_WORDS = 20
 
@@ -39,27 +28,6 @@ def test_no_two_public_classes_share_a_name() -> None:
 
     assert {name: found for name, found in places.items() if len(found) > 1}.keys() == SHARED.keys()
     assert len(SHARED) <= MOST_SHARED
-
-
-def _vague_names(path: Path) -> Iterator[str]:
-    text = path.read_text(encoding="utf-8")
-    if not MAY_BIND.search(text):  # to parse all of the tests takes seconds
-        return
-    for node in ast.walk(ast.parse(text)):
-        match node:
-            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) if name in VAGUE:
-                yield f"{path.relative_to(ROOT)}:{node.lineno} {name}"
-
-
-def test_variables_and_parameters_are_named_after_what_they_are() -> None:
-    vague = [
-        place
-        for folder in FOLDERS
-        for path in sorted((ROOT / folder).rglob("*.py"))
-        for place in _vague_names(path)
-    ]
-
-    assert len(vague) <= MOST_VAGUE, "\n".join(vague)
 
 
 def test_words_that_hide_who_does_what_stay_rare() -> None:
