@@ -26,9 +26,20 @@ def functions_of(path: str) -> frozenset[str]:
     return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
 
 
-def names_used(tree: ast.Module) -> Iterator[tuple[str, int]]:
+@cache
+def nodes(tree: ast.Module) -> tuple[ast.AST, ...]:
+    """Every node of the tree, in the order of `ast.walk`."""
+    return tuple(ast.walk(tree))
+
+
+@cache
+def names_used(tree: ast.Module) -> tuple[tuple[str, int], ...]:
     """Dotted names that are read or imported, such as `os.environ`, with their lines."""
-    for node in ast.walk(tree):
+    return tuple(_names_used(tree))
+
+
+def _names_used(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    for node in nodes(tree):
         match node:
             case ast.Attribute(value=ast.Name(id=owner), attr=name):
                 yield f"{owner}.{name}", node.lineno
@@ -39,10 +50,15 @@ def names_used(tree: ast.Module) -> Iterator[tuple[str, int]]:
                     yield f"{owner}.{alias.name}", node.lineno
 
 
-def texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
+@cache
+def texts(tree: ast.Module) -> tuple[tuple[str, int], ...]:
     """Every text in the code but the docstrings, with its line."""
-    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
+    return tuple(_texts(tree))
+
+
+def _texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    docstrings = {id(node.value) for node in nodes(tree) if isinstance(node, ast.Expr)}
+    for node in nodes(tree):
         match node:
             case ast.Constant(value=str(text)) if id(node) not in docstrings:
                 yield text, node.lineno

@@ -5,7 +5,7 @@ import ast
 import re
 from collections import defaultdict
 
-from tests.house.source import PACKAGE, ROOT, modules
+from tests.house.source import PACKAGE, ROOT, modules, nodes
 
 # Names that two standards, or a standard and the knowledge, give to two things.
 SHARED = {
@@ -22,7 +22,7 @@ MOST_HOUSE_WORDS = 20
 def test_no_two_public_classes_share_a_name() -> None:
     places: dict[str, list[str]] = defaultdict(list)
     for path, tree in modules().items():
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(path)
 

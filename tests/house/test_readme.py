@@ -10,10 +10,10 @@ import pytest
 
 from cds_service.cli.card_text import cards_as_text
 from cds_service.clock import system_clock
-from cds_service.service import load_knowledge
 from cds_service.settings import Settings
 from cds_service.trials.examples import example_request
 from cds_service.web import create_app
+from tests.web.http_fixtures import knowledge
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,11 +25,10 @@ def plain(text: str, **_style: Any) -> str:
 
 
 def test_the_card_in_the_readme_is_the_card_of_the_demonstration() -> None:
-    knowledge = load_knowledge(Settings())
-    pack = knowledge.packs[0]
+    pack = knowledge().packs[0]
     service = pack.services[0]
     body = example_request(pack, pack.examples[0], service, system_clock())
-    client = create_app(Settings(), knowledge=knowledge).test_client()
+    client = create_app(Settings(), knowledge=knowledge()).test_client()
     response = client.post(
         f"/cds-services/{service.id}", data=body, content_type="application/json"
     )

@@ -5,9 +5,8 @@ import ast
 import re
 from collections.abc import Callable, Iterable
 
-from tests.house.source import PACKAGE, modules, names_used, texts
+from tests.house.source import PACKAGE, modules, names_used, nodes, texts
 
-MODULES = modules()
 LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60
 LICENCE = "# SPDX-License-Identifier: Apache-2.0\n"
@@ -22,7 +21,7 @@ LOINC = re.compile(r"(?<!\[)\b\d{1,5}-\d\b")  # "[0-9]" is a pattern, not a code
 
 def offenders(lines: Callable[[str], Iterable[str]], *, but: str = "") -> str:
     """What `lines` returns for every module except `but`, joined; empty when nothing offends."""
-    return "\n".join(line for path in MODULES if path != but for line in lines(path))
+    return "\n".join(line for path in modules() if path != but for line in lines(path))
 
 
 def uses(pattern: re.Pattern[str]) -> Callable[[str], list[str]]:
@@ -31,7 +30,7 @@ def uses(pattern: re.Pattern[str]) -> Callable[[str], list[str]]:
     def lines(path: str) -> list[str]:
         return [
             f"{path}:{line} {name}"
-            for name, line in names_used(MODULES[path])
+            for name, line in names_used(modules()[path])
             if pattern.fullmatch(name)
         ]
 
@@ -50,7 +49,7 @@ def test_a_function_is_short() -> None:
     def too_long(path: str) -> list[str]:
         lengths = {
             f"{path}:{node.lineno} {node.name}": (node.end_lineno or node.lineno) - node.lineno + 1
-            for node in ast.walk(MODULES[path])
+            for node in nodes(modules()[path])
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         }
         return [f"{name} has {n} lines" for name, n in lengths.items() if n > LONGEST_FUNCTION]
@@ -74,7 +73,7 @@ def test_no_command_option_reads_the_environment() -> None:
     def reading(path: str) -> list[str]:
         return [
             f"{path}:{node.value.lineno} {node.arg}"
-            for node in ast.walk(MODULES[path])
+            for node in nodes(modules()[path])
             if isinstance(node, ast.keyword) and node.arg in {"envvar", "auto_envvar_prefix"}
         ]
 
@@ -88,7 +87,7 @@ def test_only_the_clock_asks_the_time() -> None:
 def test_no_laboratory_code_stands_in_python() -> None:
     def codes(path: str) -> list[str]:
         return [
-            f"{path}:{line} {text!r}" for text, line in texts(MODULES[path]) if LOINC.search(text)
+            f"{path}:{line} {text!r}" for text, line in texts(modules()[path]) if LOINC.search(text)
         ]
 
     assert offenders(codes) == ""

@@ -2,7 +2,6 @@
 """Codes and names -> markers, with the names that laboratories print."""
 
 from datetime import UTC
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,6 @@ from cds_service.intake.marker_lookup import MarkerLookup, MarkerMatch
 from cds_service.intake.pack_reader import PackReader
 from cds_service.intake.read_record import read_record
 from cds_service.knowledge.model.names import Named, NotUnderstood, words_of
-from cds_service.knowledge.reading.build import load_pack
 from tests.intake.intake_fixtures import (
     LOCAL,
     NOW,
@@ -22,8 +20,9 @@ from tests.intake.intake_fixtures import (
     observation,
     result_of,
 )
+from tests.web.http_fixtures import liver_pack
 
-PACK = load_pack(Path("cards/liver"))
+PACK = liver_pack()
 
 NAMES = {
     "alt": ("ALT", "Alanine Aminotransferase (ALT)", "ALT(SGPT)", "SGPT/ALT, Serum", "alt  (gpt)",

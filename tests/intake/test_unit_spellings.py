@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import product
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,9 +13,9 @@ from hypothesis import strategies as st
 from cds_service.intake.not_usable import NotUsable
 from cds_service.intake.units import unit_of
 from cds_service.knowledge.model.pack import Marker
-from cds_service.knowledge.reading.build import load_pack
+from tests.web.http_fixtures import liver_pack
 
-PACK = load_pack(Path("cards/liver"))
+PACK = liver_pack()
 WITH_UNIT = [marker for marker in PACK.markers.values() if marker.unit]
 INR = PACK.markers["inr"]
 

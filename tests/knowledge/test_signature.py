@@ -4,7 +4,6 @@
 import shutil
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from cds_service.knowledge.model.status import NOT_APPROVED, approval, is_signed
 from cds_service.knowledge.reading.build import load_packs
 from tests.knowledge.fixture_pack import letters
 from tests.knowledge.signed_packs import sign
+from tests.web.http_fixtures import liver_pack
 
 CARDS = Path(__file__).parents[2] / "cards"
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "sign-a-pack.md"
@@ -35,12 +35,6 @@ def liver(cards: Path) -> Pack:
     return next(pack for pack in load_packs(cards) if pack.id == "liver")
 
 
-@cache
-def bundled() -> Pack:
-    """The pack that comes with the service."""
-    return liver(CARDS)
-
-
 def replace_in(file: Path, old: str, new: str) -> None:
     text = file.read_text(encoding="utf-8")
     assert old in text
@@ -48,12 +42,12 @@ def replace_in(file: Path, old: str, new: str) -> None:
 
 
 def test_nobody_has_signed_the_pack_that_comes_with_the_service() -> None:
-    assert approval(bundled()) == NOT_APPROVED
-    assert not is_signed(bundled())
+    assert approval(liver_pack()) == NOT_APPROVED
+    assert not is_signed(liver_pack())
 
 
 def test_a_signature_holds_for_what_was_signed(cards: Path) -> None:
-    sign(cards / "liver", signature_hash(bundled()))
+    sign(cards / "liver", signature_hash(liver_pack()))
 
     pack = liver(cards)
 
@@ -76,7 +70,7 @@ def test_a_signature_holds_for_what_was_signed(cards: Path) -> None:
     ],
 )
 def test_a_change_of_meaning_ends_it(cards: Path, file: str, old: str, new: str) -> None:
-    sign(cards / "liver", signature_hash(bundled()))
+    sign(cards / "liver", signature_hash(liver_pack()))
     replace_in(cards / "liver" / file, old, new)
     if "version" in old:
         replace_in(cards / "liver" / file, f"- {old}", f"- {new}")
@@ -88,7 +82,7 @@ def test_a_change_of_meaning_ends_it(cards: Path, file: str, old: str, new: str)
 
 
 def test_mended_evidence_does_not(cards: Path) -> None:
-    sign(cards / "liver", signature_hash(bundled()))
+    sign(cards / "liver", signature_hash(liver_pack()))
     replace_in(cards / "liver/rules/alt-severe.yaml", "says: ", "says: As it stands there, ")
 
     assert is_signed(liver(cards))

@@ -15,9 +15,9 @@ from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, Patient, PatientRecord, Sent
 from cds_service.labs.unused_data import UnusedData
 from cds_service.rules.answer import Decision
-from tests.web.http_fixtures import NOW, knowledge
+from tests.web.http_fixtures import NOW, liver_pack
 
-(PACK,) = (pack for pack in knowledge().packs if pack.id == "liver")
+PACK = liver_pack()
 
 
 def result(number: str = "1", unit: str = "U/L", **more: object) -> LabResult:

@@ -6,18 +6,25 @@ Run as a program this writes the hashes of the orders as they are now.
 
 import json
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
+from cds_service.knowledge.model.pack import Pack
 from cds_service.render.orders import PROVED, compile_order, hash_of, prove, resource_of
 from cds_service.service import load_knowledge
 from cds_service.settings import Settings
 
 
+@cache
+def packs() -> tuple[Pack, ...]:
+    """The packs that come with the service."""
+    return load_knowledge(Settings()).packs
+
+
 def proved_now() -> list[str]:
     """The hash of every order of the packs, all of them valid."""
-    packs = load_knowledge(Settings()).packs
-    resources = [resource_of(order) for pack in packs for order in pack.orders.values()]
+    resources = [resource_of(order) for pack in packs() for order in pack.orders.values()]
     for resource in resources:
         prove(resource)
     return sorted({hash_of(resource) for resource in resources})
@@ -29,7 +36,7 @@ def test_the_orders_that_are_taken_as_proved_are_valid() -> None:
 
 
 def test_an_order_that_was_not_proved_is_proved_at_start() -> None:
-    (pack,) = load_knowledge(Settings()).packs
+    (pack,) = packs()
     order = next(iter(pack.orders.values()))
 
     assert compile_order(order).body == resource_of(order)

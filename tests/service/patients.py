@@ -3,13 +3,13 @@
 
 import json
 from copy import deepcopy
-from functools import cache
 from typing import Any
 
-from cds_service.service import Knowledge, load_knowledge
+from cds_service.service import Knowledge
 from cds_service.settings import Settings
 from cds_service.web import create_app
 from tests.vignettes.convert import now_of
+from tests.web.http_fixtures import knowledge
 
 NOW = "2026-06-15T09:00:00Z"
 TODAY = "2026-06-15T06:00:00Z"
@@ -84,10 +84,9 @@ def request(*observations: Any, hook: str = "patient-view", **prefetch: Any) -> 
     }
 
 
-@cache
 def liver() -> Knowledge:
     """The liver pack."""
-    return load_knowledge(Settings(profile="development"))
+    return knowledge()
 
 
 def respond(body: Json | bytes, hook: str = "patient-view") -> tuple[int, Json]:

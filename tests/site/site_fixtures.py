@@ -2,12 +2,15 @@
 """Site files for tests, and what the service answers under them."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from flask.testing import FlaskClient
 
-from cds_service.knowledge.reading.build import build_pack
+from cds_service.knowledge.model.pack import Pack
+from cds_service.knowledge.reading.build import build_pack, load_library
 from cds_service.knowledge.site.file import no_such_pack, read_site
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import Settings
@@ -22,6 +25,8 @@ HEAD = "pack: {pack}\nsite: General Hospital\nreviewed: 2026-11-24\n"
 
 
 _LOADED: dict[str, Knowledge] = {}  # by the text of the site file
+# The packs are read once: what a site makes of them is made anew for each.
+_READ_ONCE = patch("cds_service.knowledge.site.overlay.load_library", cache(load_library))
 
 
 def value(change: str, at: str, to: str, instead_of: str) -> str:
@@ -51,11 +56,22 @@ def problems_at(path: Path) -> list[Problem]:
 
 def client_at(path: Path | None) -> FlaskClient:
     """A client of the service of a site, whose clock stands still."""
-    settings = settings_at(path)
+    app = create_app(settings_at(path), clock=lambda: NOW, knowledge=_knowledge_at(path))
+    return app.test_client()
+
+
+def liver_at(path: Path | None) -> Pack:
+    """The liver pack of a site."""
+    (pack,) = (pack for pack in _knowledge_at(path).packs if pack.id == "liver")
+    return pack
+
+
+def _knowledge_at(path: Path | None) -> Knowledge:
     text = path.read_text(encoding="utf-8") if path is not None else ""
     if text not in _LOADED:
-        _LOADED[text] = load_knowledge(settings)
-    return create_app(settings, clock=lambda: NOW, knowledge=_LOADED[text]).test_client()
+        with _READ_ONCE:
+            _LOADED[text] = load_knowledge(settings_at(path))
+    return _LOADED[text]
 
 
 def settings_at(path: Path | None) -> Settings:

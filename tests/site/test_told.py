@@ -18,12 +18,19 @@ from cds_service.catalogue.plain_text import rule_in_words
 from cds_service.knowledge.checking.lock import lock_of
 from cds_service.knowledge.checking.signature import signature_hash
 from cds_service.knowledge.model.status import is_signed, status_summary
-from cds_service.knowledge.reading.build import load_packs
 from cds_service.knowledge.site.overlay import load_packs_at
 from cds_service.log import configure_log
 from cds_service.web import create_app
 from tests.knowledge.signed_packs import sign
-from tests.site.site_fixtures import EXAMPLE, client_at, problems_at, settings_at, site_file, value
+from tests.site.site_fixtures import (
+    EXAMPLE,
+    client_at,
+    liver_at,
+    problems_at,
+    settings_at,
+    site_file,
+    value,
+)
 from tests.web.http_fixtures import LOINC
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +68,7 @@ def usage(path: Path | None) -> list[str]:
 
 
 def test_the_words_of_a_rule_name_the_site() -> None:
-    (pack,) = load_packs_at(CARDS, EXAMPLE)
+    pack = liver_at(EXAMPLE)
 
     mild, off = (rule_in_words(pack.rules[rule_id], pack) for rule_id in ("alt-mild", "fib4-high"))
 
@@ -107,7 +114,7 @@ def test_the_prefetch_leaves_out_what_only_rules_that_are_off_read(tmp_path: Pat
 
 def test_a_signature_is_told_and_holds_beside_the_values_of_a_site(tmp_path: Path) -> None:
     shutil.copytree(CARDS, tmp_path, dirs_exist_ok=True)
-    sign(tmp_path / "liver", signature_hash(load_packs(CARDS)[0]))
+    sign(tmp_path / "liver", signature_hash(liver_at(None)))
 
     for site in (None, EXAMPLE):
         (pack,) = load_packs_at(tmp_path, site)
@@ -123,7 +130,7 @@ def test_the_start_is_one_line_of_counts(path: Path | None, off: int, stream: io
     (only,) = (json.loads(line) for line in stream.getvalue().splitlines())
     line: dict[str, Any] = only
     rules = line.pop("rules")
-    active = [rule for rule in load_packs(CARDS)[0].rules.values() if rule.status == "active"]
+    active = [rule for rule in liver_at(None).rules.values() if rule.status == "active"]
     assert rules + off == len(active)
     del line["at"], line["pack_version"]
     assert line == {
@@ -189,7 +196,7 @@ def test_a_site_without_cases_needs_none_for_switching_off(tmp_path: Path) -> No
 
 
 def test_the_lock_is_that_of_the_pack_alone() -> None:
-    (pack,), (changed,) = load_packs(CARDS), load_packs_at(CARDS, EXAMPLE)
+    pack, changed = liver_at(None), liver_at(EXAMPLE)
 
     same = lock_of(pack).rules
     different = {name for name, version in lock_of(changed).rules.items() if version != same[name]}

@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from cds_service.hooks.response import REQUEST_EXTENSION
+from cds_service.knowledge.model.pack import Pack
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import Settings
 from cds_service.web import create_app
@@ -29,6 +30,12 @@ ALT, AST, BILIRUBIN, ALP = "1742-6", "1920-8", "1975-2", "6768-6"
 def knowledge() -> Knowledge:
     """The packs of this repository, loaded once."""
     return load_knowledge(Settings())
+
+
+def liver_pack() -> Pack:
+    """The liver pack of them."""
+    (pack,) = (pack for pack in knowledge().packs if pack.id == "liver")
+    return pack
 
 
 def app(settings: Settings | None = None) -> Flask:
