@@ -296,7 +296,7 @@ class Chooser(Struct, frozen=True):
         results = self._possible.get(id(node.of))
         if results is None:
             results = self._possible[id(node.of)] = [
-                one for one in self._results(node.of) if not one.impossible
+                result for result in self._results(node.of) if not result.impossible
             ]
         if not results:
             return None

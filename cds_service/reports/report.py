@@ -161,15 +161,15 @@ def by_patient(rows: Iterable[tuple[ReportPatient, ReportRow]]) -> tuple[Patient
     return tuple(PatientReport(who, tuple(own)) for who, own in pairs)
 
 
-def _is_contradicted(one: ReportPatient, other: ReportPatient) -> bool:
-    pairs = ((one.birth_date, other.birth_date), (one.sex, other.sex))
+def _is_contradicted(patient: ReportPatient, other: ReportPatient) -> bool:
+    pairs = ((patient.birth_date, other.birth_date), (patient.sex, other.sex))
     return any(first and second and first != second for first, second in pairs)
 
 
-def _completed(one: ReportPatient, other: ReportPatient) -> ReportPatient:
+def _completed(patient: ReportPatient, other: ReportPatient) -> ReportPatient:
     return replace(
-        one,
-        name=one.name or other.name,
-        birth_date=one.birth_date or other.birth_date,
-        sex=one.sex or other.sex,
+        patient,
+        name=patient.name or other.name,
+        birth_date=patient.birth_date or other.birth_date,
+        sex=patient.sex or other.sex,
     )

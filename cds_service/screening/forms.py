@@ -112,8 +112,8 @@ class FormReader:
 
     def _input(self, *resources: Mapping[str, object]) -> PatientInput:
         lines = [
-            ResourceText(str(one["resourceType"]), _ENCODER.encode(one).decode())
-            for one in resources
+            ResourceText(str(resource["resourceType"]), _ENCODER.encode(resource).decode())
+            for resource in resources
         ]
         return input_from_lines(_PATIENT, lines, self._known)
 
@@ -158,10 +158,14 @@ class FormReader:
             return [_MAYBE]
         finders = served.program.facts.finders
         found = [
-            *(one for each in record.medicines or () for one in finders.medicines.found(each)),
-            *(one for each in record.conditions or () for one in finders.conditions.found(each)),
+            *(match for each in record.medicines or () for match in finders.medicines.found(each)),
+            *(
+                match
+                for each in record.conditions or ()
+                for match in finders.conditions.found(each)
+            ),
         ]
-        names = dict.fromkeys(one.fact for one in found)
+        names = dict.fromkeys(match.fact for match in found)
         return [FormRow(fact=name_of(served.program.pack, name)) for name in names]
 
 
@@ -169,9 +173,11 @@ def _row(result: LabResult, served: Served) -> FormRow:
     pack = served.program.pack
     marker = pack.markers[result.marker]
     factor, plausible = result.factor, marker.plausible
-    limits = tuple(one for kind in LIMIT_COLUMNS for one in _limits(kind, marker, result))
+    limits = tuple(limit for kind in LIMIT_COLUMNS for limit in _limits(kind, marker, result))
     numbers = (factor.numerator, factor.denominator)
-    if max(numbers) > _MOST or any(abs(one) > _MOST_LIMIT for one in limits if one is not None):
+    if max(numbers) > _MOST or any(
+        abs(limit) > _MOST_LIMIT for limit in limits if limit is not None
+    ):
         return _MAYBE
     if plausible.low is None or plausible.high is None:
         return _MAYBE
@@ -205,22 +211,30 @@ def _amounts(kind: LimitKind, marker: Marker, result: LabResult) -> Iterator[Fra
             if choice.applies is None:
                 return
             continue
-        ends = [end for one in result.ranges if (end := _end(one, kind)) is not None]
+        ends = [
+            end
+            for reference_range in result.ranges
+            if (end := _end(reference_range, kind)) is not None
+        ]
         yield from ends
         if choice.applies is None and _is_for_all(choice, result, ends):
             return
 
 
-def _end(one: ReferenceRange, kind: LimitKind) -> Fraction | None:
-    return one.low if kind == "lower limit" else one.high
+def _end(reference_range: ReferenceRange, kind: LimitKind) -> Fraction | None:
+    return reference_range.low if kind == "lower limit" else reference_range.high
 
 
 def _is_for_all(choice: LimitChoice, result: LabResult, ends: list[Fraction]) -> bool:
     """Whether the laboratory sent one limit, for everybody, that is believed beyond any doubt."""
-    (one, *others) = result.ranges or (None,)
-    if one is None or others or not ends or ends[0] <= 0:
+    (first_range, *others) = result.ranges or (None,)
+    if first_range is None or others or not ends or ends[0] <= 0:
         return False
-    if one.sex is not None or one.age_from is not None or one.age_below is not None:
+    if (
+        first_range.sex is not None
+        or first_range.age_from is not None
+        or first_range.age_below is not None
+    ):
         return False
     hair = Fraction(2, SCALE)
     return choice.believed is None or all(

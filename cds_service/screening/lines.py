@@ -158,7 +158,7 @@ def _name_owners(engine: Engine, unread: UnreadCounts) -> None:
     for begin in range(0, len(rows), 1000):
         part = rows[begin : begin + 1000]
         marks = ", ".join(["(?, ?)"] * len(part))
-        engine.run(f"INSERT INTO owner VALUES {marks}", [one for row in part for one in row])
+        engine.run(f"INSERT INTO owner VALUES {marks}", [cell for row in part for cell in row])
     engine.run(
         "UPDATE line SET owner = owner.patient FROM owner WHERE line.reference = owner.reference"
     )

@@ -172,7 +172,11 @@ def last_result(engine: Relations, now: datetime) -> datetime:
 def in_doubt(knowledge: Knowledge) -> str:
     """Patients of whom two results of one time may contradict each other, or a part its whole."""
     days = max(
-        (day for one in asked_of(knowledge) for day in one.program.features.reach_days.values()),
+        (
+            day
+            for asked in asked_of(knowledge)
+            for day in asked.program.features.reach_days.values()
+        ),
         default=0,
     )
     recent = f"marker IS NOT NULL AND age <= {(days + 2) * 86_400_000}"
@@ -196,7 +200,7 @@ def _parts(served: Served, recent: str) -> str:
                 f"max(low) FILTER (WHERE marker = '{part}') "
                 f"> min(high) FILTER (WHERE marker = '{whole}')"
             )
-    having = any_of([f"coalesce({one}, false)" for one in conditions])
+    having = any_of([f"coalesce({condition}, false)" for condition in conditions])
     return f"SELECT patient FROM evidence WHERE {recent} GROUP BY patient HAVING {having}"
 
 

@@ -186,8 +186,8 @@ def decided_before(output: OutputFolder | None) -> tuple[frozenset[int], Decisio
     """The batches that an earlier start of the run has written, and what they count."""
     tallies = output.done() if output else {}
     tally = DecisionTally()
-    for one in tallies.values():
-        tally.add(one)
+    for each_tally in tallies.values():
+        tally.add(each_tally)
     return frozenset(tallies), tally
 
 

@@ -87,7 +87,9 @@ def replacement(last: Statement, new: Statement) -> Statement | None:
 def continued(last: Statement, new: Statement) -> Statement:
     """The new statement with what it replaced; a repeat of a correction in words stays one."""
     is_same = _is_same(last, new)
-    before = [one for one in (*last.replaced, last.content) if one and one != new.content]
+    before = [
+        content for content in (*last.replaced, last.content) if content and content != new.content
+    ]
     if is_same and new.status == _WITHDRAWN:
         before.append(new.content)
     is_repeat = is_same and last.status in _CORRECTED and new.status == "final"
@@ -137,7 +139,7 @@ def _replaces(last: Statement, new: Statement, is_newer: bool) -> bool:
     return True
 
 
-def sent_order(one: str, other: str) -> Literal["before", "after", "unknown"]:
+def sent_order(sent: str, other: str) -> Literal["before", "after", "unknown"]:
     """Whether one time is surely before or after the other, in any zone where one is missing.
 
     >>> sent_order("2026-03-05T10:00:00+01:00", "2026-03-05T10:00:00+00:00")
@@ -145,7 +147,7 @@ def sent_order(one: str, other: str) -> Literal["before", "after", "unknown"]:
     >>> sent_order("2026-03-05T10:00:00", "2026-03-05T11:00:00")
     'unknown'
     """
-    first, second = _span(one), _span(other)
+    first, second = _span(sent), _span(other)
     if first is None or second is None:
         return "unknown"
     if first[1] <= second[0]:
@@ -169,5 +171,5 @@ def _span(time: str) -> tuple[datetime, datetime] | None:
         return None
 
 
-def _is_same(one: Statement, other: Statement) -> bool:
-    return bool(one.content) and one.content == other.content
+def _is_same(statement: Statement, other: Statement) -> bool:
+    return bool(statement.content) and statement.content == other.content

@@ -15,7 +15,7 @@ MAY_BIND = re.compile(
         "|".join(VAGUE)
     )
 )
-MOST_VAGUE = 100
+MOST_VAGUE = 45
 FOLDERS = ("cds_service", "tests", "benchmarks", "website")
 
 

@@ -82,8 +82,8 @@ def test_the_rows_are_those_of_the_lines(export: Path, tmp_path: Path) -> None:
 
         expected = lines_of(lines / "decisions.ndjson")
         assert rows_of(rows / NAME) == expected
-        assert any(one["answer"] == "refused" for one in expected)
-        assert {one.name for one in rows.iterdir()} == {NAME, "report.html", "summary.json"}
+        assert any(row["answer"] == "refused" for row in expected)
+        assert {file.name for file in rows.iterdir()} == {NAME, "report.html", "summary.json"}
         assert (rows / NAME).stat().st_mode & 0o777 == 0o600
         members.update(*expected)
     assert members == set(COLUMNS)

@@ -59,7 +59,7 @@ def test_files_that_have_no_room_together_are_read_one_after_the_other(tmp_path:
         for name in range(_LINES)
     ]
     for number in range(5):
-        ndjson(source / f"Observation_{number}.ndjson", (f"{one}{_BLANKS}" for one in lines))
+        ndjson(source / f"Observation_{number}.ndjson", (f"{line}{_BLANKS}" for line in lines))
 
     found = counted(source, "--memory", 200, "--workers", 2)
 

@@ -133,9 +133,9 @@ def _withdraw(
 ) -> None:
     """Mark those results of earlier messages that the rows of a later one withdraw (D, W)."""
     withdrawn = {_measured(row) for row in rows if row.status == _WITHDRAWN}
-    for place, (one, row) in enumerate(known if withdrawn else ()):
-        if one.id == who.id and _measured(row) in withdrawn:
-            known[place] = one, replace(row, status=_WITHDRAWN)
+    for place, (patient, row) in enumerate(known if withdrawn else ()):
+        if patient.id == who.id and _measured(row) in withdrawn:
+            known[place] = patient, replace(row, status=_WITHDRAWN)
 
 
 def _measured(row: ReportRow) -> tuple[object, ...]:
@@ -310,9 +310,9 @@ def _other_specimen(group: _Group) -> str:
     for repetitions in sent:
         for parts in repetitions:
             # A type is a coded element; in OBR-15 it is a component with subcomponents.
-            kinds = [one.strip() for part in parts[:2] for one in part.split("&")[:2]]
-            kinds = [one for one in kinds if one and one != _NULL]
-            if kinds and not _BLOOD.intersection(one.upper() for one in kinds):
+            kinds = [kind.strip() for part in parts[:2] for kind in part.split("&")[:2]]
+            kinds = [kind for kind in kinds if kind and kind != _NULL]
+            if kinds and not _BLOOD.intersection(kind.upper() for kind in kinds):
                 return kinds[-1]
     return ""
 

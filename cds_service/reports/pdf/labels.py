@@ -88,7 +88,7 @@ def _unwrapped(lines: Sequence[PageLine]) -> list[PageLine]:
             continue
         if below.top - line.top > _NEXT * line.size:
             continue
-        chunks, rest = [list(one) for one in line.chunks()], list(below.chunks())
+        chunks, rest = [list(chunk) for chunk in line.chunks()], list(below.chunks())
         for place, chunk in enumerate(chunks):
             under = next((c for c in rest if abs(c[0].x0 - chunk[0].x0) < _ALIGNED), None)
             before = chunks[place - 1] if place else []
@@ -155,7 +155,7 @@ def _beside(words: Sequence[PageWord], start: int, end: int) -> list[PageWord]:
     for number in range(start, end):
         word, last = words[number], words[number - 1]
         gap = word.x0 - last.x1
-        is_first = not any(one.text.strip(":") for one in found)
+        is_first = not any(label.text.strip(":") for label in found)
         if gap > (_REACH if is_first else _NEAR * word.size):
             break
         found.append(word)
@@ -206,18 +206,26 @@ def names_several(found: Sequence[Labelled]) -> bool:
     """
     for label, is_one in (("name", is_one_name), ("id", is_one_number)):
         by_words: dict[Words, list[str]] = {}
-        for one in found:
-            if one.label == label and one.is_sure and one.text and one.printed:
-                words = _PATIENT if _PATIENT.intersection(one.printed) else frozenset(one.printed)
+        for labelled in found:
+            if labelled.label == label and labelled.is_sure and labelled.text and labelled.printed:
+                words = (
+                    _PATIENT
+                    if _PATIENT.intersection(labelled.printed)
+                    else frozenset(labelled.printed)
+                )
                 if label == "name" or words is _PATIENT or not words <= _VAGUE:
-                    by_words.setdefault(tuple(sorted(words)), []).append(one.text)
+                    by_words.setdefault(tuple(sorted(words)), []).append(labelled.text)
         if any(not is_one(texts[0], text) for texts in by_words.values() for text in texts[1:]):
             return True
     return False
 
 
 def _texts(found: Sequence[Labelled], label: Label) -> list[str]:
-    own = (one.text for one in found if one.label == label and one.text and one.is_sure)
+    own = (
+        label_found.text
+        for label_found in found
+        if label_found.label == label and label_found.text and label_found.is_sure
+    )
     return list(dict.fromkeys(own))
 
 
@@ -230,4 +238,4 @@ def _sex(text: str) -> str | None:
 def _name(text: str) -> str:
     """A name, without what may stand behind it in brackets or after a date."""
     bare = text.split("(", maxsplit=1)[0].split("*", maxsplit=1)[0].strip(" ,;:")
-    return bare if bare and not any(one.isdigit() for one in bare) else ""
+    return bare if bare and not any(character.isdigit() for character in bare) else ""

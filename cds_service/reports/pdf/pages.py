@@ -121,9 +121,9 @@ def _pages(data: bytes, read_scan: ReadScan) -> Iterator[list[PageLine]]:
         raise
     except Exception as error:  # noqa: BLE001 - a broken file fails anywhere in the library
         causes = (error, *error.args, error.__cause__, error.__context__)
-        if any(isinstance(one, MemoryError | RecursionError) for one in causes):
+        if any(isinstance(cause, MemoryError | RecursionError) for cause in causes):
             raise MemoryError from None
-        if any(isinstance(one, PDFEncryptionError | PDFPasswordIncorrect) for one in causes):
+        if any(isinstance(cause, PDFEncryptionError | PDFPasswordIncorrect) for cause in causes):
             raise RequestError("Expected a PDF without a password.") from None
         raise RequestError("Expected a PDF that is whole.") from None
 
@@ -142,7 +142,9 @@ def _lines(page: Any, read_scan: ReadScan) -> list[PageLine]:
         return read_scan(page.page_number)
     if any(_area(image) > _SCAN * area for image in page.images):
         raise RequestError(_LAID_OVER)  # by a machine, which nobody compared with the scan
-    page = page.filter(lambda one: one["object_type"] != "char" or one["upright"])
+    page = page.filter(
+        lambda drawn_object: drawn_object["object_type"] != "char" or drawn_object["upright"]
+    )
     words = _joined(_words(page.dedupe_chars()))
     rules = sorted((e["x0"], e["top"], e["bottom"]) for e in page.edges if e["orientation"] == "v")
     return lines_of(page.page_number, words, rules)
@@ -172,7 +174,7 @@ def _words(page: Any) -> list[PageWord]:
         x_tolerance_ratio=0.15, y_tolerance=2, extra_attrs=["size", "fontname"]
     )
     drawn = (*page.lines, *page.rects)
-    strokes = [one for one in drawn if one["height"] < _THIN < one["width"]]
+    strokes = [stroke for stroke in drawn if stroke["height"] < _THIN < stroke["width"]]
     return [
         PageWord(
             text=f"{word['text']}{STRUCK}" if is_struck else word["text"],
@@ -193,10 +195,10 @@ def _is_struck(word: dict[str, Any], strokes: Iterable[dict[str, Any]]) -> bool:
     """Whether a stroke goes through the middle of a word from its beginning to its end."""
     height = word["bottom"] - word["top"]
     return any(
-        one["x0"] < word["x0"] + 1
-        and one["x1"] > word["x1"] - 1
-        and word["top"] + 0.3 * height < one["top"] < word["bottom"] - 0.25 * height
-        for one in strokes
+        stroke["x0"] < word["x0"] + 1
+        and stroke["x1"] > word["x1"] - 1
+        and word["top"] + 0.3 * height < stroke["top"] < word["bottom"] - 0.25 * height
+        for stroke in strokes
     )
 
 

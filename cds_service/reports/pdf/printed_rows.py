@@ -57,7 +57,7 @@ class PrintedRow:
         if rest in {"", self.unit}:
             return
         joined = (f"{self.unit}{space}{rest}".strip() for space in (" ", ""))
-        whole = next((one for one in joined if kind_of(one) == "unit"), None)
+        whole = next((part for part in joined if kind_of(part) == "unit"), None)
         if whole is None:
             self.unclear.update(self.texts)
         else:

@@ -77,7 +77,7 @@ def read_pdf(data: bytes, deadline: Deadline | None = None) -> LabReport:
 def read_picture(data: bytes, deadline: Deadline | None = None) -> LabReport:
     """The rows of a report that is one picture, or several in a TIFF; raises `RequestError`."""
     scanner = Scanner(deadline)
-    return report_of([scanner.read(*one) for one in pictures_of(data)], "picture")
+    return report_of([scanner.read(*picture) for picture in pictures_of(data)], "picture")
 
 
 def report_of(pages: Sequence[Sequence[PageLine]], kind: Format) -> LabReport:
@@ -90,13 +90,13 @@ def report_of(pages: Sequence[Sequence[PageLine]], kind: Format) -> LabReport:
     labels = labelled_texts([line for _, line in found.other])
     who = patient_of(labels, order)
     dates = _Dates(labels, found, order)
-    mark = decimal_mark(one for row in found.rows for one in (*row.values, row.range_text))
+    mark = decimal_mark(printed for row in found.rows for printed in (*row.values, row.range_text))
     status = status_of_report(text)
     hemolyzed = any(says_hemolyzed(line.text) for lines in pages for line in lines)
     everywhere = _specimen_of_all(labels)
     doubt_shifted(found.rows)
     lines = [line for page in pages for line in page if line not in found.headings]
-    read_headings(found.rows, lines, dates.labels, {one.text for one in labels}, order)
+    read_headings(found.rows, lines, dates.labels, {label.text for label in labels}, order)
     rows = [
         _row(row, column, mark, dates.of(number, column), everywhere, status, hemolyzed=hemolyzed)
         for number, row in enumerate(found.rows)
@@ -198,17 +198,21 @@ def _drawn(panel: Panel, rows: Sequence[PageLine]) -> Panel:
 
 def _is_in_doubt(panel: Panel, rows: Sequence[PageLine]) -> bool:
     """Whether it is open of many rows which column their results are in."""
-    results = {n for n, one in enumerate(panel.columns) if one.kind == "result"}
-    limits = [n for n, one in enumerate(panel.columns) if one.kind in {"low", "high"}]
+    results = {n for n, column in enumerate(panel.columns) if column.kind == "result"}
+    limits = [n for n, column in enumerate(panel.columns) if column.kind in {"low", "high"}]
     cells = [read_cells(line, panel) for line in rows]
-    with_result = [one for one in cells if results & set(one.words) or one.unclear]
+    with_result = [
+        cells_of_row
+        for cells_of_row in cells
+        if results & set(cells_of_row.words) or cells_of_row.unclear
+    ]
     in_doubt = [
-        one
-        for one in with_result
-        if (results | set(limits)) & one.unclear
-        or limits_beside(one, panel)
-        or not results & set(one.words)
-        or any(kind_of(one.text(n)) != "value" for n in limits if n in one.words)
+        cells_of_row
+        for cells_of_row in with_result
+        if (results | set(limits)) & cells_of_row.unclear
+        or limits_beside(cells_of_row, panel)
+        or not results & set(cells_of_row.words)
+        or any(kind_of(cells_of_row.text(n)) != "value" for n in limits if n in cells_of_row.words)
     ]
     return len(in_doubt) > _DOUBTFUL * len(with_result)
 
@@ -220,11 +224,11 @@ class _Dates:
         self._order = order
         self._after: list[tuple[int, str | None]] = []  # rows before it, and date
         self.labels: list[CollectedLabel] = []
-        for one in labels:
-            if one.label == "collected" and one.text:
-                day = next(iter(dates_in(one.text, order)), None)
-                starts = day is not None and day.start <= 2 and one.is_sure
-                known, line = found.other[one.line]
+        for label in labels:
+            if label.label == "collected" and label.text:
+                day = next(iter(dates_in(label.text, order)), None)
+                starts = day is not None and day.start <= 2 and label.is_sure
+                known, line = found.other[label.line]
                 self._after.append((known, day.iso if day and starts else None))
                 self.labels.append(CollectedLabel(box_of(line, line.words), self._after[-1][1]))
 
@@ -253,7 +257,7 @@ class _Dates:
 
 def _specimen_of_all(labels: Iterable[Labelled]) -> str:
     """A specimen that is not blood, and that the report names once for all its results."""
-    named = [one.text for one in labels if one.label == "specimen" and one.text]
+    named = [label.text for label in labels if label.label == "specimen" and label.text]
     fluids = [text for text in named if names_fluid(text) and not names_blood(text)]
     return fluids[0] if fluids and len(fluids) == len(named) else ""
 
@@ -283,7 +287,7 @@ def _row(
         read = CellValue(doubt="not-in-blood")
     if row.is_of_other or subject_of(column.text) == "other":
         read = CellValue(doubt="of-another")
-    elif any(STRUCK in one for one in (row.name, text, row.unit, row.range_text)):
+    elif any(STRUCK in printed for printed in (row.name, text, row.unit, row.range_text)):
         read = CellValue(doubt="struck-out")
     flags = " ".join(filter(None, (read.flag, row.flag if is_single else "")))
     limits = None if row.range_is_unclear else read_printed_range(row.range_text, mark)
@@ -312,5 +316,5 @@ def _specimen(row: PrintedRow) -> str:
         words = plain_words(row.specimen)
         is_blood = names_blood(row.specimen) or (words and set(words) <= _BLOOD_CODES)
         return "" if is_blood and not names_fluid(row.specimen) else row.specimen
-    fluids = (one for one in (row.name, *row.notes) if names_fluid(one))
+    fluids = (text for text in (row.name, *row.notes) if names_fluid(text))
     return row.section or next(fluids, "")

@@ -115,7 +115,9 @@ class _Reader:
             if place < len(row) and not isinstance(row[place], ExactNumber)
         )
         self._is_cut = any(map(self._is_too_long, self._rows))
-        alone = (filled[0] for row in grid.rows if len(filled := [one for one in row if one]) == 1)
+        alone = (
+            filled[0] for row in grid.rows if len(filled := [cell for cell in row if cell]) == 1
+        )
         self._is_hemolyzed = any(map(says_hemolyzed, alone))  # all that was measured
         self._labelled: dict[Role, list[str]] = {}
         above = grid.rows[: max(columns.headings, 0)]
@@ -202,7 +204,7 @@ class _Reader:
         cell = read_cell(f"{self._text(row, 'comparator')}{text}", mark)
         cell = beside_unit(cell, test.unit)
         specimen = self._text(row, "specimen")
-        fluids = (one for one in (specimen, test.name) if names_fluid(one))
+        fluids = (text for text in (specimen, test.name) if names_fluid(text))
         specimen = next(fluids, section)
         doubt = cell.doubt
         if cell.value is not None and specimen:

@@ -179,8 +179,8 @@ def _is_plain(resource: dict[str, Any]) -> bool:
             return False
         if not _OBJECTS[name].issuperset(members):
             return False
-        for key, one in members.items():
-            if not isinstance(one, str) and key != "profile":
+        for key, member in members.items():
+            if not isinstance(member, str) and key != "profile":
                 return False
     if not _ALLOWED.issuperset(resource):
         return False
@@ -198,9 +198,9 @@ def _blank(value: Any) -> Any:
     if isinstance(value, str):
         return ""
     if isinstance(value, list):
-        return [_blank(one) for one in value]
+        return [_blank(item) for item in value]
     if isinstance(value, dict):
-        return {name: _blank(one) for name, one in value.items()}
+        return {name: _blank(member) for name, member in value.items()}
     return value
 
 

@@ -44,7 +44,7 @@ class SparkRelations:
         Most have room in 64 bits, which takes a fraction of the time.
         """
         is_small = " AND ".join(
-            f"{one} BETWEEN {-_SMALL} AND {_SMALL}" for one in (amount, times, plus)
+            f"{operand} BETWEEN {-_SMALL} AND {_SMALL}" for operand in (amount, times, plus)
         )
         return (
             f"(CASE WHEN {is_small} THEN (({amount}) * {times} + {plus}) div {by} "
