@@ -130,6 +130,10 @@ def test_text_and_lists_have_headings_too(text: str) -> None:
         ("01 Jan 2025", "2025-01-01"),
         ("Blood test 2025-01-01", "2025-01-01"),
         ("Ergebnisse vom 01.01.2025", "2025-01-01"),
+        ("Sample of 01 Jan 2025", "2025-01-01"),
+        ("Collected 01 Jan 2025", "2025-01-01"),
+        ("Collected: 01 Jan 2025", "2025-01-01"),
+        ("Befund vom 01.01.2025", None),  # of the report, or of its results
         ("Results of 05 Mar 2026", "2026-03-05"),
         ("Liver panel", "2026-03-05"),
         ("Visit 3, 01 Jan 2025", None),  # what it dates is not known

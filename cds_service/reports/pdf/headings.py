@@ -107,12 +107,10 @@ def _headings(line: PageLine, page: "_Page", order: DayOrder | None) -> Iterator
         if subject is not None:
             yield _Heading(place, subject, is_alone=is_alone)
         elif has_date(text) and len(words) <= _LONGEST and page.is_over_rows(place):
-            if _is_labelled(text) or page.is_beside_row(place):
+            is_label = _is_labelled(text, is_below_rows=page.is_below_rows(place))
+            is_in_table = not all(map(has_date, map(_text, chunks))) or page.is_beside_row(place)
+            if is_label or is_in_table or not (words or page.is_left(place)):
                 continue
-            if not all(map(has_date, map(_text, chunks))) or (
-                not words and not page.is_left(place)
-            ):
-                continue  # a part of a table
             days = tuple(dict.fromkeys(day.iso for day in dates_in(text, order)))
             yield _Heading(place, None, days, speaks_of_results(text), text.strip(" :."), is_alone)
 
@@ -142,6 +140,10 @@ class _Page:
     def is_over_rows(self, place: Place) -> bool:
         """Whether a row follows close below."""
         return any(0 < one.top - place.top < _REACH for one in self._by_page[place.page])
+
+    def is_below_rows(self, place: Place) -> bool:
+        """Whether a row stands above it on its page."""
+        return any(one.top < place.top for one in self._by_page[place.page])
 
     def is_left(self, place: Place) -> bool:
         """Whether something begins where the names of tests do in a row below."""
@@ -184,11 +186,19 @@ def _of_subjects(one: _Heading) -> tuple[int, int, bool]:
     return one.place.page, round(one.place.top / _LINE), one.subject == "other"
 
 
-def _is_labelled(text: str) -> bool:
-    """Whether a date is labelled as that of something, such as the print or a birth."""
+def _is_labelled(text: str, *, is_below_rows: bool) -> bool:
+    """Whether a date is labelled as that of something else, such as the print or a birth.
+
+    Without a colon `Sample of` and `Collected` begin headings, and so does what may be the day of a
+    report (`Befund vom`) between rows.
+    """
     words = plain_words(text)
     label = longest_match(words, 0, LABELS)
-    return label is not None or (longest_match(words, 0, COLUMNS) is not None and ":" in text)
+    if ":" in text:
+        return label is not None or longest_match(words, 0, COLUMNS) is not None
+    if label is None or label[1] in {"specimen", "collected"}:
+        return False
+    return label[1] != "other date" or not is_below_rows
 
 
 def _text(words: Sequence[PageWord]) -> str:
