@@ -89,7 +89,9 @@ def _done(knowledge: Knowledge, source: Path) -> Json:
     ndjson(few / "all.ndjson", (resource for _, each in hospital(15) for resource in each))
     ndjson(nobody / "all.ndjson", [result("r", None)])
     texts = [json.dumps(one, indent=1) for _, each in hospital(15) for one in each]
-    table(rows / "of [all].parquet", [*texts, None, "", " \n", "no JSON", '{"resourceType": 7}'])
+    table(rows / "of json.parquet", texts[::2], "json JSON")  # as the engine makes it of lines
+    bad = [None, "", " \n", "no JSON", '{"resourceType": 7}']
+    table(rows / "of [all].parquet", [*texts[1::2], *bad])
     words = [str(source), *WORDS, "--out", str(out / "spark")]
     calls = [
         {"words": words, "batch": BATCH, "stopped": True},
@@ -109,10 +111,10 @@ def _done(knowledge: Knowledge, source: Path) -> Json:
     return on_spark({"calls": calls, "relations": relations, "queries": asked})
 
 
-def table(path: Path, texts: list[str | None]) -> None:
+def table(path: Path, texts: list[str | None], column: str = "resource VARCHAR") -> None:
     """A Parquet file with a resource in each row."""
     with duckdb.connect() as engine:
-        engine.execute("CREATE TABLE resources (resource VARCHAR)")
+        engine.execute(f"CREATE TABLE resources ({column})")
         engine.executemany("INSERT INTO resources VALUES (?)", [(text,) for text in texts])
         engine.table("resources").write_parquet(str(path))
 

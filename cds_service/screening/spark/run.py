@@ -144,7 +144,7 @@ def _scan(
 
 def _rows(session: Any, path: Path) -> Any:
     """The rows of a Parquet file, as lines; one without a text is a line that cannot be read."""
-    table = session.read.parquet(_pattern(path))
+    table = _reader(session).parquet(_pattern(path))
     types = {name: "VARCHAR" for name, kind in table.dtypes if kind == "string"}
     column = text_column(path, types)
     return table.selectExpr(
@@ -154,10 +154,15 @@ def _rows(session: Any, path: Path) -> Any:
 
 
 def _text(session: Any, paths: Sequence[Path]) -> Any:
-    reader = session.read.option("lineSep", "\n")
+    return _reader(session).option("lineSep", "\n").text([_pattern(path) for path in paths])
+
+
+def _reader(session: Any) -> Any:
+    """What reads files, and passes over none, whatever the settings of a site say."""
+    reader = session.read
     for name in ("ignoreCorruptFiles", "ignoreMissingFiles"):
         reader = reader.option(name, "false")
-    return reader.text([_pattern(path) for path in paths])
+    return reader
 
 
 def _pattern(path: Path) -> str:
