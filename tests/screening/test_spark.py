@@ -6,7 +6,7 @@ import json
 import random
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,7 @@ def _done(knowledge: Knowledge, source: Path) -> Json:
     return on_spark({"calls": calls, "relations": relations, "queries": asked})
 
 
-def table(path: Path, texts: list[str | None], column: str = "resource VARCHAR") -> None:
+def table(path: Path, texts: Iterable[str | None], column: str = "resource VARCHAR") -> None:
     """A Parquet file with a resource in each row."""
     with duckdb.connect() as engine:
         engine.execute(f"CREATE TABLE resources ({column})")
