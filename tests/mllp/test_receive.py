@@ -215,8 +215,14 @@ def test_a_patient_behind_a_blank_is_not_the_one_before(
     assert len({item.patient for item in found}) == len(found) != 1
 
 
-@pytest.mark.parametrize("time", ["00010101000000+1400", "99991231235959-1200", "00000101"])
-def test_times_of_no_year_that_there_is_are_none(receiver: MessageReceiver, time: str) -> None:
+@pytest.mark.parametrize(
+    "time",
+    ["00010101000000+1400", "99991231235959-1200", "00000101"]
+    + ["20260305100000+9999", "20260305100000+2400", "202603051000+0160"],
+)
+def test_times_of_no_year_or_zone_that_there_is_are_none(
+    receiver: MessageReceiver, time: str
+) -> None:
     for count in range(2):
         sent = message(obx(f14=time), header=header(f7=time, f10=str(count)))
         assert receiver.receive(sent, HERE).outcome == "stored"

@@ -5,7 +5,7 @@ import re
 from datetime import date, time
 
 _TIME = re.compile(
-    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.\d+)?)?)?)?)?)?([+-]\d{4})?"
+    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.\d+)?)?)?)?)?)?([+-](?:0\d|1[0-4])[0-5]\d)?"
 )
 
 
@@ -19,7 +19,8 @@ def iso_time(text: str, zone: str = "") -> str | None:
     >>> iso_time("202603")
     '2026-03'
 
-    The first and the last year that there are count as none: in another zone they are in no year.
+    A zone is at most 14 hours away, else the time is none. So is one in the first or the last year
+    that there is: in another zone it is in no year.
     """
     match = _TIME.fullmatch(text.strip())
     if match is None or match[1] in {"0000", "0001", "9999"}:
