@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from cds_service.intake.marker_lookup import MarkerLookup
@@ -36,6 +37,7 @@ def reports(seeds: int = SEEDS) -> Iterator[CorpusReport]:
                 yield CorpusReport(name, key, layout.write(patient, language), truth)
 
 
+@cache
 def lookups() -> tuple[MarkerLookup, ...]:
     """What finds the markers of the project's own pack."""
     return lookups_of(load_knowledge(load_settings()))
