@@ -19,11 +19,11 @@ from cds_service.knowledge.model.dependencies import dependencies_of
 from cds_service.knowledge.model.pack import UNUSED_DATA, Indicator, Pack, Reason
 from cds_service.labs.facts import CompiledFacts, compile_facts, facts_of
 from cds_service.labs.features import PackFeatures, compile_features
-from cds_service.labs.frames import Chooser, Frame, by_marker, with_hemolysis
 from cds_service.labs.parts_of_wholes import with_impossible_parts
 from cds_service.labs.patient import person_on
 from cds_service.labs.patient_record import Incomplete, PatientRecord
 from cds_service.labs.reasons import PackReason
+from cds_service.labs.result_selection import Chooser, Frame, by_marker, with_hemolysis
 from cds_service.labs.unused_data import UnusedData, unused_data
 from cds_service.rules.about_results import Frames, about_results
 from cds_service.rules.about_set_aside import about_set_aside

@@ -33,7 +33,7 @@ from cds_service.explanation.view import (
 )
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.knowledge.model.status import approval
-from cds_service.labs.frames import Frame
+from cds_service.labs.result_selection import Frame
 from cds_service.render.result_units import (
     ResultUnit,
     unit_of_marker,

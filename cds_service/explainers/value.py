@@ -13,9 +13,9 @@ from cds_service.explanation.view import NamedView, View
 from cds_service.knowledge.model.dependencies import inputs_of
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import Indicator, Marker, Measure, Pack, Priority
-from cds_service.labs.frames import Frame, MeasureValue
 from cds_service.labs.reading_limits import is_doubtful
 from cds_service.labs.reasons import PackReason
+from cds_service.labs.result_selection import Frame, MeasureValue
 from cds_service.render.card import Card
 from cds_service.render.reason_text import reason_text
 from cds_service.render.result_units import unit_of_system

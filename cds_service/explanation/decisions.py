@@ -15,11 +15,11 @@ from cds_service.decide import Outcome
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.knowledge.site.wording import value_in_words
 from cds_service.labs.facts import FactAnswer
-from cds_service.labs.frames import Frame, MeasureValue, Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.labs.reading_limits import is_doubtful
 from cds_service.labs.reasons import CodedReason
+from cds_service.labs.result_selection import Frame, MeasureValue, Reading
 from cds_service.render.reason_text import incomplete_text
 from cds_service.render.result_units import limit_amount
 from cds_service.render.site_values import values_behind

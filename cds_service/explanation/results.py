@@ -8,9 +8,9 @@ from cds_service.decide import Outcome, Program, chooser_of
 from cds_service.explanation.scale import LimitView, ScaleView, limit_in_words, scale_of
 from cds_service.explanation.view import View
 from cds_service.knowledge.model.pack import Marker
-from cds_service.labs.frames import Chooser, Frame
 from cds_service.labs.limits import limit_of
 from cds_service.labs.patient_record import LabResult
+from cds_service.labs.result_selection import Chooser, Frame
 from cds_service.render.result_units import limit_amount
 from cds_service.render.values import (
     converted_value,

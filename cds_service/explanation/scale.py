@@ -17,11 +17,11 @@ from cds_service.knowledge.model.bounds import Number, TimesLimit, TimesMarker
 from cds_service.knowledge.model.conditions import AnyOf, leaves
 from cds_service.knowledge.model.leaves import Compare
 from cds_service.knowledge.model.pack import Grade, Marker, Pack
-from cds_service.labs.frames import Frame, Reading
 from cds_service.labs.limits import Limit, limit_of
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, Sent
 from cds_service.labs.reading_limits import limit_in
+from cds_service.labs.result_selection import Frame, Reading
 from cds_service.render.result_units import ResultUnit, limit_amount, unit_of_scale
 from cds_service.render.values import limit_source
 from cds_service.rules.grades import grade_of

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which results rules read, as data: nodes made once from the marker files and scope of a pack.
 
-`labs.frames` chooses the results of one patient by these nodes, and any other engine can be
-written to them. A node reads aloud: `Latest(of=Usable("alpha", FINAL, hemolysed=True),
+`labs.result_selection` chooses the results of one patient by these nodes, and any other engine can
+be written to them. A node reads aloud: `Latest(of=Usable("alpha", FINAL, hemolysed=True),
 within_days=90)` is the latest usable alpha of the last 90 days, where "usable" names the statuses,
 and whether results of a hemolysed specimen count. "The index" in a node is the index of the frame
 that it is read in. Which of several results of one time counts is `labs.same_time`.

@@ -6,8 +6,8 @@ from operator import attrgetter
 
 from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.knowledge.model.pack import Marker
-from cds_service.labs.frames import Reading
 from cds_service.labs.limits import Limit
+from cds_service.labs.result_selection import Reading
 
 LIMIT_IN: Mapping[LimitKind, Callable[[Reading], Limit | None]] = {
     "upper limit": attrgetter("upper"),

@@ -32,11 +32,11 @@ from cds_service.knowledge.model.leaves import (
 from cds_service.knowledge.model.messages import MessageKey, Messages
 from cds_service.knowledge.model.pack import Marker, Measure, Pack, Rule
 from cds_service.knowledge.site.wording import code_in_words, value_in_words
-from cds_service.labs.frames import Frame, MeasureValue, Reading
 from cds_service.labs.patient import age_is
 from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
 from cds_service.labs.reading_limits import is_doubtful, limit_in
 from cds_service.labs.reading_notes import ReadingNote
+from cds_service.labs.result_selection import Frame, MeasureValue, Reading
 from cds_service.labs.unused_data import UnusedData
 from cds_service.render.reason_text import incomplete_text, reason_text
 from cds_service.render.result_units import limit_amount

@@ -7,9 +7,9 @@ from fractions import Fraction
 from cds_service.amounts import plain, rounded, shortened, significant
 from cds_service.knowledge.model.messages import Messages
 from cds_service.knowledge.model.pack import Marker
-from cds_service.labs.frames import Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient_record import LabResult
+from cds_service.labs.result_selection import Reading
 from cds_service.render.sanitize import sanitize
 
 _ONE = Fraction(1)

@@ -7,8 +7,8 @@ from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.model.site import SiteValue
 from cds_service.knowledge.site.wording import MARKERS, is_limit
-from cds_service.labs.frames import Frame
 from cds_service.labs.reading_limits import limit_in
+from cds_service.labs.result_selection import Frame
 from cds_service.rules.answer import Decision
 
 _KINDS: dict[str, LimitKind] = {

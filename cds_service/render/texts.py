@@ -23,7 +23,7 @@ from cds_service.knowledge.model.pack import (
     Rule,
 )
 from cds_service.labs.facts import FactAnswer
-from cds_service.labs.frames import Frame
+from cds_service.labs.result_selection import Frame
 from cds_service.labs.unused_data import UnusedData
 from cds_service.render.unused_text import unused_names
 from cds_service.render.values import (

@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from cds_service.amounts import Interval, significant, whole_parts, without_zeros
 from cds_service.knowledge.model.messages import Messages
 from cds_service.knowledge.model.pack import Marker, Priority, Suggestion
-from cds_service.labs.frames import Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient_record import LabResult, Precision, SetAside
+from cds_service.labs.result_selection import Reading
 from cds_service.render.result_units import ResultUnit, limit_amount
 from cds_service.render.sanitize import sanitize
 from cds_service.rules.answer import Proposal

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from cds_service.copying import replace
 from cds_service.knowledge.model.pack import PATIENT
-from cds_service.labs.frames import Chooser, Frame
 from cds_service.labs.patient_record import PatientRecord
+from cds_service.labs.result_selection import Chooser, Frame
 from cds_service.rules.answer import CompiledRule, Decision, Indexes, answer
 from cds_service.rules.measures import CompiledMeasure, with_measures
 from cds_service.rules.reasons import IndexPreliminary

@@ -8,8 +8,8 @@ about unused data.
 from collections.abc import Iterator
 from datetime import datetime
 
-from cds_service.labs.frames import Chooser
 from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside, set_aside
+from cds_service.labs.result_selection import Chooser
 from cds_service.labs.set_aside_reasons import SetAsideReason
 from cds_service.rules.answer import (
     CompiledRule,

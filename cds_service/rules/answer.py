@@ -34,9 +34,9 @@ from cds_service.knowledge.model.pack import (
     Rule,
     Suggestion,
 )
-from cds_service.labs.frames import Frame
 from cds_service.labs.patient_record import PatientRecord
 from cds_service.labs.reasons import PackReason
+from cds_service.labs.result_selection import Frame
 from cds_service.rules.evaluate import Test, compiled, compiled_reasons, first_reason
 from cds_service.rules.reasons import (
     AlreadyOrdered,

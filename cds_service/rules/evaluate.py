@@ -46,11 +46,11 @@ from cds_service.knowledge.model.leaves import (
     TestedBefore,
 )
 from cds_service.knowledge.model.pack import NotComputed, Reason
-from cds_service.labs.frames import Frame, Reading
 from cds_service.labs.patient import age_is
 from cds_service.labs.patient_record import LabResult
 from cds_service.labs.reading_limits import LIMIT_IN, limit_in
 from cds_service.labs.reasons import PackReason
+from cds_service.labs.result_selection import Frame, Reading
 
 Test: TypeAlias = Callable[[Frame], Ternary]
 

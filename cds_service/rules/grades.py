@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cds_service.knowledge.model.conditions import leaves
 from cds_service.knowledge.model.leaves import AgeCompare
 from cds_service.knowledge.model.pack import Grade
-from cds_service.labs.frames import Frame
+from cds_service.labs.result_selection import Frame
 from cds_service.rules.evaluate import compiled
 
 

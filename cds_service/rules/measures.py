@@ -9,9 +9,9 @@ from cds_service.amounts import compare, exactly
 from cds_service.copying import replace
 from cds_service.knowledge.model.formulas import Input
 from cds_service.knowledge.model.pack import Measure
-from cds_service.labs.frames import Frame, MeasureValue
 from cds_service.labs.patient_record import LabResult
 from cds_service.labs.reasons import HasComparator, PackReason
+from cds_service.labs.result_selection import Frame, MeasureValue
 from cds_service.rules.evaluate import Test, compiled_reasons, first_reason
 
 _AGE = "age"

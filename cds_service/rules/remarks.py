@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cds_service.copying import replace
 from cds_service.knowledge.model.remarks import Remark, Remarks
-from cds_service.labs.frames import Chooser
+from cds_service.labs.result_selection import Chooser
 from cds_service.rules.answer import Decision, Remarked, cards_among
 from cds_service.rules.evaluate import Test, compiled
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from cds_service.copying import replace
 from cds_service.knowledge.model.conditions import AllOf, AnyOf, Condition, PatternIs
 from cds_service.knowledge.model.leaves import Compare
-from cds_service.labs.frames import Frame
+from cds_service.labs.result_selection import Frame
 from cds_service.rules.evaluate import compiled
 
 Trigger: TypeAlias = Callable[[Frame], str | None]

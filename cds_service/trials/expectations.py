@@ -13,9 +13,9 @@ from cds_service.amounts import plain, rounded
 from cds_service.decide import Answers, Outcome, Program, chooser_of
 from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.knowledge.model.pack import Grade, Marker
-from cds_service.labs.frames import Chooser, Frame, Reading
 from cds_service.labs.patient_record import LabResult
 from cds_service.labs.reading_limits import is_doubtful, limit_in
+from cds_service.labs.result_selection import Chooser, Frame, Reading
 from cds_service.rules.answer import Decision, is_answered, is_ordered, is_resulted
 from cds_service.rules.evaluate import compiled
 from cds_service.rules.grades import grade_of

@@ -59,7 +59,7 @@ from cds_service.knowledge.reference.page import (
     keys_of,
     language_page,
 )
-from cds_service.labs.frames import Frame
+from cds_service.labs.result_selection import Frame
 from cds_service.rules.evaluate import compiled
 from cds_service.rules.measures import with_measures
 from cds_service.sourcefile.document import Data, Document, parse

@@ -8,7 +8,6 @@ from cds_service.amounts import Comparator, interval_of
 from cds_service.copying import replace
 from cds_service.decide import chooser_of, compile_pack
 from cds_service.knowledge.model.pack import Marker, Pack
-from cds_service.labs.frames import Chooser, Frame
 from cds_service.labs.patient_record import (
     LabResult,
     OpenOrder,
@@ -19,6 +18,7 @@ from cds_service.labs.patient_record import (
     ResultStatus,
     Sent,
 )
+from cds_service.labs.result_selection import Chooser, Frame
 from tests.knowledge.fixture_pack import letters
 
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)

@@ -9,10 +9,10 @@ from cds_service.copying import replace
 from cds_service.decide import Evaluation, Outcome
 from cds_service.knowledge.model.pack import CardText, Pack
 from cds_service.labs.facts import FactAnswer
-from cds_service.labs.frames import Frame, Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, Patient, PatientRecord, Sent
+from cds_service.labs.result_selection import Frame, Reading
 from cds_service.labs.unused_data import UnusedData
 from cds_service.rules.answer import Decision
 from tests.web.http_fixtures import NOW, liver_pack

@@ -8,10 +8,10 @@ import pytest
 
 from cds_service.copying import replace
 from cds_service.explanation.scale import grade_rows, scale_of
-from cds_service.labs.frames import Frame, Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, Sent
+from cds_service.labs.result_selection import Frame, Reading
 from cds_service.render.result_units import limit_amount
 from cds_service.render.values import ResultText
 from tests.render.decisions import PACK, result

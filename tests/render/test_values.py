@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from cds_service.amounts import Comparator, exactly, interval_of
 from cds_service.knowledge.model.pack import Marker, Priority
-from cds_service.labs.frames import Reading
 from cds_service.labs.limits import Limit
 from cds_service.labs.patient_record import Precision, Sent, SetAside
+from cds_service.labs.result_selection import Reading
 from cds_service.render.sanitize import sanitize
 from cds_service.render.values import (
     Names,

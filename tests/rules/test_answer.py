@@ -28,9 +28,9 @@ from cds_service.knowledge.model.pack import (
     Urgency,
 )
 from cds_service.labs.facts import FactAnswer
-from cds_service.labs.frames import Frame
 from cds_service.labs.patient_record import OpenOrder, PatientRecord, Resulted
 from cds_service.labs.reasons import PackReason
+from cds_service.labs.result_selection import Frame
 from cds_service.rules.answer import (
     Decision,
     Proposal,

@@ -32,10 +32,10 @@ from cds_service.knowledge.model.leaves import (
     TestedBefore as Before,  # pytest would collect it
 )
 from cds_service.labs.facts import FactAnswer
-from cds_service.labs.frames import Frame, MeasureValue
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import LabResult, SetAside
 from cds_service.labs.reasons import PackReason
+from cds_service.labs.result_selection import Frame, MeasureValue
 from cds_service.rules.evaluate import compiled
 from cds_service.rules.trigger import compile_trigger
 from tests.labs.patients import NOW, framed, hours, record, result

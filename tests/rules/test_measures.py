@@ -11,9 +11,9 @@ from cds_service.knowledge.model.bounds import Earlier, Number
 from cds_service.knowledge.model.formulas import read_formula
 from cds_service.knowledge.model.leaves import Compare
 from cds_service.knowledge.model.pack import Measure, NotComputed, Reading
-from cds_service.labs.frames import Frame, MeasureValue
 from cds_service.labs.patient_record import LabResult, Patient
 from cds_service.labs.reasons import HasComparator, Hemolyzed, PackReason
+from cds_service.labs.result_selection import Frame, MeasureValue
 from cds_service.rules.measures import compile_measure, with_measures
 from tests.knowledge.fixture_pack import letters
 from tests.labs.patients import chooser, framed, hours, record, result

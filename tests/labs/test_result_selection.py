@@ -7,9 +7,9 @@ import pytest
 
 from cds_service.copying import replace
 from cds_service.knowledge.model.pack import Pack, Pairing
-from cds_service.labs.frames import by_marker
 from cds_service.labs.patient_record import LabResult
 from cds_service.labs.reasons import Hemolyzed
+from cds_service.labs.result_selection import by_marker
 from tests.knowledge.fixture_pack import letters
 from tests.labs.patients import (
     ALPHA,
