@@ -63,6 +63,23 @@ def test_the_only_worker_is_replaced_too(tmp_path: Path) -> None:
         assert served.answers()  # what comes meanwhile waits for the new one
 
 
+def test_a_worker_that_is_killed_while_it_is_replaced_leaves_one(tmp_path: Path) -> None:
+    """By a reload (SIGHUP), which has both for some seconds."""
+    with ready(tmp_path, workers=1) as served:
+        old = min(served.workers())
+        served.process.send_signal(signal.SIGHUP)
+        until(lambda: len(served.workers()) == 2)
+
+        os.kill(old, signal.SIGKILL)
+
+        until(lambda: served.events("worker-ended"))
+        (line,) = served.events("worker-ended")
+        assert (line["exit_code"], line["replaced"]) == (-9, True)
+        assert served.answers()
+        served.process.terminate()
+        assert served.process.wait(PATIENCE) == 0
+
+
 def test_workers_that_end_again_and_again_end_the_service(tmp_path: Path) -> None:
     with ready(tmp_path, workers=1) as served:
         killed: set[int] = set()

@@ -43,6 +43,7 @@ class Supervisor(MPServer):
         super().__init__("cds_service", **options)
         self._listening = listening
         self._lives: dict[int, Stopwatch] = {}
+        self._before: dict[int, WorkerProcess] = {}  # those that the last reload replaced
         self._short_lives = 0
 
     def _init_shared_socket(self) -> None:
@@ -65,6 +66,7 @@ class Supervisor(MPServer):
     def _respawn_workers(
         self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0
     ) -> None:
+        self._before = {index: self.wrks[index] for index in workers}
         with _signals_held():
             super()._respawn_workers(workers, spawn_target, target_loader, delay)
 
@@ -82,6 +84,10 @@ class Supervisor(MPServer):
 
     def _replace(self, index: int, spawn_target: Any, target_loader: Any) -> bool:
         """Start another worker in the place of one that ended; `False` if that is of no use."""
+        if self.wrks[index].is_alive():  # a reload has put it there; two would be one too many
+            code = self._before[index].inner.exitcode
+            log_worker_ended(worker=index + 1, exit_code=code or 0, replaced=True)
+            return True
         self._short_lives = self._short_lives + 1 if self._lives[index]() < SHORT_LIFE else 0
         replaced = self._short_lives < MOST_SHORT_LIVES
         code = self.wrks[index].inner.exitcode
