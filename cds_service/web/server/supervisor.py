@@ -84,7 +84,7 @@ class Supervisor(MPServer):
 
     def _replace(self, index: int, spawn_target: Any, target_loader: Any) -> bool:
         """Start another worker in the place of one that ended; `False` if that is of no use."""
-        if self.wrks[index].is_alive():  # a reload has put it there; two would be one too many
+        if self.wrks[index].inner.is_alive():  # a reload has put it there
             code = self._before[index].inner.exitcode
             log_worker_ended(worker=index + 1, exit_code=code or 0, replaced=True)
             return True
