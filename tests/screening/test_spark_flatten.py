@@ -13,7 +13,13 @@ from cds_service.screening.files import find_files
 from cds_service.screening.forms import FormReader, FormRow
 from cds_service.screening.lines import read_lines
 from cds_service.screening.spark.flatten import Flat, flat, head_of, specimen_of
-from cds_service.screening.spark.workers import PatientFilter, WorkerError, batch_of, work_of
+from cds_service.screening.spark.workers import (
+    PatientFilter,
+    WorkerError,
+    batch_of,
+    named_form,
+    work_of,
+)
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import Settings
 from tests.screening.equality import CARDS
@@ -141,3 +147,17 @@ def test_an_error_of_a_worker_says_no_value() -> None:
 
     with pytest.raises(WorkerError, match=r"^ValueError$"):
         list(work_of(work)(iter([])))
+
+
+def test_what_is_remembered_of_forms_is_bounded_in_bytes() -> None:
+    sent: dict[bytes, str] = {}
+    short, long = b"short", b"x" * 1_000_000
+
+    names = [named_form(form, sent) for form in (short, long, short, long)]
+
+    assert [is_new for _, is_new in names] == [True, True, False, False]
+    assert names[0][0] == names[2][0] != names[1][0] == names[3][0]
+    assert sum(map(len, sent)) < 100
+    for number in range(50_000):
+        named_form(b"%d" % number, sent)
+    assert len(sent) <= 20_000

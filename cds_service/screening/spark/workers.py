@@ -68,7 +68,8 @@ KEPT: Final = {
 SHARED_ROW: Final = {"id": "string", "address": "string", "text": "string"}
 DECIDED: Final = {"batch": "bigint", "lines": "binary", "counts": "string"}
 _ARROW: Final = {"string": "string", "boolean": "bool_", "bigint": "int64", "binary": "binary"}
-_MOST_FORMS = 100_000  # that a task remembers to have sent
+_MOST_FORMS: Final = 20_000  # that a task remembers to have sent
+_LONGEST_FORM: Final = 2048  # bytes of one that is remembered itself; of a longer one the name is
 _BITS = 16  # of the filter for each patient: one in sixteen is let through in vain
 _ENCODER = msgspec.json.Encoder()
 
@@ -149,12 +150,8 @@ def _line(given: _Given, sent: dict[bytes, str], *, read: bool) -> tuple[Any, ..
     found = flat(text) if read and text is not None and is_read(head.kind) else UNKNOWN
     form = form_text = None
     if found.form is not None:
-        form = sent.get(found.form)
-        if form is None:
-            if len(sent) == _MOST_FORMS:
-                sent.clear()
-            form = sent[found.form] = md5(found.form, usedforsecurity=False).hexdigest()
-            form_text = found.form.decode()
+        form, is_new = named_form(found.form, sent)
+        form_text = found.form.decode() if is_new else None
     return (
         head.kind,
         head.base,
@@ -168,6 +165,21 @@ def _line(given: _Given, sent: dict[bytes, str], *, read: bool) -> tuple[Any, ..
         head.gender,
         head.birth,
     )
+
+
+def named_form(form: bytes, sent: dict[bytes, str]) -> tuple[str, bool]:
+    """The name of a form, and whether it is not among the `sent` ones yet; it is from then on."""
+    name = sent.get(form)
+    if name is not None:
+        return name, False
+    name = md5(form, usedforsecurity=False).hexdigest()
+    kept = form if len(form) <= _LONGEST_FORM else name.encode()
+    if kept in sent:
+        return name, False
+    if len(sent) == _MOST_FORMS:
+        sent.clear()
+    sent[kept] = name
+    return name, True
 
 
 class PatientFilter:
