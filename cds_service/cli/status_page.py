@@ -149,15 +149,16 @@ class StatusServer(ThreadingHTTPServer):
 
     def _left(self, request: Any) -> None:
         with self._lock:
-            del self._callers[id(request)]
+            self._callers.pop(id(request), None)
         self._places.release()
 
     def _end_oldest(self) -> None:
+        """End it once: if it waits for the database and not for its caller, the next is next."""
         with self._lock:
-            oldest = next(iter(self._callers.values()), None)
+            oldest = next(iter(self._callers), None)
             if oldest is not None:
                 with suppress(OSError):  # it has ended meanwhile
-                    oldest.shutdown(socket.SHUT_RDWR)
+                    self._callers.pop(oldest).shutdown(socket.SHUT_RDWR)
 
 
 def _handler(status: ProcessStatus) -> type[BaseHTTPRequestHandler]:

@@ -4,12 +4,13 @@
 import socket
 import threading
 import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
 from cds_service.cli.status_page import MOST_CALLERS, status_of, status_page
+from cds_service.copying import replace
 from cds_service.settings import Settings
 from cds_service.store import open_store
 from tests.conformance.server import free_port
@@ -17,14 +18,20 @@ from tests.conformance.server import free_port
 pytestmark = pytest.mark.server
 
 
-@pytest.fixture
-def port() -> Iterator[int]:
+@contextmanager
+def served(look: Callable[[], object] = lambda: None) -> Iterator[int]:
     settings = Settings(profile="development", status_port=free_port())
     assert settings.status_port is not None
     store = open_store("sqlite://")
-    with status_page(settings, status_of("worker", settings, store)):
+    with status_page(settings, replace(status_of("worker", settings, store), look=look)):
         yield settings.status_port
     store.close()
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with served() as number:
+        yield number
 
 
 def health(port: int) -> int:
@@ -41,6 +48,27 @@ def test_callers_who_say_nothing_keep_no_probe_out(port: int) -> None:
 
         assert [health(port) for _ in range(3)] == [200] * 3
         assert threading.active_count() <= before + MOST_CALLERS
+
+
+def test_a_caller_whose_answer_waits_keeps_no_probe_out() -> None:
+    """Its thread does not end with its connection, and those of the silent have to."""
+    asked, answers = threading.Event(), threading.Event()
+
+    def look() -> None:
+        asked.set()
+        assert answers.wait(60)
+
+    with served(look) as port, ExitStack() as stack:
+        stack.callback(answers.set)
+        for path in ("/metrics", *["/health"] * (MOST_CALLERS - 1)):
+            caller = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            end = "\r\n\r\n" if path == "/metrics" else "\r\nX-Slow: "
+            caller.sendall(f"GET {path} HTTP/1.1{end}".encode())
+            assert asked.wait(20)
+
+        with suppress(OSError):  # the first may be refused, while that shows
+            health(port)
+        assert health(port) == 200
 
 
 def test_many_probes_are_all_answered(port: int) -> None:
