@@ -26,6 +26,7 @@ _MOST_REPLACED: Final = 8  # digests of the earlier contents of a result
 # A time without a zone can be that of any; the zones of the earth are from -12 to +14 hours.
 _EASTERNMOST: Final = timedelta(hours=14)
 _WESTERNMOST: Final = timedelta(hours=12)
+_MOST_AHEAD: Final = timedelta(minutes=10)  # that the clock of a sender may be
 
 Why: TypeAlias = Literal["which", "newer", "obtained"]
 _WORDS: Final[Mapping[Why, str]] = {
@@ -134,6 +135,9 @@ def _replaces(last: Statement, new: Statement, is_newer: bool) -> bool:
     elif last.status == _WITHDRAWN and new.status != _WITHDRAWN:
         if (is_same or is_repeat) and not (is_newer and new.status in CHANGES):
             raise UnclearResult("newer")
+        # What was withdrawn is not known of a result that was written before version 0010.
+        if not last.content and new.status not in CHANGES:
+            raise UnclearResult("obtained")
     elif last.status in _CORRECTED and new.status in _CORRECTED and is_repeat and not is_newer:
         raise UnclearResult("newer")
     return True
@@ -153,6 +157,18 @@ def sent_order(sent: str, other: str) -> Literal["before", "after", "unknown"]:
     if first[1] <= second[0]:
         return "before"
     return "after" if first[0] >= second[1] else "unknown"
+
+
+def sent_by_right_clock(sent: str, received: datetime) -> str:
+    """The time of a message, empty if it was received before: the clock of its sender was wrong.
+
+    Once that is set right, what is sent would count as older for as long as it was wrong by.
+
+    >>> sent_by_right_clock("2027-03-05T10:00:00+01:00", datetime(2026, 3, 5, 9, tzinfo=UTC))
+    ''
+    """
+    span = _span(sent)
+    return sent if span is not None and span[0] <= received + _MOST_AHEAD else ""
 
 
 def _span(time: str) -> tuple[datetime, datetime] | None:

@@ -25,6 +25,7 @@ from cds_service.subscriptions.message_order import (
     UnclearResult,
     continued,
     replacement,
+    sent_by_right_clock,
 )
 
 RESULT_SYSTEM: Final = "https://cds-service.example/hl7-v2-result"
@@ -54,7 +55,10 @@ class WrittenResult:
     def statement(self) -> Statement:
         """The statement of the message that was written."""
         return Statement(
-            status=self.status, sent=self.sent, content=self.content, replaced=self.replaced
+            status=self.status,
+            sent=sent_by_right_clock(self.sent, self.written),
+            content=self.content,
+            replaced=self.replaced,
         )
 
 

@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import requests
+from sqlalchemy import update
 
 from cds_service.fhir_client.servers import ANYWHERE, MessageSettings, Server, Servers
 from cds_service.mllp.receive import MessageReceiver
 from cds_service.settings import Settings
 from cds_service.store import Store, open_store
-from cds_service.store.tables import inbox_items
+from cds_service.store.tables import inbox_items, message_results
 from cds_service.subscriptions.inbox_list import InboxList
 from cds_service.subscriptions.worker import Worker
 from cds_service.subscriptions.worker_setup import make_worker, open_tools
@@ -477,6 +478,41 @@ def test_a_correction_that_comes_after_what_is_newer_is_refused(laboratory: Labo
     laboratory.work()
 
     assert values(laboratory.stored()) == [(3, "final")]
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "answer"),
+    [("1", "F", "AE"), ("2", "F", "AE"), ("1", "P", "AE"), ("2", "C", "AA")],
+)
+def test_what_was_withdrawn_before_version_0010_comes_back_by_a_correction_alone(
+    laboratory: Laboratory, value: str, status: str, answer: str
+) -> None:
+    """What it was, and when that was sent, was not kept then."""
+    laboratory.send(obx("1"))
+    laboratory.send(obx("1", f11="W"))
+    laboratory.work()
+    with laboratory.store.database.writing() as connection:
+        connection.execute(update(message_results).values(sent="", content="", replaced=""))
+
+    laboratory.send(obx(value, f11=status), sent=AT_ELEVEN, answer=answer)
+    laboratory.work()
+
+    expected = (2, "corrected") if answer == "AA" else (1, "entered-in-error")
+    assert values(laboratory.stored()) == [expected]
+
+
+@pytest.mark.parametrize("status", ["F", "C"])
+def test_a_clock_that_was_ahead_and_is_set_right_makes_nothing_older(
+    laboratory: Laboratory, status: str
+) -> None:
+    ahead = (laboratory.now + timedelta(days=400)).strftime("%Y%m%d%H%M%S+0000")
+    right = laboratory.now.strftime("%Y%m%d%H%M%S+0000")
+    laboratory.send(obx("1"), sent=ahead)
+    laboratory.work()
+    laboratory.send(obx("2", f11=status), sent=right)
+    laboratory.work()
+
+    assert values(laboratory.stored()) == [(2, {"F": "final", "C": "corrected"}[status])]
 
 
 def test_a_repeat_that_was_acknowledged_before_is_a_dead_letter(laboratory: Laboratory) -> None:
