@@ -139,3 +139,26 @@ def test_names_may_stand_behind_a_column_of_codes(heading: str) -> None:
         ("Bilirubine directe", "direct-bilirubin", "12"),
         ("PAL", "alp", "252"),
     ]
+
+
+def test_results_whose_heading_says_below_that_they_are_former_are_not_read() -> None:
+    """The headings before stand so close that they read as one, which is none that is known."""
+    sheet = Sheet()
+    sheet.at(50, "Prélevé le: 05.03.2026")
+    sheet.down()
+    for x, heading in ((50, "Analyses"), (170, "Unités Résultats Valeurs de"), (420, "Résultat")):
+        sheet.at(x, heading, bold=True)
+    sheet.down(1.2)
+    for x, heading in ((270, "référence"), (420, "précédent")):
+        sheet.at(x, heading, bold=True)
+    sheet.down(1.2)
+    for row in (ALT, ALP):
+        for x, key in ((50, "name"), (170, "unit"), (220, "result"), (270, "range")):
+            sheet.at(x, row[key])
+        sheet.at(420, "99")
+        sheet.down(2)
+
+    found = rows_of(sheet.finished())
+
+    assert {row["text"] for row in found} == {"41", "252", "99"}
+    assert {(row["value"], row["certain"]) for row in found} == {(None, False)}

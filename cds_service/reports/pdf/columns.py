@@ -107,7 +107,18 @@ def read_panels(lines: Sequence[PageLine]) -> tuple[tuple[Panel, ...], int]:
         columns, used = merged, used + 1
     if _is_heading(columns):
         return _panels(columns), used
-    return (_panels(first), 1) if _is_heading(first) else ((), 0)
+    is_alone = _is_heading(first) and not _are_previous(first, columns)
+    return (_panels(first), 1) if is_alone else ((), 0)
+
+
+def _are_previous(first: Sequence[Column], whole: Sequence[Column]) -> bool:
+    """Whether what reads as results is that of former ones, as the next line of the heading says.
+
+    `Result` is so above `previous`, beside headings of which too few are known together.
+    """
+    former = [column for column in whole if column.kind == "previous"]
+    results = (column for column in first if column.kind == "result")
+    return any(column.overlap(other.x0, other.x1) > 0 for column in results for other in former)
 
 
 def _is_dated_in_part(columns: Sequence[Column]) -> bool:
