@@ -350,6 +350,15 @@ def test_a_cell_that_names_somebody_else_leaves_its_row_open() -> None:
     assert [row.doubt for row in rows(text)] == [None, "of-another"]
 
 
+def test_a_patient_whose_name_is_such_a_word_is_no_heading() -> None:
+    text = "Patient;Test;Value\nAnna Vater;AST;\nAnna Vater;ALT;41\n"
+
+    assert [(row.name, row.value is not None, row.doubt) for row in rows(text)] == [
+        ("AST", False, "no-value"),
+        ("ALT", True, None),
+    ]
+
+
 @pytest.mark.parametrize(
     ("heading", "day"),
     [("Results of 01 Jan 2025", None), ("Results of 05 Mar 2026", "2026-03-05")],

@@ -143,11 +143,16 @@ class _Reader:
             if row == self._columns.names:  # the headings, once more
                 continue
             begun = self._section(row)
-            if begun is None and (subject_of(_heading(row)) is None or len(_filled(row)) > _FEW):
+            if begun is None and (subject_of(_heading(row)) is None or self._is_of_one(row)):
                 for result in self._results(row, self._at.fluid):
                     yield self._patient(row), result
                 continue
             self._at = self._at.after(_heading(row), begun or "")
+
+    def _is_of_one(self, row: Row) -> bool:
+        """Whether a row is no heading: of many cells, or with the patient's name before a test."""
+        names = self._columns.of("patient name")
+        return len(_filled(row)) > _FEW or (0 in names and len(_filled(row)) > 1)
 
     def _section(self, row: Row) -> str | None:
         """The text of a line between the results, such as `Urine`; `None` if it is none.
