@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The only thread that uses the database, so that a request never waits for it past its deadline.
+"""A thread that uses the database for requests, which wait for it for a bounded time.
 
 A database that hangs blocks its caller. Here that is this one thread: a request that asks
 waits for its `patience`, and not at all while the thread is held up for longer than that.
