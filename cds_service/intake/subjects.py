@@ -23,10 +23,8 @@ from cds_service.fhir.deferred import identifiers_in
 from cds_service.fhir.elements import NOTHING, Reference
 from cds_service.fhir.references import parts_of, plain_id, server_of
 from cds_service.fhir.resources import Patient
-from cds_service.remembering import remember_short
 
 Owner: TypeAlias = Literal["patient", "another", "unnamed", "unresolved"]
-_server_of = remember_short(longest=200, most=64)(server_of)  # a site has few servers
 _PERSONS = frozenset(("patient", "relatedperson"))
 Numbers: TypeAlias = Mapping[str, set[str]]  # by the system that gave them
 
@@ -46,7 +44,7 @@ class Subjects:
         self._own = {patient_id, f"Patient/{patient_id}", *full_urls}
         self._bases = {parts_of(url).base for url in full_urls}
         if fhir_server:
-            self._bases.add(_server_of(fhir_server))
+            self._bases.add(server_of(fhir_server))
         self._bases.discard("")
         self._owners: dict[str, Owner] = {"": "unnamed"}
 
