@@ -4,8 +4,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from cds_service.reports.dates import has_date
+from cds_service.reports.pdf.kinds import names_variety
 from cds_service.reports.pdf.pages import PageLine
-from cds_service.reports.pdf.printed_rows import PrintedRow, names_variety
+from cds_service.reports.pdf.printed_rows import PrintedRow
 from cds_service.reports.vocabulary import COLUMNS, longest_match, plain_words
 
 

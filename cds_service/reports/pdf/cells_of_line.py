@@ -11,12 +11,13 @@ from cds_service.reports.pdf.pages import PageWord
 class Cells:
     """The words of a line by their columns, by number; `unclear` are columns in doubt.
 
-    `signs` are flags that stand in none of them.
+    `signs` are flags that stand in none of them, `beside` what is far from all of them.
     """
 
     words: dict[int, list[PageWord]] = field(default_factory=dict)
     unclear: set[int] = field(default_factory=set)
     signs: list[PageWord] = field(default_factory=list)
+    beside: list[PageWord] = field(default_factory=list)
 
     def put(self, column: int, words: Iterable[PageWord]) -> None:
         """Add words to a column."""

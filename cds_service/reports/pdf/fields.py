@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from cds_service.reports.pdf.columns import Column
 from cds_service.reports.pdf.contents import Piece, pieces_of
+from cds_service.reports.pdf.kinds import is_kind
 from cds_service.reports.pdf.pages import PageLine, PageWord
 from cds_service.reports.pdf.printed_rows import PrintedRow, bare_name, box_of
 from cds_service.reports.vocabulary import (
@@ -107,6 +108,8 @@ def _read_title(line: PageLine, block: _Block) -> None:
         return
     if names_method(line.text) and block.row is None and block.title:
         return
+    if block.row is not None and is_kind(line.text):
+        block.row.doubt()
     if meaning_of([line.text], COLUMNS) == "previous":
         block.is_previous = True
     if names_fluid(line.text):

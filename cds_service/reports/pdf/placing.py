@@ -264,6 +264,7 @@ def _place_nearest(words: Sequence[PageWord], panel: Panel, cells: Cells) -> Non
     gap, best = by_gap[0]
     if gap > _FAR:
         cells.unclear.add(best)
+        cells.beside.extend(words)
         return
     cells.put(best, words)
     kinds = [column.kind for column in panel.columns]

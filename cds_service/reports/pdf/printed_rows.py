@@ -10,15 +10,8 @@ from cds_service.reports.pdf.columns import Column
 from cds_service.reports.pdf.contents import is_unit, kind_of
 from cds_service.reports.pdf.pages import PageLine, PageWord
 from cds_service.reports.report import Place
-from cds_service.reports.vocabulary import plain_words
 
 _MARKS: Final = re.compile(r"[\s*†‡§#°⁰¹²³⁴⁵⁶⁷⁸⁹]+$|\s+\d\)$|[\s.:_…]+$")
-
-_QUALIFIER: Final = re.compile(
-    r"\b(?:in?dire[ckt]\w*|\w*[ck]onjug\w*|\w*[ck]oniug\w*|frei\w*|free|libre|liber\w*|livre|knochen\w*|"
-    r"bone|osse\w*|oseo|osea|isoen\w*|iso|ratio|quotient|rapport|relac\w*|rapporto|index|ma[ck]ro\w*|"
-    r"mi[ck]ro\w*|mitochond\w*|alpha|alfa|pr[ae]\w*|gly\w*|gli\w*|unkonj\w*|non|nicht|no|mb|mm)\b"
-)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,6 +45,10 @@ class PrintedRow:
         """The results as printed."""
         return list(self.texts.values())
 
+    def doubt(self) -> None:
+        """Leave all results of the row open."""
+        self.unclear.update(self.texts)
+
     def add_unit(self, rest: str) -> None:
         """Add what goes on below of the unit; what is no part of it leaves the row open."""
         if rest in {"", self.unit}:
@@ -59,7 +56,7 @@ class PrintedRow:
         joined = (f"{self.unit}{space}{rest}".strip() for space in (" ", ""))
         whole = next((part for part in joined if kind_of(part) == "unit"), None)
         if whole is None:
-            self.unclear.update(self.texts)
+            self.doubt()
         else:
             self.unit = whole
 
@@ -74,17 +71,12 @@ class PrintedRow:
         elif is_close and all(kind_of(text) == "flag" for text in found):
             self.flag = " ".join(filter(None, (self.flag, *found)))
         else:
-            self.unclear.update(self.texts)
+            self.doubt()
 
 
 def bare_name(name: str) -> str:
     """A name without leaders and marks of footnotes."""
     return _MARKS.sub("", name)
-
-
-def names_variety(text: str) -> bool:
-    """Whether a text says which kind of a test it is: direct, bone, a ratio."""
-    return _QUALIFIER.search(" ".join(plain_words(text))) is not None
 
 
 def range_of(by_kind: Mapping[str, str]) -> str:

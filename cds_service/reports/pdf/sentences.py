@@ -14,8 +14,9 @@ from cds_service.copying import replace
 from cds_service.reports.dates import has_date
 from cds_service.reports.pdf.columns import Column
 from cds_service.reports.pdf.contents import Piece, pieces_of
+from cds_service.reports.pdf.kinds import names_variety
 from cds_service.reports.pdf.pages import PageLine, PageWord
-from cds_service.reports.pdf.printed_rows import PrintedRow, bare_name, box_of, names_variety
+from cds_service.reports.pdf.printed_rows import PrintedRow, bare_name, box_of
 from cds_service.reports.remarks import says_hemolyzed
 from cds_service.reports.vocabulary import (
     COLUMNS,

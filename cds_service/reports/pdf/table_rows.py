@@ -6,13 +6,11 @@ for one line. Where that is open it counts as a part of the name: a test that is
 is better than a `Bilirubin` whose second line says `direct`.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from cds_service.reports.cells import split_flag
-from cds_service.reports.dates import has_date
 from cds_service.reports.pdf.beside_tables import (
     is_labelled,
     is_no_result,
@@ -22,30 +20,34 @@ from cds_service.reports.pdf.beside_tables import (
 from cds_service.reports.pdf.cells_of_line import Cells
 from cds_service.reports.pdf.columns import EDGE, Column, Panel
 from cds_service.reports.pdf.contents import is_unit, kind_of
+from cds_service.reports.pdf.kinds import may_go_on, names_kind, names_variety
 from cds_service.reports.pdf.pages import PageLine, PageWord
-from cds_service.reports.pdf.placing import limits_beside, read_cells
+from cds_service.reports.pdf.placing import read_cells
 from cds_service.reports.pdf.printed_rows import (
     PrintedRow,
     bare_name,
     box_of,
-    names_variety,
     range_of,
 )
+from cds_service.reports.pdf.row_doubts import (
+    are_rivals,
+    holds_stray,
+    is_beside_heading,
+    is_changed_beside,
+    is_headed_surely,
+    is_range_unclear,
+    is_sure,
+)
+from cds_service.reports.pdf.units import read_unit_cell
 from cds_service.reports.vocabulary import (
     names_blood,
     names_fluid,
     names_method,
-    plain_words,
 )
 
-# A number alone, or before anything but what makes it a unit (`10 9/L`) or the end of a range.
-_NUMBER: Final = re.compile(r"[<>]?\s*\d+(?:[.,]\d+)*(?=\s|$)(?!\s*[*^x/]|\s+\d+\s*/)")
-# Before a range, or in the place of one.
-_STRAY: Final = re.compile(
-    r"\d+(?:[.,]\d+)*\s*$|[<>]?\s*\d+(?:[.,]\d+)*\s+(?:[A-Z*+]{1,2}\s+)?[\d<>≤≥(\[]"
-)
-_AMONG_UNITS: Final = re.compile(r"\s[<>≤≥(\[]?\s?\d")
 _CLOSE: Final = 0.9  # times the distance of two rows
+_LOWER: Final = 0.3  # times the size of the letters: more than beside a footnote
+_REACH: Final = 2.2  # times the same, to what may be the rest of a name
 
 
 @dataclass(slots=True)
@@ -135,7 +137,7 @@ class TableReader:
         if name and at.row is not None and is_no_result(texts.values()):
             # The rest of cells above: `Bilirubin` with its value, and below `direct` with its unit.
             at.row.name, at.top = f"{at.row.name} {name}", line.top
-            at.row.unclear.update(at.row.texts)
+            at.row.doubt()
             return True
         if name and texts and _may_be_result(texts.values(), by_kind):
             self._add(at, line, panel, cells, texts)
@@ -146,6 +148,8 @@ class TableReader:
             if by_kind.get("unit") or by_kind.get("range"):
                 at.above = ("", 0.0, False)  # a part of the row above, and of no other
             return is_taken
+        if name and not texts:
+            _doubt_above(name, at, line.top, panel)
         is_close, is_of_units = _is_close(at, line.top, panel), all(map(is_unit, texts.values()))
         if texts and not name and not is_of_units and _is_between_names(at, line.top, panel):
             words = at.above_words
@@ -163,7 +167,7 @@ class TableReader:
         is_unit_below = bool(by_kind.get("unit")) and is_close
         if not name and not texts and at.row and (by_kind.get("range") or is_unit_below):
             _add_rest(by_kind, at)
-            at.row.is_sure &= _is_sure(cells)
+            at.row.is_sure &= is_sure(cells)
             at.top = line.top
             return True
         return False
@@ -185,8 +189,8 @@ class TableReader:
         by_kind = _by_kind(cells, panel)
         own = by_kind.get("name", "")
         name = _with_line_above(own, at, line.top, panel.pitch) if own else at.above[0]
-        is_unclear = _is_range_unclear(cells, panel) and not _is_range(by_kind)
-        flag, unit = split_flag(by_kind.get("unit", ""))
+        is_unclear = is_range_unclear(cells, panel) and not _is_range(by_kind)
+        unit, flags, is_unit_clear = read_unit_cell(by_kind.get("unit", ""))
         signs = [word.text for word in cells.signs]
         other_flag, range_text = split_flag(range_of(by_kind))
         row = PrintedRow(
@@ -196,17 +200,19 @@ class TableReader:
             unit=unit,
             range_text=range_text,
             range_is_unclear=is_unclear,
-            flag=" ".join(filter(None, (by_kind.get("flag", ""), *signs, flag, other_flag))),
+            flag=" ".join(filter(None, (by_kind.get("flag", ""), *signs, *flags, other_flag))),
             specimen=by_kind.get("specimen", "") or _fluid_beside(by_kind),
             section=at.section,
             unclear={panel.columns[place] for place in cells.unclear},
             is_scanned=line.scan is not None,
-            is_sure=_is_sure(cells) and _is_headed_surely(panel) and not self._is_lost,
+            is_sure=is_sure(cells) and is_headed_surely(panel) and not self._is_lost,
         )
-        if _are_rivals(panel.results, texts):
-            row.unclear.update(texts)
-        if panel.name in cells.unclear or _holds_stray(by_kind) or _is_beside(cells, panel):
-            row.unclear.update(texts)
+        if are_rivals(panel.results, texts):
+            row.doubt()
+        if panel.name in cells.unclear or holds_stray(by_kind) or is_beside_heading(cells, panel):
+            row.doubt()
+        if not is_unit_clear or is_changed_beside(cells, panel):
+            row.doubt()
         self._rows.append(row)
         at.row, at.top, at.above = row, line.top, ("", 0.0, False)
         at.taken_back = None
@@ -221,12 +227,15 @@ class TableReader:
         stands_out = size > last + 0.4 or (
             is_bold and not (at.words and all(word.is_bold for word in at.words))
         )
-        gap, at.above = line.top - at.top, (text, line.top, not stands_out)
+        gap, nearest = line.top - at.top, _gap(at, line, words)
+        at.above = (text, line.top, not stands_out)
         at.top, at.above_words, at.taken_back = line.top, words, None
         pitch = panel.pitch or 1.2 * size
-        if at.row is None or stands_out or gap > 1.25 * pitch:
+        if at.row is None or stands_out or nearest > 1.25 * pitch:
             if stands_out or at.row is None or names_fluid(text) or names_blood(text):
                 _begin_section(at, text, words)
+            if at.row is not None and nearest < _REACH * max(pitch, size) and may_go_on(text):
+                at.row.doubt()
             at.row = None
             return not text.endswith(".")
         is_certain = gap < _CLOSE * pitch  # as close to the row as no other row is
@@ -236,26 +245,45 @@ class TableReader:
             _begin_section(at, text, words)
         if names_method(text) or text.endswith("."):
             at.row.notes.append(text)
+            if names_kind(text) or (" " not in text and may_go_on(text)):
+                at.row.doubt()
             at.above = at.above if names_variety(text) else ("", 0.0, False)
         elif not is_certain and names_blood(text) and not text[0].islower():
             _begin_section(at, text, words)
         else:
             at.taken_back = None if is_certain else (at.row, at.row.name)
-            at.row.name = f"{at.row.name} {text}"
+            at.row.name = bare_name(f"{at.row.name} {text}")
         return True
 
 
 def _is_rest(by_kind: dict[str, str], at: _Place, top: float, panel: Panel) -> bool:
     """Whether a line without a result is a name, or the rest of cells that go on below."""
     unit, limits = by_kind.get("unit", ""), by_kind.get("range", "")
-    if by_kind.get("previous") or at.row is None:
+    if at.row is None:
         return not (unit or limits or by_kind.get("previous"))
+    if by_kind.get("previous"):
+        return _is_close(at, top, panel)
     is_unit_of_limits = is_unit(limits)
     if not (unit or limits) or _is_close(at, top, panel) or is_unit_of_limits:
         return True
     if (unit and not at.row.unit) or (limits and not at.row.range_text):
-        at.row.unclear.update(at.row.texts)  # which has not all that this line has
+        at.row.doubt()  # which has not all that this line has
     return False
+
+
+def _doubt_above(name: str, at: _Place, top: float, panel: Panel) -> None:
+    """Leave a row open whose name may go on in a line that has other cells of its own."""
+    if at.row is not None and top - at.top < _REACH * panel.pitch and may_go_on(name):
+        at.row.doubt()
+
+
+def _gap(at: _Place, line: PageLine, words: Sequence[PageWord]) -> float:
+    """How far a name is below the last line, or below the name in it where that is lower."""
+    size = max((word.size for word in at.words), default=0.0)
+    last = max((word.top for word in at.words), default=at.top)
+    if last - at.top < _LOWER * size:
+        return line.top - at.top
+    return min(line.top - at.top, max(min(word.top for word in words) - last, 0.0))
 
 
 def _is_close(at: _Place, top: float, panel: Panel) -> bool:
@@ -341,57 +369,3 @@ def _words_of_name(cells: Cells, panel: Panel) -> Sequence[PageWord]:
 def _may_be_result(texts: Iterable[str], by_kind: dict[str, str]) -> bool:
     has_beside = any(by_kind.get(kind) for kind in ("unit", "range", "flag"))
     return has_beside or any(len(text.split()) <= 4 for text in texts)
-
-
-def _holds_stray(by_kind: dict[str, str]) -> bool:
-    """Whether a number stands where units, ranges or flags do.
-
-    It is the result then, and what stands below `Result` is an earlier one without a heading.
-    """
-    unit, limits = by_kind.get("unit", ""), by_kind.get("range", "")
-    if kind_of(unit) != "unit" and _AMONG_UNITS.search(unit):
-        return True
-    stray = _NUMBER.match(unit) or _NUMBER.match(by_kind.get("flag", ""))
-    return stray is not None or _STRAY.match(limits) is not None
-
-
-def _is_beside(cells: Cells, panel: Panel) -> bool:
-    """Whether a result is not below its heading, and a number is below one that is not known."""
-    if panel.content is not None:
-        return False
-    columns = panel.columns
-    strays = (n for n, column in enumerate(columns) if column.kind == "other")
-    if not any(_NUMBER.match(cells.text(n)) for n in strays):
-        return False
-    return any(
-        columns[n].kind == "result" and columns[n].overlap(words[0].x0, words[-1].x1) <= 0
-        for n, words in cells.words.items()
-    )
-
-
-def _are_rivals(results: Sequence[Column], texts: dict[Column, str]) -> bool:
-    """Whether either of two results without dates may be the one.
-
-    Results in and out of range can have a column each, of which one is empty.
-    """
-    undated = [result for result in results if not has_date(result.text)]
-    sides = [heading for heading in undated if "range" in plain_words(heading.text)]
-    return len(undated) > 1 and (len(undated) > len(sides) or len(texts) > 1)
-
-
-def _is_range_unclear(cells: Cells, panel: Panel) -> bool:
-    if any(panel.columns[n].kind in {"range", "low", "high"} for n in cells.unclear):
-        return True
-    return panel.content is None and bool(limits_beside(cells, panel))
-
-
-def _is_headed_surely(panel: Panel) -> bool:
-    """Whether a scan says of every column what it is.
-
-    Where `Result` is misread, `Valeurs` of the limits can be taken for the heading of results.
-    """
-    return all(column.is_sure and column.kind != "other" for column in panel.columns)
-
-
-def _is_sure(cells: Cells) -> bool:
-    return all(word.is_sure for words in cells.words.values() for word in words)
