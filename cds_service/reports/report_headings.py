@@ -11,7 +11,7 @@ from functools import cache
 from typing import Final, Literal, TypeAlias
 
 from cds_service.knowledge.reading.schemas import Shape
-from cds_service.reports.dates import without_dates
+from cds_service.reports.dates import has_date, without_dates
 from cds_service.reports.vocabulary import Words, plain_words
 from cds_service.settings import Settings, cards_folder
 from cds_service.sourcefile.diagnostics import Problem
@@ -32,6 +32,9 @@ class HeadingsShape(Shape):
 
     people: ByLanguage
     alone: ByLanguage
+    places: ByLanguage
+    states: ByLanguage
+    visits: ByLanguage
     patient: ByLanguage
     beside: ByLanguage
 
@@ -42,6 +45,9 @@ class HeadingWords:
 
     people: frozenset[Words]
     alone: frozenset[Words]
+    places: frozenset[Words]
+    states: frozenset[Words]
+    visits: frozenset[Words]
     patient: frozenset[Words]
     beside: frozenset[str]
 
@@ -53,6 +59,8 @@ def subject_of(text: str) -> Subject | None:
     'other'
     >>> subject_of("Liver panel") is None
     True
+    >>> subject_of("Mother and Child Hospital") is None
+    True
     """
     known = _known()
     before, _, behind = text.partition(":")
@@ -60,12 +68,15 @@ def subject_of(text: str) -> Subject | None:
     if _is_among(words, known.patient, known.beside):
         return None if behind.strip() else "patient"
     if _is_among(words, known.alone, known.beside):
-        return "other"
+        is_visit = words in known.visits and has_date(before)
+        return None if is_visit or plain_words(behind) in known.states else "other"
     if text.rstrip().endswith(".") or not 0 < len(words) <= _LONGEST:
         return None
-    ends = (words[:length] for length in range(1, len(words) + 1))
-    begins = (words[-length:] for length in range(1, len(words) + 1))
-    return "other" if known.people.intersection((*ends, *begins)) else None
+    beside = [words[at:] for at in range(1, len(words) + 1) if words[:at] in known.people]
+    beside += [words[:at] for at in range(len(words)) if words[at:] in known.people]
+    if not behind.strip() and any(words in known.places for words in beside):
+        return None
+    return "other" if beside else None
 
 
 def speaks_of_results(text: str) -> bool:
@@ -109,6 +120,9 @@ def read_heading_words() -> tuple[HeadingWords | None, list[Problem]]:
     return HeadingWords(
         people=_phrases(shape.people),
         alone=_phrases(shape.alone),
+        places=_phrases(shape.places),
+        states=_phrases(shape.states),
+        visits=_phrases(shape.visits),
         patient=_phrases(shape.patient),
         beside=frozenset(word for phrase in _phrases(shape.beside) for word in phrase),
     ), []

@@ -56,6 +56,9 @@ def test_the_file_of_headings_has_no_problem() -> None:
     ]
     + ["Results of the living donor", "Ehemann", "Spenderin", "Qualitätskontrolle", "Témoin"]
     + ["Donneur vivant", "Marito", "Cónyuge", "Mãe", "Negative control", "Hans Muster (Donor)"]
+    + ["Donor transplant work-up", "Control: 2", "Mother and Child Hospital: Anna", "QC: 2"]
+    + ["Donor, St Mary Hospital", "Donor Anna Klinik", "Control 1: not valid"]
+    + ["Control 12.03.2026", "Kontrolle", "Vater"]
     + ["Partner Hans Muster", "Werte der Mutter", "Newborn", "Donor B", "Father 01 Jan 2025"],
 )
 def test_results_below_a_heading_of_somebody_else_do_not_count(heading: str) -> None:
@@ -73,11 +76,31 @@ def test_results_below_a_heading_of_somebody_else_do_not_count(heading: str) -> 
 @pytest.mark.parametrize(
     "heading",
     ["Liver panel", "Child-Pugh score", "Quality control passed on all analysers", "Chemistry"]
+    + ["Mother and Child Hospital", "Living donor liver transplantation", "QC: passed"]
+    + ["Kontrollen: in Ordnung", "Trasplante hepático de donante", "Mutter-Kind-Klinik"]
     + ["Leberwerte", "Patient", "Clinical chemistry", "Infection control unit", "Motherwell ward"],
 )
 def test_other_headings_change_nothing(heading: str) -> None:
     assert subject_of(heading) in {None, "patient"}
     assert values(tables(COLLECTED, ROWS[0], heading, ROWS[1])) == ["41", "52"]
+
+
+@pytest.mark.parametrize("heading", ["Kontrolle am 12.03.2026", "Contrôle du 12/03/2026"])
+def test_a_day_of_follow_up_names_no_control_sample(heading: str) -> None:
+    assert subject_of(heading) is None
+    assert values(tables(COLLECTED, ROWS[0], heading, ROWS[1])) == ["41", "52"]
+
+
+@pytest.mark.parametrize("name", ["Hans Vater", "VATER, Hans"])
+def test_the_name_of_the_patient_is_no_heading(name: str) -> None:
+    assert values(tables(COLLECTED, f"Patient: {name}", "Vater", *ROWS)) == ["41", "52"]
+    assert values(tables(COLLECTED, f"Patient: {name}", "Mutter", *ROWS)) == [None, None]
+
+
+def test_between_rows_it_may_be_a_heading_as_well() -> None:
+    pdf = tables(COLLECTED, "Patient: Anna Partner", ROWS[0], "Partner", ROWS[1])
+
+    assert values(pdf) == ["41", None]
 
 
 @pytest.mark.parametrize("again", ["Patient", "Recipient", "Results of the patient", "Empfänger"])

@@ -48,19 +48,24 @@ def read_headings(
     labels: Sequence[CollectedLabel],
     labelled: Collection[str],
     order: DayOrder | None,
+    name: str = "",
 ) -> None:
     """Mark the rows below headings of somebody else, and give the others the days of theirs.
 
-    What stands below a label (`labelled`) is no heading.
+    What stands below a label (`labelled`) is no heading, nor is a part of the patient's `name`
+    above the rows, such as the surname `Vater`.
     """
-    page = _Page(rows)
+    page, own = _Page(rows), set(plain_words(name))
     found = [
         heading
         for line in lines
         for heading in _headings(line, page, order)
         if heading.subject or heading.text not in labelled
     ]
-    subjects = sorted((one for one in found if one.subject), key=_of_subjects)
+    subjects = sorted(
+        (one for one in found if one.subject and not _is_of_name(one, own, page)),
+        key=_of_subjects,
+    )
     dated = sorted((one for one in found if one.days or one.is_plain), key=_reading)
     for row in rows:
         above = page.above(row, subjects)
@@ -105,7 +110,7 @@ def _headings(line: PageLine, page: "_Page", order: DayOrder | None) -> Iterator
         text = _text(chunk)
         subject, words = subject_of(text), plain_words(without_dates(text))
         if subject is not None:
-            yield _Heading(place, subject, is_alone=is_alone)
+            yield _Heading(place, subject, text=text, is_alone=is_alone)
         elif has_date(text) and len(words) <= _LONGEST and page.is_over_rows(place):
             is_label = _is_labelled(text, is_below_rows=page.is_below_rows(place))
             is_in_table = not all(map(has_date, map(_text, chunks))) or page.is_beside_row(place)
@@ -199,6 +204,16 @@ def _is_labelled(text: str, *, is_below_rows: bool) -> bool:
     if label is None or label[1] in {"specimen", "collected"}:
         return False
     return label[1] != "other date" or not is_below_rows
+
+
+def _is_of_name(one: _Heading, name: Collection[str], page: _Page) -> bool:
+    """Whether a heading above all rows of its page is nothing but words of the patient's name.
+
+    Between rows it may be that of somebody else as well.
+    """
+    words = plain_words(one.text)
+    is_name = bool(words) and all(word in name for word in words)
+    return is_name and not page.is_below_rows(one.place)
 
 
 def _text(words: Sequence[PageWord]) -> str:

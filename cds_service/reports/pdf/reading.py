@@ -96,7 +96,8 @@ def report_of(pages: Sequence[Sequence[PageLine]], kind: Format) -> LabReport:
     everywhere = _specimen_of_all(labels)
     doubt_shifted(found.rows)
     lines = [line for page in pages for line in page if line not in found.headings]
-    read_headings(found.rows, lines, dates.labels, {label.text for label in labels}, order)
+    texts = {label.text for label in labels}
+    read_headings(found.rows, lines, dates.labels, texts, order, who.name)
     rows = [
         _row(row, column, mark, dates.of(number, column), everywhere, status, hemolyzed=hemolyzed)
         for number, row in enumerate(found.rows)
