@@ -5,6 +5,7 @@ Services of tests keep their state in a folder of the run, never in that of the 
 `database` runs twice: on SQLite and on a real PostgreSQL.
 """
 
+import gc
 import os
 import sys
 import tempfile
@@ -47,6 +48,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=3,
         help="How long tests/feedback/test_stopped_database.py stops the database.",
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """No garbage is looked for among what stays for the whole run: it takes a second and more."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 # How long an example takes says how busy the machine is.
