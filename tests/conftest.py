@@ -7,6 +7,7 @@ Services of tests keep their state in a folder of the run, never in that of the 
 
 import gc
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
@@ -73,6 +74,8 @@ hypothesis.settings.load_profile("house")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # In the background of a shell Ctrl-C is ignored, and so it would be by what tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     state = tempfile.TemporaryDirectory(prefix="cds-state-", ignore_cleanup_errors=True)
     config.add_cleanup(state.cleanup)
     os.environ["XDG_STATE_HOME"] = state.name

@@ -54,7 +54,7 @@ COMMANDS: dict[str, str] = {
     "check": "Check a folder of card packs and run every case in it.",
     "clients": "Who may call the service.",
     "database": "The database that keeps feedback (CDS_DATABASE_URL).",
-    "decisions": "What was decided on results that arrived, and what of it was written.",
+    "decisions": "The decisions on arrived results, and what of them was written to the server.",
     "demo": "Start the service, send it one synthetic patient and show the cards.",
     "docs": "Write one page a rule, and an index, from the configured packs.",
     "doctor": "Say what is missing or wrong before the service is used.",
