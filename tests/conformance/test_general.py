@@ -5,7 +5,6 @@ import json
 import random
 import re
 import socket
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
@@ -21,6 +20,7 @@ from cds_service.service import prepare
 from cds_service.settings import Settings
 from cds_service.web import create_app
 from cds_service.web.outcomes import STATUS
+from tests.call_counts import with_calls
 from tests.conformance.shapes import epic_page, epic_result, epic_view
 from tests.web.http_fixtures import (
     ALT,
@@ -245,17 +245,7 @@ def test_ch_resp_007_the_work_of_an_answer_is_bounded_and_grows_no_faster_than_t
     def work(results: int) -> int:
         body = call(*(observation(ALT, 30 + n, id=f"o{n}") for n in range(results)))
         http.post(SERVICE, json=body)  # what is found once and kept is found now
-        calls = 0
-
-        def count(_frame: object, event: str, _argument: object) -> None:
-            nonlocal calls
-            calls += event == "call"
-
-        sys.setprofile(count)
-        try:
-            answer = http.post(SERVICE, json=body)
-        finally:
-            sys.setprofile(None)
+        answer, calls = with_calls(lambda: http.post(SERVICE, json=body))
         assert answer.status_code == 200
         return calls
 
