@@ -27,6 +27,9 @@ COLUMNS: Final = {
 """The columns of `decisions.parquet`, in their order, with their types in DuckDB."""
 
 _MEMORY_MB: Final = 300
+# A group is in memory until it is written, by default of 122,880 rows (DuckDB, "Parquet Tips");
+# these may have many reasons.
+_ROWS_A_GROUP: Final = 8192
 
 
 def write_parquet(lines: Path, to: Path, folder: Path) -> None:
@@ -41,5 +44,6 @@ def write_parquet(lines: Path, to: Path, folder: Path) -> None:
         engine.run(
             f"COPY (SELECT * FROM read_json({quoted(literal(lines))}, "
             f"format = 'newline_delimited', columns = {{{types}}})) "
-            f"TO {quoted(to)} (FORMAT parquet, COMPRESSION zstd)"
+            f"TO {quoted(to)} "
+            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROWS_A_GROUP})"
         )

@@ -144,6 +144,18 @@ def test_texts_and_what_is_missing_stay_as_they_are(tmp_path: Path) -> None:
     assert rows_of(tmp_path / NAME) == written
 
 
+def test_long_rows_need_no_more_memory_where_they_are_many(tmp_path: Path) -> None:
+    file, many = tmp_path / "long.ndjson", 123_000
+    with file.open("w", encoding="utf-8") as lines:
+        lines.writelines(f'{{"because": ["{number:01500}"]}}\n' for number in range(many))
+
+    write_parquet(file, tmp_path / NAME, tmp_path)
+
+    rows = duckdb.read_parquet(str(tmp_path / NAME))
+    counted = rows.aggregate("count(*), sum(because[1]::INTEGER)").fetchall()
+    assert counted == [(many, many * (many - 1) // 2)]
+
+
 def test_no_decision_is_a_file_without_rows(tmp_path: Path) -> None:
     (tmp_path / "none.ndjson").touch()
 
