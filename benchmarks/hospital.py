@@ -105,9 +105,7 @@ def _panels(
     chance: random.Random,
 ) -> Iterator[list[Json]]:
     """The newest panel, then earlier ones as the course of the picture has them."""
-    drawn = chance.choices(
-        hospital["drawn"], [picture_share["share"] for picture_share in hospital["drawn"]]
-    )[0]
+    drawn = chance.choices(hospital["drawn"], [span["share"] for span in hospital["drawn"]])[0]
     time = now - timedelta(days=chance.uniform(*drawn["days"]))
     values = dict(_values(wanted, hospital["tests"], chance))
     yield [_observation(test, value, time, hospital, chance) for test, value in values.items()]

@@ -111,11 +111,11 @@ def _forked(sets: Sequence[Mapping[str, Call]], name: str, calls: int) -> int:
 
 
 def _functions(bench: Bench, size: int, seed: int) -> dict[str, Call]:
-    body = chart(bench.pack, size, seed=seed, levels=_levels(seed))
-    steps = steps_of(bench, body)
+    patient_chart = chart(bench.pack, size, seed=seed, levels=_levels(seed))
+    steps = steps_of(bench, patient_chart)
     return {
-        **floor_calls(bench, body, len(steps.answer)),
-        **path_calls(bench, body, steps),
+        **floor_calls(bench, patient_chart, len(steps.answer)),
+        **path_calls(bench, patient_chart, steps),
         _NOBODY: lambda: None,
     }
 

@@ -98,11 +98,11 @@ def special(bench: Bench, size: int, *, rounds: int, seconds: float) -> list[Fig
 def of_variants(bench: Bench, size: int, *, rounds: int, seconds: float) -> list[Figure]:
     """The whole POST of every other form of the chart, against the floor over the same body."""
     figures: list[Figure] = []
-    for name, body in variants(bench.pack, size).items():
-        answer = steps_of(bench, body).answer
-        floor = floor_calls(bench, body, len(answer))[FLOOR]
+    for name, patient_chart in variants(bench.pack, size).items():
+        answer = steps_of(bench, patient_chart).answer
+        floor = floor_calls(bench, patient_chart, len(answer))[FLOOR]
         whole = f"{POST}, {name}"
-        post = path_calls(bench, body, steps_of(bench, body))[POST]
+        post = path_calls(bench, patient_chart, steps_of(bench, patient_chart))[POST]
         times = measure({FLOOR: floor, whole: post}, rounds=rounds, seconds=seconds)
         figures.append(_figure("time", whole, size, FLOOR, times))
     return figures

@@ -20,11 +20,11 @@ _FLOOR_NAME = "Flask + orjson.loads, constant answer, same server"
 
 def served(bench: Bench, size: int, *, rounds: int, seconds: float) -> list[Figure]:
     """Both servers under load in turn; raises if an answer is wrong."""
-    body = chart(bench.pack, size, now=system_clock())
+    body = chart(bench.pack, size, now=system_clock()).body
     with running(_SERVICE) as service, running(_FLOOR) as floor:
-        answer = _checked(bench, service, body.body)
-        ours = Target(server=service, path=bench.path, bodies=[body.body])
-        its = Target(server=floor, path=f"/loads/{len(answer)}", bodies=[body.body])
+        answer = _checked(bench, service, body)
+        ours = Target(server=service, path=bench.path, bodies=[body])
+        its = Target(server=floor, path=f"/loads/{len(answer)}", bodies=[body])
         fair(ours)
         fair(its)
         pairs = [(load_on(ours, seconds), load_on(its, seconds)) for _ in range(rounds)]
@@ -45,9 +45,7 @@ def _figures(pairs: list[tuple[Load, Load]], size: int) -> Iterator[Figure]:
     ours, its = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
     def figure(name: str, unit: str, mine: list[float], floor: list[float]) -> Figure:
-        ratios = [
-            ratio_part / max(other, 1e-9) for ratio_part, other in zip(mine, floor, strict=True)
-        ]
+        ratios = [own / max(other, 1e-9) for own, other in zip(mine, floor, strict=True)]
         return Figure(
             mode="served",
             name=f"served, {name}",

@@ -28,7 +28,7 @@ def peers(bench: Bench, *, quick: bool) -> dict[str, Any]:
     effort = _QUICK if quick else _FULL
     _say("making the bodies")
     every = workloads(bench, system_clock(), few=quick)
-    named = {entrant.name: entrant for entrant in every}
+    named = {workload.name: workload for workload in every}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         field = entrants(bench, folder)

@@ -298,7 +298,7 @@ def _of_fact(fact: Fact, pack: Pack) -> Iterator[SharedLine]:
     yield from _line("ended by", fact.ended_by and title_of(fact.ended_by, pack))
     yield from _listed("so if any of", (title_of(name, pack) for name in fact.any_of))
     yield from _listed("so if all of", (title_of(name, pack) for name in fact.all_of))
-    yield from (_never(patient, pack) for patient in fact.never_for)
+    yield from (_never(condition, pack) for condition in fact.never_for)
     yield from _listed("encounters", fact.encounter_classes)
 
 

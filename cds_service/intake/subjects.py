@@ -100,7 +100,7 @@ class Subjects:
 
 def are_apart(unnamed: Iterable[Reference | None]) -> bool:
     """Whether subjects that nothing else names have two numbers of one system."""
-    numbers = numbers_in(patient.identifier for patient in unnamed if patient)
+    numbers = numbers_in(reference.identifier for reference in unnamed if reference)
     return any(len(values) > 1 for values in numbers.values())
 
 
@@ -146,8 +146,8 @@ def numbers_in(identifiers: Iterable[Raw]) -> Numbers:
 
 def _systems_and_values(identifier: Raw) -> Iterator[tuple[str, str]]:
     """A number without its system, or the other way round, names nobody."""
-    for part in identifiers_in(identifier):
-        system, value = (part.system or "").strip(), str(part.value or "").strip()
+    for number in identifiers_in(identifier):
+        system, value = (number.system or "").strip(), str(number.value or "").strip()
         if system and value:
             yield system, value
 

@@ -104,7 +104,7 @@ def facts_of(
     never = frozenset(
         fact.id
         for fact in facts.guarded
-        if any(meets(exception, person) is True for exception in fact.never_for)
+        if any(meets(condition, person) is True for condition in fact.never_for)
     )
     known = _answers(
         facts,
@@ -153,9 +153,9 @@ def _alternatives(name: str, pack: Pack) -> Iterator[str]:
 def _entries(spoken: Iterable[tuple[Recorded, Iterable[FactMatch]]]) -> _Entries:
     entries: dict[str, list[_Entry]] = {}
     for record, every in spoken:
-        for source in every:
-            entry = _Entry(source.name, _as_sent(source, record), record.recorded)
-            entries.setdefault(source.fact, []).append(entry)
+        for found in every:
+            entry = _Entry(found.name, _as_sent(found, record), record.recorded)
+            entries.setdefault(found.fact, []).append(entry)
     return entries
 
 

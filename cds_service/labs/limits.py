@@ -59,7 +59,7 @@ def limit_of(marker: Marker, kind: LimitKind, result: LabResult, person: Person)
         return None
     if person.is_of_one_age:
         return _limit(choices, kind, result, person)
-    found = [_limit(choices, kind, result, months) for months in person.possible_ages()]
+    found = [_limit(choices, kind, result, aged) for aged in person.possible_ages()]
     known = [limit for limit in found if limit is not None]
     if len(known) < len(found):
         return None

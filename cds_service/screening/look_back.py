@@ -75,17 +75,17 @@ class TakenSteps:
         if order.answered_by:
             beside = (name for name in order.answered_beside_index if name != index)
             firsts = [self._of_marker(name, since) for name in (*order.answered_by, *beside)]
-            known = [day for day in firsts if day is not None]
+            known = [time for time in firsts if time is not None]
             return max(known) if len(known) == len(firsts) else None
         measured = (
             self._of_marker(marker.id, since)
             for marker in pack.markers.values()
             if any((code.system, code.code) in order.equivalents for code in marker.codes)
         )
-        return min((day for day in measured if day is not None), default=None)
+        return min((time for time in measured if time is not None), default=None)
 
     def _of_marker(self, marker: str, since: datetime) -> datetime | None:
-        return min((day for day in self.markers.get(marker, ()) if day > since), default=None)
+        return min((time for time in self.markers.get(marker, ()) if time > since), default=None)
 
 
 def taken_steps(

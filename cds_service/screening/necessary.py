@@ -88,7 +88,7 @@ class _Rules:
                 return any_of([self._compared(condition, name) for name in condition.markers])
             case MeasureCompare(measure=name):
                 inputs = inputs_of(self._pack.measures[name])
-                return all_of([self.result(name) for name in inputs if name != _AGE])
+                return all_of([self.result(marker) for marker in inputs if marker != _AGE])
             case PresentBeforeNow(marker=name, days=days):
                 return self.result(name, days)
             case (

@@ -125,7 +125,7 @@ def read_openings(engine: Engine, period: DaySpan, folder: Path) -> Openings:
                 out.writelines(_ENCODER.encode(row) + b"\n" for row in rows)
     engine.run(f"CREATE OR REPLACE TABLE staying ({_STAYING})")
     if file.stat().st_size:
-        columns = ", ".join("{}: '{}'".format(*stay.split()) for stay in _STAYING.split(", "))
+        columns = ", ".join("{}: '{}'".format(*column.split()) for column in _STAYING.split(", "))
         engine.run(
             "INSERT INTO staying SELECT * FROM read_json(?, format = 'newline_delimited', "
             f"columns = {{{columns}}})",

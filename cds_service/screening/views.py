@@ -104,7 +104,7 @@ class CardsEdition:
         by_hooks = self.knowledge.services.values()
         found = [by_hook[self.hook] for by_hook in by_hooks if self.hook in by_hook]
         if not found:
-            known = dict.fromkeys(service for by_hook in by_hooks for service in by_hook)
+            known = dict.fromkeys(hook for by_hook in by_hooks for hook in by_hook)
             raise RequestError(f"No service answers this hook; known: {', '.join(known)}.")
         return found
 
