@@ -204,9 +204,7 @@ class HookCalls:
             if not sees_cards(request, call.client):
                 entry.outcome = "withheld"
                 return HookResponse(cards=())
-            if call.asks is None:
-                call.asks = self._asks(call)
-            if call.asks:
+            if self.waits(call):
                 templates = by_hook[request.hook].prefetch
                 request = self.fetching.completed(
                     request, templates, call.deadline, call.client, entry
