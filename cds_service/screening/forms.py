@@ -7,12 +7,12 @@ know nothing of codes and units. A form that is not plain in every respect is "m
 has such a resource is decided about.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 from math import ceil, floor
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec.json import Decoder, Encoder
 
@@ -32,6 +32,8 @@ from cds_service.service import Knowledge, Served, evaluated
 from cds_service.sources.lines import ResourceText, input_from_lines
 
 RESULT: Final = "Observation"
+UsesForm: TypeAlias = Callable[[str], bool]
+"""Whether a result of a form, as the engine has it, says anything that a rule may read."""
 _PATIENT: Final = "p"
 _MOST: Final = 10**9  # of a factor's two numbers, so that products stay whole numbers of 64 bits
 _MOST_LIMIT: Final = 10**15

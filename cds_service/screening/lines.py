@@ -22,7 +22,8 @@ from cds_service.screening import flatten
 from cds_service.screening.documents import write_documents
 from cds_service.screening.engine import Engine
 from cds_service.screening.files import SourceFiles
-from cds_service.screening.reading import BAD, UsesForm, read_files
+from cds_service.screening.forms import UsesForm
+from cds_service.screening.reading import BAD, read_files
 from cds_service.screening.relations import Relations
 from cds_service.screening.scans import SHARED, listed, opened
 

@@ -12,7 +12,7 @@ from typing import Final
 from cds_service.prefetch_keys import KINDS, Kind
 from cds_service.screening import flatten
 from cds_service.screening.decisions import TRIGGER, ScreeningQuestion, asked_of
-from cds_service.screening.forms import RESULT, FormReader, FormRow
+from cds_service.screening.forms import RESULT, FormReader, FormRow, UsesForm
 from cds_service.screening.necessary import (
     FALSE,
     LIMIT_COLUMNS,
@@ -82,7 +82,7 @@ def choose(
     )
 
 
-def uses_form(knowledge: Knowledge, question: ScreeningQuestion) -> Callable[[str], bool] | None:
+def uses_form(knowledge: Knowledge, question: ScreeningQuestion) -> UsesForm | None:
     """Whether a form of an Observation, as DuckDB has it, says anything that a rule may read.
 
     `None` where the newest result of all is asked for, whatever it is of.

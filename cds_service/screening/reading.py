@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the table `line` of all files of a source, whatever is wrong with one of them."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -11,7 +11,7 @@ from cds_service.fhir.resource_types import RESOURCE_TYPES
 from cds_service.prefetch_keys import KINDS
 from cds_service.screening import flatten
 from cds_service.screening.engine import Engine
-from cds_service.screening.forms import RESULT
+from cds_service.screening.forms import RESULT, UsesForm
 from cds_service.screening.scans import (
     as_members,
     by_member,
@@ -46,8 +46,6 @@ _LINE: Final = (
 _COMMON: Final = "kind, owner, reference, is_document, bad_file"
 _TEXTS: Final = ", ".join(flatten.TEXT_COLUMNS)
 _FORMLESS: Final = ", ".join(f"NULL::VARCHAR AS {name}" for name in ("form", *flatten.TEXT_COLUMNS))
-UsesForm = Callable[[str], bool]
-"""Whether a result of a form says anything that a rule may read."""
 
 
 @dataclass(slots=True)
