@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from cds_service.clock import stopwatch
+from cds_service.fhir_client import prefetch_completion
 from cds_service.settings import Settings
+from cds_service.web.hook_calls import HookCall, HookCalls
 from cds_service.web.server.request_parts import head_of
 from tests.web.http_fixtures import app, founding
 from tests.web.rsgi_client import scope_of
@@ -35,14 +37,18 @@ def without(key: str) -> dict[str, Any]:
     }
 
 
-def waits(body: dict[str, Any], settings: Settings) -> bool:
-    calls = app(settings).extensions["hook_calls"]
+def read(body: dict[str, Any], settings: Settings) -> tuple[HookCalls, HookCall]:
+    calls: HookCalls = app(settings).extensions["hook_calls"]
     data = json.dumps(body).encode()
     call = calls.begin(head_of(scope_of(data)), stopwatch())
     calls.read(call, data)
     assert call.reply is None
-    waiting: bool = calls.waits(call)
-    return waiting
+    return calls, call
+
+
+def waits(body: dict[str, Any], settings: Settings) -> bool:
+    calls, call = read(body, settings)
+    return calls.waits(call)
 
 
 # In development every server may be asked without a token.
@@ -72,3 +78,16 @@ def test_a_call_waits_only_for_what_it_left_out(body: dict[str, Any], *, expecte
 
 def test_a_call_does_not_wait_for_a_server_that_may_not_be_asked() -> None:
     assert not waits(without("conditions"), Settings())
+
+
+def test_what_goes_wrong_while_it_is_looked_at_is_answered_by_the_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(prefetch_completion, "unresolved", fail)
+    calls, call = read(whole(), ASKED)
+
+    assert calls.waits(call)
+    assert calls.judge(call).status == 500
