@@ -101,8 +101,8 @@ def test_page_and_json_say_the_same(http: FlaskClient) -> None:
         assert f'href="/rules/{card["rule"]}"' in page
     for measure in judged["measures"]:
         assert f"{measure['value']} <strong>{measure['called']}</strong>" in page
-    for measure in found["text"]["sources"]:
-        assert str(escape(measure["title"])) in page
+    for source in found["text"]["sources"]:
+        assert str(escape(source["title"])) in page
     for band in found["scale"]["bands"]:
         assert band["range"] in page
     assert str(escape(found["disclaimer"])) in page

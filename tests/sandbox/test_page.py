@@ -143,10 +143,8 @@ def test_a_card_is_shown_whole(http: FlaskClient) -> None:
     for suggestion in card["suggestions"]:
         assert suggestion["label"] in text
         assert f'name="suggestion" value="{suggestion["uuid"]}"' in text
-    for suggestion in card["overrideReasons"]:
-        assert (
-            f'value="{suggestion["system"]}|{suggestion["code"]}">{suggestion["display"]}' in text
-        )
+    for reason in card["overrideReasons"]:
+        assert f'value="{reason["system"]}|{reason["code"]}">{reason["display"]}' in text
     assert text.count("What would be created") == len(card["suggestions"])
 
 

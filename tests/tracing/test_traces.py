@@ -251,9 +251,9 @@ def open_traced(name: str) -> AbstractContextManager[object]:
 def test_broken_requests_leave_no_patient_in_traces(spans: Spans) -> None:
     http = client(TRACED)
     for seed in range(600):
-        body = broken_call(seed)
+        call = broken_call(seed)
         http.open(
-            body.path, method=body.method, data=body.body, headers=body.headers, buffered=True
+            call.path, method=call.method, data=call.body, headers=call.headers, buffered=True
         )
 
     assert len(spans.all()) >= 600
