@@ -11,6 +11,7 @@ from sqlalchemy import Connection, or_, select
 from cds_service.store.store import Transactions, insert_into
 from cds_service.store.tables import message_results as table
 from cds_service.subscriptions.message_observations import MessageResult
+from cds_service.subscriptions.message_order import Statement
 from cds_service.subscriptions.message_states import (
     PlacedResult,
     Written,
@@ -47,11 +48,13 @@ def written_before(connection: Connection, server: str, made: Sequence[MessageRe
                 identifier=row.identifier,
                 item=row.item,
                 written=row.written,
-                status=row.status,
                 collected=row.collected,
-                sent=row.sent,
-                content=row.content,
-                replaced=tuple(row.replaced.split()),
+                statement=Statement(
+                    status=row.status,
+                    sent=row.sent,
+                    content=row.content,
+                    replaced=tuple(row.replaced.split()),
+                ),
             )
         )
     return found

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from msgspec.json import encode
 
+from cds_service.copying import replace
 from cds_service.iso_times import moment_of
 from cds_service.subscriptions.message_observations import MessageResult
 from cds_service.subscriptions.message_order import (
@@ -37,29 +38,13 @@ _ZONES: Final = timedelta(days=1)  # by which a time may be wrong that came with
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenResult:
-    """What was written last of a result: from which item, when, in which status, of which time.
-
-    `sent`, `content` and `replaced` are those of its `Statement`.
-    """
+    """What was written last of a result: from which item, when, of which time."""
 
     identifier: str
     item: int
     written: datetime
-    status: str
     collected: str
-    sent: str = ""
-    content: str = ""
-    replaced: tuple[str, ...] = ()
-
-    @property
-    def statement(self) -> Statement:
-        """The statement of the message that was written."""
-        return Statement(
-            status=self.status,
-            sent=sent_by_right_clock(self.sent, self.written),
-            content=self.content,
-            replaced=self.replaced,
-        )
+    statement: Statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +106,11 @@ def _statement_to_write(
         return new
     if last.item > item:
         return None
+    sent = sent_by_right_clock(last.statement.sent, last.written)
+    before = replace(last.statement, sent=sent)
     if last.item == item:  # it was written, and that this item is done was not
-        return continued(last.statement, new)
-    return replacement(last.statement, new)
+        return continued(before, new)
+    return replacement(before, new)
 
 
 def check_clear(made: Sequence[MessageResult], written: Written) -> None:
@@ -247,7 +234,7 @@ def _those_of(result: MessageResult, free: _Free, *, changes: bool) -> list[Writ
     # may come with another state.
     if not (changes or free.is_only):
         return []
-    left = [state for state in free.left() if changes or state.status not in SETTLED]
+    left = [state for state in free.left() if changes or state.statement.status not in SETTLED]
     return [] if any(_is_of_another_day(state, result) for state in left) else left
 
 
@@ -257,14 +244,14 @@ def _is_of_another_day(written: WrittenResult, result: MessageResult) -> bool:
     It is one that was collected after the other was final, or on an earlier day, unless it says
     the same but for the time, which is then at most a day wrong.
     """
-    if written.status not in SETTLED or not result.collected:
+    if written.statement.status not in SETTLED or not result.collected:
         return False
     if _earliest(result.collected) > written.written + _ZONES:
         return True
     if not written.collected or _day(result.collected) >= _day(written.collected):
         return False
     is_near = _earliest(result.collected) >= _earliest(written.collected) - _ZONES
-    return not (is_near and result.content == written.content)
+    return not (is_near and result.content == written.statement.content)
 
 
 def _new(result: MessageResult, taken: set[str]) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cds_service.subscriptions.message_observations import MessageResult
+from cds_service.subscriptions.message_order import Statement
 from cds_service.subscriptions.message_states import Written, WrittenResult, to_write
 from tests.call_counts import with_calls
 
@@ -33,8 +34,8 @@ def written_of(results: list[MessageResult]) -> Written:
             identifier=result.name,
             item=1,
             written=NOW,
-            status="final",
             collected=result.collected,
+            statement=Statement(status="final"),
         )
         for result in results
     ]
