@@ -371,6 +371,14 @@ def test_below_a_heading_with_another_date_the_day_is_not_known(
     assert [row.date for row in rows(f"{above}{heading}\nAST;52;U/L\n")] == ["2026-03-05", day]
 
 
+def test_one_date_of_birth_written_in_two_ways_is_that_of_one_patient() -> None:
+    above = "DOB;02.01.1980\nDate of birth;1980-01-02\nCollected;13.03.2026\n"
+
+    (row,) = rows(f"{above}Test;Value;Unit\nALT;41;U/L\n")
+
+    assert row.value is not None
+
+
 @pytest.mark.parametrize(
     "above",
     ["Patient;Anna Muster\nPatient;Hans Maier", "Patient ID;1\nPatient ID;2"]

@@ -124,7 +124,7 @@ class _Reader:
         for row in above:
             for role, text in _labelled(row):
                 self._labelled.setdefault(role, []).append(text)
-        if names_several_people(self._labelled):
+        if _names_several_people(self._labelled, self._order):
             raise RequestError(_ANOTHER)
         self._at = _Section()
         for row in above:
@@ -323,12 +323,17 @@ _LIMITS: Final[tuple[Role, ...]] = ("low", "high")
 _NUMERIC: Final[tuple[Role, ...]] = ("value", "results of the heading", "range", "low", "high")
 
 
-def names_several_people(labelled: Mapping[Role, Sequence[str]]) -> bool:
+def _names_several_people(labelled: Mapping[Role, Sequence[str]], order: DayOrder | None) -> bool:
     """Whether labels above the table name two patients."""
+
+    def is_one_day(text: str, other: str) -> bool:
+        day, other_day = birth_date_in(text, order), birth_date_in(other, order)
+        return day == other_day if day and other_day else is_one_number(text, other)
+
     pairs: tuple[tuple[Role, Callable[[str, str], bool]], ...] = (
         ("patient name", is_one_name),
         ("patient id", is_one_number),
-        ("birth date", is_one_number),
+        ("birth date", is_one_day),
     )
     return any(
         not is_one(labelled[role][0], text)
