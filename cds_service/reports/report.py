@@ -41,7 +41,7 @@ DOUBTS: Final[dict[Doubt, str]] = {
     "not-in-blood": "It was not measured in blood, serum or plasma.",
     "embedded-document": "It is an embedded document, which is not read.",
     "place-unclear": "Which column the value stands in is not clear.",
-    "of-another": "A heading above it names another person, or a control sample.",
+    "of-another": "The report names it as that of another person or of a control sample.",
     "struck-out": "Something in its row is struck out.",
     "scanned": "It was read from a picture: compare every sign of it.",
     "scan-unclear": "It was read from a picture, and not surely: enter what stands there.",

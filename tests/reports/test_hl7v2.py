@@ -10,7 +10,7 @@ from cds_service.reports.hl7v2.results import read_results
 from cds_service.reports.hl7v2.times import iso_time
 from cds_service.reports.numbers import PrintedRange, PrintedValue
 from cds_service.reports.observations import as_bundle
-from cds_service.reports.report import ReportPatient, ReportRow
+from cds_service.reports.report import DOUBTS, ReportPatient, ReportRow
 from tests.reports.hl7v2_corpus import read_corpus
 from tests.reports.messages import HEADER, ORDER, PATIENT, message, obx
 
@@ -439,3 +439,4 @@ def test_what_was_measured_in_a_control_is_no_result_of_the_patient(
         (about,) = read_results(sent).patients
         (row,) = about.rows
         assert (row.value is not None, row.doubt) == (counts, None if counts else "of-another")
+        assert counts or "heading" not in DOUBTS["of-another"]  # a message has none

@@ -8,6 +8,7 @@ import pytest
 
 from cds_service.errors import RequestError
 from cds_service.reports.pdf.reading import read_pdf
+from cds_service.reports.report import DOUBTS
 from cds_service.reports.report_headings import read_heading_words, subject_of
 from tests.reports.corpus.sheets import Sheet
 from tests.reports.test_pdf import LOOKUPS, SLOTS, report, rows_of
@@ -69,7 +70,7 @@ def test_results_below_a_heading_of_somebody_else_do_not_count(heading: str) -> 
         found = rows_of(pdf)
 
         assert [row["value"] for row in found] == ["41", None]
-        assert found[1]["why"] == "A heading above it names another person, or a control sample."
+        assert found[1]["why"] == DOUBTS["of-another"]
         assert found[1]["text"] == "52"
 
 
