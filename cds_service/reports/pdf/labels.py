@@ -187,7 +187,7 @@ def patient_of(found: Sequence[Labelled], order: DayOrder | None) -> ReportPatie
     if len(born) > 1 or names_several(found):
         raise RequestError(
             "Expected a report about one patient. This one names several people, or several dates "
-            "of birth or numbers of patients: read the pages of each by themselves."
+            "of birth or numbers of patients: read the pages of each patient as a file of its own."
         )
     sexes = [sex for text in _texts(found, "sex") if (sex := _sex(text))]
     names = [name for text in _texts(found, "name") if (name := _name(text))]
