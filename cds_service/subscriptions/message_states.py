@@ -114,7 +114,7 @@ def _statement_to_write(
 
 
 def check_clear(made: Sequence[MessageResult], written: Written) -> None:
-    """Raise `UnclearResult` if it is not clear which that were written one changes, or how."""
+    """Raise `UnclearResult` if it is not clear which written result one changes, or how."""
     for result, _, last in _placed(made, written):
         if last is not None:
             _statement_to_write(result, last, last.item + 1)
@@ -162,7 +162,7 @@ def _matched(
             exact[time].append(state)
         else:
             free.add(state)
-    # What has exactly the time of another result of this message is that state.
+    # What was written with exactly the time of a result of this message is that result.
     for time, alike in of_one_time.items():
         changes = any(result.status in CHANGES for result in alike)
         found = exact[time] or _those_of(alike[0], free, changes=changes)
@@ -207,7 +207,7 @@ class _Free:
         """Those of which one can be the result of this time, where one of both has no minute.
 
         They come in the order in which they were added. What was written without a time may be
-        of any, if it is the only state.
+        of any, if it is the only one.
         """
         day = _day(time)
         found = dict(self._within[day]) if "T" not in time else {}
@@ -231,7 +231,7 @@ def _those_of(result: MessageResult, free: _Free, *, changes: bool) -> list[Writ
     if fitting := free.fitting(result.collected):
         return fitting
     # A correction may be of the time; and until it is final, or once it is taken back, a result
-    # may come with another state.
+    # may come with another time.
     if not (changes or free.is_only):
         return []
     left = [state for state in free.left() if changes or state.statement.status not in SETTLED]
