@@ -173,7 +173,7 @@ def _table(
         yield f"  {'':<42}{''.join(f'{name:>{width}}' for name in editions) * len(counts)}"
     for name, row in list(first.items())[:_WARDS]:
         of_name = [of_edition[name] for of_edition in rows.values()]
-        values = "".join(f"{_number(counts[key]):>{width}}" for key in counts for counts in of_name)
+        values = "".join(f"{_number(group[key]):>{width}}" for key in counts for group in of_name)
         yield f"  {printable(name)[:29]:<30}{_number(row[whole]):>12}{values}"
     if len(first) > _WARDS:
         yield f"  and {len(first) - _WARDS:,} more: see --json"
@@ -243,8 +243,8 @@ def _changes(changes: Data) -> Iterator[str]:
     )
     if changes["first"]:
         yield "The first of them:"
-    for rule in changes["first"]:
-        yield f"  {printable(rule['patient'])}  {_change(rule)}"
+    for change in changes["first"]:
+        yield f"  {printable(change['patient'])}  {_change(change)}"
     yield ""
 
 

@@ -128,18 +128,16 @@ def _services(
 
     The hook is that of the request if a service answers it, else that of the first service.
     """
-    offered = [
-        (name, offered_hook) for name, hooks in knowledge.services.items() for offered_hook in hooks
-    ]
+    offered = [(name, answered) for name, hooks in knowledge.services.items() for answered in hooks]
     if service_id is None:
-        wanted = hook if hook in {offered_hook for _, offered_hook in offered} else offered[0][1]
-        return [(name, offered_hook) for name, offered_hook in offered if offered_hook == wanted]
+        wanted = hook if hook in {answered for _, answered in offered} else offered[0][1]
+        return [(name, answered) for name, answered in offered if answered == wanted]
     if service_id not in knowledge.services:
         known = ", ".join(knowledge.services)
         raise click.BadParameter(
             f"there is no such service; known: {known}", param_hint="--service"
         )
-    own = [(name, offered_hook) for name, offered_hook in offered if name == service_id]
+    own = [(name, answered) for name, answered in offered if name == service_id]
     return [pair for pair in own if pair[1] == hook] or own[:1]
 
 

@@ -92,10 +92,7 @@ def _print(replay: Replay) -> None:
         click.echo("  the same is decided again")
         return
     for rule in sorted({*replay.then, *replay.now}):
-        before, after = (
-            _in_words(findings_then_or_now.get(rule))
-            for findings_then_or_now in (replay.then, replay.now)
-        )
+        before, after = _in_words(replay.then.get(rule)), _in_words(replay.now.get(rule))
         click.echo(f"  {rule}: then {before}; now {after}")
 
 

@@ -80,11 +80,9 @@ def read_file(data: bytes, options: ReaderOptions) -> ReadFile:
     return read_bounded("cds_service.reports", data, options)
 
 
-def _check_extra(module: str, extra: str) -> None:
+def _check_extra(module: str, kind: str) -> None:
     if find_spec(module) is None:
-        raise RequestError(
-            f"{extra} needs the extra `reports`: pip install 'cds-service[reports]'."
-        )
+        raise RequestError(f"{kind} needs the extra `reports`: pip install 'cds-service[reports]'.")
 
 
 def recognized(about: PatientReport, lookups: Iterable[MarkerLookup]) -> list[RecognizedRow]:
@@ -110,9 +108,7 @@ def as_json(report: LabReport, lookups: Iterable[MarkerLookup]) -> dict[str, Any
     rows: list[dict[str, Any]] = []
     for about in report.patients:
         own = {"patient_id": about.patient.id or None} if several else {}
-        rows.extend(
-            {**_row_as_json(recognized), **own} for recognized in recognized(about, lookups)
-        )
+        rows.extend({**_row_as_json(row), **own} for row in recognized(about, lookups))
     people = [_patient_as_json(about) for about in report.patients]
     return {
         "format": report.format,

@@ -225,21 +225,19 @@ def _merged(first: Sequence[Column], second: Sequence[Column]) -> list[Column]:
         if len(over) != 1:
             merged.append(below)
             continue
-        column_above = merged[over[0]]
-        text = f"{column_above.text} {below.text}"
+        above = merged[over[0]]
+        text = f"{above.text} {below.text}"
         kind = _kind_of(text)
         if kind is None:
-            kinds = {column_above.kind, below.kind} - ({"other"} if _is_bracket(below) else set())
-            kind = (
-                column_above.kind if is_date(below.text) and column_above.kind != "other" else None
-            )
+            kinds = {above.kind, below.kind} - ({"other"} if _is_bracket(below) else set())
+            kind = above.kind if is_date(below.text) and above.kind != "other" else None
             kind = kind or (kinds.pop() if len(kinds) == 1 else "other")
         merged[over[0]] = Column(
             kind=kind,
-            x0=min(column_above.x0, below.x0),
-            x1=max(column_above.x1, below.x1),
+            x0=min(above.x0, below.x0),
+            x1=max(above.x1, below.x1),
             text=text,
-            is_sure=column_above.is_sure and below.is_sure,
+            is_sure=above.is_sure and below.is_sure,
         )
     return sorted(merged, key=lambda column: column.x0)
 

@@ -130,7 +130,7 @@ def _longest(
 
 
 def _last(kinds: Sequence[PieceKind], kind: PieceKind) -> int:
-    return max((at for at, kind_before in enumerate(kinds) if kind_before == kind), default=-1)
+    return max((at for at, known in enumerate(kinds) if known == kind), default=-1)
 
 
 def kind_of(

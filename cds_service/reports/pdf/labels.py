@@ -29,11 +29,11 @@ _REST: Final = 3  # words of a name
 _PART: Final = re.compile(r"[^\W\d_][^\d:;]*")
 _GAP: Final = 0.75  # times the size of the letters
 _REACH: Final = 180.0  # points from a label to what it labels
-
-
 _PATIENT: Final = frozenset(
-    ("patient", "patientin", "patients", "patienten", "patientenname", "paciente", "paziente")
-    + ("utente",)
+    (
+        *("patient", "patientin", "patients", "patienten", "patientenname"),
+        *("paciente", "paziente", "utente"),
+    )
 )
 _VAGUE: Final = frozenset(("id", "registro", "historia", "identifiant", "n"))  # or of an order
 
@@ -155,7 +155,7 @@ def _beside(words: Sequence[PageWord], start: int, end: int) -> list[PageWord]:
     for number in range(start, end):
         word, last = words[number], words[number - 1]
         gap = word.x0 - last.x1
-        is_first = not any(label.text.strip(":") for label in found)
+        is_first = not any(before.text.strip(":") for before in found)
         if gap > (_REACH if is_first else _NEAR * word.size):
             break
         found.append(word)
@@ -222,9 +222,9 @@ def names_several(found: Sequence[Labelled]) -> bool:
 
 def _texts(found: Sequence[Labelled], label: Label) -> list[str]:
     own = (
-        label_found.text
-        for label_found in found
-        if label_found.label == label and label_found.text and label_found.is_sure
+        labelled.text
+        for labelled in found
+        if labelled.label == label and labelled.text and labelled.is_sure
     )
     return list(dict.fromkeys(own))
 

@@ -149,7 +149,7 @@ def _has_two(place: int, begun: Way, stacks: Sequence[Stack]) -> bool:
     """Whether a heading would have two columns of numbers, or of texts."""
     own = [stacks[n] for n, at in enumerate(begun) if at == place]
     new = stacks[len(begun)]
-    return new.is_of_values and any(piece.is_of_values for piece in own)
+    return new.is_of_values and any(stack.is_of_values for stack in own)
 
 
 def _with_values(way: Way, stacks: Sequence[Stack]) -> set[int]:

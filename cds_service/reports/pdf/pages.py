@@ -142,9 +142,7 @@ def _lines(page: Any, read_scan: ReadScan) -> list[PageLine]:
         return read_scan(page.page_number)
     if any(_area(image) > _SCAN * area for image in page.images):
         raise RequestError(_LAID_OVER)  # by a machine, which nobody compared with the scan
-    page = page.filter(
-        lambda drawn_object: drawn_object["object_type"] != "char" or drawn_object["upright"]
-    )
+    page = page.filter(lambda drawn: drawn["object_type"] != "char" or drawn["upright"])
     words = _joined(_words(page.dedupe_chars()))
     rules = sorted((e["x0"], e["top"], e["bottom"]) for e in page.edges if e["orientation"] == "v")
     return lines_of(page.page_number, words, rules)

@@ -50,9 +50,7 @@ def fitted(panel: Panel, lines: Iterable[PageLine]) -> Panel:
     )
     gaps = [
         below - top
-        for (top, chunks), (below, others) in pairwise(
-            row_found for row_found in found if row_found[1]
-        )
+        for (top, chunks), (below, others) in pairwise(row for row in found if row[1])
         if len(chunks) > 1 and len(others) > 1
     ]
     return replace(

@@ -201,19 +201,15 @@ def _is_in_doubt(panel: Panel, rows: Sequence[PageLine]) -> bool:
     """Whether it is open of many rows which column their results are in."""
     results = {n for n, column in enumerate(panel.columns) if column.kind == "result"}
     limits = [n for n, column in enumerate(panel.columns) if column.kind in {"low", "high"}]
-    cells = [read_cells(line, panel) for line in rows]
-    with_result = [
-        cells_of_row
-        for cells_of_row in cells
-        if results & set(cells_of_row.words) or cells_of_row.unclear
-    ]
+    cells_of_rows = [read_cells(line, panel) for line in rows]
+    with_result = [cells for cells in cells_of_rows if results & set(cells.words) or cells.unclear]
     in_doubt = [
-        cells_of_row
-        for cells_of_row in with_result
-        if (results | set(limits)) & cells_of_row.unclear
-        or limits_beside(cells_of_row, panel)
-        or not results & set(cells_of_row.words)
-        or any(kind_of(cells_of_row.text(n)) != "value" for n in limits if n in cells_of_row.words)
+        cells
+        for cells in with_result
+        if (results | set(limits)) & cells.unclear
+        or limits_beside(cells, panel)
+        or not results & set(cells.words)
+        or any(kind_of(cells.text(n)) != "value" for n in limits if n in cells.words)
     ]
     return len(in_doubt) > _DOUBTFUL * len(with_result)
 

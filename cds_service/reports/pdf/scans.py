@@ -165,13 +165,13 @@ def _compared(first: Sequence[_ReadWord], second: Sequence[_ReadWord]) -> list[P
     """The words of the first reading, and those that only the second one has, as not sure."""
     used: set[int] = set()
     words: list[PageWord] = []
-    for word in first:
-        alike = [n for n, other in enumerate(second) if _covers(word.word, other.word)]
-        used.update(n for n, other in enumerate(second) if _covers(other.word, word.word))
+    for read in first:
+        alike = [n for n, other in enumerate(second) if _covers(read.word, other.word)]
+        used.update(n for n, other in enumerate(second) if _covers(other.word, read.word))
         used.update(alike)
         text = "".join(second[n].word.text for n in sorted(alike, key=lambda n: second[n].word.x0))
-        is_sure = word.word.is_sure and text == word.word.text
-        words.append(replace(word.word, is_sure=is_sure))
+        is_sure = read.word.is_sure and text == read.word.text
+        words.append(replace(read.word, is_sure=is_sure))
     missed = (other.word for n, other in enumerate(second) if n not in used)
     return [*words, *(replace(word, is_sure=False) for word in missed)]
 

@@ -57,7 +57,7 @@ class _Draft:
 
     def of(self, kind: str) -> list[str]:
         """The texts of one kind."""
-        return [_bare(piece.piece.text) for piece in self.pieces if piece.piece.kind == kind]
+        return [_bare(token.piece.text) for token in self.pieces if token.piece.kind == kind]
 
 
 def read_sentences(
@@ -138,7 +138,7 @@ def _tokens(paragraph: Sequence[PageLine]) -> Iterator[_Token | None]:
 
 def _of_words(words: Sequence[PageWord], line: PageLine, *, ends: bool) -> Iterator[_Token]:
     bare = [replace(word, text=_bare(word.text)) for word in words]
-    kept = tuple(token for token in bare if token.text)
+    kept = tuple(word for word in bare if word.text)
     if not kept:
         return
     pieces = pieces_of(PageLine(line.page, kept))
@@ -211,7 +211,7 @@ def _finished(draft: _Draft) -> Iterator[tuple[PrintedRow, bool]]:
         return
     flags, rest = draft.of("flag"), draft.of("text") + draft.of("date")
     line = draft.pieces[0].line
-    own = [word for piece in draft.pieces if piece.line is line for word in piece.piece.words]
+    own = [word for token in draft.pieces if token.line is line for word in token.piece.words]
     row = PrintedRow(
         name=name,
         texts={_RESULT: " ".join((*values, *rest))},

@@ -76,7 +76,7 @@ class Columns:
 
     def of(self, role: Role) -> tuple[int, ...]:
         """The columns of a role."""
-        return tuple(place for place, its_role in enumerate(self.roles) if its_role == role)
+        return tuple(place for place, known in enumerate(self.roles) if known == role)
 
 
 def propose(grid: Grid) -> Columns | None:

@@ -63,9 +63,7 @@ def check_looks(sheet: bytes, styles: bytes, texts: bytes) -> None:
         raise RequestError(HIDDEN)
     if any(map(_is_marked, (sheet, texts))):
         raise RequestError(MARKED)
-    used = {int(style_number) for style_number in _CELL_STYLES.findall(sheet)} | {
-        0
-    }  # of cells that name none
+    used = {0, *map(int, _CELL_STYLES.findall(sheet))}  # 0 is that of cells that name none
     otherwise = _PERCENT | {
         found[1]
         for tag in _NUMBER_FORMAT.findall(styles)
