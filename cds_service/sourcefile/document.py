@@ -26,7 +26,19 @@ _DEEPEST = 40
 _MOST_OPENERS = 10_000  # lists and mappings of a file; the C parser would overflow on far more
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _OPENER = re.compile(r"[\[{]|[-?](?=\s)")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser where PyYAML has it
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The C parser where PyYAML has it. What the form of a scalar could mean is not asked."""
+
+    def resolve(self, *_: object) -> str:
+        return ""
+
+    def descend_resolver(self, *_: object) -> None:
+        pass
+
+    def ascend_resolver(self) -> None:
+        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +174,7 @@ def _compose(text: str, builder: "_Builder") -> yaml.Node | None:
         builder.problem("K101", None, f"holds more than {_MOST_OPENERS} lists and mappings")
         return None
     try:
-        return yaml.compose(text, Loader=_LOADER)
+        return yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
         builder.not_yaml(error)
     except RecursionError:
@@ -226,7 +238,7 @@ class _Builder:
 
     def refuse_aliases(self, text: str) -> None:
         """Note every alias; a node knows only the place of the anchor that it repeats."""
-        for event in yaml.parse(text, Loader=_LOADER):
+        for event in yaml.parse(text, Loader=_Loader):
             start, end = event.start_mark, event.end_mark
             if isinstance(event, yaml.AliasEvent) and start is not None and end is not None:
                 mark = self._mark(Span(start.line, start.column, end.column - start.column))
