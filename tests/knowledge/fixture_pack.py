@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The invented pack of this folder, and copies of it with something changed."""
 
-import shutil
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -34,12 +33,22 @@ def letters_files(folder: Path = LETTERS) -> PackFiles:
     return read_files(folder, SHOWN)
 
 
+@cache
+def _contents() -> Mapping[str, bytes]:
+    """Every file of the pack by its path inside it; hundreds of tests make a copy."""
+    return {
+        path.relative_to(LETTERS).as_posix(): path.read_bytes()
+        for path in LETTERS.rglob("*")
+        if path.is_file()
+    }
+
+
 def changed(tmp_path: Path, changes: Mapping[str, str | bytes]) -> Path:
     """A copy of the pack with these files written over it."""
     folder = tmp_path / SHOWN
-    shutil.copytree(LETTERS, folder)
-    for path, content in changes.items():
-        (folder / path).parent.mkdir(exist_ok=True)
+    for parent in {path.rpartition("/")[0] for path in (*_contents(), *changes)}:
+        (folder / parent).mkdir(parents=True, exist_ok=True)
+    for path, content in {**_contents(), **changes}.items():
         raw = content if isinstance(content, bytes) else content.encode()
         (folder / path).write_bytes(raw)
     return folder

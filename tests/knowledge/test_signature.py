@@ -17,7 +17,7 @@ from cds_service.knowledge.model.remarks import Remark, Remarks
 from cds_service.knowledge.model.signature import Signature
 from cds_service.knowledge.model.status import NOT_APPROVED, approval, is_signed
 from cds_service.knowledge.reading.build import load_packs
-from tests.knowledge.fixture_pack import letters
+from tests.knowledge.fixture_pack import changed, letters
 from tests.knowledge.signed_packs import sign
 from tests.web.http_fixtures import liver_pack
 
@@ -88,7 +88,7 @@ def test_mended_evidence_does_not(cards: Path) -> None:
     assert is_signed(liver(cards))
 
 
-def changed(field: str) -> object:
+def another_value(field: str) -> object:
     """Another value of a part of the pack."""
     if field in OTHER:
         return OTHER[field]
@@ -117,7 +117,7 @@ OTHER = {
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Pack)])
 def test_every_part_of_a_pack_is_signed_or_known_not_to_be(field: str) -> None:
-    other = replace(LETTERS, **{field: changed(field)})
+    other = replace(LETTERS, **{field: another_value(field)})
 
     assert (field in SIGNED) is not (field in NOT_SIGNED)
     assert (signature_hash(other) != signature_hash(LETTERS)) is (field in SIGNED)
@@ -132,8 +132,9 @@ def test_the_guide_names_every_part_that_is_signed_or_not() -> None:
 
 
 @pytest.mark.parametrize("lock", ["yes", "0123", "g" * 32])
-def test_what_is_no_hash_is_a_problem(cards: Path, lock: str) -> None:
-    sign(cards / "liver", lock)
+def test_what_is_no_hash_is_a_problem(tmp_path: Path, lock: str) -> None:
+    folder = changed(tmp_path, {})
+    sign(folder, lock)
 
     with pytest.raises(KnowledgeError, match="K106"):
-        load_packs(cards)
+        load_packs(folder)
