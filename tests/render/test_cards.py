@@ -16,6 +16,7 @@ from cds_service.fhir.tags import PROPOSAL_CODE, PROPOSAL_SYSTEM
 from cds_service.render.texts import fits_summary
 from cds_service.settings import Settings
 from cds_service.web import create_app
+from tests.fhir.validation import validator_of
 from tests.vignettes.convert import now_of, request_of
 from tests.web.http_fixtures import (
     ALP,
@@ -76,7 +77,7 @@ def resources_in(response: Json) -> list[Json]:
 
 @pytest.fixture(name="validator", scope="module")
 def _validator() -> Validator:
-    return Validator()
+    return validator_of("ServiceRequest")
 
 
 @pytest.mark.slow
