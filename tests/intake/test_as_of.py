@@ -11,8 +11,11 @@ from click.testing import CliRunner
 from cds_service.cli.evaluate import evaluate
 from cds_service.fhir.resources import Patient
 from cds_service.intake.as_of import as_of, end_of
+from cds_service.service import Knowledge, prepare
+from cds_service.settings import Settings
 from cds_service.sources.file import input_from_document, read_resources
 from tests.intake.intake_fixtures import Json, observation
+from tests.web.http_fixtures import knowledge
 
 VIENNA = ZoneInfo("Europe/Vienna")
 MOMENT = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
@@ -120,7 +123,7 @@ def test_who_died_later_is_alive(died: str, left: str | None) -> None:
     assert entry.resource.deceased_date_time == left
 
 
-def test_evaluate_answers_as_of_a_day_of_the_site() -> None:
+def test_evaluate_answers_as_of_a_day_of_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
     low = {
         "resourceType": "Observation",
         "id": "low",
@@ -130,6 +133,11 @@ def test_evaluate_answers_as_of_a_day_of_the_site() -> None:
         "effectiveDateTime": "2026-03-05T22:30:00Z",
         "valueQuantity": {"value": 2, "unit": "U/L"},
     }
+
+    def loaded(settings: Settings) -> Knowledge:
+        return prepare(knowledge().packs, zone=ZoneInfo(settings.site_time_zone))
+
+    monkeypatch.setattr("cds_service.cli.evaluate.load_knowledge", loaded)
 
     def cards(day: str, zone: str) -> int:
         shown = CliRunner(env={"CDS_SITE_TIME_ZONE": zone}).invoke(

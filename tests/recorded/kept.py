@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from cds_service.service import load_knowledge
 from cds_service.settings import Settings
 from cds_service.web import create_app
+from tests.web.http_fixtures import read_once
 
 Json = dict[str, Any]
 DATA = Path(__file__).parent / "data"
@@ -33,7 +34,9 @@ class Service:
     def __init__(self) -> None:
         settings = Settings(profile="development", explain="always")
         self._now = datetime(2026, 1, 1, tzinfo=UTC)
-        app = create_app(settings, clock=lambda: self._now, knowledge=load_knowledge(settings))
+        with read_once():
+            knowledge = load_knowledge(settings)
+        app = create_app(settings, clock=lambda: self._now, knowledge=knowledge)
         self._client = app.test_client()
         self.close = app.extensions["memory"].close
 

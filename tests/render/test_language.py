@@ -16,7 +16,7 @@ from cds_service.service import load_knowledge
 from cds_service.settings import Settings
 from cds_service.web import create_app
 from tests.house.source import ROOT
-from tests.web.http_fixtures import ALT, NOW, SERVICE, call, founding, observation
+from tests.web.http_fixtures import ALT, NOW, SERVICE, call, founding, observation, read_once
 
 GERMAN = ROOT / "tests" / "data" / "german"
 ENGLISH = (ROOT / "cards" / "messages.en.yaml").read_text(encoding="utf-8")
@@ -36,7 +36,9 @@ def cards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @cache
 def client(cards: Path, language: str) -> FlaskClient:
     settings = Settings(profile="development", cards=cards, language=language)
-    app = create_app(settings, clock=lambda: NOW, knowledge=load_knowledge(settings))
+    with read_once():
+        knowledge = load_knowledge(settings)
+    app = create_app(settings, clock=lambda: NOW, knowledge=knowledge)
     return app.test_client()
 
 

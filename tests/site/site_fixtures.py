@@ -2,15 +2,13 @@
 """Site files for tests, and what the service answers under them."""
 
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from flask.testing import FlaskClient
 
 from cds_service.knowledge.model.pack import Pack
-from cds_service.knowledge.reading.build import build_pack, load_library
+from cds_service.knowledge.reading.build import build_pack
 from cds_service.knowledge.site.file import no_such_pack, read_site
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import Settings
@@ -18,15 +16,13 @@ from cds_service.sourcefile.diagnostics import Problem
 from cds_service.trials.site_check import check_site
 from cds_service.web import create_app
 from tests.knowledge.fixture_pack import letters_files
-from tests.web.http_fixtures import NOW, SERVICE, Json, explained
+from tests.web.http_fixtures import NOW, SERVICE, Json, explained, read_once
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "how-to" / "site-values.example.yaml"
 HEAD = "pack: {pack}\nsite: General Hospital\nreviewed: 2026-11-24\n"
 
 
 _LOADED: dict[str, Knowledge] = {}  # by the text of the site file
-# The packs are read once: what a site makes of them is made anew for each.
-_READ_ONCE = patch("cds_service.knowledge.site.overlay.load_library", cache(load_library))
 
 
 def value(change: str, at: str, to: str, instead_of: str) -> str:
@@ -69,7 +65,7 @@ def liver_at(path: Path | None) -> Pack:
 def _knowledge_at(path: Path | None) -> Knowledge:
     text = path.read_text(encoding="utf-8") if path is not None else ""
     if text not in _LOADED:
-        with _READ_ONCE:
+        with read_once():
             _LOADED[text] = load_knowledge(settings_at(path))
     return _LOADED[text]
 

@@ -11,6 +11,7 @@ from cds_service.knowledge.site.overlay import load_packs_at
 from cds_service.sourcefile.diagnostics import CODES, Problem
 from tests.knowledge.fixture_pack import LETTERS, places
 from tests.site.site_fixtures import problems_at, site_file, value
+from tests.web.http_fixtures import read_once
 
 BAD = Path(__file__).parent / "bad"
 EXAMPLES = sorted(path.name for path in BAD.iterdir())
@@ -68,7 +69,7 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 
 def problems_in_liver(folder: Path, values: str) -> list[Problem]:
     cards = LETTERS.parents[2] / "cards"
-    with pytest.raises(KnowledgeError) as error:
+    with pytest.raises(KnowledgeError) as error, read_once():
         load_packs_at(cards, site_file(folder, "values:\n" + values))
     return [problem for problem in error.value.problems if isinstance(problem, Problem)]
 

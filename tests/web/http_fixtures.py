@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls of the liver service, and an application to send them to."""
 
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 from flask import Flask
 from flask.testing import FlaskClient
 
 from cds_service.hooks.response import REQUEST_EXTENSION
 from cds_service.knowledge.model.pack import Pack
+from cds_service.knowledge.reading.build import load_library
 from cds_service.service import Knowledge, load_knowledge
 from cds_service.settings import Settings
 from cds_service.web import create_app
@@ -26,10 +29,19 @@ LOINC = "http://loinc.org"
 ALT, AST, BILIRUBIN, ALP = "1742-6", "1920-8", "1975-2", "6768-6"
 
 
+_library_read_once = cache(load_library)
+
+
+def read_once() -> AbstractContextManager[object]:
+    """While it holds, a cards folder is read once a run; what is made of it is made anew."""
+    return patch("cds_service.knowledge.site.overlay.load_library", _library_read_once)
+
+
 @cache
 def knowledge() -> Knowledge:
     """The packs of this repository, loaded once."""
-    return load_knowledge(Settings())
+    with read_once():
+        return load_knowledge(Settings())
 
 
 def liver_pack() -> Pack:
