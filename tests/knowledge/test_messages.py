@@ -6,10 +6,9 @@ from typing import get_args
 
 import pytest
 
-from cds_service.knowledge.model.bounds import LimitKind
 from cds_service.knowledge.model.messages import KEYS, PLACEHOLDERS, MessageKey
 from cds_service.knowledge.reading.messages import messages_for, read_messages
-from tests.house.source import PACKAGE, ROOT, modules, texts
+from tests.house.source import ROOT
 
 ENGLISH = (ROOT / "cards" / "messages.en.yaml").read_text(encoding="utf-8")
 WORD = 'last of list: "{{ first }} and {{ last }}"'
@@ -92,36 +91,3 @@ def test_a_problem_of_the_file_around_the_pack_is_named_by_its_path(tmp_path: Pa
     _, problems = messages_for(tmp_path / "pack", "cards/pack")
 
     assert {problem.mark.file for problem in problems} == {"cards/messages.de.yaml"}
-
-
-def test_no_message_is_without_a_use() -> None:
-    """Every message is named in the code, whole or by the beginning that a value completes."""
-    written = {
-        text
-        for path, tree in modules().items()
-        if path != "knowledge/model/messages.py"
-        for text, _ in texts(tree)
-    }
-
-    unused = {
-        key
-        for key in KEYS
-        if key not in written and f"{key.split('.', maxsplit=1)[0]}." not in written
-    }
-
-    assert unused == set()
-
-
-def test_no_sentence_of_a_card_is_in_the_code_that_renders_it() -> None:
-    """What `render` writes itself is markup: a text with two words in a row is a sentence."""
-    sentences = [
-        f"{path}:{line} {text!r}"
-        for path, tree in modules().items()
-        if path.startswith("render/")
-        for text, line in texts(tree)
-        if text not in {*KEYS, *get_args(LimitKind)}
-        and len([word for word in text.split() if word.isalpha()]) > 1
-    ]
-
-    assert sentences == []
-    assert (PACKAGE / "render").is_dir()
