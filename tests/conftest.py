@@ -53,12 +53,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """No garbage is looked for among what stays for the whole run: it takes a second and more."""
+    """No garbage is looked for among what stays for the whole run: it takes a second and more.
+
+    Nor as often as usual among what the tests make, most of which is gone by itself.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(50_000, 10, 10)
         gc.enable()
 
 
