@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers that are remembered by the text that was sent, if it is short."""
+"""Answers that are remembered by the text that was sent, in memories of bounded size."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -7,6 +7,24 @@ from typing import Any, AnyStr, Final, TypeVar
 
 _Answer = TypeVar("_Answer")
 _UNKNOWN: Final[Any] = object()
+_MOST: Final = 4096  # answers; a laboratory has some hundred codes, and as many ranges and units
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class BoundedMemory(dict[Key, Value]):
+    """At most so many answers; when it is full, it begins anew.
+
+    The caller sees to it that its key is short and is no element about a patient.
+    """
+
+    def keep(self, key: Key, value: Value) -> Value:
+        """Remember the answer, and give it back."""
+        if len(self) >= _MOST:
+            self.clear()
+        self[key] = value
+        return value
 
 
 def remember_short(
@@ -34,9 +52,9 @@ def remember_short(
 
         @wraps(function)
         def answer(text: AnyStr) -> _Answer:
-            found: _Answer = known.get(text, _UNKNOWN)
-            if found is not _UNKNOWN:
-                return found
+            remembered: _Answer = known.get(text, _UNKNOWN)
+            if remembered is not _UNKNOWN:
+                return remembered
             made = function(text)
             if len(text) <= longest and not any(part in text for part in without):
                 if len(known) >= most:

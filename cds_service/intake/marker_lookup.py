@@ -5,7 +5,6 @@ import re
 from typing import Final, NamedTuple
 
 from cds_service.fhir.elements import CodeableConcept, Coding, many
-from cds_service.intake.bounded_memory import BoundedMemory
 from cds_service.knowledge.model.code_systems import (
     ICD_10_CM,
     LOINC,
@@ -18,6 +17,7 @@ from cds_service.knowledge.model.names import Named, NotUnderstood
 from cds_service.knowledge.model.pack import MarkerCode, Pack
 from cds_service.labs.reading_notes import ReadingNote
 from cds_service.labs.set_aside_reasons import SetAsideReason
+from cds_service.remembering import BoundedMemory
 
 # Other ways in which the four systems are named, in lower case and without a last slash.
 _OTHER_NAMES = {

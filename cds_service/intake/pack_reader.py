@@ -14,7 +14,6 @@ from cds_service.amounts import Interval, compare, exactly, interval_of
 from cds_service.fhir.deferred import ranges_in
 from cds_service.fhir.elements import NOTHING
 from cds_service.fhir.resources import Measured
-from cds_service.intake.bounded_memory import BoundedMemory
 from cds_service.intake.marker_lookup import MarkerLookup
 from cds_service.intake.not_usable import NotUsable
 from cds_service.intake.ranges import RangesRead, limits_of
@@ -23,6 +22,7 @@ from cds_service.intake.values import ReadQuantity, lone_quantity, value_of
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.labs.patient_record import Sent
 from cds_service.labs.set_aside_reasons import SetAsideReason
+from cds_service.remembering import BoundedMemory
 
 _LONGEST_QUANTITY = 80  # signs of a number with its comparator and unit
 _LONGEST_RANGES = 1024  # bytes of the ranges of one result

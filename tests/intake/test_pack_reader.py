@@ -9,10 +9,10 @@ from msgspec import Raw
 from cds_service.copying import replace
 from cds_service.fhir.elements import CodeableConcept, Coding, Quantity
 from cds_service.fhir.resources import Observation
-from cds_service.intake.bounded_memory import BoundedMemory
 from cds_service.intake.not_usable import NotUsable
 from cds_service.intake.pack_reader import PackReader
 from cds_service.intake.units import Unit
+from cds_service.remembering import BoundedMemory
 from tests.knowledge.fixture_pack import letters
 
 UNIT = Unit("U/L", Fraction(1))
