@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from cds_service.fhir.decode import Unreadable
 from cds_service.fhir.elements import CodeableConcept, plain_code
-from cds_service.intake.duplicates import settled
 from cds_service.intake.hemolysis import is_hemolysed
 from cds_service.intake.marker_lookup import UNCLAIMED, MarkerMatch, first_code
 from cds_service.intake.pack_reader import PackReader
@@ -31,6 +30,7 @@ from cds_service.labs.patient_record import (
     Resulted,
     SetAside,
 )
+from cds_service.labs.same_time import settled
 from cds_service.labs.specimens import Draw, mark_hemolysed
 
 _MEMBERS_MISSING = Incomplete("laboratory results", "named but not sent")

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of several results of one marker and time counts: the only order of them that there is.
+"""Which of several results of one marker and time count: the only order of them that there is.
+
+Equal results count once, and so does one measurement that was sent in two units. A result of one
+specimen that contradicts the one in use is set aside as conflicting; one that only says the same
+more widely (`>200` beside 2350) is superseded by it.
 
 First the status decides: a corrected or amended result replaces a final one, and any of these a
 preliminary one. Then the value: a result that lies within another says the same more narrowly and
@@ -7,12 +11,15 @@ is used; of two that contradict each other the higher is used, for missing a hig
 worse mistake.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from fractions import Fraction
 from typing import TypeAlias
 
 from cds_service.amounts import Interval
-from cds_service.labs.patient_record import LabResult, ResultStatus
+from cds_service.labs.patient_record import LabResult, ResultStatus, SetAside, set_aside
+from cds_service.labs.set_aside_reasons import SetAsideReason
 
 ValueOrder: TypeAlias = tuple[bool, Fraction, bool, bool, Fraction, bool]
 
@@ -25,6 +32,48 @@ _STATUS_RANK: Mapping[ResultStatus, int] = {
 _ZERO = Fraction(0)
 
 
+def settled(read: Iterable[LabResult]) -> tuple[tuple[LabResult, ...], tuple[SetAside, ...]]:
+    """The results that count, in the order they came, and the others with their reason."""
+    groups: defaultdict[tuple[str, datetime], list[LabResult]] = defaultdict(list)
+    for result in read:
+        groups[result.marker, result.time].append(result)
+    results: list[LabResult] = []
+    aside: list[SetAside] = []
+    for group in groups.values():
+        if len(group) == 1:
+            results.append(group[0])
+        else:
+            results.extend(_winner(same, aside) for same in _by_specimen(group))
+    return tuple(results), tuple(aside)
+
+
+def _by_specimen(group: list[LabResult]) -> list[list[LabResult]]:
+    """The results of each specimen; those that name none belong to the first."""
+    named: dict[str, list[LabResult]] = {result.specimen: [] for result in group if result.specimen}
+    first = next(iter(named), "")
+    for result in group:
+        named.setdefault(result.specimen or first, []).append(result)
+    return list(named.values())
+
+
+def _winner(same: list[LabResult], aside: list[SetAside]) -> LabResult:
+    winner = max(same, key=precedence)  # of equals the first
+    for result in same:
+        reason = _reason_to_set_aside(result, winner)
+        if reason is not None:
+            aside.append(set_aside(result, reason))
+    return winner
+
+
+def _reason_to_set_aside(result: LabResult, winner: LabResult) -> SetAsideReason | None:
+    """Why the result gives way to the winner of its specimen; `None` if both say the same."""
+    if status_rank(result) < status_rank(winner):
+        return "superseded"
+    if result.value == winner.value or _same_by_rounding(result, winner):
+        return None
+    return "superseded" if result.value.contains(winner.value) else "conflicting-duplicates"
+
+
 def status_rank(result: LabResult) -> int:
     """The rank of the result's status; a result of a higher rank replaces one of a lower."""
     return _STATUS_RANK[result.status]
@@ -35,7 +84,7 @@ def precedence(result: LabResult) -> tuple[int, ValueOrder]:
     return status_rank(result), value_order(result.value)
 
 
-def same_by_rounding(result: LabResult, other: LabResult) -> bool:
+def _same_by_rounding(result: LabResult, other: LabResult) -> bool:
     """Whether both can be one measurement in two units, within the rounding of the digits sent.
 
     41 U/L stands for 40.5 to 41.5, 0.68 ukat/L for 40.5 to 41.1 U/L: the same. In one unit two
