@@ -15,7 +15,7 @@ from cds_service.knowledge.model.code_systems import (
 from cds_service.knowledge.model.dependencies import resulted_codes
 from cds_service.knowledge.model.names import Named, NotUnderstood
 from cds_service.knowledge.model.pack import MarkerCode, Pack
-from cds_service.labs.reading_notes import ReadingNote
+from cds_service.labs.patient_record import ReadingNote
 from cds_service.labs.set_aside_reasons import SetAsideReason
 from cds_service.remembering import BoundedMemory
 

@@ -28,8 +28,7 @@ from cds_service.intake.times import Moment, Times, sent_time
 from cds_service.intake.units import unit_of
 from cds_service.intake.values import has_value, sent_value, value_of
 from cds_service.knowledge.model.pack import Pack
-from cds_service.labs.patient_record import LabResult, Resulted, ResultStatus, SetAside
-from cds_service.labs.reading_notes import ReadingNote
+from cds_service.labs.patient_record import LabResult, ReadingNote, Resulted, ResultStatus, SetAside
 from cds_service.labs.set_aside_reasons import SetAsideReason
 from cds_service.labs.specimens import Draw
 from cds_service.remembering import remember_short

@@ -14,11 +14,15 @@ from msgspec import Struct
 
 from cds_service.amounts import Comparator, Interval, Ternary
 from cds_service.knowledge.model.pack import Priority
-from cds_service.labs.reading_notes import ReadingNote
 from cds_service.labs.set_aside_reasons import SetAsideReason
 
 Precision: TypeAlias = Literal["instant", "day", "month", "year"]
 ResultStatus: TypeAlias = Literal["preliminary", "final", "amended", "corrected"]
+ReadingNote: TypeAlias = Literal[
+    "code-malformed",  # its code is none that LOINC or SNOMED CT can have; its name was read
+    "range-not-read",  # a reference range of it cannot be understood, so its limits are not used
+]
+"""How a result that counts differs from what should be sent; cards show it with the result."""
 
 
 class Sent(Struct, frozen=True, kw_only=True, gc=False):

@@ -33,9 +33,8 @@ from cds_service.knowledge.model.messages import MessageKey, Messages
 from cds_service.knowledge.model.pack import Marker, Measure, Pack, Rule
 from cds_service.knowledge.site.wording import code_in_words, value_in_words
 from cds_service.labs.patient import age_is
-from cds_service.labs.patient_record import LabResult, PatientRecord, SetAside
+from cds_service.labs.patient_record import LabResult, PatientRecord, ReadingNote, SetAside
 from cds_service.labs.reading_limits import is_doubtful, limit_in
-from cds_service.labs.reading_notes import ReadingNote
 from cds_service.labs.result_selection import Frame, MeasureValue, Reading
 from cds_service.labs.unused_data import UnusedData
 from cds_service.render.reason_text import incomplete_text, reason_text
