@@ -24,8 +24,7 @@ from cds_service.intake.chart import (
 from cds_service.intake.marker_lookup import first_code, pairs_of, texts_of
 from cds_service.intake.not_usable import NotUsable
 from cds_service.intake.patient_input import part_of
-from cds_service.intake.selections import own_names
-from cds_service.intake.sorted_input import Charted, SortedInput, charted
+from cds_service.intake.sorted_input import Charted, SortedInput, charted, own_names
 from cds_service.labs.patient_record import Incomplete, OpenOrder, Recorded, SetAside
 from cds_service.labs.set_aside_reasons import SetAsideReason
 

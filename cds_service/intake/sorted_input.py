@@ -23,9 +23,8 @@ from cds_service.fhir.resources import (
 from cds_service.intake.pack_reader import PackReader
 from cds_service.intake.panels import is_any_missing, observations_of, with_panels
 from cds_service.intake.patient_input import PatientInput
-from cds_service.intake.resource_index import ResourceIndex
+from cds_service.intake.resource_index import ResourceIndex, local_name
 from cds_service.intake.results import Panel, ReadContext, SourceObservation
-from cds_service.intake.selections import chosen_drafts
 from cds_service.intake.subjects import Owner, Subjects, are_apart, find_subjects
 from cds_service.intake.times import Times
 from cds_service.labs.set_aside_reasons import SetAsideReason
@@ -139,7 +138,7 @@ def sort_input(
         sources=sources,
         subjects=subjects,
         others_seen=others_seen,
-        selected=chosen_drafts(given, drafts),
+        selected=_chosen_drafts(given, drafts),
         members_missing=is_any_missing(sources, index),
     )
     return replace(data, sources=with_panels(sources, index, data.why_not_believed))
@@ -153,6 +152,32 @@ def charted(index: ResourceIndex) -> list[Charted]:
         *index.all_of(Condition),
         *index.all_of(ServiceRequest),
     ]
+
+
+def _chosen_drafts(given: PatientInput, drafts: ResourceIndex) -> frozenset[str | None] | None:
+    """The names of the drafts that the user chose, or `None` where the hook knows no choice.
+
+    CDS Hooks 2.0.1, `selections` of order-select.
+    """
+    if given.selections is None:
+        return None
+    chosen = frozenset(
+        name for selection in given.selections for name in (selection, local_name(selection))
+    )
+    drafted = (
+        name
+        for entries in (drafts.entries(MedicationRequest), drafts.entries(ServiceRequest))
+        for full_url, order in entries
+        for name in own_names(full_url, order)
+    )
+    return chosen.intersection(drafted)
+
+
+def own_names(
+    full_url: str | None, order: MedicationRequest | ServiceRequest
+) -> frozenset[str | None]:
+    """Everything by which a selection can name the draft."""
+    return frozenset((full_url, order.id, f"{type(order).__name__}/{order.id}")) - {None}
 
 
 def _check_results(owners: list[Owner], *, others_seen: bool) -> None:
