@@ -13,8 +13,8 @@ from cds_service.errors import KnowledgeError
 from cds_service.knowledge.checking.signature import NOT_SIGNED, SIGNED, signature_hash
 from cds_service.knowledge.model.names import NameIndex
 from cds_service.knowledge.model.pack import CardLimit, Pack
+from cds_service.knowledge.model.pack_file import Signature
 from cds_service.knowledge.model.remarks import Remark, Remarks
-from cds_service.knowledge.model.signature import Signature
 from cds_service.knowledge.model.status import NOT_APPROVED, approval, is_signed
 from cds_service.knowledge.reading.build import load_packs
 from tests.knowledge.fixture_pack import changed, letters

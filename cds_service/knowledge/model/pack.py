@@ -19,9 +19,8 @@ from cds_service.knowledge.model.facts import NOTHING_DENIES, DenyingWords, Fact
 from cds_service.knowledge.model.formulas import Formula
 from cds_service.knowledge.model.messages import ENGLISH, Messages, Titles
 from cds_service.knowledge.model.names import NameIndex
-from cds_service.knowledge.model.pack_file import Example, OverrideReason, Source
+from cds_service.knowledge.model.pack_file import Example, OverrideReason, Signature, Source
 from cds_service.knowledge.model.remarks import Remarks
-from cds_service.knowledge.model.signature import Signature
 from cds_service.knowledge.model.site import SiteChanges
 from cds_service.knowledge.model.units import NO_PIECES, Dimension, UnitPieces
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `pack.yaml` and `sources.yaml` list for people: sources, reasons, patients to try."""
+"""What `pack.yaml` and `sources.yaml` say to people: sources, reasons, examples, who signed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,3 +33,13 @@ class Example:
     title: str
     given: Mapping[str, object]
     corrected: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """The line `signed` of a pack; it `holds` while the rules mean what they meant then."""
+
+    by: str
+    on: str
+    lock: str  # the hash of what was signed
+    holds: bool = False

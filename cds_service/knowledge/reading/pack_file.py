@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 from cds_service.knowledge.model.facts import DenyingWords
 from cds_service.knowledge.model.pack import CardLimit, Change, Reason, Replacement, Scope, Service
-from cds_service.knowledge.model.pack_file import Example, OverrideReason, Source
-from cds_service.knowledge.model.signature import Signature
+from cds_service.knowledge.model.pack_file import Example, OverrideReason, Signature, Source
 from cds_service.knowledge.reading.history import read_history
 from cds_service.knowledge.reading.orders_measures_patterns import read_reason
 from cds_service.knowledge.reading.pack_shapes import (
