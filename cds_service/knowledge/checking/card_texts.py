@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checks of card texts: each placeholder is sure to be there wherever its text is shown."""
+"""The checks of card texts and remarks: each placeholder is sure to be there where it is shown."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from cds_service.knowledge.model.bounds import Earlier, LimitKind, TimesLimit, TimesPrevious
 from cds_service.knowledge.model.conditions import (
@@ -24,6 +25,8 @@ from cds_service.knowledge.model.leaves import (
 )
 from cds_service.knowledge.model.marker_parts import markers_of
 from cds_service.knowledge.model.pack import UNUSED_DATA, CardText, Pack, Rule
+from cds_service.knowledge.model.remarks import Remark
+from cds_service.knowledge.reading.remarks import REMARKS_FILE
 from cds_service.knowledge.reading.text_wording import wording_faults
 from cds_service.sourcefile.diagnostics import Mark, Problem, nearest
 from cds_service.sourcefile.document import Document
@@ -63,21 +66,47 @@ def check_texts(rule: Rule, pack: Pack, document: Document) -> Iterator[Problem]
                 mark = document.mark(("also say", word))
                 yield Problem("K305", mark, f"{text.file} has no section '## also: {word}'")
         for name, body, when in sections:
-            yield from check_section(name, body, when, text, rule, pack)
+            yield from _check_section(name, body, when, text, rule, pack)
 
 
-def check_section(
+def check_remarks(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
+    """Every problem of the texts of the remarks."""
+    document = documents.get(REMARKS_FILE)
+    some_rule = next((pack.rules[name] for name in sorted(pack.remarks.rules)), None)
+    if document is None or some_rule is None:
+        return
+    for remark in pack.remarks.each:
+        rule = pack.rules[remark.replaced] if remark.replaced else _saying(remark, some_rule)
+        for language, text in remark.texts.items():
+            written = CardText(
+                language=language,
+                file=document.file,
+                lines=document.lines,
+                summary="",
+                detail="",
+                also={},
+            )
+            for body in (text.says, text.in_short):
+                yield from _check_section(remark.id, body, rule.when, written, rule, pack)
+
+
+def _saying(remark: Remark, rule: Rule) -> Rule:
+    """A rule whose card appears just where the remark is said."""
+    return rule if remark.when is None else replace(rule, when=remark.when, suggestions=())
+
+
+def _check_section(
     name: str, body: str, when: Condition, text: CardText, rule: Rule, pack: Pack
 ) -> Iterator[Problem]:
     """Every problem of a part of a text that is shown where `when` holds."""
     for code, piece, message, remedy in wording_faults(body):
         yield _problem(code, text, piece, message, remedy)
     try:
-        found = placeholders(body)
+        used = placeholders(body)
     except TextError as error:
         yield _problem("K501", text, body.split("\n")[error.line - 1], str(error))
         return
-    for placeholder in found:
+    for placeholder in used:
         trouble = _trouble(placeholder, when, rule, pack)
         if trouble is not None:
             lines = body.split("\n")
