@@ -25,8 +25,21 @@ from cds_service.fhir.elements import NOTHING
 from cds_service.fhir.json_checks import checked_outline
 from cds_service.fhir.references import plain_id
 from cds_service.fhir.resources import Bundle, Entry, Resource
-from cds_service.hooks.contexts import OTHERWISE_REQUIRED, REQUIRED_CONTEXT
 from cds_service.prefetch_keys import SERVICE_REQUESTS
+
+REQUIRED_CONTEXT: dict[str, tuple[str, ...]] = {
+    "patient-view": ("userId", "patientId"),
+    "order-select": ("userId", "patientId", "selections", "draftOrders"),
+    "order-sign": ("userId", "patientId", "draftOrders"),
+    "appointment-book": ("userId", "patientId"),
+    "encounter-start": ("userId", "patientId", "encounterId"),
+    "encounter-discharge": ("userId", "patientId", "encounterId"),
+}
+"""The context members that each hook of the CDS Hooks library requires.
+
+Members that a newer version of a hook adds are ignored (CDS Hooks 2.0.1, "Changes to a Hook").
+"""
+OTHERWISE_REQUIRED = ("patientId",)  # a site's own hook, named in reverse-domain style
 
 # A UUID of any version, as RFC 4122 writes it: Epic sends version 1.
 _UUID = re.compile(r"(?:urn:uuid:)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)

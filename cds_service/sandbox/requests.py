@@ -12,8 +12,7 @@ from uuid import uuid4
 
 from cds_service.errors import CdsServiceError, UnknownPage
 from cds_service.fhir_client.templates import tokens_of
-from cds_service.hooks.contexts import OTHERWISE_REQUIRED, REQUIRED_CONTEXT
-from cds_service.hooks.request import read_request
+from cds_service.hooks.request import OTHERWISE_REQUIRED, REQUIRED_CONTEXT, read_request
 from cds_service.hooks.response import HookResponse, write_response
 from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.model.pack_file import Example
