@@ -54,9 +54,8 @@ from cds_service.web.request_log import LogEntry, close
 from cds_service.web.routes import arrivals, feedback, hooks, operations, subscriptions
 from cds_service.web.routes import knowledge as knowledge_routes
 from cds_service.web.server.bodies import is_shed, refuse_unread
-from cds_service.web.server.host import check_host
 from cds_service.web.server.precheck import HeaderPrecheck, problem_of
-from cds_service.web.server.request_parts import ELAPSED
+from cds_service.web.server.request_parts import ELAPSED, check_host
 
 
 def create_app(

@@ -50,7 +50,6 @@ from cds_service.web.outcomes import (
 )
 from cds_service.web.request_log import LogEntry, close, count, fields_of
 from cds_service.web.server.bodies import check_depth, check_type, refusal_of, taken
-from cds_service.web.server.host import check_host
 from cds_service.web.server.request_parts import (
     ELAPSED,
     Environ,
@@ -59,6 +58,7 @@ from cds_service.web.server.request_parts import (
     Refusal,
     Reply,
     Wsgi,
+    check_host,
     head_of_environ,
     is_hook_call,
     service_in,

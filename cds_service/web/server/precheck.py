@@ -19,8 +19,7 @@ from cds_service.trust.verify import Fault
 from cds_service.web.access.clients import VERDICT, Gate
 from cds_service.web.access.open_mode import why_refused
 from cds_service.web.server.bodies import check_type
-from cds_service.web.server.host import check_host
-from cds_service.web.server.request_parts import Environ
+from cds_service.web.server.request_parts import Environ, check_host
 
 ADMITTED: Final = "cds_service.admitted"
 """In the environ: the Subscription of a notification, or why there is none."""

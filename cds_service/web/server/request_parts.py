@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The head of a request, as the server gives it, as WSGI has it and as hook calls read it."""
+"""The head of a request, as the server gives it, as WSGI has it and as hook calls read it.
 
+A request names exactly one Host, a name or address with or without a port, or is answered 400
+(RFC 9112, section 3.2): two programs could take any other request for different servers.
+"""
+
+import re
 import sys
 from collections.abc import Callable, Iterable
+from functools import lru_cache
+from ipaddress import AddressValueError, IPv6Address
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from cds_service.web.server.host import is_host
+from cds_service.errors import RequestError
 
 REFUSED = "cds_service.refused"
 ELAPSED = "cds_service.elapsed"
@@ -16,6 +23,9 @@ ELAPSED = "cds_service.elapsed"
 _HOOKS: Final = "/cds-services/"
 _VERSIONS: Final = {"1": "1.0"}
 _WITHOUT_PREFIX: Final = ("CONTENT_TYPE", "CONTENT_LENGTH")  # PEP 3333: all other headers have one
+# RFC 3986, section 3.2.2, without what no name of a machine has: a user, a comma, an escape.
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{0,5}))?")
+_LAST_PORT: Final = 65535
 
 Refusal: TypeAlias = Literal["overloaded", "too-slow", "too-long"]
 Environ: TypeAlias = dict[str, Any]
@@ -79,6 +89,30 @@ def is_hook_call(method: str, path: str) -> bool:
 def _one_slash(path: str) -> str:
     """The path with one slash at its start."""
     return path if path[:2] != "//" else "/" + path.lstrip("/")
+
+
+def check_host(host: str | None, protocol: str | None) -> None:
+    """Raise `RequestError` unless the request names one host; HTTP/1.0 may name none."""
+    if host is None and protocol == "HTTP/1.0":
+        return
+    if host is None or not is_host(host):  # two that were sent are joined by a comma
+        raise RequestError("Expected one Host header: a name or an address, and perhaps a port.")
+
+
+@lru_cache(maxsize=256)  # clients call the same host again and again
+def is_host(text: str) -> bool:
+    """Whether the text is a name or an address, with or without a port.
+
+    >>> is_host("[::1]:8000"), is_host("a@127.0.0.1")
+    (True, False)
+    """
+    match = _HOST.fullmatch(text)
+    if match is None or int(match[2] or 0) > _LAST_PORT:
+        return False
+    try:
+        return match[1] is None or bool(IPv6Address(match[1]))
+    except AddressValueError:
+        return False
 
 
 def head_of(scope: RsgiScope) -> Head:
