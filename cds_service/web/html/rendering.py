@@ -7,6 +7,7 @@ and nothing is loaded from elsewhere.
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -18,10 +19,10 @@ from markupsafe import Markup, escape
 from msgspec.json import Encoder
 
 from cds_service import __version__
+from cds_service.counting import counted
 from cds_service.errors import RequestError
 from cds_service.knowledge.model.status import approval
 from cds_service.web.html.scale_chart import horizontal, vertical
-from cds_service.web.html.times import span, utc
 from cds_service.web.html.trend_chart import chart
 from cds_service.web.outcomes import json_response
 
@@ -39,6 +40,8 @@ _FORMATS = {"html": HTML, "json": JSON}
 _PLACEHOLDER = re.compile(r"{{\s*([a-z0-9_.]+)\s*}}")
 _MARKDOWN = MarkdownIt("commonmark", {"html": False})
 _ENCODER = Encoder()
+_UNITS: Final = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
+_MORE: Final = 2  # of the next smaller unit
 
 
 def markdown(text: str) -> Markup:
@@ -59,6 +62,28 @@ def capital(text: str) -> str:
 def small(text: str) -> str:
     """The text with its first letter small, unless its first word is an abbreviation."""
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+
+
+def utc(at: datetime) -> str:
+    """The time in UTC, to the minute.
+
+    >>> utc(datetime(2026, 6, 15, 9, 5, tzinfo=UTC))
+    '2026-06-15 09:05 UTC'
+    """
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def span(time: timedelta) -> str:
+    """How long that is, in the largest unit of which there are two or more.
+
+    >>> span(timedelta(seconds=100)), span(timedelta(hours=30)), span(timedelta(days=-1))
+    ('100 seconds', '30 hours', '0 seconds')
+    """
+    seconds = max(int(time.total_seconds()), 0)
+    name, length = next(
+        ((name, length) for name, length in _UNITS if seconds >= _MORE * length), _UNITS[-1]
+    )
+    return counted(seconds // length, name)
 
 
 def runs(names: Sequence[str], numbers: Mapping[str, int]) -> list[tuple[str, str]]:
