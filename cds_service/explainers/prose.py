@@ -6,12 +6,15 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TypeAlias
 
-from cds_service.explanation.band_words import in_words, is_fixed
+from cds_service.amounts import plain
 from cds_service.explanation.clauses import title_of
 from cds_service.explanation.scale import blank_frame, stretches
 from cds_service.explanation.view import Cited, View, cited
+from cds_service.knowledge.model.bounds import Bound, Number, TimesLimit, TimesMarker
+from cds_service.knowledge.model.conditions import AllOf, AnyOf, Condition, leaves
 from cds_service.knowledge.model.explainers import Explainer, Section
-from cds_service.knowledge.model.pack import Marker, Pack
+from cds_service.knowledge.model.leaves import Compare
+from cds_service.knowledge.model.pack import Grade, Marker, Pack
 from cds_service.knowledge.reading.explainers import BOTTOM_LINE, NEXT, REASONS
 from cds_service.render.result_units import ResultUnit, unit_of_marker, unit_of_system
 from cds_service.render.values import window_of
@@ -116,19 +119,50 @@ def _fill(text: str, words: _Words) -> str:
 
 
 def _words(marker: Marker, pack: Pack, unit: ResultUnit) -> _Words:
-    """The value of every placeholder that `knowledge.explainers` knows."""
+    """The value of every placeholder that `knowledge.checking.explainers` knows."""
     bands: dict[str, list[str]] = {}
-    if is_fixed(marker.bands):
+    if _is_fixed(marker.bands):
         for stretch in stretches(marker.bands, marker, blank_frame(marker)):
             bands.setdefault(_name(stretch.grade.id), []).append(stretch.words(unit))
     else:
         for band in marker.bands:
-            bands[_name(band.id)] = [in_words(band.when, unit, pack)]
+            bands[_name(band.id)] = [_in_words(band.when, unit, pack)]
     return {
         "band": {name: " or ".join(words) for name, words in bands.items()},
         "limit": dict(_limits(marker, unit)),
         "window": {_name(rule): windows for rule, windows in _windows(pack)},
     }
+
+
+def _is_fixed(grades: tuple[Grade, ...]) -> bool:
+    """Whether every band lies between amounts, whatever the limit."""
+    compared = [leaf for grade in grades for leaf in leaves(grade.when)]
+    return all(isinstance(leaf, Compare) and isinstance(leaf.bound, Number) for leaf in compared)
+
+
+def _in_words(condition: Condition, unit: ResultUnit, pack: Pack) -> str:
+    """Where a band begins: for example `at least 1000 U/L or above 5 × the upper limit`."""
+    match condition:
+        case AllOf(parts=parts):
+            return ", ".join(_in_words(part, unit, pack) for part in parts)
+        case AnyOf(parts=parts):
+            return " or ".join(_in_words(part, unit, pack) for part in parts)
+        case Compare(relation=relation, bound=bound):
+            return f"{relation} {_bound(bound, unit, pack)}"
+        case _:
+            return f"{condition.subject} {condition.phrase}"
+
+
+def _bound(bound: Bound, unit: ResultUnit, pack: Pack) -> str:
+    match bound:
+        case Number(amount=amount):
+            return f"{unit.number(amount)} {unit.text}".strip()
+        case TimesLimit(times=times, limit=limit):
+            return f"the {limit}" if times == 1 else f"{plain(times)} × the {limit}"
+        case TimesMarker(times=times, marker=marker):
+            return f"{plain(times)} × {title_of(marker, pack)}"
+        case _:
+            return bound.in_words()
 
 
 def _limits(marker: Marker, unit: ResultUnit) -> Iterator[tuple[str, str]]:
@@ -137,8 +171,8 @@ def _limits(marker: Marker, unit: ResultUnit) -> Iterator[tuple[str, str]]:
         for choice in choices:
             if choice.amount is not None:
                 amounts.setdefault(_name(choice.named), set()).add(choice.amount)
-    for name, found in amounts.items():
-        listed = " or ".join(unit.number(bound) for bound in sorted(found))
+    for name, different in amounts.items():
+        listed = " or ".join(unit.number(amount) for amount in sorted(different))
         yield name, f"{listed} {unit.text}".strip()
 
 
