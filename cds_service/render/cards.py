@@ -34,19 +34,17 @@ from cds_service.render.card import (
 )
 from cds_service.render.orders import OrderTemplate, compile_order, filling_of
 from cds_service.render.provenance import Basis, Lines, compile_basis
-from cds_service.render.remarks import (
-    FilledRemark,
-    filled_remarks,
-    summary_with,
-    text_with,
-)
 from cds_service.render.texts import (
+    FilledRemark,
     RemarkTexts,
     RuleTexts,
     compile_remarks,
     compile_texts,
     fill_detail,
     fill_summary,
+    filled_remarks,
+    summary_with,
+    text_with,
 )
 from cds_service.render.values import window_of
 from cds_service.rules.answer import Decision, Proposal, cards_among

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The texts of a rule, compiled once and filled for one decision.
+"""The texts of a rule, with the remarks of its card, compiled once and filled for one decision.
 
 Everything a placeholder can name is put into the template's context, and nothing else is: a text
 has no way to reach other data.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from cds_service.amounts import shortened
 from cds_service.copying import replace
@@ -32,7 +32,7 @@ from cds_service.render.values import (
     Window,
     window_of,
 )
-from cds_service.rules.answer import Decision
+from cds_service.rules.answer import Decision, Remarked
 from cds_service.rules.evaluate import Test, compiled
 from cds_service.text_templates import (
     SUMMARY_BELOW,
@@ -46,7 +46,7 @@ Value: TypeAlias = str | ResultText | Names | dict[str, Window]
 Maker: TypeAlias = Callable[[Decision], Value]
 
 # Stands for a blank inside a value while a summary is cut. It is a private character, so no text
-# from outside holds it (`values.outside`).
+# from outside holds it (`render.sanitize`).
 _GLUE = "\ue000"
 _MORE = "…"
 _UNUSED = UNUSED_DATA.replace(" ", "-")  # as a placeholder writes it
@@ -80,6 +80,13 @@ class RemarkTexts:
 
     says: TextTemplate
     in_short: TextTemplate
+
+
+class FilledRemark(NamedTuple):
+    """What a remark says on one card."""
+
+    says: str
+    in_short: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +144,17 @@ def compile_remarks(pack: Pack, zone: tzinfo, language: str) -> dict[str, Remark
     messages = pack.messages_in(language)
     offers = {name: _offers(pack.rules[name], messages) for name in pack.remarks.rules}
     setting = _Setting(pack, zone, messages, {}, offers)
-    found: dict[str, RemarkTexts] = {}
+    compiled_remarks: dict[str, RemarkTexts] = {}
     for remark in pack.remarks.each:
         text = remark.text_in(language)
-        found[remark.id] = RemarkTexts(
+        compiled_remarks[remark.id] = RemarkTexts(
             says=_compiled(compile_detail(text.says), text.says, setting),
             in_short=_compiled(compile_summary(text.in_short), text.in_short, setting),
         )
-    return found
+    return compiled_remarks
 
 
-def filled(text: TextTemplate, decision: Decision) -> str:
+def _filled_text(text: TextTemplate, decision: Decision) -> str:
     """A text on its own, filled for a decision."""
     return text.template.render(text.values(decision)).strip()
 
@@ -183,7 +190,7 @@ def fits_summary(text: str) -> bool:
 def fill_detail(texts: RuleTexts, decision: Decision) -> str:
     """The detail and every section that the decision says, as Markdown."""
     sections = [texts.detail, *(texts.also[word] for word in decision.says if word in texts.also)]
-    parts = (filled(section, decision) for section in sections)
+    parts = (_filled_text(section, decision) for section in sections)
     return "\n\n".join(part for part in parts if part)
 
 
@@ -202,6 +209,55 @@ def _cut(text: str) -> str:
     while len(words) > 1 and not fits_summary(" ".join(words) + _MORE):
         words.pop()
     return (" ".join(words).replace(_GLUE, " ") + _MORE)[: SUMMARY_BELOW - 1]
+
+
+def filled_remarks(
+    decision: Decision, texts: Mapping[str, RemarkTexts]
+) -> tuple[FilledRemark, ...]:
+    """The remarks of a card in words, in their order."""
+    return tuple(_filled(remark, decision, texts[remark.remark]) for remark in decision.remarks)
+
+
+def _filled(remarked: Remarked, decision: Decision, texts: RemarkTexts) -> FilledRemark:
+    about = replace(decision, frame=remarked.frame, trigger=remarked.trigger)
+    return FilledRemark(
+        says=_filled_text(texts.says, about), in_short=_filled_text(texts.in_short, about)
+    )
+
+
+def summary_with(summary: str, remarks: Iterable[FilledRemark], messages: Messages) -> str:
+    """The summary with every remark that it does not hold yet and has room for."""
+    fitting: list[str] = []
+    longer = summary
+    for remark in remarks:
+        if remark.in_short.casefold() in summary.casefold():
+            continue
+        together = "; ".join((*fitting, remark.in_short))
+        text = messages.text("card.summary remark", summary=summary, remark=together)
+        if fits_summary(text):
+            fitting.append(remark.in_short)
+            longer = text
+    return longer
+
+
+def text_with(text: str, remarks: Sequence[FilledRemark], messages: Messages) -> str:
+    """The text of a card and, on a line, the remarks that it does not hold yet, even in short."""
+    if not remarks:
+        return text
+    left = "; ".join(_left_out(text, remarks))
+    return f"{text}\n\n{messages.text('card.remarks', remarks=left)}" if left else text
+
+
+def _left_out(text: str, remarks: Iterable[FilledRemark]) -> Iterator[str]:
+    plain = _words_alone(text)
+    for remark in remarks:
+        if _words_alone(remark.says) not in plain and _words_alone(remark.in_short) not in plain:
+            yield remark.says
+
+
+def _words_alone(markdown: str) -> str:
+    """The words alone, to find them in other text."""
+    return markdown.replace("*", "").replace("\\", "").casefold()
 
 
 def _compiled(template: CompiledText, source: str, setting: _Setting) -> TextTemplate:
@@ -233,10 +289,10 @@ def _names(answer: FactAnswer, messages: Messages) -> Names:
 
 def measure_words(frame: Frame, measure: Measure, messages: Messages) -> str:
     """The value of a measure in this frame with its decimals, or that it is not known."""
-    found = frame.measures.get(measure.id)
-    if found is None or found.value is None:
+    computed = frame.measures.get(measure.id)
+    if computed is None or computed.value is None:
         return messages.text("value.not known")
-    return shortened(found.value, measure.decimals)
+    return shortened(computed.value, measure.decimals)
 
 
 def _result(frame: Frame, name: str, setting: _Setting) -> ResultText:
