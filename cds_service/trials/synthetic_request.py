@@ -20,7 +20,6 @@ from cds_service.knowledge.model.facts import Fact
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.labs.patient import MONTHS_A_YEAR
 from cds_service.sourcefile.document import Data
-from cds_service.trials.given_orders import hours_of, order_of, resulted_of
 from cds_service.trials.synthetic_chart import (
     CODED,
     PATIENT,
@@ -29,7 +28,10 @@ from cds_service.trials.synthetic_chart import (
     Json,
     condition,
     encounter,
+    hours_of,
     medicine,
+    order_of,
+    resulted_of,
 )
 
 NOT_SENT = "not sent"
