@@ -27,7 +27,7 @@ from cds_service.fhir.json_checks import outline_of
 from cds_service.fhir.references import is_inside
 from cds_service.fhir.resources import Bundle, OperationOutcome, Resource
 from cds_service.fhir_client.failures import QueryError, QueryFailure, error_of
-from cds_service.fhir_client.parameters import (
+from cds_service.fhir_client.queries import (
     REFUSALS,
     ignored_in,
     parameters_of,

@@ -21,8 +21,8 @@ from cds_service.fhir.elements import Reference
 from cds_service.fhir.resources import Entry, Patient
 from cds_service.fhir_client.client import Access, QueryResult
 from cds_service.fhir_client.failures import QueryFailure
+from cds_service.fhir_client.queries import expanded
 from cds_service.fhir_client.references import KEYS, MOST, read_of, unresolved
-from cds_service.fhir_client.templates import expanded
 from cds_service.hooks.request import HookRequest
 from cds_service.intake.subjects import Subjects
 from cds_service.prefetch_keys import kinds_of_key

@@ -18,9 +18,9 @@ from cds_service.fhir.bundles import fetched, next_of
 from cds_service.fhir.resources import Bundle, Entry
 from cds_service.fhir_client.client import Access, FhirClient, NoToken, QueryResult
 from cds_service.fhir_client.failures import QUERY_FAILURES
+from cds_service.fhir_client.queries import expanded
 from cds_service.fhir_client.references import MOST, is_named, unresolved
 from cds_service.fhir_client.servers import Servers
-from cds_service.fhir_client.templates import expanded
 from cds_service.outgoing.address_policy import url_problem
 from cds_service.sandbox.raw_json import Json, decoded, items, resource_in
 

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import uuid4
 
 from cds_service.errors import CdsServiceError, UnknownPage
-from cds_service.fhir_client.templates import tokens_of
+from cds_service.fhir_client.queries import tokens_of
 from cds_service.hooks.request import OTHERWISE_REQUIRED, REQUIRED_CONTEXT, read_request
 from cds_service.hooks.response import HookResponse, write_response
 from cds_service.knowledge.model.pack import Pack

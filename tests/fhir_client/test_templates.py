@@ -3,7 +3,7 @@
 
 import pytest
 
-from cds_service.fhir_client.templates import expanded, tokens_of
+from cds_service.fhir_client.queries import expanded, tokens_of
 
 
 @pytest.mark.parametrize(

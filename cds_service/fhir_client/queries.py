@@ -1,20 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parameters of a search: which a server did not use, and what to ask one that refuses some.
+"""The queries of a search: made from a prefetch template, and asked again where one is refused.
 
-FHIR R4, "Search", 3.1.1.6 and 3.1.1.7: a server may refuse parameters that it does not support.
-`_sort` and `_count` only say in what order and in what pieces matches come, so without them a
-search finds the same.
+CDS Hooks 2.0.1, "Prefetch Template", says how a template is filled. FHIR R4, "Search", 3.1.1.6 and
+3.1.1.7: a server may refuse parameters that it does not support. `_sort` and `_count` only say in
+what order and in what pieces matches come, so without them a search finds the same.
 """
 
+import re
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from cds_service.fhir.bundles import link_of
 from cds_service.fhir.resources import Bundle, Resource
 
+_TOKEN = re.compile(r"{{\s*([A-Za-z.]+)\s*}}")
 REFUSALS: Final = frozenset((400, 422, 501))  # by which servers refuse a parameter
 _OF_THE_ANSWER: Final = frozenset(("_sort", "_count"))
+
+
+def expanded(template: str, tokens: Mapping[str, str]) -> str | None:
+    """The query with its tokens filled in, such as `context.patientId`; `None` if one is unknown.
+
+    Values are encoded, so that an id can neither end a parameter nor leave the server's address.
+    """
+    if any(name not in tokens for name in _TOKEN.findall(template)):
+        return None
+    return _TOKEN.sub(lambda match: _encoded(match[1], tokens[match[1]]), template)
+
+
+def _encoded(name: str, value: str) -> str:
+    # The user is a reference, `Practitioner/1`; everything else is one part of an address.
+    return quote(value, safe="/" if name == "context.userId" else "")
+
+
+def tokens_of(context: Mapping[str, object]) -> dict[str, str]:
+    """The tokens that a hook's context gives: its texts, and the id of the user by its type."""
+    tokens = {f"context.{name}": value for name, value in context.items() if isinstance(value, str)}
+    kind, _, identity = tokens.get("context.userId", "").rpartition("/")
+    if kind in {"Practitioner", "PractitionerRole", "Patient", "RelatedPerson"} and identity:
+        tokens[f"user{kind}Id"] = identity
+    return tokens
 
 
 def parameters_of(query: str) -> frozenset[str]:
