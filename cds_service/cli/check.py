@@ -11,8 +11,8 @@ from cds_service.cli.check_burden import check_asked, check_burden
 from cds_service.cli.output_files import writing_to
 from cds_service.cli.screen_source import FilesType
 from cds_service.counting import counted
+from cds_service.knowledge.checking.frames import narrow_indexes
 from cds_service.knowledge.checking.lock import RENEW, check_lock, read_lock, write_lock
-from cds_service.knowledge.checking.narrow_index import narrow_indexes
 from cds_service.knowledge.checking.shared_ids import check_shared_ids
 from cds_service.knowledge.model.pack import Pack
 from cds_service.knowledge.model.status import approval

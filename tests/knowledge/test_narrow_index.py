@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from cds_service.copying import replace
-from cds_service.knowledge.checking.narrow_index import narrow_indexes
+from cds_service.knowledge.checking.frames import narrow_indexes
 from cds_service.knowledge.model.bounds import TimesLimit
 from cds_service.knowledge.model.conditions import AnyOf, Condition, PatternIs
 from cds_service.knowledge.model.leaves import Compare

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from cds_service.knowledge.checking.card_texts import check_remarks, check_texts
 from cds_service.knowledge.checking.explainers import check_explainers
-from cds_service.knowledge.checking.never_in_frame import check_frames
+from cds_service.knowledge.checking.frames import check_frames
 from cds_service.knowledge.model.code_systems import is_well_formed
 from cds_service.knowledge.model.conditions import (
     Condition,

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Conditions on what is never in the frame that they are asked in.
+"""What a rule asks, held against the frames that its `about` gives it.
 
-Such a condition is never true: in `when` the card never appears, in `unless` it is never silent.
-What a frame holds is stated in `labs.features`.
+A condition on what is never in the frame is never true: in `when` the card never appears, in
+`unless` it is never silent. What a frame holds is stated in `labs.features`.
+
+A rule that asks for any of several markers but is about fewer of them is silent where only another
+was measured, or where its result is the newest. That may be meant, so it is a warning.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from cds_service.knowledge.model.conditions import (
-    Condition,
-    leaves,
-)
+from cds_service.knowledge.model.conditions import AllOf, AnyOf, Condition, PatternIs, leaves
 from cds_service.knowledge.model.dependencies import conditions_of
 from cds_service.knowledge.model.leaves import (
+    Compare,
     HasUnusedData,
     Leaf,
     MeasureCompare,
@@ -90,3 +91,39 @@ def _part_never(part: MarkerPart, about: tuple[str, ...], pack: Pack) -> Iterato
                 f"{name} is never known: it is paired with the index, of which there is none",
                 _NO_INDEX,
             )
+
+
+def narrow_indexes(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:
+    """A warning for each active rule that is about some of such markers and not about others."""
+    for rule in pack.rules.values():
+        if rule.status != "active":
+            continue
+        for markers in dict.fromkeys(_alternatives(rule.when)):
+            others = [marker for marker in markers if marker not in rule.about]
+            if others and len(others) < len(markers):
+                mark = documents[f"rules/{rule.id}.yaml"].mark(("about",))
+                message = f"'when' asks for any of {', '.join(markers)}, but not about: {others[0]}"
+                yield Problem("K208", mark, message, "name every marker that can be the newest")
+
+
+def _alternatives(condition: Condition) -> Iterator[tuple[str, ...]]:
+    """The markers of each `any of`, and of each `any:` that compares several in the same way."""
+    match condition:
+        case Compare(markers=markers) if len(markers) > 1:
+            yield markers
+        case PatternIs(when=when):
+            yield from _alternatives(when)
+        case AllOf(parts=parts):
+            for part in parts:
+                yield from _alternatives(part)
+        case AnyOf(parts=parts):
+            alike: dict[object, dict[str, None]] = {}
+            for part in parts:
+                for leaf in leaves(part)[:1]:
+                    if isinstance(leaf, Compare):
+                        same = alike.setdefault((leaf.relation, leaf.bound), {})
+                        same.update(dict.fromkeys(leaf.markers))
+                yield from _alternatives(part)
+            yield from (tuple(markers) for markers in alike.values() if len(markers) > 1)
+        case _:
+            pass
