@@ -41,20 +41,20 @@ def prefetch_sheet(as_json: bool) -> None:
     settings = load_settings()
     base = (settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
     packs = load_packs_at(cards_folder(settings), settings.site_file)
-    found = [
-        sheet
+    services = [
+        service
         for pack in packs
-        for sheet in sheets(pack, base, by_category=settings.lab_category_prefetch)
+        for service in services_of(pack, base, by_category=settings.lab_category_prefetch)
     ]
     orders = [code for pack in packs for code in order_codes(pack)]
     if as_json:
-        sheet = {"services": found, "orders": orders}
+        sheet = {"services": services, "orders": orders}
         click.echo(json.dumps(sheet, indent=2, ensure_ascii=False))
     else:
-        click.echo("\n".join(_lines(found, orders)))
+        click.echo("\n".join(_lines(services, orders)))
 
 
-def sheets(pack: Pack, base: str, *, by_category: bool) -> Iterator[dict[str, Any]]:
+def services_of(pack: Pack, base: str, *, by_category: bool) -> Iterator[dict[str, Any]]:
     """What is to be typed in for each service of the pack."""
     for service in pack.services:
         entry = entry_of(service, pack, by_category=by_category)
@@ -83,13 +83,13 @@ def order_codes(pack: Pack) -> Iterator[dict[str, Any]]:
         }
 
 
-def _lines(sheets: list[dict[str, Any]], orders: list[dict[str, Any]]) -> Iterator[str]:
+def _lines(services: list[dict[str, Any]], orders: list[dict[str, Any]]) -> Iterator[str]:
     yield from ("# Prefetch sheet", "", _ABOUT)
-    for sheet in sheets:
-        note = "" if sheet["epic"] else " (a hook that Epic does not call)"
-        yield from ("", f"## {sheet['title']}", "")
-        yield from (f"- Hook: {sheet['hook']}{note}", f"- Address: {sheet['url']}", "")
-        for row in sheet["prefetch"]:
+    for service in services:
+        note = "" if service["epic"] else " (a hook that Epic does not call)"
+        yield from ("", f"## {service['title']}", "")
+        yield from (f"- Hook: {service['hook']}{note}", f"- Address: {service['url']}", "")
+        for row in service["prefetch"]:
             need = ", required: without it the answer is 412" if row["required"] else ""
             yield from (f"Key `{row['key']}`{need}", "", f"    {row['query']}", "")
     yield from ("## Order codes", "")
