@@ -56,17 +56,23 @@ def read_headings(
     above the rows, such as the surname `Vater`.
     """
     page, own = _Page(rows), set(plain_words(name))
-    found = [
+    headings = [
         heading
         for line in lines
         for heading in _headings(line, page, order)
         if heading.subject or heading.text not in labelled
     ]
     subjects = sorted(
-        (one for one in found if one.subject and not _is_of_name(one, own, page)),
-        key=_of_subjects,
+        (
+            heading
+            for heading in headings
+            if heading.subject and not _is_of_name(heading, own, page)
+        ),
+        key=_others_last,
     )
-    dated = sorted((one for one in found if one.days or one.is_plain), key=_reading)
+    dated = sorted(
+        (heading for heading in headings if heading.days or heading.is_plain), key=_reading_order
+    )
     for row in rows:
         above = page.above(row, subjects)
         row.is_of_other |= bool(above) and above[-1].subject == "other"
@@ -81,12 +87,13 @@ def _date(row: PrintedRow, heading: _Heading, labels: Sequence[CollectedLabel]) 
     A day before that of the collection is that of earlier results; a day after it may be that of
     the report.
     """
-    before = [one for one in labels if _is_above(one.place, heading.place)]
+    before = [label for label in labels if _is_above(label.place, heading.place)]
     if any(
-        _is_above(heading.place, one.place) and _is_above(one.place, row.place) for one in labels
+        _is_above(heading.place, label.place) and _is_above(label.place, row.place)
+        for label in labels
     ):
         return  # a label in between counts
-    known = before[-1].day if before else next((one.day for one in labels), None)
+    known = before[-1].day if before else next((label.day for label in labels), None)
     if known is None or not heading.days or all(day[:10] == known[:10] for day in heading.days):
         row.is_dated &= known is None or bool(heading.days)
         return
@@ -132,63 +139,64 @@ class _Page:
         """Whether something is a part of a row."""
         middle = (place.top + place.bottom) / 2
         return any(
-            one.top - 1 <= middle <= one.bottom + 1 and one.x0 < place.x1 and place.x0 < one.x1
-            for one in self._by_page[place.page]
+            row.top - 1 <= middle <= row.bottom + 1 and _overlap(row, place)
+            for row in self._by_page[place.page]
         )
 
     def is_beside_row(self, place: Place) -> bool:
         """Whether something stands in the line of a row."""
         middle = (place.top + place.bottom) / 2
         rows = self._by_page[place.page]
-        return any(one.top - 1 <= middle <= one.bottom + 1 for one in rows)
+        return any(row.top - 1 <= middle <= row.bottom + 1 for row in rows)
 
     def is_over_rows(self, place: Place) -> bool:
         """Whether a row follows close below."""
-        return any(0 < one.top - place.top < _REACH for one in self._by_page[place.page])
+        return any(0 < row.top - place.top < _REACH for row in self._by_page[place.page])
 
     def is_below_rows(self, place: Place) -> bool:
         """Whether a row stands above it on its page."""
-        return any(one.top < place.top for one in self._by_page[place.page])
+        return any(row.top < place.top for row in self._by_page[place.page])
 
     def is_left(self, place: Place) -> bool:
         """Whether something begins where the names of tests do in a row below."""
-        rows = (one for one in self._by_page[place.page] if one.top > place.top)
-        return any(abs(one.x0 - place.x0) < _INDENT for one in rows)
+        rows = (row for row in self._by_page[place.page] if row.top > place.top)
+        return any(abs(row.x0 - place.x0) < _INDENT for row in rows)
 
     def above(self, row: PrintedRow, headings: Iterable[_Heading]) -> list[_Heading]:
         """Those above a row that can be its own; those of one line are of tables side by side."""
         beside = [
-            one
-            for one in self._by_page[row.place.page]
-            if abs(one.top - row.place.top) < _LINE and not _overlap(one, row.place)
+            other
+            for other in self._by_page[row.place.page]
+            if abs(other.top - row.place.top) < _LINE and not _overlap(other, row.place)
         ]
-        above = [one for one in headings if _is_above(one.place, row.place)]
+        above = [heading for heading in headings if _is_above(heading.place, row.place)]
         if not beside:
             return above
         return [
-            one
-            for one in above
-            if one.is_alone
-            or _overlap(one.place, row.place)
-            or not any(_overlap(one.place, o) for o in beside)
+            heading
+            for heading in above
+            if heading.is_alone
+            or _overlap(heading.place, row.place)
+            or not any(_overlap(heading.place, other) for other in beside)
         ]
 
 
-def _is_above(one: Place, other: Place) -> bool:
-    return (one.page, one.top) <= (other.page, other.top + _LINE)
+def _is_above(place: Place, other: Place) -> bool:
+    return (place.page, place.top) <= (other.page, other.top + _LINE)
 
 
-def _overlap(one: Place, other: Place) -> bool:
-    return one.x0 < other.x1 and other.x0 < one.x1
+def _overlap(place: Place, other: Place) -> bool:
+    return place.x0 < other.x1 and other.x0 < place.x1
 
 
-def _reading(one: _Heading) -> tuple[int, float]:
-    return one.place.page, one.place.top
+def _reading_order(heading: _Heading) -> tuple[int, float]:
+    return heading.place.page, heading.place.top
 
 
-def _of_subjects(one: _Heading) -> tuple[int, int, bool]:
+def _others_last(heading: _Heading) -> tuple[int, int, bool]:
     """In one line that of somebody else comes last, for it is the one that must not be missed."""
-    return one.place.page, round(one.place.top / _LINE), one.subject == "other"
+    place = heading.place
+    return place.page, round(place.top / _LINE), heading.subject == "other"
 
 
 def _is_labelled(text: str, *, is_below_rows: bool) -> bool:
@@ -206,14 +214,14 @@ def _is_labelled(text: str, *, is_below_rows: bool) -> bool:
     return label[1] != "other date" or not is_below_rows
 
 
-def _is_of_name(one: _Heading, name: Collection[str], page: _Page) -> bool:
+def _is_of_name(heading: _Heading, name: Collection[str], page: _Page) -> bool:
     """Whether a heading above all rows of its page is nothing but words of the patient's name.
 
     Between rows it may be that of somebody else as well.
     """
-    words = plain_words(one.text)
+    words = plain_words(heading.text)
     is_name = bool(words) and all(word in name for word in words)
-    return is_name and not page.is_below_rows(one.place)
+    return is_name and not page.is_below_rows(heading.place)
 
 
 def _text(words: Sequence[PageWord]) -> str:
