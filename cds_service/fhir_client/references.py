@@ -31,13 +31,15 @@ def unresolved(entries: Iterable[Entry], base: str) -> dict[ReadKind, list[str]]
     """`Type/id` of the references to this server that the entries do not contain, by type."""
     listed = list(entries)
     names: dict[ReadKind, dict[str, None]] = {kind: {} for kind in MOST}
-    referring = [(one, reference) for one in listed if (reference := _reference_of(one.resource))]
+    referring = [
+        (entry, reference) for entry in listed if (reference := _reference_of(entry.resource))
+    ]
     if not referring:  # as in most calls, and to sort the resources takes a while
         return {kind: [] for kind in names}
-    shelves = ResourceIndex(listed)
+    index = ResourceIndex(listed)
     for entry, reference in referring:
         contained = getattr(entry.resource, "contained", None)
-        if shelves.referred(reference, contained) is None:
+        if index.referred(reference, contained) is None:
             parts = parts_of(reference.reference or "")
             here = not parts.base or parts.base == server_of(base)
             for kind, of_kind in names.items():

@@ -15,7 +15,7 @@ MAY_BIND = re.compile(
     rf"\b(?:for|lambda|as)\b(?: \w+,)* (?:{_ANY})\b"
     rf"|\b(?:{_ANY})(?:, \w+)*,?[])]* :?= |\b(?:{_ANY}): \w"
 )
-MOST_VAGUE = 45
+MOST_VAGUE = 25
 FOLDERS = ("cds_service", "tests", "benchmarks", "website")
 
 
