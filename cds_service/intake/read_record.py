@@ -46,14 +46,14 @@ def read_record(
     the input is about another patient, or about several.
     """
     data = sort_input(reader, given, now=now, zone=zone)
-    read = _observations(data)
-    chart = read_chart(data)
     person = person_of(
         data.patients(),
         data.subjects.patient_id,
         data.context.times,
         is_whole=all(lack.part != "patient" for lack in given.incomplete),
     )
+    chart = read_chart(data)
+    read = _observations(data)
     lacks = [
         *given.incomplete,
         *((_MEMBERS_MISSING,) if data.members_missing else ()),
