@@ -201,10 +201,10 @@ class Catalogue:
     def page(self, rule_id: str) -> RulePage:
         """The page of a rule; raises `UnknownPage`."""
         if rule_id not in self._pages:
-            found = next((rule for rule in self._rules() if rule[0].id == rule_id), None)
-            if found is None:
+            pair = next((rule for rule in self._rules() if rule[0].id == rule_id), None)
+            if pair is None:
                 raise UnknownPage("There is no rule with this id; GET /rules lists them.")
-            self._pages[rule_id] = _page(*found, self.knowledge)
+            self._pages[rule_id] = _page(*pair, self.knowledge)
         return self._pages[rule_id]
 
     def _rules(self) -> Iterator[tuple[Rule, Pack]]:

@@ -102,18 +102,18 @@ def check(
     for pack_folder in folders:
         name = shown if pack_folder == place else f"{shown}/{pack_folder.name}"
         files = read_files(pack_folder, name)
-        pack, found, summary = _check_pack(files, pack_folder, nudge=nudge, processes=processes)
-        problems.extend(found)
+        pack, faults, summary = _check_pack(files, pack_folder, nudge=nudge, processes=processes)
+        problems.extend(faults)
         notes.append(f"{name}: {summary}")
         if pack is not None:
             library.append((pack, files))
             notes.extend([f"{name}: {approval(pack)}"] if pack.signature is not None else [])
             warnings.extend(narrow_indexes(pack, files.documents))
         known.append(_id_of(files))
-        if site is not None and known[-1] == site.shape.pack and not found:
-            found, more = _check_site(files, site)
-            problems.extend(found)
-            notes.extend(more)
+        if site is not None and known[-1] == site.shape.pack and not faults:
+            site_faults, site_notes = _check_site(files, site)
+            problems.extend(site_faults)
+            notes.extend(site_notes)
     problems.extend([*check_shared_ids(library), *_without_pack(site, known)])
     if site is not None and not problems:
         problems.extend(check_burden(place, site, sources, moment, notes))

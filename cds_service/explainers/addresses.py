@@ -31,9 +31,9 @@ class AskedMarker:
 def marker_named(word: str, packs: Iterable[Pack]) -> tuple[Marker, Pack] | None:
     """The marker with an explainer that the word means, and its pack."""
     for pack in packs:
-        found = _in_pack(word.strip(), pack)
-        if found is not None and found in pack.explainers:
-            return pack.markers[found], pack
+        marker = _in_pack(word.strip(), pack)
+        if marker is not None and marker in pack.explainers:
+            return pack.markers[marker], pack
     return None
 
 
@@ -62,9 +62,9 @@ def typed_question(text: str, packs: Iterable[Pack]) -> AskedMarker:
         raise RequestError(f"Expected at most {_LONGEST} characters: a test and a value.")
     words = _GLUED.sub(r" \1", line).split()
     for end in range(len(words), 0, -1):
-        found = marker_named(" ".join(words[:end]).rstrip(":= "), packs)
-        if found is not None:
-            return AskedMarker(found[0].id, " ".join(words[end:]).lstrip(":= "))
+        named = marker_named(" ".join(words[:end]).rstrip(":= "), packs)
+        if named is not None:
+            return AskedMarker(named[0].id, " ".join(words[end:]).lstrip(":= "))
     raise unknown_test(_without_value(words), packs)
 
 
@@ -76,10 +76,10 @@ def _in_pack(word: str, pack: Pack) -> str | None:
     for (_, code), (marker_id, _) in pack.marker_codes.items():
         if word == code:
             return marker_id
-    found = pack.names.of(word)
-    if found is None or isinstance(found, NotUnderstood) or len(found) != 1:
+    meant = pack.names.of(word)
+    if meant is None or isinstance(meant, NotUnderstood) or len(meant) != 1:
         return None
-    return found[0].marker
+    return meant[0].marker
 
 
 def _names(pack: Pack) -> Mapping[str, NamedView]:

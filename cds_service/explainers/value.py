@@ -223,11 +223,11 @@ def _card(decision: Decision, card: Card, pack: Pack) -> CardView:
 
 def _measures(frames: list[Frame], question: Question) -> Iterator[ComputedMeasure]:
     """What was computed, and what was withheld although everything it needs was given."""
-    found: dict[str, MeasureValue] = {}
+    by_name: dict[str, MeasureValue] = {}
     for frame in frames:
         for name, value in frame.measures.items():
-            found.setdefault(name, value)
-    for name, value in found.items():
+            by_name.setdefault(name, value)
+    for name, value in by_name.items():
         measure = question.pack.measures[name]
         if value.value is not None:
             number = shortened(value.value, measure.decimals)

@@ -95,16 +95,16 @@ class LimitView(View, frozen=True, kw_only=True):
 
 def stretches(grades: tuple[Grade, ...], marker: Marker, frame: Frame) -> tuple[Stretch, ...]:
     """The stretches from low to high; none if no band is known anywhere."""
-    found: list[Stretch] = []
+    neighbours: list[Stretch] = []
     for probe, low, high in _probes(_boundaries(grades, marker, frame)):
         graded = grade_of(grades, _with_value(frame, marker, probe))
         grade, is_point = graded.grade if graded else _NO_GRADE, low == high
-        last = found[-1] if found else None
+        last = neighbours[-1] if neighbours else None
         if last is not None and last.grade.title == grade.title and last.high == low:
-            found[-1] = replace(last, high=high, high_open=not is_point)
+            neighbours[-1] = replace(last, high=high, high_open=not is_point)
         else:
-            found.append(Stretch(grade, low, high, not is_point, not is_point))
-    return tuple(found) if any(stretch.grade.id for stretch in found) else ()
+            neighbours.append(Stretch(grade, low, high, not is_point, not is_point))
+    return tuple(neighbours) if any(stretch.grade.id for stretch in neighbours) else ()
 
 
 def blank_frame(marker: Marker, person: Person = _NOBODY) -> Frame:
@@ -252,21 +252,21 @@ def _place(at: Fraction, row: tuple[Stretch, ...], *, beyond: bool) -> Fraction 
 
 def _boundaries(grades: Iterable[Grade], marker: Marker, frame: Frame) -> tuple[Fraction, ...]:
     reading = frame.readings[marker.id]
-    found: set[Fraction] = set()
+    amounts: set[Fraction] = set()
     for leaf in (leaf for grade in grades for leaf in leaves(grade.when)):
         if not isinstance(leaf, Compare):
             continue
         match leaf.bound:
             case Number(amount=amount):
-                found.add(amount)
+                amounts.add(amount)
             case TimesLimit(times=times, limit=kind):
                 limit = limit_in(reading, kind)
-                found.update(_ends(limit.interval, times) if limit is not None else ())
+                amounts.update(_ends(limit.interval, times) if limit is not None else ())
             case TimesMarker(times=times, marker=name, plus=None) if name in frame.readings:
-                found.update(_ends(frame.readings[name].result.value, times))
+                amounts.update(_ends(frame.readings[name].result.value, times))
             case _:
                 pass
-    return tuple(sorted(found))
+    return tuple(sorted(amounts))
 
 
 def _ends(interval: Interval, times: Fraction) -> Iterator[Fraction]:

@@ -235,14 +235,14 @@ def _checked(parts: _Parts, max_depth: int, max_entries: int) -> HookRequest:
     drafts = _drafts(context.draft_orders, max_depth)
     unread = [
         unreadable
-        for place, (key, found) in enumerate(prefetch.items())
-        if found.unread
-        for unreadable in unreadable_entries(found, _path_of(key, place), key)
+        for place, (key, part) in enumerate(prefetch.items())
+        if part.unread
+        for unreadable in unreadable_entries(part, _path_of(key, place), key)
     ]
     if drafts is not None:
         unread.extend(unreadable_entries(drafts, _DRAFTS, SERVICE_REQUESTS))
     orders = None if drafts is None else drafts.entries
-    count = sum(len(found.entries) for found in prefetch.values()) + len(orders or ())
+    count = sum(len(part.entries) for part in prefetch.values()) + len(orders or ())
     if count > max_entries:
         raise PayloadTooLarge(f"There are more than {max_entries} resources in the body.")
     return HookRequest(

@@ -238,9 +238,9 @@ def _named_uuid(namespace: UUID, name: str) -> str:
     >>> _named_uuid(_NAMESPACE, "liver-panel") == str(uuid5(_NAMESPACE, "liver-panel"))
     True
     """
-    found = sha1(namespace.bytes + name.encode(), usedforsecurity=False).hexdigest()
-    variant = "89ab"[int(found[16], 16) % 4]
-    return f"{found[:8]}-{found[8:12]}-5{found[13:16]}-{variant}{found[17:20]}-{found[20:32]}"
+    digits = sha1(namespace.bytes + name.encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digits[16], 16) % 4]
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
 def _of_the_patient(decision: Decision, call: _Call, of_results: Lines) -> tuple[str, ...]:

@@ -197,12 +197,13 @@ class Basis:
     def _computed(self, frame: Frame) -> Iterator[str]:
         shown: list[str] = []
         for measure in self.measures:
-            found = frame.measures.get(measure.id)
-            if found is None or found.value is None:
+            computed = frame.measures.get(measure.id)
+            if computed is None or computed.value is None:
                 continue
-            title, value = escaped(measure.title), escaped(shortened(found.value, measure.decimals))
-            if found.called:
-                name = escaped(found.called)
+            title = escaped(measure.title)
+            value = escaped(shortened(computed.value, measure.decimals))
+            if computed.called:
+                name = escaped(computed.called)
                 shown.append(
                     self.messages.text("line.measure called", measure=title, value=value, name=name)
                 )
@@ -351,12 +352,12 @@ def _signed(pack: Pack, messages: Messages) -> str:
 
 def _limits_of(reads: Dependencies) -> Mapping[str, tuple[LimitKind, ...]]:
     """The limits of each marker that the rule reads; those of which it reads none are left out."""
-    found: dict[str, tuple[LimitKind, ...]] = {}
+    kinds: dict[str, tuple[LimitKind, ...]] = {}
     for part in reads.parts:
         kind = _LIMIT_KINDS.get(part.part)
         if kind is not None:
-            found[part.marker] = (*found.get(part.marker, ()), kind)
-    return found
+            kinds[part.marker] = (*kinds.get(part.marker, ()), kind)
+    return kinds
 
 
 def _last(rule: Rule, pack: Pack, messages: Messages) -> Iterator[str]:
@@ -380,5 +381,5 @@ def _linked(title: str, url: str | None) -> str:
     return f"[{escaped(title)}]({url.replace('(', '%28').replace(')', '%29')})"
 
 
-def _is_there(found: MeasureValue | None) -> bool:
-    return found is not None and found.value is not None
+def _is_there(measure: MeasureValue | None) -> bool:
+    return measure is not None and measure.value is not None

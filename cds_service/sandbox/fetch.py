@@ -69,13 +69,13 @@ def gather(
     """The answers to the templates, asked at the same time."""
     filled = {key: expanded(template, tokens) for key, template in templates.items()}
     asked = {key: query for key, query in filled.items() if query is not None}
-    found = ask_all(client, access, asked, deadline)
-    prefetch = {key: joined(answer) for key, answer in found.items() if answer.pages}
+    answers = ask_all(client, access, asked, deadline)
+    prefetch = {key: joined(answer) for key, answer in answers.items() if answer.pages}
     # The service would read them itself; a page of an EHR has them included.
-    names = _referred(found.values(), access.server.base)
+    names = _referred(answers.values(), access.server.base)
     read = ask_all(client, access, {name: name for name in names}, deadline)
     queries = [
-        *((key, filled[key] or template, found.get(key)) for key, template in templates.items()),
+        *((key, filled[key] or template, answers.get(key)) for key, template in templates.items()),
         *((name, name, answer) for name, answer in read.items()),
     ]
     return Gathered(

@@ -44,21 +44,21 @@ def complaints(case: Case, program: Program, answers: Answers, outcome: Outcome)
     for word, value in case.expect:
         match folder:
             case "rules":
-                found = _of_rule(case.about, word, value, answers, outcome)
+                complaint = _of_rule(case.about, word, value, answers, outcome)
             case "markers":
-                found = _of_marker(case, word, program, outcome)
+                complaint = _of_marker(case, word, program, outcome)
             case "measures":
-                found = _of_measure(case.about, word, program, outcome)
+                complaint = _of_measure(case.about, word, program, outcome)
             case "facts":
-                found = _of_fact(case.about, word, program, outcome)
+                complaint = _of_fact(case.about, word, program, outcome)
             case "patterns":
-                found = _of_pattern(case.about, word, program, outcome)
+                complaint = _of_pattern(case.about, word, program, outcome)
             case "orders":
-                found = _of_order(case.about, word, program, outcome)
+                complaint = _of_order(case.about, word, program, outcome)
             case _:
-                found = _of_pack(word, outcome)
-        if found is not None:
-            yield found
+                complaint = _of_pack(word, outcome)
+        if complaint is not None:
+            yield complaint
 
 
 def _chooser(program: Program, outcome: Outcome) -> Chooser:
@@ -78,11 +78,11 @@ def decision_on(outcome: Outcome, rule: str) -> Decision:
 
 
 def _on(decisions: Iterable[Decision], rule: str) -> Decision:
-    found = [decision for decision in decisions if decision.rule.id == rule]
-    if not found:
+    of_rule = [decision for decision in decisions if decision.rule.id == rule]
+    if not of_rule:
         message = f"no rule '{rule}' was asked"
         raise WordError(message)
-    return found[0]
+    return of_rule[0]
 
 
 def _of_marker(case: Case, word: str, program: Program, outcome: Outcome) -> str | None:
@@ -166,18 +166,18 @@ def _kind(word: str) -> LimitKind:
 
 
 def _limit(marker: Marker, reading: Reading, match: re.Match[str]) -> str | None:
-    found = limit_in(reading, _kind(match[1]))
-    if found is None:
+    limit = limit_in(reading, _kind(match[1]))
+    if limit is None:
         return f"expected {match[0]}, got none"
     wanted = _in_own_unit(marker, match[2], match[3])
-    if found.amount != wanted or found.named != match[4]:
-        return f"expected {match[0]}, got {plain(found.amount)} from {found.named}"
+    if limit.amount != wanted or limit.named != match[4]:
+        return f"expected {match[0]}, got {plain(limit.amount)} from {limit.named}"
     return None
 
 
 def _grade(kind: str, grades: tuple[Grade, ...], word: str, frame: Frame) -> str | None:
-    found = grade_of(grades, frame)
-    name = f"{kind} {found.grade.id}" if found is not None else f"no {kind}"
+    graded = grade_of(grades, frame)
+    name = f"{kind} {graded.grade.id}" if graded is not None else f"no {kind}"
     return None if name == word else f"expected {word}, got {name}"
 
 
@@ -198,20 +198,20 @@ def _of_measure(measure_id: str, word: str, program: Program, outcome: Outcome) 
         raise WordError(message)
     if value is None or value.value is None:
         return f"expected {word}, got nothing ({because if value else 'no index'})"
-    found = rounded(value.value, len(match[1].partition(".")[2]))
+    number = rounded(value.value, len(match[1].partition(".")[2]))
     called = f" {value.called}" if value.called and match[2] else ""
-    return None if f"{found}{called}" == word else f"expected {word}, got {found}{called}"
+    return None if f"{number}{called}" == word else f"expected {word}, got {number}{called}"
 
 
 def _of_fact(fact: str, word: str, program: Program, outcome: Outcome) -> str | None:
     answer = _chooser(program, outcome).facts[fact]
-    found = _KNOWN[answer.known]
+    known = _KNOWN[answer.known]
     if name := word.removeprefix("yes by ") if word.startswith("yes by ") else "":
         return None if name in answer.names else f"expected {word}, got {', '.join(answer.names)}"
     if word not in _KNOWN.values():
         message = f"cannot read the expectation '{word}': write yes, yes by NAME, no or not known"
         raise WordError(message)
-    return None if found == word else f"expected {word}, got {found}"
+    return None if known == word else f"expected {word}, got {known}"
 
 
 def _of_pattern(pattern_id: str, word: str, program: Program, outcome: Outcome) -> str | None:
@@ -219,11 +219,11 @@ def _of_pattern(pattern_id: str, word: str, program: Program, outcome: Outcome) 
     frame = _chooser(program, outcome).frame(pattern.about, with_preliminary=False)
     if frame is None:
         return "no frame: there is no usable result of the marker that it is about"
-    found = _KNOWN[compiled(pattern.when)(with_measures(frame, program.measures))]
+    known = _KNOWN[compiled(pattern.when)(with_measures(frame, program.measures))]
     if word not in _KNOWN.values():
         message = f"cannot read the expectation '{word}': write yes, no or not known"
         raise WordError(message)
-    return None if found == word else f"expected {word}, got {found}"
+    return None if known == word else f"expected {word}, got {known}"
 
 
 def _of_order(order_id: str, word: str, program: Program, outcome: Outcome) -> str | None:
@@ -242,8 +242,8 @@ def _of_order(order_id: str, word: str, program: Program, outcome: Outcome) -> s
     if match is None:
         message = f"cannot read the expectation '{word}': {_ORDER_WORDS}"
         raise WordError(message)
-    found = tests[match[2]]()
-    return None if found == (match[1] != "not ") else f"expected {word}"
+    holds = tests[match[2]]()
+    return None if holds == (match[1] != "not ") else f"expected {word}"
 
 
 def _of_pack(word: str, outcome: Outcome) -> str | None:

@@ -158,29 +158,29 @@ def _made_of(fact: Fact) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def subjects_of(conditions: Iterable[Condition]) -> set[str]:
     """The markers, measures, facts, patterns and other subjects that conditions speak of."""
-    found: set[str] = set()
+    subjects: set[str] = set()
     for condition in conditions:
         for leaf in named_leaves(condition):
             if isinstance(leaf, PatternIs):
-                found.add(leaf.pattern)
+                subjects.add(leaf.pattern)
                 continue
-            found.update(markers_of(leaf))
+            subjects.update(markers_of(leaf))
             match leaf:
                 case MeasureCompare(measure=name) | FactIs(fact=name):
-                    found.add(name)
+                    subjects.add(name)
                 case AgeCompare():
-                    found.add("age")
+                    subjects.add("age")
                 case SexIs():
-                    found.add("sex")
+                    subjects.add("sex")
                 case IndexAge():
-                    found.add("index")
+                    subjects.add("index")
                 case Ordering() | Taking():
-                    found.add(leaf.subject)
+                    subjects.add(leaf.subject)
                 case SetAsideBecause() | HasUnusedData():
-                    found.add(leaf.subject)
+                    subjects.add(leaf.subject)
                 case _:
                     pass
-    return found
+    return subjects
 
 
 def _evidence(pack: Pack, documents: Mapping[str, Document]) -> Iterator[Problem]:

@@ -90,8 +90,8 @@ def load_library(cards: Path, shown: str | None = None) -> tuple[tuple[Pack, Pac
     for folder in pack_folders(cards):
         where = f"{shown or cards}/{folder.name}" if folder != cards else (shown or str(cards))
         files = read_files(folder, where)
-        pack, found = build_pack(files)
-        problems.extend(found)
+        pack, its_problems = build_pack(files)
+        problems.extend(its_problems)
         if pack is not None:
             library.append((pack, files))
     if not library and not problems:

@@ -132,8 +132,8 @@ class FileReader:
             }
             if not read:
                 return words
-            found = {waiting.pop(path).id: when for path, when in read.items()}
-            words = replace(words, patterns={**words.patterns, **found})
+            conditions = {waiting.pop(path).id: when for path, when in read.items()}
+            words = replace(words, patterns={**words.patterns, **conditions})
 
     def ids(self, folder: str, shapes: Mapping[str, ShapeT]) -> frozenset[str]:
         """The ids of a folder; a file that cannot be read is still there to be spoken of."""

@@ -85,21 +85,21 @@ def read_files(folder: Path, shown: str) -> PackFiles:
         if isinstance(text, Problem):
             problems.append(text)
         elif (language := language_of_titles(inside)) is not None:
-            titles[language], found = parse(text, where)
-            problems.extend(found)
+            titles[language], more = parse(text, where)
+            problems.extend(more)
         elif inside.startswith(f"{EXPLAIN}/"):
-            explainer, found = read_explainer(text, where)
-            problems.extend(found)
+            explainer, more = read_explainer(text, where)
+            problems.extend(more)
             explainers.extend([explainer] if explainer else [])
         elif inside.endswith(".md"):
             language = path.name.split(".")[-2]
-            card_text, found = read_card_text(text, where, language)
-            problems.extend(found)
+            card_text, more = read_card_text(text, where, language)
+            problems.extend(more)
             if card_text is not None:
                 texts[inside] = card_text
         else:
-            documents[inside], found = parse(text, where)
-            problems.extend(found)
+            documents[inside], more = parse(text, where)
+            problems.extend(more)
     problems.extend(
         Problem("K108", Mark(f"{shown}/{name}", 1, 1), "is missing")
         for name in SINGLE

@@ -206,17 +206,17 @@ def _dimensions(
     shape: MarkerShape, factors: Mapping[str, Fraction], pieces: UnitPieces, reader: Phrases
 ) -> dict[Dimension, Fraction]:
     """The factor of the base unit of each dimension; all units of one dimension must agree."""
-    found: dict[Dimension, Fraction] = {}
+    base_factors: dict[Dimension, Fraction] = {}
     for unit in shape.units:
         size = pieces.size_of(unit)
         if size is None or unit not in factors:
             continue
         factor = factors[unit] / size.amount
-        first = found.setdefault(size.dimension, factor)
+        first = base_factors.setdefault(size.dimension, factor)
         if first != factor:
             message = f"{unit} is {plain(first * size.amount)} {shape.unit} by definition"
             reader.problem("K207", ("units", unit), message)
-    return found
+    return base_factors
 
 
 def _factor(written: str | FactorShape, where: Where, reader: Phrases) -> Fraction | None:

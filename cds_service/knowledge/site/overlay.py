@@ -240,13 +240,13 @@ class _Overlay:
             self._problem("K802", (*where, "change"), message, near)
             return None
         document = _with_priorities(self.files.documents[shape.change])
-        found = find(document.data, " ".join(shape.at.split()))
-        texts = [path for path in found if isinstance(inside(document.data, path), str)]
-        if len(found) == 1 and texts:
+        paths = find(document.data, " ".join(shape.at.split()))
+        texts = [path for path in paths if isinstance(inside(document.data, path), str)]
+        if len(paths) == 1 and texts:
             return texts[0]
-        if len(found) > 1:
+        if len(paths) > 1:
             message, remedy = "several lines are meant", "name one by its order, or as 'line 2'"
-        elif found:
+        elif paths:
             message, remedy = "more than one value stands there", _choices(shape.change, document)
         else:
             message = f"there is no such place in {shape.change}"

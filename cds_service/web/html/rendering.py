@@ -89,15 +89,15 @@ def span(time: timedelta) -> str:
 def runs(names: Sequence[str], numbers: Mapping[str, int]) -> list[tuple[str, str]]:
     """(first name, `3` or `5–9`) for the numbers of the names, neighbours taken together."""
     ordered = sorted(set(names), key=lambda name: numbers[name])
-    found: list[list[str]] = []
+    joined: list[list[str]] = []
     for name in ordered:
-        if found and numbers[name] == numbers[found[-1][-1]] + 1:
-            found[-1].append(name)
+        if joined and numbers[name] == numbers[joined[-1][-1]] + 1:
+            joined[-1].append(name)
         else:
-            found.append([name])
+            joined.append([name])
     return [
         (run[0], "–".join(dict.fromkeys(str(numbers[name]) for name in (run[0], run[-1]))))
-        for run in found
+        for run in joined
     ]
 
 
@@ -107,14 +107,14 @@ def _with_placeholders(html: str) -> Markup:
 
 
 def _environment() -> Environment:
-    found = Environment(
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters.update(
+    environment.filters.update(
         markdown=markdown,
         inline=inline,
         capital=capital,
@@ -124,8 +124,10 @@ def _environment() -> Environment:
         utc=utc,
         span=span,
     )
-    found.globals.update(horizontal=horizontal, vertical=vertical, chart=chart, version=__version__)
-    return found
+    environment.globals.update(
+        horizontal=horizontal, vertical=vertical, chart=chart, version=__version__
+    )
+    return environment
 
 
 _PAGES = _environment()
