@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from threading import Event
+from time import sleep
 
 import pytest
 
 from cds_service.settings import Settings
+from cds_service.web.hook_calls import HookCall, HookCalls
 from cds_service.web.server import rsgi
-from cds_service.web.server.request_parts import ELAPSED
+from cds_service.web.server.request_parts import ELAPSED, Reply
 from tests.conformance.server import (
     HEAD,
     SERVICE,
@@ -243,6 +245,73 @@ def test_a_process_without_threads_to_spare_sheds_what_waited_too_long(
     asyncio.run(calls())
 
     assert [reply.status for reply in (first, second, third)] == [200, 503, 200]
+
+
+def test_long_calls_are_answered_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Side by side each would only hold the objects of its body longer."""
+    monkeypatch.setattr(rsgi, "_SHORT", 0)
+    settings = Settings()
+    bridge = bridge_of(app(settings), settings)
+    body = json.dumps(founding()).encode()
+    in_progress: list[int] = []
+    most = 0
+    read = HookCalls.read
+
+    def watched(calls: HookCalls, call: HookCall, body: bytes) -> None:
+        nonlocal most
+        in_progress.append(1)
+        most = max(most, len(in_progress))
+        sleep(0.01)
+        read(calls, call, body)
+        in_progress.pop()
+
+    monkeypatch.setattr(HookCalls, "read", watched)
+    channels = [Channel(body) for _ in range(4)]
+
+    async def calls() -> None:
+        await asyncio.gather(*(bridge(scope_of(body), channel) for channel in channels))
+
+    asyncio.run(calls())
+
+    assert [channel.status for channel in channels] == [200] * 4
+    assert most == 1
+
+
+def test_a_long_call_that_waits_for_another_server_does_not_keep_the_next_one_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rsgi, "_SHORT", 0)
+    settings = Settings()
+    bridge = bridge_of(app(settings), settings)
+    body = json.dumps(founding()).encode()
+    first, second = Channel(body), Channel(body)
+    begun, free, asking = Event(), Event(), [True, False]
+    judge = HookCalls.judge
+
+    def judged(calls: HookCalls, call: HookCall) -> Reply:
+        if call.asks:
+            begun.set()
+            assert free.wait(60)
+        return judge(calls, call)
+
+    def waits(_calls: HookCalls, call: HookCall) -> bool:
+        call.asks = asking.pop(0) if call.asks is None else call.asks
+        return call.asks
+
+    monkeypatch.setattr(HookCalls, "judge", judged)
+    monkeypatch.setattr(HookCalls, "waits", waits)
+
+    async def calls() -> None:
+        kept = asyncio.create_task(bridge(scope_of(body), first))
+        await asyncio.to_thread(begun.wait, 60)
+        await asyncio.wait_for(bridge(scope_of(body), second), 30)
+        assert not kept.done()
+        free.set()
+        await kept
+
+    asyncio.run(calls())
+
+    assert (first.status, second.status) == (200, 200)
 
 
 def test_health_is_answered_while_every_thread_waits_for_another_server() -> None:

@@ -8,10 +8,12 @@ awaited here, on the event loop, where a slow client holds a connection and a fe
 thread.
 
 A hook call goes to `HookCalls`. A short one is answered on the event loop, one after the other:
-to hand it to a thread would cost more than much of its work. A long one, and one for which another
-server may be asked, is answered in one of a few threads. Everything else goes to the WSGI
-application in those threads. There a refusal is the application's to write, so that it is logged,
-counted and shown to browsers like any other: the reason is in the environ under `REFUSED`.
+to hand it to a thread would cost more than much of its work. A long one is answered in a thread of
+its own, also one after the other: their threads would only take the interpreter from each other,
+each with the objects of a long body. A call for which another server may be asked is answered in
+one of a few threads, and everything else goes to the WSGI application in those threads. There a
+refusal is the application's to write, so that it is logged, counted and shown to browsers like any
+other: the reason is in the environ under `REFUSED`.
 """
 
 import asyncio
@@ -87,6 +89,11 @@ class _Body:
     refused: Refusal | None = None
     left: bool = True
 
+    def whole(self) -> bytes:
+        """The bytes that came; the pieces are given up."""
+        pieces, self.pieces = self.pieces, []
+        return b"".join(pieces)
+
 
 class Bridge:
     """The application behind its limits; one in each process.
@@ -106,6 +113,7 @@ class Bridge:
         self._calls = calls
         self._settings = settings
         self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="call")
+        self._long = ThreadPoolExecutor(1, thread_name_prefix="long")
         self._checks = ThreadPoolExecutor(_CHECKS, thread_name_prefix="check")
         self._turn = asyncio.Lock()
         self._requests = 0
@@ -157,12 +165,15 @@ class Bridge:
             await self._take(body, sent, channel)
         if body.refused is not None:
             return calls.refuse(call, body.refused)
-        return await self._answer(calls, call, b"".join(body.pieces))
+        return await self._answer(calls, call, body.whole())
 
     async def _answer(self, calls: HookCalls, call: HookCall, body: bytes) -> Reply:
         loop = asyncio.get_running_loop()
         if len(body) > _SHORT:
-            return await loop.run_in_executor(self._threads, _read_and_judged, calls, call, body)
+            reply = await loop.run_in_executor(self._long, _read_and_judged, calls, call, body)
+            if reply is not None:
+                return reply
+            return await loop.run_in_executor(self._threads, calls.judge, call)
         async with self._turn:
             # Requests that came meanwhile begin first: they are counted, and refused if too many.
             await asyncio.sleep(0)
@@ -180,7 +191,7 @@ class Bridge:
         await self._receive(body, environ, channel)
         if body.refused is not None:
             environ[REFUSED] = body.refused
-        environ["wsgi.input"] = BytesIO(b"".join(body.pieces))
+        environ["wsgi.input"] = BytesIO(body.whole())
         # Who asks whether the process lives must not wait for calls that wait for other servers.
         threads = self._checks if scope.path == _HEALTH else self._threads
         loop = asyncio.get_running_loop()
@@ -246,6 +257,7 @@ class Bridge:
         return answer
 
 
-def _read_and_judged(calls: HookCalls, call: HookCall, body: bytes) -> Reply:
+def _read_and_judged(calls: HookCalls, call: HookCall, body: bytes) -> Reply | None:
+    """The answer to a call; `None`, once it is read, if another server is to be asked for it."""
     calls.read(call, body)
-    return calls.judge(call)
+    return None if calls.waits(call) else calls.judge(call)
