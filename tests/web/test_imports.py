@@ -47,6 +47,27 @@ def test_a_call_imports_nothing_and_builds_no_model() -> None:
     assert ours == []
 
 
+SERVED = """
+import sys
+from cds_service.settings import Settings
+from cds_service.web import create_app
+create_app(Settings())
+print(*sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["cds_service.catalogue", "cds_service.explainers", "cds_service.trials", "cryptography"],
+)
+def test_a_start_imports_nothing_that_only_pages_or_senders_of_messages_need(module: str) -> None:
+    command = [sys.executable, "-c", SERVED]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert module not in done.stdout.splitlines()[-1].split()
+
+
 STARTED = """
 import sys
 from cds_service.settings import Settings

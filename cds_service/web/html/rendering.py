@@ -8,13 +8,13 @@ and nothing is loaded from elsewhere.
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from flask import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 from msgspec.json import Encoder
 
@@ -25,6 +25,9 @@ from cds_service.knowledge.model.status import approval
 from cds_service.web.html.scale_chart import horizontal, vertical
 from cds_service.web.html.trend_chart import chart
 from cds_service.web.outcomes import json_response
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 HTML: Final = "text/html"
 JSON: Final = "application/json"
@@ -38,7 +41,6 @@ SCRIPTED: Final = f"{_POLICY}; script-src 'self'; connect-src 'self'"
 """The policy of the one page that may run a script, of ours."""
 _FORMATS = {"html": HTML, "json": JSON}
 _PLACEHOLDER = re.compile(r"{{\s*([a-z0-9_.]+)\s*}}")
-_MARKDOWN = MarkdownIt("commonmark", {"html": False})
 _ENCODER = Encoder()
 _UNITS: Final = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
 _MORE: Final = 2  # of the next smaller unit
@@ -46,7 +48,14 @@ _MORE: Final = 2  # of the next smaller unit
 
 def markdown(text: str) -> Markup:
     """Markdown as HTML, with the placeholders of a card text marked."""
-    return _with_placeholders(_MARKDOWN.render(text))
+    return _with_placeholders(_markdown_reader().render(text))
+
+
+@cache
+def _markdown_reader() -> "MarkdownIt":
+    from markdown_it import MarkdownIt  # which only pages need
+
+    return MarkdownIt("commonmark", {"html": False})
 
 
 def inline(text: str) -> Markup:
