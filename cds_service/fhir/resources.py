@@ -99,6 +99,7 @@ class Specimen(ResourceBase, frozen=True, tag_field=_TAG, tag="Specimen"):
     """What was measured."""
 
     subject: Reference | None = None
+    type: Raw = NOTHING
     condition: Raw = NOTHING
 
 

@@ -21,6 +21,7 @@ from cds_service.intake.marker_lookup import (
     pairs_of,
 )
 from cds_service.intake.not_usable import NotUsable
+from cds_service.intake.other_specimens import is_of_another_specimen
 from cds_service.intake.pack_reader import PackReader
 from cds_service.intake.ranges import RangesRead
 from cds_service.intake.resource_index import ResourceIndex, local_name
@@ -251,6 +252,8 @@ def _result(
     if not isinstance(found, str):  # one that does not count for another reason has its time too
         partial.time = found[0].time
     status = _status(observation)
+    if is_of_another_specimen(observation, context.index, context.pack):
+        raise NotUsable("another-specimen")
     if not match.is_read:
         raise NotUsable("another-code")
     if isinstance(found, str):

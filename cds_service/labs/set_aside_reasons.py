@@ -19,6 +19,7 @@ SetAsideReason: TypeAlias = Literal[
     "subject-unresolved",
     "invalid-resource",
     "modifier-extension",
+    "another-specimen",
     "status:registered",
     "status:preliminary",
     "status:cancelled",
@@ -49,6 +50,7 @@ _LOST: tuple[SetAsideReason, ...] = (
     "subject-unresolved",
     "other-patient",
     "modifier-extension",
+    "another-specimen",
     "unparseable",
     "unit-unknown",
     "unit-conflict",
@@ -84,6 +86,9 @@ MEANINGS: Mapping[SetAsideReason, str] = {
     "subject-unresolved": "Its subject is a search (`Patient?identifier=...`), not a reference.",
     "invalid-resource": "It is not what FHIR R4 allows in an element that is read.",
     "modifier-extension": "It carries a modifier extension, which may negate what it says.",
+    "another-specimen": (
+        "Its specimen is named, and is none of blood, serum or plasma, whatever its code says."
+    ),
     "status:registered": "Not resulted yet.",
     "status:preliminary": "Not final yet. The result is used; only rules call it set aside.",
     "status:cancelled": "The test was not done.",

@@ -81,6 +81,8 @@ _BREAK: Final = "\x1f"  # no JSON text holds it
 _TEXT: Final = r'"([^"\\]|\\.)*"'
 _VALUES: Final = rf"{_TEXT}([,\]}}]|$)"  # a text, and what follows one that is no key
 _POINTER: Final = rf'\{{"reference":{_TEXT}(,"type":{_TEXT})?(,"display":{_TEXT})?\}}'
+# What stands beside the reference to a specimen may name urine.
+_POINTER_ALONE: Final = rf'\{{"reference":{_TEXT}(,"type":{_TEXT})?\}}'
 # In the order in which FHIR has them; what comes after these counts, and is in the form.
 _META: Final = (
     rf'("id":{_TEXT},?)?("versionId":{_TEXT},?)?("lastUpdated":{_TEXT},?)?'
@@ -255,9 +257,8 @@ def _is_odd(keys: Collection[str], patient: str) -> str:
     for name in _there(_POINTERS, keys):
         is_short = f"strlen(subject) = strlen({patient}) + {len(_REFERENCE) + 2}"
         when = f"{name} IS NULL" if name != "subject" else f"subject IS NULL OR {is_short}"
-        odd.append(
-            f"CASE WHEN {when} THEN false ELSE NOT regexp_full_match({name}, '{_POINTER}') END"
-        )
+        plain = _POINTER_ALONE if name == "specimen" else _POINTER
+        odd.append(f"CASE WHEN {when} THEN false ELSE NOT regexp_full_match({name}, '{plain}') END")
     return f"coalesce({' OR '.join(odd)}, false)" if odd else "false"
 
 

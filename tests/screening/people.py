@@ -198,6 +198,7 @@ _ODD: Sequence[Json] = (
     {"hasMember": [{"reference": "Observation/none"}]},
     {"component": [{"code": {"text": "ALT"}, "valueQuantity": {"value": 900, "unit": "U/L"}}]},
     {"specimen": {"reference": "Specimen/1"}, "note": [{"text": "hemolyzed"}]},
+    {"specimen": {"reference": "Specimen/1", "display": "Urine"}},
     {"interpretation": [{"coding": [{"code": "H"}]}]},
     {"dataAbsentReason": {"text": "x"}},
     {"meta": [1]},

@@ -136,6 +136,7 @@ MessageKey: TypeAlias = Literal[
     "set aside.subject-unresolved",
     "set aside.invalid-resource",
     "set aside.modifier-extension",
+    "set aside.another-specimen",
     "set aside.status:registered",
     "set aside.status:preliminary",
     "set aside.status:cancelled",

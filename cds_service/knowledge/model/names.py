@@ -76,11 +76,28 @@ class NotUnderstood:
 
 
 @dataclass(frozen=True, slots=True)
+class SpecimenNames:
+    """Words of specimens that are no blood, and words of blood, serum and plasma."""
+
+    others: frozenset[str] = frozenset()
+    blood: frozenset[str] = frozenset()
+
+    def are_of_another(self, texts: Iterable[str]) -> bool:
+        """Whether texts about one specimen name another than blood, and no blood beside it."""
+        words = {word for text in texts for word in words_of(text)}
+        return not self.others.isdisjoint(words) and self.blood.isdisjoint(words)
+
+
+_NO_SPECIMENS = SpecimenNames()
+
+
+@dataclass(frozen=True, slots=True)
 class NameIndex:
     """The names of all markers of a pack, and whole names such as those of their codes."""
 
     markers: Mapping[str, MarkerName] = field(default_factory=dict)
     whole: Mapping[Words, Named] = field(default_factory=dict)
+    specimens: SpecimenNames = _NO_SPECIMENS
     # The first word of each name -> its markers: most names of a chart begin no other test's.
     _by_first: Mapping[str, tuple[str, ...]] = field(init=False, default_factory=dict)
 

@@ -31,9 +31,9 @@ from cds_service.knowledge.reading.folder import SINGLE, PackFiles, pack_folders
 from cds_service.knowledge.reading.markers import (
     all_units,
     marker_codes,
-    name_index,
     read_marker,
 )
+from cds_service.knowledge.reading.name_index import name_index
 from cds_service.knowledge.reading.orders_measures_patterns import (
     read_measure,
     read_order,
@@ -190,7 +190,7 @@ class _Linker:
             remarks=self._remarks(cited),
             sources=sources,
             marker_codes=marker_codes(markers),
-            names=name_index(markers),
+            names=name_index(markers, spellings.specimens),
             explainers=by_language(reader.files.explainers),
             messages=reader.files.messages,
             titles=self._titles(),

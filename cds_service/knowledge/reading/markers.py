@@ -22,7 +22,6 @@ from cds_service.knowledge.model.leaves import (
     SexIs,
 )
 from cds_service.knowledge.model.marker_parts import markers_of
-from cds_service.knowledge.model.names import MarkerName, Named, NameIndex, phrases, words_of
 from cds_service.knowledge.model.pack import (
     UNIT_SYSTEMS,
     Grade,
@@ -369,20 +368,6 @@ def all_units(units: Mapping[str, str], markers: Mapping[str, Marker]) -> dict[s
         for spelling, unit in marker.units.items():
             result.setdefault(spelling, unit)
     return result
-
-
-def name_index(markers: Mapping[str, Marker]) -> NameIndex:
-    """The names of every marker, and the names of its codes, which are whole names."""
-    known = {
-        marker.id: MarkerName(phrases(marker.names), phrases(marker.beside_name))
-        for marker in markers.values()
-    }
-    whole = {
-        words_of(code.name): Named(marker.id, code.method)
-        for marker in markers.values()
-        for code in marker.codes
-    }
-    return NameIndex(known, whole)
 
 
 def marker_codes(

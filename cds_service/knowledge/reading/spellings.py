@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from cds_service.knowledge.model.names import SpecimenNames, words_of
 from cds_service.knowledge.model.units import NO_PIECES, Size, UnitPieces
 from cds_service.knowledge.reading.schemas import (
     Shape,
@@ -42,19 +43,28 @@ class UnitsShape(Shape):
     in_capitals: dict[str, Text] = Field(default_factory=dict)
 
 
+class SpecimensShape(Shape):
+    """Words of what results are measured in."""
+
+    blood: list[Text]
+    others: list[Text]
+
+
 class SpellingsShape(Shape):
     """`spellings.yaml`."""
 
     units: UnitsShape
     beside_names: dict[str, list[Text]] = Field(default_factory=dict)
+    specimens: SpecimensShape | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Spellings:
-    """The pieces of units, and lists of words that may stand beside the name of a test."""
+    """The pieces of units, lists of words that may stand beside the name of a test, specimens."""
 
     units: UnitPieces = NO_PIECES
     beside_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    specimens: SpecimenNames = SpecimenNames()  # noqa: RUF009 - it is frozen
 
 
 def spellings_for(folder: Path, shown: str) -> tuple[Spellings, list[Problem]]:
@@ -89,7 +99,16 @@ def _read(path: Path, shown: str) -> tuple[Spellings, list[Problem]]:
         return Spellings(), problems
     reader = _PiecesReader(shape.units, document)
     beside = {name: tuple(words) for name, words in shape.beside_names.items()}
-    return Spellings(reader.pieces(), beside), reader.problems
+    specimens = _specimens(shape.specimens, reader)
+    return Spellings(reader.pieces(), beside, specimens), reader.problems
+
+
+def _specimens(shape: SpecimensShape | None, reader: "_PiecesReader") -> SpecimenNames:
+    if shape is None:
+        return SpecimenNames()
+    blood = reader.single_words(shape.blood, ("specimens", "blood"))
+    others = reader.single_words(shape.others, ("specimens", "others"))
+    return SpecimenNames(others, blood)
 
 
 class _PiecesReader:
@@ -125,6 +144,17 @@ class _PiecesReader:
                 words = (word for text in written for word in _numbers(text))
                 self._add(self._any_case, ((word, size) for word in words), where)
         return UnitPieces(self._exact, self._any_case, {**self._exact, **self._capitals()})
+
+    def single_words(self, texts: list[str], where: Where) -> frozenset[str]:
+        """The words of a list that has one in each of its texts, as the names of tests are read."""
+        words: set[str] = set()
+        for n, text in enumerate(texts):
+            found = words_of(text)
+            if len(found) == 1:
+                words.update(found)
+            else:
+                self._problem("K204", (*where, n), f"'{text}' is not a single word")
+        return frozenset(words)
 
     def _defined(self, text: str, where: Where) -> Size | None:
         """The size of an atom: a dimension of its own, or a number of a unit that came before."""

@@ -12,7 +12,8 @@ from cds_service.knowledge.model.code_systems import is_well_formed
 from cds_service.knowledge.model.names import NotUnderstood, words_of
 from cds_service.knowledge.model.pack import Marker, MarkerCode, Pack
 from cds_service.knowledge.model.site import SiteSpelling
-from cds_service.knowledge.reading.markers import all_units, marker_codes, name_index
+from cds_service.knowledge.reading.markers import all_units, marker_codes
+from cds_service.knowledge.reading.name_index import name_index
 from cds_service.knowledge.site.file import SiteFile, SiteMarkerCodeShape, SiteMarkerShape
 from cds_service.sourcefile.diagnostics import Problem, nearest
 from cds_service.sourcefile.document import Where
@@ -123,7 +124,7 @@ class _Adder:
             markers=markers,
             units=all_units(self.pack.units, markers),
             marker_codes=marker_codes(markers),
-            names=name_index(markers),
+            names=name_index(markers, self.pack.names.specimens),
         )
 
 

@@ -38,7 +38,7 @@ _POINTER: Final = frozenset(("reference", "display", "type"))
 _OBJECTS: Final[Mapping[str, frozenset[str]]] = {
     "subject": _POINTER,
     "meta": frozenset(("versionId", "lastUpdated", "source", "profile")),
-    "specimen": _POINTER,
+    "specimen": _POINTER - {"display"},  # which may name urine
     "encounter": _POINTER,
     "valueQuantity": frozenset(("value", "unit", "code", "system", "comparator")),
 }
