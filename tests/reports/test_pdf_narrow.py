@@ -113,6 +113,18 @@ def test_a_flag_below_a_result_is_that_of_the_row() -> None:
     assert (row["value"], row["flag"]) == ("252", "H")
 
 
+@pytest.mark.parametrize("sign", ["*", "↑", "+", "-", "H", "voir note"])
+def test_a_name_that_goes_on_beside_a_sign_is_not_that_of_its_first_line(sign: str) -> None:
+    bilirubin = {"name": "Bilirubine", "unit": "mg/dL", "result": "2,37", "range": "< 0,30"}
+    rest = {"name": "directe", "result": sign}
+    slots = [Slot("name", "Analyses", 50), *BEHIND]
+
+    found = read(slots, (ALT, 2), (bilirubin, 0.9), (rest, 1.1), (ALP, 2))
+
+    assert found[1]["value"] is None
+    assert [found[0]["value"], found[-1]["value"]] == ["41", "252"]
+
+
 def test_a_unit_of_two_lines_is_one() -> None:
     platelets = {"name": "Plaquettes", "unit": "10^9", "result": "204", "range": "150 - 400"}
     slots = [Slot("name", "Analyses", 50), *BEHIND]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lines that stand beside, above or within a table and are none of its rows."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -9,6 +10,7 @@ from cds_service.reports.pdf.contents import kind_of
 from cds_service.reports.pdf.pages import PageLine, PageWord
 from cds_service.reports.vocabulary import LABELS, longest_match, plain_words
 
+_RESULT_SIGNS: Final = re.compile(r"[(\[]?[-−+]{1,4}[)\]]?")
 _LONG_TEXT: Final = 3  # words in a row without a gap, which reach over several columns
 
 
@@ -38,8 +40,8 @@ def is_prose(line: PageLine, panel: Panel) -> bool:
 
 
 def is_no_result(texts: Iterable[str]) -> bool:
-    """Whether there is but a unit, or a flag, where results stand."""
+    """Whether there is but a unit, or a flag, where results stand; `-` and `+` can be results."""
     found = list(texts)
     return bool(found) and all(
-        kind_of(text) in {"unit", "flag"} and any(map(str.isalpha, text)) for text in found
+        kind_of(text) in {"unit", "flag"} and not _RESULT_SIGNS.fullmatch(text) for text in found
     )

@@ -6,6 +6,7 @@ for one line. Where that is open it counts as a part of the name: a test that is
 is better than a `Bilirubin` whose second line says `direct`.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -45,6 +46,7 @@ from cds_service.reports.vocabulary import (
     names_method,
 )
 
+_DIGIT: Final = re.compile(r"\d")
 _CLOSE: Final = 0.9  # times the distance of two rows
 _LOWER: Final = 0.3  # times the size of the letters: more than beside a footnote
 _REACH: Final = 2.2  # times the same, to what may be the rest of a name
@@ -139,6 +141,8 @@ class TableReader:
             at.row.name, at.top = f"{at.row.name} {name}", line.top
             at.row.doubt()
             return True
+        if name and texts and not any(map(_DIGIT.search, texts.values())):
+            _doubt_above(name, at, line.top, panel)
         if name and texts and _may_be_result(texts.values(), by_kind):
             self._add(at, line, panel, cells, texts)
             return True
