@@ -260,6 +260,32 @@ def test_a_name_and_labels_of_two_lines() -> None:
     assert {row["date"] for row in read["rows"]} == {"2026-03-05"}
 
 
+def name_in_cells(first: str, second: str, *, label: str = "", align: str = "left") -> str:
+    """The patient's name of two lines of a cell, with a label beside the second."""
+    sheet = Sheet(leading=11)
+    sheet.at(50, "Patient:")
+    sheet.at(180, first, align=align)
+    sheet.down()
+    sheet.at(50, label)
+    sheet.at(180, second, align=align)
+    sheet.down(1.6)
+    for row in TABLE:
+        for x, text in zip(PLACES, row, strict=False):
+            sheet.at(x, text)
+        sheet.down()
+    return str(as_json(read_pdf(sheet.finished()), LOOKUPS)["patient"]["name"])
+
+
+@pytest.mark.parametrize("align", ["left", "right", "middle"])
+@pytest.mark.parametrize("first", ["Marie", "Marie Luise"])
+def test_a_name_of_two_lines_is_whole(first: str, align: str) -> None:
+    assert name_in_cells(first, "Dupont-Moreau", align=align) == f"{first} Dupont-Moreau"
+
+
+def test_what_has_a_label_of_its_own_is_no_part_of_a_name() -> None:
+    assert name_in_cells("Marie", "female", label="Sex:") == "Marie"
+
+
 def test_a_name_of_several_lines_has_its_value_in_the_middle_and_its_unit_below() -> None:
     sheet = Sheet(leading=9)
     slots = ((50, "Test"), (230, "Result"), (300, "Range"))

@@ -90,9 +90,12 @@ def _unwrapped(lines: Sequence[PageLine]) -> list[PageLine]:
             continue
         chunks, rest = [list(chunk) for chunk in line.chunks()], list(below.chunks())
         for place, chunk in enumerate(chunks):
-            under = next((c for c in rest if abs(c[0].x0 - chunk[0].x0) < _ALIGNED), None)
+            under = next((c for c in rest if _is_aligned(chunk, c)), None)
             before = chunks[place - 1] if place else []
-            if under is not None and (_is_label(chunk, under) or _is_name(before, chunk, under)):
+            if under is None:
+                continue
+            is_of_name = _is_name(before, chunk, under) and not _is_labelled(under, before, rest)
+            if _is_label(chunk, under) or is_of_name:
                 # Their words take no place, so that what stands beside is as near as before.
                 end = chunk[-1].x1
                 chunk.extend(replace(word, x0=end, x1=end) for word in under)
@@ -100,6 +103,20 @@ def _unwrapped(lines: Sequence[PageLine]) -> list[PageLine]:
         found[number] = replace(line, words=tuple(word for chunk in chunks for word in chunk))
         found[number + 1] = replace(below, words=tuple(word for c in rest for word in c))
     return found
+
+
+def _is_aligned(first: Sequence[PageWord], second: Sequence[PageWord]) -> bool:
+    """Whether two lines of a cell begin, end or have their middle at one place."""
+    left, right = second[0].x0 - first[0].x0, second[-1].x1 - first[-1].x1
+    return min(abs(left), abs(right), abs(left + right) / 2) < _ALIGNED
+
+
+def _is_labelled(
+    under: Sequence[PageWord], label: Sequence[PageWord], rest: Sequence[Sequence[PageWord]]
+) -> bool:
+    """Whether what stands below a name has a label of its own, below that of the name."""
+    start = label[0].x0 - _ALIGNED
+    return any(start < chunk[0].x0 < under[0].x0 for chunk in rest)
 
 
 def _is_label(first: Sequence[PageWord], second: Sequence[PageWord]) -> bool:
@@ -112,11 +129,14 @@ def _is_label(first: Sequence[PageWord], second: Sequence[PageWord]) -> bool:
 def _is_name(
     label: Sequence[PageWord], first: Sequence[PageWord], second: Sequence[PageWord]
 ) -> bool:
-    """Whether the second line is the rest of a name of which the first has one word."""
+    """Whether the second line is the rest of a name."""
     is_labelled = meaning_of([word.text for word in label], LABELS) == "name"
     texts = [word.text for word in second]
-    is_rest = len(second) <= _REST and all(_PART.fullmatch(text) for text in texts)
-    return is_labelled and len(first) == 1 and is_rest and meaning_of(texts, LABELS) is None
+    is_rest = all(
+        len(part) <= _REST and all(_PART.fullmatch(word.text) for word in part)
+        for part in (first, second)
+    )
+    return is_labelled and is_rest and meaning_of(texts, LABELS) is None
 
 
 def _labels(line: PageLine) -> Iterator[tuple[Label, list[PageWord], list[PageWord]]]:
