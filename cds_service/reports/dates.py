@@ -55,6 +55,7 @@ _TIME: Final = re.compile(
     r"\s*(?P<half>[ap]\.?m\b\.?)?\s*(?P<zone>Z\b|UTC\b|[+-]\d\d:\d\d)?",
     re.IGNORECASE,
 )
+_ZONE: Final = re.compile(r"Z|UTC|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00)", re.IGNORECASE)
 _TWO_DIGITS: Final = 2000
 _ENGLISH: Final = frozenset(
     ("results", "result", "reference", "range", "units", "collected", "birth", "the", "sex")
@@ -203,6 +204,9 @@ def _time(match: re.Match[str]) -> str:
         time(hour, int(match["minute"]), int(match["second"] or 0))
     except ValueError:
         return ""
+    zone = match["zone"] or ""
+    if zone and (not _ZONE.fullmatch(zone) or (zone[0] == "-" and match[0][0] not in "Tt")):
+        return ""  # `08:30-09:30` may be from when to when
     second = f":{match['second']}" if match["second"] else ""
-    zone = (match["zone"] or "").upper().replace("UTC", "Z")
+    zone = zone.upper().replace("UTC", "Z")
     return f"T{hour:02}:{match['minute']}{second}{zone}"

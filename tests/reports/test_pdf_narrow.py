@@ -113,7 +113,9 @@ def test_a_flag_below_a_result_is_that_of_the_row() -> None:
     assert (row["value"], row["flag"]) == ("252", "H")
 
 
-@pytest.mark.parametrize("sign", ["*", "↑", "+", "-", "H", "voir note"])
+@pytest.mark.parametrize(
+    "sign", ["*", "↑", "+", "-", "H", "voir note", "à voir avec le laboratoire"]
+)
 def test_a_name_that_goes_on_beside_a_sign_is_not_that_of_its_first_line(sign: str) -> None:
     bilirubin = {"name": "Bilirubine", "unit": "mg/dL", "result": "2,37", "range": "< 0,30"}
     rest = {"name": "directe", "result": sign}

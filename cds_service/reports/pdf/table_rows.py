@@ -141,8 +141,6 @@ class TableReader:
             at.row.name, at.top = f"{at.row.name} {name}", line.top
             at.row.doubt()
             return True
-        if name and texts and not any(map(_DIGIT.search, texts.values())):
-            _doubt_above(name, at, line.top, panel)
         if name and texts and _may_be_result(texts.values(), by_kind):
             self._add(at, line, panel, cells, texts)
             return True
@@ -152,7 +150,7 @@ class TableReader:
             if by_kind.get("unit") or by_kind.get("range"):
                 at.above = ("", 0.0, False)  # a part of the row above, and of no other
             return is_taken
-        if name and not texts:
+        if name:
             _doubt_above(name, at, line.top, panel)
         is_close, is_of_units = _is_close(at, line.top, panel), all(map(is_unit, texts.values()))
         if texts and not name and not is_of_units and _is_between_names(at, line.top, panel):
@@ -192,6 +190,8 @@ class TableReader:
     ) -> None:
         by_kind = _by_kind(cells, panel)
         own = by_kind.get("name", "")
+        if own and not any(map(_DIGIT.search, texts.values())):
+            _doubt_above(own, at, line.top, panel)  # a row of its own, or the rest of a name
         name = _with_line_above(own, at, line.top, panel.pitch) if own else at.above[0]
         is_unclear = is_range_unclear(cells, panel) and not _is_range(by_kind)
         unit, flags, is_unit_clear = read_unit_cell(by_kind.get("unit", ""))
