@@ -36,6 +36,8 @@ class HeadingsShape(Shape):
     states: ByLanguage
     visits: ByLanguage
     patient: ByLanguage
+    labels_of_the_patient: ByLanguage
+    numbers_that_may_be_others: ByLanguage
     beside: ByLanguage
 
 
@@ -49,6 +51,8 @@ class HeadingWords:
     states: frozenset[Words]
     visits: frozenset[Words]
     patient: frozenset[Words]
+    of_patient: frozenset[str]
+    vague: frozenset[str]
     beside: frozenset[str]
 
 
@@ -82,6 +86,24 @@ def subject_of(text: str) -> Subject | None:
 def speaks_of_results(text: str) -> bool:
     """Whether a heading says no more than that results of a day stand below it."""
     return all(word in _known().beside for word in plain_words(without_dates(text)))
+
+
+def is_of_patient(label: Words) -> bool:
+    """Whether a label says that what stands behind it is the patient's.
+
+    >>> is_of_patient(("patient", "name")), is_of_patient(("name",))
+    (True, False)
+    """
+    return not _known().of_patient.isdisjoint(label)
+
+
+def may_be_of_order(label: Words) -> bool:
+    """Whether the number behind a label may be that of an order or a sample.
+
+    >>> may_be_of_order(("id",)), may_be_of_order(("patient", "id"))
+    (True, False)
+    """
+    return _known().vague.issuperset(label)
 
 
 def _is_among(words: Words, phrases: frozenset[Words], beside: frozenset[str]) -> bool:
@@ -124,9 +146,15 @@ def read_heading_words() -> tuple[HeadingWords | None, list[Problem]]:
         states=_phrases(shape.states),
         visits=_phrases(shape.visits),
         patient=_phrases(shape.patient),
-        beside=frozenset(word for phrase in _phrases(shape.beside) for word in phrase),
+        of_patient=_words(shape.labels_of_the_patient),
+        vague=_words(shape.numbers_that_may_be_others),
+        beside=_words(shape.beside),
     ), []
 
 
 def _phrases(by_language: Mapping[str, Iterable[str]]) -> frozenset[Words]:
     return frozenset(plain_words(text) for texts in by_language.values() for text in texts)
+
+
+def _words(by_language: Mapping[str, Iterable[str]]) -> frozenset[str]:
+    return frozenset(word for phrase in _phrases(by_language) for word in phrase)

@@ -208,6 +208,37 @@ def test_one_patient_who_is_written_in_two_ways_is_one(lines: tuple[str, str]) -
     assert values(tables(lines[0], ROWS[0], lines[1], ROWS[1])) == ["41", "52"]
 
 
+@pytest.mark.parametrize(
+    ("lines", "name", "number"),
+    [
+        (("ID: 99887", "Patient ID: 4711"), "", "4711"),
+        (("MRN: 99887", "Patient ID: 4711"), "", ""),  # which of them is not known
+        (("Name: Dr. Hans Maier", "Patient: Anna Muster"), "Anna Muster", ""),
+        (("Full name: Dr. Hans Maier", "Name: Anna Muster"), "", ""),
+        (("ID: 4711", "ID: 4712"), "", ""),
+    ],
+)
+def test_the_label_that_is_the_patients_says_who_it_is(
+    lines: tuple[str, str], name: str, number: str
+) -> None:
+    (about,) = read_pdf(tables(*lines, *ROWS)).patients
+
+    assert (about.patient.name, about.patient.id) == (name, number)
+
+
+@pytest.mark.parametrize(
+    ("lines", "what"),
+    [
+        (("Patient: Anna Muster", "Patient: Hans Maier"), "names of patients"),
+        (("Patient ID: 4711", "Patient ID: 4712"), "numbers of patients"),
+        (("DOB: 02 Jan 1980", "DOB: 03 Feb 1950"), "dates of birth"),
+    ],
+)
+def test_a_report_about_two_patients_says_what_differs(lines: tuple[str, str], what: str) -> None:
+    with pytest.raises(RequestError, match=f"several {what}: read"):
+        read_pdf(tables(lines[0], ROWS[0], lines[1], ROWS[1]))
+
+
 def struck(sheet: Sheet, x: float, width: float) -> None:
     y = sheet.y + 0.3 * sheet.size
     sheet.canvas.setLineWidth(0.5)

@@ -298,11 +298,18 @@ def test_a_date_of_birth_says_its_century() -> None:
     assert about.patient.birth_date is None
 
 
-@pytest.mark.parametrize("label", ["Patient;Bert", "MRN: 4712", "Entnahme;08.03.2026"])
-def test_a_second_table_below_the_first_is_refused(label: str) -> None:
+@pytest.mark.parametrize(
+    ("label", "what"),
+    [
+        ("Patient;Bert", "name of a patient"),
+        ("MRN: 4712", "number of a patient"),
+        ("Entnahme;08.03.2026", "day of collection"),
+    ],
+)
+def test_a_second_table_below_the_first_is_refused(label: str, what: str) -> None:
     above = "Patient;Anna\nMRN: 4711\nEntnahme;05.03.2026\nTest;Wert\nALT;41\n"
 
-    with pytest.raises(RequestError, match="one patient"):
+    with pytest.raises(RequestError, match=f"one patient .* a {what} between its rows"):
         rows(f"{above}{label}\nTest;Wert\nALT;410\n")
     assert read(f"{above}Patient;Anna\nTest;Wert\nAST;35\n") == [
         ("ALT", "41", None),
@@ -380,10 +387,30 @@ def test_one_date_of_birth_written_in_two_ways_is_that_of_one_patient() -> None:
 
 
 @pytest.mark.parametrize(
-    "above",
-    ["Patient;Anna Muster\nPatient;Hans Maier", "Patient ID;1\nPatient ID;2"]
-    + ["DOB;02 Jan 1980\nDOB;03 Feb 1950"],
+    ("above", "what"),
+    [
+        ("Patient;Anna Muster\nPatient;Hans Maier", "name of a patient"),
+        ("Patient ID;1\nPatient ID;2", "number of a patient"),
+        ("DOB;02 Jan 1980\nDOB;03 Feb 1950", "date of birth"),
+    ],
 )
-def test_a_table_below_two_patients_is_nobodys(above: str) -> None:
-    with pytest.raises(RequestError, match="about one patient"):
+def test_a_table_below_two_patients_is_nobodys(above: str, what: str) -> None:
+    with pytest.raises(RequestError, match=f"about one patient .* more than one {what} above"):
         rows(f"{above}\nTest;Value;Unit\nALT;41;U/L\n")
+
+
+@pytest.mark.parametrize(
+    ("cell", "unit", "flag"),
+    [
+        ("U/L H", "U/L", "H"),
+        ("U/L *", "U/L", "*"),
+        ("+ U/L", "U/L", "+"),
+        ("U/L L", "U/L", "L"),
+        ("L", "L", ""),  # low, or litres
+        ("U/L at 37", "U/L at 37", ""),
+    ],
+)
+def test_a_flag_beside_a_unit_is_no_part_of_it(cell: str, unit: str, flag: str) -> None:
+    (row,) = rows(f"Test;Value;Unit\nALT;41;{cell}\n")
+
+    assert (row.unit, row.flag) == (unit, flag)

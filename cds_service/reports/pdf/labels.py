@@ -2,7 +2,7 @@
 """What stands beside labels: who a report is about, and when the specimen was collected."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from cds_service.reports.dates import DayOrder, begins_with_date, birth_date_in
 from cds_service.reports.pdf.pages import PageLine, PageWord
 from cds_service.reports.people import is_one_name, is_one_number
 from cds_service.reports.report import ReportPatient
+from cds_service.reports.report_headings import is_of_patient, may_be_of_order
 from cds_service.reports.vocabulary import (
     LABELS,
     SEXES,
@@ -29,13 +30,6 @@ _REST: Final = 3  # words of a name
 _PART: Final = re.compile(r"[^\W\d_][^\d:;]*")
 _GAP: Final = 0.75  # times the size of the letters
 _REACH: Final = 180.0  # points from a label to what it labels
-_PATIENT: Final = frozenset(
-    (
-        *("patient", "patientin", "patients", "patienten", "patientenname"),
-        *("paciente", "paziente", "utente"),
-    )
-)
-_VAGUE: Final = frozenset(("id", "registro", "historia", "identifiant", "n"))  # or of an order
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,44 +194,54 @@ def _below(label: Sequence[PageWord], below: PageLine, line: PageLine) -> str:
 
 def patient_of(found: Sequence[Labelled], order: DayOrder | None) -> ReportPatient:
     """Who the report is about; raises `RequestError` if it is about several people."""
-    ids = _texts(found, "id")
+    ids = _own(found, "id", lambda label: not may_be_of_order(label))
     born = list(
         dict.fromkeys(filter(None, (birth_date_in(t, order) for t in _texts(found, "birth"))))
     )
-    if len(born) > 1 or names_several(found):
+    several = "dates of birth" if len(born) > 1 else _several(found)
+    if several:
         raise RequestError(
-            "Expected a report about one patient. This one names several people, or several dates "
-            "of birth or numbers of patients: read the pages of each patient as a file of its own."
+            f"Expected a report about one patient. This one has several {several}: read the pages "
+            "of each patient as a file of its own."
         )
     sexes = [sex for text in _texts(found, "sex") if (sex := _sex(text))]
-    names = [name for text in _texts(found, "name") if (name := _name(text))]
+    names = [name for text in _own(found, "name", is_of_patient) if (name := _name(text))]
     return ReportPatient(
-        id=ids[0] if ids else "",
-        name=names[0] if names else "",
+        id=ids[0] if ids and all(is_one_number(ids[0], text) for text in ids) else "",
+        name=names[0] if names and all(is_one_name(names[0], text) for text in names) else "",
         birth_date=born[0] if len(born) == 1 else None,
         sex=sexes[0] if len(set(sexes)) == 1 else None,
     )
 
 
-def names_several(found: Sequence[Labelled]) -> bool:
-    """Whether one label stands before two different names, or two numbers of patients.
+def _several(found: Sequence[Labelled]) -> str:
+    """What one label stands before two of: different names, or numbers of patients.
 
     Other labels may be those of others: `Name` of a physician, or the number of a sample.
     """
-    for label, is_one in (("name", is_one_name), ("id", is_one_number)):
+    for label, is_one, words_for in (
+        ("name", is_one_name, "names of patients"),
+        ("id", is_one_number, "numbers of patients"),
+    ):
         by_words: dict[Words, list[str]] = {}
         for labelled in found:
-            if labelled.label == label and labelled.is_sure and labelled.text and labelled.printed:
-                words = (
-                    _PATIENT
-                    if _PATIENT.intersection(labelled.printed)
-                    else frozenset(labelled.printed)
-                )
-                if label == "name" or words is _PATIENT or not words <= _VAGUE:
-                    by_words.setdefault(tuple(sorted(words)), []).append(labelled.text)
+            printed = labelled.printed
+            if labelled.label == label and labelled.is_sure and labelled.text and printed:
+                is_patients = is_of_patient(printed)
+                if label == "name" or is_patients or not may_be_of_order(printed):
+                    words = () if is_patients else tuple(sorted(set(printed)))
+                    by_words.setdefault(words, []).append(labelled.text)
         if any(not is_one(texts[0], text) for texts in by_words.values() for text in texts[1:]):
-            return True
-    return False
+            return words_for
+    return ""
+
+
+def _own(
+    found: Sequence[Labelled], label: Label, is_patients: Callable[[Words], bool]
+) -> list[str]:
+    """What stands behind labels that are the patient's, or else behind any that may be."""
+    own = [one for one in found if one.label == label and one.printed and is_patients(one.printed)]
+    return _texts(own, label) or _texts(found, label)
 
 
 def _texts(found: Sequence[Labelled], label: Label) -> list[str]:

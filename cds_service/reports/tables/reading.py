@@ -19,6 +19,7 @@ from cds_service.reports.dates import (
     without_dates,
 )
 from cds_service.reports.numbers import DecimalMark, decimal_mark
+from cds_service.reports.pdf.units import read_unit_cell
 from cds_service.reports.people import is_one_name, is_one_number
 from cds_service.reports.remarks import says_hemolyzed, status_of_result
 from cds_service.reports.report import LabReport, ReportPatient, ReportRow, TestCode, by_patient
@@ -33,7 +34,8 @@ _NO_HEADINGS: Final = (
     "--propose and --columns."
 )
 _OTHER_HEADINGS: Final = "Expected a table with the headings of the file of columns."
-_ANOTHER: Final = "Expected one table, about one patient and day of collection."
+_ANOTHER: Final = "Expected one table, about one patient and day of collection. This one has"
+_APART: Final = "Read what belongs to each as a file of its own."
 _FIGURES: Final = re.compile(r"\d{1,7}(?:[.,]\d+)?")
 _FIGURES_FIRST: Final = re.compile(
     r"(?!10\s)\d{1,7}\s+\S"
@@ -95,6 +97,7 @@ class _Test(NamedTuple):
     name: str
     code: str
     unit: str
+    flag: str
     is_doubtful: bool
 
 
@@ -124,8 +127,8 @@ class _Reader:
         for row in above:
             for role, text in _labelled(row):
                 self._labelled.setdefault(role, []).append(text)
-        if _names_several_people(self._labelled, self._order):
-            raise RequestError(_ANOTHER)
+        if several := _several_of(self._labelled, self._order):
+            raise RequestError(f"{_ANOTHER} more than one {_ONE[several]} above it. {_APART}")
         self._at = _Section()
         for row in above:
             self._at = self._at.after(_heading(row), "")
@@ -163,9 +166,10 @@ class _Reader:
         if not filled or not row[0]:
             return None
         labelled = dict(_labelled(row)) if len(filled) <= 2 else {}
-        for role in _OF_ONE.intersection(labelled):
-            if labelled[role] not in self._labelled.get(role, ()):
-                raise RequestError(_ANOTHER)
+        for role in _ONE:
+            if role in labelled and labelled[role] not in self._labelled.get(role, ()):
+                where = "between its rows that does not stand above them"
+                raise RequestError(f"{_ANOTHER} a {_ONE[role]} {where}. {_APART}")
         if labelled:
             return labelled.get("specimen", "")
         return row[0] if len(filled) == 1 else None
@@ -175,11 +179,16 @@ class _Reader:
         cells = (row[place] for place in self._columns.of(role) if place < len(row))
         return _joined(cells) or _joined(self._labelled.get(role, ()))
 
-    def _unit(self, row: Row) -> str:
-        """The unit, of several columns that behind the value: another is that of another value."""
+    def _unit(self, row: Row) -> tuple[str, str]:
+        """The unit, and a flag in its cell: `U/L H`.
+
+        Of several columns it is that behind the value: another is that of another value.
+        """
         units, values = self._columns.of("unit"), self._columns.of("value")
         behind = [place for place in units if values and place > values[0]] or list(units)
-        return row[behind[0]] if behind and behind[0] < len(row) else ""
+        text = row[behind[0]] if behind and behind[0] < len(row) else ""
+        cell = read_unit_cell(text)
+        return (cell.unit, " ".join(cell.flags)) if cell.is_clear else (text, "")
 
     def _results(self, row: Row, section: str) -> Iterator[ReportRow]:
         """A result for each column of values."""
@@ -188,14 +197,14 @@ class _Reader:
         for place in columns.of("results of the heading"):
             if place < len(row) and row[place]:
                 name, _, unit = columns.names[place].rstrip(")] ").replace("[", "(").partition("(")
-                test = _Test(name.strip(), "", unit.strip(), self._is_too_long(row))
+                test = _Test(name.strip(), "", unit.strip(), "", self._is_too_long(row))
                 yield self._result(row, test, row[place], day, section)
         name, code = self._text(row, "test"), self._text(row, "code")
         if not name and not code:
             return
         values = columns.of("value")
         dated = all(is_date(columns.names[place]) for place in values)
-        test = _Test(name or code, code, self._unit(row), self._is_too_long(row))
+        test = _Test(name or code, code, *self._unit(row), self._is_too_long(row))
         if len(values) > 1 and not dated:
             test = test._replace(is_doubtful=True)
         for place in values:
@@ -227,7 +236,7 @@ class _Reader:
             unit=test.unit or cell.unit,
             range_text=self._range_text(row),
             range=read_printed_range(self._range_text(row), self._mark_of_limits(row)),
-            flag=self._text(row, "flag") or cell.flag,
+            flag=_joined((self._text(row, "flag") or cell.flag, test.flag)),
             date=self._day(day) if self._is_dated(row, day) else None,
             status=self._status(row),
             specimen=specimen,
@@ -275,7 +284,7 @@ class _Reader:
             rest = row[place] if place < len(row) else ""
             return rest.isdigit() and (self._is_cut or text == "0")
         if self._separator is None and len(row) < len(self._columns.roles):
-            return not is_unit(self._unit(row)) or not self._is_unit_next()
+            return not is_unit(self._unit(row)[0]) or not self._is_unit_next()
         return False
 
     def _is_unit_next(self) -> bool:
@@ -318,13 +327,18 @@ class _Reader:
 
 
 _FEW: Final = 2  # cells of a row that is a heading
-_OF_ONE: Final = frozenset[Role](("patient id", "patient name", "birth date", "collected"))
+_ONE: Final[dict[Role, str]] = {
+    "patient id": "number of a patient",
+    "patient name": "name of a patient",
+    "birth date": "date of birth",
+    "collected": "day of collection",
+}
 _LIMITS: Final[tuple[Role, ...]] = ("low", "high")
 _NUMERIC: Final[tuple[Role, ...]] = ("value", "results of the heading", "range", "low", "high")
 
 
-def _names_several_people(labelled: Mapping[Role, Sequence[str]], order: DayOrder | None) -> bool:
-    """Whether labels above the table name two patients."""
+def _several_of(labelled: Mapping[Role, Sequence[str]], order: DayOrder | None) -> Role | None:
+    """What labels above the table say of two patients; `None` if of one."""
 
     def is_one_day(text: str, other: str) -> bool:
         day, other_day = birth_date_in(text, order), birth_date_in(other, order)
@@ -335,11 +349,12 @@ def _names_several_people(labelled: Mapping[Role, Sequence[str]], order: DayOrde
         ("patient id", is_one_number),
         ("birth date", is_one_day),
     )
-    return any(
-        not is_one(labelled[role][0], text)
+    several = (
+        role
         for role, is_one in pairs
-        for text in labelled.get(role, ())
+        if any(not is_one(labelled[role][0], text) for text in labelled.get(role, ()))
     )
+    return next(several, None)
 
 
 def _filled(row: Row) -> list[str]:
