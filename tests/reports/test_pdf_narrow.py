@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cds_service.errors import RequestError
 from tests.reports.corpus.sheets import Sheet, Slot
 from tests.reports.test_pdf import rows_of
 
@@ -153,6 +154,54 @@ def test_names_may_stand_behind_a_column_of_codes(heading: str) -> None:
         ("Bilirubine directe", "direct-bilirubin", "12"),
         ("PAL", "alp", "252"),
     ]
+
+
+def test_a_unit_below_a_name_is_not_that_of_the_next_one_too() -> None:
+    slots = [Slot("name", "Analyses", 50), *(slot for slot in BEHIND if slot.key != "unit")]
+    bilirubin = {"name": "Bilirubine directe", "result": "12", "range": "5 - 20"}
+    inr = {"name": "INR", "result": "2,1", "range": "0,90 - 1,20"}
+    lines: list[Line] = [(ALT, 2), (bilirubin, 1.3), ({"name": "[mg/dL]"}, 1), (inr, 2)]
+
+    found = read(slots, *lines, (ALT, 1.6), (ALP, 1.6))
+
+    assert [(row["name"], row["unit"]) for row in found[1:3]] == [
+        ("Bilirubine directe", "mg/dL"),
+        ("INR", None),
+    ]
+
+
+@pytest.mark.parametrize("gap", [0.5, 0.9, 1.2])
+@pytest.mark.parametrize(
+    ("first", "second", "third"),
+    [
+        ((0, 0, "Reference", "Prior"), ("Test", "Outcome", 0, 0), (0, 0, "Range", "result")),
+        ((0, 0, 0, "Prior"), ("Test", "Outcome", "Range", "Result"), ()),
+        ((0, "Outcome", 0, "Previous"), ("Test", "in blood", "Range", "Result"), ()),
+        (("Tests of", "Outcome", 0, "Prior"), ("blood", "now", "Range", "result"), ()),
+    ],
+)
+def test_results_below_a_word_for_former_ones_are_not_those_of_now(
+    first: tuple[str, ...], second: tuple[str, ...], third: tuple[str, ...], gap: float
+) -> None:
+    sheet = Sheet()
+    sheet.at(50, "Collected: 05 Mar 2026")
+    sheet.down(2)
+    for cells in filter(None, (first, second, third)):
+        for x, text in zip((50, 200, 300, 420), cells, strict=True):
+            sheet.at(x, text or "", bold=True)
+        sheet.down(gap)
+    sheet.down(0.5)
+    for name in ("ALT [U/L]", "AST [U/L]", "ALP [U/L]"):
+        for x, text in zip((50, 200, 300, 420), (name, "41", "7 - 40", "99"), strict=True):
+            sheet.at(x, text)
+        sheet.down(2)
+
+    try:
+        found = rows_of(sheet.finished())
+    except RequestError:
+        return  # there is no table that can be read
+
+    assert "99" not in {row["value"] for row in found}
 
 
 def test_results_whose_heading_says_below_that_they_are_former_are_not_read() -> None:

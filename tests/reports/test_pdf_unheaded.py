@@ -239,6 +239,31 @@ def test_a_block_that_says_more_is_open(lines: Sequence[str]) -> None:
     assert certain(read(*lines)) == []
 
 
+METHODS = (("ALT", "99", "UV", "41"), ("AST", "98", "IFCC", "42"), ("Albumin", "9.7", "UV", "4.3"))
+
+
+@pytest.mark.parametrize("heading", ["", "Anterior Método Resultados Intervalo de"])
+@pytest.mark.parametrize(
+    "methods", [("UV", "IFCC", "UV"), ("A1", "B2", "A1"), ("IFCC", "UV", "HK")]
+)
+def test_a_column_of_methods_begins_no_table(heading: str, methods: Sequence[str]) -> None:
+    """The numbers before it are former results, and would be those of the tests."""
+    lines = [
+        (name, before, method, now, "(3 - 40)")
+        for (name, before, _, now), method in zip(METHODS, methods, strict=True)
+    ]
+
+    found = read(heading, *lines, places=(50, 180, 240, 300, 370))
+
+    assert certain(found) == []
+
+
+def test_headings_that_run_together_say_that_results_are_former_ones() -> None:
+    lines = [row[:2] + row[3:] for row in TABLE]
+
+    assert certain(read("Anterior Intervalo de referência anos", *lines)) == []
+
+
 def test_a_name_and_labels_of_two_lines() -> None:
     sheet = Sheet(leading=11)
     for cells in (

@@ -7,7 +7,7 @@ from cds_service.reports.dates import has_date
 from cds_service.reports.pdf.kinds import names_variety
 from cds_service.reports.pdf.pages import PageLine
 from cds_service.reports.pdf.printed_rows import PrintedRow
-from cds_service.reports.vocabulary import COLUMNS, longest_match, plain_words
+from cds_service.reports.vocabulary import COLUMNS, ColumnKind, longest_match, plain_words
 
 
 def doubt_earlier(rows: Iterable[PrintedRow], lines: Iterable[PageLine]) -> None:
@@ -20,15 +20,29 @@ def doubt_earlier(rows: Iterable[PrintedRow], lines: Iterable[PageLine]) -> None
 
 
 def _is_about_earlier(line: PageLine) -> bool:
-    """Whether a part of a line says `Previous results`, or that with a date."""
+    """Whether a part of a line says `Previous results`, or that with a date or other headings."""
     for chunk in line.chunks():
         words = [w for word in chunk for w in plain_words(word.text)]
         hit = longest_match(words, 0, COLUMNS)
-        if hit is None or hit[1] != "previous":
-            continue
-        if hit[0] == len(words) or has_date(" ".join(word.text for word in chunk)):
+        is_first = hit is not None and hit[1] == "previous"
+        is_whole = hit is not None and hit[0] == len(words)
+        is_dated = has_date(" ".join(word.text for word in chunk))
+        if (is_first and (is_whole or is_dated)) or _is_of_headings(words):
             return True
     return False
+
+
+def _is_of_headings(words: Sequence[str]) -> bool:
+    """Whether words are headings of columns that run together, among them one of former results."""
+    kinds: list[ColumnKind] = []
+    at = known = 0
+    while at < len(words):
+        hit = longest_match(words, at, COLUMNS)
+        if hit is not None:
+            kinds.append(hit[1])
+            known += hit[0] - at
+        at = hit[0] if hit is not None else at + 1
+    return "previous" in kinds and len(set(kinds)) > 1 and 2 * known >= len(words)
 
 
 def doubt_twice(rows: Sequence[PrintedRow]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from cds_service.copying import replace
 from cds_service.reports.dates import begins_date, dates_in, has_date, is_date, is_time
 from cds_service.reports.pdf.pages import PageLine, PageWord
 from cds_service.reports.vocabulary import (
@@ -18,6 +19,7 @@ from cds_service.reports.vocabulary import (
 
 _BESIDE: Final = 0.9  # times the size of the letters: between lines of cells of different height
 _BELOW: Final = 3.0
+_CLOSE: Final = 2.0
 _WIDER: Final = 1.4  # times the gap between words of one heading
 _SMALL_WORDS: Final = frozenset(("de", "da", "a", "ate", "até", "von", "bis", "di", "do"))
 EDGE: Final = 4.0  # points by which words that are aligned may differ
@@ -86,10 +88,13 @@ class Panel:
         return sum(column.kind in {"result", "previous", "other"} for column in self.columns) > 1
 
 
-def read_panels(lines: Sequence[PageLine]) -> tuple[tuple[Panel, ...], int]:
+def read_panels(
+    lines: Sequence[PageLine], before: Sequence[PageLine] = ()
+) -> tuple[tuple[Panel, ...], int]:
     """The tables whose heading begins with the first line, and how many lines it has.
 
     A heading has up to three lines, of which the first and last can stand beside the middle one.
+    The lines `before` it, if they are close, can say that results below are former ones.
     """
     first = _columns(lines[0])
     columns, used = first, 1
@@ -105,10 +110,32 @@ def read_panels(lines: Sequence[PageLine]) -> tuple[tuple[Panel, ...], int]:
         if _unknown(merged) > _unknown(columns) or not (is_beside or is_known):
             break
         columns, used = merged, used + 1
+    former = _former([*before, lines[0]])
+    columns, first = _below(former, columns), _below(former, first)
     if _is_heading(columns):
         return _panels(columns), used
     is_alone = _is_heading(first) and not _are_previous(first, columns)
     return (_panels(first), 1) if is_alone else ((), 0)
+
+
+def _former(lines: Sequence[PageLine]) -> list[Column]:
+    """The headings of former results in lines that stand close above the last one."""
+    found: list[Column] = []
+    for above, line in reversed([*pairwise(lines)]):
+        if above.page != line.page or line.top - above.top > _CLOSE * line.size:
+            break
+        found.extend(column for column in _columns(above) if column.kind == "previous")
+    return found
+
+
+def _below(former: Sequence[Column], columns: Sequence[Column]) -> list[Column]:
+    """The headings, those of results below former ones as such."""
+    return [
+        replace(column, kind="previous")
+        if column.kind == "result" and any(column.overlap(o.x0, o.x1) > 0 for o in former)
+        else column
+        for column in columns
+    ]
 
 
 def _are_previous(first: Sequence[Column], whole: Sequence[Column]) -> bool:

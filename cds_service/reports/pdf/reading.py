@@ -157,7 +157,7 @@ def _read_page(
         if bare and number == first:
             found.panels, found.is_bare, found.has_bare = bare, True, True
             reader.begin(bare)
-        panels, used = read_panels(lines[number : number + 3]) if is_headed else ((), 0)
+        panels, used = _headed(lines, number) if is_headed else ((), 0)
         if panels:
             skip = used - 1
             found.headings.update(lines[number : number + used])
@@ -171,20 +171,25 @@ def _read_page(
             found.other.append((len(found.rows), line))
 
 
+def _headed(lines: Sequence[PageLine], at: int) -> tuple[tuple[Panel, ...], int]:
+    """The tables whose heading begins with a line, and how many lines it has."""
+    return read_panels(lines[at : at + 3], lines[max(at - 2, 0) : at])
+
+
 def _unheaded(
     lines: Sequence[PageLine], found: _Found, *, is_headed: bool
 ) -> tuple[tuple[Panel, ...], int]:
     """The tables of a page that has no headings, unless they go on from one that has."""
     if (found.panels and not found.is_bare) or any(line.scan for line in lines):
         return (), 0
-    if is_headed and any(read_panels(lines[at : at + 3])[0] for at in range(len(lines))):
+    if is_headed and any(_headed(lines, at)[0] for at in range(len(lines))):
         return (), 0
     return unheaded_panels(lines)
 
 
 def _fitted(panels: Sequence[Panel], lines: Sequence[PageLine]) -> tuple[Panel, ...]:
     """The tables with their columns drawn by the rows up to the next heading."""
-    ends = (at for at in range(len(lines)) if read_panels(lines[at : at + 3])[0])
+    ends = (at for at in range(len(lines)) if _headed(lines, at)[0])
     rows = lines[: next(ends, len(lines))]
     return tuple(_drawn(panel, rows) for panel in panels)
 

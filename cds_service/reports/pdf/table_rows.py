@@ -232,7 +232,7 @@ class TableReader:
             is_bold and not (at.words and all(word.is_bold for word in at.words))
         )
         gap, nearest = line.top - at.top, _gap(at, line, words)
-        at.above = (text, line.top, not stands_out)
+        at.above = (text, line.top, not stands_out and text[0] not in "([")
         at.top, at.above_words, at.taken_back = line.top, words, None
         pitch = panel.pitch or 1.2 * size
         if at.row is None or stands_out or nearest > 1.25 * pitch:

@@ -17,10 +17,11 @@ from cds_service.reports.pdf.columns import EDGE, Column, Content, Panel
 from cds_service.reports.pdf.contents import Piece, pieces_of
 from cds_service.reports.pdf.matching import matched, stacks_of
 from cds_service.reports.pdf.pages import PageLine
-from cds_service.reports.vocabulary import COLUMNS, meaning_of
+from cds_service.reports.vocabulary import COLUMNS, meaning_of, names_method
 
 _ALIGNED: Final = 3.0  # points by which what is aligned may differ
 _OUTLIERS: Final = 0.1  # of the rows
+_DISTINCT: Final = 0.7  # of the names of a table
 _HEADING: Final = 4  # lines above a table in which its headings may stand
 _EXACT: Final = 1.0
 _UNLIKE: Final = 2.0  # points by which texts have to differ in width to show how they are aligned
@@ -117,11 +118,17 @@ def _side_by_side(records: Sequence[_Record]) -> list[list[_Record]]:
 
 def _stands_behind(records: Sequence[_Record], table: Sequence[_Record]) -> bool:
     """Whether rows stand behind all that is in a table, and so are another beside it."""
-    if len(records) == 1 or len(table) == 1:
+    if len(records) == 1 or len(table) == 1 or not _are_tests(records):
         return False
     start = records[0].name.x0
     beyond = sum(any(p.x1 > start for p in record.rest) for record in table)
     return beyond <= _OUTLIERS * len(table)
+
+
+def _are_tests(records: Sequence[_Record]) -> bool:
+    """Whether names may be those of tests: a column of methods says the same again and again."""
+    names = {record.name.text for record in records}
+    return len(names) > _DISTINCT * len(records) and not all(map(names_method, names))
 
 
 def _panel(
