@@ -17,14 +17,18 @@ Words: TypeAlias = tuple[str, ...]
 Meaning = TypeVar("Meaning")
 
 _WORD: Final = re.compile(r"[^\W_]+|[#%+±]")
+_SPACED: Final = re.compile(r"(?<!\S)[^\W\d_](?: [^\W\d_]){3,}(?!\w)")
 
 
 def plain_words(text: str) -> Words:
-    """The words of a text in small letters without accents.
+    """The words of a text in small letters without accents, those that are spaced out as words.
 
     >>> plain_words("Né(e) le: 05.03.")
     ('ne', 'e', 'le', '05', '03')
+    >>> plain_words("D O N O R: 2")
+    ('donor', '2')
     """
+    text = _SPACED.sub(lambda match: match[0].replace(" ", ""), text)
     plain = "".join(
         character for character in normalize("NFKD", text.casefold()) if not combining(character)
     )

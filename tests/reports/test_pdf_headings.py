@@ -86,6 +86,32 @@ def test_other_headings_change_nothing(heading: str) -> None:
     assert values(tables(COLLECTED, ROWS[0], heading, ROWS[1])) == ["41", "52"]
 
 
+@pytest.mark.parametrize(
+    "heading",
+    ["D O N O R", "D O N O R   R E S U L T S", "S P E N D E R :", "M è r e", "C O N T R O L  2"]
+    + ["U R I N E", "U R I N", "T e s t   U r i n"],
+)
+@pytest.mark.parametrize("spacing", [0.0, 3.0, 6.0])
+def test_a_heading_that_is_spaced_out_is_read(heading: str, spacing: float) -> None:
+    sheet = Sheet()
+    sheet.headings(SLOTS)
+    sheet.row(SLOTS, dict(zip((one.key for one in SLOTS), ROWS[0], strict=True)))
+    text = heading if not spacing else heading.replace("   ", "_").replace(" ", "")
+    sheet.down()
+    sheet.canvas.drawString(50, sheet.y, text.replace("_", " "), charSpace=spacing)
+    sheet.down()
+    sheet.headings(SLOTS)
+    sheet.row(SLOTS, dict(zip((one.key for one in SLOTS), ROWS[1], strict=True)))
+
+    assert values(sheet.finished()) == ["41", None]
+
+
+def test_a_patient_whose_label_is_spaced_out_is_read() -> None:
+    (about,) = read_pdf(tables("P A T I E N T :  Anna Muster", *ROWS)).patients
+
+    assert about.patient.name == "Anna Muster"
+
+
 @pytest.mark.parametrize("heading", ["Kontrolle am 12.03.2026", "Contrôle du 12/03/2026"])
 def test_a_day_of_follow_up_names_no_control_sample(heading: str) -> None:
     assert subject_of(heading) is None

@@ -414,3 +414,10 @@ def test_a_flag_beside_a_unit_is_no_part_of_it(cell: str, unit: str, flag: str) 
     (row,) = rows(f"Test;Value;Unit\nALT;41;{cell}\n")
 
     assert (row.unit, row.flag) == (unit, flag)
+
+
+@pytest.mark.parametrize("heading", ["D O N O R", "U R I N E", "S p e n d e r:"])
+def test_a_heading_that_is_spaced_out_is_read(heading: str) -> None:
+    found = read(f"Test;Value;Unit\nALT;41;U/L\n{heading}\nAST;52;U/L\n")
+
+    assert [number for _, number, _ in found] == ["41", None]

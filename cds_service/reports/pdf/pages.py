@@ -8,7 +8,10 @@ from typing import Any, Final, TypeAlias
 
 from cds_service.copying import replace
 from cds_service.errors import PayloadTooLarge, RequestError
+from cds_service.reports.pdf.page_words import STRUCK, PageWord, closed_up
 from cds_service.reports.pdf.straightening import Straightening
+
+__all__ = ("STRUCK", "PageLine", "PageWord", "lines_of", "read_pages")
 
 MAX_PAGES: Final = 40
 _MOST_CHARACTERS: Final = 30_000  # of a page; a dense page of print has some 6 000
@@ -17,33 +20,8 @@ _PICTURES: Final = 0.3  # of a page without text: more than a logo, it may be a 
 _OUTLINES: Final = 100  # curves on a page without text: letters that were drawn
 _NO_TEXT: Final = "Expected a PDF with text. This one is empty."
 _LAID_OVER: Final = "Expected a PDF with text, or a scan without a text laid over it."
-STRUCK: Final = "\u0336"  # of Unicode, which makes a number none
 _THIN: Final = 2.5  # points: the height of a stroke
 _RAISED: Final = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageWord:
-    """A word with its box in points from the upper left corner of the page."""
-
-    text: str
-    x0: float
-    x1: float
-    top: float
-    bottom: float
-    size: float
-    is_bold: bool = False
-    is_sure: bool = True  # of a scan: whether both readings say so; else whether it is not struck
-
-    @property
-    def middle(self) -> float:
-        """Half way between its left and its right end."""
-        return (self.x0 + self.x1) / 2
-
-    @property
-    def height(self) -> float:
-        """Where it stands on the page: half way between top and bottom."""
-        return (self.top + self.bottom) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +134,7 @@ def lines_of(
     return [
         PageLine(
             page,
-            tuple(line),
+            tuple(closed_up(line)),
             tuple(x for x, top, bottom in drawn if top - 1 <= _height(line) <= bottom + 1),
         )
         for line in _clustered(words)
