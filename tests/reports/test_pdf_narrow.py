@@ -156,6 +156,28 @@ def test_names_may_stand_behind_a_column_of_codes(heading: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("headings", [("Einheit von", "bis"), ("von", "bis zu x")])
+def test_one_limit_beside_a_number_below_an_unknown_heading_is_no_range(
+    headings: tuple[str, str],
+) -> None:
+    slots = [
+        Slot("name", "Untersuchung", 50),
+        Slot("result", "Wert", 170),
+        Slot("low", headings[0], 260),
+        Slot("high", headings[1], 330),
+    ]
+    ast = {"name": "AST", "result": "52 U/L", "high": "40"}
+    alt = {"name": "ALT", "result": "41 U/L", "low": "7", "high": "40"}
+
+    found = read(slots, *((row, 2) for row in (alt, ast, alt)))
+
+    of_alt = [row for row in found if row["name"] == "ALT"]
+    assert [(row["value"], row["low"], row["high"], row["range"]) for row in of_alt] == [
+        ("41", None, None, None),
+        ("41", None, None, None),
+    ]
+
+
 def test_a_unit_below_a_name_is_not_that_of_the_next_one_too() -> None:
     slots = [Slot("name", "Analyses", 50), *(slot for slot in BEHIND if slot.key != "unit")]
     bilirubin = {"name": "Bilirubine directe", "result": "12", "range": "5 - 20"}

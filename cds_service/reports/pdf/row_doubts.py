@@ -2,7 +2,7 @@
 """What in the line of a row leaves open which test, result or limits are its own."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from cds_service.reports.dates import has_date
@@ -39,13 +39,19 @@ def is_beside_heading(cells: Cells, panel: Panel) -> bool:
     if panel.content is not None:
         return False
     columns = panel.columns
-    strays = (n for n, column in enumerate(columns) if column.kind == "other")
-    if not any(_NUMBER.match(cells.text(n)) for n in strays):
+    if not any(_strays(cells, panel)):
         return False
     return any(
         columns[n].kind == "result" and columns[n].overlap(words[0].x0, words[-1].x1) <= 0
         for n, words in cells.words.items()
     )
+
+
+def _strays(cells: Cells, panel: Panel) -> Iterator[bool]:
+    """For each column whose heading is not known whether a number stands in it."""
+    for number, column in enumerate(panel.columns):
+        if column.kind == "other":
+            yield _NUMBER.match(cells.text(number)) is not None
 
 
 def are_rivals(results: Sequence[Column], texts: dict[Column, str]) -> bool:
@@ -62,6 +68,9 @@ def is_range_unclear(cells: Cells, panel: Panel) -> bool:
     """Whether it is open which limits are those of a row."""
     if any(panel.columns[n].kind in {"range", "low", "high"} for n in cells.unclear):
         return True
+    kinds = {column.kind for column in panel.columns}
+    if len(kinds & {"low", "high"}) == 1 and any(_strays(cells, panel)):
+        return True  # which may be the other limit, below a heading that is not known
     return panel.content is None and bool(limits_beside(cells, panel))
 
 

@@ -190,13 +190,15 @@ class TableReader:
     ) -> None:
         by_kind = _by_kind(cells, panel)
         own = by_kind.get("name", "")
-        if own and not any(map(_DIGIT.search, texts.values())):
+        has_own = by_kind.get("unit") or by_kind.get("range")
+        if own and not has_own and not any(map(_DIGIT.search, texts.values())):
             _doubt_above(own, at, line.top, panel)  # a row of its own, or the rest of a name
         name = _with_line_above(own, at, line.top, panel.pitch) if own else at.above[0]
         is_unclear = is_range_unclear(cells, panel) and not _is_range(by_kind)
         unit, flags, is_unit_clear = read_unit_cell(by_kind.get("unit", ""))
         signs = [word.text for word in cells.signs]
-        other_flag, range_text = split_flag(range_of(by_kind))
+        is_half = is_unclear and not by_kind.get("range")  # one of two limits, as it seems
+        other_flag, range_text = split_flag("" if is_half else range_of(by_kind))
         row = PrintedRow(
             name=bare_name(name),
             texts=texts,
