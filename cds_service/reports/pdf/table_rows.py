@@ -190,7 +190,7 @@ class TableReader:
     ) -> None:
         by_kind = _by_kind(cells, panel)
         own = by_kind.get("name", "")
-        has_own = by_kind.get("unit") or by_kind.get("range")
+        has_own = is_unit(by_kind.get("unit", "")) or _is_range(by_kind)
         if own and not has_own and not any(map(_DIGIT.search, texts.values())):
             _doubt_above(own, at, line.top, panel)  # a row of its own, or the rest of a name
         name = _with_line_above(own, at, line.top, panel.pitch) if own else at.above[0]
