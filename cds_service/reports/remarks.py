@@ -18,8 +18,10 @@ _DENIED: Final = re.compile(
     r"bei|wenn|falls|si|se|if|en cas|in caso|em caso|en caso|anamie|anemi\w*|anemia)\b"
 )
 _PRELIMINARY: Final = re.compile(
-    r"\b(?:preliminary|vorlaufig\w*|teilbefund|provisoire|resultats? partiels?|preliminar|"
-    r"provisional|preliminare|provvisorio|referto parziale|informe parcial|laudo parcial)\b"
+    r"\b(?:preliminary|vorlaufig\w*|teilbefund|provisorisch\w*|zwischenbefund|provisoires?|"
+    r"resultats? partiels?|preliminar(?:es)?|provisional(?:es)?|preliminar[ei]|provvisori[oa]?|"
+    r"provisori[oa]s?|interim report|partial report|referto parziale|informe parcial|"
+    r"laudo parcial)\b"
 )
 _CORRECTED: Final = re.compile(
     r"\b(?:corrected report|amended report|korrigierter befund|korrekturbefund|"

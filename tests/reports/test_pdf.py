@@ -303,10 +303,18 @@ def test_a_hemolysed_specimen(note: str, says_so: bool) -> None:
     assert row_of("ALT", "41", "U/L", "7-40", below=(note,))["hemolyzed"] is says_so
 
 
-def test_a_preliminary_report_says_so() -> None:
-    assert (
-        row_of("ALT", "41", "U/L", "7-40", above=("Vorläufiger Befund",))["status"] == "preliminary"
-    )
+@pytest.mark.parametrize(
+    "text",
+    ["Vorläufiger Befund", "PROVISORISCHER BEFUND", "Zwischenbefund", "Résultats provisoires"]
+    + [
+        "Resultados provisionales",
+        "Risultati provvisori",
+        "Resultado provisório",
+        "Interim report",
+    ],
+)
+def test_a_preliminary_report_says_so(text: str) -> None:
+    assert row_of("ALT", "41", "U/L", "7-40", above=(text,))["status"] == "preliminary"
 
 
 def drawn(text: str = "", **canvas: Any) -> bytes:

@@ -94,14 +94,15 @@ def test_other_headings_change_nothing(heading: str) -> None:
 @pytest.mark.parametrize("spacing", [0.0, 3.0, 6.0])
 def test_a_heading_that_is_spaced_out_is_read(heading: str, spacing: float) -> None:
     sheet = Sheet()
+    keys = [slot.key for slot in SLOTS]
     sheet.headings(SLOTS)
-    sheet.row(SLOTS, dict(zip((one.key for one in SLOTS), ROWS[0], strict=True)))
+    sheet.row(SLOTS, dict(zip(keys, ROWS[0], strict=True)))
     text = heading if not spacing else heading.replace("   ", "_").replace(" ", "")
     sheet.down()
     sheet.canvas.drawString(50, sheet.y, text.replace("_", " "), charSpace=spacing)
     sheet.down()
     sheet.headings(SLOTS)
-    sheet.row(SLOTS, dict(zip((one.key for one in SLOTS), ROWS[1], strict=True)))
+    sheet.row(SLOTS, dict(zip(keys, ROWS[1], strict=True)))
 
     assert values(sheet.finished()) == ["41", None]
 

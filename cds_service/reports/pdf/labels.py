@@ -240,7 +240,11 @@ def _own(
     found: Sequence[Labelled], label: Label, is_patients: Callable[[Words], bool]
 ) -> list[str]:
     """What stands behind labels that are the patient's, or else behind any that may be."""
-    own = [one for one in found if one.label == label and one.printed and is_patients(one.printed)]
+    own = [
+        labelled
+        for labelled in found
+        if labelled.label == label and labelled.printed and is_patients(labelled.printed)
+    ]
     return _texts(own, label) or _texts(found, label)
 
 
