@@ -254,15 +254,17 @@ def test_the_label_that_is_the_patients_says_who_it_is(
 
 
 @pytest.mark.parametrize(
-    ("lines", "what"),
+    ("lines", "differs"),
     [
         (("Patient: Anna Muster", "Patient: Hans Maier"), "names of patients"),
         (("Patient ID: 4711", "Patient ID: 4712"), "numbers of patients"),
         (("DOB: 02 Jan 1980", "DOB: 03 Feb 1950"), "dates of birth"),
     ],
 )
-def test_a_report_about_two_patients_says_what_differs(lines: tuple[str, str], what: str) -> None:
-    with pytest.raises(RequestError, match=f"several {what}: read"):
+def test_a_report_about_two_patients_says_what_differs(
+    lines: tuple[str, str], differs: str
+) -> None:
+    with pytest.raises(RequestError, match=f"several {differs}: read"):
         read_pdf(tables(lines[0], ROWS[0], lines[1], ROWS[1]))
 
 

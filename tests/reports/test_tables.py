@@ -299,17 +299,17 @@ def test_a_date_of_birth_says_its_century() -> None:
 
 
 @pytest.mark.parametrize(
-    ("label", "what"),
+    ("label", "differs"),
     [
         ("Patient;Bert", "name of a patient"),
         ("MRN: 4712", "number of a patient"),
         ("Entnahme;08.03.2026", "day of collection"),
     ],
 )
-def test_a_second_table_below_the_first_is_refused(label: str, what: str) -> None:
+def test_a_second_table_below_the_first_is_refused(label: str, differs: str) -> None:
     above = "Patient;Anna\nMRN: 4711\nEntnahme;05.03.2026\nTest;Wert\nALT;41\n"
 
-    with pytest.raises(RequestError, match=f"one patient .* a {what} between its rows"):
+    with pytest.raises(RequestError, match=f"one patient .* a {differs} between its rows"):
         rows(f"{above}{label}\nTest;Wert\nALT;410\n")
     assert read(f"{above}Patient;Anna\nTest;Wert\nAST;35\n") == [
         ("ALT", "41", None),
@@ -387,15 +387,15 @@ def test_one_date_of_birth_written_in_two_ways_is_that_of_one_patient() -> None:
 
 
 @pytest.mark.parametrize(
-    ("above", "what"),
+    ("above", "differs"),
     [
         ("Patient;Anna Muster\nPatient;Hans Maier", "name of a patient"),
         ("Patient ID;1\nPatient ID;2", "number of a patient"),
         ("DOB;02 Jan 1980\nDOB;03 Feb 1950", "date of birth"),
     ],
 )
-def test_a_table_below_two_patients_is_nobodys(above: str, what: str) -> None:
-    with pytest.raises(RequestError, match=f"about one patient .* more than one {what} above"):
+def test_a_table_below_two_patients_is_nobodys(above: str, differs: str) -> None:
+    with pytest.raises(RequestError, match=f"about one patient .* more than one {differs} above"):
         rows(f"{above}\nTest;Value;Unit\nALT;41;U/L\n")
 
 
