@@ -78,6 +78,10 @@ def as_of(given: PatientInput, moment: datetime, zone: tzinfo) -> PatientInput:
 
 
 def _is_later(resource: Resource | None, times: Times) -> bool:
+    if isinstance(resource, Observation) and resource.issued:  # as nearly all say: far quicker
+        issued = times.moment(resource.issued)
+        if issued is not None:
+            return issued.begins > times.now
     moment = next(_dates(resource, times), None)
     return moment is not None and moment.begins > times.now
 
