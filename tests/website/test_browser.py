@@ -8,7 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.web.browsing import NEEDS_BROWSER, WIDTHS, chromium
 from website.build import build
@@ -61,6 +61,7 @@ def test_the_search_finds_a_rule_and_opens_it(page: Page, base: str) -> None:
     button = ".md-search__button:visible, .md-header__button[for=__search]:visible"
 
     page.locator(button).click()
+    page.wait_for_function("document.activeElement !== document.body")  # it takes what is typed
     page.keyboard.type("ALT")
     # The list of what was found is out of reach of a test; Enter takes the first of it.
     for _ in range(150):
@@ -69,8 +70,9 @@ def test_the_search_finds_a_rule_and_opens_it(page: Page, base: str) -> None:
         if "/rules/" in page.url:
             break
 
-    assert "ALT" in page.locator("h1").inner_text()
-    assert page.get_by_role("heading", name="A card appears when").is_visible()
+    # The address is that of the rule before its page is there.
+    expect(page.locator("h1")).to_contain_text("ALT", timeout=30_000)
+    expect(page.get_by_role("heading", name="A card appears when")).to_be_visible(timeout=30_000)
 
 
 @pytest.mark.parametrize("address", ["/index.html", "/rules/alt-very-low.html", "/capacity.html"])
