@@ -109,6 +109,12 @@ class Service:
         """The states of these resources: other tests store on the same server meanwhile."""
         return {state for (identity, _), state in self.items().items() if identity in identities}
 
+    def done(self) -> set[str]:
+        """The ids of the resources that have come and that nothing is left to do for."""
+        items = self.items()
+        waiting = {identity for (identity, _), state in items.items() if state != "done"}
+        return {identity for identity, _ in items} - waiting
+
     def items(self) -> dict[tuple[str, str], str]:
         store = open_store(f"sqlite:///{self.folder / 'service.db'}")
         try:
