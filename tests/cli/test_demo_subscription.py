@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from cds_service.cli import cli, demo_subscription
 from cds_service.cli.demo_programs import DemoFailed, Stage
 from tests.conformance.server import free_port
-from tests.fhir_server.sekmet import PROGRAM
+from tests.fhir_server.sekmet import skip_without_server
 from tests.house.source import ROOT
 
 pytestmark = pytest.mark.server
@@ -28,8 +28,7 @@ _IN_A_MINUTE = 60
 @contextmanager
 def demonstration(folder: Path, *words: str) -> Iterator["subprocess.Popen[str]"]:
     """The demonstration, whose files are made in a folder."""
-    if not PROGRAM.is_file():
-        pytest.skip("no FHIR server: run requirements/install-fhir-server")
+    skip_without_server()
     command = [sys.executable, "-m", "cds_service", "demo", "--subscription", *words]
     with subprocess.Popen(
         [*command, "--port", str(free_port())],

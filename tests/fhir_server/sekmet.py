@@ -31,14 +31,19 @@ _TRIES = 3  # another program may take the port first
 _FHIR_JSON = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}
 
 
+def skip_without_server() -> None:
+    """Skip the test that runs if there is no such server."""
+    if not PROGRAM.is_file():
+        pytest.skip("no FHIR server: run requirements/install-fhir-server")
+
+
 @contextmanager
 def running(**settings: Any) -> Iterator[str]:
     """The base URL of a server with no data, for as long as the block runs.
 
     `settings` are those of its settings file, such as `server_auth={...}`.
     """
-    if not PROGRAM.is_file():
-        pytest.skip("no FHIR server: run requirements/install-fhir-server")
+    skip_without_server()
     with tempfile.TemporaryDirectory(prefix="fhir-", ignore_cleanup_errors=True) as made:
         process, base = _started(Path(made), settings)
         try:
