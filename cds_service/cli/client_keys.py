@@ -26,6 +26,7 @@ from cds_service.smart.signing_keys import read_signing_keys
 from cds_service.sourcefile.regular_file import read_regular_file
 from cds_service.trust.clients import Client
 from cds_service.trust.jwk import FITS, Key, UnusableKey, read_key
+from cds_service.trust.tokens import parse_jws
 
 _MOST_BYTES: Final = 64 * 1024
 _OTHERS: Final = 0o077  # the rights of everyone but the owner
@@ -165,7 +166,7 @@ def _key(members: Mapping[str, Any]) -> ClientKey:
         private = PyJWK(
             {**public.members, **{n: members[n] for n in _PRIVATE if n in members}}, algorithm
         ).key
-        trial = jwt.encode({}, private, algorithm)
+        trial = parse_jws(jwt.encode({}, private, algorithm))
     except (PyJWTError, ValueError, TypeError, UnsupportedAlgorithm):
         raise UnusableKey("its private members are no key") from None
     if not public.has_signed(trial, algorithm):

@@ -20,6 +20,7 @@ from cds_service.log import log_signing_keys
 from cds_service.sourcefile.regular_file import read_regular_file
 from cds_service.sourcefile.watched import WatchedFile
 from cds_service.trust.jwk import MOST_KEYS, Key, UnusableKey, read_key
+from cds_service.trust.tokens import parse_jws
 
 ALGORITHMS: Final[tuple[SigningAlgorithm, ...]] = get_args(SigningAlgorithm)
 VARIABLE: Final = "CDS_SIGNING_KEYS"
@@ -164,7 +165,7 @@ def _private(public: Key, algorithm: SigningAlgorithm, members: Mapping[str, str
 
     try:
         private = PyJWK({**public.members, **members}, algorithm).key
-        trial = jwt.encode({}, private, algorithm)
+        trial = parse_jws(jwt.encode({}, private, algorithm))
     except (PyJWTError, ValueError, TypeError, UnsupportedAlgorithm):
         raise UnusableKey("its private members are no key") from None
     if not public.has_signed(trial, algorithm):

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A JSON Web Token -> its header and claims, before a key is known; nothing is verified yet.
 
-RFC 7515 (JWS compact serialization), RFC 7519 (JWT). Stricter than PyJWT, which verifies the same
-text afterwards (`Key.has_signed`): one spelling, no padding, no member twice, no NaN. What both
-read is therefore the same.
+RFC 7515 (JWS compact serialization), RFC 7519 (JWT). Strict: one spelling, no padding, no member
+twice, no NaN. Nothing else reads a token: its signature is verified over the very text that was
+read here (`Key.has_signed`).
 """
 
 import binascii
 import json
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -24,9 +25,10 @@ class MalformedToken(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """A token that is not verified. No representation shows it."""
+    """A token that is not verified; `signed` is what its signature is of. No `repr` shows it."""
 
-    text: str = field(repr=False)
+    signed: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
     header: Mapping[str, Any] = field(repr=False)
     claims: Mapping[str, Any] = field(repr=False)
 
@@ -40,28 +42,25 @@ def parse_jws(text: str) -> Token:
         raise MalformedToken("it has not the form header.claims.signature, each in base64url")
     header = _object(_decoded(form[1], "the header"), "the header")
     claims = _object(_decoded(form[2], "the claims"), "the claims")
-    _decoded(form[3], "the signature")
-    return Token(text=text, header=header, claims=claims)
+    signature = _decoded(form[3], "the signature")
+    signed = text[: form.end(2)].encode()
+    return Token(signed=signed, signature=signature, header=header, claims=claims)
 
 
 def _decoded(segment: str, name: str) -> bytes:
-    from jwt.utils import base64url_decode, base64url_encode  # without clients nothing needs it
-
     try:
-        data = base64url_decode(segment)
+        data = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
     except binascii.Error:
         data = b""
     # Bits that say nothing must be zero (RFC 4648, section 3.5): one token has one spelling.
-    if base64url_encode(data) != segment.encode():
+    if urlsafe_b64encode(data).rstrip(b"=") != segment.encode():
         raise MalformedToken(f"{name} is not base64url in its one spelling")
     return data
 
 
 def _object(data: bytes, name: str) -> dict[str, Any]:
     try:
-        value = json.loads(
-            data.decode(), object_pairs_hook=_unique_members, parse_constant=_no_constant
-        )
+        value = _DECODER.decode(data.decode())
     except (ValueError, RecursionError):
         raise MalformedToken(f"{name} is not JSON with each member once") from None
     if not isinstance(value, dict):
@@ -80,3 +79,6 @@ def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _no_constant(_name: str) -> None:
     """NaN and Infinity are not JSON (RFC 8259, section 6), though Python reads them."""
     raise ValueError
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_no_constant)

@@ -91,7 +91,7 @@ class Verifier:
             key, token_of_nobody = _stand_in()
             key.has_signed(token_of_nobody, "ES384")
             return Fault(reason=refused.reason, message=refused.message, client=client)
-        if not key.has_signed(token.text, token.header["alg"]):
+        if not key.has_signed(token, token.header["alg"]):
             message = f"the signature was not made with the key '{key.kid}' of the client"
             return Fault(reason="signature", message=message, client=client)
         return self._verify_claims(token, client, target, now)
@@ -182,7 +182,7 @@ def _checked_header(header: Mapping[str, Any], client: Client) -> tuple[str, str
 
 
 @cache
-def _stand_in() -> tuple[Key, str]:
+def _stand_in() -> tuple[Key, Token]:
     """A key of no client, and a token signed with it."""
     from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
     from jwt import encode
@@ -190,4 +190,4 @@ def _stand_in() -> tuple[Key, str]:
 
     private = generate_private_key(SECP384R1())
     public = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
-    return read_key({**public, "kid": "nobody"}), encode({}, private, "ES384")
+    return read_key({**public, "kid": "nobody"}), parse_jws(encode({}, private, "ES384"))

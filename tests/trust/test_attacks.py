@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from cds_service.outgoing import address_policy as reaching
 from cds_service.trust.jwk import Key
-from cds_service.trust.tokens import LONGEST
+from cds_service.trust.tokens import LONGEST, Token
 from tests.trust.address_trap import Trap, trap
 from tests.trust.signing import (
     ISSUER,
@@ -409,7 +409,7 @@ def test_ch_jwt_016_every_refusal_costs_one_signature(
     checked: list[str] = []
     has_signed = Key.has_signed
 
-    def counted(key: Key, token: str, algorithm: str) -> bool:
+    def counted(key: Key, token: Token, algorithm: str) -> bool:
         checked.append(key.kid)
         return has_signed(key, token, algorithm)
 
