@@ -178,6 +178,41 @@ def test_one_limit_beside_a_number_below_an_unknown_heading_is_no_range(
     ]
 
 
+@pytest.mark.parametrize("stray", ["7", "U/L 7"])
+def test_a_limit_behind_a_unit_below_an_unknown_heading_is_missed_by_no_range(stray: str) -> None:
+    slots = [
+        Slot("name", "Untersuchung", 50),
+        Slot("result", "Wert", 170),
+        Slot("low", "Einheit von", 240),
+        Slot("high", "bis", 330),
+    ]
+    alt = {"name": "ALT", "result": "41", "low": stray, "high": "40"}
+
+    found = read(slots, (alt, 2), (alt | {"name": "AST"}, 2), (alt | {"name": "GGT"}, 2))
+
+    assert {(row["low"], row["high"]) for row in found} == {(None, None)}
+
+
+def test_a_sign_that_stands_nearer_to_another_heading_leaves_the_row_open() -> None:
+    slots = [
+        Slot("name", "Test", 50),
+        Slot("range", "Reference Range", 172),
+        Slot("result", "Value Flag", 320),
+    ]
+    ast = {"name": "AST", "range": "5 - 34", "result": "86.1 U/L"}
+    sheet = Sheet()
+    sheet.at(50, "Collected: 05 Mar 2026")
+    sheet.down()
+    sheet.headings(slots)
+    for sign in ("", ">", ""):
+        for slot in slots:
+            sheet.at(slot.x, ast[slot.key])
+        sheet.at(250, sign)
+        sheet.down(2)
+
+    assert [row["value"] for row in rows_of(sheet.finished())] == ["86.1", None, "86.1"]
+
+
 def test_a_unit_below_a_name_is_not_that_of_the_next_one_too() -> None:
     slots = [Slot("name", "Analyses", 50), *(slot for slot in BEHIND if slot.key != "unit")]
     bilirubin = {"name": "Bilirubine directe", "result": "12", "range": "5 - 20"}

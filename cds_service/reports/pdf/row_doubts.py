@@ -2,7 +2,7 @@
 """What in the line of a row leaves open which test, result or limits are its own."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from cds_service.reports.dates import has_date
@@ -19,6 +19,8 @@ _NUMBER: Final = re.compile(r"[<>]?\s*\d+(?:[.,]\d+)*(?=\s|$)(?!\s*[*^x/]|\s+\d+
 _STRAY: Final = re.compile(
     r"\d+(?:[.,]\d+)*\s*$|[<>]?\s*\d+(?:[.,]\d+)*\s+(?:[A-Z*+]{1,2}\s+)?[\d<>≤≥(\[]"
 )
+_SIGN_BEHIND: Final = re.compile(r"(?:^|\s)[<>≤≥=]{1,2}$")
+_ANYWHERE: Final = re.compile(r"(?:^|\s)[<>≤≥]?\s?\d+(?:[.,]\d+)*$")
 _AMONG_UNITS: Final = re.compile(r"\s[<>≤≥(\[]?\s?\d")
 
 
@@ -28,6 +30,9 @@ def holds_stray(by_kind: dict[str, str]) -> bool:
     It is the result then, and what stands below `Result` is an earlier one without a heading.
     """
     unit, limits = by_kind.get("unit", ""), by_kind.get("range", "")
+    beside = (text for kind, text in by_kind.items() if kind != "result")
+    if any(map(_SIGN_BEHIND.search, beside)):
+        return True  # the sign of a result whose first word stands nearer to another heading
     if kind_of(unit) != "unit" and _AMONG_UNITS.search(unit):
         return True
     stray = _NUMBER.match(unit) or _NUMBER.match(by_kind.get("flag", ""))
@@ -39,19 +44,13 @@ def is_beside_heading(cells: Cells, panel: Panel) -> bool:
     if panel.content is not None:
         return False
     columns = panel.columns
-    if not any(_strays(cells, panel)):
+    strays = (n for n, column in enumerate(columns) if column.kind == "other")
+    if not any(_NUMBER.match(cells.text(n)) for n in strays):
         return False
     return any(
         columns[n].kind == "result" and columns[n].overlap(words[0].x0, words[-1].x1) <= 0
         for n, words in cells.words.items()
     )
-
-
-def _strays(cells: Cells, panel: Panel) -> Iterator[bool]:
-    """For each column whose heading is not known whether a number stands in it."""
-    for number, column in enumerate(panel.columns):
-        if column.kind == "other":
-            yield _NUMBER.match(cells.text(number)) is not None
 
 
 def are_rivals(results: Sequence[Column], texts: dict[Column, str]) -> bool:
@@ -69,7 +68,8 @@ def is_range_unclear(cells: Cells, panel: Panel) -> bool:
     if any(panel.columns[n].kind in {"range", "low", "high"} for n in cells.unclear):
         return True
     kinds = {column.kind for column in panel.columns}
-    if len(kinds & {"low", "high"}) == 1 and any(_strays(cells, panel)):
+    others = (n for n, column in enumerate(panel.columns) if column.kind == "other")
+    if len(kinds & {"low", "high"}) == 1 and any(_ANYWHERE.search(cells.text(n)) for n in others):
         return True  # which may be the other limit, below a heading that is not known
     return panel.content is None and bool(limits_beside(cells, panel))
 
