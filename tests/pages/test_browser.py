@@ -88,6 +88,7 @@ def test_the_form_asks_for_another_value(page: Page, base: str) -> None:
     page.get_by_label("AST, value").fill("300")
     page.get_by_role("button", name="Show").click()
 
+    page.wait_for_url(lambda url: "value=250" in url)
     assert page.locator("h1").inner_text() == (
         "ALT 250 U/L: very high (graded moderate: 6.25 × the limit)"
     )
