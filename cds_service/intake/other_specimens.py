@@ -15,7 +15,10 @@ from cds_service.knowledge.model.pack import Pack
 
 
 def is_of_another_specimen(observation: Observation, index: ResourceIndex, pack: Pack) -> bool:
-    """Whether the specimen is named, by its type or beside the reference, and is none of blood."""
+    """Whether the words of its type, or beside the reference, name another specimen and no blood.
+
+    One that is not understood, or has a code without words, counts as blood.
+    """
     if observation.specimen is None:
         return False  # as of most
     return pack.names.specimens.are_of_another(_texts(observation, index))

@@ -87,7 +87,8 @@ MEANINGS: Mapping[SetAsideReason, str] = {
     "invalid-resource": "It is not what FHIR R4 allows in an element that is read.",
     "modifier-extension": "It carries a modifier extension, which may negate what it says.",
     "another-specimen": (
-        "Its specimen is named, and is none of blood, serum or plasma, whatever its code says."
+        "Words name its specimen as urine, ascites or another fluid, and not as blood, serum or "
+        "plasma, whatever its code says."
     ),
     "status:registered": "Not resulted yet.",
     "status:preliminary": "Not final yet. The result is used; only rules call it set aside.",

@@ -159,16 +159,17 @@ def sent_order(sent: str, other: str) -> Literal["before", "after", "unknown"]:
     return "after" if first[0] >= second[1] else "unknown"
 
 
-def sent_by_right_clock(sent: str, received: datetime) -> str:
-    """The time of a message, empty if it was received before: the clock of its sender was wrong.
+def sent_by_right_clock(sent: str, written: datetime) -> str:
+    """The time of a message; empty if it cannot be read, or if its sender's clock was ahead.
 
-    Once that is set right, what is sent would count as older for as long as it was wrong by.
+    It was if the time lies more than ten minutes after the message was written to the server. Once
+    the clock is set right, what is sent would count as older for as long as it was wrong by.
 
     >>> sent_by_right_clock("2027-03-05T10:00:00+01:00", datetime(2026, 3, 5, 9, tzinfo=UTC))
     ''
     """
     span = _span(sent)
-    return sent if span is not None and span[0] <= received + _MOST_AHEAD else ""
+    return sent if span is not None and span[0] <= written + _MOST_AHEAD else ""
 
 
 def _span(time: str) -> tuple[datetime, datetime] | None:

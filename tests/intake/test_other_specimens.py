@@ -42,6 +42,7 @@ def test_a_fluid_does_not_hide_the_result_in_serum(text: str) -> None:
     "kind",
     [
         {"text": "Ascitic fluid"},
+        {"text": "Ascitic fluid, EDTA tube"},
         {"coding": [{"system": "urn:lab", "code": "7", "display": "Peritoneal fluid"}]},
         {"coding": {"code": "7", "display": "Urin"}},
     ],
