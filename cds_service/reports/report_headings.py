@@ -33,6 +33,7 @@ class HeadingsShape(Shape):
     people: ByLanguage
     alone: ByLanguage
     places: ByLanguage
+    checks: ByLanguage
     states: ByLanguage
     visits: ByLanguage
     patient: ByLanguage
@@ -48,6 +49,7 @@ class HeadingWords:
     people: frozenset[Words]
     alone: frozenset[Words]
     places: frozenset[Words]
+    checks: frozenset[Words]
     states: frozenset[Words]
     visits: frozenset[Words]
     patient: frozenset[Words]
@@ -73,7 +75,8 @@ def subject_of(text: str) -> Subject | None:
         return None if behind.strip() else "patient"
     if _is_among(words, known.alone, known.beside):
         is_visit = words in known.visits and has_date(before)
-        return None if is_visit or plain_words(behind) in known.states else "other"
+        is_passed = words in known.checks and plain_words(behind) in known.states
+        return None if is_visit or is_passed else "other"
     if text.rstrip().endswith(".") or not 0 < len(words) <= _LONGEST:
         return None
     beside = [words[at:] for at in range(1, len(words) + 1) if words[:at] in known.people]
@@ -143,6 +146,7 @@ def read_heading_words() -> tuple[HeadingWords | None, list[Problem]]:
         people=_phrases(shape.people),
         alone=_phrases(shape.alone),
         places=_phrases(shape.places),
+        checks=_phrases(shape.checks),
         states=_phrases(shape.states),
         visits=_phrases(shape.visits),
         patient=_phrases(shape.patient),

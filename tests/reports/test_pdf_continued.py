@@ -109,7 +109,9 @@ def test_a_unit_with_something_else_leaves_the_row_open(printed: str) -> None:
     assert row["value"] is None
 
 
-@pytest.mark.parametrize("beside", ["direct", "indirekt", "Knochen", "conjugada", "in urine"])
+@pytest.mark.parametrize(
+    "beside", ["direct", "indirekt", "Knochen", "conjugada", "in urine", "indirect, IFCC"]
+)
 def test_what_stands_beside_a_row_can_say_that_it_is_of_another_test(beside: str) -> None:
     remarks = Slot("remarks", "Remarks", 480)
 

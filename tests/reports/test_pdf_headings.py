@@ -60,7 +60,8 @@ def test_the_file_of_headings_has_no_problem() -> None:
     + ["Donor transplant work-up", "Control: 2", "Mother and Child Hospital: Anna", "QC: 2"]
     + ["Donor, St Mary Hospital", "Donor Anna Klinik", "Control 1: not valid"]
     + ["Control 12.03.2026", "Kontrolle", "Vater"]
-    + ["Partner Hans Muster", "Werte der Mutter", "Newborn", "Donor B", "Father 01 Jan 2025"],
+    + ["Partner Hans Muster", "Werte der Mutter", "Newborn", "Donor B", "Father 01 Jan 2025"]
+    + ["Child: ok", "Control: valid"],
 )
 def test_results_below_a_heading_of_somebody_else_do_not_count(heading: str) -> None:
     for is_headed in (True, False):

@@ -353,6 +353,14 @@ def test_what_is_below_a_heading_of_somebody_else_does_not_count(heading: str, a
     ]
 
 
+@pytest.mark.parametrize("heading", ["Donor;;;", "Donor;;;lot 5"])
+def test_a_heading_stands_in_the_column_of_names_too(heading: str) -> None:
+    text = f"Patient;Test;Value;Unit\nAnna Vater;ALT;41;U/L\n{heading}\n;AST;52;U/L\n"
+
+    patients = read_report(text.encode()).patients
+    assert [row.doubt for about in patients for row in about.rows] == [None, "of-another"]
+
+
 def test_a_heading_of_somebody_else_above_the_table_holds_for_it() -> None:
     assert {row.doubt for row in rows("Donor\nTest;Value;Unit\nALT;41;U/L\n")} == {"of-another"}
 

@@ -64,7 +64,7 @@ def may_go_on(text: str) -> bool:
 def changes_test(beside: str) -> bool:
     """Whether what stands beside a row says that it is of another kind, or of another fluid.
 
-    A method may be direct as well (`ISE indirect`).
+    An electrode may be direct as well (`ISE indirect`); with any other method it is the test.
     """
-    is_method = names_method(beside) or "ise" in plain_words(beside)
-    return names_fluid(beside) or (names_kind(beside) and not is_method)
+    is_electrode = "ise" in plain_words(beside)
+    return names_fluid(beside) or (names_kind(beside) and not is_electrode)

@@ -155,7 +155,8 @@ class _Reader:
     def _is_of_one(self, row: Row) -> bool:
         """Whether a row is no heading: of many cells, or with the patient's name before a test."""
         names = self._columns.of("patient name")
-        return len(_filled(row)) > _FEW or (0 in names and len(_filled(row)) > 1)
+        is_of_test = bool(self._text(row, "test") or self._text(row, "code"))
+        return len(_filled(row)) > _FEW or (0 in names and is_of_test)
 
     def _section(self, row: Row) -> str | None:
         """The text of a line between the results, such as `Urine`; `None` if it is none.
