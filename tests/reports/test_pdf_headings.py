@@ -132,6 +132,23 @@ def test_between_rows_it_may_be_a_heading_as_well() -> None:
     assert values(pdf) == ["41", None]
 
 
+@pytest.mark.parametrize(("heading", "second"), [("Partner", None), ("Anna Partner", "52")])
+def test_on_a_later_page_only_the_whole_name_is_no_heading(
+    heading: str, second: str | None
+) -> None:
+    sheet = Sheet()
+    for page, (text, row) in enumerate(zip(("Patient: Anna Partner", heading), ROWS, strict=True)):
+        if page:
+            sheet.next_page()
+        for line in (COLLECTED, text) if page == 0 else (text,):
+            sheet.at(50, line)
+            sheet.down()
+        sheet.headings(SLOTS)
+        sheet.row(SLOTS, dict(zip((slot.key for slot in SLOTS), row, strict=True)))
+
+    assert values(sheet.finished()) == ["41", second]
+
+
 @pytest.mark.parametrize("again", ["Patient", "Recipient", "Results of the patient", "Empfänger"])
 def test_a_heading_of_the_patient_ends_what_is_of_another(again: str) -> None:
     assert values(tables(COLLECTED, "Donor", ROWS[0], again, ROWS[1])) == [None, "52"]

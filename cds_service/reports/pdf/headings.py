@@ -157,6 +157,10 @@ class _Page:
         """Whether a row stands above it on its page."""
         return any(row.top < place.top for row in self._by_page[place.page])
 
+    def is_after_rows(self, place: Place) -> bool:
+        """Whether a row stands on a page before."""
+        return any(page < place.page for page, rows in self._by_page.items() if rows)
+
     def is_left(self, place: Place) -> bool:
         """Whether something begins where the names of tests do in a row below."""
         rows = (row for row in self._by_page[place.page] if row.top > place.top)
@@ -215,13 +219,15 @@ def _is_labelled(text: str, *, is_below_rows: bool) -> bool:
 
 
 def _is_of_name(heading: _Heading, name: Collection[str], page: _Page) -> bool:
-    """Whether a heading above all rows of its page is nothing but words of the patient's name.
+    """Whether a heading above all rows is nothing but words of the patient's name.
 
-    Between rows it may be that of somebody else as well.
+    Between rows it may be that of somebody else as well; at the head of a later page it is the
+    patient's if it is the whole name.
     """
-    words = plain_words(heading.text)
-    is_name = bool(words) and all(word in name for word in words)
-    return is_name and not page.is_below_rows(heading.place)
+    words = set(plain_words(heading.text))
+    if not words or not words.issubset(name) or page.is_below_rows(heading.place):
+        return False
+    return words.issuperset(name) or not page.is_after_rows(heading.place)
 
 
 def _text(words: Sequence[PageWord]) -> str:
