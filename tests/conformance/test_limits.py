@@ -119,6 +119,28 @@ def test_a_body_that_does_not_come_is_408() -> None:
     assert diagnostics(said) == "The body did not arrive in time."
 
 
+def test_a_body_that_ends_before_its_length_is_400(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(post(b"{}", length=10))
+        connection.shutdown(socket.SHUT_WR)
+        said, closed = heard(connection)
+
+    assert (status(said), closed) == (400, True)
+    assert diagnostics(said) == "The body ended before the length that its head gives."
+
+
+def test_a_body_in_pieces_that_ends_before_its_length_is_400(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rsgi, "_SHORT", 0)
+    settings, body = Settings(), good()
+    channel = Channel(body)
+
+    asyncio.run(bridge_of(app(settings), settings)(scope_of(body + b" "), channel))
+
+    assert channel.status == 400
+
+
 def test_slow_bodies_do_not_keep_others_from_an_answer(port: int) -> None:
     """There are two threads, and twenty calls that are not over yet."""
     body = good()
@@ -173,6 +195,15 @@ def test_more_bytes_of_bodies_than_the_limit_are_503(port: int) -> None:
         assert {status(heard(connection)[0]) for connection in others} <= {400, 503}
 
     assert answers(port)
+
+
+def test_bodies_that_are_promised_and_do_not_come_leave_room_for_others(port: int) -> None:
+    """Together they are longer than all that may wait."""
+    with ExitStack() as stack:
+        for _ in range(BODIES // BODY + 2):
+            stack.enter_context(waiting(port, BODY))
+
+        assert answers(port)
 
 
 def test_a_call_that_is_late_is_503_and_never_a_list_without_cards() -> None:

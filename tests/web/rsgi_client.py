@@ -45,6 +45,11 @@ class Channel:
         yield self.body
         self.read.set()
 
+    async def __call__(self) -> bytes:
+        self.begun = True
+        self.read.set()
+        return self.body
+
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         self.status, self.headers, self.answer = status, dict(headers), body
 

@@ -10,6 +10,7 @@ from cds_service.errors import (
     Busy,
     CdsServiceError,
     PayloadTooLarge,
+    RequestError,
     TooSlow,
     UnsupportedMediaType,
 )
@@ -38,6 +39,8 @@ def refusal_of(refused: Refusal) -> CdsServiceError:
             return TooSlow("The body did not arrive in time.")
         case "too-long":
             return PayloadTooLarge("The body is longer than this service reads.")
+        case "cut-off":
+            return RequestError("The body ended before the length that its head gives.", None)
 
 
 def read_body(request: Request, most_bytes: int, most_levels: int) -> bytes:

@@ -27,7 +27,7 @@ _WITHOUT_PREFIX: Final = ("CONTENT_TYPE", "CONTENT_LENGTH")  # PEP 3333: all oth
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{0,5}))?")
 _LAST_PORT: Final = 65535
 
-Refusal: TypeAlias = Literal["overloaded", "too-slow", "too-long"]
+Refusal: TypeAlias = Literal["overloaded", "too-slow", "too-long", "cut-off"]
 Environ: TypeAlias = dict[str, Any]
 Headers: TypeAlias = list[tuple[str, str]]
 Wsgi: TypeAlias = Callable[[Environ, Any], Iterable[bytes]]

@@ -17,11 +17,13 @@ other: the reason is in the environ under `REFUSED`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Final, Protocol
+
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]
 
 from cds_service.clock import Stopwatch, stopwatch
 from cds_service.settings import Settings
@@ -43,7 +45,8 @@ from cds_service.web.server.request_parts import (
 _HEALTH: Final = "/health"
 _CHECKS: Final = 64  # threads that may wait before a request is taken in
 _SHORT: Final = 256 * 1024
-"""Bytes of a body whose call is answered on the event loop (docs/decisions/0017 says how long)."""
+"""Bytes of a body that is taken in at once, and whose call is answered on the event loop
+(docs/decisions/0017 says how long)."""
 
 
 class Channel(Protocol):
@@ -51,6 +54,9 @@ class Channel(Protocol):
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """The body in pieces."""
+
+    def __call__(self) -> Awaitable[bytes]:
+        """The whole body; raises `ProtocolClosed` if the client goes before its end."""
 
     def response_bytes(self, status: int, headers: Headers, body: bytes) -> None:
         """Send the answer."""
@@ -216,14 +222,20 @@ class Bridge:
 
     async def _take(self, body: _Body, sent: str, channel: Channel) -> None:
         """Take the body in; `sent` is the length in its head."""
-        if sent and int(sent) > self._settings.max_body_bytes:
+        length = int(sent) if sent else None
+        if length is not None and length > self._settings.max_body_bytes:
             body.refused = "too-long"
             return
         try:
             async with asyncio.timeout(self._settings.body_seconds):
-                await self._collect(body, channel)
+                if length is not None and self._has_room_for(length):
+                    await self._take_at_once(body, length, channel)
+                else:
+                    await self._collect(body, length, channel)
         except TimeoutError:
             body.refused = "too-slow"
+        except ProtocolClosed:
+            body.refused = "cut-off"
 
     async def _is_refused(self, environ: Environ) -> bool:
         """Whether nobody will want the body; what may have to wait is asked in a thread."""
@@ -232,7 +244,21 @@ class Bridge:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._checks, self._door.refuses, environ)
 
-    async def _collect(self, body: _Body, channel: Channel) -> None:
+    def _has_room_for(self, length: int) -> bool:
+        """Whether a body may be counted as a whole before it is there.
+
+        Bodies that clients promise and never send hold no more than half of what may wait.
+        """
+        return length <= _SHORT and self._held + length <= self._settings.max_waiting_bytes // 2
+
+    async def _take_at_once(self, body: _Body, length: int, channel: Channel) -> None:
+        """Take in a short body, without waking the event loop for each piece of it."""
+        body.length = length
+        self._held += length
+        body.pieces.append(await channel())
+        body.left = False
+
+    async def _collect(self, body: _Body, length: int | None, channel: Channel) -> None:
         async for piece in channel:
             if body.length + len(piece) > self._settings.max_body_bytes:
                 body.refused = "too-long"
@@ -243,6 +269,9 @@ class Bridge:
             body.pieces.append(piece)
             body.length += len(piece)
             self._held += len(piece)
+        if length is not None and body.length < length:  # granian says nothing of it
+            body.refused = "cut-off"
+            return
         body.left = False
 
     def _run(self, environ: Environ) -> _Answer:
