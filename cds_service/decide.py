@@ -205,11 +205,12 @@ def contest(program: Program, answers: Answers) -> Evaluation:
 
 
 def on_arrival(evaluation: Evaluation, arrived: datetime | None) -> Evaluation:
-    """The evaluation with only the cards whose index is the result that arrived, or newer.
+    """The evaluation with only the cards that rest on the result that arrived, or on a newer one.
 
     `arrived` is its time, of several the earliest; `None` if none of them could be used.
     """
-    return replace(evaluation, decisions=tuple(since_arrival(evaluation.decisions, arrived)))
+    due = since_arrival(evaluation.decisions, arrived, evaluation.reads)
+    return replace(evaluation, decisions=tuple(due))
 
 
 def settle(

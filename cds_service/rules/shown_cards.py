@@ -4,7 +4,7 @@
 A critical card is never held back for being one of many, or for having been shown.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import TypeAlias
@@ -34,22 +34,48 @@ def at_least(decisions: Sequence[Decision], least: Indicator) -> list[Decision]:
     ]
 
 
-def since_arrival(decisions: Sequence[Decision], arrived: datetime | None) -> list[Decision]:
-    """The decisions without the cards whose index is older than the result that arrived.
+def since_arrival(
+    decisions: Sequence[Decision], arrived: datetime | None, reads: Mapping[str, frozenset[str]]
+) -> list[Decision]:
+    """The decisions without the cards that rest on older results than the one that arrived alone.
 
-    A card without an index is none either. `None`: nothing arrived that could be used.
+    A card rests on its index, on every other result that its rule reads, and on those of the cards
+    that it replaced: an INR may be what an ALT of the day before was waiting for. One without an
+    index is never due. `arrived` is `None` if nothing arrived that could be used; `reads` gives the
+    markers that each rule reads.
     """
+    due = set(_with_winners(decisions, arrived, reads))
     return [
         hold_back(decision, OlderThanArrival())
-        if decision.shown and not _is_since(decision, arrived)
+        if decision.shown and not (decision.frame.index_result and decision.rule.id in due)
         else decision
         for decision in decisions
     ]
 
 
-def _is_since(decision: Decision, arrived: datetime | None) -> bool:
-    index = decision.frame.index_result
-    return index is not None and arrived is not None and index.time >= arrived
+def _with_winners(
+    decisions: Sequence[Decision], arrived: datetime | None, reads: Mapping[str, frozenset[str]]
+) -> Iterator[str]:
+    """The rules whose card is due, and those that replaced one of these at however many removes."""
+    if arrived is None:
+        return
+    winners = {decision.rule.id: decision.replaced_by for decision in decisions}
+    for decision in decisions:
+        if (decision.shown or decision.replaced_by) and _is_since(decision, arrived, reads):
+            rule: str | None = decision.rule.id
+            while rule is not None:
+                yield rule
+                rule = winners.get(rule)
+
+
+def _is_since(decision: Decision, arrived: datetime, reads: Mapping[str, frozenset[str]]) -> bool:
+    frame = decision.frame
+    read = reads.get(decision.rule.id, frozenset()) | {frame.index}
+    return any(
+        reading.result.time >= arrived
+        for marker, reading in frame.readings.items()
+        if marker in read
+    )
 
 
 def quiet_keys(

@@ -19,7 +19,7 @@ from cds_service.knowledge.model.pack import (
 )
 from cds_service.labs.unused_data import UnusedData
 from cds_service.rules.answer import Decision, Proposal, Withheld
-from cds_service.rules.reasons import BelowLeast, Folded, OlderThanArrival, ShownRecently
+from cds_service.rules.reasons import BelowLeast, Folded, OlderThanArrival, Replaced, ShownRecently
 from cds_service.rules.shown_cards import (
     LastShown,
     at_least,
@@ -226,15 +226,41 @@ def test_on_arrival_a_card_needs_an_index_that_is_no_older(
     assert index is not None
     arrived = None if hours is None else index.time + timedelta(hours=hours)
 
-    (found,) = since_arrival([card("a", "critical")], arrived)
+    (found,) = since_arrival([card("a", "critical")], arrived, {})
 
     assert found.shown is is_shown
     assert is_shown or found.held_back == OlderThanArrival()
 
 
+@pytest.mark.parametrize(("read", "is_shown"), [(frozenset({"beta"}), True), (frozenset(), False)])
+def test_on_arrival_a_card_may_rest_on_another_result_than_its_index(
+    read: frozenset[str], is_shown: bool
+) -> None:
+    later = result(marker="beta", ago=timedelta())
+    decision = replace(card("a", "critical"), frame=framed(result(), later))
+
+    (found,) = since_arrival([decision], later.time, {"a": read})
+
+    assert found.shown is is_shown
+
+
+def test_on_arrival_a_card_rests_on_what_those_read_that_it_replaced() -> None:
+    later = result(marker="beta", ago=timedelta())
+    frame = framed(result(), later)
+    cards = [
+        replace(card("a", "critical"), frame=frame),
+        replace(silence("b"), frame=frame, because=Replaced("a")),
+        replace(silence("c"), frame=frame, because=Replaced("b")),
+    ]
+
+    found = since_arrival(cards, later.time, {"c": frozenset({"beta"})})
+
+    assert shown(found) == "a"
+
+
 def test_on_arrival_a_card_without_a_result_is_held_back() -> None:
     bare = replace(card("a"), frame=replace(FRAME, readings={}))
 
-    (found,) = since_arrival([bare], NOW - timedelta(days=365))
+    (found,) = since_arrival([bare], NOW - timedelta(days=365), {})
 
     assert found.held_back == OlderThanArrival()

@@ -11,7 +11,7 @@ from cds_service.hooks.request import read_request
 from cds_service.service import asked_on_arrival
 from cds_service.subscriptions.judgement import judge
 from cds_service.subscriptions.patient_data import ArrivedVersion, takes_back
-from tests.web.http_fixtures import ALT, NOW, call, knowledge, observation
+from tests.web.http_fixtures import ALP, ALT, BILIRUBIN, NOW, call, knowledge, observation
 
 Json = dict[str, Any]
 
@@ -40,6 +40,25 @@ def test_only_cards_on_what_arrived_or_newer_results_are_due() -> None:
 
     assert indicators(version(later), OLDER, later) == set()
     assert indicators(version(OLDER), OLDER, later) == {"critical"}
+
+
+def test_a_result_that_makes_an_older_one_critical_brings_its_card() -> None:
+    """The ALT alone was mild when it arrived; the card about both is about the ALT."""
+    alt = observation(ALT, 150, id="alt", effectiveDateTime="2026-06-13T08:00:00Z")
+    alp = observation(ALP, 100, id="alp", effectiveDateTime="2026-06-13T08:00:00Z")
+    bilirubin = observation(BILIRUBIN, 5, "mg/dL", id="bilirubin")
+    inr = observation("6301-6", 2.1, "{INR}", id="inr")
+
+    assert "critical" not in indicators(version(alt), alt, alp)
+    assert indicators(version(bilirubin), alt, alp, bilirubin) == {"critical"}
+    assert indicators(version(inr), OLDER, inr) == {"critical"}
+
+
+def test_a_result_that_no_card_rests_on_brings_none_back() -> None:
+    mild = observation(ALT, 90, id="older", effectiveDateTime="2026-06-13T08:00:00Z")
+    ggt = observation("2324-2", 20, id="ggt")
+
+    assert indicators(version(ggt), mild, ggt) == set()
 
 
 @pytest.mark.parametrize(
