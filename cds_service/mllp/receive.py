@@ -195,7 +195,7 @@ class MessageReceiver:
             known = _versions(connection, server, f"{name}#1")
             if digest in known:
                 return "repeated"
-            _check_clear(connection, server, parts)
+            _check_clear(connection, server, parts, now)
             added = (
                 insert_into(inbox_items, connection)
                 .on_conflict_do_nothing()
@@ -285,11 +285,14 @@ def _parts(lines: Sequence[bytes], settings: MessageSettings, zone: ZoneInfo) ->
         yield _Part(message, f"{OF_MESSAGES}{key}", results)
 
 
-def _check_clear(connection: Connection, server: Server, parts: Iterable[_Part]) -> None:
+def _check_clear(
+    connection: Connection, server: Server, parts: Iterable[_Part], now: datetime
+) -> None:
     """Refuse what could be one of several results already; a worker refuses what turns out so."""
     for part in parts:
         try:
-            check_clear(part.results, written_before(connection, server.base, part.results))
+            known = written_before(connection, server.base, part.results)
+            check_clear(part.results, known, now)
         except UnclearResult as error:
             raise refused("AE", "result-unclear", FIELD, str(error), error.where) from None
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
+from cds_service.copying import replace
 from cds_service.iso_times import moment_of
 
 SETTLED: Final = frozenset(("final", "amended", "corrected"))
@@ -22,13 +23,15 @@ _WITH_VALUES: Final = SETTLED | {"preliminary"}
 _WITHDRAWN: Final = "entered-in-error"
 _CANCELLED: Final = "cancelled"  # X and N
 NO_VALUE: Final = "-"  # before the digest of a result that has none
+_NEVER_CAME: Final = "?"  # in place of the digest of what was corrected
+_TAKEN_BACK: Final = "!"  # among digests: a withdrawal was
 _MOST_REPLACED: Final = 8  # digests of the earlier contents of a result
 # A time without a zone can be that of any; the zones of the earth are from -12 to +14 hours.
 _EASTERNMOST: Final = timedelta(hours=14)
 _WESTERNMOST: Final = timedelta(hours=12)
 _MOST_AHEAD: Final = timedelta(minutes=10)  # that the clock of a sender may be
 
-Why: TypeAlias = Literal["which", "newer", "obtained"]
+Why: TypeAlias = Literal["which", "newer", "obtained", "unknown"]
 _WORDS: Final[Mapping[Why, str]] = {
     "which": """Expected the time of collection of one of the results of its order number and test:
         which of them it is about is not known.""",
@@ -36,11 +39,14 @@ _WORDS: Final[Mapping[Why, str]] = {
         sent of this result before: which of both holds is not known.""",
     "obtained": """Expected a correction or a withdrawal (C, A, D, W) of a result that has a value:
         another status, or no value, does not take it back.""",
+    "unknown": """Expected a correction (C, A): the result that was corrected or withdrawn never
+        came, so that this may be it.""",
 }
 _FIELDS: Final[Mapping[Why, str]] = {
     "which": "OBX^1^14",
     "newer": "MSH^1^7",
     "obtained": "OBX^1^11",
+    "unknown": "OBX^1^11",
 }
 
 
@@ -73,6 +79,29 @@ class Statement:
         """Whether it has a value, as far as that is known."""
         return not self.content.startswith(NO_VALUE)
 
+    @property
+    def is_original_known(self) -> bool:
+        """Whether it is known what was corrected or withdrawn first."""
+        digests = set(self.replaced) - {_TAKEN_BACK}
+        return bool(digests) and _NEVER_CAME not in digests
+
+    @property
+    def was_withdrawn(self) -> bool:
+        """Whether an earlier message withdrew it."""
+        return _TAKEN_BACK in self.replaced
+
+
+def first_statement(new: Statement) -> Statement:
+    """The statement about a result of which nothing was written before.
+
+    What a correction is about may come yet, and is not known until then; a withdrawal may hold it.
+    """
+    if new.status not in CHANGES:
+        return new
+    is_named = new.status == _WITHDRAWN and new.has_value
+    mark = (_TAKEN_BACK,) if new.status == _WITHDRAWN else ()
+    return replace(new, replaced=(new.content if is_named else _NEVER_CAME, *mark))
+
 
 def replacement(last: Statement, new: Statement) -> Statement | None:
     """What is to be written, `None` if what is there stays; raises `UnclearResult`."""
@@ -93,6 +122,8 @@ def continued(last: Statement, new: Statement) -> Statement:
     ]
     if is_same and new.status == _WITHDRAWN:
         before.append(new.content)
+    if new.status == _WITHDRAWN:
+        before.append(_TAKEN_BACK)
     is_repeat = is_same and last.status in _CORRECTED and new.status == "final"
     is_later = sent_order(new.sent, last.sent) == "after"
     return Statement(
@@ -132,14 +163,19 @@ def _replaces(last: Statement, new: Statement, is_newer: bool) -> bool:
     if last.status in _CORRECTED and new.status == "final":
         if not is_same and (is_repeat or not is_newer):
             raise UnclearResult("newer")
+        if not is_same and not last.is_original_known:
+            raise UnclearResult("unknown")
     elif last.status == _WITHDRAWN and new.status != _WITHDRAWN:
         if (is_same or is_repeat) and not (is_newer and new.status in CHANGES):
             raise UnclearResult("newer")
-        # What was withdrawn is not known of a result that was written before version 0010.
-        if not last.content and new.status not in CHANGES:
-            raise UnclearResult("obtained")
-    elif last.status in _CORRECTED and new.status in _CORRECTED and is_repeat and not is_newer:
-        raise UnclearResult("newer")
+        if not last.is_original_known and new.status not in CHANGES:
+            raise UnclearResult("unknown")
+    elif is_repeat and not is_newer:
+        if last.status in _CORRECTED and new.status in _CORRECTED:
+            raise UnclearResult("newer")
+        # What was withdrawn may have been made preliminary since.
+        if last.was_withdrawn and new.status in SETTLED:
+            raise UnclearResult("newer")
     return True
 
 
@@ -159,17 +195,18 @@ def sent_order(sent: str, other: str) -> Literal["before", "after", "unknown"]:
     return "after" if first[0] >= second[1] else "unknown"
 
 
-def sent_by_right_clock(sent: str, written: datetime) -> str:
+def sent_by_right_clock(sent: str, known: datetime) -> str:
     """The time of a message; empty if it cannot be read, or if its sender's clock was ahead.
 
-    It was if the time lies more than ten minutes after the message was written to the server. Once
-    the clock is set right, what is sent would count as older for as long as it was wrong by.
+    It was if the time lies more than ten minutes after it was known, that is received or written to
+    the server. What that clock sends is not newer for it; and once the clock is set right, what is
+    sent would count as older for as long as it was wrong by.
 
     >>> sent_by_right_clock("2027-03-05T10:00:00+01:00", datetime(2026, 3, 5, 9, tzinfo=UTC))
     ''
     """
     span = _span(sent)
-    return sent if span is not None and span[0] <= written + _MOST_AHEAD else ""
+    return sent if span is not None and span[0] <= known + _MOST_AHEAD else ""
 
 
 def _span(time: str) -> tuple[datetime, datetime] | None:

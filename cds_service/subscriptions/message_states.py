@@ -25,6 +25,7 @@ from cds_service.subscriptions.message_order import (
     Statement,
     UnclearResult,
     continued,
+    first_statement,
     replacement,
     sent_by_right_clock,
 )
@@ -67,16 +68,16 @@ Written = Mapping[str, Sequence[WrittenResult]]
 
 
 def to_write(
-    made: Sequence[MessageResult], written: Written, item: int
+    made: Sequence[MessageResult], written: Written, item: int, received: datetime
 ) -> tuple[PlacedResult, ...]:
-    """Those to write from this item.
+    """Those to write from this item, which was received then.
 
     Left out are those that a later item has written, and those that do not replace what is there
     (`message_order.py`). One without a time keeps that which it had. Raises `UnclearResult`.
     """
     found: list[PlacedResult] = []
     for result, identifier, last in _placed(made, written):
-        statement = _statement_to_write(result, last, item)
+        statement = _statement_to_write(result, last, item, received)
         if statement is None:
             continue
         observation = {
@@ -98,26 +99,27 @@ def to_write(
 
 
 def _statement_to_write(
-    result: MessageResult, last: WrittenResult | None, item: int
+    result: MessageResult, last: WrittenResult | None, item: int, received: datetime
 ) -> Statement | None:
     """What is to be written of a result from this item, `None` if it is nothing."""
-    new = Statement(status=result.status, sent=result.sent, content=result.content)
+    sent = sent_by_right_clock(result.sent, received)
+    new = Statement(status=result.status, sent=sent, content=result.content)
     if last is None:
-        return new
+        return first_statement(new)
     if last.item > item:
         return None
-    sent = sent_by_right_clock(last.statement.sent, last.written)
-    before = replace(last.statement, sent=sent)
+    # Earlier versions of the service kept the times of clocks that were ahead, too.
+    before = replace(last.statement, sent=sent_by_right_clock(last.statement.sent, last.written))
     if last.item == item:  # it was written, and that this item is done was not
         return continued(before, new)
     return replacement(before, new)
 
 
-def check_clear(made: Sequence[MessageResult], written: Written) -> None:
+def check_clear(made: Sequence[MessageResult], written: Written, received: datetime) -> None:
     """Raise `UnclearResult` if it is not clear which written result one changes, or how."""
     for result, _, last in _placed(made, written):
         if last is not None:
-            _statement_to_write(result, last, last.item + 1)
+            _statement_to_write(result, last, last.item + 1, received)
 
 
 def identifiers_of(made: Sequence[MessageResult]) -> set[str]:

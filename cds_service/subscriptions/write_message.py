@@ -77,7 +77,8 @@ class MessageWriter:
             message, about.rows, subject=subject, patient=identifier, zone=self.zone
         )
         try:
-            wanted = to_write(made, self.results.written(item.server, made), item.id)
+            known = self.results.written(item.server, made)
+            wanted = to_write(made, known, item.id, item.received)
         except UnclearResult:
             raise Unwritable("result-unclear") from None
         if wanted:
