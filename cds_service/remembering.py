@@ -16,12 +16,14 @@ Value = TypeVar("Value")
 class BoundedMemory(dict[Key, Value]):
     """At most so many answers; when it is full, it begins anew.
 
+    To know which of them was asked for last costs more than to answer a few again.
+
     The caller sees to it that its key is short and is no element about a patient.
     """
 
-    def keep(self, key: Key, value: Value) -> Value:
+    def keep(self, key: Key, value: Value, most: int = _MOST) -> Value:
         """Remember the answer, and give it back."""
-        if len(self) >= _MOST:
+        if len(self) >= most:
             self.clear()
         self[key] = value
         return value
@@ -33,9 +35,7 @@ def remember_short(
     """Remember the answers to at most so many texts, each of at most `longest` signs or bytes.
 
     A longer text is answered anew each time, for a memory of such would have no bound in bytes; so
-    is one that has any of `without` in it, which may be about a patient. When the memory is full,
-    it begins anew: a call asks some hundred times, and to know which text was asked for last costs
-    more than to answer a few again.
+    is one that has any of `without` in it, which may be about a patient.
 
     >>> @remember_short(longest=3, most=2)
     ... def upper(text: str) -> str:
@@ -48,7 +48,7 @@ def remember_short(
     """
 
     def decorate(function: Callable[[AnyStr], _Answer]) -> Callable[[AnyStr], _Answer]:
-        known: dict[AnyStr, Any] = {}
+        known: BoundedMemory[AnyStr, Any] = BoundedMemory()
 
         @wraps(function)
         def answer(text: AnyStr) -> _Answer:
@@ -57,9 +57,7 @@ def remember_short(
                 return remembered
             made = function(text)
             if len(text) <= longest and not any(part in text for part in without):
-                if len(known) >= most:
-                    known.clear()
-                known[text] = made
+                known.keep(text, made, most)
             return made
 
         return answer
