@@ -73,8 +73,6 @@ class Key:
 
         if not self.fits(algorithm) or token.header.get("alg") != algorithm:
             return False
-        if token.header.get("b64", True) is False:  # RFC 7797: then `signed` would be another text
-            return False
         try:
             verifier = _jws().get_algorithm_by_name(algorithm)
             key = verifier.prepare_key(self.public)

@@ -163,6 +163,8 @@ def _checked_header(header: Mapping[str, Any], client: Client) -> tuple[str, str
     """
     if "crit" in header:  # RFC 7515, section 4.1.11: none of these extensions is known here
         raise _Refused("header", "crit names what must be understood, and nothing is")
+    if header.get("b64", True) is not True:  # RFC 7797: another text would be what was signed
+        raise _Refused("header", "b64 counts only where crit names it")
     kind, algorithm, kid = (header.get(name) for name in ("typ", "alg", "kid"))
     if not isinstance(kind, str) or kind.upper() != "JWT":  # media types ignore case (RFC 7519)
         raise _Refused("header", "typ must be JWT")

@@ -238,7 +238,7 @@ def test_a_detached_payload_is_refused(place: Site) -> None:
     """RFC 7797: `b64` counts only where `crit` names it, and `crit` is refused."""
     refused(place, es384().token({"b64": False, "crit": ["b64"]}), "header")
     refused(place, es384().token({"b64": True, "crit": ["b64"]}), "header")
-    refused(place, es384().token({"b64": False}), "signature")
+    refused(place, es384().token({"b64": False}), "header")
     header = part({"alg": "ES384", "typ": "JWT", "kid": "key-ec", "b64": False})
     refused(place, signed_text(f"{header}.", "ES384", es384().private), "malformed")
 
