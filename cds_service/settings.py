@@ -171,7 +171,9 @@ class Settings(ArrivalSettings, TraceSettings, OperatingSettings):
         description="The most bytes of unanswered bodies in one process; one more gets 503.",
     )
     threads: Annotated[int, Field(ge=1, le=64)] = Field(
-        4, description="How many requests one process works on at the same time."
+        4,
+        description="How many requests one process works on at the same time, beside hook calls, "
+        "which are answered one after the other unless another server may be asked.",
     )
     deadline_ms: PositiveInt = Field(
         4000,
