@@ -17,9 +17,9 @@ from cds_service.errors import RequestError
 from cds_service.hooks.response import EXPLANATION_EXTENSION, write_response
 from cds_service.intake.as_of import as_of
 from cds_service.intake.patient_input import PatientInput
-from cds_service.reports.formats import is_paged
 from cds_service.reports.observations import as_bundle
 from cds_service.reports.read import is_exact, read_report
+from cds_service.reports.signatures import is_paged
 from cds_service.sandbox.diagnostics import faults
 from cds_service.service import Knowledge, answer_input, load_knowledge
 from cds_service.settings import load_settings, no_color

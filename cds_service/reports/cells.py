@@ -14,6 +14,7 @@ from cds_service.reports.numbers import (
     read_value,
 )
 from cds_service.reports.report import Doubt
+from cds_service.reports.units import is_cut
 
 _SIGNS: Final = r"[*+!↑↓▲▼⬆⬇]{1,3}"
 _LETTERS: Final = r"(?:HH|LL|H|L|N|A|B)"
@@ -29,7 +30,6 @@ _FLAG_WORD: Final = re.compile(
     re.IGNORECASE,
 )
 _LEADING: Final = re.compile(rf"(?:({_SIGNS})\s*|({_LETTERS})\s+)(?=[\d<>≤≥=])")
-_BEFORE: Final = re.compile(r"([*+!↑↓▲▼]{1,3}|HH|LL|[HL])\s+(?=\S)")
 _UNIT_BEHIND: Final = re.compile(
     r"\d[)\]]?\s+([x×]?\s?10\S{1,3}/[^\W\d]\S*|[^\W\d][^\s<>]*/[^\W\d][^\s<>()]*)\s*[)\]]?$"
 )
@@ -116,6 +116,8 @@ def read_cell(text: str, mark: DecimalMark | None) -> CellValue:
     while rest:
         flag = _FLAG.match(rest) or _FLAG_WORD.match(rest)
         found = None if flag or unit else _UNIT.match(rest)
+        if flag and unit and is_cut(unit, flag[0].strip()):
+            return CellValue(doubt="place-unclear")
         if flag:
             flags.extend(filter(None, flag.groups()))
         elif found:
@@ -138,21 +140,6 @@ def beside_unit(cell: CellValue, unit: str) -> CellValue:
 def is_flag_word(text: str) -> bool:
     """Whether the text is a word, or several, that say that a value is in or out of its range."""
     return _FLAG_WORD.fullmatch(text) is not None
-
-
-def is_unit(text: str) -> bool:
-    """Whether the text can be nothing but a unit."""
-    return _UNIT.fullmatch(text) is not None
-
-
-def split_flag(text: str) -> tuple[str, str]:
-    """A flag without a column of its own, which may stand before a unit or a range, and the rest.
-
-    >>> split_flag("+ U/l")
-    ('+', 'U/l')
-    """
-    match = _BEFORE.match(text)
-    return (match[1], text[match.end() :]) if match else ("", text)
 
 
 def split_unit(name: str) -> tuple[str, str]:

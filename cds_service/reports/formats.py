@@ -1,40 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which format a file has, and its reader; what a reader needs is imported when it is used."""
+"""The reader of each format; what a reader needs is imported when it is used."""
 
 from cds_service.clock import Deadline
 from cds_service.errors import RequestError
 from cds_service.reports.bounded import ReaderOptions, ReadFile
 from cds_service.reports.hl7v2.messages import is_hl7v2
+from cds_service.reports.signatures import (
+    is_compound,
+    is_opendocument,
+    is_paged,
+    is_pdf,
+    is_workbook,
+)
 
-_ZIP = b"PK\x03\x04"
-_OPENDOCUMENT = b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"  # its first entry
-_COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # XLS, and XLSX with a password
-_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*")  # PNG, JPEG, TIFF
 _OLD = (
     "Expected a workbook as XLSX, without a password. Of one as XLS it cannot be known how its "
     "numbers are shown, and what is hidden: save it as XLSX or CSV."
 )
 _TO_ANSWER = 1.0  # seconds, before the process is ended
-
-
-def is_pdf(data: bytes) -> bool:
-    """Whether a file is a PDF, by the mark at its beginning."""
-    return b"%PDF-" in data[:1024]
-
-
-def is_paged(data: bytes) -> bool:
-    """Whether a file is a PDF or a picture, whose rows have to be seen by a person."""
-    return is_pdf(data) or data.startswith(_PICTURES)
-
-
-def is_opendocument(data: bytes) -> bool:
-    """Whether a file is a spreadsheet of OpenDocument (ODS)."""
-    return data.startswith(_ZIP) and data[30:].startswith(_OPENDOCUMENT)
-
-
-def is_workbook(data: bytes) -> bool:
-    """Whether a file is a workbook (XLSX), or another archive, which its reader refuses."""
-    return data.startswith(_ZIP) and not is_opendocument(data)
 
 
 def read_any(data: bytes, options: ReaderOptions) -> ReadFile:
@@ -44,7 +27,7 @@ def read_any(data: bytes, options: ReaderOptions) -> ReadFile:
     """
     if is_paged(data):
         return _read_paged(data, options)
-    if data.startswith(_COMPOUND):
+    if is_compound(data):
         raise RequestError(_OLD)
     if is_hl7v2(data):
         from cds_service.reports.hl7v2.results import read_results

@@ -12,10 +12,11 @@ from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.fhir.elements import CodeableConcept
 from cds_service.intake.marker_lookup import MarkerLookup, MarkerMatch
 from cds_service.reports.bounded import ReaderOptions, ReadFile, read_bounded
-from cds_service.reports.formats import is_opendocument, is_paged, is_workbook, read_any
+from cds_service.reports.formats import read_any
 from cds_service.reports.hl7v2.messages import is_hl7v2
 from cds_service.reports.observations import concept_of
 from cds_service.reports.report import DOUBTS, LabReport, PatientReport, Place, ReportRow
+from cds_service.reports.signatures import is_opendocument, is_paged, is_workbook
 from cds_service.reports.tables.columns_file import read_columns_file
 
 MAX_BYTES = 20_000_000

@@ -102,7 +102,7 @@ def test_a_flag_in_the_place_of_a_unit_is_none(sign: str) -> None:
     assert (row["value"], row["unit"], row["flag"]) == ("3.68", None, sign)
 
 
-@pytest.mark.parametrize("printed", ["L", "g/dL UV", "UV g/dL", "g/dL in urine"])
+@pytest.mark.parametrize("printed", ["L", "g/d L", "g/dL UV", "UV g/dL", "g/dL in urine"])
 def test_a_unit_with_something_else_leaves_the_row_open(printed: str) -> None:
     (row,) = read(({"name": "Albumin", "result": "4.9", "unit": printed, "range": "3 - 4"}, 1))
 

@@ -239,6 +239,24 @@ def test_a_block_that_says_more_is_open(lines: Sequence[str]) -> None:
     assert certain(read(*lines)) == []
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("Bilirubin: 5.0 mg/d L (0.1 - 1.2)", "Creatinine: 1.4 mg/d L (0.5 - 1.2)"),
+        ("Bilirubin", "Result: 5.0 mg/d L", "Reference range: 0.1 - 1.2"),
+        (("Bilirubin", "5.0", "mg/d L", "0.1 - 1.2"), ("Creatinine", "1.4", "mg/d L", "0.5 - 1.2")),
+    ],
+)
+def test_a_unit_with_a_blank_in_it_has_no_flag(lines: Sequence[str | Sequence[str]]) -> None:
+    try:
+        found = read(*lines)
+    except RequestError:
+        return  # what has no unit is no row
+
+    assert certain(found) == []
+    assert {row["flag"] for row in found} <= {None, ""}
+
+
 METHODS = (("ALT", "99", "UV", "41"), ("AST", "98", "IFCC", "42"), ("Albumin", "9.7", "UV", "4.3"))
 
 

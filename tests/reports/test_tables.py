@@ -415,19 +415,27 @@ def test_a_table_below_two_patients_is_nobodys(above: str, differs: str) -> None
 
 @pytest.mark.parametrize(
     ("cell", "unit", "flag"),
-    [
-        ("U/L H", "U/L", "H"),
-        ("U/L *", "U/L", "*"),
-        ("+ U/L", "U/L", "+"),
-        ("U/L L", "U/L", "L"),
-        ("L", "L", ""),  # low, or litres
-        ("U/L at 37", "U/L at 37", ""),
-    ],
+    [("U/L H", "U/L", "H"), ("+ U/L", "U/L", "+"), ("U/L L", "U/L", "L"), ("% L", "%", "L")],
 )
 def test_a_flag_beside_a_unit_is_no_part_of_it(cell: str, unit: str, flag: str) -> None:
     (row,) = rows(f"Test;Value;Unit\nALT;41;{cell}\n")
 
     assert (row.unit, row.flag) == (unit, flag)
+    assert row.value is not None
+
+
+@pytest.mark.parametrize("cell", ["L", "U/L at 37", "mg/d L", "g/d L", "mg/ d L"])
+def test_a_value_whose_unit_may_be_another_is_open(cell: str) -> None:
+    (row,) = rows(f"Test;Value;Unit\nALT;41;{cell}\n")
+
+    assert (row.value, row.unit, row.flag) == (None, cell, "")
+
+
+@pytest.mark.parametrize("unit", ["mg/d L", "g/d L"])
+def test_a_letter_behind_a_value_that_may_belong_to_its_unit_is_no_flag(unit: str) -> None:
+    (row,) = rows(f"Test;Value\nBilirubin;1.2 {unit}\n")
+
+    assert (row.value, row.flag) == (None, "")
 
 
 @pytest.mark.parametrize("heading", ["D O N O R", "U R I N E", "S p e n d e r:"])

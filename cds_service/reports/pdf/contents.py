@@ -11,26 +11,13 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from cds_service.reports.cells import is_flag_word
 from cds_service.reports.dates import is_date
 from cds_service.reports.pdf.pages import PageLine, PageWord
+from cds_service.reports.units import UNIT, UNIT_OF_LETTERS, is_cut_unit, is_unit
 
 PieceKind: TypeAlias = Literal["text", "value", "unit", "range", "flag", "date"]
 
 _MOST: Final = 7  # words of a range: `( from 7.0 to 40.0 U/L )`
 _NUMBER: Final = r"\d+(?:[.,]\d+)*"
 _SIGN: Final = r"(?:<=|>=|=<|=>|[<>≤≥⩽⩾])"
-_PER: Final = (
-    r"(?:[dmµμunf]?[lL]|µl|mm[3³]|mm\^3|cmm|cumm|h|hr|min|d|24\s?h|24\s?Std|kg|mmol|mol|g|mg|"
-    r"1[.,]73\s?m[2²]|HPF|LPF|field|[CG]F)"
-)
-_SLASHED: Final = (
-    rf"(?:[xX×]?\s?10\S{{0,4}}|[^\W\d_µμ%°]?[^\W\d_]{{0,7}}\.?|[%‰])(?:\s?/\s?{_PER}){{1,2}}"
-)
-_COUNT: Final = rf"[xX×*]?\s?10(?:\s?[*^E]?\s?\d\d?|[⁰¹²³⁴⁵⁶⁷⁸⁹]+)\s?/\s?{_PER}"
-_UNIT: Final = re.compile(rf"[(\[]?(?:{_SLASHED}|{_COUNT}|/\s?{_PER}|mg\s?%|g\s?%)[)\]]?\.?")
-# A letter or a word alone is one behind a value only.
-_BEHIND: Final = re.compile(
-    r"[(\[]?(?:%|‰|f[lL]|pg|s|se[ck]\.?|[Ss]ek\.?|seg\.?|INR|[Rr]atio|RATIO|mm|cm|[Ii]ndex|I?U|mmHg|"
-    r"G/[lL]|U\.?I\.?/[lL]|mEq|score)[)\]]?\.?"
-)
 _TO: Final = r"(?:-|–|—|−|‐|‑|\.\.\.?|…|to|bis|à|a|al|ate|até|und|y|et|e|and)"
 _FROM: Final = r"(?:von|from|de|da|entre|between|zwischen|tra)?"
 _WORDS: Final = (
@@ -46,7 +33,7 @@ _LABEL: Final = (
     r"\.?(?:\s(?:range|interval|values?|bereich|wert))?\s?:?\s?)?"
 )
 _OPEN, _CLOSED = r"[(\[]\s?", r"\s?[)\]]"
-_UNITS: Final = rf"(?:\s?(?:{_UNIT.pattern}|{_BEHIND.pattern}))?"
+_UNITS: Final = rf"(?:\s?(?:{UNIT.pattern}|{UNIT_OF_LETTERS.pattern}))?"
 _BETWEEN: Final = rf"{_FROM}\s?(?P<low>{_NUMBER})\s?{_TO}\s?(?P<high>{_NUMBER})"
 _RANGE: Final = re.compile(rf"(?:{_OPEN})?{_LABEL}{_BETWEEN}{_UNITS}(?:{_CLOSED})?", re.IGNORECASE)
 _ONE_SIDED: Final = re.compile(
@@ -144,8 +131,10 @@ def kind_of(
         return "range"
     if is_date(text):
         return "date"
-    if is_unit(text) or (is_close and _BEHIND.fullmatch(text)):
+    if is_unit(text) or (is_close and UNIT_OF_LETTERS.fullmatch(text)):
         return "unit"
+    if is_cut_unit(text):
+        return "text"
     if _SIGNS_ALONE.fullmatch(text):
         has_letter = _LETTER.search(text) is not None
         return "flag" if not has_letter or is_behind or is_apart else None
@@ -154,11 +143,6 @@ def kind_of(
     if _DEGREES.fullmatch(text):
         return None  # at which an enzyme was measured
     return "value" if _VALUE.fullmatch(text) or _NOTHING.fullmatch(text) else None
-
-
-def is_unit(text: str) -> bool:
-    """Whether a text can be nothing but a unit."""
-    return _UNIT.fullmatch(text) is not None
 
 
 def _is_rising(low: str, high: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cds_service.errors import PayloadTooLarge, RequestError
 from cds_service.reports.bounded import PagePicture
-from cds_service.reports.formats import is_pdf
+from cds_service.reports.signatures import is_pdf
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -14,13 +14,13 @@ from statistics import median
 from typing import Final
 
 from cds_service.copying import replace
-from cds_service.reports.cells import is_unit
 from cds_service.reports.dates import is_date
 from cds_service.reports.pdf.cells_of_line import Cells
 from cds_service.reports.pdf.columns import EDGE, Panel
 from cds_service.reports.pdf.content_cells import content_cells
 from cds_service.reports.pdf.contents import PieceKind, kind_of
 from cds_service.reports.pdf.pages import PageLine, PageWord
+from cds_service.reports.units import is_unit
 from cds_service.reports.vocabulary import ColumnKind, names_blood, names_fluid
 
 _FAR: Final = 45.0  # points to the nearest column

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cds_service.reports.pdf.columns import Column
-from cds_service.reports.pdf.contents import is_unit, kind_of
+from cds_service.reports.pdf.contents import kind_of
 from cds_service.reports.pdf.pages import PageLine, PageWord
 from cds_service.reports.report import Place
+from cds_service.reports.units import is_unit
 
 _MARKS: Final = re.compile(r"[\s*†‡§#°⁰¹²³⁴⁵⁶⁷⁸⁹]+$|\s+\d\)$|[\s.:_…]+$")
 

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cds_service.reports.cells import split_flag
 from cds_service.reports.pdf.beside_tables import (
     is_labelled,
     is_no_result,
@@ -20,7 +19,7 @@ from cds_service.reports.pdf.beside_tables import (
 )
 from cds_service.reports.pdf.cells_of_line import Cells
 from cds_service.reports.pdf.columns import EDGE, Column, Panel
-from cds_service.reports.pdf.contents import is_unit, kind_of
+from cds_service.reports.pdf.contents import kind_of
 from cds_service.reports.pdf.kinds import may_go_on, names_kind, names_variety
 from cds_service.reports.pdf.pages import PageLine, PageWord
 from cds_service.reports.pdf.placing import read_cells
@@ -39,7 +38,7 @@ from cds_service.reports.pdf.row_doubts import (
     is_range_unclear,
     is_sure,
 )
-from cds_service.reports.pdf.units import read_unit_cell
+from cds_service.reports.units import is_unit, read_unit_cell, split_flag
 from cds_service.reports.vocabulary import (
     names_blood,
     names_fluid,

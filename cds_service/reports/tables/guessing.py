@@ -8,10 +8,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from cds_service.reports.cells import is_unit, read_printed_range
+from cds_service.reports.cells import read_printed_range
 from cds_service.reports.dates import is_date
 from cds_service.reports.tables.grid import Grid, Row
 from cds_service.reports.tables.mapping import Columns, Role
+from cds_service.reports.units import is_unit
 
 SAMPLE: Final = 8  # rows that are shown to a person
 _READ: Final = 200  # rows that are looked at

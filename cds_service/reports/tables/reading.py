@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from cds_service.errors import RequestError
 from cds_service.knowledge.model.code_systems import LOINC, is_well_formed
-from cds_service.reports.cells import beside_unit, is_unit, read_cell, read_printed_range
+from cds_service.reports.cells import beside_unit, read_cell, read_printed_range
 from cds_service.reports.dates import (
     DayOrder,
     birth_date_in,
@@ -19,7 +19,6 @@ from cds_service.reports.dates import (
     without_dates,
 )
 from cds_service.reports.numbers import DecimalMark, decimal_mark
-from cds_service.reports.pdf.units import read_unit_cell
 from cds_service.reports.people import is_one_name, is_one_number
 from cds_service.reports.remarks import says_hemolyzed, status_of_result
 from cds_service.reports.report import LabReport, ReportPatient, ReportRow, TestCode, by_patient
@@ -27,6 +26,7 @@ from cds_service.reports.report_headings import subject_of
 from cds_service.reports.tables.grid import ExactNumber, Grid, Row
 from cds_service.reports.tables.guessing import guess_columns, sample_of
 from cds_service.reports.tables.mapping import Columns, Role, as_written, propose, role_of
+from cds_service.reports.units import UnitCell, is_unit, read_unit_cell
 from cds_service.reports.vocabulary import LABELS, SEXES, names_blood, names_fluid, plain_words
 
 _NO_HEADINGS: Final = (
@@ -180,8 +180,8 @@ class _Reader:
         cells = (row[place] for place in self._columns.of(role) if place < len(row))
         return _joined(cells) or _joined(self._labelled.get(role, ()))
 
-    def _unit(self, row: Row) -> tuple[str, str]:
-        """The unit, and a flag in its cell: `U/L H`.
+    def _unit(self, row: Row) -> UnitCell:
+        """What stands in the cell of the unit, which is the unit where that is not clear.
 
         Of several columns it is that behind the value: another is that of another value.
         """
@@ -189,7 +189,7 @@ class _Reader:
         behind = [place for place in units if values and place > values[0]] or list(units)
         text = row[behind[0]] if behind and behind[0] < len(row) else ""
         cell = read_unit_cell(text)
-        return (cell.unit, " ".join(cell.flags)) if cell.is_clear else (text, "")
+        return cell if cell.is_clear else UnitCell(text, (), is_clear=False)
 
     def _results(self, row: Row, section: str) -> Iterator[ReportRow]:
         """A result for each column of values."""
@@ -205,9 +205,10 @@ class _Reader:
             return
         values = columns.of("value")
         dated = all(is_date(columns.names[place]) for place in values)
-        test = _Test(name or code, code, *self._unit(row), self._is_too_long(row))
-        if len(values) > 1 and not dated:
-            test = test._replace(is_doubtful=True)
+        cell = self._unit(row)
+        is_doubtful = self._is_too_long(row) or not cell.is_clear
+        is_doubtful |= len(values) > 1 and not dated
+        test = _Test(name or code, code, cell.unit, " ".join(cell.flags), is_doubtful)
         for place in values:
             text = row[place] if place < len(row) else ""
             if text or len(values) == 1:
@@ -285,7 +286,7 @@ class _Reader:
             rest = row[place] if place < len(row) else ""
             return rest.isdigit() and (self._is_cut or text == "0")
         if self._separator is None and len(row) < len(self._columns.roles):
-            return not is_unit(self._unit(row)[0]) or not self._is_unit_next()
+            return not is_unit(self._unit(row).unit) or not self._is_unit_next()
         return False
 
     def _is_unit_next(self) -> bool:
