@@ -5,7 +5,7 @@ The words are in `cards/report-headings.yaml`. The file that came with the servi
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal, TypeAlias
@@ -21,6 +21,7 @@ from cds_service.sourcefile.schema import read_shape
 HEADINGS_FILE: Final = "report-headings.yaml"
 _LONGEST: Final = 6  # words of a heading that names another person
 _LONGEST_ALONE: Final = 10
+_COLON: Final = re.compile(r"(?<!\d):|:(?!\d)")  # and none within a time
 _MARK: Final = re.compile(r"\d+|[ivx]+|[a-d]")  # beside a name: `Control 2`, `Donor B`
 
 Subject: TypeAlias = Literal["other", "patient"]
@@ -69,26 +70,38 @@ def subject_of(text: str) -> Subject | None:
     True
     """
     known = _known()
-    before, _, behind = text.partition(":")
+    before, behind = split_label(text)
     words = plain_words(without_dates(before))
     if _is_among(words, known.patient, known.beside):
         return None if behind.strip() else "patient"
     if _is_among(words, known.alone, known.beside):
-        is_visit = words in known.visits and has_date(before)
         is_passed = words in known.checks and plain_words(behind) in known.states
-        return None if is_visit or is_passed else "other"
-    if text.rstrip().endswith(".") or not 0 < len(words) <= _LONGEST:
+        return None if is_passed or _is_visit(before) else "other"
+    core = _without_lead(words)
+    if text.rstrip().endswith(".") or not 0 < len(core) <= _LONGEST:
         return None
-    beside = [words[at:] for at in range(1, len(words) + 1) if words[:at] in known.people]
-    beside += [words[:at] for at in range(len(words)) if words[at:] in known.people]
-    if not behind.strip() and any(words in known.places for words in beside):
+    if not behind.strip() and any(beside in known.places for beside in _beside_people(core)):
         return None
-    return "other" if beside else None
+    is_of_people = any(True for _ in _beside_people(core))
+    return "other" if is_of_people or (core != words and _names_people(core)) else None
 
 
 def speaks_of_results(text: str) -> bool:
     """Whether a heading says no more than that results of a day stand below it."""
-    return all(word in _known().beside for word in plain_words(without_dates(text)))
+    beside = _known().beside
+    return _is_visit(text) or all(word in beside for word in plain_words(without_dates(text)))
+
+
+def split_label(text: str) -> tuple[str, str]:
+    """What stands before a colon, and what behind it.
+
+    >>> split_label("Control of 12 Mar 2026 08:30: 2")
+    ('Control of 12 Mar 2026 08:30', ' 2')
+    >>> split_label("Donor")
+    ('Donor', '')
+    """
+    before, *behind = _COLON.split(text, maxsplit=1)
+    return before, "".join(behind)
 
 
 def is_of_patient(label: Words) -> bool:
@@ -107,6 +120,30 @@ def may_be_of_order(label: Words) -> bool:
     (True, False)
     """
     return _known().vague.issuperset(label)
+
+
+def _without_lead(words: Words) -> Words:
+    """The words behind `Results of the`."""
+    beside = _known().beside
+    start = next((at for at, word in enumerate(words) if word not in beside), len(words))
+    return words[start:]
+
+
+def _beside_people(words: Words) -> Iterator[Words]:
+    """What else is in a heading that begins or ends with a word of people."""
+    people = _known().people
+    yield from (words[at:] for at in range(1, len(words) + 1) if words[:at] in people)
+    yield from (words[:at] for at in range(len(words)) if words[at:] in people)
+
+
+def _names_people(words: Words) -> bool:
+    """Whether a word of people stands anywhere."""
+    return any(True for at in range(len(words)) for _ in _beside_people(words[at:]))
+
+
+def _is_visit(text: str) -> bool:
+    """Whether a text names a follow-up of a patient with its day, and nothing else."""
+    return has_date(text) and _without_lead(plain_words(without_dates(text))) in _known().visits
 
 
 def _is_among(words: Words, phrases: frozenset[Words], beside: frozenset[str]) -> bool:

@@ -28,7 +28,8 @@ def plain_words(text: str) -> Words:
     >>> plain_words("D O N O R: 2")
     ('donor', '2')
     """
-    text = _SPACED.sub(lambda match: match[0].replace(" ", ""), text)
+    composed = normalize("NFC", text)  # one character for each letter, with its accent
+    text = _SPACED.sub(lambda match: match[0].replace(" ", ""), composed)
     plain = "".join(
         character for character in normalize("NFKD", text.casefold()) if not combining(character)
     )

@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 
@@ -61,7 +62,10 @@ def test_the_file_of_headings_has_no_problem() -> None:
     + ["Donor, St Mary Hospital", "Donor Anna Klinik", "Control 1: not valid"]
     + ["Control 12.03.2026", "Kontrolle", "Vater"]
     + ["Partner Hans Muster", "Werte der Mutter", "Newborn", "Donor B", "Father 01 Jan 2025"]
-    + ["Child: ok", "Control: valid"],
+    + ["Child: ok", "Control: valid", "Living donor liver transplantation", "Trasplante de padre"]
+    + ["Greffe de foie de donneur", "Transplante renal de mãe", "Trapianto di rene da madre"]
+    + ["Kontrolle 12.03.2026 08:30", "Werte des Vaters", "Werte des Neugeborenen"]
+    + ["Spender 12.03.2026 08:30"],
 )
 def test_results_below_a_heading_of_somebody_else_do_not_count(heading: str) -> None:
     for is_headed in (True, False):
@@ -77,9 +81,26 @@ def test_results_below_a_heading_of_somebody_else_do_not_count(heading: str) -> 
 
 @pytest.mark.parametrize(
     "heading",
+    ["Results of the kidney donor of the patient", "Ergebnisse der Lebendspenderin Anna Muster"]
+    + ["Lebendspende Nierentransplantation Spender", "Résultats du donneur vivant apparenté"]
+    + ["Resultados de laboratorio del donante vivo", "Risultati del donatore vivente"]
+    + ["Resultados laboratoriais do doador vivo", "Laborwerte des Spenders vom Transplantationstag"]
+    + ["Donor: laboratory results of the living donor candidate"],
+)
+def test_neither_do_they_below_a_long_one_that_reaches_over_columns(heading: str) -> None:
+    for pdf in (
+        tables(COLLECTED, ROWS[0], heading, ROWS[1]),
+        report(ROWS[0], (f"#{heading}",), ROWS[1]),
+    ):
+        found = values(pdf)
+
+        assert (found[0], *set(found[1:])) == ("41", None)
+
+
+@pytest.mark.parametrize(
+    "heading",
     ["Liver panel", "Child-Pugh score", "Quality control passed on all analysers", "Chemistry"]
-    + ["Mother and Child Hospital", "Living donor liver transplantation", "QC: passed"]
-    + ["Kontrollen: in Ordnung", "Trasplante hepático de donante", "Mutter-Kind-Klinik"]
+    + ["Mother and Child Hospital", "QC: passed", "Kontrollen: in Ordnung", "Mutter-Kind-Klinik"]
     + ["Leberwerte", "Patient", "Clinical chemistry", "Infection control unit", "Motherwell ward"],
 )
 def test_other_headings_change_nothing(heading: str) -> None:
@@ -108,13 +129,38 @@ def test_a_heading_that_is_spaced_out_is_read(heading: str, spacing: float) -> N
     assert values(sheet.finished()) == ["41", None]
 
 
+@pytest.mark.parametrize("heading", ["Mère", "M è r e", "É p o u x", "I r m ã o"])
+def test_a_letter_and_its_accent_may_be_two_characters(heading: str) -> None:
+    sheet = Sheet(font="Vera")
+    sheet.canvas.setPageCompression(0)
+    keys = [slot.key for slot in SLOTS]
+    sheet.headings(SLOTS)
+    sheet.row(SLOTS, dict(zip(keys, ROWS[0], strict=True)))
+    sheet.at(50, heading)
+    sheet.down()
+    sheet.headings(SLOTS)
+    sheet.row(SLOTS, dict(zip(keys, ROWS[1], strict=True)))
+    pdf = sheet.finished()
+    (accented,) = (letter for letter in heading if not letter.isascii())
+    one = f"<{ord(accented):04X}>".encode()  # what the font says its sign stands for
+    two = normalize("NFD", accented).encode("utf-16-be").hex().encode()
+
+    assert one in pdf
+    assert values(pdf.replace(one, b"<" + two + b">")) == ["41", None]
+
+
 def test_a_patient_whose_label_is_spaced_out_is_read() -> None:
     (about,) = read_pdf(tables("P A T I E N T :  Anna Muster", *ROWS)).patients
 
     assert about.patient.name == "Anna Muster"
 
 
-@pytest.mark.parametrize("heading", ["Kontrolle am 12.03.2026", "Contrôle du 12/03/2026"])
+@pytest.mark.parametrize(
+    "heading",
+    ["Kontrolle am 12.03.2026", "Contrôle du 12/03/2026", "Kontrolle am 12.03.2026 08:30"]
+    + ["Control del 12/03/2026", "Controllo in data 12/03/2026", "Controle em 12/03/2026, 8h30"]
+    + ["Kontrolle vom 12.03.2026:", "Control de fecha 12/03/2026", "Contrôle en date du 12/03/2026"],
+)
 def test_a_day_of_follow_up_names_no_control_sample(heading: str) -> None:
     assert subject_of(heading) is None
     assert values(tables(COLLECTED, ROWS[0], heading, ROWS[1])) == ["41", "52"]
@@ -202,6 +248,10 @@ def test_text_and_lists_have_headings_too(text: str) -> None:
         ("Sample of 01 Jan 2025", "2025-01-01"),
         ("Collected 01 Jan 2025", "2025-01-01"),
         ("Collected: 01 Jan 2025", "2025-01-01"),
+        ("Kontrolle am 01.01.2025", "2025-01-01"),
+        ("Kontrolle vom 01.01.2025 08:30", "2025-01-01T08:30"),
+        ("Control del 13/01/2025", "2025-01-13"),
+        ("Contrôle du 1er janvier 2025", "2025-01-01"),
         ("Befund vom 01.01.2025", None),  # of the report, or of its results
         ("Results of 05 Mar 2026", "2026-03-05"),
         ("Liver panel", "2026-03-05"),

@@ -431,6 +431,14 @@ def test_a_value_whose_unit_may_be_another_is_open(cell: str) -> None:
     assert (row.value, row.unit, row.flag) == (None, cell, "")
 
 
+def test_a_letter_and_its_accent_may_be_two_characters() -> None:
+    (row,) = rows("Test;Value;Range\nALT;41 e\u0301leve\u0301;jusqu'a\u0300 40\n")
+
+    assert row.value is not None
+    assert row.range is not None
+    assert (row.flag, row.range.high) == ("élevé", "40")
+
+
 @pytest.mark.parametrize("unit", ["mg/d L", "g/d L"])
 def test_a_letter_behind_a_value_that_may_belong_to_its_unit_is_no_flag(unit: str) -> None:
     (row,) = rows(f"Test;Value\nBilirubin;1.2 {unit}\n")
@@ -438,7 +446,7 @@ def test_a_letter_behind_a_value_that_may_belong_to_its_unit_is_no_flag(unit: st
     assert (row.value, row.flag) == (None, "")
 
 
-@pytest.mark.parametrize("heading", ["D O N O R", "U R I N E", "S p e n d e r:"])
+@pytest.mark.parametrize("heading", ["D O N O R", "U R I N E", "S p e n d e r:", "M E\u0300 R E"])
 def test_a_heading_that_is_spaced_out_is_read(heading: str) -> None:
     found = read(f"Test;Value;Unit\nALT;41;U/L\n{heading}\nAST;52;U/L\n")
 

@@ -14,7 +14,7 @@ from cds_service.reports.dates import DayOrder, dates_in, has_date, without_date
 from cds_service.reports.pdf.pages import STRUCK, PageLine, PageWord
 from cds_service.reports.pdf.printed_rows import PrintedRow, box_of
 from cds_service.reports.report import Place
-from cds_service.reports.report_headings import Subject, speaks_of_results, subject_of
+from cds_service.reports.report_headings import Subject, speaks_of_results, split_label, subject_of
 from cds_service.reports.vocabulary import COLUMNS, LABELS, longest_match, plain_words
 
 _LINE: Final = 2.0  # points by which what stands in one line may be higher
@@ -104,8 +104,11 @@ def _date(row: PrintedRow, heading: _Heading, labels: Sequence[CollectedLabel]) 
 
 def _headings(line: PageLine, page: "_Page", order: DayOrder | None) -> Iterator[_Heading]:
     whole = box_of(line, line.words)
-    lead, colon, _ = line.text.partition(":")
-    if colon and subject_of(f"{lead}:") == "other" and page.is_row(whole):
+    lead, _ = split_label(line.text)
+    # What seems to be a row, because it reaches below the next heading of columns.
+    is_text = not any(map(str.isdigit, without_dates(line.text)))
+    heading = f"{lead}:" if lead != line.text else line.text if is_text else ""
+    if heading and subject_of(heading) == "other" and page.is_row(whole):
         yield _Heading(whole, "other")
         return
     chunks = line.chunks()

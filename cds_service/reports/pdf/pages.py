@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
+from unicodedata import normalize
 
 from cds_service.copying import replace
 from cds_service.errors import PayloadTooLarge, RequestError
@@ -153,7 +154,8 @@ def _words(page: Any) -> list[PageWord]:
     strokes = [stroke for stroke in drawn if stroke["height"] < _THIN < stroke["width"]]
     return [
         PageWord(
-            text=f"{word['text']}{STRUCK}" if is_struck else word["text"],
+            # One character for each letter, with its accent, as the words that are known have.
+            text=normalize("NFC", word["text"]) + (STRUCK if is_struck else ""),
             x0=word["x0"],
             x1=word["x1"],
             top=word["top"],

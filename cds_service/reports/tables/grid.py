@@ -7,6 +7,7 @@ import io
 import re
 from dataclasses import dataclass
 from typing import Final, TypeAlias
+from unicodedata import normalize
 
 from cds_service.errors import PayloadTooLarge, RequestError
 
@@ -49,7 +50,15 @@ def checked_grid(rows: tuple[Row, ...], separator: str | None) -> Grid:
         raise PayloadTooLarge(f"Expected at most {MAX_ROWS:,} rows.")
     if not any(len(row) > 1 for row in rows):
         raise RequestError("Expected a PDF, HL7 v2, XLSX, or a table of at least two columns.")
-    return Grid(rows, separator)
+    return Grid(tuple(tuple(map(_composed, row)) for row in rows), separator)
+
+
+def _composed(cell: str) -> str:
+    """A cell with one character for each letter and its accent, as the words that are known have.
+
+    A number stays one.
+    """
+    return cell if cell.isascii() else normalize("NFC", cell)
 
 
 def _decoded(data: bytes) -> str:
