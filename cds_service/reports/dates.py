@@ -49,13 +49,22 @@ _MONTH_FIRST = (
 _DATE: Final = re.compile(
     rf"(?<![\w./-])(?:{_ISO}|{_FIGURES}|{_WORDS}|{_MONTH_FIRST})(?:(?=T\d\d:\d\d)|(?![\w/-]))"
 )
+_CLOCK = r"\d{1,2}(?:[:h]|\.(?=\d\d\s*uhr))\d\d(?::\d\d)?"
+_UNTIL = r"(?:[-–—−]|to|until|bis|à|a|al|alle|y|e|et|and|und|hasta|até|ate)"
+_ZONED = r"-\d\d:\d\d(?!:)"  # close behind a time it may be a zone
 _TIME: Final = re.compile(
     r"T?[\s,/|-]*(?:(?:um|at|a las|a|à|às|ore|alle|as|ora)\s+)?"
     r"(?P<hour>\d{1,2})(?:[:h]|\.(?=\d\d\s*uhr))(?P<minute>\d\d)(?::(?P<second>\d\d))?(?![\d/.])"
-    r"\s*(?P<half>[ap]\.?m\b\.?)?\s*(?P<zone>Z\b|UTC\b|[+-]\d\d:\d\d)?",
+    r"\s*(?P<half>[ap]\.?m\b\.?)?(?:\s*uhr\b)?"
+    rf"(?P<until>(?!{_ZONED})\s{{0,3}}h?\s{{0,3}}{_UNTIL}\s{{0,3}}{_CLOCK}\s?(?:[ap]\.?m\b\.?|uhr\b)?)?"
+    r"\s*(?P<zone>Z\b|(?:UTC|GMT)(?:\s?[+-]\d{1,2}(?::?\d\d)?|\b)|[+-]\d\d(?::?\d\d)?(?![\d:]))?",
     re.IGNORECASE,
 )
-_ZONE: Final = re.compile(r"Z|UTC|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00)", re.IGNORECASE)
+_ZONE: Final = re.compile(
+    r"(?:UTC|GMT)?\s?(?P<sign>[+-])(?P<hours>\d\d?)(?::?(?P<minutes>\d\d))?", re.IGNORECASE
+)
+_FARTHEST: Final = 14 * 60  # minutes that a zone is away
+_FROM_TO: Final = re.compile(rf"\s{{0,3}}{_UNTIL}\s{{0,3}}", re.IGNORECASE)
 _TWO_DIGITS: Final = 2000
 _ENGLISH: Final = frozenset(
     ("results", "result", "reference", "range", "units", "collected", "birth", "the", "sex")
@@ -105,6 +114,21 @@ def dates_in(text: str, order: DayOrder | None) -> Iterable[PrintedDate]:
             written = _time(at) if at else ""
             end = at.end() if at and written else match.end()
             yield PrintedDate(f"{day.isoformat()}{written}", match.start(), end)
+
+
+def is_span(text: str) -> bool:
+    """Whether a text says from which day to which.
+
+    >>> is_span("05.03.2026 - 06.03.2026"), is_span("05.03.2026 08:30")
+    (True, False)
+    """
+    ends = [0]
+    for match in _DATE.finditer(text):
+        if _FROM_TO.fullmatch(text[ends[-1] : match.start()]):
+            return True
+        at = _TIME.match(text, match.end())
+        ends.append(at.end() if at else match.end())
+    return False
 
 
 def birth_date_in(text: str, order: DayOrder | None) -> str | None:
@@ -166,7 +190,7 @@ def is_time(text: str) -> bool:
     """
     match = _TIME.match(text.strip())
     rest = text.strip()[match.end() :] if match else text
-    return match is not None and rest.strip(" .").casefold() in {"", "uhr", "h"}
+    return match is not None and rest.strip(" .").casefold() in {"", "h"}
 
 
 def _day(match: re.Match[str], order: DayOrder | None) -> date | None:
@@ -204,9 +228,30 @@ def _time(match: re.Match[str]) -> str:
         time(hour, int(match["minute"]), int(match["second"] or 0))
     except ValueError:
         return ""
-    zone = match["zone"] or ""
-    if zone and (not _ZONE.fullmatch(zone) or (zone[0] == "-" and match[0][0] not in "Tt")):
-        return ""  # `08:30-09:30` may be from when to when
+    zone = _zone(match)
+    if zone is None:
+        return ""
     second = f":{match['second']}" if match["second"] else ""
-    zone = zone.upper().replace("UTC", "Z")
     return f"T{hour:02}:{match['minute']}{second}{zone}"
+
+
+def _zone(match: re.Match[str]) -> str | None:
+    """The zone of a time, empty if it has none; `None` if what stands behind it may be none.
+
+    `08:30-09:30` may be from when to when, unless seconds or a `T` show that it is one time.
+    """
+    sent = match["zone"] or ""
+    if match["until"]:
+        return None
+    if sent.upper() in {"", "Z", "UTC", "GMT"}:
+        return "Z" if sent else ""
+    offset = _ZONE.fullmatch(sent)
+    if offset is None:
+        return None
+    minutes = int(offset["minutes"] or 0)
+    if minutes >= 60 or int(offset["hours"]) * 60 + minutes > _FARTHEST:
+        return None
+    is_sure = sent[0].isalpha() or match["second"] or match[0][0] in "Tt"
+    if offset["sign"] == "-" and not is_sure:
+        return None
+    return f"{offset['sign']}{int(offset['hours']):02}:{minutes:02}"

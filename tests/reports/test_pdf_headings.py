@@ -157,9 +157,13 @@ def test_a_patient_whose_label_is_spaced_out_is_read() -> None:
 
 @pytest.mark.parametrize(
     "heading",
-    ["Kontrolle am 12.03.2026", "Contrôle du 12/03/2026", "Kontrolle am 12.03.2026 08:30"]
+    ["Kontrolle am 12.03.2026", "Contrôle du 12/03/2026", "Kontrolle am 12.03.2026 08:30 Uhr"]
     + ["Control del 12/03/2026", "Controllo in data 12/03/2026", "Controle em 12/03/2026, 8h30"]
-    + ["Kontrolle vom 12.03.2026:", "Control de fecha 12/03/2026", "Contrôle en date du 12/03/2026"],
+    + [
+        "Kontrolle vom 12.03.2026:",
+        "Control de fecha 12/03/2026",
+        "Contrôle en date du 12/03/2026",
+    ],
 )
 def test_a_day_of_follow_up_names_no_control_sample(heading: str) -> None:
     assert subject_of(heading) is None
@@ -267,6 +271,18 @@ def test_a_date_in_a_heading_is_that_of_its_table(heading: str, day: str | None)
         report(ROWS[0], (f"#{heading}",), ROWS[1]),
     ):
         assert [row["date"] for row in rows_of(pdf)] == ["2026-03-05", day]
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("05 Mar 2026 08:30 - 09:30", "2026-03-05"),
+        ("05 Mar 2026 08:30 +0100", "2026-03-05T08:30+01:00"),
+        ("05 Mar 2026 - 06 Mar 2026", None),
+    ],
+)
+def test_a_span_is_no_more_exact_than_it_is(text: str, day: str | None) -> None:
+    assert {row["date"] for row in rows_of(tables(f"Collected: {text}", *ROWS))} == {day}
 
 
 def test_a_date_above_the_label_of_the_collection_is_not_that_of_results() -> None:

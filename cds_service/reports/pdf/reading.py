@@ -19,7 +19,7 @@ from cds_service.reports.cells import (
     split_unit,
     unit_behind,
 )
-from cds_service.reports.dates import DayOrder, dates_in, day_order, has_date
+from cds_service.reports.dates import DayOrder, dates_in, day_order, has_date, is_span
 from cds_service.reports.numbers import DecimalMark, decimal_mark
 from cds_service.reports.pdf.bare_doubts import doubt_earlier, doubt_twice
 from cds_service.reports.pdf.columns import Column, Panel, read_panels
@@ -229,7 +229,8 @@ class _Dates:
         for label in labels:
             if label.label == "collected" and label.text:
                 day = next(iter(dates_in(label.text, order)), None)
-                starts = day is not None and day.start <= 2 and label.is_sure
+                is_one = label.is_sure and not is_span(label.text)
+                starts = day is not None and day.start <= 2 and is_one
                 known, line = found.other[label.line]
                 self._after.append((known, day.iso if day and starts else None))
                 self.labels.append(CollectedLabel(box_of(line, line.words), self._after[-1][1]))
