@@ -8,6 +8,7 @@ says in what, and some laboratories send one code for every fluid.
 from collections.abc import Iterator
 
 from cds_service.fhir.deferred import concepts_in
+from cds_service.fhir.elements import CodeableConcept, many
 from cds_service.fhir.resources import Observation, Specimen
 from cds_service.intake.marker_lookup import texts_of
 from cds_service.intake.resource_index import ResourceIndex
@@ -15,19 +16,35 @@ from cds_service.knowledge.model.pack import Pack
 
 
 def is_of_another_specimen(observation: Observation, index: ResourceIndex, pack: Pack) -> bool:
-    """Whether the words of its type, or beside the reference, name another specimen and no blood.
+    """Whether the words of its type, or beside the reference, name another specimen than blood.
 
-    One that is not understood, or has a code without words, counts as blood.
+    Without such words a code of HL7 v2 (tables 0070 and 0487) tells. A specimen that is not
+    understood, or has a code of another system alone, counts as blood.
     """
     if observation.specimen is None:
         return False  # as of most
-    return pack.names.specimens.are_of_another(_texts(observation, index))
+    known = pack.names.specimens
+    kinds = tuple(_kinds(observation, index))
+    texts = (*_beside(observation), *texts_of(*kinds))
+    if any(map(known.name_another, texts)):
+        return True
+    codes = [
+        (coding.system, coding.code)
+        for kind in kinds
+        for coding in many(kind.coding)
+        if coding.system and coding.code
+    ]
+    is_blood = any(map(known.is_code_of_blood, (*texts, *(code for _, code in codes))))
+    return not is_blood and any(known.is_code_of_another(*sent) for sent in codes)
 
 
-def _texts(observation: Observation, index: ResourceIndex) -> Iterator[str]:
+def _beside(observation: Observation) -> Iterator[str]:
     pointer = observation.specimen
     if pointer is not None and pointer.display:
         yield pointer.display
-    specimen = index.referred(pointer, observation.contained)
+
+
+def _kinds(observation: Observation, index: ResourceIndex) -> Iterator[CodeableConcept]:
+    specimen = index.referred(observation.specimen, observation.contained)
     if isinstance(specimen, Specimen):
-        yield from texts_of(*concepts_in(specimen.type))
+        yield from concepts_in(specimen.type)

@@ -6,8 +6,12 @@ All in small letters and without accents, as `plain_words` gives them.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Final, Literal, TypeAlias, TypeVar
 from unicodedata import combining, normalize
+
+from cds_service.knowledge.model.specimen_names import SpecimenNames
+from cds_service.knowledge.reading.spellings import shipped_spellings
 
 ColumnKind: TypeAlias = Literal[
     "name", "result", "unit", "range", "low", "high", "flag", "previous", "specimen", "other"
@@ -183,24 +187,6 @@ SEXES: Final[dict[Words, str]] = _phrases(
     }
 )
 
-# What is examined, where it is neither blood nor serum nor plasma: the word, or how it begins.
-_FLUIDS: Final = re.compile(
-    r"\b(?:urin\w*|orina\w*|harn(?!st|sau)\w*|\w*urie|\w*uria|sammelurin|spontanurin|liquor\w*|lcr|csf|"
-    r"cerebrospinal|fluids?|punktat\w*|aszites\w*|ascit\w*|pleura\w*|pleural\w*|stuhl\w*|stool\w*|"
-    r"faec\w*|faeces|fecal\w*|feces|selles|heces|feci|fezes|speichel|saliv\w*|sputum|liquido\w*|liquide\w*|"
-    r"drain\w*|dialys\w*|semen|sperm\w*|sweat|schweiss|synov\w*)\b"
-)
-_BLOOD: Final = re.compile(
-    r"\b(?:blood|serum|plasma|blut\w*|vollblut|sang|sanguin\w*|sangre|sangue|ser[iu]\w*|suero|"
-    r"siero|soro|plasmat\w*|edta\w*|citrat\w*|zitrat\w*|heparin\w*|hamatolog\w*|haematolog\w*|"
-    r"hematolog\w*|ematolog\w*|hamogramm|hemogram\w*|emocromo|coagul\w*|gerinnung\w*|"
-    r"emostasi|hemost\w*)\b"
-)
-# Parts of a report that are about blood, if they are not a part of one about urine.
-_BLOOD_PARTS: Final = re.compile(
-    r"\b(?:klinische chemie|leber\w*|liver|hepat\w*|epat\w*|bioqui\w*|biochim\w*|chemistry|"
-    r"chimica)\b"
-)
 _METHODS: Final = re.compile(
     r"\b(?:method\w*|metod\w*|techni\w*|tecnic\w*|verfahren|photomet\w*|fotomet\w*|colorim\w*|"
     r"kolorim\w*|enzym\w*|spectro\w*|spektro\w*|ifcc|cinet\w*|kinet\w*|cobas|roche|abbott|siemens|"
@@ -210,15 +196,24 @@ _METHODS: Final = re.compile(
 
 def names_fluid(text: str) -> bool:
     """Whether a text names a specimen that is none of blood, serum and plasma."""
-    return _FLUIDS.search(" ".join(plain_words(text))) is not None
+    return _specimens().name_another(" ".join(plain_words(text)))
 
 
 def names_blood(text: str, *, itself: bool = False) -> bool:
     """Whether a text names blood, serum or plasma, or a part of a report about them."""
     words = " ".join(plain_words(text))
-    if _BLOOD.search(words) is not None:
-        return True
-    return not itself and _BLOOD_PARTS.search(words) is not None
+    return _specimens().name_blood(words) or (not itself and _specimens().name_part(words))
+
+
+def is_code_of_blood(code: str) -> bool:
+    """Whether a code of a specimen is one of blood, serum or plasma."""
+    return _specimens().is_code_of_blood(code)
+
+
+@cache
+def _specimens() -> SpecimenNames:
+    """The words in `cards/spellings.yaml`; the file that came with the service counts."""
+    return shipped_spellings().specimens
 
 
 def names_method(text: str) -> bool:

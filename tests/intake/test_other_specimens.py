@@ -8,6 +8,8 @@ import pytest
 from tests.service.patients import TODAY, cards, observation, request
 
 Json = dict[str, Any]
+TABLE = "http://terminology.hl7.org/CodeSystem/v2-"
+SERUM_OF_SNOMED_CT = {"system": "http://snomed.info/sct", "code": "119364003"}
 EARLIER = "2026-06-15T04:00:00Z"
 ALP = observation(
     "alp", "6768-6", 300, "U/L", referenceRange=[{"high": {"value": 120, "unit": "U/L"}}]
@@ -29,7 +31,10 @@ def specimen(**kind: Any) -> Json:
 @pytest.mark.parametrize(
     "text",
     ["Ascites", "Ascitic fluid", "Urine, random", "24h-Sammelurin", "Aszitespunktat",
-     "líquido ascítico", "urines de 24 heures", "PLEURAL FLUID", "Specimen 7 (CSF)"],
+     "líquido ascítico", "urines de 24 heures", "PLEURAL FLUID", "Specimen 7 (CSF)",
+     "Aszitesflüssigkeit", "Katheterurin", "Pleuraerguss", "Liquido ascitico", "Urina tipo 1",
+     "blood-stained ascites", "Blutiger Aszites", "Ascites, EDTA tube", "Serum and urine",
+     "épanchement pleural", "LI\u0301QUIDO asci\u0301tico"],
 )  # fmt: skip
 def test_a_fluid_does_not_hide_the_result_in_serum(text: str) -> None:
     found = cards(request(JAUNDICE, ALP, fluid({"display": text})))
@@ -45,6 +50,9 @@ def test_a_fluid_does_not_hide_the_result_in_serum(text: str) -> None:
         {"text": "Ascitic fluid, EDTA tube"},
         {"coding": [{"system": "urn:lab", "code": "7", "display": "Peritoneal fluid"}]},
         {"coding": {"code": "7", "display": "Urin"}},
+        {"coding": [{"system": f"{TABLE}0487", "code": "UR"}]},
+        {"coding": [{"system": f"{TABLE}0070", "code": "CSF"}], "text": "tube 3"},
+        {"coding": [{"system": f"{TABLE}0487", "code": "UR", "display": "EDTA"}]},
     ],
 )
 def test_the_type_of_the_specimen_tells(kind: Json) -> None:
@@ -68,14 +76,30 @@ def test_it_is_named_where_there_is_no_other_card() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Serum", "Blood", "Venous blood", "EDTA-Blut", "Serum and urine", "Specimen 26-1742", "ABC",
-     "Plasma (fluoride)", ""],
+    ["Serum", "Blood", "Venous blood", "EDTA-Blut", "blood, EDTA", "serum/plasma", "ABC", "",
+     "Specimen 26-1742", "Plasma (fluoride)", "Serum vor Dialyse", "blood, pre-dialysis"],
 )  # fmt: skip
 def test_blood_counts_and_so_does_what_is_not_understood(text: str) -> None:
     sent = JAUNDICE | {"specimen": {"display": text}}
 
     found = cards(request(sent, ALP))
     assert set(found) == {"cholestatic-jaundice"}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"coding": [{"system": f"{TABLE}0487", "code": "ser"}]},
+        {"coding": [{"system": f"{TABLE}0487", "code": "XYZ"}], "text": "Serum"},
+        {"coding": [{"system": f"{TABLE}0487", "code": "XYZ"}, SERUM_OF_SNOMED_CT]},
+        {"coding": [{"system": "http://snomed.info/sct", "code": "1"}]},  # any specimen
+        {"coding": [{"system": "urn:lab", "code": "UR"}]},
+    ],
+)
+def test_a_code_of_blood_counts_and_so_does_one_of_another_system(kind: Json) -> None:
+    sent = JAUNDICE | {"specimen": {"reference": "Specimen/s"}}
+
+    assert set(cards(request(sent, ALP, specimen(**kind)))) == {"cholestatic-jaundice"}
 
 
 @pytest.mark.parametrize("kind", [7, "urine", [], None, {"text": 7}])

@@ -78,6 +78,58 @@ def test_text_is_bounded() -> None:
     assert PIECES.size_of("U/L".ljust(LONGEST + 1)) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["Urin", "Harn", "Proteinurie", "albuminuria", "Sammelurin", "Liquor", "LCR", "CSF", "Punktat"]
+    + ["cerebrospinal", "fluid", "Aszites", "ascites", "Pleurapunktat", "pleural", "Stuhl", "stool"]
+    + ["faeces", "fecal", "selles", "heces", "feci", "fezes", "Speichel", "salive", "sputum"]
+    + ["líquido", "liquide", "drain", "Drainagesekret", "dialysate", "Dialyse", "semen", "sperma"]
+    + [
+        "sweat",
+        "Schweiß",
+        "synovial",
+        "urinary",
+        "ascítico",
+        "ascitis",
+        "péritonéal",
+        "pericardial",
+    ]
+    + ["amniotic", "bile", "bilis", "bílis", "Galle", "gastric", "milk", "swab", "tissue", "biopsy"]
+    + ["lavage", "pus", "vitreous", "Gelenkpunktat", "Fruchtwasser", "Gewebe", "Abstrich", "orina"]
+    + ["Mittelstrahlurin", "pleurico", "urinária", "Aszitesflüssigkeit", "Katheterurin"]
+    + ["Pleuraerguss", "blood-stained ascites", "Plasma, urine"],
+)
+def test_other_specimens_than_blood_are_known(text: str) -> None:
+    assert SPELLINGS.specimens.name_another(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "blood, EDTA",
+        "serum/plasma",
+        "Vollblut",
+        "Kapillarblut",
+        "sérum",
+        "sanguine",
+        "suero",
+        "soro",
+    ]
+    + ["siero", "plasmático", "Serumprobe", "sangue", "sang total"],
+)
+def test_blood_is_known(text: str) -> None:
+    assert SPELLINGS.specimens.name_blood(text)
+    assert not SPELLINGS.specimens.name_another(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Harnstoff", "Harnsäure", "Bile acids", "Serum vor Dialyse", "Taurin", "Heparin", "Urea"],
+)
+def test_tests_with_the_name_of_a_fluid_are_none(text: str) -> None:
+    assert not SPELLINGS.specimens.name_another(text)
+
+
 UNITS = """\
 units:
   atoms:
@@ -98,6 +150,8 @@ units:
         ("  counts: {many: [k]}", "K204"),
         ("  in capitals: {ML: ml}", "K301"),
         ("  in capital: {ML: mL}", "K104"),
+        ("specimens: {others: [urine, '*'], blood: []}", "K204"),
+        ("specimens: {others: [], blood: ['serum/plasma']}", "K204"),
         ("  counts: [k]", "K106"),
         ("  counts: {", "K101"),
     ],

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 from unicodedata import normalize
 
+from cds_service.knowledge.model.specimen_names import SpecimenNames
+
 Words: TypeAlias = tuple[str, ...]
 
 _LONGEST = 200  # characters; LOINC's longest names have 250, those of laboratory tests 120
@@ -73,19 +75,6 @@ class NotUnderstood:
     """A name that speaks of markers and holds more than is understood."""
 
     markers: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SpecimenNames:
-    """Words of specimens that are no blood, and words of blood, serum and plasma."""
-
-    others: frozenset[str] = frozenset()
-    blood: frozenset[str] = frozenset()
-
-    def are_of_another(self, texts: Iterable[str]) -> bool:
-        """Whether texts about one specimen name another than blood, and no blood beside it."""
-        words = {word for text in texts for word in words_of(text)}
-        return not self.others.isdisjoint(words) and self.blood.isdisjoint(words)
 
 
 _NO_SPECIMENS = SpecimenNames()

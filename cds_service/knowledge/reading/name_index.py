@@ -7,11 +7,11 @@ from cds_service.knowledge.model.names import (
     MarkerName,
     Named,
     NameIndex,
-    SpecimenNames,
     phrases,
     words_of,
 )
 from cds_service.knowledge.model.pack import Marker
+from cds_service.knowledge.model.specimen_names import SpecimenNames
 
 
 def name_index(markers: Mapping[str, Marker], specimens: SpecimenNames) -> NameIndex:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from cds_service.knowledge.model.names import SpecimenNames, words_of
+from cds_service.knowledge.model.specimen_names import SpecimenNames, is_phrase
 from cds_service.knowledge.model.units import NO_PIECES, Size, UnitPieces
 from cds_service.knowledge.reading.schemas import (
     Shape,
@@ -44,10 +44,14 @@ class UnitsShape(Shape):
 
 
 class SpecimensShape(Shape):
-    """Words of what results are measured in."""
+    """Words and codes of what results are measured in."""
 
-    blood: list[Text]
     others: list[Text]
+    neither: list[Text] = Field(default_factory=list)
+    blood: list[Text]
+    parts: list[Text] = Field(default_factory=list)
+    tables: list[Text] = Field(default_factory=list)
+    blood_codes: list[Text] = Field(default_factory=list)
 
 
 class SpellingsShape(Shape):
@@ -77,11 +81,11 @@ def spellings_for(folder: Path, shown: str) -> tuple[Spellings, list[Problem]]:
         path = place / SPELLINGS_FILE
         if path.is_file():
             return _read(path, f"{prefix}/{SPELLINGS_FILE}".lstrip("/"))
-    return _shipped(), []
+    return shipped_spellings(), []
 
 
 @cache
-def _shipped() -> Spellings:
+def shipped_spellings() -> Spellings:
     """The spellings that came with the service; a test reads the file without a problem."""
     spellings, _ = _read(cards_folder(Settings()) / SPELLINGS_FILE, SPELLINGS_FILE)
     return spellings
@@ -99,16 +103,30 @@ def _read(path: Path, shown: str) -> tuple[Spellings, list[Problem]]:
         return Spellings(), problems
     reader = _PiecesReader(shape.units, document)
     beside = {name: tuple(words) for name, words in shape.beside_names.items()}
-    specimens = _specimens(shape.specimens, reader)
+    specimens = SpecimenNames()
+    if shape.specimens is not None:
+        specimens = _specimens(shape.specimens)
+        reader.problems.extend(_bad_phrases(shape.specimens, document))
     return Spellings(reader.pieces(), beside, specimens), reader.problems
 
 
-def _specimens(shape: SpecimensShape | None, reader: "_PiecesReader") -> SpecimenNames:
-    if shape is None:
-        return SpecimenNames()
-    blood = reader.single_words(shape.blood, ("specimens", "blood"))
-    others = reader.single_words(shape.others, ("specimens", "others"))
-    return SpecimenNames(others, blood)
+def _specimens(shape: SpecimensShape) -> SpecimenNames:
+    return SpecimenNames(
+        others=frozenset(shape.others),
+        neither=frozenset(shape.neither),
+        blood=frozenset(shape.blood),
+        parts=frozenset(shape.parts),
+        tables=frozenset(shape.tables),
+        codes=frozenset(shape.blood_codes),
+    )
+
+
+def _bad_phrases(shape: SpecimensShape, document: Document) -> Iterator[Problem]:
+    for key in ("others", "neither", "blood", "parts"):
+        for n, text in enumerate(getattr(shape, key)):
+            if not is_phrase(text):
+                at = document.mark(("specimens", key, n))
+                yield Problem("K204", at, f"'{text}' is not words")
 
 
 class _PiecesReader:
@@ -144,17 +162,6 @@ class _PiecesReader:
                 words = (word for text in written for word in _numbers(text))
                 self._add(self._any_case, ((word, size) for word in words), where)
         return UnitPieces(self._exact, self._any_case, {**self._exact, **self._capitals()})
-
-    def single_words(self, texts: list[str], where: Where) -> frozenset[str]:
-        """The words of a list that has one in each of its texts, as the names of tests are read."""
-        words: set[str] = set()
-        for n, text in enumerate(texts):
-            found = words_of(text)
-            if len(found) == 1:
-                words.update(found)
-            else:
-                self._problem("K204", (*where, n), f"'{text}' is not a single word")
-        return frozenset(words)
 
     def _defined(self, text: str, where: Where) -> Size | None:
         """The size of an atom: a dimension of its own, or a number of a unit that came before."""

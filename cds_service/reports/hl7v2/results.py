@@ -24,6 +24,7 @@ from cds_service.reports.report import (
     TestCode,
     by_patient,
 )
+from cds_service.reports.vocabulary import is_code_of_blood, names_fluid
 
 _WITHDRAWN: Final = "entered-in-error"
 _SYSTEMS: Final = {"LN": LOINC, "LOINC": LOINC, "SCT": SNOMED, "SNM3": SNOMED}
@@ -62,15 +63,6 @@ _SEXES: Final = {
     "N": "other",
     "U": "unknown",
 }
-# Tables 0070 and 0487: blood, serum, plasma and their kinds. A specimen of any other kind counts
-# as named, so that it is no result of blood.
-_BLOOD: Final = frozenset(
-    ("BLD", "BLDA", "BLDC", "BLDCO", "BLDV", "WB", "BLOOD", "PLAS", "PLASMA", "PLB", "PPP", "PRP")
-    + ("SER", "SERUM", "SER/PLAS", "SERPL", "SERPLAS", "SERPLBLD", "SERUM OR PLASMA")
-    + ("VENOUS BLOOD", "WHOLE BLOOD", "CAPILLARY BLOOD", "ARTERIAL BLOOD", "BLDCAP")
-    # SNOMED CT: blood, plasma, serum, venous blood, whole blood
-    + ("119297000", "119361006", "119364003", "122555007", "258580003")
-)
 # Table 0203, PID-3.5: an account and a visit, which a patient has many of.
 _OF_VISITS: Final = frozenset(("AN", "VN"))
 # Table 0369: blind samples, calibrators, controls, tests of proficiency, and samples of several.
@@ -312,7 +304,7 @@ def _other_specimen(group: _Group) -> str:
             # A type is a coded element; in OBR-15 it is a component with subcomponents.
             kinds = [kind.strip() for part in parts[:2] for kind in part.split("&")[:2]]
             kinds = [kind for kind in kinds if kind and kind != _NULL]
-            if kinds and not _BLOOD.intersection(kind.upper() for kind in kinds):
+            if any(map(names_fluid, kinds)) or (kinds and not any(map(is_code_of_blood, kinds))):
                 return kinds[-1]
     return ""
 
