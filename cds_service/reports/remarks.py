@@ -17,6 +17,7 @@ _DENIED: Final = re.compile(
     r"not|without|free|index|indice|indizes|kann|konnen|peut|puede\w*|puo|possono|pode\w*|may|can|"
     r"bei|wenn|falls|si|se|if|en cas|in caso|em caso|en caso|anamie|anemi\w*|anemia)\b"
 )
+_NAMES_INDEX: Final = re.compile(r"(?:h )?(?:index|indice|indizes)(?: (?:d|de|di|da))?")
 _PRELIMINARY: Final = re.compile(
     r"\b(?:preliminary|vorlaufig\w*|teilbefund|provisorisch\w*|zwischenbefund|provisoires?|"
     r"resultats? partiels?|preliminar(?:es)?|provisional(?:es)?|preliminar[ei]|provvisori[oa]?|"
@@ -50,6 +51,11 @@ def says_hemolyzed(text: str) -> bool:
         return True
     words = " ".join(plain_words(text))
     return _HEMOLYZED.search(words) is not None and _DENIED.search(words) is None
+
+
+def names_index(text: str) -> bool:
+    """Whether a text is the part of `Hemolysis index` that does not speak of hemolysis."""
+    return _NAMES_INDEX.fullmatch(" ".join(plain_words(text))) is not None
 
 
 def status_of_report(text: str) -> str:

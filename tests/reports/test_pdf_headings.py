@@ -398,3 +398,27 @@ def test_a_name_that_is_struck_out_is_nobodys() -> None:
 
     (about,) = read_pdf(sheet.finished()).patients
     assert about.patient.name == ""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_noted"),
+    [
+        ("Hemolysis", "index", False),
+        ("Indice", "d'hémolyse", False),
+        ("Índice de", "hemólisis", False),
+        ("Indice di", "emolisi", False),
+        ("Hemolysis", "Icterus", True),
+        ("Sample hemolyzed", "index 3", True),
+        ("Hämolyse", "", True),
+    ],
+)
+def test_an_index_on_two_lines_is_no_hemolysis(first: str, second: str, *, is_noted: bool) -> None:
+    sheet = Sheet()
+    keys = [slot.key for slot in SLOTS]
+    sheet.headings(SLOTS)
+    sheet.row(SLOTS, dict(zip(keys, ROWS[0], strict=True)))
+    sheet.row(SLOTS, dict(zip(keys, (first, "16.2", "", ""), strict=True)))
+    sheet.down(-0.2)
+    sheet.at(50, second)
+
+    assert {row["hemolyzed"] for row in rows_of(sheet.finished())} == {is_noted}

@@ -26,6 +26,7 @@ from cds_service.reports.pdf.columns import Column, Panel, read_panels
 from cds_service.reports.pdf.contents import kind_of
 from cds_service.reports.pdf.fields import read_fields
 from cds_service.reports.pdf.headings import CollectedLabel, read_headings
+from cds_service.reports.pdf.hemolysis import are_hemolyzed
 from cds_service.reports.pdf.labels import Labelled, labelled_texts, patient_of
 from cds_service.reports.pdf.pages import STRUCK, PageLine, read_pages
 from cds_service.reports.pdf.pictures import page_picture, pictures_of
@@ -37,7 +38,7 @@ from cds_service.reports.pdf.scans import Scanner
 from cds_service.reports.pdf.sentences import read_sentences
 from cds_service.reports.pdf.table_rows import TableReader
 from cds_service.reports.pdf.unheaded import by_content, unheaded_panels
-from cds_service.reports.remarks import says_hemolyzed, status_of_report
+from cds_service.reports.remarks import status_of_report
 from cds_service.reports.report import Format, LabReport, PatientReport, ReportRow
 from cds_service.reports.report_headings import subject_of
 from cds_service.reports.vocabulary import names_blood, names_fluid, plain_words
@@ -92,7 +93,7 @@ def report_of(pages: Sequence[Sequence[PageLine]], kind: Format) -> LabReport:
     dates = _Dates(labels, found, order)
     mark = decimal_mark(printed for row in found.rows for printed in (*row.values, row.range_text))
     status = status_of_report(text)
-    hemolyzed = any(says_hemolyzed(line.text) for lines in pages for line in lines)
+    hemolyzed = are_hemolyzed(pages)
     everywhere = _specimen_of_all(labels)
     doubt_shifted(found.rows)
     lines = [line for page in pages for line in page if line not in found.headings]
