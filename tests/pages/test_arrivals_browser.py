@@ -6,14 +6,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page
 
 from cds_service.errors import StoreError
 from cds_service.subscriptions.overview import Overview
 from tests.pages.test_arrivals import PAGE, Place, service, subscribed
 from tests.subscriptions.kept_decisions import critical, keep, unknown_rule, very_low
-from tests.web.browsing import NEEDS_BROWSER, WIDTHS, chromium, served
+from tests.web.browsing import NEEDS_BROWSER, WIDTHS, assert_no_violation, chromium, served
 from tests.web.http_fixtures import NOW
 
 pytestmark = NEEDS_BROWSER
@@ -65,8 +64,7 @@ def assert_good(page: Page, base: str) -> None:
     page.goto(base + PAGE)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        results = Axe().run(page)
-        assert results.violations_count == 0, results.generate_report()
+        assert_no_violation(page)
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
     assert page.locator("script").count() == 0
 

@@ -4,10 +4,9 @@
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 
 from tests.screening.test_report import FROM_TO, export_of, page_of
-from tests.web.browsing import NEEDS_BROWSER, WIDTHS, chromium
+from tests.web.browsing import NEEDS_BROWSER, WIDTHS, assert_no_violation, chromium
 
 pytestmark = NEEDS_BROWSER
 
@@ -28,10 +27,7 @@ def test_the_page_has_no_violation_and_fits(tmp_path: Path) -> None:
                 page.on("console", lambda message: complaints.append(message.text))
                 page.goto(address)
 
-                violations = [
-                    violation["id"] for violation in Axe().run(page).response["violations"]
-                ]
-                assert violations == []
+                assert_no_violation(page)
                 assert page.evaluate("document.documentElement.scrollWidth") <= width
                 context.close()
     assert complaints == []

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Locator, Page
 from pypdfium2 import PdfDocument
 
 from cds_service.settings import Settings
 from tests.reports.corpus.reports import reports
-from tests.web.browsing import NEEDS_BROWSER, WIDTHS, chromium, served
+from tests.web.browsing import NEEDS_BROWSER, WIDTHS, assert_no_violation, chromium, served
 from tests.web.http_fixtures import app
 
 TABLE = "Test;Wert;Einheit;Referenzbereich;Datum\nGPT;1,0;U/l;<40;14.06.2026\nGOT;30,5;U/L;10-35;\n"
@@ -51,11 +50,9 @@ def _page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
 def assert_accessible(page: Page) -> None:
     """By axe, in the dark for its colors alone; and nothing is beyond the edge."""
     page.emulate_media(color_scheme="light")
-    results = Axe().run(page)
-    assert results.violations_count == 0, results.generate_report()
+    assert_no_violation(page)
     page.emulate_media(color_scheme="dark")
-    results = Axe().run(page, options={"runOnly": ["color-contrast", "link-in-text-block"]})
-    assert results.violations_count == 0, results.generate_report()
+    assert_no_violation(page, {"runOnly": ["color-contrast", "link-in-text-block"]})
     assert_fits(page)
 
 

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from cds_service.settings import Settings
 from cds_service.store import open_store
 from cds_service.web import create_app
 from tests.sandbox.fake_fhir_server import history, running
-from tests.web.browsing import NEEDS_BROWSER, WIDTHS, chromium, served
+from tests.web.browsing import NEEDS_BROWSER, WIDTHS, assert_no_violation, chromium, served
 from tests.web.http_fixtures import ALT, NOW, PATIENT, bundle, knowledge, observation, patient
 
 HOSTILE = (
@@ -81,8 +80,7 @@ def _page(browser: Browser, served: Served, request: pytest.FixtureRequest) -> I
 def assert_accessible(page: Page) -> None:
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        results = Axe().run(page)
-        assert results.violations_count == 0, results.generate_report()
+        assert_no_violation(page)
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
 
 

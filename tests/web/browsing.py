@@ -4,12 +4,14 @@
 import logging
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from flask import Flask
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -44,3 +46,10 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=FOUND, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+def assert_no_violation(page: Page, options: Mapping[str, Any] | None = None) -> None:
+    """Axe finds nothing to complain of, with these options of its `run`."""
+    # What passes is not described: of a long page that takes half of the time.
+    results = Axe().run(page, options={"resultTypes": ["violations"], **(options or {})})
+    assert results.violations_count == 0, results.generate_report()

@@ -7,10 +7,9 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, expect
 
-from tests.web.browsing import NEEDS_BROWSER, WIDTHS, chromium
+from tests.web.browsing import NEEDS_BROWSER, WIDTHS, assert_no_violation, chromium
 from website.build import build
 
 pytestmark = NEEDS_BROWSER
@@ -81,7 +80,5 @@ def test_a_page_has_no_violation_and_fits(page: Page, base: str, address: str) -
     page.emulate_media(color_scheme="light" if is_phone else "dark")
     page.goto(base + address)
 
-    results = Axe().run(page, options=NOT_OURS)
-
-    assert results.violations_count == 0, results.generate_report()
+    assert_no_violation(page, NOT_OURS)
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
