@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import click
 import pytest
 import requests
+from click.testing import CliRunner
 
-from cds_service.cli import COMMANDS, cli
+from cds_service.cli import COMMANDS, cli, main
 from tests.knowledge.fixture_pack import changed, replaced
 
 ROOT = Path(__file__).parents[2]
@@ -21,9 +23,10 @@ WITH_EXAMPLES = ["serve", "demo", "evaluate", "check", "lock", "explain", "facts
 WITH_EXAMPLES += ["screen", "subscribe", "subscriptions"]
 
 
-def run(
+def started(
     *words: str, stdin: str | None = None, **variables: str
 ) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, as its users have it: once for each command."""
     return subprocess.run(
         [sys.executable, "-m", "cds_service", *words],
         input=stdin,
@@ -36,9 +39,23 @@ def run(
     )
 
 
+def run(*words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """The command in this process: its start would take longer than what most tests look at."""
+    with (
+        CliRunner().isolation(input=stdin) as (out, err, _),
+        patch.object(sys, "argv", ["cds-service", *words]),
+        pytest.raises(SystemExit) as left,
+    ):
+        main()
+    code = int(left.value.code or 0)
+    return subprocess.CompletedProcess(
+        words, code, out.getvalue().decode(), err.getvalue().decode()
+    )
+
+
 @pytest.fixture(scope="module")
 def founding_request() -> str:
-    return run("demo", "--request").stdout
+    return started("demo", "--request").stdout
 
 
 @pytest.mark.parametrize("command", WITH_EXAMPLES)
@@ -75,7 +92,7 @@ def test_an_unknown_command_is_wrong_use() -> None:
 
 
 def test_a_hook_request_gives_cards_in_the_terminal(founding_request: str) -> None:
-    shown = run("evaluate", "-", stdin=founding_request)
+    shown = started("evaluate", "-", stdin=founding_request)
 
     assert shown.returncode == 0
     assert "very_low" in shown.stdout
@@ -127,7 +144,7 @@ def test_strict_names_what_is_not_valid_fhir_and_never_the_value() -> None:
 
 
 def test_what_is_no_json_is_a_sentence_and_exit_1() -> None:
-    shown = run("evaluate", "-", stdin="{")
+    shown = started("evaluate", "-", stdin="{")
 
     assert shown.returncode == 1
     assert shown.stderr.startswith("cds-service: ")
@@ -162,7 +179,7 @@ def test_what_was_locked_is_not_locked_over(tmp_path: Path) -> None:
     )
     before = (folder / "lock.json").read_bytes()
 
-    shown = run("lock", str(folder))
+    shown = started("lock", str(folder))
 
     assert shown.returncode == 1
     assert "K701" in shown.stdout
@@ -170,7 +187,7 @@ def test_what_was_locked_is_not_locked_over(tmp_path: Path) -> None:
 
 
 def test_an_unknown_rule_is_wrong_use_with_the_nearest_name() -> None:
-    shown = run("explain", "alt-very-lo")
+    shown = started("explain", "alt-very-lo")
 
     assert shown.returncode == 2
     assert "alt-very-low" in shown.stderr
@@ -178,7 +195,7 @@ def test_an_unknown_rule_is_wrong_use_with_the_nearest_name() -> None:
 
 @pytest.mark.server
 def test_a_wrong_setting_stops_the_start_with_its_name() -> None:
-    shown = run("serve", CDS_PROT="8000")
+    shown = started("serve", CDS_PROT="8000")
 
     assert shown.returncode == 2
     assert "CDS_PROT" in shown.stderr
@@ -187,11 +204,11 @@ def test_a_wrong_setting_stops_the_start_with_its_name() -> None:
 
 @pytest.mark.server
 def test_the_service_does_not_listen_to_others_without_clients() -> None:
-    assert run("serve", "--host", "192.0.2.1").returncode == 2
+    assert started("serve", "--host", "192.0.2.1").returncode == 2
 
 
 def test_the_cards_of_the_service_are_sound() -> None:
-    shown = run("check", "cards")
+    shown = started("check", "cards")
 
     assert shown.returncode == 0, shown.stdout
     assert shown.stdout == ""
