@@ -91,10 +91,18 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     process_guard.add_markers(items)
+    _put_long_ones_first(items)
     if any(item.get_closest_marker("hapi") is not None for item in items):
         from tests.fhir_server.hapi import skip_without
 
         skip_without(items)
+
+
+def _put_long_ones_first(items: list[pytest.Item]) -> None:
+    """Processes take tests in this order: where the last ones are short, none waits for another."""
+    names = {"browser", "database", "server", "slow"}
+    long = {item.path for item in items if not names.isdisjoint(item.keywords)}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.hookimpl(wrapper=True)
