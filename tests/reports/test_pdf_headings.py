@@ -65,7 +65,7 @@ def test_the_file_of_headings_has_no_problem() -> None:
     + ["Child: ok", "Control: valid", "Living donor liver transplantation", "Trasplante de padre"]
     + ["Greffe de foie de donneur", "Transplante renal de mãe", "Trapianto di rene da madre"]
     + ["Kontrolle 12.03.2026 08:30", "Werte des Vaters", "Werte des Neugeborenen"]
-    + ["Spender 12.03.2026 08:30"],
+    + ["Spender 12.03.2026 08:30", "Spenderserum", "Control interno", "Interne Kontrolle"],
 )
 def test_results_below_a_heading_of_somebody_else_do_not_count(heading: str) -> None:
     for is_headed in (True, False):
