@@ -73,15 +73,20 @@ def run_by(item: pytest.Item | None) -> None:
     _running = item
 
 
+def starts(marker: str) -> None:
+    """The running test fails unless it has this marker."""
+    if _running is not None and _running.get_closest_marker(marker) is None:
+        pytest.fail(f"this test starts a {marker}: mark it @pytest.mark.{marker}")
+
+
 def watch() -> Callable[[], None]:
     """Refuse programs that the running test has no marker for, until the result is called."""
     original = subprocess.Popen.__init__
 
     def checked(self: Any, args: Command, *rest: Any, **options: Any) -> None:
-        marker = marker_for(args)
-        if marker and _running is not None and _running.get_closest_marker(marker) is None:
-            self.returncode = 0  # its __del__ asks for it
-            pytest.fail(f"this test starts a {marker}: mark it @pytest.mark.{marker}")
+        self.returncode = 0  # its __del__ asks for it
+        if marker := marker_for(args):
+            starts(marker)
         original(self, args, *rest, **options)
 
     subprocess.Popen.__init__ = checked  # type: ignore[method-assign]

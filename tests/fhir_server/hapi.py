@@ -87,7 +87,7 @@ def _started(folder: Path) -> dict[str, Any]:
         log,
     )
     end = monotonic() + _PATIENCE
-    while monotonic() < end and _is_running(pid):
+    while monotonic() < end and is_running(pid):
         with suppress(requests.RequestException):
             if requests.get(f"{base}/metadata", timeout=30).ok:
                 return {"base": base, "pid": pid, "users": 0}
@@ -111,7 +111,8 @@ def _detached(command: list[str], log: Path) -> int:
     return int(started.stdout)
 
 
-def _is_running(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Whether there is a process with this id."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

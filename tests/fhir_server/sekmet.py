@@ -5,22 +5,30 @@
         put(base, [patient, observation])
 
 `requirements/install-fhir-server` makes the environment; without it a test that asks for the server
-is skipped.
+is skipped. A process of tests imports it once, and each of its servers is a fork
+(`forked_sekmet.py`): its imports take ten times as long as all else of a start.
 """
 
+import atexit
 import json
+import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from time import monotonic, sleep
 from typing import Any
 
 import pytest
 import requests
 
+from tests import process_guard
 from tests.conformance.server import free_port
+from tests.fhir_server.hapi import is_running
 from tests.house.source import ROOT
 
 Json = dict[str, Any]
@@ -28,6 +36,7 @@ Json = dict[str, Any]
 PROGRAM = ROOT / ".venv-fhir" / "bin" / "sekmet"
 _PATIENCE = 60  # seconds for the server to start
 _TRIES = 3  # another program may take the port first
+_ONE_AT_A_TIME = Lock()
 _FHIR_JSON = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}
 
 
@@ -71,11 +80,37 @@ def put(base: str, resources: Iterable[Json], headers: Mapping[str, str] | None 
     assert set(said) <= {"200", "201"}, said
 
 
-def _started(folder: Path, settings: Mapping[str, Any]) -> "tuple[subprocess.Popen[bytes], str]":
+@cache
+def _forked() -> "subprocess.Popen[str]":
+    """The program of which each server is a fork; it ends with this process."""
+    process = subprocess.Popen(
+        # -P: beside the file is one of the name of the package.
+        [PROGRAM.with_name("python"), "-P", Path(__file__).with_name("forked_sekmet.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    atexit.register(process.communicate)  # which closes its input
+    return process
+
+
+def _fork(folder: Path) -> int:
+    """The process id of a server with the settings in this folder."""
+    process_guard.starts("server")
+    program = _forked()
+    assert program.stdin is not None
+    assert program.stdout is not None
+    with _ONE_AT_A_TIME:
+        program.stdin.write(f"{folder}\n")
+        program.stdin.flush()
+        return int(program.stdout.readline())
+
+
+def _started(folder: Path, settings: Mapping[str, Any]) -> tuple[int, str]:
     for _ in range(_TRIES):
         port = free_port()
         base = f"http://127.0.0.1:{port}/fhir"
-        file = folder / f"{port}.yaml"  # JSON is YAML too
         said = {
             "base_url": base,
             "host": "127.0.0.1",
@@ -84,30 +119,31 @@ def _started(folder: Path, settings: Mapping[str, Any]) -> "tuple[subprocess.Pop
             "simulator": {"enabled": False},
             **settings,
         }
-        file.write_text(json.dumps(said), encoding="utf-8")
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [PROGRAM, "serve", "-c", file], cwd=folder, stdout=log, stderr=log
-            )
+        # JSON is YAML too.
+        (folder / "settings.yaml").write_text(json.dumps(said), encoding="utf-8")
+        process = _fork(folder)
         if _answers(process, base):
             return process, base
         _stop(process)
     raise AssertionError((folder / "log").read_text(encoding="utf-8", errors="replace")[-2000:])
 
 
-def _answers(process: "subprocess.Popen[bytes]", base: str) -> bool:
+def _answers(process: int, base: str) -> bool:
     end = monotonic() + _PATIENCE
-    while monotonic() < end and process.poll() is None:
+    while monotonic() < end and is_running(process):
         with suppress(requests.RequestException):
             if requests.get(f"{base}/metadata", timeout=5).ok:
                 return True
-        sleep(0.1)
+        sleep(0.05)
     return False
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(15)
-    process.kill()
-    process.wait()
+def _stop(process: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGTERM)
+        end = monotonic() + 15
+        while monotonic() < end and is_running(process):
+            sleep(0.02)
+        os.kill(process, signal.SIGKILL)
+    while is_running(process):
+        sleep(0.02)

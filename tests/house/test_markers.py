@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.source import ROOT
-from tests.process_guard import Command, marker_for
+from tests.process_guard import Command, marker_for, starts
 
 TESTS = """
 import subprocess
@@ -57,6 +57,16 @@ def test_plain():
 )
 def test_a_command_needs_the_marker_of_what_it_starts(command: Command, marker: str | None) -> None:
     assert marker_for(command) == marker
+
+
+def test_what_starts_without_a_command_needs_the_marker_too() -> None:
+    with pytest.raises(pytest.fail.Exception, match="this test starts a server"):
+        starts("server")
+
+
+@pytest.mark.server
+def test_what_has_the_marker_starts() -> None:
+    starts("server")
 
 
 def run(folder: Path, *options: str) -> str:
