@@ -20,11 +20,12 @@ UNSETTLED: Final = frozenset(("registered", "preliminary", "unknown"))
 CHANGES: Final = frozenset(("amended", "corrected", "entered-in-error"))
 _CORRECTED: Final = frozenset(("amended", "corrected"))
 _WITH_VALUES: Final = SETTLED | {"preliminary"}
-_WITHDRAWN: Final = "entered-in-error"
+WITHDRAWN: Final = "entered-in-error"
 _CANCELLED: Final = "cancelled"  # X and N
 NO_VALUE: Final = "-"  # before the digest of a result that has none
 _NEVER_CAME: Final = "?"  # in place of the digest of what was corrected
 _TAKEN_BACK: Final = "!"  # among digests: a withdrawal was
+_MARKS: Final = (_NEVER_CAME, _TAKEN_BACK)
 _MOST_REPLACED: Final = 8  # digests of the earlier contents of a result
 # A time without a zone can be that of any; the zones of the earth are from -12 to +14 hours.
 _EASTERNMOST: Final = timedelta(hours=14)
@@ -35,8 +36,9 @@ Why: TypeAlias = Literal["which", "newer", "obtained", "unknown"]
 _WORDS: Final[Mapping[Why, str]] = {
     "which": """Expected the time of collection of one of the results of its order number and test:
         which of them it is about is not known.""",
-    "newer": """Expected a later time of the message (MSH-7), with its zone, than that of what was
-        sent of this result before: which of both holds is not known.""",
+    "newer": """Expected a later time of the message (MSH-7), with its zone and by a clock that is
+        not ahead, than that of what was sent of this result before: which of both holds is not
+        known.""",
     "obtained": """Expected a correction or a withdrawal (C, A, D, W) of a result that has a value:
         another status, or no value, does not take it back.""",
     "unknown": """Expected a correction (C, A): the result that was corrected or withdrawn never
@@ -98,8 +100,8 @@ def first_statement(new: Statement) -> Statement:
     """
     if new.status not in CHANGES:
         return new
-    is_named = new.status == _WITHDRAWN and new.has_value
-    mark = (_TAKEN_BACK,) if new.status == _WITHDRAWN else ()
+    is_named = new.status == WITHDRAWN and new.has_value
+    mark = (_TAKEN_BACK,) if new.status == WITHDRAWN else ()
     return replace(new, replaced=(new.content if is_named else _NEVER_CAME, *mark))
 
 
@@ -120,28 +122,32 @@ def continued(last: Statement, new: Statement) -> Statement:
     before = [
         content for content in (*last.replaced, last.content) if content and content != new.content
     ]
-    if is_same and new.status == _WITHDRAWN:
+    if is_same and new.status == WITHDRAWN:
         before.append(new.content)
-    if new.status == _WITHDRAWN:
+    if new.status == WITHDRAWN:
         before.append(_TAKEN_BACK)
+    marks = tuple(mark for mark in _MARKS if mark in before)
+    contents = tuple(content for content in dict.fromkeys(before) if content not in _MARKS)
     is_repeat = is_same and last.status in _CORRECTED and new.status == "final"
     is_later = sent_order(new.sent, last.sent) == "after"
     return Statement(
         status=last.status if is_repeat else new.status,
         sent=last.sent if is_repeat and not is_later else new.sent,
         content=new.content,
-        replaced=tuple(dict.fromkeys(before))[-_MOST_REPLACED:],
+        replaced=(*contents[-_MOST_REPLACED:], *marks),
     )
 
 
 def _older_replaces(last: Statement, new: Statement) -> bool:
     """Whether the message that was sent earlier, and comes later, is written."""
-    if _is_same(last, new) and (new.status != _WITHDRAWN or last.status == _WITHDRAWN):
+    if _is_same(last, new) and (new.status != WITHDRAWN or last.status == WITHDRAWN):
         return False
     if new.content in last.replaced and new.status not in CHANGES:
         return False
-    # In their order what is not final would not have replaced what is.
+    # In their order what is not final would not have replaced what is, but after a withdrawal.
     if last.status in UNSETTLED and new.status in SETTLED:
+        if last.was_withdrawn:
+            raise UnclearResult("newer")
         return True
     if new.status in CHANGES and new.content not in last.replaced:
         raise UnclearResult("newer")
@@ -165,7 +171,7 @@ def _replaces(last: Statement, new: Statement, is_newer: bool) -> bool:
             raise UnclearResult("newer")
         if not is_same and not last.is_original_known:
             raise UnclearResult("unknown")
-    elif last.status == _WITHDRAWN and new.status != _WITHDRAWN:
+    elif last.status == WITHDRAWN and new.status != WITHDRAWN:
         if (is_same or is_repeat) and not (is_newer and new.status in CHANGES):
             raise UnclearResult("newer")
         if not last.is_original_known and new.status not in CHANGES:

@@ -22,6 +22,7 @@ from cds_service.subscriptions.message_observations import MessageResult
 from cds_service.subscriptions.message_order import (
     CHANGES,
     SETTLED,
+    WITHDRAWN,
     Statement,
     UnclearResult,
     continued,
@@ -230,14 +231,33 @@ class _Free:
 
 def _those_of(result: MessageResult, free: _Free, *, changes: bool) -> list[WrittenResult]:
     """Those that a result may be, none of which is of its minute."""
-    if fitting := free.fitting(result.collected):
+    fitting = free.fitting(result.collected)
+    if not changes:
+        fitting = [state for state in fitting if not _was_withdrawn_before(state, result)]
+    if fitting:
         return fitting
     # A correction may be of the time; and until it is final, or once it is taken back, a result
     # may come with another time.
     if not (changes or free.is_only):
         return []
-    left = [state for state in free.left() if changes or state.statement.status not in SETTLED]
+    left = [
+        state
+        for state in free.left()
+        if changes
+        or not (state.statement.status in SETTLED or _was_withdrawn_before(state, result))
+    ]
     return [] if any(_is_of_another_day(state, result) for state in left) else left
+
+
+def _was_withdrawn_before(written: WrittenResult, result: MessageResult) -> bool:
+    """Whether a result is none that was withdrawn, because it was collected after that."""
+    is_withdrawn = written.statement.status == WITHDRAWN
+    return is_withdrawn and _is_collected_after(written, result)
+
+
+def _is_collected_after(written: WrittenResult, result: MessageResult) -> bool:
+    """Whether a result was collected after the other was written, in any zone."""
+    return bool(result.collected) and _earliest(result.collected) > written.written + _ZONES
 
 
 def _is_of_another_day(written: WrittenResult, result: MessageResult) -> bool:
@@ -248,7 +268,7 @@ def _is_of_another_day(written: WrittenResult, result: MessageResult) -> bool:
     """
     if written.statement.status not in SETTLED or not result.collected:
         return False
-    if _earliest(result.collected) > written.written + _ZONES:
+    if _is_collected_after(written, result):
         return True
     if not written.collected or _day(result.collected) >= _day(written.collected):
         return False

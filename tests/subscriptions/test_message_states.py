@@ -93,6 +93,7 @@ def test_thousands_of_results_of_one_order_keep_nobody_waiting(begin: datetime) 
 
 
 AT_NINE, AT_TEN, AT_ELEVEN = (NOW.replace(hour=hour).isoformat() for hour in (9, 10, 11))
+HALF_PAST_NINE = NOW.replace(hour=9, minute=30).isoformat()
 NEXT_YEAR = (NOW + timedelta(days=365)).isoformat()
 
 
@@ -206,3 +207,36 @@ def test_what_was_withdrawn_does_not_come_back_by_way_of_what_is_not_final(betwe
     with pytest.raises(UnclearResult):
         to_write([said("final", 1)], written, 4, NOW.replace(hour=14))
     assert to_write([said("final", 6)], written, 4, NOW.replace(hour=14))
+
+
+def test_an_older_final_does_not_come_back_past_a_withdrawal_either() -> None:
+    """What was sent before a withdrawal was withdrawn, whatever came after that."""
+    written = written_after(
+        said("final", 1, AT_NINE),
+        said("entered-in-error", 1, AT_TEN),
+        said("preliminary", 6, AT_ELEVEN),
+    )
+
+    with pytest.raises(UnclearResult):
+        to_write([said("final", 2, HALF_PAST_NINE)], written, 4, NOW.replace(hour=14))
+
+
+def test_that_an_original_never_came_is_known_after_many_corrections() -> None:
+    corrections = [said("corrected", value, AT_NINE) for value in range(30, 42)]
+    written = written_after(*corrections)
+
+    with pytest.raises(UnclearResult):
+        to_write([said("final", 1, AT_ELEVEN)], written, 20, NOW + timedelta(days=1))
+
+
+@pytest.mark.parametrize("status", ["final", "preliminary"])
+def test_what_was_collected_after_a_withdrawal_is_another_result(status: str) -> None:
+    """What was withdrawn never came; the next sample of the order cannot be it."""
+    (withdrawn,) = written_after(said("entered-in-error", None, AT_TEN)).values()
+    later = said(status, 1500)
+    later.observation["effectiveDateTime"] = (NOW + timedelta(days=3)).isoformat()
+
+    (placed,) = to_write([later], {later.series: withdrawn}, 2, NOW + timedelta(days=3, hours=2))
+
+    assert placed.observation["status"] == status
+    assert placed.identifier != withdrawn[0].identifier
