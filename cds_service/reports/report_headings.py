@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import dropwhile
 from typing import Final, Literal, TypeAlias
 
 from cds_service.knowledge.reading.schemas import Shape
@@ -32,6 +33,8 @@ class HeadingsShape(Shape):
     """`report-headings.yaml`."""
 
     people: ByLanguage
+    leads: ByLanguage
+    performers: ByLanguage
     alone: ByLanguage
     places: ByLanguage
     checks: ByLanguage
@@ -48,6 +51,8 @@ class HeadingWords:
     """The phrases and words of all languages."""
 
     people: frozenset[Words]
+    leads: frozenset[Words]
+    performers: frozenset[Words]
     alone: frozenset[Words]
     places: frozenset[Words]
     checks: frozenset[Words]
@@ -59,10 +64,12 @@ class HeadingWords:
     beside: frozenset[str]
 
 
-def subject_of(text: str) -> Subject | None:
+def subject_of(text: str, *, is_cell: bool = False) -> Subject | None:
     """Whose results a heading announces; `None` if it does not say so.
 
-    >>> subject_of("Results of the donor")
+    A cell of a table may be a remark: it has to begin or end with the other person.
+
+    >>> subject_of("Results of the living donor candidate")
     'other'
     >>> subject_of("Liver panel") is None
     True
@@ -77,13 +84,14 @@ def subject_of(text: str) -> Subject | None:
     if _is_among(words, known.alone, known.beside):
         is_passed = words in known.checks and plain_words(behind) in known.states
         return None if is_passed or _is_visit(before) else "other"
-    core = _without_lead(words)
+    core = words if is_cell else _behind(words, known.beside.union(*known.leads))
     if text.rstrip().endswith(".") or not 0 < len(core) <= _LONGEST:
         return None
-    if not behind.strip() and any(beside in known.places for beside in _beside_people(core)):
+    beside = {*_beside_people(words), *_beside_people(core)}
+    if not behind.strip() and not beside.isdisjoint(known.places):
         return None
-    is_of_people = any(True for _ in _beside_people(core))
-    return "other" if is_of_people or (core != words and _names_people(core)) else None
+    is_of_people = any(True for _ in _beside_people(words)) or _is_of_results(words, core)
+    return "other" if is_of_people else None
 
 
 def speaks_of_results(text: str) -> bool:
@@ -122,11 +130,9 @@ def may_be_of_order(label: Words) -> bool:
     return _known().vague.issuperset(label)
 
 
-def _without_lead(words: Words) -> Words:
-    """The words behind `Results of the`."""
-    beside = _known().beside
-    start = next((at for at, word in enumerate(words) if word not in beside), len(words))
-    return words[start:]
+def _behind(words: Words, lead: frozenset[str]) -> Words:
+    """The words behind those of a lead, such as `Results of the`."""
+    return tuple(dropwhile(lead.__contains__, words))
 
 
 def _beside_people(words: Words) -> Iterator[Words]:
@@ -136,14 +142,28 @@ def _beside_people(words: Words) -> Iterator[Words]:
     yield from (words[:at] for at in range(len(words)) if words[at:] in people)
 
 
-def _names_people(words: Words) -> bool:
-    """Whether a word of people stands anywhere."""
-    return any(True for at in range(len(words)) for _ in _beside_people(words[at:]))
+def _is_of_results(words: Words, core: Words) -> bool:
+    """Whether a word of people stands anywhere behind `Results of the`.
+
+    What begins with a laboratory or a sample may have such words in a name: `Labor Partner Berlin`.
+    """
+    known = _known()
+    lead = words[: len(words) - len(core)]
+    is_of_people = any(True for at in range(len(core)) for _ in _beside_people(core[at:]))
+    return is_of_people and _has(lead, known.leads) and not _has(words, known.performers)
+
+
+def _has(words: Words, phrases: frozenset[Words]) -> bool:
+    """Whether one of the phrases is in a text."""
+    ends = range(1, len(words) + 1)
+    return any(words[start:end] in phrases for end in ends for start in range(end))
 
 
 def _is_visit(text: str) -> bool:
     """Whether a text names a follow-up of a patient with its day, and nothing else."""
-    return has_date(text) and _without_lead(plain_words(without_dates(text))) in _known().visits
+    known = _known()
+    words = _behind(plain_words(without_dates(text)), known.beside)
+    return has_date(text) and words in known.visits
 
 
 def _is_among(words: Words, phrases: frozenset[Words], beside: frozenset[str]) -> bool:
@@ -181,6 +201,8 @@ def read_heading_words() -> tuple[HeadingWords | None, list[Problem]]:
         return None, problems
     return HeadingWords(
         people=_phrases(shape.people),
+        leads=_phrases(shape.leads),
+        performers=_phrases(shape.performers),
         alone=_phrases(shape.alone),
         places=_phrases(shape.places),
         checks=_phrases(shape.checks),

@@ -85,7 +85,8 @@ def test_results_below_a_heading_of_somebody_else_do_not_count(heading: str) -> 
     + ["Lebendspende Nierentransplantation Spender", "Résultats du donneur vivant apparenté"]
     + ["Resultados de laboratorio del donante vivo", "Risultati del donatore vivente"]
     + ["Resultados laboratoriais do doador vivo", "Laborwerte des Spenders vom Transplantationstag"]
-    + ["Donor: laboratory results of the living donor candidate"],
+    + ["Donor: laboratory results of the living donor candidate", "Befund des Spenders Anna Muster"]
+    + ["Sample of the donor Anna Muster", "Samples from the living donor Anna Muster"],
 )
 def test_neither_do_they_below_a_long_one_that_reaches_over_columns(heading: str) -> None:
     for pdf in (
@@ -95,6 +96,24 @@ def test_neither_do_they_below_a_long_one_that_reaches_over_columns(heading: str
         found = values(pdf)
 
         assert (found[0], *set(found[1:])) == ("41", None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Laboratorio Padre Pio", "Laboratório Irmã Dulce", "Labor Partner Berlin"]
+    + ["Blood donor center", "Labor Dr. Müller, Partner und Kollegen"]
+    + ["Entnahme durch Schwester Anna"]
+    + ["Samples from partner laboratory", "Results from our partner laboratory in Berlin"]
+    + ["Serum donor specific antibodies", "Blood drawn by partner clinic"]
+    + ["Werte, Entnahme durch Schwester A"],
+)
+def test_who_took_or_measured_a_sample_is_not_whose_it_is(text: str) -> None:
+    for pdf in (
+        tables(text, COLLECTED, *ROWS),
+        tables(COLLECTED, ROWS[0], text, ROWS[1]),
+        report(ROWS[0], (f"#{text}",), ROWS[1]),
+    ):
+        assert [row["value"] for row in rows_of(pdf) if row["text"]] == ["41", "52"]
 
 
 @pytest.mark.parametrize(

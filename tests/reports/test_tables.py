@@ -371,6 +371,17 @@ def test_a_cell_that_names_somebody_else_leaves_its_row_open() -> None:
     assert [row.doubt for row in rows(text)] == [None, "of-another"]
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["Laboratorio Padre Pio", "Blood drawn by partner clinic", "Serum donor specific antibodies"]
+    + ["Results from the partner laboratory in Berlin", "Values checked with brother clinic"],
+)
+def test_a_cell_that_only_mentions_somebody_else_leaves_its_row(said: str) -> None:
+    text = f"Test;Value;Unit;Laboratory\nALT;41;U/L;{said}\nALT;52;U/L;Labor Muster\n"
+
+    assert [row.doubt for row in rows(text)] == [None, None]
+
+
 def test_a_patient_whose_name_is_such_a_word_is_no_heading() -> None:
     text = "Patient;Test;Value\nAnna Vater;AST;\nAnna Vater;ALT;41\n"
 

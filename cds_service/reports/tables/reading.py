@@ -249,7 +249,7 @@ class _Reader:
         """Whether a cell says that the row is somebody else's, or of a control sample."""
         own = {*self._columns.of("patient name"), *self._columns.of("patient id")}
         cells = (cell for place, cell in enumerate(row) if place not in own)
-        return any(subject_of(cell) == "other" for cell in cells if cell)
+        return any(subject_of(cell, is_cell=True) == "other" for cell in cells if cell)
 
     def _is_dated(self, row: Row, day: str) -> bool:
         """Whether the date is that of the row, and not of a label that a heading contradicts."""
