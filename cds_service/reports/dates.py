@@ -49,14 +49,18 @@ _MONTH_FIRST = (
 _DATE: Final = re.compile(
     rf"(?<![\w./-])(?:{_ISO}|{_FIGURES}|{_WORDS}|{_MONTH_FIRST})(?:(?=T\d\d:\d\d)|(?![\w/-]))"
 )
-_CLOCK = r"\d{1,2}(?:[:h]|\.(?=\d\d\s*uhr))\d\d(?::\d\d)?"
+_CLOCK = (
+    r"(?:\d{1,2}(?:[:h]|\.(?=\d\d\s*uhr))\d\d(?::\d\d)?"
+    r"|(?:[01]\d|2[0-3])[0-5]\d(?!\d|[-/.]\d))"  # `0930`, and not the year of a day
+)
 _UNTIL = r"(?:[-–—−]|to|until|bis|à|a|al|alle|y|e|et|and|und|hasta|até|ate)"
-_ZONED = r"-\d\d:\d\d(?!:)"  # close behind a time it may be a zone
+_ZONED = r"-\d\d:?\d\d(?![\d:])"  # close behind a time it may be a zone
 _TIME: Final = re.compile(
     r"T?[\s,/|-]*(?:(?:um|at|a las|a|à|às|ore|alle|as|ora)\s+)?"
     r"(?P<hour>\d{1,2})(?:[:h]|\.(?=\d\d\s*uhr))(?P<minute>\d\d)(?::(?P<second>\d\d))?(?![\d/.])"
     r"\s*(?P<half>[ap]\.?m\b\.?)?(?:\s*uhr\b)?"
-    rf"(?P<until>(?!{_ZONED})\s{{0,3}}h?\s{{0,3}}{_UNTIL}\s{{0,3}}{_CLOCK}\s?(?:[ap]\.?m\b\.?|uhr\b)?)?"
+    rf"(?P<until>(?!\s*{_ZONED})\s{{0,3}}h?\s{{0,3}}{_UNTIL}\s{{0,3}}{_CLOCK}"
+    r"\s?(?:[ap]\.?m\b\.?|uhr\b)?)?"
     r"\s*(?P<zone>Z\b|(?:UTC|GMT)(?:\s?[+-]\d{1,2}(?::?\d\d)?|\b)|[+-]\d\d(?::?\d\d)?(?![\d:]))?",
     re.IGNORECASE,
 )
@@ -64,6 +68,7 @@ _ZONE: Final = re.compile(
     r"(?:UTC|GMT)?\s?(?P<sign>[+-])(?P<hours>\d\d?)(?::?(?P<minutes>\d\d))?", re.IGNORECASE
 )
 _FARTHEST: Final = 14 * 60  # minutes that a zone is away
+_PARTS_OF_HOUR: Final = frozenset((0, 30, 45))  # by which zones are away, beside whole hours
 _FROM_TO: Final = re.compile(rf"\s{{0,3}}{_UNTIL}\s{{0,3}}", re.IGNORECASE)
 _TWO_DIGITS: Final = 2000
 _ENGLISH: Final = frozenset(
@@ -225,20 +230,21 @@ def _time(match: re.Match[str]) -> str:
     if half:
         hour = hour % 12 + (12 if half.startswith("p") else 0)
     try:
-        time(hour, int(match["minute"]), int(match["second"] or 0))
+        printed = time(hour, int(match["minute"]), int(match["second"] or 0))
     except ValueError:
         return ""
-    zone = _zone(match)
+    zone = _zone(match, printed)
     if zone is None:
         return ""
     second = f":{match['second']}" if match["second"] else ""
     return f"T{hour:02}:{match['minute']}{second}{zone}"
 
 
-def _zone(match: re.Match[str]) -> str | None:
+def _zone(match: re.Match[str], printed: time) -> str | None:
     """The zone of a time, empty if it has none; `None` if what stands behind it may be none.
 
-    `08:30-09:30` may be from when to when, unless seconds or a `T` show that it is one time.
+    `08:30-09:30` and `08:30-0930` may be from when to when, unless seconds or a `T` show that it is
+    one time; `08:30-0500` is not.
     """
     sent = match["zone"] or ""
     if match["until"]:
@@ -248,10 +254,11 @@ def _zone(match: re.Match[str]) -> str | None:
     offset = _ZONE.fullmatch(sent)
     if offset is None:
         return None
-    minutes = int(offset["minutes"] or 0)
-    if minutes >= 60 or int(offset["hours"]) * 60 + minutes > _FARTHEST:
+    hours, minutes = int(offset["hours"]), int(offset["minutes"] or 0)
+    if minutes not in _PARTS_OF_HOUR or hours * 60 + minutes > _FARTHEST:
         return None
     is_sure = sent[0].isalpha() or match["second"] or match[0][0] in "Tt"
-    if offset["sign"] == "-" and not is_sure:
+    is_earlier = len(sent) == len("-0500") and time(hours, minutes) <= printed
+    if offset["sign"] == "-" and not (is_sure or is_earlier):
         return None
-    return f"{offset['sign']}{int(offset['hours']):02}:{minutes:02}"
+    return f"{offset['sign']}{hours:02}:{minutes:02}"
