@@ -18,6 +18,12 @@ _DENIED: Final = re.compile(
     r"bei|wenn|falls|si|se|if|en cas|in caso|em caso|en caso|anamie|anemi\w*|anemia)\b"
 )
 _NAMES_INDEX: Final = re.compile(r"(?:h )?(?:index|indice|indizes)(?: (?:d|de|di|da))?")
+_NOUN = r"(?:ha?emolys(?:is|e)|hamolyse|hemolisis|emolisi|hemolise)"
+_NAMES_HEMOLYSIS: Final = re.compile(rf"(?:(?:d|de|di|da) )?{_NOUN}")
+_ABSENT: Final = re.compile(
+    rf"\b{_NOUN} (?:negati(?:ve?|f|vo|va)|neg|none|nil|absente?|ausente|assente)\b"
+)
+_PRESENT: Final = re.compile(r"\+|\b(?:positi[vf]\w*|present\w*|vorhanden)\b")
 _PRELIMINARY: Final = re.compile(
     r"\b(?:preliminary|vorlaufig\w*|teilbefund|provisorisch\w*|zwischenbefund|provisoires?|"
     r"resultats? partiels?|preliminar(?:es)?|provisional(?:es)?|preliminar[ei]|provvisori[oa]?|"
@@ -49,13 +55,23 @@ def says_hemolyzed(text: str) -> bool:
         return False  # as of most
     if text_says_so(text):
         return True
-    words = " ".join(plain_words(text))
+    words = _ABSENT.sub("", " ".join(plain_words(text)))
     return _HEMOLYZED.search(words) is not None and _DENIED.search(words) is None
 
 
 def names_index(text: str) -> bool:
     """Whether a text is the part of `Hemolysis index` that does not speak of hemolysis."""
     return _NAMES_INDEX.fullmatch(" ".join(plain_words(text))) is not None
+
+
+def names_hemolysis(text: str) -> bool:
+    """Whether a text is the other part of `Hemolysis index`: the noun, and nothing beside it."""
+    return _NAMES_HEMOLYSIS.fullmatch(" ".join(plain_words(text))) is not None
+
+
+def says_present(text: str) -> bool:
+    """Whether a text says of what it names that it is there, by a sign or in words: `+++`."""
+    return _PRESENT.search(" ".join(plain_words(text))) is not None
 
 
 def status_of_report(text: str) -> str:

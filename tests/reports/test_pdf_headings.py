@@ -423,6 +423,15 @@ def test_a_name_that_is_struck_out_is_nobodys() -> None:
     ("first", "second", "is_noted"),
     [
         ("Hemolysis", "index", False),
+        ("Hämolyse", "H Index", False),
+        ("Haemolyse", "Index", False),
+        ("Índice de", "hemólise", False),
+        ("hemolyzed sample", "Index", True),
+        ("Probe hämolytisch", "H Index", True),
+        ("Hemolytic", "index", True),
+        ("Hämolyse +++", "Index", True),
+        ("Hämolyse 3+", "H Index", True),
+        ("Hemolysis 16", "index", True),
         ("Indice", "d'hémolyse", False),
         ("Índice de", "hemólisis", False),
         ("Indice di", "emolisi", False),
@@ -441,3 +450,16 @@ def test_an_index_on_two_lines_is_no_hemolysis(first: str, second: str, *, is_no
     sheet.at(50, second)
 
     assert {row["hemolyzed"] for row in rows_of(sheet.finished())} == {is_noted}
+
+
+@pytest.mark.parametrize(
+    ("said", "is_noted"), [("+++", True), ("2+", True), ("positive", True), ("negativ", False)]
+)
+def test_an_index_on_two_lines_may_say_that_there_is_hemolysis(
+    said: str, *, is_noted: bool
+) -> None:
+    for pdf in (
+        report(ROWS[0], ("Hämolyse", said), ("Index",)),
+        report(ROWS[0], ("Hämolyse", ""), ("Index", said)),
+    ):
+        assert {row["hemolyzed"] for row in rows_of(pdf)} == {is_noted}

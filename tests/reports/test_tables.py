@@ -337,6 +337,18 @@ def test_hemolysis_is_said_in_any_language(said: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("said", ["Hemolysis: negative", "Hämolyse negativ", "Hemolysis none"])
+def test_hemolysis_that_is_negative_is_none(said: str) -> None:
+    assert not any(row.hemolyzed for row in rows(f"Test;Wert;Kommentar\nAST;41;{said}\n"))
+
+
+@pytest.mark.parametrize(
+    "said", ["Hämolyse +++, Lipämie negativ", "Probe hämolytisch, negativer Einfluss möglich"]
+)
+def test_what_else_is_negative_denies_no_hemolysis(said: str) -> None:
+    assert all(row.hemolyzed for row in rows(f"Test;Wert;Kommentar\nAST;41;{said}\n"))
+
+
 def test_hemolysis_on_a_line_of_its_own_is_about_all_rows() -> None:
     assert [row.hemolyzed for row in rows("Test;Wert\nAST;41\nProbe hämolytisch;\n")] == [True]
 

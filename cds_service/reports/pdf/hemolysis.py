@@ -5,9 +5,13 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from cds_service.reports.pdf.pages import PageLine, PageWord
-from cds_service.reports.remarks import names_index, says_hemolyzed
+from cds_service.reports.remarks import (
+    names_hemolysis,
+    names_index,
+    says_hemolyzed,
+    says_present,
+)
 
-_SHORT: Final = 2  # words of a name that goes on in another line: `Hemolysis` / `index`
 _NEAR: Final = 2.2  # sizes of the letters between two lines of a name
 
 
@@ -21,22 +25,25 @@ def are_hemolyzed(pages: Iterable[Sequence[PageLine]]) -> bool:
 
 
 def _is_index(line: PageLine, lines: Iterable[PageLine]) -> bool:
-    """Whether all that says so in a line are names of an index with a part above or below."""
+    """Whether all that says so in a line are names of an index with a part above or below.
+
+    An index of `+++` says so as well.
+    """
     found = [chunk for chunk in line.chunks() if says_hemolyzed(_text(chunk))]
     near = [
         other
         for other in lines
-        if other is not line and abs(other.top - line.top) < _NEAR * line.size
+        if other is not line
+        and abs(other.top - line.top) < _NEAR * line.size
+        and not says_present(other.text)
     ]
-    return bool(found) and all(_has_index_beside(chunk, near) for chunk in found)
+    is_measured = bool(found) and not says_present(line.text)
+    return is_measured and all(_has_index_beside(chunk, near) for chunk in found)
 
 
 def _has_index_beside(chunk: Sequence[PageWord], near: Iterable[PageLine]) -> bool:
-    return len(chunk) <= _SHORT and any(
-        len(other) <= _SHORT
-        and names_index(_text(other))
-        and other[0].x0 < chunk[-1].x1
-        and chunk[0].x0 < other[-1].x1
+    return names_hemolysis(_text(chunk)) and any(
+        names_index(_text(other)) and other[0].x0 < chunk[-1].x1 and chunk[0].x0 < other[-1].x1
         for line in near
         for other in line.chunks()
     )
