@@ -87,8 +87,8 @@ MEANINGS: Mapping[SetAsideReason, str] = {
     "invalid-resource": "It is not what FHIR R4 allows in an element that is read.",
     "modifier-extension": "It carries a modifier extension, which may negate what it says.",
     "another-specimen": (
-        "Words, or a code of HL7 v2, name its specimen as urine, ascites or another fluid, "
-        "whatever the code of the test says."
+        "Words, or a code of HL7 v2, name its specimen as urine, ascites or another fluid, alone "
+        "or beside blood (`Serum/Urin`), whatever the code of the test says."
     ),
     "status:registered": "Not resulted yet.",
     "status:preliminary": "Not final yet. The result is used; only rules call it set aside.",

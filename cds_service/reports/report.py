@@ -38,7 +38,7 @@ DOUBTS: Final[dict[Doubt, str]] = {
     "comma-or-separator": "The comma or point may stand before decimals or between thousands.",
     "several-values": "There are several values in one row.",
     "units-differ": "It has two units that differ.",
-    "not-in-blood": "It was not measured in blood, serum or plasma.",
+    "not-in-blood": "Its specimen is, or may be, none of blood, serum and plasma.",
     "embedded-document": "It is an embedded document, which is not read.",
     "place-unclear": "Which column the value stands in is not clear.",
     "of-another": "The report names it as that of another person or of a control sample.",
@@ -73,10 +73,10 @@ class ReportRow:
     """One result as printed; `text` is its value with all that stood there.
 
     `date` is that of the collection. `ucum` is the code of the unit, if the report says it is one.
-    `specimen` is set if it is none of blood, serum or plasma. `proposed` is what the picture of a
-    scanned row seems to say, which is no value before a person has compared it. `instance` is by
-    what its laboratory knows the result when it sends it again, such as its order; empty if it does
-    not say.
+    `specimen` is set if it is, or may be, none of blood, serum and plasma. `proposed` is what the
+    picture of a scanned row seems to say, which is no value before a person has compared it.
+    `instance` is by what its laboratory knows the result when it sends it again, such as its order;
+    empty if it does not say.
     """
 
     name: str
