@@ -16,26 +16,21 @@ from cds_service.knowledge.model.pack import Pack
 
 
 def is_of_another_specimen(observation: Observation, index: ResourceIndex, pack: Pack) -> bool:
-    """Whether the words of its type, or beside the reference, name another specimen than blood.
+    """Whether the type of its specimen, or the text beside the reference, is not of blood alone.
 
-    Without such words a code of HL7 v2 (tables 0070 and 0487) tells. A specimen that is not
+    Words tell, and without them a code of HL7 v2 (tables 0070 and 0487). A specimen that is not
     understood, or has a code of another system alone, counts as blood.
     """
     if observation.specimen is None:
         return False  # as of most
-    known = pack.names.specimens
     kinds = tuple(_kinds(observation, index))
-    texts = (*_beside(observation), *texts_of(*kinds))
-    if any(map(known.name_another, texts)):
-        return True
-    codes = [
+    codes = (
         (coding.system, coding.code)
         for kind in kinds
         for coding in many(kind.coding)
         if coding.system and coding.code
-    ]
-    is_blood = any(map(known.is_code_of_blood, (*texts, *(code for _, code in codes))))
-    return not is_blood and any(known.is_code_of_another(*sent) for sent in codes)
+    )
+    return pack.names.specimens.are_of_another((*_beside(observation), *texts_of(*kinds)), codes)
 
 
 def _beside(observation: Observation) -> Iterator[str]:

@@ -205,9 +205,9 @@ def names_blood(text: str, *, itself: bool = False) -> bool:
     return _specimens().name_blood(words) or (not itself and _specimens().name_part(words))
 
 
-def is_code_of_blood(code: str) -> bool:
-    """Whether a code of a specimen is one of blood, serum or plasma."""
-    return _specimens().is_code_of_blood(code)
+def are_of_another_specimen(texts: Iterable[str], codes: Iterable[tuple[str, str]]) -> bool:
+    """Whether the texts of one specimen and its codes, each with its system, are not of blood."""
+    return _specimens().are_of_another(texts, codes)
 
 
 @cache

@@ -11,6 +11,7 @@ import pint
 import pytest
 import ucumvert
 
+from cds_service.knowledge.model.specimen_names import SpecimenNames
 from cds_service.knowledge.model.units import LONGEST, Size
 from cds_service.knowledge.reading.spellings import spellings_for
 
@@ -83,7 +84,17 @@ def test_text_is_bounded() -> None:
     ["Urin", "Harn", "Proteinurie", "albuminuria", "Sammelurin", "Liquor", "LCR", "CSF", "Punktat"]
     + ["cerebrospinal", "fluid", "Aszites", "ascites", "Pleurapunktat", "pleural", "Stuhl", "stool"]
     + ["faeces", "fecal", "selles", "heces", "feci", "fezes", "Speichel", "salive", "sputum"]
-    + ["líquido", "liquide", "drain", "Drainagesekret", "dialysate", "Dialyse", "semen", "sperma"]
+    + [
+        "líquido",
+        "liquide",
+        "drain",
+        "Drainagesekret",
+        "dialysate",
+        "Dialysat",
+        "dialisato",
+        "semen",
+        "sperma",
+    ]
     + [
         "sweat",
         "Schweiß",
@@ -94,10 +105,24 @@ def test_text_is_bounded() -> None:
         "péritonéal",
         "pericardial",
     ]
-    + ["amniotic", "bile", "bilis", "bílis", "Galle", "gastric", "milk", "swab", "tissue", "biopsy"]
+    + [
+        "amniotic",
+        "bile",
+        "bilis",
+        "bílis",
+        "Galle",
+        "gastric",
+        "bile fluid",
+        "líquido biliar",
+        "milk",
+        "swab",
+        "tissue",
+        "biopsy",
+    ]
     + ["lavage", "pus", "vitreous", "Gelenkpunktat", "Fruchtwasser", "Gewebe", "Abstrich", "orina"]
     + ["Mittelstrahlurin", "pleurico", "urinária", "Aszitesflüssigkeit", "Katheterurin"]
-    + ["Pleuraerguss", "blood-stained ascites", "Plasma, urine"],
+    + ["Pleuraerguss", "blood-stained ascites", "Plasma, urine", "Gallenflüssigkeit", "Magensaft"]
+    + ["dialysis fluid", "Créatininurie", "hematuria", "Mikroalbuminurie"],
 )
 def test_other_specimens_than_blood_are_known(text: str) -> None:
     assert SPELLINGS.specimens.name_another(text)
@@ -124,10 +149,24 @@ def test_blood_is_known(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Harnstoff", "Harnsäure", "Bile acids", "Serum vor Dialyse", "Taurin", "Heparin", "Urea"],
+    ["Harnstoff", "Harnsäure", "Bile acids", "Serum vor Dialyse", "Taurin", "Heparin", "Urea"]
+    + ["Leber/Galle", "Leber und Galle", "Transaminasen / Galle", "Leber/Galle/Pankreas", "Dialyse"]
+    + ["Foie et bile", "Liver and bile ducts", "AP (Leber/Galle)", "GGT Galle", "Liguria", "Curie"],
 )
 def test_tests_with_the_name_of_a_fluid_are_none(text: str) -> None:
     assert not SPELLINGS.specimens.name_another(text)
+
+
+def test_a_specimen_of_its_own_codes_is_told_in_any_case() -> None:
+    known = SpecimenNames(
+        tables=frozenset({"urn:Table"}), codes=frozenset({"ser"}), open_codes=frozenset({"xXx"})
+    )
+
+    sent = {
+        code: known.are_of_another((), [("URN:table|2", code)]) for code in ("SER", "XXX", "UR")
+    }
+    assert sent == {"SER": False, "XXX": False, "UR": True}
+    assert not known.are_of_another((), [("urn:other", "UR")])
 
 
 UNITS = """\

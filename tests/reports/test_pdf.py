@@ -218,6 +218,14 @@ def test_rows_of_urine_are_no_results_of_blood() -> None:
     ]
 
 
+@pytest.mark.parametrize("heading", ["Leber/Galle", "Transaminasen / Galle", "Foie et bile"])
+def test_rows_below_an_organ_are_results_of_blood(heading: str) -> None:
+    albumin = ("Albumin", "3.9", "g/dL", "3.5-5.2")
+    found = rows_of(report(albumin, (f"#{heading}",), albumin))
+
+    assert [row["value"] for row in found] == ["3.9", "3.9"]
+
+
 def test_the_second_line_of_a_name_belongs_to_it() -> None:
     sheet = Sheet(leading=16)
     sheet.headings(SLOTS)

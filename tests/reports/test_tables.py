@@ -323,6 +323,22 @@ def test_a_second_table_below_the_first_is_refused(label: str, differs: str) -> 
     ]
 
 
+ORGANS = ["Leber/Galle", "Leber und Galle", "Transaminasen / Galle", "Leber/Galle/Pankreas"]
+ORGANS += ["Foie et bile", "Liver and bile ducts"]
+
+
+@pytest.mark.parametrize("heading", ORGANS)
+def test_bile_beside_other_words_of_a_heading_is_no_specimen(heading: str) -> None:
+    assert read(f"Test;Wert\n{heading}\nGPT;41\n") == [("GPT", "41", None)]
+    assert read(f"Test;Wert\nAP ({heading});41\n") == [(f"AP ({heading})", "41", None)]
+    assert read("Test;Wert\nGGT Galle;41\n") == [("GGT Galle", "41", None)]
+
+
+@pytest.mark.parametrize("heading", ["Galle", "Gallenflüssigkeit", "Bile fluid", "Líquido biliar"])
+def test_bile_alone_is_a_specimen(heading: str) -> None:
+    assert read(f"Test;Wert\n{heading}\nGPT;41\n") == [("GPT", None, "not-in-blood")]
+
+
 def test_a_specimen_stands_in_a_name_or_beside_a_label() -> None:
     text = "Test;Wert\nAlbumin im Urin;41\nMaterial;Urin\nAlbumin;3\nKlinische Chemie\nAlbumin;4\n"
 

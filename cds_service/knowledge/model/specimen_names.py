@@ -31,48 +31,84 @@ def is_phrase(text: str) -> bool:
 class SpecimenNames:
     """Phrases of specimens that are no blood, of blood, and of parts of a report about blood.
 
-    `neither` are phrases in which a word of a specimen says nothing of one. In a phrase `*` stands
-    for the rest of a word. `tables` are code systems of specimens, and `codes` those of blood,
-    serum and plasma in these and in other systems.
+    `neither` are phrases in which a word of a specimen says nothing of one. `organs` name a
+    specimen where they stand alone or as a specimen, not beside others in a heading. `about_blood`
+    speak of blood, but are no specimen. In a phrase `*` stands for the rest of a word. `tables` are
+    code systems of specimens, `codes` those of blood, serum and plasma in these and in other
+    systems, and `open_codes` those that leave open what it is.
     """
 
     others: frozenset[str] = frozenset()
+    organs: frozenset[str] = frozenset()
     neither: frozenset[str] = frozenset()
     blood: frozenset[str] = frozenset()
+    about_blood: frozenset[str] = frozenset()
     parts: frozenset[str] = frozenset()
     tables: frozenset[str] = frozenset()
     codes: frozenset[str] = frozenset()
+    open_codes: frozenset[str] = frozenset()
     _others: re.Pattern[str] = field(init=False)
+    _organs: re.Pattern[str] = field(init=False)
     _neither: re.Pattern[str] = field(init=False)
     _blood: re.Pattern[str] = field(init=False)
+    _about_blood: re.Pattern[str] = field(init=False)
     _parts: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        for name in ("others", "neither", "blood", "parts"):
+        for name in ("others", "organs", "neither", "blood", "about_blood", "parts"):
             object.__setattr__(self, f"_{name}", _pattern(getattr(self, name)))
+        for name in ("codes", "open_codes"):
+            object.__setattr__(self, name, frozenset(map(plain_text, getattr(self, name))))
+        object.__setattr__(self, "tables", frozenset(map(str.casefold, self.tables)))
 
     def name_another(self, text: str) -> bool:
         """Whether a text names a specimen that is none of blood, serum and plasma.
 
         Blood beside it changes nothing: `blood-stained ascites`.
         """
-        return self._others.search(self._neither.sub(" ", plain_text(text))) is not None
+        if self.is_code_of_blood(text):
+            return False
+        left = self._neither.sub(" ", plain_text(text)).strip()
+        return bool(self._others.search(left) or self._organs.fullmatch(left))
 
     def name_blood(self, text: str) -> bool:
-        """Whether a text names blood, serum or plasma."""
-        return self._blood.search(plain_text(text)) is not None
+        """Whether a text names blood, serum or plasma, or speaks of them."""
+        plain = plain_text(text)
+        return bool(self._blood.search(plain) or self._about_blood.search(plain))
 
     def name_part(self, text: str) -> bool:
         """Whether a text names a part of a report that is about blood, if no fluid is named."""
         return self._parts.search(plain_text(text)) is not None
 
-    def is_code_of_another(self, system: str, code: str) -> bool:
-        """Whether a code is of a table of specimens, and none of blood."""
-        return system in self.tables and not self.is_code_of_blood(code)
-
     def is_code_of_blood(self, code: str) -> bool:
-        """Whether a code is one of blood, serum or plasma."""
-        return code.strip().upper() in self.codes
+        """Whether a code, or a whole text, is one of blood, serum or plasma."""
+        return plain_text(code) in self.codes
+
+    def are_of_another(self, texts: Iterable[str], sent: Iterable[tuple[str, str]]) -> bool:
+        """Whether the texts and codes of one specimen say that it is, or may be, no blood.
+
+        Each code comes with its system. Another specimen that is named counts before blood, and
+        words count before codes. What is not understood counts as blood.
+        """
+        texts, sent = tuple(texts), tuple(sent)
+        if any(map(self.name_another, texts)):
+            return True
+        named = (*texts, *(code for _, code in sent))
+        if any(map(self.is_code_of_blood, named)) or any(map(self._is_blood, texts)):
+            return False
+        return any(map(self._is_organ, texts)) or any(self._is_in_table(*code) for code in sent)
+
+    def _is_blood(self, text: str) -> bool:
+        return self._blood.search(plain_text(text)) is not None
+
+    def _is_organ(self, text: str) -> bool:
+        left = self._neither.sub(" ", plain_text(text))
+        return self._organs.search(left) is not None and not self.name_part(text)
+
+    def _is_in_table(self, system: str, code: str) -> bool:
+        """Whether a code is one of a table of specimens, with a version or not, and not open."""
+        table = system.strip().partition("|")[0].casefold()
+        return table in self.tables and plain_text(code) not in {"", *self.open_codes}
 
 
 def _pattern(phrases: Iterable[str]) -> re.Pattern[str]:

@@ -47,11 +47,14 @@ class SpecimensShape(Shape):
     """Words and codes of what results are measured in."""
 
     others: list[Text]
+    organs: list[Text] = Field(default_factory=list)
     neither: list[Text] = Field(default_factory=list)
     blood: list[Text]
+    about_blood: list[Text] = Field(default_factory=list)
     parts: list[Text] = Field(default_factory=list)
     tables: list[Text] = Field(default_factory=list)
     blood_codes: list[Text] = Field(default_factory=list)
+    open_codes: list[Text] = Field(default_factory=list)
 
 
 class SpellingsShape(Shape):
@@ -113,16 +116,19 @@ def _read(path: Path, shown: str) -> tuple[Spellings, list[Problem]]:
 def _specimens(shape: SpecimensShape) -> SpecimenNames:
     return SpecimenNames(
         others=frozenset(shape.others),
+        organs=frozenset(shape.organs),
         neither=frozenset(shape.neither),
         blood=frozenset(shape.blood),
+        about_blood=frozenset(shape.about_blood),
         parts=frozenset(shape.parts),
         tables=frozenset(shape.tables),
         codes=frozenset(shape.blood_codes),
+        open_codes=frozenset(shape.open_codes),
     )
 
 
 def _bad_phrases(shape: SpecimensShape, document: Document) -> Iterator[Problem]:
-    for key in ("others", "neither", "blood", "parts"):
+    for key in ("others", "organs", "neither", "blood", "about_blood", "parts"):
         for n, text in enumerate(getattr(shape, key)):
             if not is_phrase(text):
                 at = document.mark(("specimens", key, n))

@@ -24,10 +24,14 @@ from cds_service.reports.report import (
     TestCode,
     by_patient,
 )
-from cds_service.reports.vocabulary import is_code_of_blood, names_fluid
+from cds_service.reports.vocabulary import are_of_another_specimen
 
 _WITHDRAWN: Final = "entered-in-error"
 _SYSTEMS: Final = {"LN": LOINC, "LOINC": LOINC, "SCT": SNOMED, "SNM3": SNOMED}
+# The tables of SPM-4 and OBR-15, which count where no system is named.
+_SPECIMEN_TYPES: Final = "HL70487"
+_SPECIMEN_SOURCES: Final = "HL70070"
+_SPECIMEN_SYSTEMS: Final = {_SPECIMEN_TYPES, _SPECIMEN_SOURCES, *_SYSTEMS}
 # Table 0085. HL7's map has A, C, D, F, P, W and X; R and S are results that may change still, V and
 # U ones that are final; B adds to a final one; of I, N and O there is no result.
 _STATUSES: Final = {
@@ -295,18 +299,33 @@ def _status(result: Segment, order: Segment | None) -> str:
 
 
 def _other_specimen(group: _Group) -> str:
-    """What was examined, if it is named and is not blood, serum or plasma."""
-    sent = [specimen.repetitions(4) for specimen in group.specimens]
-    if not sent and group.order is not None:
-        sent.append(group.order.repetitions(15))
-    for repetitions in sent:
-        for parts in repetitions:
-            # A type is a coded element; in OBR-15 it is a component with subcomponents.
-            kinds = [kind.strip() for part in parts[:2] for kind in part.split("&")[:2]]
-            kinds = [kind for kind in kinds if kind and kind != _NULL]
-            if any(map(names_fluid, kinds)) or (kinds and not any(map(is_code_of_blood, kinds))):
-                return kinds[-1]
+    """What was examined, if it is named and is, or may be, none of blood, serum and plasma."""
+    sent = [parts for specimen in group.specimens for parts in specimen.repetitions(4)]
+    table = _SPECIMEN_TYPES
+    if not group.specimens and group.order is not None:
+        sent = [_source(parts) for parts in group.order.repetitions(15)]
+        table = _SPECIMEN_SOURCES
+    for parts in sent:
+        texts = [_plain(parts[place]) for place in (1, 4, 8) if place < len(parts)]
+        texts = [text for text in texts if text]
+        codes = [(code.system or table, code.code) for code in _codes(parts)]
+        named = (*texts, *(code for _, code in codes))  # a name may stand in place of a code
+        if are_of_another_specimen(named, codes):
+            return named[0]
     return ""
+
+
+def _source(parts: Sequence[str]) -> tuple[str, ...]:
+    """The coded element of OBR-15, its first component; many senders write it as the whole field.
+
+    Else the second component has additives and the third any text.
+    """
+    code, *others = parts[0].split("&")
+    beside = [part.split("&")[0] for part in parts[1:3]]
+    if others:
+        return (code, *others)
+    system = beside[1].strip() if len(beside) > 1 else ""
+    return (code, *beside[:1], system if system.upper() in _SPECIMEN_SYSTEMS else "")
 
 
 def _is_hemolyzed(group: _Group) -> bool:
