@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Final, Literal, TypeAlias
 
-from cds_service.reports.vocabulary import plain_words
+from cds_service.plain_words import plain_words
 
 DayOrder: TypeAlias = Literal["day first", "month first"]
 

@@ -4,7 +4,8 @@
 import re
 from typing import Final
 
-from cds_service.reports.vocabulary import Words, plain_words
+from cds_service.plain_words import plain_words
+from cds_service.reports.vocabulary import Words
 
 _END: Final = re.compile(r"[\d(*\n]")  # of a name
 

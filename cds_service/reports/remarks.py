@@ -5,7 +5,7 @@ import re
 from typing import Final
 
 from cds_service.intake.hemolysis import text_says_so
-from cds_service.reports.vocabulary import plain_words
+from cds_service.plain_words import plain_text
 
 _HEMOLYZED: Final = re.compile(
     r"\b(?:ha?emoly\w*|hamoly\w*|haemoly\w*|hemoliz\w*|hemolis\w*|emoliz\w*|emolis\w*)\b"
@@ -55,28 +55,28 @@ def says_hemolyzed(text: str) -> bool:
         return False  # as of most
     if text_says_so(text):
         return True
-    words = _ABSENT.sub("", " ".join(plain_words(text)))
+    words = _ABSENT.sub("", plain_text(text))
     return _HEMOLYZED.search(words) is not None and _DENIED.search(words) is None
 
 
 def names_index(text: str) -> bool:
     """Whether a text is the part of `Hemolysis index` that does not speak of hemolysis."""
-    return _NAMES_INDEX.fullmatch(" ".join(plain_words(text))) is not None
+    return _NAMES_INDEX.fullmatch(plain_text(text)) is not None
 
 
 def names_hemolysis(text: str) -> bool:
     """Whether a text is the other part of `Hemolysis index`: the noun, and nothing beside it."""
-    return _NAMES_HEMOLYSIS.fullmatch(" ".join(plain_words(text))) is not None
+    return _NAMES_HEMOLYSIS.fullmatch(plain_text(text)) is not None
 
 
 def says_present(text: str) -> bool:
     """Whether a text says of what it names that it is there, by a sign or in words: `+++`."""
-    return _PRESENT.search(" ".join(plain_words(text))) is not None
+    return _PRESENT.search(plain_text(text)) is not None
 
 
 def status_of_report(text: str) -> str:
     """FHIR's code for what a report says of itself; one that says nothing is final."""
-    words = " ".join(plain_words(text))
+    words = plain_text(text)
     if _PRELIMINARY.search(words):
         return "preliminary"
     return "corrected" if _CORRECTED.search(words) else "final"
@@ -84,4 +84,4 @@ def status_of_report(text: str) -> str:
 
 def status_of_result(text: str) -> str:
     """FHIR's code for what stands beside a result; `unknown` for what is not understood."""
-    return _OF_RESULTS.get(" ".join(plain_words(text)), "unknown")
+    return _OF_RESULTS.get(plain_text(text), "unknown")

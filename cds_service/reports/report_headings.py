@@ -12,8 +12,9 @@ from itertools import dropwhile
 from typing import Final, Literal, TypeAlias
 
 from cds_service.knowledge.reading.schemas import Shape
+from cds_service.plain_words import plain_words
 from cds_service.reports.dates import has_date, without_dates
-from cds_service.reports.vocabulary import Words, plain_words
+from cds_service.reports.vocabulary import Words
 from cds_service.settings import Settings, cards_folder
 from cds_service.sourcefile.diagnostics import Problem
 from cds_service.sourcefile.document import parse, read_text

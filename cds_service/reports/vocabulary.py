@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Final, Literal, TypeAlias, TypeVar
-from unicodedata import combining, normalize
 
 from cds_service.knowledge.model.specimen_names import SpecimenNames
 from cds_service.knowledge.reading.spellings import shipped_spellings
+from cds_service.plain_words import plain_text, plain_words
 
 ColumnKind: TypeAlias = Literal[
     "name", "result", "unit", "range", "low", "high", "flag", "previous", "specimen", "other"
@@ -19,25 +19,6 @@ ColumnKind: TypeAlias = Literal[
 Label: TypeAlias = Literal["collected", "other date", "birth", "name", "sex", "id", "specimen"]
 Words: TypeAlias = tuple[str, ...]
 Meaning = TypeVar("Meaning")
-
-_WORD: Final = re.compile(r"[^\W_]+|[#%+±]")
-_SPACED: Final = re.compile(r"(?<!\S)[^\W\d_](?: [^\W\d_]){3,}(?!\w)")
-
-
-def plain_words(text: str) -> Words:
-    """The words of a text in small letters without accents, those that are spaced out as words.
-
-    >>> plain_words("Né(e) le: 05.03.")
-    ('ne', 'e', 'le', '05', '03')
-    >>> plain_words("D O N O R: 2")
-    ('donor', '2')
-    """
-    composed = normalize("NFC", text)  # one character for each letter, with its accent
-    text = _SPACED.sub(lambda match: match[0].replace(" ", ""), composed)
-    plain = "".join(
-        character for character in normalize("NFKD", text.casefold()) if not combining(character)
-    )
-    return tuple(_WORD.findall(plain))
 
 
 def _phrases(meanings: Mapping[Meaning, str]) -> dict[Words, Meaning]:
@@ -196,13 +177,12 @@ _METHODS: Final = re.compile(
 
 def names_fluid(text: str) -> bool:
     """Whether a text names a specimen that is none of blood, serum and plasma."""
-    return _specimens().name_another(" ".join(plain_words(text)))
+    return _specimens().name_another(text)
 
 
 def names_blood(text: str, *, itself: bool = False) -> bool:
     """Whether a text names blood, serum or plasma, or a part of a report about them."""
-    words = " ".join(plain_words(text))
-    return _specimens().name_blood(words) or (not itself and _specimens().name_part(words))
+    return _specimens().name_blood(text) or (not itself and _specimens().name_part(text))
 
 
 def are_of_another_specimen(texts: Iterable[str], codes: Iterable[tuple[str, str]]) -> bool:
@@ -218,7 +198,7 @@ def _specimens() -> SpecimenNames:
 
 def names_method(text: str) -> bool:
     """Whether a text speaks of how, or in which tube, something was measured."""
-    return _METHODS.search(" ".join(plain_words(text))) is not None
+    return _METHODS.search(plain_text(text)) is not None
 
 
 def longest_match(

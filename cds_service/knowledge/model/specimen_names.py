@@ -5,21 +5,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
-from unicodedata import combining, normalize
 
-_WORD: Final = re.compile(r"[^\W_]+")
+from cds_service.plain_words import plain_text
+
 _PHRASE: Final = re.compile(r"\*?[^\W_]+\*?(?: [^\W_]+\*?)*")
-
-
-def plain_text(text: str) -> str:
-    """The words of a text in small letters and without accents, a blank between them.
-
-    >>> plain_text("Líquido  ascítico (EDTA)")
-    'liquido ascitico edta'
-    """
-    letters = normalize("NFKD", text.casefold())
-    plain = "".join(letter for letter in letters if not combining(letter))
-    return " ".join(_WORD.findall(plain))
 
 
 def is_phrase(text: str) -> bool:

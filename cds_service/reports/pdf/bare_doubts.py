@@ -3,11 +3,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from cds_service.plain_words import plain_words
 from cds_service.reports.dates import has_date
 from cds_service.reports.pdf.kinds import names_variety
 from cds_service.reports.pdf.pages import PageLine
 from cds_service.reports.pdf.printed_rows import PrintedRow
-from cds_service.reports.vocabulary import COLUMNS, ColumnKind, longest_match, plain_words
+from cds_service.reports.vocabulary import COLUMNS, ColumnKind, longest_match
 
 
 def doubt_earlier(rows: Iterable[PrintedRow], lines: Iterable[PageLine]) -> None:

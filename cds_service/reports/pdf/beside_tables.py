@@ -5,10 +5,11 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from cds_service.plain_words import plain_words
 from cds_service.reports.pdf.columns import Panel
 from cds_service.reports.pdf.contents import kind_of
 from cds_service.reports.pdf.pages import PageLine, PageWord
-from cds_service.reports.vocabulary import LABELS, longest_match, plain_words
+from cds_service.reports.vocabulary import LABELS, longest_match
 
 _RESULT_SIGNS: Final = re.compile(r"[(\[]?[-−+]{1,4}[)\]]?")
 _LONG_TEXT: Final = 3  # words in a row without a gap, which reach over several columns

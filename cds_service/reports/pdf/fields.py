@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from cds_service.plain_words import plain_words
 from cds_service.reports.pdf.columns import Column
 from cds_service.reports.pdf.contents import Piece, pieces_of
 from cds_service.reports.pdf.kinds import is_kind
@@ -23,7 +24,6 @@ from cds_service.reports.vocabulary import (
     names_blood,
     names_fluid,
     names_method,
-    plain_words,
 )
 
 _LONGEST_LABEL: Final = 5  # words

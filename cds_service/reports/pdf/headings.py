@@ -10,12 +10,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from cds_service.plain_words import plain_words
 from cds_service.reports.dates import DayOrder, dates_in, has_date, without_dates
 from cds_service.reports.pdf.pages import STRUCK, PageLine, PageWord
 from cds_service.reports.pdf.printed_rows import PrintedRow, box_of
 from cds_service.reports.report import Place
 from cds_service.reports.report_headings import Subject, speaks_of_results, split_label, subject_of
-from cds_service.reports.vocabulary import COLUMNS, LABELS, longest_match, plain_words
+from cds_service.reports.vocabulary import COLUMNS, LABELS, longest_match
 
 _LINE: Final = 2.0  # points by which what stands in one line may be higher
 _LONGEST: Final = 5  # words of a heading beside its date

@@ -8,7 +8,8 @@ that the name alone would be.
 import re
 from typing import Final
 
-from cds_service.reports.vocabulary import names_fluid, names_method, plain_words
+from cds_service.plain_words import plain_text, plain_words
+from cds_service.reports.vocabulary import names_fluid, names_method
 
 # Whole words, so that no `Director`, `Direktor` or `Osservazioni` is one of them.
 _KIND: Final = (
@@ -28,7 +29,7 @@ _GOES_ON: Final = frozenset("([-–/,+")
 
 def names_kind(text: str) -> bool:
     """Whether a word of a text says which kind of a test it is, whatever the others say."""
-    return _AMONG.search(" ".join(plain_words(text))) is not None
+    return _AMONG.search(plain_text(text)) is not None
 
 
 def is_kind(text: str) -> bool:
@@ -42,7 +43,7 @@ def is_kind(text: str) -> bool:
 
 def names_variety(text: str) -> bool:
     """Whether a text may say which kind of a test it is: direct, bone, a ratio."""
-    return _VARIETY.search(" ".join(plain_words(text))) is not None
+    return _VARIETY.search(plain_text(text)) is not None
 
 
 def may_go_on(text: str) -> bool:

@@ -8,20 +8,13 @@ from typing import Final
 
 from cds_service.copying import replace
 from cds_service.errors import RequestError
+from cds_service.plain_words import plain_words
 from cds_service.reports.dates import DayOrder, begins_with_date, birth_date_in
 from cds_service.reports.pdf.pages import PageLine, PageWord
 from cds_service.reports.people import is_one_name, is_one_number
 from cds_service.reports.report import ReportPatient
 from cds_service.reports.report_headings import is_of_patient, may_be_of_order
-from cds_service.reports.vocabulary import (
-    LABELS,
-    SEXES,
-    Label,
-    Words,
-    longest_match,
-    meaning_of,
-    plain_words,
-)
+from cds_service.reports.vocabulary import LABELS, SEXES, Label, Words, longest_match, meaning_of
 
 _NEAR: Final = 3.0  # times the size of the letters: a wider gap ends what a label labels
 _NEXT: Final = 1.5  # times the size of the letters, from a line of a cell to the next

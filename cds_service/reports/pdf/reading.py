@@ -11,6 +11,7 @@ from typing import Final
 
 from cds_service.clock import Deadline
 from cds_service.errors import RequestError
+from cds_service.plain_words import plain_words
 from cds_service.reports.cells import (
     CellValue,
     beside_unit,
@@ -41,7 +42,7 @@ from cds_service.reports.pdf.unheaded import by_content, unheaded_panels
 from cds_service.reports.remarks import status_of_report
 from cds_service.reports.report import Format, LabReport, PatientReport, ReportRow
 from cds_service.reports.report_headings import subject_of
-from cds_service.reports.vocabulary import names_blood, names_fluid, plain_words
+from cds_service.reports.vocabulary import names_blood, names_fluid
 
 _NO_TABLE: Final = (
     "Expected a table of results, with a line above it that names the columns of tests and results."

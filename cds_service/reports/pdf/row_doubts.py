@@ -5,13 +5,13 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from cds_service.plain_words import plain_words
 from cds_service.reports.dates import has_date
 from cds_service.reports.pdf.cells_of_line import Cells
 from cds_service.reports.pdf.columns import Column, Panel
 from cds_service.reports.pdf.contents import kind_of
 from cds_service.reports.pdf.kinds import changes_test
 from cds_service.reports.pdf.placing import limits_beside
-from cds_service.reports.vocabulary import plain_words
 
 # A number alone, or before anything but what makes it a unit (`10 9/L`) or the end of a range.
 _NUMBER: Final = re.compile(r"[<>]?\s*\d+(?:[.,]\d+)*(?=\s|$)(?!\s*[*^x/]|\s+\d+\s*/)")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from cds_service.copying import replace
+from cds_service.plain_words import plain_words
 from cds_service.reports.dates import has_date
 from cds_service.reports.pdf.columns import Column
 from cds_service.reports.pdf.contents import Piece, pieces_of
@@ -18,14 +19,7 @@ from cds_service.reports.pdf.kinds import names_variety
 from cds_service.reports.pdf.pages import PageLine, PageWord
 from cds_service.reports.pdf.printed_rows import PrintedRow, bare_name, box_of
 from cds_service.reports.remarks import says_hemolyzed
-from cds_service.reports.vocabulary import (
-    COLUMNS,
-    LABELS,
-    longest_match,
-    names_blood,
-    names_fluid,
-    plain_words,
-)
+from cds_service.reports.vocabulary import COLUMNS, LABELS, longest_match, names_blood, names_fluid
 
 _NEAR: Final = 1.2  # times the size of the letters between lines of a paragraph
 _LONGEST_NAME: Final = 9  # words

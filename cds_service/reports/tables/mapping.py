@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
 from cds_service.errors import RequestError
+from cds_service.plain_words import plain_words
 from cds_service.reports.dates import is_date
 from cds_service.reports.tables.grid import Grid, Row
-from cds_service.reports.vocabulary import COLUMNS, LABELS, ColumnKind, Label, Words, plain_words
+from cds_service.reports.vocabulary import COLUMNS, LABELS, ColumnKind, Label, Words
 
 Role: TypeAlias = Literal[
     "test",

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from cds_service.errors import RequestError
 from cds_service.knowledge.model.code_systems import LOINC, is_well_formed
+from cds_service.plain_words import plain_words
 from cds_service.reports.cells import beside_unit, read_cell, read_printed_range
 from cds_service.reports.dates import (
     DayOrder,
@@ -27,7 +28,7 @@ from cds_service.reports.tables.grid import ExactNumber, Grid, Row
 from cds_service.reports.tables.guessing import guess_columns, sample_of
 from cds_service.reports.tables.mapping import Columns, Role, as_written, propose, role_of
 from cds_service.reports.units import UnitCell, is_unit, read_unit_cell
-from cds_service.reports.vocabulary import LABELS, SEXES, names_blood, names_fluid, plain_words
+from cds_service.reports.vocabulary import LABELS, SEXES, names_blood, names_fluid
 
 _NO_HEADINGS: Final = (
     "Expected a table with headings for tests and values. A file of columns says what each is: see "
