@@ -35,7 +35,8 @@ class HeadingsShape(Shape):
 
     people: ByLanguage
     leads: ByLanguage
-    performers: ByLanguage
+    relatives: ByLanguage
+    no_people: ByLanguage
     alone: ByLanguage
     places: ByLanguage
     checks: ByLanguage
@@ -53,7 +54,8 @@ class HeadingWords:
 
     people: frozenset[Words]
     leads: frozenset[Words]
-    performers: frozenset[Words]
+    relatives: frozenset[Words]
+    no_people: frozenset[Words]
     alone: frozenset[Words]
     places: frozenset[Words]
     checks: frozenset[Words]
@@ -150,8 +152,8 @@ def _is_of_results(words: Words, core: Words) -> bool:
     """
     known = _known()
     lead = words[: len(words) - len(core)]
-    is_of_people = any(True for at in range(len(core)) for _ in _beside_people(core[at:]))
-    return is_of_people and _has(lead, known.leads) and not _has(words, known.performers)
+    is_of_people = _has(core, known.people) or _has(words, known.relatives)
+    return is_of_people and _has(lead, known.leads) and not _has(words, known.no_people)
 
 
 def _has(words: Words, phrases: frozenset[Words]) -> bool:
@@ -203,7 +205,8 @@ def read_heading_words() -> tuple[HeadingWords | None, list[Problem]]:
     return HeadingWords(
         people=_phrases(shape.people),
         leads=_phrases(shape.leads),
-        performers=_phrases(shape.performers),
+        relatives=_phrases(shape.relatives),
+        no_people=_phrases(shape.no_people),
         alone=_phrases(shape.alone),
         places=_phrases(shape.places),
         checks=_phrases(shape.checks),

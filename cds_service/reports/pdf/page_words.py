@@ -10,8 +10,10 @@ from typing import Final
 from cds_service.copying import replace
 
 STRUCK: Final = "\u0336"  # of Unicode, which makes a number none
-_LETTER: Final = re.compile(r"[^\W\d_]")
-_LAST_LETTER: Final = re.compile(r"[^\W\d_][:.]?")
+# What a font may give for the sign of an accent of which it does not say what it stands for.
+_NUL: Final = "\0"
+_LETTER: Final = re.compile(rf"[^\W\d_]{_NUL}?")
+_LAST_LETTER: Final = re.compile(rf"{_LETTER.pattern}[:.]?")
 _WIDEST: Final = 2.0  # times the size of the letters, between two of a word
 _WIDER: Final = 1.4  # times the gap between letters: the gap between words
 _LEAST: Final = 4  # letters
@@ -74,7 +76,7 @@ def _joined(letters: Sequence[PageWord]) -> PageWord:
         text += f" {letter.text}" if gap > widest else letter.text
     return replace(
         first,
-        text=text,
+        text=text.replace(_NUL, ""),
         x1=last.x1,
         top=min(letter.top for letter in letters),
         bottom=max(letter.bottom for letter in letters),
