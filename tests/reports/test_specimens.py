@@ -48,6 +48,9 @@ OTHERS = [
     "MA^Magensaft^L",
     "ZZZ^^HL70487",
     "122575003^Urine specimen^SCT",
+    "122575003^^SCT",
+    "309201001^^SCT",
+    "418564007^^SCT",
     "D^dialysis fluid^L",
 ]
 

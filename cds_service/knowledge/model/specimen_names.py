@@ -24,7 +24,8 @@ class SpecimenNames:
     specimen where they stand alone or as a specimen, not beside others in a heading. `about_blood`
     speak of blood, but are no specimen. In a phrase `*` stands for the rest of a word. `tables` are
     code systems of specimens, `codes` those of blood, serum and plasma in these and in other
-    systems, and `open_codes` those that leave open what it is.
+    systems, `other_codes` those of other specimens in other systems, and `open_codes` those that
+    leave open what it is.
     """
 
     others: frozenset[str] = frozenset()
@@ -35,6 +36,7 @@ class SpecimenNames:
     parts: frozenset[str] = frozenset()
     tables: frozenset[str] = frozenset()
     codes: frozenset[str] = frozenset()
+    other_codes: frozenset[str] = frozenset()
     open_codes: frozenset[str] = frozenset()
     _others: re.Pattern[str] = field(init=False)
     _organs: re.Pattern[str] = field(init=False)
@@ -46,7 +48,7 @@ class SpecimenNames:
     def __post_init__(self) -> None:
         for name in ("others", "organs", "neither", "blood", "about_blood", "parts"):
             object.__setattr__(self, f"_{name}", _pattern(getattr(self, name)))
-        for name in ("codes", "open_codes"):
+        for name in ("codes", "other_codes", "open_codes"):
             object.__setattr__(self, name, frozenset(map(plain_text, getattr(self, name))))
         object.__setattr__(self, "tables", frozenset(map(str.casefold, self.tables)))
 
@@ -85,7 +87,7 @@ class SpecimenNames:
         named = (*texts, *(code for _, code in sent))
         if any(map(self.is_code_of_blood, named)) or any(map(self._is_blood, texts)):
             return False
-        return any(map(self._is_organ, texts)) or any(self._is_in_table(*code) for code in sent)
+        return any(map(self._is_organ, texts)) or any(self._is_other_code(*code) for code in sent)
 
     def _is_blood(self, text: str) -> bool:
         return self._blood.search(plain_text(text)) is not None
@@ -94,10 +96,11 @@ class SpecimenNames:
         left = self._neither.sub(" ", plain_text(text))
         return self._organs.search(left) is not None and not self.name_part(text)
 
-    def _is_in_table(self, system: str, code: str) -> bool:
-        """Whether a code is one of a table of specimens, with a version or not, and not open."""
-        table = system.strip().partition("|")[0].casefold()
-        return table in self.tables and plain_text(code) not in {"", *self.open_codes}
+    def _is_other_code(self, system: str, code: str) -> bool:
+        """Whether a code is that of another specimen, or one of a table that is not open."""
+        table, plain = system.strip().partition("|")[0].casefold(), plain_text(code)
+        is_in_table = table in self.tables and plain not in {"", *self.open_codes}
+        return is_in_table or plain in self.other_codes
 
 
 def _pattern(phrases: Iterable[str]) -> re.Pattern[str]:

@@ -54,6 +54,7 @@ class SpecimensShape(Shape):
     parts: list[Text] = Field(default_factory=list)
     tables: list[Text] = Field(default_factory=list)
     blood_codes: list[Text] = Field(default_factory=list)
+    other_codes: list[Text] = Field(default_factory=list)
     open_codes: list[Text] = Field(default_factory=list)
 
 
@@ -123,6 +124,7 @@ def _specimens(shape: SpecimensShape) -> SpecimenNames:
         parts=frozenset(shape.parts),
         tables=frozenset(shape.tables),
         codes=frozenset(shape.blood_codes),
+        other_codes=frozenset(shape.other_codes),
         open_codes=frozenset(shape.open_codes),
     )
 
