@@ -185,6 +185,12 @@ def names_blood(text: str, *, itself: bool = False) -> bool:
     return _specimens().name_blood(text) or (not itself and _specimens().name_part(text))
 
 
+def is_blood(text: str) -> bool:
+    """Whether a text is the name or the code of blood, serum or plasma, and of no other."""
+    known = _specimens()
+    return not known.name_another(text) and (known.is_blood(text) or known.is_code_of_blood(text))
+
+
 def are_of_another_specimen(texts: Iterable[str], codes: Iterable[tuple[str, str]]) -> bool:
     """Whether the texts of one specimen and its codes, each with its system, are not of blood."""
     return _specimens().are_of_another(texts, codes)

@@ -122,7 +122,14 @@ def test_text_is_bounded() -> None:
     + ["lavage", "pus", "vitreous", "Gelenkpunktat", "Fruchtwasser", "Gewebe", "Abstrich", "orina"]
     + ["Mittelstrahlurin", "pleurico", "urinária", "Aszitesflüssigkeit", "Katheterurin"]
     + ["Pleuraerguss", "blood-stained ascites", "Plasma, urine", "Gallenflüssigkeit", "Magensaft"]
-    + ["dialysis fluid", "Créatininurie", "hematuria", "Mikroalbuminurie"],
+    + [
+        "dialysis fluid",
+        "Créatininurie",
+        "hematuria",
+        "Mikroalbuminurie",
+        "Leucocituria",
+        "cétonurie",
+    ],
 )
 def test_other_specimens_than_blood_are_known(text: str) -> None:
     assert SPELLINGS.specimens.name_another(text)
@@ -151,10 +158,21 @@ def test_blood_is_known(text: str) -> None:
     "text",
     ["Harnstoff", "Harnsäure", "Bile acids", "Serum vor Dialyse", "Taurin", "Heparin", "Urea"]
     + ["Leber/Galle", "Leber und Galle", "Transaminasen / Galle", "Leber/Galle/Pankreas", "Dialyse"]
-    + ["Foie et bile", "Liver and bile ducts", "AP (Leber/Galle)", "GGT Galle", "Liguria", "Curie"],
+    + ["Foie et bile", "Liver and bile ducts", "AP (Leber/Galle)", "GGT Galle", "Liguria", "Curie"]
+    + ["Laboratoire Mathurin", "Institut Curie"],
 )
 def test_tests_with_the_name_of_a_fluid_are_none(text: str) -> None:
     assert not SPELLINGS.specimens.name_another(text)
+
+
+@pytest.mark.parametrize("text", ["Ureaplasma / Mycoplasma", "Toxoplasma IgG", "EDTA"])
+def test_what_sounds_like_blood_is_none(text: str) -> None:
+    assert not SPELLINGS.specimens.is_blood(text)
+
+
+@pytest.mark.parametrize("text", ["Citratplasma", "EDTA-Plasma", "Blutplasma", "Blutserum"])
+def test_kinds_of_blood_are_known(text: str) -> None:
+    assert SPELLINGS.specimens.is_blood(text)
 
 
 def test_a_specimen_of_its_own_codes_is_told_in_any_case() -> None:

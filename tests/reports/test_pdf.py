@@ -218,6 +218,24 @@ def test_rows_of_urine_are_no_results_of_blood() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("material", "value"),
+    [
+        ("Ascites", None),
+        ("blood-stained ascites", None),
+        ("Ascites, EDTA", None),
+        ("Bile, T-tube", None),
+        ("Serum, Urin", "3.9"),
+        ("EDTA-Blut und Urin", "3.9"),
+        ("Serum", "3.9"),
+    ],
+)
+def test_the_material_of_a_whole_report(material: str, value: str | None) -> None:
+    above = ("Collected: 05 Mar 2026", f"Material: {material}")
+
+    assert row_of("Albumin", "3.9", "g/dL", "3.5-5.2", above=above)["value"] == value
+
+
 @pytest.mark.parametrize("heading", ["Leber/Galle", "Transaminasen / Galle", "Foie et bile"])
 def test_rows_below_an_organ_are_results_of_blood(heading: str) -> None:
     albumin = ("Albumin", "3.9", "g/dL", "3.5-5.2")

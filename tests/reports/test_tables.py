@@ -345,6 +345,16 @@ def test_a_specimen_stands_in_a_name_or_beside_a_label() -> None:
     assert {doubt for _, _, doubt in read(text)} == {"not-in-blood"}
 
 
+@pytest.mark.parametrize(
+    ("specimen", "doubt"),
+    [("Bile, T-tube", "not-in-blood"), ("Urin", "not-in-blood"), ("SER", None), ("", None)],
+)
+def test_the_column_of_specimens_is_read_as_a_specimen(specimen: str, doubt: str | None) -> None:
+    assert [
+        read_doubt for _, _, read_doubt in read(f"Test;Wert;Material\nGPT;41;{specimen}\n")
+    ] == [doubt]
+
+
 @pytest.mark.parametrize("said", ["Probe hämolytisch", "échantillon hémolysé", "hemolyzed"])
 def test_hemolysis_is_said_in_any_language(said: str) -> None:
     assert [row.hemolyzed for row in rows(f"Test;Wert;Kommentar\nAST;41;{said}\nALT;5;\n")] == [

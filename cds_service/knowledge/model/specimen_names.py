@@ -85,11 +85,12 @@ class SpecimenNames:
         if any(map(self.name_another, texts)):
             return True
         named = (*texts, *(code for _, code in sent))
-        if any(map(self.is_code_of_blood, named)) or any(map(self._is_blood, texts)):
+        if any(map(self.is_code_of_blood, named)) or any(map(self.is_blood, texts)):
             return False
         return any(map(self._is_organ, texts)) or any(self._is_other_code(*code) for code in sent)
 
-    def _is_blood(self, text: str) -> bool:
+    def is_blood(self, text: str) -> bool:
+        """Whether a text names blood, serum or plasma themselves."""
         return self._blood.search(plain_text(text)) is not None
 
     def _is_organ(self, text: str) -> bool:

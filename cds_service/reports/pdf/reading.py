@@ -5,6 +5,7 @@ A table is found by its heading line, and what stands in it by place. A row of w
 doubt has no value.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -42,11 +43,17 @@ from cds_service.reports.pdf.unheaded import by_content, unheaded_panels
 from cds_service.reports.remarks import status_of_report
 from cds_service.reports.report import Format, LabReport, PatientReport, ReportRow
 from cds_service.reports.report_headings import subject_of
-from cds_service.reports.vocabulary import names_blood, names_fluid
+from cds_service.reports.vocabulary import (
+    are_of_another_specimen,
+    is_blood,
+    names_blood,
+    names_fluid,
+)
 
 _NO_TABLE: Final = (
     "Expected a table of results, with a line above it that names the columns of tests and results."
 )
+_IN_LIST: Final = re.compile(r"[,;/+&]|\b(?:und|and|et|y|e)\b", re.IGNORECASE)
 _BLOOD_CODES: Final = frozenset(("s", "p", "b", "eb", "vb", "sp", "cp", "zb", "hb", "k", "c"))
 
 
@@ -261,9 +268,16 @@ class _Dates:
 
 
 def _specimen_of_all(labels: Iterable[Labelled]) -> str:
-    """A specimen that is not blood, and that the report names once for all its results."""
+    """A specimen that is not blood, and that the report names once for all its results.
+
+    A list with blood in it, `Serum, Urin`, says what was sent, and not of what each result is.
+    """
     named = [label.text for label in labels if label.label == "specimen" and label.text]
-    fluids = [text for text in named if names_fluid(text) and not names_blood(text)]
+    fluids = [
+        text
+        for text in named
+        if are_of_another_specimen([text], []) and not any(map(is_blood, _IN_LIST.split(text)))
+    ]
     return fluids[0] if fluids and len(fluids) == len(named) else ""
 
 
@@ -319,7 +333,8 @@ def _specimen(row: PrintedRow) -> str:
     """The specimen of a row or of its section, if it is none of blood, serum and plasma."""
     if row.specimen:
         words = plain_words(row.specimen)
-        is_blood = names_blood(row.specimen) or (words and set(words) <= _BLOOD_CODES)
-        return "" if is_blood and not names_fluid(row.specimen) else row.specimen
+        is_code = is_blood(row.specimen) or (words and set(words) <= _BLOOD_CODES)
+        is_known = is_code or names_blood(row.specimen)
+        return "" if is_known and not names_fluid(row.specimen) else row.specimen
     fluids = (text for text in (row.name, *row.notes) if names_fluid(text))
     return row.section or next(fluids, "")

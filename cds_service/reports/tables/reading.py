@@ -28,7 +28,13 @@ from cds_service.reports.tables.grid import ExactNumber, Grid, Row
 from cds_service.reports.tables.guessing import guess_columns, sample_of
 from cds_service.reports.tables.mapping import Columns, Role, as_written, propose, role_of
 from cds_service.reports.units import UnitCell, is_unit, read_unit_cell
-from cds_service.reports.vocabulary import LABELS, SEXES, names_blood, names_fluid
+from cds_service.reports.vocabulary import (
+    LABELS,
+    SEXES,
+    are_of_another_specimen,
+    names_blood,
+    names_fluid,
+)
 
 _NO_HEADINGS: Final = (
     "Expected a table with headings for tests and values. A file of columns says what each is: see "
@@ -221,8 +227,8 @@ class _Reader:
         cell = read_cell(f"{self._text(row, 'comparator')}{text}", mark)
         cell = beside_unit(cell, test.unit)
         specimen = self._text(row, "specimen")
-        fluids = (text for text in (specimen, test.name) if names_fluid(text))
-        specimen = next(fluids, section)
+        if not are_of_another_specimen([specimen], []):
+            specimen = test.name if names_fluid(test.name) else section
         doubt = cell.doubt
         if cell.value is not None and specimen:
             doubt = "not-in-blood"
