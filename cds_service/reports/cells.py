@@ -117,7 +117,7 @@ def read_cell(text: str, mark: DecimalMark | None) -> CellValue:
         flag = _FLAG.match(rest) or _FLAG_WORD.match(rest)
         found = None if flag or unit else _UNIT.match(rest)
         if flag and unit and is_cut(unit, flag[0].strip()):
-            return CellValue(doubt="place-unclear")
+            return CellValue(doubt="unit-unclear")
         if flag:
             flags.extend(filter(None, flag.groups()))
         elif found:

@@ -21,7 +21,8 @@ _NAMES_INDEX: Final = re.compile(r"(?:h )?(?:index|indice|indizes)(?: (?:d|de|di
 _NOUN = r"(?:ha?emolys(?:is|e)|hamolyse|hemolisis|emolisi|hemolise)"
 _NAMES_HEMOLYSIS: Final = re.compile(rf"(?:(?:d|de|di|da) )?{_NOUN}")
 _ABSENT: Final = re.compile(
-    rf"\b{_NOUN} (?:negati(?:ve?|f|vo|va)|neg|none|nil|absente?|ausente|assente)\b"
+    rf"\b{_NOUN} (?:negati(?:ve?|f|vo|va)|neg|none|nil|nein|0(?! \d)|fehlt|fehlend|"
+    r"absente?|ausente|assente)\b"
 )
 _PRESENT: Final = re.compile(r"\+|\b(?:positi[vf]\w*|present\w*|vorhanden)\b")
 _PRELIMINARY: Final = re.compile(

@@ -363,13 +363,21 @@ def test_hemolysis_is_said_in_any_language(said: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("said", ["Hemolysis: negative", "Hämolyse negativ", "Hemolysis none"])
+@pytest.mark.parametrize(
+    "said",
+    ["Hemolysis: negative", "Hämolyse negativ", "Hemolysis none", "Hämolyse: nein", "Hämolyse: 0"],
+)
 def test_hemolysis_that_is_negative_is_none(said: str) -> None:
     assert not any(row.hemolyzed for row in rows(f"Test;Wert;Kommentar\nAST;41;{said}\n"))
 
 
 @pytest.mark.parametrize(
-    "said", ["Hämolyse +++, Lipämie negativ", "Probe hämolytisch, negativer Einfluss möglich"]
+    "said",
+    [
+        "Hämolyse 0,5 g/L",
+        "Hämolyse +++, Lipämie negativ",
+        "Probe hämolytisch, negativer Einfluss möglich",
+    ],
 )
 def test_what_else_is_negative_denies_no_hemolysis(said: str) -> None:
     assert all(row.hemolyzed for row in rows(f"Test;Wert;Kommentar\nAST;41;{said}\n"))

@@ -106,6 +106,7 @@ class _Test(NamedTuple):
     unit: str
     flag: str
     is_doubtful: bool
+    has_clear_unit: bool = True
 
 
 class _Reader:
@@ -213,9 +214,9 @@ class _Reader:
         values = columns.of("value")
         dated = all(is_date(columns.names[place]) for place in values)
         cell = self._unit(row)
-        is_doubtful = self._is_too_long(row) or not cell.is_clear
-        is_doubtful |= len(values) > 1 and not dated
-        test = _Test(name or code, code, cell.unit, " ".join(cell.flags), is_doubtful)
+        is_doubtful = self._is_too_long(row) or (len(values) > 1 and not dated)
+        flags = " ".join(cell.flags)
+        test = _Test(name or code, code, cell.unit, flags, is_doubtful, cell.is_clear)
         for place in values:
             text = row[place] if place < len(row) else ""
             if text or len(values) == 1:
@@ -236,6 +237,8 @@ class _Reader:
             doubt = "of-another"
         elif cell.value is not None and (test.is_doubtful or self._is_shifted(row, text)):
             doubt = "place-unclear"
+        elif cell.value is not None and not test.has_clear_unit:
+            doubt = "unit-unclear"
         return ReportRow(
             name=test.name,
             codes=_codes(test.code),
