@@ -81,7 +81,7 @@ def subject_of(text: str, *, is_cell: bool = False) -> Subject | None:
     """
     known = _known()
     before, behind = split_label(text)
-    words = plain_words(without_dates(before))
+    words = _without(plain_words(without_dates(before)), known.no_people)
     if _is_among(words, known.patient, known.beside):
         return None if behind.strip() else "patient"
     if _is_among(words, known.alone, known.beside):
@@ -93,7 +93,7 @@ def subject_of(text: str, *, is_cell: bool = False) -> Subject | None:
     beside = {*_beside_people(words), *_beside_people(core)}
     if not behind.strip() and not beside.isdisjoint(known.places):
         return None
-    is_of_people = any(True for _ in _beside_people(words)) or _is_of_results(words, core)
+    is_of_people = next(_beside_people(words), None) is not None or _is_of_results(words, core)
     return "other" if is_of_people else None
 
 
@@ -153,13 +153,26 @@ def _is_of_results(words: Words, core: Words) -> bool:
     known = _known()
     lead = words[: len(words) - len(core)]
     is_of_people = _has(core, known.people) or _has(words, known.relatives)
-    return is_of_people and _has(lead, known.leads) and not _has(words, known.no_people)
+    return is_of_people and _has(lead, known.leads)
 
 
 def _has(words: Words, phrases: frozenset[Words]) -> bool:
     """Whether one of the phrases is in a text."""
     ends = range(1, len(words) + 1)
     return any(words[start:end] in phrases for end in ends for start in range(end))
+
+
+def _without(words: Words, phrases: frozenset[Words]) -> Words:
+    """The words of a text that are in none of the phrases."""
+    ends = range(1, len(words) + 1)
+    found = {
+        place
+        for end in ends
+        for start in range(end)
+        if words[start:end] in phrases
+        for place in range(start, end)
+    }
+    return tuple(word for place, word in enumerate(words) if place not in found)
 
 
 def _is_visit(text: str) -> bool:

@@ -41,6 +41,11 @@ def is_unit(text: str) -> bool:
     return UNIT.fullmatch(text) is not None
 
 
+def may_be_unit(text: str) -> bool:
+    """Whether a text is a unit where units are expected; elsewhere `s` or `ratio` is a word."""
+    return is_unit(text) or UNIT_OF_LETTERS.fullmatch(text) is not None
+
+
 def is_cut(unit: str, flag: str) -> bool:
     """Whether what seems to be a flag behind a unit may be the rest of it.
 
@@ -79,18 +84,14 @@ def read_unit_cell(text: str) -> UnitCell:
     other = ""
     if alone is not None:
         unit, other = "", alone[1]
-    elif behind is not None and _may_be_unit(behind[1]) and not is_cut_unit(unit):
+    elif behind is not None and may_be_unit(behind[1]) and not is_cut_unit(unit):
         unit, other = behind[1], behind[2]
     is_clear = _UNCLEAR.fullmatch(unit) is None and not _is_mixed(unit)
     return UnitCell(unit, tuple(filter(None, (flag, other))), is_clear)
-
-
-def _may_be_unit(text: str) -> bool:
-    return is_unit(text) or UNIT_OF_LETTERS.fullmatch(text) is not None
 
 
 def _is_mixed(text: str) -> bool:
     """Whether a text is a unit with other words before or behind it."""
     words = text.split()
     parts = (part for n in range(1, len(words)) for part in (words[:n], words[n:]))
-    return not _may_be_unit(text) and any(is_unit(" ".join(part)) for part in parts)
+    return not may_be_unit(text) and any(is_unit(" ".join(part)) for part in parts)

@@ -82,6 +82,7 @@ def test_results_below_a_heading_of_somebody_else_do_not_count(heading: str) -> 
 @pytest.mark.parametrize(
     "heading",
     ["Results of the kidney donor of the patient", "Ergebnisse der Lebendspenderin Anna Muster"]
+    + ["Results of the donor, partner laboratory Berlin"]
     + ["Lebendspende Nierentransplantation Spender", "Résultats du donneur vivant apparenté"]
     + ["Resultados de laboratorio del donante vivo", "Risultati del donatore vivente"]
     + ["Resultados laboratoriais do doador vivo", "Laborwerte des Spenders vom Transplantationstag"]
@@ -103,6 +104,7 @@ def test_neither_do_they_below_a_long_one_that_reaches_over_columns(heading: str
 @pytest.mark.parametrize(
     "text",
     ["Laboratorio Padre Pio", "Laboratório Irmã Dulce", "Labor Partner Berlin"]
+    + ["Partner laboratory Berlin"]
     + ["Blood donor center", "Labor Dr. Müller, Partner und Kollegen"]
     + ["Entnahme durch Schwester Anna"]
     + ["Samples from partner laboratory", "Results from our partner laboratory in Berlin"]

@@ -355,6 +355,16 @@ def test_the_column_of_specimens_is_read_as_a_specimen(specimen: str, doubt: str
     ] == [doubt]
 
 
+def test_a_unit_shows_the_place_of_a_value_where_cells_have_wide_gaps() -> None:
+    text = "Test  Result  Unit  Range\nQuick  85  %\nALT  41  U/L\n"
+
+    assert read(text) == [("Quick", "85", None), ("ALT", "41", None)]
+
+
+def test_a_unit_with_other_words_is_what_is_not_clear() -> None:
+    assert read("Test;Wert;Einheit\nALT;41;U/L bone\n") == [("ALT", None, "unit-unclear")]
+
+
 @pytest.mark.parametrize("said", ["Probe hämolytisch", "échantillon hémolysé", "hemolyzed"])
 def test_hemolysis_is_said_in_any_language(said: str) -> None:
     assert [row.hemolyzed for row in rows(f"Test;Wert;Kommentar\nAST;41;{said}\nALT;5;\n")] == [
@@ -419,7 +429,12 @@ def test_a_cell_that_names_somebody_else_leaves_its_row_open() -> None:
 
 @pytest.mark.parametrize(
     "said",
-    ["Laboratorio Padre Pio", "Blood drawn by partner clinic", "Serum donor specific antibodies"]
+    [
+        "Laboratorio Padre Pio",
+        "Partner laboratory Berlin",
+        "Blood drawn by partner clinic",
+        "Serum donor specific antibodies",
+    ]
     + ["Results from the partner laboratory in Berlin", "Values checked with brother clinic"],
 )
 def test_a_cell_that_only_mentions_somebody_else_leaves_its_row(said: str) -> None:

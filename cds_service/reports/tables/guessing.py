@@ -12,7 +12,7 @@ from cds_service.reports.cells import read_printed_range
 from cds_service.reports.dates import is_date
 from cds_service.reports.tables.grid import Grid, Row
 from cds_service.reports.tables.mapping import Columns, Role
-from cds_service.reports.units import is_unit
+from cds_service.reports.units import may_be_unit
 
 SAMPLE: Final = 8  # rows that are shown to a person
 _READ: Final = 200  # rows that are looked at
@@ -69,6 +69,6 @@ _KINDS: Final[tuple[tuple[Role, Callable[[str], bool]], ...]] = (
     ("value", lambda cell: _FIGURES.fullmatch(cell) is not None),
     ("flag", lambda cell: _FLAG.fullmatch(cell) is not None),
     ("range", _is_range),
-    ("unit", is_unit),
+    ("unit", may_be_unit),
     ("test", lambda cell: _WORDS.search(cell) is not None),
 )

@@ -27,7 +27,7 @@ from cds_service.reports.report_headings import subject_of
 from cds_service.reports.tables.grid import ExactNumber, Grid, Row
 from cds_service.reports.tables.guessing import guess_columns, sample_of
 from cds_service.reports.tables.mapping import Columns, Role, as_written, propose, role_of
-from cds_service.reports.units import UnitCell, is_unit, read_unit_cell
+from cds_service.reports.units import UnitCell, may_be_unit, read_unit_cell
 from cds_service.reports.vocabulary import (
     LABELS,
     SEXES,
@@ -296,7 +296,7 @@ class _Reader:
             rest = row[place] if place < len(row) else ""
             return rest.isdigit() and (self._is_cut or text == "0")
         if self._separator is None and len(row) < len(self._columns.roles):
-            return not is_unit(self._unit(row).unit) or not self._is_unit_next()
+            return not may_be_unit(self._unit(row).unit) or not self._is_unit_next()
         return False
 
     def _is_unit_next(self) -> bool:
