@@ -188,7 +188,8 @@ def names_blood(text: str, *, itself: bool = False) -> bool:
 def is_blood(text: str) -> bool:
     """Whether a text is the name or the code of blood, serum or plasma, and of no other."""
     known = _specimens()
-    return not known.name_another(text) and (known.is_blood(text) or known.is_code_of_blood(text))
+    is_named = known.is_blood(text) or known.is_code_of_blood(text)
+    return not known.name_another(text) and (is_named or known.are_letters_of_blood(text))
 
 
 def are_of_another_specimen(texts: Iterable[str], codes: Iterable[tuple[str, str]]) -> bool:

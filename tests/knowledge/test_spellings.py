@@ -185,6 +185,8 @@ def test_a_specimen_of_its_own_codes_is_told_in_any_case() -> None:
     }
     assert sent == {"SER": False, "XXX": False, "UR": True}
     assert not known.are_of_another((), [("urn:other", "UR")])
+    # Letters of a laboratory of its own say nothing beside a code that is known.
+    assert known.are_of_another((), [("urn:table", "UR"), ("urn:other", "SER")])
 
 
 UNITS = """\

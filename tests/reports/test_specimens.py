@@ -49,6 +49,7 @@ OTHERS = [
     "ZZZ^^HL70487",
     "122575003^Urine specimen^SCT",
     "122575003^^SCT",
+    "SER^Bile, T-tube^HL70487",
     "309201001^^SCT",
     "418564007^^SCT",
     "D^dialysis fluid^L",

@@ -25,7 +25,7 @@ class SpecimenNames:
     speak of blood, but are no specimen. In a phrase `*` stands for the rest of a word. `tables` are
     code systems of specimens, `codes` those of blood, serum and plasma in these and in other
     systems, `other_codes` those of other specimens in other systems, and `open_codes` those that
-    leave open what it is.
+    leave open what it is. `letters` stand for blood in a column of a report.
     """
 
     others: frozenset[str] = frozenset()
@@ -38,6 +38,7 @@ class SpecimenNames:
     codes: frozenset[str] = frozenset()
     other_codes: frozenset[str] = frozenset()
     open_codes: frozenset[str] = frozenset()
+    letters: frozenset[str] = frozenset()
     _others: re.Pattern[str] = field(init=False)
     _organs: re.Pattern[str] = field(init=False)
     _neither: re.Pattern[str] = field(init=False)
@@ -48,7 +49,7 @@ class SpecimenNames:
     def __post_init__(self) -> None:
         for name in ("others", "organs", "neither", "blood", "about_blood", "parts"):
             object.__setattr__(self, f"_{name}", _pattern(getattr(self, name)))
-        for name in ("codes", "other_codes", "open_codes"):
+        for name in ("codes", "other_codes", "open_codes", "letters"):
             object.__setattr__(self, name, frozenset(map(plain_text, getattr(self, name))))
         object.__setattr__(self, "tables", frozenset(map(str.casefold, self.tables)))
 
@@ -75,6 +76,11 @@ class SpecimenNames:
         """Whether a code, or a whole text, is one of blood, serum or plasma."""
         return plain_text(code) in self.codes
 
+    def are_letters_of_blood(self, text: str) -> bool:
+        """Whether a text is letters alone that stand for blood: `S`, `S/P`."""
+        words = plain_text(text).split()
+        return bool(words) and self.letters.issuperset(words)
+
     def are_of_another(self, texts: Iterable[str], sent: Iterable[tuple[str, str]]) -> bool:
         """Whether the texts and codes of one specimen say that it is, or may be, no blood.
 
@@ -84,10 +90,14 @@ class SpecimenNames:
         texts, sent = tuple(texts), tuple(sent)
         if any(map(self.name_another, texts)):
             return True
-        named = (*texts, *(code for _, code in sent))
-        if any(map(self.is_code_of_blood, named)) or any(map(self.is_blood, texts)):
+        if any(map(self.is_blood, texts)):
             return False
-        return any(map(self._is_organ, texts)) or any(self._is_other_code(*code) for code in sent)
+        if any(map(self._is_organ, texts)):
+            return True
+        is_blood = any(map(self.is_code_of_blood, texts))
+        if is_blood or any(self._is_blood_code(*code) for code in sent):
+            return False
+        return any(self._is_other_code(*code) for code in sent)
 
     def is_blood(self, text: str) -> bool:
         """Whether a text names blood, serum or plasma themselves."""
@@ -97,11 +107,21 @@ class SpecimenNames:
         left = self._neither.sub(" ", plain_text(text))
         return self._organs.search(left) is not None and not self.name_part(text)
 
+    def _is_blood_code(self, system: str, code: str) -> bool:
+        """Whether a code is one of blood; of letters in a known table, as `WB` may be anything."""
+        is_known = not system or code.strip().isdigit() or _table(system) in self.tables
+        return is_known and self.is_code_of_blood(code)
+
     def _is_other_code(self, system: str, code: str) -> bool:
         """Whether a code is that of another specimen, or one of a table that is not open."""
-        table, plain = system.strip().partition("|")[0].casefold(), plain_text(code)
-        is_in_table = table in self.tables and plain not in {"", *self.open_codes}
+        plain = plain_text(code)
+        is_in_table = _table(system) in self.tables and plain not in {"", *self.open_codes}
         return is_in_table or plain in self.other_codes
+
+
+def _table(system: str) -> str:
+    """The address of a code system without the version behind it."""
+    return system.strip().partition("|")[0].casefold()
 
 
 def _pattern(phrases: Iterable[str]) -> re.Pattern[str]:

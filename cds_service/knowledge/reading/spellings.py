@@ -56,6 +56,7 @@ class SpecimensShape(Shape):
     blood_codes: list[Text] = Field(default_factory=list)
     other_codes: list[Text] = Field(default_factory=list)
     open_codes: list[Text] = Field(default_factory=list)
+    blood_letters: list[Text] = Field(default_factory=list)
 
 
 class SpellingsShape(Shape):
@@ -126,6 +127,7 @@ def _specimens(shape: SpecimensShape) -> SpecimenNames:
         codes=frozenset(shape.blood_codes),
         other_codes=frozenset(shape.other_codes),
         open_codes=frozenset(shape.open_codes),
+        letters=frozenset(shape.blood_letters),
     )
 
 

@@ -12,7 +12,6 @@ from typing import Final
 
 from cds_service.clock import Deadline
 from cds_service.errors import RequestError
-from cds_service.plain_words import plain_words
 from cds_service.reports.cells import (
     CellValue,
     beside_unit,
@@ -54,7 +53,6 @@ _NO_TABLE: Final = (
     "Expected a table of results, with a line above it that names the columns of tests and results."
 )
 _IN_LIST: Final = re.compile(r"[,;/+&]|\b(?:und|and|et|y|e)\b", re.IGNORECASE)
-_BLOOD_CODES: Final = frozenset(("s", "p", "b", "eb", "vb", "sp", "cp", "zb", "hb", "k", "c"))
 
 
 _DOUBTFUL: Final = 0.3  # of the rows, before a table is drawn by what stands in it
@@ -332,9 +330,7 @@ def _row(
 def _specimen(row: PrintedRow) -> str:
     """The specimen of a row or of its section, if it is none of blood, serum and plasma."""
     if row.specimen:
-        words = plain_words(row.specimen)
-        is_code = is_blood(row.specimen) or (words and set(words) <= _BLOOD_CODES)
-        is_known = is_code or names_blood(row.specimen)
+        is_known = is_blood(row.specimen) or names_blood(row.specimen)
         return "" if is_known and not names_fluid(row.specimen) else row.specimen
     fluids = (text for text in (row.name, *row.notes) if names_fluid(text))
     return row.section or next(fluids, "")
