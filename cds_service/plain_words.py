@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words of a text as they are compared with lists: without case, accents and signs."""
+"""The words of a text as they are compared with lists: without case, accents and most signs."""
 
 import re
 from typing import Final

@@ -42,7 +42,7 @@ _WORDS: Final[Mapping[Why, str]] = {
     "obtained": """Expected a correction or a withdrawal (C, A, D, W) of a result that has a value:
         another status, or no value, does not take it back.""",
     "unknown": """Expected a correction (C, A): the result that was corrected or withdrawn never
-        came, so that this may be it.""",
+        came, or is not known any more, so that this may be it.""",
 }
 _FIELDS: Final[Mapping[Why, str]] = {
     "which": "OBX^1^14",

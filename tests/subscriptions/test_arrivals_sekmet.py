@@ -47,8 +47,7 @@ def test_a_result_is_decided_on(service: Service, words: tuple[str, ...]) -> Non
         for value in (1, 1, 30):
             before = len(service.decided())
             put(service.base, [observation(ALT, value, id=identity)])
-            took = until(lambda before=before: len(service.decided()) > before)
-            print(f"{' '.join(words)}: {took:.2f} s")  # two on a machine that does nothing else
+            until(lambda before=before: len(service.decided()) > before)
         # Of names alone the version is that of the time when they were read.
         until(lambda: (identity, "3") in service.items())
         until(lambda: service.states_of(identity) == {"done"})
