@@ -65,6 +65,7 @@ class HeadingWords:
     of_patient: frozenset[str]
     vague: frozenset[str]
     beside: frozenset[str]
+    leading: frozenset[str]  # words of `leads` and of `beside`
 
 
 def subject_of(text: str, *, is_cell: bool = False) -> Subject | None:
@@ -87,7 +88,7 @@ def subject_of(text: str, *, is_cell: bool = False) -> Subject | None:
     if _is_among(words, known.alone, known.beside):
         is_passed = words in known.checks and plain_words(behind) in known.states
         return None if is_passed or _is_visit(before) else "other"
-    core = words if is_cell else _behind(words, known.beside.union(*known.leads))
+    core = words if is_cell else _behind(words, known.leading)
     if text.rstrip().endswith(".") or not 0 < len(core) <= _LONGEST:
         return None
     beside = {*_beside_people(words), *_beside_people(core)}
@@ -215,9 +216,10 @@ def read_heading_words() -> tuple[HeadingWords | None, list[Problem]]:
     shape, problems = read_shape(HeadingsShape, document.data, document)
     if shape is None:
         return None, problems
+    leads, beside = _phrases(shape.leads), _words(shape.beside)
     return HeadingWords(
         people=_phrases(shape.people),
-        leads=_phrases(shape.leads),
+        leads=leads,
         relatives=_phrases(shape.relatives),
         no_people=_phrases(shape.no_people),
         alone=_phrases(shape.alone),
@@ -228,7 +230,8 @@ def read_heading_words() -> tuple[HeadingWords | None, list[Problem]]:
         patient=_phrases(shape.patient),
         of_patient=_words(shape.labels_of_the_patient),
         vague=_words(shape.numbers_that_may_be_others),
-        beside=_words(shape.beside),
+        beside=beside,
+        leading=beside.union(*leads),
     ), []
 
 

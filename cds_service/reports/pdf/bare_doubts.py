@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from cds_service.plain_words import plain_words
 from cds_service.reports.dates import has_date
 from cds_service.reports.pdf.kinds import names_variety
-from cds_service.reports.pdf.pages import PageLine
+from cds_service.reports.pdf.pages import PageLine, text_of
 from cds_service.reports.pdf.printed_rows import PrintedRow
 from cds_service.reports.vocabulary import COLUMNS, ColumnKind, longest_match
 
@@ -27,7 +27,7 @@ def _is_about_earlier(line: PageLine) -> bool:
         hit = longest_match(words, 0, COLUMNS)
         is_first = hit is not None and hit[1] == "previous"
         is_whole = hit is not None and hit[0] == len(words)
-        is_dated = has_date(" ".join(word.text for word in chunk))
+        is_dated = has_date(text_of(chunk))
         if (is_first and (is_whole or is_dated)) or _is_of_headings(words):
             return True
     return False

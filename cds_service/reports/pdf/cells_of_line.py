@@ -4,7 +4,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cds_service.reports.pdf.pages import PageWord
+from cds_service.reports.pdf.pages import PageWord, text_of
 
 
 @dataclass(slots=True)
@@ -26,4 +26,4 @@ class Cells:
     def text(self, column: int) -> str:
         """The text of a column."""
         ordered = sorted(self.words.get(column, ()), key=lambda word: (round(word.top), word.x0))
-        return " ".join(word.text for word in ordered)
+        return text_of(ordered)

@@ -105,11 +105,8 @@ def _date(row: PrintedRow, heading: _Heading, labels: Sequence[CollectedLabel]) 
 
 def _headings(line: PageLine, page: "_Page", order: DayOrder | None) -> Iterator[_Heading]:
     whole = box_of(line, line.words)
-    lead, _ = split_label(line.text)
-    # What seems to be a row, because it reaches below the next heading of columns.
-    is_text = not any(map(str.isdigit, without_dates(line.text)))
-    heading = f"{lead}:" if lead != line.text else line.text if is_text else ""
-    if heading and subject_of(heading) == "other" and page.is_row(whole):
+    # It seems to be a row where it reaches below the next heading of columns.
+    if page.is_row(whole) and subject_of(_lead(line.text)) == "other":
         yield _Heading(whole, "other")
         return
     chunks = line.chunks()
@@ -232,6 +229,14 @@ def _is_of_name(heading: _Heading, name: Collection[str], page: _Page) -> bool:
     if not words or not words.issubset(name) or page.is_below_rows(heading.place):
         return False
     return words.issuperset(name) or not page.is_after_rows(heading.place)
+
+
+def _lead(text: str) -> str:
+    """What a line says before a colon, or the line if it has neither a colon nor a number."""
+    lead, _ = split_label(text)
+    if lead != text:
+        return f"{lead}:"
+    return "" if any(map(str.isdigit, without_dates(text))) else text
 
 
 def _text(words: Sequence[PageWord]) -> str:

@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from cds_service.reports.pdf.pages import PageLine, PageWord
+from cds_service.reports.pdf.pages import PageLine, PageWord, text_of
 from cds_service.reports.remarks import (
     names_hemolysis,
     names_index,
@@ -29,7 +29,7 @@ def _is_index(line: PageLine, lines: Iterable[PageLine]) -> bool:
 
     An index of `+++` says so as well.
     """
-    found = [chunk for chunk in line.chunks() if says_hemolyzed(_text(chunk))]
+    found = [chunk for chunk in line.chunks() if says_hemolyzed(text_of(chunk))]
     near = [
         other
         for other in lines
@@ -42,12 +42,8 @@ def _is_index(line: PageLine, lines: Iterable[PageLine]) -> bool:
 
 
 def _has_index_beside(chunk: Sequence[PageWord], near: Iterable[PageLine]) -> bool:
-    return names_hemolysis(_text(chunk)) and any(
-        names_index(_text(other)) and other[0].x0 < chunk[-1].x1 and chunk[0].x0 < other[-1].x1
+    return names_hemolysis(text_of(chunk)) and any(
+        names_index(text_of(other)) and other[0].x0 < chunk[-1].x1 and chunk[0].x0 < other[-1].x1
         for line in near
         for other in line.chunks()
     )
-
-
-def _text(words: Sequence[PageWord]) -> str:
-    return " ".join(word.text for word in words)

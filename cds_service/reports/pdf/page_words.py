@@ -2,7 +2,7 @@
 """The words of a page with their places, and words that are printed letter by letter."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -41,6 +41,11 @@ class PageWord:
     def height(self) -> float:
         """Where it stands on the page: half way between top and bottom."""
         return (self.top + self.bottom) / 2
+
+
+def text_of(words: Iterable[PageWord]) -> str:
+    """What words say, a blank between them."""
+    return " ".join(word.text for word in words)
 
 
 def closed_up(line: Sequence[PageWord]) -> list[PageWord]:

@@ -9,10 +9,10 @@ from unicodedata import normalize
 
 from cds_service.copying import replace
 from cds_service.errors import PayloadTooLarge, RequestError
-from cds_service.reports.pdf.page_words import STRUCK, PageWord, closed_up
+from cds_service.reports.pdf.page_words import STRUCK, PageWord, closed_up, text_of
 from cds_service.reports.pdf.straightening import Straightening
 
-__all__ = ("STRUCK", "PageLine", "PageWord", "lines_of", "read_pages")
+__all__ = ("STRUCK", "PageLine", "PageWord", "lines_of", "read_pages", "text_of")
 
 MAX_PAGES: Final = 40
 _MOST_CHARACTERS: Final = 30_000  # of a page; a dense page of print has some 6 000
@@ -40,7 +40,7 @@ class PageLine:
     @property
     def text(self) -> str:
         """The words with spaces between them."""
-        return " ".join(word.text for word in self.words)
+        return text_of(self.words)
 
     @property
     def top(self) -> float:

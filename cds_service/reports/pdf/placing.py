@@ -19,7 +19,7 @@ from cds_service.reports.pdf.cells_of_line import Cells
 from cds_service.reports.pdf.columns import EDGE, Panel
 from cds_service.reports.pdf.content_cells import content_cells
 from cds_service.reports.pdf.contents import PieceKind, kind_of
-from cds_service.reports.pdf.pages import PageLine, PageWord
+from cds_service.reports.pdf.pages import PageLine, PageWord, text_of
 from cds_service.reports.units import is_unit
 from cds_service.reports.vocabulary import ColumnKind, names_blood, names_fluid
 
@@ -77,7 +77,7 @@ def _fits(
                 own.add(panel.name)
                 continue
             first, last = _column_at(words[0].x0 + 1, edges), _column_at(words[-1].x1 - 1, edges)
-            text = _text(words)
+            text = text_of(words)
             is_apart = first in own and not (
                 _FLAG.fullmatch(text) or is_unit(text) or is_date(text)
             )
@@ -88,10 +88,6 @@ def _fits(
         filled.update(own)
     needed = {n for n, column in enumerate(panel.columns) if column.kind in _NEVER_EMPTY}
     return len(rows) > 1 and misfits <= _MISFITS * len(rows) and needed <= filled
-
-
-def _text(words: Iterable[PageWord]) -> str:
-    return " ".join(word.text for word in words)
 
 
 def _column_at(x: float, edges: Sequence[float]) -> int:
@@ -114,7 +110,9 @@ def read_cells(line: PageLine, panel: Panel) -> Cells:
 
 def _is_sign_between(words: Sequence[PageWord], panel: Panel) -> bool:
     """Whether words are a flag in a column without a heading."""
-    if not _FLAG.fullmatch(_text(words)) or any(column.kind == "flag" for column in panel.columns):
+    if not _FLAG.fullmatch(text_of(words)) or any(
+        column.kind == "flag" for column in panel.columns
+    ):
         return False
     return not any(column.overlap(words[0].x0, words[-1].x1) > 0 for column in panel.columns)
 
@@ -225,7 +223,7 @@ def _may_hold(kind: ColumnKind, words: Sequence[PageWord]) -> bool:
 
     A result may be any text, but for one that says what was examined.
     """
-    text = _text(words)
+    text = text_of(words)
     if kind == "result":
         return not (names_fluid(text) or names_blood(text))
     return kind_of(text) in _HELD.get(kind, ())
@@ -266,7 +264,7 @@ def _place_nearest(words: Sequence[PageWord], panel: Panel, cells: Cells) -> Non
         return
     cells.put(best, words)
     kinds = [column.kind for column in panel.columns]
-    if "unit" not in kinds and kinds[best] == "result" and is_unit(_text(words)):
+    if "unit" not in kinds and kinds[best] == "result" and is_unit(text_of(words)):
         return  # the unit of the result, without a heading
     is_close = len(by_gap) > 1 and by_gap[1][0] < 1.5 * gap + EDGE
     if is_close and panel.columns[best].misfit(x0, x1) > EDGE:

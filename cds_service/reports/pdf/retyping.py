@@ -8,7 +8,7 @@ from typing import Final
 from cds_service.copying import replace
 from cds_service.reports.pdf.columns import Column, Panel
 from cds_service.reports.pdf.contents import kind_of
-from cds_service.reports.pdf.pages import PageLine
+from cds_service.reports.pdf.pages import PageLine, text_of
 from cds_service.reports.pdf.placing import read_cells
 from cds_service.reports.vocabulary import ColumnKind
 
@@ -26,7 +26,7 @@ def retyped(panel: Panel, lines: Sequence[PageLine]) -> Panel:
     for line in lines:
         cells = read_cells(line, panel)
         for number, words in cells.words.items():
-            text = " ".join(word.text for word in words)
+            text = text_of(words)
             counts[number][kind_of(text) or "text"] += 1
     kinds = {column.kind for column in panel.columns}
     columns: list[Column] = []

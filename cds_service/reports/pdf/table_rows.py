@@ -21,7 +21,7 @@ from cds_service.reports.pdf.cells_of_line import Cells
 from cds_service.reports.pdf.columns import EDGE, Column, Panel
 from cds_service.reports.pdf.contents import kind_of
 from cds_service.reports.pdf.kinds import may_go_on, names_kind, names_variety
-from cds_service.reports.pdf.pages import PageLine, PageWord
+from cds_service.reports.pdf.pages import PageLine, PageWord, text_of
 from cds_service.reports.pdf.placing import read_cells
 from cds_service.reports.pdf.printed_rows import (
     PrintedRow,
@@ -226,7 +226,7 @@ class TableReader:
     def _take_name(
         self, at: _Place, line: PageLine, panel: Panel, words: Sequence[PageWord]
     ) -> bool:
-        text = " ".join(word.text for word in words)
+        text = text_of(words)
         size, is_bold = max(word.size for word in words), all(word.is_bold for word in words)
         last = max((word.size for word in at.words), default=size)
         stands_out = size > last + 0.4 or (
@@ -346,7 +346,7 @@ def _begin_section(at: _Place, text: str, words: Sequence[PageWord]) -> None:
 
 def _read_heading(words: Sequence[PageWord], at: _Place) -> None:
     """A heading above a table, or in its middle, is short and no sentence."""
-    text = " ".join(word.text for word in words)
+    text = text_of(words)
     both = names_fluid(text) and names_blood(text)
     if len(words) <= 6 and not text.endswith(".") and not both:
         _begin_section(at, text, words)

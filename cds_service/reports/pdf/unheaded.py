@@ -16,7 +16,7 @@ from cds_service.reports.dates import is_date
 from cds_service.reports.pdf.columns import EDGE, Column, Content, Panel
 from cds_service.reports.pdf.contents import Piece, pieces_of
 from cds_service.reports.pdf.matching import matched, stacks_of
-from cds_service.reports.pdf.pages import PageLine
+from cds_service.reports.pdf.pages import PageLine, text_of
 from cds_service.reports.vocabulary import COLUMNS, meaning_of, names_method
 
 _ALIGNED: Final = 3.0  # points by which what is aligned may differ
@@ -214,14 +214,14 @@ def _is_column(cluster: _Cluster) -> bool:
 def _dates_above(lines: Sequence[PageLine], first: int, results: Sequence[_Cluster]) -> list[str]:
     """The date above each of several columns, if there stands nothing but dates and headings."""
     for line in reversed(lines[max(first - _HEADING, 0) : first]):
-        texts = [" ".join(word.text for word in chunk) for chunk in line.chunks()]
+        texts = [text_of(chunk) for chunk in line.chunks()]
         dated = [c for c, text in zip(line.chunks(), texts, strict=True) if is_date(text)]
         known = sum(meaning_of([text], COLUMNS) is not None for text in texts)
         if len(dated) != len(results) or len(dated) < 2 or len(dated) + known < len(texts):
             continue
         over = [[c for c in dated if column.overlaps(c[0].x0, c[-1].x1)] for column in results]
         if all(len(dates) == 1 for dates in over):
-            return [" ".join(word.text for word in dates[0]) for dates in over]
+            return [text_of(dates[0]) for dates in over]
     return ["" for _ in results]
 
 
