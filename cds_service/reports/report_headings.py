@@ -66,6 +66,7 @@ class HeadingWords:
     vague: frozenset[str]
     beside: frozenset[str]
     leading: frozenset[str]  # words of `leads` and of `beside`
+    longest: int  # words of the longest phrase
 
 
 def subject_of(text: str, *, is_cell: bool = False) -> Subject | None:
@@ -141,9 +142,10 @@ def _behind(words: Words, lead: frozenset[str]) -> Words:
 
 def _beside_people(words: Words) -> Iterator[Words]:
     """What else is in a heading that begins or ends with a word of people."""
-    people = _known().people
-    yield from (words[at:] for at in range(1, len(words) + 1) if words[:at] in people)
-    yield from (words[:at] for at in range(len(words)) if words[at:] in people)
+    known, count = _known(), len(words)
+    within = range(1, min(count, known.longest) + 1)
+    yield from (words[length:] for length in within if words[:length] in known.people)
+    yield from (words[:-length] for length in within if words[count - length :] in known.people)
 
 
 def _is_of_results(words: Words, core: Words) -> bool:
@@ -159,21 +161,25 @@ def _is_of_results(words: Words, core: Words) -> bool:
 
 def _has(words: Words, phrases: frozenset[Words]) -> bool:
     """Whether one of the phrases is in a text."""
-    ends = range(1, len(words) + 1)
-    return any(words[start:end] in phrases for end in ends for start in range(end))
+    return any(words[start:end] in phrases for start, end in _spans(words))
 
 
 def _without(words: Words, phrases: frozenset[Words]) -> Words:
     """The words of a text that are in none of the phrases."""
-    ends = range(1, len(words) + 1)
     found = {
         place
-        for end in ends
-        for start in range(end)
+        for start, end in _spans(words)
         if words[start:end] in phrases
         for place in range(start, end)
     }
     return tuple(word for place, word in enumerate(words) if place not in found)
+
+
+def _spans(words: Words) -> Iterator[tuple[int, int]]:
+    """Where a phrase may begin and end in a text: a text may be long, a phrase is not."""
+    count, longest = len(words), _known().longest
+    for start in range(count):
+        yield from ((start, end) for end in range(start + 1, min(start + longest, count) + 1))
 
 
 def _is_visit(text: str) -> bool:
@@ -187,13 +193,10 @@ def _is_among(words: Words, phrases: frozenset[Words], beside: frozenset[str]) -
     """Whether one of the phrases, with what may stand beside it, is all there is."""
     if len(words) > _LONGEST_ALONE:
         return False
-    spans = (
-        (start, end) for start in range(len(words)) for end in range(start + 1, len(words) + 1)
-    )
     return any(
         words[start:end] in phrases
         and all(word in beside or _MARK.fullmatch(word) for word in words[:start] + words[end:])
-        for start, end in spans
+        for start, end in _spans(words)
     )
 
 
@@ -232,6 +235,9 @@ def read_heading_words() -> tuple[HeadingWords | None, list[Problem]]:
         vague=_words(shape.numbers_that_may_be_others),
         beside=beside,
         leading=beside.union(*leads),
+        longest=max(
+            len(phrase) for texts in shape.model_dump().values() for phrase in _phrases(texts)
+        ),
     ), []
 
 
