@@ -8,14 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Table, delete, func, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from cds_service.knowledge.model.pack import Indicator
 from cds_service.store.files import LocalFile
 from cds_service.store.tables import card_counts, cards_shown, feedback, quiet_cards
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 SUBJECT_BYTES = 6  # of the hash of whom and what a card was about
 QUIET_CARD_BYTES = 8  # of the hash of whom a card that may be quiet was about, and of its rule
@@ -282,6 +285,8 @@ def insert_into(table: Table, connection: Connection) -> "postgresql.Insert | sq
     """An INSERT that can say what to do about a row that is there already."""
     if connection.dialect.name == "sqlite":
         return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # 2 MB in each process
+
     return postgresql.insert(table)
 
 

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables. A change here needs a migration beside it; a test compares the two."""
+"""The tables. A change here needs a migration beside it; a test compares the two.
+
+The condition of an index over some of the rows is in its migration alone, and a comment says it
+here: SQLAlchemy imports the whole dialect of PostgreSQL for it, in each process.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -225,12 +229,7 @@ decisions = Table(
     Column("problem", Text, nullable=False),
     Index("decisions_patient", "server", "patient", "decided"),
     Index("decisions_decided", "decided"),
-    Index(
-        "decisions_input",
-        "decided",
-        sqlite_where=text("length(input) > 0"),
-        postgresql_where=text("length(input) > 0"),
-    ),
+    Index("decisions_input", "decided"),  # of those with an input alone
 )
 
 # What of ours was written to a server. `state` is `writing` (it may stand there), `open`,
@@ -263,15 +262,8 @@ advice_written = Table(
     Column("changed", UtcDateTime, nullable=False),
     Index("advice_written_changed", "changed"),
     Index("advice_written_result", "server", "result"),
-    Index(
-        "advice_written_open",
-        "server",
-        "patient",
-        "rule",
-        "marker",
-        unique=True,
-        sqlite_where=text("state = 'open'"),
-        postgresql_where=text("state = 'open'"),
+    Index(  # of what is open alone
+        "advice_written_open", "server", "patient", "rule", "marker", unique=True
     ),
 )
 
