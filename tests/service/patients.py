@@ -3,7 +3,10 @@
 
 import json
 from copy import deepcopy
+from functools import cache
 from typing import Any
+
+from flask.testing import FlaskClient
 
 from cds_service.service import Knowledge
 from cds_service.settings import Settings
@@ -89,13 +92,18 @@ def liver() -> Knowledge:
     return knowledge()
 
 
+@cache
+def _client() -> FlaskClient:
+    """What calls a service without quiet days: no answer depends on those before."""
+    settings = Settings(profile="development", explain="always", silence_days=0)
+    clock = now_of({"inputs": {"now": NOW}})
+    return create_app(settings, clock=lambda: clock, knowledge=liver()).test_client()
+
+
 def respond(body: Json | bytes, hook: str = "patient-view") -> tuple[int, Json]:
     """Status and body of the answer."""
-    settings = Settings(profile="development", explain="always")
-    clock = now_of({"inputs": {"now": NOW}})
-    app = create_app(settings, clock=lambda: clock, knowledge=liver())
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    answer = app.test_client().post(
+    answer = _client().post(
         f"/cds-services/liver-{hook}", data=data, content_type="application/json"
     )
     found: Json = json.loads(answer.text)
