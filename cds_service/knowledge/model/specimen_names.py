@@ -58,10 +58,7 @@ class SpecimenNames:
 
         Blood beside it changes nothing: `blood-stained ascites`.
         """
-        if self.is_code_of_blood(text):
-            return False
-        left = self._neither.sub(" ", plain_text(text)).strip()
-        return bool(self._others.search(left) or self._organs.fullmatch(left))
+        return self._is_another(plain_text(text))
 
     def name_blood(self, text: str) -> bool:
         """Whether a text names blood, serum or plasma, or speaks of them."""
@@ -71,6 +68,10 @@ class SpecimenNames:
     def name_part(self, text: str) -> bool:
         """Whether a text names a part of a report that is about blood, if no fluid is named."""
         return self._parts.search(plain_text(text)) is not None
+
+    def is_blood(self, text: str) -> bool:
+        """Whether a text names blood, serum or plasma themselves."""
+        return self._blood.search(plain_text(text)) is not None
 
     def is_code_of_blood(self, code: str) -> bool:
         """Whether a code, or a whole text, is one of blood, serum or plasma."""
@@ -87,25 +88,26 @@ class SpecimenNames:
         Each code comes with its system. Another specimen that is named counts before blood, and
         words count before codes. What is not understood counts as blood.
         """
-        texts, sent = tuple(texts), tuple(sent)
-        if any(map(self.name_another, texts)):
+        plain, sent = tuple(map(plain_text, texts)), tuple(sent)  # once: a text may be long
+        if any(map(self._is_another, plain)):
             return True
-        if any(map(self.is_blood, texts)):
+        if any(map(self._blood.search, plain)):
             return False
-        if any(map(self._is_organ, texts)):
+        if any(map(self._is_organ, plain)):
             return True
-        is_blood = any(map(self.is_code_of_blood, texts))
-        if is_blood or any(self._is_blood_code(*code) for code in sent):
+        if not self.codes.isdisjoint(plain) or any(self._is_blood_code(*code) for code in sent):
             return False
         return any(self._is_other_code(*code) for code in sent)
 
-    def is_blood(self, text: str) -> bool:
-        """Whether a text names blood, serum or plasma themselves."""
-        return self._blood.search(plain_text(text)) is not None
+    def _is_another(self, plain: str) -> bool:
+        if plain in self.codes:
+            return False
+        left = self._neither.sub(" ", plain).strip()
+        return bool(self._others.search(left) or self._organs.fullmatch(left))
 
-    def _is_organ(self, text: str) -> bool:
-        left = self._neither.sub(" ", plain_text(text))
-        return self._organs.search(left) is not None and not self.name_part(text)
+    def _is_organ(self, plain: str) -> bool:
+        left = self._neither.sub(" ", plain)
+        return self._organs.search(left) is not None and self._parts.search(plain) is None
 
     def _is_blood_code(self, system: str, code: str) -> bool:
         """Whether a code is one of blood; of letters in a known table, as `WB` may be anything."""
