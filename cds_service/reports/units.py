@@ -24,6 +24,7 @@ UNIT_OF_LETTERS: Final = re.compile(
 _SIGN: Final = r"[*+!↑↓▲▼]{1,3}|HH|LL|H"
 _BEHIND: Final = re.compile(rf"(\S.*?)\s+[(\[]?({_SIGN}|L)[)\]]?")
 _ALONE: Final = re.compile(rf"[(\[]?({_SIGN})[)\]]?")
+_MOST_WORDS: Final = 8  # of a unit: `x 10 ^ 3 / µl`
 _UNCLEAR: Final = re.compile(r"[(\[]?L[)\]]?")  # low, or litres
 _BEFORE: Final = re.compile(r"([*+!↑↓▲▼]{1,3}|HH|LL|[HL])\s+(?=\S)")
 
@@ -93,5 +94,6 @@ def read_unit_cell(text: str) -> UnitCell:
 def _is_mixed(text: str) -> bool:
     """Whether a text is a unit with other words before or behind it."""
     words = text.split()
-    parts = (part for n in range(1, len(words)) for part in (words[:n], words[n:]))
+    within = range(1, min(len(words), _MOST_WORDS + 1))
+    parts = (part for count in within for part in (words[:count], words[-count:]))
     return not may_be_unit(text) and any(is_unit(" ".join(part)) for part in parts)

@@ -84,7 +84,8 @@ def test_only_a_small_text_is_read_without_a_process(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    "filler", [" ", "1 ", "1,", "- ", "(", "<", "10^", "a/", "\u00a0", "1-", "bis ", "de 1 "]
+    "filler",
+    [" ", "1 ", "1,", "- ", "(", "<", "10^", "a/", "\u00a0", "1-", "bis ", "de 1 ", "D O N O R "],
 )
 @pytest.mark.parametrize(
     "written",
@@ -92,6 +93,7 @@ def test_only_a_small_text_is_read_without_a_process(monkeypatch: pytest.MonkeyP
         "Test;Wert;Referenz\nALT;1{0}x;7-40\nAST;2;7{0}x\n{0};3\n",
         "Test    Wert\nALT    1{0}x\n",
         "{0}: x\nTest;Wert;Datum\nALT;1;5.3.2026 {0}x\n",
+        "Test;Wert;Einheit\nALT;1;{0}x\nAST;2;U/L {0}\n{0};3;U/L\n",
     ],
 )
 def test_a_small_text_of_signs_that_repeat_is_read_at_once(filler: str, written: str) -> None:
