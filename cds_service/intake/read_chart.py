@@ -16,9 +16,10 @@ from cds_service.intake.chart import (
     Prescribed,
     condition_in_force,
     encounter_classes,
+    is_unnamed_condition,
+    is_unnamed_medicine,
     medicine_in_force,
     medicine_of,
-    names_nothing,
     open_order,
 )
 from cds_service.intake.marker_lookup import first_code, pairs_of, texts_of
@@ -170,9 +171,9 @@ def _incomplete(
     orders: tuple[OpenOrder, ...] | None,
 ) -> Iterator[Incomplete]:
     """What the card must say was missing."""
-    if any(map(names_nothing, medicines)):
+    if any(map(is_unnamed_medicine, medicines)):
         yield _UNNAMED_MEDICINE
-    if any(map(names_nothing, conditions)):
+    if any(map(is_unnamed_condition, conditions)):
         yield _UNNAMED_CONDITION
     if data.selected == frozenset() and data.given.selections:
         yield _NO_DRAFT_SELECTED

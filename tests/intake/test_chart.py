@@ -343,6 +343,27 @@ def test_a_medicine_that_only_a_code_of_no_system_names_is_not_known(coding: Jso
     assert record.incomplete == (Incomplete("medicines", "unnamed"),)
 
 
+@pytest.mark.parametrize(
+    "coding",
+    [
+        {"system": "http://snomed.info/sct", "code": "387472004"},
+        {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "Z79.2"},
+        {"system": "http://www.whocc.no/atc", "code": "J04AC01"},
+    ],
+)
+def test_a_medicine_under_a_code_of_a_system_that_no_fact_reads_is_not_known(coding: Json) -> None:
+    record = record_of(prescription(medicationCodeableConcept={"coding": [coding]}))
+
+    assert record.incomplete == (Incomplete("medicines", "unnamed"),)
+
+
+@pytest.mark.parametrize("system", [RXNORM, "http://hl7.org/fhir/sid/icd-9-cm"])
+def test_a_condition_under_a_code_of_a_system_that_no_fact_reads_is_not_known(system: str) -> None:
+    record = record_of(condition(code={"coding": [{"system": system, "code": "5712"}]}))
+
+    assert record.incomplete == (Incomplete("conditions", "unnamed"),)
+
+
 def test_a_condition_without_code_or_name_makes_the_list_incomplete() -> None:
     record = record_of(condition(code=None))
 
