@@ -10,6 +10,7 @@ from cds_service.knowledge.model.code_systems import (
     LOINC,
     RXNORM,
     SNOMED,
+    in_usual_form,
     is_well_formed,
 )
 from cds_service.knowledge.model.dependencies import resulted_codes
@@ -73,7 +74,7 @@ def pairs_of(*concepts: CodeableConcept | None) -> tuple[tuple[str, str], ...]:
     """All (system, code) pairs of the concepts, each once."""
     return tuple(
         dict.fromkeys(
-            (system_of(coding), coding.code.strip())
+            _pair_of(coding, coding.code)
             for concept in concepts
             if concept is not None
             for coding in many(concept.coding)
@@ -86,10 +87,15 @@ def displays_of(concept: CodeableConcept | None) -> tuple[tuple[tuple[str, str],
     """Each (system, code) pair of the concept that has a display, with it."""
     codings = many(concept.coding) if concept is not None else ()
     return tuple(
-        ((system_of(coding), coding.code.strip()), coding.display)
+        (_pair_of(coding, coding.code), coding.display)
         for coding in codings
         if coding.code and coding.display
     )
+
+
+def _pair_of(coding: Coding, code: str) -> tuple[str, str]:
+    system = system_of(coding)
+    return system, in_usual_form(system, code)
 
 
 def texts_of(*concepts: CodeableConcept | None) -> tuple[str, ...]:

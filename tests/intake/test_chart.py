@@ -364,6 +364,14 @@ def test_a_condition_under_a_code_of_a_system_that_no_fact_reads_is_not_known(sy
     assert record.incomplete == (Incomplete("conditions", "unnamed"),)
 
 
+@pytest.mark.parametrize("code", ["K74.60", "K7460", "k74.60", " k7460 "])
+def test_a_code_of_icd_10_cm_counts_however_it_is_written(code: str) -> None:
+    coding = {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": code}
+    (found,) = record_of(condition(code={"coding": [coding]})).conditions or ()
+
+    assert found.codes == (("http://hl7.org/fhir/sid/icd-10-cm", "K74.60"),)
+
+
 def test_a_condition_without_code_or_name_makes_the_list_incomplete() -> None:
     record = record_of(condition(code=None))
 

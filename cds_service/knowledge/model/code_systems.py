@@ -54,6 +54,19 @@ def snomed_is_well_formed(code: str) -> bool:
     return state == 0
 
 
+def in_usual_form(system: str, code: str) -> str:
+    """A code as its system writes it: claims send those of ICD-10-CM without the dot.
+
+    >>> in_usual_form(ICD_10_CM, " k7460"), in_usual_form(ICD_10_CM, "R17")
+    ('K74.60', 'R17')
+    """
+    code = code.strip()
+    if system != ICD_10_CM:
+        return code
+    category, rest = code[:3], code[3:].removeprefix(".")
+    return f"{category}.{rest}".upper() if rest else category.upper()
+
+
 def is_well_formed(system: str, code: str) -> bool:
     """Whether the code can be one of its system: its form, and its check digit if it has one."""
     if system == LOINC:
