@@ -10,8 +10,9 @@ from cds_service.plain_words import plain_text
 _HEMOLYZED: Final = re.compile(
     r"\b(?:ha?emoly\w*|hamoly\w*|haemoly\w*|hemoliz\w*|hemolis\w*|emoliz\w*|emolis\w*)\b"
 )
-# `Hämolyse-`, whose `Index` is on the next line.
-_INDEX: Final = re.compile(r"mol[iy]\w*[-‐‑]")
+# `Hämolyse-`, whose `Index` is on the next line. Nothing but a word before it may stand before
+# these letters, so that each word is read once.
+_INDEX: Final = re.compile(r"(?<!\w)(?:(?!mol[iy])\w)*+mol[iy]\w*+[-‐‑]")
 _DENIED: Final = re.compile(
     r"\b(?:kein\w*|nicht|ohne|pas|sans|absence|aucune?|non|no|sin|ausencia|senza|assenza|sem|nao|"
     r"not|without|free|index|indice|indizes|kann|konnen|peut|puede\w*|puo|possono|pode\w*|may|can|"

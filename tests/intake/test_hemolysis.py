@@ -3,6 +3,8 @@
 
 import pytest
 
+from cds_service.intake.hemolysis import text_says_so
+from tests.call_counts import ended_after
 from tests.intake.intake_fixtures import Json, observation, record_of, result_of
 
 V2 = "http://terminology.hl7.org/CodeSystem/v2-0493"
@@ -155,3 +157,12 @@ def test_the_specimen_of_another_patient_says_nothing() -> None:
     (result,) = record_of(observation(specimen={"reference": "Specimen/s"}), made).results
 
     assert not result.hemolysed
+
+
+@pytest.mark.parametrize("between", [" ", "\n", " \t", "=", "is", "hemolyz", "no "])
+def test_a_long_note_is_read_in_time(between: str) -> None:
+    long = between * 60_000
+
+    with ended_after(2):
+        assert text_says_so(f"hemolysed; {long}")
+        text_says_so(f"hemolysed{long}x")
