@@ -7,7 +7,8 @@ that the fact leaves out (`but not`) is not read.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
@@ -44,12 +45,13 @@ class _Codes:
 
     alone: Mapping[_Code, _Named]
     trees: Mapping[str, _Named]  # ICD-10-CM
+    longest: int = 0  # characters of a code of `trees`; what is sent may be longer by far
 
     def of(self, code: _Code) -> Iterator[tuple[str, str]]:
         """The (fact, name) pairs of the code."""
         yield from self.alone.get(code, ())
         if self.trees and code[0] == ICD_10_CM:
-            for length in range(1, len(code[1]) + 1):
+            for length in range(1, min(len(code[1]), self.longest) + 1):
                 yield from self.trees.get(code[1][:length], ())
 
 
@@ -93,9 +95,13 @@ class _Words:
         allowed = [match.span() for match in self.inside.finditer(text)] if self.inside else []
         if _is_denied(self.anywhere, text, allowed):
             return
+        said: set[str] = set()  # a name again says nothing new, and a text may be long
         for match in self.names.finditer(text):
+            if match[0] in said:
+                continue
             if _is_denied(self.before, text[: match.start()], allowed):
                 return  # and so is every later one
+            said.add(match[0])
             yield FactMatch(self.fact, self.spelled[match[0]], match[0], sent)
 
 
@@ -184,7 +190,7 @@ def _codes(matches: Iterable[tuple[str, CodeMatch]]) -> _Codes:
             _add(trees, code.code, fact, code.name)
         else:
             _add(alone, (code.system, code.code), fact, code.name)
-    return _Codes(alone, trees)
+    return _Codes(alone, trees, longest=max(map(len, trees), default=0))
 
 
 def _words_of(fact: Fact, general: DenyingWords) -> _Words:
@@ -205,12 +211,20 @@ def _words_of(fact: Fact, general: DenyingWords) -> _Words:
 
 
 def _is_denied(
-    words: re.Pattern[str] | None, text: str, allowed: Iterable[tuple[int, int]]
+    words: re.Pattern[str] | None, text: str, allowed: Sequence[tuple[int, int]]
 ) -> bool:
-    return words is not None and any(
-        not any(begin <= match.start() and match.end() <= end for begin, end in allowed)
-        for match in words.finditer(text)
-    )
+    """Whether one of the words stands in the text and in none of the allowed places.
+
+    These are in order and do not overlap: only the last that begins before a word can hold it.
+    """
+    if words is None:
+        return False
+    begins = [begin for begin, _ in allowed]
+    for match in words.finditer(text):
+        last = bisect_right(begins, match.start()) - 1
+        if last < 0 or match.end() > allowed[last][1]:
+            return True
+    return False
 
 
 def as_read(text: str) -> str:

@@ -18,6 +18,7 @@ from cds_service.knowledge.model.pack import Pack
 from cds_service.labs.facts import FactAnswer, _most_telling, compile_facts, facts_of
 from cds_service.labs.patient import Person
 from cds_service.labs.patient_record import Incomplete, IncompletePart, PatientRecord, Recorded
+from tests.call_counts import ended_after
 from tests.knowledge.fixture_pack import letters
 from tests.labs.patients import NOW, coded, named, record
 
@@ -516,3 +517,24 @@ def test_a_long_list_is_not_compared_each_with_each() -> None:
 
     assert len(_most_telling(pairs)) == 500
     assert Counted.compared < 5000
+
+
+@pytest.mark.parametrize(
+    ("entry", "yes"),
+    [
+        (coded(ICD_10_CM, f"U1{'1' * 500_000}"), True),
+        (coded(ICD_10_CM, f"U2{'1' * 500_000}"), False),
+        (named("delta " * 50_000), True),
+        (named("delta " * 50_000 + "no delta"), True),
+        (named("no " + "delta " * 50_000), False),
+        (named("donor delta " * 25_000), True),
+        (named("donor delta " * 25_000 + "donor"), False),
+    ],
+)
+def test_a_long_code_or_text_is_read_in_time(entry: Recorded, yes: bool) -> None:
+    fact = of_codes("U1", not_denied_inside=("donor delta",))
+    pack = pack_of(fact)
+    pack = replace(pack, scope=replace(pack.scope, denying=GENERAL))
+
+    with ended_after(4):
+        assert answers(record(conditions=(entry,)), pack)["codes"].known is yes
