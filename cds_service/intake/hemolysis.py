@@ -27,8 +27,8 @@ _DENIED_BEFORE = re.compile(
     r"could|if|when|should|index|un)\b[\s-]*(\w+[\s-]+){0,3}$"
 )
 _DENIED_JOINED = re.compile(r"(non|un)$")
-# Blanks are given back to nothing (`*+`): two stretches of them side by side would be tried in
-# every way to share them, which takes minutes for a note of many blanks.
+# `*+` never gives blanks back: two stretches of blanks that meet could share them in as many ways
+# as there are blanks, and a note of many would take minutes.
 _DENIED_AFTER = re.compile(
     r"\s*+(index|interference|is|was|[:=-])*\s*+"
     r"(\b(no|not|none|nil|negative|absent|may|might|can|could|index|interference)\b|[0-9](?!\+))"

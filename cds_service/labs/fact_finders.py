@@ -45,7 +45,7 @@ class _Codes:
 
     alone: Mapping[_Code, _Named]
     trees: Mapping[str, _Named]  # ICD-10-CM
-    longest: int = 0  # characters of a code of `trees`; what is sent may be longer by far
+    longest: int  # characters of a code of `trees`; what is sent may be longer by far
 
     def of(self, code: _Code) -> Iterator[tuple[str, str]]:
         """The (fact, name) pairs of the code."""
@@ -95,13 +95,13 @@ class _Words:
         allowed = [match.span() for match in self.inside.finditer(text)] if self.inside else []
         if _is_denied(self.anywhere, text, allowed):
             return
-        said: set[str] = set()  # a name again says nothing new, and a text may be long
+        names: set[str] = set()  # the same name again adds nothing, and a text may be long
         for match in self.names.finditer(text):
-            if match[0] in said:
+            if match[0] in names:
                 continue
             if _is_denied(self.before, text[: match.start()], allowed):
                 return  # and so is every later one
-            said.add(match[0])
+            names.add(match[0])
             yield FactMatch(self.fact, self.spelled[match[0]], match[0], sent)
 
 
@@ -167,7 +167,7 @@ def _medicine_finder(facts: Iterable[Fact]) -> MedicineFinder:
                 _add(codes, (code.system, code.code), fact.id, medicine.name)
             for name in (medicine.name, *medicine.also_named):
                 _add(named, as_read(name), fact.id, medicine.name)
-    return MedicineFinder(_Codes(codes, {}), _any_of(named), named)
+    return MedicineFinder(_Codes(codes, {}, longest=0), _any_of(named), named)
 
 
 def _condition_finder(facts: Iterable[Fact], general: DenyingWords) -> ConditionFinder:
