@@ -208,7 +208,17 @@ def _from_quantity(quantity: Quantity) -> ReadQuantity:
 
 def _plain_comparator(text: str) -> str:
     """The comparator without blanks around it, with `&lt;` and the like as the sign they mean."""
-    return " ".join(unescape(text).lower().split())
+    return " ".join(_unescaped(text).lower().split())
+
+
+def _unescaped(text: str) -> str:
+    """The text with the signs that `&lt;` and the like stand for; no value is longer than this.
+
+    Raises `NotUsable`, not the `ValueError` of a sign whose number has thousands of digits.
+    """
+    if len(text) > LONGEST_TEXT:
+        raise NotUsable("unparseable")
+    return unescape(text)
 
 
 def _from_integer(raw: Raw) -> ReadQuantity:
@@ -219,8 +229,7 @@ def _from_integer(raw: Raw) -> ReadQuantity:
 
 
 def _from_text(text: str, pack: Pack) -> ReadQuantity:
-    text = unescape(text) if "&" in text else text
-    match = _TEXT.fullmatch(text) if len(text) <= LONGEST_TEXT else None
+    match = _TEXT.fullmatch(text := _unescaped(text))
     number = number_from(match[2].removeprefix("+")) if match else None
     if match is None or number is None or _MAYBE_THOUSANDS.fullmatch(match[2]):
         raise NotUsable("unparseable")

@@ -157,3 +157,15 @@ def test_a_reporting_limit_at_the_edge_of_what_is_plausible_counts() -> None:
 )
 def test_an_interval_that_touches_the_possible_is_plausible(value: Json) -> None:
     assert result_of(observation(valueQuantity=value)).sent.number
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        text(f"&#{'1' * 5000}; 5 U/L"),
+        text(f"&#{'1' * 5000};"),
+        observation(valueQuantity=quantity(5, comparator=f"&#{'1' * 5000};")),
+    ],
+)
+def test_a_sign_by_a_number_of_thousands_of_digits_is_no_value(sent: Json) -> None:
+    assert aside_of(sent).reason == "unparseable"
