@@ -95,7 +95,7 @@ def displays_of(concept: CodeableConcept | None) -> tuple[tuple[tuple[str, str],
 
 def _pair_of(coding: Coding, code: str) -> tuple[str, str]:
     system = system_of(coding)
-    return system, in_usual_form(system, code)
+    return system, in_usual_form(system, code.strip())
 
 
 def texts_of(*concepts: CodeableConcept | None) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ def test_published_loinc_codes_pass(code: str) -> None:
 @pytest.mark.parametrize(
     "code",
     ["", "-", "1742", "1742-", "-6", "1742-5", "1742-66", "1724-6", "17426", "LP1742-6", "1742 -6"]
-    + ["1742-6 ", "1742-6-6", "١٧٤٢-٦", "1742-６"],
+    + ["1742-6 ", "1742-6-6", "١٧٤٢-٦", "1742-６", "01742-6"],
 )
 def test_what_is_no_loinc_code_does_not(code: str) -> None:
     assert not loinc_is_well_formed(code)
@@ -36,7 +36,8 @@ def test_published_snomed_codes_pass(code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["", "0", "19943008", "19934007", "19943007 ", "A19943007", "１９９４３００７"]
+    "code",
+    ["", "0", "19943008", "19934007", "19943007 ", "A19943007", "１９９４３００７", "019943007"],
 )
 def test_what_is_no_snomed_code_does_not(code: str) -> None:
     assert not snomed_is_well_formed(code)

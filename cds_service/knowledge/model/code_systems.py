@@ -4,6 +4,7 @@
 A check digit catches a wrong digit, never a wrong meaning.
 """
 
+import re
 from dataclasses import dataclass
 
 LOINC = "http://loinc.org"
@@ -11,6 +12,8 @@ SNOMED = "http://snomed.info/sct"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
 
+# A category and what stands behind its dot, which claims leave out.
+_ICD_10_CM_FORM = re.compile(r"([A-Z][0-9][0-9A-Z])\.?([0-9A-Z]{1,4})?")
 _SHORTEST_SNOMED = 6
 _TEN = range(10)
 # Verhoeff's multiplication table is that of the dihedral group of order ten.
@@ -33,7 +36,7 @@ class Code:
 def loinc_is_well_formed(code: str) -> bool:
     """Whether the digit after the hyphen is the mod 10 check digit (LOINC users' guide)."""
     number, hyphen, digit = code.partition("-")
-    if not (hyphen and number.isascii() and number.isdigit() and digit.isdigit()):
+    if not (hyphen and _is_number(number) and digit.isdigit()):
         return False
     odd = [int(figure) for figure in number[::-1][0::2]]
     even = [int(figure) for figure in number[::-1][1::2]]
@@ -43,7 +46,7 @@ def loinc_is_well_formed(code: str) -> bool:
 
 def snomed_is_well_formed(code: str) -> bool:
     """Whether the last digit is the Verhoeff check digit (SNOMED CT release file specification)."""
-    if not (code.isascii() and code.isdigit() and len(code) >= _SHORTEST_SNOMED):
+    if not (_is_number(code) and len(code) >= _SHORTEST_SNOMED):
         return False
     state = 0
     for place, figure in enumerate(reversed(code)):
@@ -55,16 +58,13 @@ def snomed_is_well_formed(code: str) -> bool:
 
 
 def in_usual_form(system: str, code: str) -> str:
-    """A code as its system writes it: claims send those of ICD-10-CM without the dot.
+    """A code as its system writes it: those of ICD-10-CM in capitals and with their dot.
 
-    >>> in_usual_form(ICD_10_CM, " k7460"), in_usual_form(ICD_10_CM, "R17")
-    ('K74.60', 'R17')
+    >>> in_usual_form(ICD_10_CM, "k7460"), in_usual_form(ICD_10_CM, "liver")
+    ('K74.60', 'liver')
     """
-    code = code.strip()
-    if system != ICD_10_CM:
-        return code
-    category, rest = code[:3], code[3:].removeprefix(".")
-    return f"{category}.{rest}".upper() if rest else category.upper()
+    match = _ICD_10_CM_FORM.fullmatch(code.upper()) if system == ICD_10_CM else None
+    return code if match is None else ".".join(filter(None, match.groups()))
 
 
 def is_well_formed(system: str, code: str) -> bool:
@@ -73,6 +73,14 @@ def is_well_formed(system: str, code: str) -> bool:
         return loinc_is_well_formed(code)
     if system == SNOMED:
         return snomed_is_well_formed(code)
-    if system == RXNORM:  # RXCUIs are numbers
-        return code.isascii() and code.isdigit()
+    if system == RXNORM:
+        return _is_number(code)
     return bool(code)
+
+
+def _is_number(code: str) -> bool:
+    """Whether a code is a number as LOINC, SNOMED CT and RxNorm have them.
+
+    A field of fixed length puts zeros before it, which no check digit notices.
+    """
+    return code.isascii() and code.isdigit() and not code.startswith("0")
