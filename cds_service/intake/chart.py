@@ -47,9 +47,9 @@ _OPEN = {"draft", "active", "on-hold"}
 _IN_FORCE = {"active", "recurrence", "relapse"}
 _NOT_IN_FORCE = {"inactive", "remission", "resolved"}
 _DENIED = {"refuted", "entered-in-error"}
-# The systems whose codes say to the facts of a pack what something is.
-_OF_MEDICINES = frozenset({RXNORM})
-_OF_CONDITIONS = frozenset({SNOMED, ICD_10_CM})
+# The systems whose codes the facts of a pack read.
+MEDICINE_SYSTEMS = frozenset({RXNORM})
+CONDITION_SYSTEMS = frozenset({SNOMED, ICD_10_CM})
 _PRIORITIES: dict[str | None, Priority] = {priority: priority for priority in PRIORITIES}
 
 
@@ -72,17 +72,8 @@ def medicine_in_force(resource: Prescribed, index: ResourceIndex) -> Recorded | 
     return medicine_of(resource, index)
 
 
-def is_unnamed_medicine(record: Recorded) -> bool:
-    """Whether neither a text nor a code that is read says which medicine it is."""
-    return _is_unnamed(record, _OF_MEDICINES)
-
-
-def is_unnamed_condition(record: Recorded) -> bool:
-    """Whether neither a text nor a code that is read says which condition it is."""
-    return _is_unnamed(record, _OF_CONDITIONS)
-
-
-def _is_unnamed(record: Recorded, systems: frozenset[str]) -> bool:
+def is_unnamed(record: Recorded, systems: frozenset[str]) -> bool:
+    """Whether neither a text nor a code that could be one of the systems says what it is."""
     return not record.texts and not any(
         system in systems and is_well_formed(system, code) for system, code in record.codes
     )

@@ -13,11 +13,12 @@ from cds_service.fhir.resources import (
     ServiceRequest,
 )
 from cds_service.intake.chart import (
+    CONDITION_SYSTEMS,
+    MEDICINE_SYSTEMS,
     Prescribed,
     condition_in_force,
     encounter_classes,
-    is_unnamed_condition,
-    is_unnamed_medicine,
+    is_unnamed,
     medicine_in_force,
     medicine_of,
     open_order,
@@ -171,9 +172,9 @@ def _incomplete(
     orders: tuple[OpenOrder, ...] | None,
 ) -> Iterator[Incomplete]:
     """What the card must say was missing."""
-    if any(map(is_unnamed_medicine, medicines)):
+    if any(is_unnamed(medicine, MEDICINE_SYSTEMS) for medicine in medicines):
         yield _UNNAMED_MEDICINE
-    if any(map(is_unnamed_condition, conditions)):
+    if any(is_unnamed(condition, CONDITION_SYSTEMS) for condition in conditions):
         yield _UNNAMED_CONDITION
     if data.selected == frozenset() and data.given.selections:
         yield _NO_DRAFT_SELECTED

@@ -12,6 +12,7 @@ from tests.intake.intake_fixtures import NOW, Json, coded, record_of
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 SNOMED = "http://snomed.info/sct"
+ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
 CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 
 
@@ -346,30 +347,38 @@ def test_a_medicine_that_only_a_code_of_no_system_names_is_not_known(coding: Jso
 @pytest.mark.parametrize(
     "coding",
     [
-        {"system": "http://snomed.info/sct", "code": "387472004"},
-        {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "Z79.2"},
+        {"system": SNOMED, "code": "387472004"},
+        {"system": ICD_10_CM, "code": "Z79.2"},
         {"system": "http://www.whocc.no/atc", "code": "J04AC01"},
+        {"system": RXNORM, "code": "06038"},
     ],
 )
-def test_a_medicine_under_a_code_of_a_system_that_no_fact_reads_is_not_known(coding: Json) -> None:
+def test_a_medicine_under_a_code_that_no_fact_can_read_is_not_known(coding: Json) -> None:
     record = record_of(prescription(medicationCodeableConcept={"coding": [coding]}))
 
     assert record.incomplete == (Incomplete("medicines", "unnamed"),)
 
 
-@pytest.mark.parametrize("system", [RXNORM, "http://hl7.org/fhir/sid/icd-9-cm"])
-def test_a_condition_under_a_code_of_a_system_that_no_fact_reads_is_not_known(system: str) -> None:
-    record = record_of(condition(code={"coding": [{"system": system, "code": "5712"}]}))
+@pytest.mark.parametrize(
+    "coding",
+    [
+        {"system": RXNORM, "code": "5712"},
+        {"system": "http://hl7.org/fhir/sid/icd-9-cm", "code": "571.2"},
+        {"system": SNOMED, "code": "019943007"},
+    ],
+)
+def test_a_condition_under_a_code_that_no_fact_can_read_is_not_known(coding: Json) -> None:
+    record = record_of(condition(code={"coding": [coding]}))
 
     assert record.incomplete == (Incomplete("conditions", "unnamed"),)
 
 
 @pytest.mark.parametrize("code", ["K74.60", "K7460", "k74.60", " k7460 "])
 def test_a_code_of_icd_10_cm_counts_however_it_is_written(code: str) -> None:
-    coding = {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": code}
+    coding = {"system": ICD_10_CM, "code": code}
     (found,) = record_of(condition(code={"coding": [coding]})).conditions or ()
 
-    assert found.codes == (("http://hl7.org/fhir/sid/icd-10-cm", "K74.60"),)
+    assert found.codes == ((ICD_10_CM, "K74.60"),)
 
 
 def test_a_condition_without_code_or_name_makes_the_list_incomplete() -> None:
