@@ -15,6 +15,8 @@ from cds_service.labs.patient_record import Patient
 
 Days: TypeAlias = tuple[date, date]  # the first and the last that a date can mean
 
+# What programs write where no date is known. 1970-01-01 is one too, but may be a birthday.
+_NO_BIRTH_DATES = {date(1899, 12, 30), date(1899, 12, 31), date(1900, 1, 1)}
 _DATE_LENGTH = len("2026-01-31")
 _GENDERS = {"male", "female", "other"}  # of FHIR, without the one for not known
 _SEXES: dict[str | None, Literal["male", "female"]] = {"male": "male", "female": "female"}
@@ -75,13 +77,14 @@ def _have_other_numbers(resources: Sequence[Resource]) -> bool:
 
 
 def _born(text: str | None, times: Times) -> Days | None:
-    """The days that a birth date can mean; one that cannot be read or is to come is not known."""
+    """The days that a birth date can mean; one that is none, or is to come, is not known."""
     today = times.now.astimezone(times.zone).date()
     try:
         first, last = _days((text or "").strip(), times)
     except ValueError:
         return None
-    return None if first > today else (first, min(last, today))
+    is_none = first == last and first in _NO_BIRTH_DATES
+    return None if is_none or first > today else (first, min(last, today))
 
 
 def _days(text: str, times: Times) -> Days:
