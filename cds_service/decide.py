@@ -47,6 +47,7 @@ from cds_service.rules.shown_cards import (
     since_arrival,
     without_quiet,
 )
+from cds_service.rules.unsent_lists import with_awaited_lists
 
 ORDER_HOOKS = frozenset(("order-select", "order-sign"))  # their context brings draft orders
 _AGE_NOT_CLEAR = Incomplete("patient", "age not clear")
@@ -157,15 +158,15 @@ def answers_of(program: Program, record: PatientRecord, now: datetime, trigger: 
     frames = Frames(chooser, program.measures)
     silences = tuple(_silences(program, record, frames.empty))
     rules, silent = _parted(program.rules.get(trigger, ()), silences, frames.empty)
+    on_results = (rule for rule in rules if rule.rests_on_results)
+    decisions = [about_results(rule, frames, record, now) for rule in on_results]
     return Answers(
         trigger=trigger,
-        record=record,
+        record=with_awaited_lists(record, decisions, program.pack),
         now=now,
         chooser=chooser,
         frames=frames,
-        decisions=tuple(
-            [about_results(rule, frames, record, now) for rule in rules if rule.rests_on_results]
-        ),
+        decisions=tuple(decisions),
         silent=tuple(silent),
         because=silences[0].because if silences and not rules else None,
     )

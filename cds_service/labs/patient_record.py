@@ -156,6 +156,7 @@ IncompletePart: TypeAlias = Literal[
 ]
 Lack: TypeAlias = Literal[
     "not fetched",
+    "not sent",
     "only a part",
     "unreadable",
     "not usable",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A CDS Hooks request -> the input that it brings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from cds_service.copying import replace
 from cds_service.fhir.bundles import Fetched
@@ -9,7 +9,14 @@ from cds_service.fhir.resources import DiagnosticReport, Observation, parts_of
 from cds_service.hooks.request import HookRequest
 from cds_service.intake.marker_lookup import MarkerLookup
 from cds_service.intake.patient_input import PatientInput, input_from_answers, kinds_in
+from cds_service.labs.patient_record import Incomplete, IncompletePart
 from cds_service.prefetch_keys import Kind, kinds_of_key
+
+# The lists that facts are read from; without orders on file nothing but a proposal comes again.
+_LISTS: Mapping[IncompletePart, frozenset[Kind]] = {
+    "medicines": frozenset(("MedicationRequest", "MedicationStatement")),
+    "conditions": frozenset(("Condition",)),
+}
 
 
 def input_from_request(
@@ -23,7 +30,7 @@ def input_from_request(
     results under any other name are laboratory results only if one of them is of the pack: an
     EHR may send vital signs and leave the laboratory out.
     """
-    return input_from_answers(
+    given = input_from_answers(
         [
             (answer, _kinds_that_count(key, answer, keys, lookup))
             for key, answer in request.prefetch.items()
@@ -36,6 +43,15 @@ def input_from_request(
         ),
         fhir_server=request.fhir_server,
     )
+    return replace(given, incomplete=(*given.incomplete, *_not_sent(given)))
+
+
+def _not_sent(given: PatientInput) -> Iterator[Incomplete]:
+    """The lists of which the client sent nothing, not even that it failed."""
+    named = {lack.part for lack in given.incomplete}
+    for part, kinds in _LISTS.items():
+        if part not in named and given.available.isdisjoint(kinds):
+            yield Incomplete(part, "not sent")
 
 
 def kinds_sent(request: HookRequest, keys: Mapping[str, str] | None = None) -> frozenset[Kind]:

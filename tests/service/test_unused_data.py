@@ -590,3 +590,29 @@ def test_a_medicine_that_is_being_ordered_is_understood(body: Json) -> None:
 )
 def test_a_draft_that_cannot_be_used_is_named(body: Json, words: str) -> None:
     assert words in cards(body, "order-select")[UNUSED]["detail"]
+
+
+def without_lists(*observations: Json) -> Json:
+    """The call of a client that sends results and the patient alone."""
+    body = request(*observations)
+    body["prefetch"] = {key: body["prefetch"][key] for key in ("patient", "observations")}
+    return body
+
+
+def test_lists_that_no_answer_waits_for_are_not_missed() -> None:
+    assert cards(without_lists(alt(valueQuantity={"value": 30, "unit": "U/L"}))) == {}
+
+
+def test_lists_that_an_answer_waits_for_are_named_though_nothing_else_is_found() -> None:
+    shown = cards(without_lists({**INR, "valueQuantity": {"value": 3.0, "unit": "{INR}"}}))
+
+    assert set(shown) == {UNUSED}
+    assert "medicines: not sent" in shown[UNUSED]["detail"]
+    assert "conditions: not sent" in shown[UNUSED]["detail"]
+
+
+def test_a_list_that_came_empty_is_not_missed() -> None:
+    body = without_lists({**INR, "valueQuantity": {"value": 3.0, "unit": "{INR}"}})
+    body["prefetch"] |= {"conditions": None, "medicationRequests": bundle()}
+
+    assert cards(body) == {}

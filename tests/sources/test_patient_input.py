@@ -56,8 +56,9 @@ def record(prefetch: Json, **context: object) -> PatientRecord:
 
 
 def notes(found: PatientRecord) -> list[str]:
-    """What a card says did not come whole."""
-    return [incomplete_text(part, PACK.messages_in()) for part in found.incomplete]
+    """What a card says did not come whole, without the lists that these calls leave out."""
+    sent = [part for part in found.incomplete if part.lack != "not sent"]
+    return [incomplete_text(part, PACK.messages_in()) for part in sent]
 
 
 def test_a_whole_request_becomes_a_record() -> None:
@@ -94,6 +95,21 @@ def test_one_of_two_questions_about_medicines_is_enough() -> None:
     found = record({"medicationRequests": None, "medicationStatements": ERROR})
 
     assert (found.medicines, notes(found)) == ((), ["medicines: could not be fetched"])
+
+
+@pytest.mark.parametrize(
+    ("prefetch", "parts"),
+    [
+        ({}, ["medicines", "conditions"]),
+        ({"conditions": None}, ["medicines"]),
+        ({"conditions": ERROR, "medicationStatements": bundle()}, []),
+        ({"medicationRequests": bundle(), "conditions": bundle()}, []),
+    ],
+)
+def test_a_list_of_which_nothing_came_was_not_sent(prefetch: Json, parts: list[str]) -> None:
+    found = input_from_request(request(prefetch))
+
+    assert [lack.part for lack in found.incomplete if lack.lack == "not sent"] == parts
 
 
 def test_what_a_key_holds_counts_whatever_its_name() -> None:
@@ -192,7 +208,7 @@ def test_an_order_being_made_is_made_now() -> None:
     found = record({"serviceRequests": None}, draftOrders=bundle(draft()))
 
     assert [order.authored for order in found.orders or ()] == [NOW]
-    assert found.incomplete == ()
+    assert notes(found) == []
 
 
 def test_orders_being_made_are_not_all_orders() -> None:

@@ -53,6 +53,16 @@ class Clinic:
             self._app.extensions["memory"].flush()
         return self._ask(vignette, str(vignette["id"]), "now")
 
+    def answer_without(self, vignette: Mapping[str, Any], *keys: str) -> Json:
+        """The answer where a client without a FHIR server leaves out these keys of prefetch."""
+        patient = "-".join((str(vignette["id"]), "without", *keys))
+        request = request_of(vignette, patient)
+        request["prefetch"] = {
+            key: value for key, value in request["prefetch"].items() if key not in keys
+        }
+        del request["fhirServer"]
+        return self._sent(vignette, request, patient)
+
     def differences(self, vignette: Mapping[str, Any]) -> list[Difference]:
         """Everything in which the answer to an example is not as it expects."""
         body = self.answer(vignette)
@@ -64,9 +74,11 @@ class Clinic:
         self._app.extensions["memory"].close()
 
     def _ask(self, vignette: Mapping[str, Any], patient: str, call: str) -> Json:
+        return self._sent(vignette, request_of(vignette, patient), f"{patient}/{call}")
+
+    def _sent(self, vignette: Mapping[str, Any], request: Json, call: str) -> Json:
         self._clock[0] = now_of(vignette)
-        request = request_of(vignette, patient)
-        request["hookInstance"] = str(uuid5(NAMESPACE_URL, f"{patient}/{call}"))
+        request["hookInstance"] = str(uuid5(NAMESPACE_URL, call))
         service = self._services[hook_of(vignette)]
         response = self._http.post(f"/cds-services/{service}", json=request)
         if response.status_code != 200:
