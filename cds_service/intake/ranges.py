@@ -24,15 +24,17 @@ from cds_service.fhir.elements import (
 from cds_service.intake.marker_lookup import pairs_of, texts_of
 from cds_service.intake.not_usable import NotUsable
 from cds_service.intake.units import unit_of
-from cds_service.intake.values import LONGEST_TEXT, SentNumber, number_from, number_in
+from cds_service.intake.values import SentNumber, number_from, number_in
 from cds_service.knowledge.model.pack import Marker, Pack
 from cds_service.labs.patient_record import ReferenceRange as Limits
 from cds_service.labs.patient_record import Sent
+from cds_service.printed_ranges import in_signs
 
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
-_UNIT = r"(?:\s*((?<=\s)10[*^]\S+|\D\S*(?:\s\S+)*))?"  # after a blank, `10*9/L` is a unit too
-_BETWEEN = re.compile(rf"{_NUMBER}\s*(?:-|–|—|to)\s*{_NUMBER}{_UNIT}")
-_ONE_SIDED = re.compile(rf"(<=?|>=?|≤|≥)\s*{_NUMBER}{_UNIT}")
+_BETWEEN = re.compile(rf"{_NUMBER} - {_NUMBER}")
+_ONE_SIDED = re.compile(rf"([<>≤≥⩽⩾=]+)\s*{_NUMBER}")
+_AT_MOST = frozenset(("<", "<=", "=<", "≤", "⩽"))
+_AT_LEAST = frozenset((">", ">=", "=>", "≥", "⩾"))
 
 # SNOMED CT, HL7 v3 AdministrativeGender, FHIR administrative-gender, and plain words.
 _SEXES: dict[str, Literal["male", "female"]] = {
@@ -63,7 +65,7 @@ _EXCLUSIVE = {("low", ">"): True, ("low", ">="): False, ("high", "<"): True, ("h
 _MEANINGS = "http://terminology.hl7.org/codesystem/referencerange-meaning"
 _NORMAL = frozenset(
     ("normal", "normal range", "normal ranges", "normal values", "normal reference range")
-    + ("reference range", "reference interval", "reference values", "ref range", "reference")
+    + ("reference range", "reference interval", "reference values", "ref range", "reference", "ref")
 )
 
 
@@ -152,22 +154,28 @@ def _end_in(quantity: Quantity | None) -> _End | None:
 
 
 def _ends_in_text(text: str) -> tuple[_End | None, _End | None]:
-    """The ends of `7 - 40`, `<40` or `> 5 U/L`; none of a text without a number."""
-    match = _BETWEEN.fullmatch(text) if len(text) <= LONGEST_TEXT else None
-    if match is not None:
-        return _end_from(match[1], match[3]), _end_from(match[2], match[3])
-    match = _ONE_SIDED.fullmatch(text) if len(text) <= LONGEST_TEXT else None
-    if match is not None:
-        end = _end_from(match[2], match[3])
-        return (None, end) if match[1] in {"<", "<=", "≤"} else (end, None)
+    """The ends of `7 - 40`, `up to 40` or `Normal: > 5 U/L`; none of a text without a number."""
+    name, colon, behind = text.partition(":")
+    if colon and " ".join(name.casefold().split()) in _NORMAL:
+        text = behind
+    numbers, unit = in_signs(text)
+    if between := _BETWEEN.fullmatch(numbers):
+        return _end_from(between[1], unit), _end_from(between[2], unit)
+    one_sided = _ONE_SIDED.fullmatch(numbers)
+    if one_sided and one_sided[1] in _AT_MOST:
+        return None, _end_from(one_sided[2], unit)
+    if one_sided and one_sided[1] in _AT_LEAST:
+        return _end_from(one_sided[2], unit), None
     if any(sign.isdigit() for sign in text):
         raise _NotRead
     return None, None
 
 
-def _end_from(text: str, unit: str | None) -> _End | None:
+def _end_from(text: str, unit: str) -> _End:
     number = number_from(text)
-    return None if number is None else _End(number, unit)
+    if number is None:
+        raise _NotRead
+    return _End(number, unit)
 
 
 def _as_sent(end: _End | None) -> Sent | None:

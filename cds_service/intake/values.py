@@ -22,7 +22,7 @@ from cds_service.intake.units import is_unit
 from cds_service.knowledge.model.pack import Pack
 
 _LONGEST = 40  # characters of a number: no analyser prints more, and Fraction stays quick
-LONGEST_TEXT: Final = 80  # characters of a value or a range in words
+LONGEST_TEXT: Final = 80  # characters of a value in words
 _FARTHEST = 30  # power of ten
 _COMPARATORS: dict[str | None, Comparator | None] = {
     None: None,

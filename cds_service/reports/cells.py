@@ -4,6 +4,7 @@
 import re
 from typing import Final, NamedTuple
 
+from cds_service.printed_ranges import LONGEST, in_signs
 from cds_service.reports.dates import is_date
 from cds_service.reports.numbers import (
     DecimalMark,
@@ -42,35 +43,10 @@ _NO_AMOUNT: Final = re.compile(r"(?:[1-4]\+|\+[1-4])\+*$|10[⁰¹²³⁴⁵⁶�
 _UNIT: Final = re.compile(
     r"\s*([A-Za-zµμ%°][^\s,;]*/[^\s,;()]+|%|\d\d?\^\d+/\S+|[xX]?10\S*/[^\W\d]\S*)\s*"
 )
-_AT_MOST: Final = r"up to|bis|jusqu['’]?\s?[àa]|hasta|fino a|até|ate|max\.?"
-_BELOW: Final = (
-    r"less than|below|under|unter|kleiner(?: als)?|inf[eé]rieure? [àa]|menor (?:de|que|a)|"
-    r"inf\. [àa]|inferiore? a|inferior [aà]|moins de|menos de|minore di|meno di"
-)
-_AT_LEAST: Final = r"from|at least|ab|mind\.?|mindestens|[àa] partir de|desde|da|min\.?"
-_ABOVE: Final = (
-    r"more than|above|over|greater than|über|größer(?: als)?|sup[eé]rieure? [àa]|"
-    r"sup\. [àa]|mayor (?:de|que|a)|superiore? a|superior [aà]|plus de|m[áa]s de|maggiore di|"
-    r"maior (?:que|de)|mais de"
-)
-_SIGNED: Final = tuple(
-    (re.compile(rf"(?:{words})\s*(?=\d)", re.IGNORECASE), sign)
-    for words, sign in ((_AT_MOST, "<="), (_BELOW, "<"), (_AT_LEAST, ">="), (_ABOVE, ">"))
-)
-_FROM_TO: Final = re.compile(
-    r"(?:von|from|de|da|entre|between|zwischen)?\s*([\d.,]+)\s*"
-    r"(?:-|–|—|−|\.\.\.?|to|bis|à|a|ate|até|al|y|et|and|und|;)\s*([\d.,]+)(.*)",
-    re.IGNORECASE,
-)
-_BRACKETS: Final = re.compile(r"^[(\[]([^()\[\]]*)[)\]]\s*([^\s()\[\]]+)$")  # and a unit behind
 _RANGE_UNIT: Final = re.compile(
     r"\s*(?:[^\W\d]*[/%^*µμ][^\s<>≤≥:;–-]*|INR|f[lL]|pg|s|"
     r"[xX×]?\s?10[*^E]?[\d⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2}/[^\s\d]+)?\s*"
 )
-
-
-# No value is as long; some of these patterns take long for a text of many blanks.
-_LONGEST: Final = 200
 
 
 class CellValue(NamedTuple):
@@ -92,7 +68,7 @@ def read_cell(text: str, mark: DecimalMark | None) -> CellValue:
     >>> read_cell("41 45", None).doubt
     'not-one-number'
     """
-    if len(text) > _LONGEST:
+    if len(text) > LONGEST:
         return CellValue(doubt="not-a-number")
     plain = _FOOTNOTE.sub("", text.strip())
     if not plain or not plain.strip("-–—./ "):
@@ -174,22 +150,7 @@ def read_printed_range(text: str, mark: DecimalMark | None) -> PrintedRange | No
     >>> read_printed_range("<40 w", None) is None
     True
     """
-    plain = text.strip()
-    if len(plain) > _LONGEST:
-        return None
-    plain = _BRACKETS.sub(r"\1 \2", plain)
-    while plain[:1] + plain[-1:] in {"()", "[]"}:
-        plain = plain[1:-1].strip()
-    between = _FROM_TO.fullmatch(plain)
-    for words, sign in () if between else _SIGNED:
-        if match := words.match(plain):
-            plain = f"{sign}{plain[match.end() :]}"
-            break
-    if between:
-        plain, rest = f"{between[1]} - {between[2]}", between[3]
-    else:
-        signed = re.fullmatch(r"([<>≤≥=]+\s*[\d.,]+)(.*)", plain)
-        plain, rest = (signed[1], signed[2]) if signed else (plain, "")
+    plain, rest = in_signs(text)
     if not _RANGE_UNIT.fullmatch(rest):
         return None
     found = read_range(plain, mark)
