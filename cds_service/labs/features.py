@@ -66,13 +66,14 @@ class Latest:
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """The newest usable result strictly before the index.
+    """The newest usable result more than `before_minutes` before the index.
 
-    With `earlier` the newest that is at least so many days older than the index, unless it is more
-    than the greatest number of days older.
+    Until then it is of the same draw. With `earlier` the newest that is at least so many days older
+    than the index, unless it is more than the greatest number of days older.
     """
 
     of: Usable
+    before_minutes: int
     earlier: Earlier | None = None
 
 
@@ -202,7 +203,7 @@ def _of_marker(marker: Marker, scope: Scope, usable: Usable, *, final: Usable) -
     with_hemolysed = replace(paired, of=replace(usable, hemolysed=True))
     return MarkerFeatures(
         latest=Latest(usable, scope.index_days),
-        previous=Previous(final),
+        previous=Previous(final, scope.draw_minutes),
         paired=paired,
         paired_if_hemolysed=None if usable.hemolysed else with_hemolysed,
         later=Later(final, scope.draw_minutes),

@@ -66,6 +66,7 @@ class Frame(Struct, frozen=True, kw_only=True):
     measures: Mapping[str, MeasureValue] = field(default_factory=dict)
     set_aside: SetAside | None = None
     unused: UnusedData | None = None  # in the frame of rules about it
+    draw_minutes: int = 0  # what is older than the index by no more is no previous test
 
     @property
     def index_result(self) -> LabResult | None:
@@ -79,7 +80,9 @@ class Frame(Struct, frozen=True, kw_only=True):
         if index is None:
             return None
         results = self.history.get(marker, ())
-        latest = index.time - span_of_days(earlier.least_days)
+        latest = index.time - max(
+            span_of_days(earlier.least_days), span_of_minutes(self.draw_minutes)
+        )
         cut = bisect_right if earlier.least_days else bisect_left
         before = cut(results, latest, key=_time)
         if not before or index.time - results[before - 1].time > span_of_days(earlier.most_days):
@@ -149,6 +152,7 @@ class Chooser(Struct, frozen=True):
             history=self._final(),
             later=beside.later - {index_marker},
             not_used=not_used,
+            draw_minutes=self.pack.scope.draw_minutes,
         )
 
     def _in_order(
@@ -279,7 +283,8 @@ class Chooser(Struct, frozen=True):
 
     def _previous(self, node: Previous, index: LabResult) -> LabResult | None:
         results = self._results(node.of)
-        earlier = bisect_left(results, index.time, key=_time)
+        draw = index.time - span_of_minutes(node.before_minutes)
+        earlier = bisect_left(results, draw, key=_time)
         return results[earlier - 1] if earlier else None
 
     def _is_later(self, node: Later, time: datetime) -> bool:

@@ -102,7 +102,8 @@ def latest(node: Latest, chart: Chart) -> LabResult | None:
 
 
 def previous(node: Previous, chart: Chart, index: LabResult) -> LabResult | None:
-    earlier = [entry for entry in usable(node.of, chart) if entry.time < index.time]
+    draw = index.time - timedelta(minutes=node.before_minutes)
+    earlier = [entry for entry in usable(node.of, chart) if entry.time < draw]
     return earlier[-1] if earlier else None
 
 
@@ -212,7 +213,7 @@ def test_a_marker_file_becomes_nodes() -> None:
     assert features.final["beta"].paired == Paired(beta, "now", within_hours=720)
     assert features.final["beta"].paired_if_hemolysed is None
     for alpha in (features.final["alpha"], features.final_or_preliminary["alpha"]):
-        assert (alpha.previous, alpha.later) == (Previous(final), Later(final, 60))
+        assert (alpha.previous, alpha.later) == (Previous(final, 60), Later(final, 60))
     assert features.final_or_preliminary["alpha"].latest.of == early
     assert features.final_or_preliminary["alpha"].paired.of == early
 
@@ -249,9 +250,9 @@ def test_an_earlier_test_is_read_of_any_marker() -> None:
 
     assert frame.read == (
         Latest(alpha, within_days=90),
-        Previous(alpha, Earlier(0, 3)),
+        Previous(alpha, 60, Earlier(0, 3)),
         Paired(beta, "now", within_hours=720),
-        Previous(beta, Earlier(0, 3)),
+        Previous(beta, 60, Earlier(0, 3)),
     )
 
 

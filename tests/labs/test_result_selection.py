@@ -60,11 +60,12 @@ def test_the_newest_result_is_the_index_in_whatever_order_they_came() -> None:
     assert numbers(new, old) == numbers(old, new) == {"alpha": "8"}
 
 
-def test_the_previous_test_is_the_last_strictly_before_the_index() -> None:
-    twin, before, older = result("7"), result("8", ago=hours(25)), result("9", ago=hours(900))
+def test_the_previous_test_is_the_last_before_the_draw_of_the_index() -> None:
+    twin, tube = result("7"), result("5", ago=hours(25))
+    before, older = result("8", ago=hours(25.1)), result("9", ago=hours(900))
     index = result("6")
 
-    reading = framed(twin, before, older, index).readings["alpha"]
+    reading = framed(twin, tube, before, older, index).readings["alpha"]
 
     assert reading.result in {index, twin}
     assert reading.previous == before

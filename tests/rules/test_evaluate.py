@@ -149,7 +149,8 @@ def history(*others: LabResult) -> Frame:
         (9, Before("alpha", EARLIER), True),
         (9.1, alpha("above", "1", EARLIER), None),
         (9.1, Before("alpha", EARLIER), False),
-        (0.01, Before("alpha", Earlier(0, 1)), True),
+        (60 / 1440, Before("alpha", Earlier(0, 1)), False),
+        (61 / 1440, Before("alpha", Earlier(0, 1)), True),
         (3, Before("beta", EARLIER), None),
     ],
 )
