@@ -21,9 +21,10 @@ _Code: TypeAlias = tuple[str, str]
 _Named: TypeAlias = tuple[tuple[str, str], ...]  # (fact, name)
 _Key = TypeVar("_Key", str, tuple[str, str])
 
-_HYPHENS = dict.fromkeys(map(ord, "-\u00ad\u2010\u2011\u2012\u2013\u2014\u2212"), " ")
+_HYPHENS = dict.fromkeys(map(ord, "-_\u00ad\u2010\u2011\u2012\u2013\u2014\u2212"), " ")
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u02bc\u00b4`"), "'")
 _SIGNS = _HYPHENS | _APOSTROPHES
+_STRENGTH = re.compile(r"(?<=[^\W\d_]{4})(?=\d)")  # where `300mg` follows a name at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +229,11 @@ def _is_denied(
 
 
 def as_read(text: str) -> str:
-    """The text as words are compared: small letters, hyphens as blanks, one blank at a time."""
-    return " ".join(text.casefold().translate(_SIGNS).split())
+    """The text as words are compared: small letters, hyphens as blanks, one blank at a time.
+
+    A blank stands between a word and a number behind it, too.
+    """
+    return " ".join(_STRENGTH.sub(" ", text.casefold().translate(_SIGNS)).split())
 
 
 def _any_of(words: Iterable[str]) -> re.Pattern[str] | None:

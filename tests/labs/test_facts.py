@@ -66,6 +66,8 @@ def pack_of(*facts: Fact) -> Pack:
         (named("tab. Gammazine/other"), True),
         (named("(gammazine)"), True),
         (named("gammavite"), True),
+        (named("GAMMAZINE_300MG_TAB"), True),
+        (named("gammazine300mg"), True),
         (named("other", "gammazine"), True),
         (coded("http://example.org", "7", "gammazine"), True),
         (named("gammazines"), False),
@@ -96,6 +98,8 @@ def test_a_medicine_counts_by_code_product_or_whole_word(medicine: Recorded, yes
         (coded("http://example.org", "7", "delta"), True),
         (named("well-known\u2013Delta"), True),
         (named("undelta"), False),
+        (named("liver_delta"), True),
+        (named("2delta"), False),
     ],
 )
 def test_a_condition_counts_by_code_tree_or_by_any_text(condition: Recorded, yes: bool) -> None:
