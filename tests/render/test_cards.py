@@ -36,6 +36,7 @@ from tests.web.http_fixtures import (
     knowledge,
     medicine,
     observation,
+    order_of_alt,
     without,
 )
 
@@ -230,16 +231,7 @@ def test_what_was_not_sent_is_named_as_not_known() -> None:
 
 
 def test_an_order_that_is_withheld_says_why() -> None:
-    order = {
-        "resourceType": "ServiceRequest",
-        "status": "active",
-        "intent": "order",
-        "subject": {"reference": f"Patient/{PATIENT}"},
-        "code": {"coding": [{"system": "http://loinc.org", "code": ALT}]},
-        "authoredOn": "2026-06-14",
-    }
-
-    card = card_of(call(observation(ALT, 1), serviceRequests=bundle(order)))
+    card = card_of(call(observation(ALT, 1), serviceRequests=bundle(order_of_alt())))
 
     assert re.search(r"Not proposed: .*\(already ordered\)", card["detail"])
     assert not any(

@@ -26,6 +26,7 @@ from tests.web.http_fixtures import (
     explained,
     medicine,
     observation,
+    order_of_alt,
 )
 
 Place = tuple[Any, Any]  # a container and the key or index of one of its members
@@ -48,16 +49,7 @@ BASE = json.dumps(
                     "code": {"text": "cirrhosis", "coding": [{"code": "19943007"}]},
                 }
             ),
-            serviceRequests=bundle(
-                {
-                    "resourceType": "ServiceRequest",
-                    "status": "active",
-                    "intent": "order",
-                    "subject": {"reference": f"Patient/{PATIENT}"},
-                    "code": {"coding": [{"system": "http://loinc.org", "code": ALT}]},
-                    "authoredOn": "2026-06-14",
-                }
-            ),
+            serviceRequests=bundle(order_of_alt()),
         )
     )
 )

@@ -143,6 +143,18 @@ def medicine(name: str, code: str = "") -> Json:
     }
 
 
+def order_of_alt() -> Json:
+    """An ALT that was ordered yesterday and has no result yet."""
+    return {
+        "resourceType": "ServiceRequest",
+        "status": "active",
+        "intent": "order",
+        "subject": {"reference": f"Patient/{PATIENT}"},
+        "code": {"coding": [{"system": LOINC, "code": ALT}]},
+        "authoredOn": "2026-06-14",
+    }
+
+
 def empties(value: object, path: str = "$") -> list[str]:
     """The paths of whatever is null or empty, but for `cards` and `services` themselves."""
     if value is None or value in ("", [], {}):
