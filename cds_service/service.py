@@ -106,8 +106,9 @@ class Options:
 
     With a `memory`, cards that clinicians of the `client` overrode, or were shown lately, stay
     silent. `prefetch_keys` gives the key of discovery for what the client calls otherwise. The
-    deadline is checked between the steps: part of the rules may answer differently from all of
-    them, and no card at all would reassure, so an answer that comes too late is no answer.
+    deadline is checked between the steps and while resources are read: part of the rules may
+    answer differently from all of them, and no card at all would reassure, so an answer that comes
+    too late is no answer.
     """
 
     base_url: str | None = None
@@ -286,7 +287,9 @@ def evaluated(
     deadline: Deadline = NO_DEADLINE,
 ) -> Evaluation:
     """What the rules of a pack say before anything is remembered; `now` is an aware time."""
-    record = read_record(served.reader, patient_input, now=now, zone=knowledge.zone)
+    record = read_record(
+        served.reader, patient_input, now=now, zone=knowledge.zone, deadline=deadline
+    )
     deadline.check()
     # An age is counted in the days of the site.
     return evaluate(served.program, record, now.astimezone(knowledge.zone), trigger)

@@ -61,23 +61,27 @@ def is_any_missing(sources: list[SourceObservation], index: ResourceIndex) -> bo
     for source in sources:
         here |= {source.address, local_name(source.address)}
     here.discard("")  # a member without a reference names none of those without an address
-    return any(
-        _is_missing(member, (report,), here) for report in reports for member in many(report.result)
-    ) or any(
-        _is_missing(member, (source.observation, source.panel), here)
+    return any(_lacks_any(many(report.result), (report,), here) for report in reports) or any(
+        _lacks_any(many(source.observation.has_member), (source.observation, source.panel), here)
         for source in grouping
-        for member in many(source.observation.has_member)
     )
 
 
-def _is_missing(member: Reference, holders: Iterable[Panel | None], here: set[str]) -> bool:
-    name = member.reference or ""
-    if not name.startswith("#"):
-        return name not in here and local_name(name) not in here
-    contained = (resource for holder in holders if holder for resource in inside(holder.contained))
-    return name[1:] not in {
-        (getattr(resource, "id", None) or "").lstrip("#") for resource in contained
+def _lacks_any(
+    members: Iterable[Reference], holders: Iterable[Panel | None], here: set[str]
+) -> bool:
+    contained = {
+        (getattr(resource, "id", None) or "").lstrip("#")
+        for holder in holders
+        if holder
+        for resource in inside(holder.contained)
     }
+    return any(
+        name[1:] not in contained
+        if name.startswith("#")
+        else name not in here and local_name(name) not in here
+        for name in (member.reference or "" for member in members)
+    )
 
 
 def _panels(

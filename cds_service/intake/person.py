@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Patient resources -> who the results are about."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
 from itertools import combinations
@@ -68,11 +69,14 @@ def _overlap(births: Sequence[Days]) -> bool:
 
 def _have_other_numbers(resources: Sequence[Resource]) -> bool:
     """Whether two of them have numbers of one system, and not one in common."""
-    numbers = [numbers_in([resource.identifier]) for resource in resources]
+    by_system: defaultdict[str, set[frozenset[str]]] = defaultdict(set)
+    for resource in resources:
+        for system, numbers in numbers_in([resource.identifier]).items():
+            by_system[system].add(frozenset(numbers))
     return any(
-        numbers_here[system].isdisjoint(other[system])
-        for numbers_here, other in combinations(numbers, 2)
-        for system in numbers_here.keys() & other.keys()
+        not frozenset.intersection(*sent)  # most have one number in common
+        and any(here.isdisjoint(there) for here, there in combinations(sent, 2))
+        for sent in by_system.values()
     )
 
 

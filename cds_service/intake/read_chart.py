@@ -95,6 +95,7 @@ def _recorded(entries: Iterable[_Entry], *kinds: type[Charted]) -> Iterator[Reco
 def _on_file(data: SortedInput) -> Iterator[_Entry]:
     """Each medicine, condition and order on file, read once."""
     for resource in charted(data.index):
+        data.context.deadline.check()
         reason, recorded = data.why_not_usable(resource), None
         if reason is None and not isinstance(resource, ServiceRequest):
             try:
@@ -146,11 +147,12 @@ def _ordering(data: SortedInput) -> tuple[Recorded, ...]:
 
 def _prescribing(data: SortedInput) -> tuple[Recorded, ...]:
     """The medicines that the user is ordering, chosen in the same way."""
-    return tuple(
-        medicine_of(request, data.drafts, data.index)
-        for full_url, request in data.drafts.entries(MedicationRequest)
-        if _is_ordering(data, request, full_url)
-    )
+    found: list[Recorded] = []
+    for full_url, request in data.drafts.entries(MedicationRequest):
+        if _is_ordering(data, request, full_url):
+            data.context.deadline.check()
+            found.append(medicine_of(request, data.drafts, data.index))
+    return tuple(found)
 
 
 def _is_ordering(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
+from cds_service.clock import NO_DEADLINE, Deadline
 from cds_service.fhir.decode import Unreadable
 from cds_service.fhir.elements import CodeableConcept, plain_code
 from cds_service.intake.hemolysis import is_hemolysed
@@ -38,14 +39,21 @@ _CONTRADICTORY = Incomplete("patient", "contradictory")
 
 
 def read_record(
-    reader: PackReader, given: PatientInput, *, now: datetime, zone: tzinfo
+    reader: PackReader,
+    given: PatientInput,
+    *,
+    now: datetime,
+    zone: tzinfo,
+    deadline: Deadline = NO_DEADLINE,
 ) -> PatientRecord:
     """The record of the one patient that the input is about.
 
-    `now` is aware; `zone` is where dates without time or zone are meant. Raises `RequestError` if
-    the input is about another patient, or about several.
+    `now` is aware; `zone` is where dates without time or zone are meant. The deadline is looked at
+    before each result, component, medicine, condition and order: many that refer to one long text
+    take its time each. Raises `RequestError` if the input is about another patient, or about
+    several, and `Busy` after the deadline.
     """
-    data = sort_input(reader, given, now=now, zone=zone)
+    data = sort_input(reader, given, now=now, zone=zone, deadline=deadline)
     person = person_of(
         data.patients(),
         data.subjects.patient_id,
@@ -109,13 +117,16 @@ def _hemolysed(data: SortedInput) -> set[Draw]:
     A withdrawn result reports nothing; one that was cancelled may well say why. One about another
     person, such as a donor, is of the patient's specimen.
     """
-    return {
-        draw_of(source, data.context)
-        for source in data.sources
-        if is_hemolysed(source.observation, data.index, data.subjects)
-        and plain_code(source.observation.status) != "entered-in-error"
-        and not data.why_not_of(source.observation.subject)
-    }
+    found: set[Draw] = set()
+    for source in data.sources:
+        data.context.deadline.check()
+        if (
+            is_hemolysed(source.observation, data.index, data.subjects)
+            and plain_code(source.observation.status) != "entered-in-error"
+            and not data.why_not_of(source.observation.subject)
+        ):
+            found.add(draw_of(source, data.context))
+    return found
 
 
 def _unread(data: SortedInput) -> Iterator[SetAside]:

@@ -66,6 +66,7 @@ class ResourceIndex:
             else:  # nothing tells which of the two is true, so both are read
                 shelf[key, len(shelf)] = entry
         self._named = self._names()
+        self._inside: dict[int, tuple[Many[Resource], dict[str, Medication | Specimen]]] = {}
 
     def entries(self, kind: type[Kept]) -> list[tuple[str | None, Kept]]:
         """The addresses and resources of one type, in the order they came."""
@@ -93,15 +94,21 @@ class ResourceIndex:
         if not text:
             return None
         if text.startswith("#"):
-            return next(
-                (
-                    resource
-                    for resource in inside(contained)
-                    if isinstance(resource, _REFERRED) and resource.id in {text, text[1:]}
-                ),
-                None,
-            )
+            inner = self._named_inside(contained)
+            return inner.get(text[1:]) or inner.get(text)
         return self._named.get(text) or self._named.get(local_name(text))
+
+    def _named_inside(self, contained: Many[Resource]) -> dict[str, Medication | Specimen]:
+        """What a resource contains by id, made once: each of its parts may refer into it."""
+        known = self._inside.get(id(contained))
+        if known is None:
+            named: dict[str, Medication | Specimen] = {}
+            for resource in inside(contained):
+                if isinstance(resource, _REFERRED) and resource.id:
+                    named.setdefault(resource.id, resource)
+            # With what is asked about, which keeps its address from being that of another.
+            known = self._inside[id(contained)] = contained, named
+        return known[1]
 
     def _names(self) -> dict[str, Medication | Specimen]:
         named: dict[str, Medication | Specimen] = {}

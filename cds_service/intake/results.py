@@ -8,6 +8,7 @@ from typing import TypeAlias, get_args
 
 from msgspec import Raw, Struct
 
+from cds_service.clock import Deadline
 from cds_service.copying import replace
 from cds_service.fhir.deferred import FREE_TEXT, concepts_in, identifiers_in
 from cds_service.fhir.elements import NOTHING, many, plain_code, was_sent
@@ -52,6 +53,7 @@ class ReadContext(Struct, frozen=True, kw_only=True):
     times: Times
     latest: datetime  # the last moment that is not set aside as in the future
     index: ResourceIndex
+    deadline: Deadline
 
     @property
     def pack(self) -> Pack:
@@ -158,6 +160,7 @@ def _read_one(
     found: list[LabResult | SetAside | Resulted],
 ) -> None:
     """Add what one value says."""
+    context.deadline.check()
     known = context.reader.lookup.identified(measured.code)
     match = known.claim
     resulted = _resulted(known.resulted, source, measured, context) if known.resulted else []

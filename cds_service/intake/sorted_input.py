@@ -7,6 +7,7 @@ from typing import TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from cds_service.clock import Deadline
 from cds_service.copying import replace
 from cds_service.errors import RequestError
 from cds_service.fhir.elements import Reference, many, was_sent
@@ -103,7 +104,7 @@ class SortedInput(Struct, frozen=True, kw_only=True):
 
 
 def sort_input(
-    reader: PackReader, given: PatientInput, *, now: datetime, zone: tzinfo
+    reader: PackReader, given: PatientInput, *, now: datetime, zone: tzinfo, deadline: Deadline
 ) -> SortedInput:
     """The sorted input; raises `RequestError` if it is not about one patient."""
     index, drafts = ResourceIndex(given.entries), ResourceIndex(given.drafts)
@@ -129,6 +130,7 @@ def sort_input(
         times=Times(now, zone),
         latest=now + timedelta(hours=reader.pack.scope.future_hours),
         index=index,
+        deadline=deadline,
     )
     data = SortedInput(
         given=given,

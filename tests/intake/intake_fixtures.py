@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from cds_service.amounts import Interval
+from cds_service.clock import NO_DEADLINE, Deadline
 from cds_service.copying import replace
 from cds_service.intake.pack_reader import PackReader
 from cds_service.intake.patient_input import PatientInput
@@ -204,9 +205,16 @@ def record_of(
     return read(replace(given, available=given.available | available), zone, names=names)
 
 
-def read(given: PatientInput, zone: tzinfo = UTC, *, names: bool = False) -> PatientRecord:
+def read(
+    given: PatientInput,
+    zone: tzinfo = UTC,
+    *,
+    names: bool = False,
+    deadline: Deadline = NO_DEADLINE,
+) -> PatientRecord:
     """The record of the input, by the small pack."""
-    return read_record(PackReader(PACK, names_fallback=names), given, now=NOW, zone=zone)
+    reader = PackReader(PACK, names_fallback=names)
+    return read_record(reader, given, now=NOW, zone=zone, deadline=deadline)
 
 
 def result_of(made: Json, *, zone: tzinfo = UTC, names: bool = False) -> LabResult:

@@ -93,3 +93,19 @@ def test_a_patient_among_the_orders_being_made_is_heard() -> None:
     drafts = input_of(patient(gender="female")).entries
 
     assert is_contradictory(read(replace(given, drafts=drafts)))
+
+
+@pytest.mark.parametrize(
+    ("sent", "contradictory"),
+    [
+        ([("1", "2"), ("2", "3"), ("3", "1")], False),  # each two have one in common, all have none
+        ([("1", "2"), ("2", "3"), ("3", "4")], True),
+        ([("1",), (), ("1",)], False),
+    ],
+)
+def test_numbers_of_several_are_compared_two_by_two(
+    sent: list[tuple[str, ...]], contradictory: bool
+) -> None:
+    found = record(*(patient(**number(*values)) for values in sent))
+
+    assert is_contradictory(found) is contradictory
