@@ -101,3 +101,18 @@ def test_a_small_text_of_signs_that_repeat_is_read_at_once(filler: str, written:
 
     with ended_after(2):
         outcome(text.encode()[:SMALL])
+
+
+@pytest.mark.parametrize(
+    ("heading", "cell"),
+    [("Test;Value", "ALT;1"), ("Value;Flag;Unit", "1;H;U/L"), ("5.3.2026", "1")],
+)
+def test_a_wide_table_is_read_at_once(heading: str, cell: str) -> None:
+    """What is said of a row is read once for all of its results."""
+    many = 1500
+    row = ["Test;" + ";".join([heading] * many), "ALT;" + ";".join([cell] * many)]
+
+    with ended_after(4):
+        found = read_report("\n".join(row).encode()[:SMALL])
+
+    assert len(found.patients[0].rows) >= many

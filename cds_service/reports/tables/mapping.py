@@ -3,7 +3,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, get_args
 
 from cds_service.errors import RequestError
@@ -74,10 +74,18 @@ class Columns:
     roles: tuple[Role, ...]
     headings: int
     names: tuple[str, ...]
+    _places: Mapping[Role, tuple[int, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        places: dict[Role, tuple[int, ...]] = {
+            role: tuple(place for place, known in enumerate(self.roles) if known == role)
+            for role in set(self.roles)
+        }
+        object.__setattr__(self, "_places", places)
 
     def of(self, role: Role) -> tuple[int, ...]:
         """The columns of a role."""
-        return tuple(place for place, known in enumerate(self.roles) if known == role)
+        return self._places.get(role, ())
 
 
 def propose(grid: Grid) -> Columns | None:

@@ -2,8 +2,7 @@
 """A table and what its columns are -> rows of results, by patient."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from cds_service.errors import RequestError
@@ -20,13 +19,13 @@ from cds_service.reports.dates import (
     without_dates,
 )
 from cds_service.reports.numbers import DecimalMark, decimal_mark
-from cds_service.reports.people import is_one_name, is_one_number
 from cds_service.reports.remarks import says_hemolyzed, status_of_result
 from cds_service.reports.report import LabReport, ReportPatient, ReportRow, TestCode, by_patient
 from cds_service.reports.report_headings import subject_of
 from cds_service.reports.tables.grid import ExactNumber, Grid, Row
 from cds_service.reports.tables.guessing import guess_columns, sample_of
-from cds_service.reports.tables.mapping import Columns, Role, as_written, propose, role_of
+from cds_service.reports.tables.labels import ONE_ALONE, labelled_in, several_of
+from cds_service.reports.tables.mapping import Columns, Role, as_written, propose
 from cds_service.reports.units import UnitCell, may_be_unit, read_unit_cell
 from cds_service.reports.vocabulary import (
     LABELS,
@@ -109,6 +108,15 @@ class _Test(NamedTuple):
     has_clear_unit: bool = True
 
 
+class _Shared(NamedTuple):
+    """What all results of a row have in common."""
+
+    row: Row
+    section: str
+    names_another: bool
+    is_hemolyzed: bool
+
+
 class _Reader:
     """Reads one table. A comma, and the order of day and month, are decided about once for it."""
 
@@ -133,10 +141,10 @@ class _Reader:
         self._labelled: dict[Role, list[str]] = {}
         above = grid.rows[: max(columns.headings, 0)]
         for row in above:
-            for role, text in _labelled(row):
+            for role, text in labelled_in(row):
                 self._labelled.setdefault(role, []).append(text)
-        if several := _several_of(self._labelled, self._order):
-            raise RequestError(f"{_ANOTHER} more than one {_ONE[several]} above it. {_APART}")
+        if several := several_of(self._labelled, self._order):
+            raise RequestError(f"{_ANOTHER} more than one {ONE_ALONE[several]} above it. {_APART}")
         self._at = _Section()
         for row in above:
             self._at = self._at.after(_heading(row), "")
@@ -155,8 +163,9 @@ class _Reader:
                 continue
             begun = self._section(row)
             if begun is None and (subject_of(_heading(row)) is None or self._is_of_one(row)):
+                patient = self._patient(row)
                 for result in self._results(row, self._at.fluid):
-                    yield self._patient(row), result
+                    yield patient, result
                 continue
             self._at = self._at.after(_heading(row), begun or "")
 
@@ -174,11 +183,11 @@ class _Reader:
         filled = _filled(row)
         if not filled or not row[0]:
             return None
-        labelled = dict(_labelled(row)) if len(filled) <= 2 else {}
-        for role in _ONE:
+        labelled = dict(labelled_in(row)) if len(filled) <= 2 else {}
+        for role in ONE_ALONE:
             if role in labelled and labelled[role] not in self._labelled.get(role, ()):
                 where = "between its rows that does not stand above them"
-                raise RequestError(f"{_ANOTHER} a {_ONE[role]} {where}. {_APART}")
+                raise RequestError(f"{_ANOTHER} a {ONE_ALONE[role]} {where}. {_APART}")
         if labelled:
             return labelled.get("specimen", "")
         return row[0] if len(filled) == 1 else None
@@ -202,12 +211,13 @@ class _Reader:
     def _results(self, row: Row, section: str) -> Iterator[ReportRow]:
         """A result for each column of values."""
         columns = self._columns
+        shared = _Shared(row, section, self._names_another(row), any(map(says_hemolyzed, row)))
         day = self._text(row, "collected")
         for place in columns.of("results of the heading"):
             if place < len(row) and row[place]:
                 name, _, unit = columns.names[place].rstrip(")] ").replace("[", "(").partition("(")
                 test = _Test(name.strip(), "", unit.strip(), "", self._is_too_long(row))
-                yield self._result(row, test, row[place], day, section)
+                yield self._result(shared, test, row[place], day)
         name, code = self._text(row, "test"), self._text(row, "code")
         if not name and not code:
             return
@@ -221,19 +231,20 @@ class _Reader:
             text = row[place] if place < len(row) else ""
             if text or len(values) == 1:
                 heading = columns.names[place]
-                yield self._result(row, test, text, heading if dated and heading else day, section)
+                yield self._result(shared, test, text, heading if dated and heading else day)
 
-    def _result(self, row: Row, test: "_Test", text: str, day: str, section: str) -> ReportRow:
+    def _result(self, shared: _Shared, test: _Test, text: str, day: str) -> ReportRow:
+        row = shared.row
         mark = "." if isinstance(text, ExactNumber) else self._mark
         cell = read_cell(f"{self._text(row, 'comparator')}{text}", mark)
         cell = beside_unit(cell, test.unit)
         specimen = self._text(row, "specimen")
         if not are_of_another_specimen([specimen], []):
-            specimen = test.name if names_fluid(test.name) else section
+            specimen = test.name if names_fluid(test.name) else shared.section
         doubt = cell.doubt
         if cell.value is not None and specimen:
             doubt = "not-in-blood"
-        elif cell.value is not None and (self._at.is_of_other or self._names_another(row)):
+        elif cell.value is not None and (self._at.is_of_other or shared.names_another):
             doubt = "of-another"
         elif cell.value is not None and (test.is_doubtful or self._is_shifted(row, text)):
             doubt = "place-unclear"
@@ -252,7 +263,7 @@ class _Reader:
             date=self._day(day) if self._is_dated(row, day) else None,
             status=self._status(row),
             specimen=specimen,
-            hemolyzed=self._is_hemolyzed or any(map(says_hemolyzed, row)),
+            hemolyzed=self._is_hemolyzed or shared.is_hemolyzed,
         )
 
     def _names_another(self, row: Row) -> bool:
@@ -339,34 +350,8 @@ class _Reader:
 
 
 _FEW: Final = 2  # cells of a row that is a heading
-_ONE: Final[dict[Role, str]] = {
-    "patient id": "number of a patient",
-    "patient name": "name of a patient",
-    "birth date": "date of birth",
-    "collected": "day of collection",
-}
 _LIMITS: Final[tuple[Role, ...]] = ("low", "high")
 _NUMERIC: Final[tuple[Role, ...]] = ("value", "results of the heading", "range", "low", "high")
-
-
-def _several_of(labelled: Mapping[Role, Sequence[str]], order: DayOrder | None) -> Role | None:
-    """What labels above the table say of two patients; `None` if of one."""
-
-    def is_one_day(text: str, other: str) -> bool:
-        day, other_day = birth_date_in(text, order), birth_date_in(other, order)
-        return day == other_day if day and other_day else is_one_number(text, other)
-
-    pairs: tuple[tuple[Role, Callable[[str, str], bool]], ...] = (
-        ("patient name", is_one_name),
-        ("patient id", is_one_number),
-        ("birth date", is_one_day),
-    )
-    several = (
-        role
-        for role, is_one in pairs
-        if any(not is_one(labelled[role][0], text) for text in labelled.get(role, ()))
-    )
-    return next(several, None)
 
 
 def _filled(row: Row) -> list[str]:
@@ -387,13 +372,3 @@ def _codes(code: str) -> tuple[TestCode, ...]:
 
 def _joined(texts: Iterable[str]) -> str:
     return " ".join(dict.fromkeys(text for text in texts if text))
-
-
-def _labelled(row: Row) -> Iterator[tuple[Role, str]]:
-    """What stands behind labels, such as `Patient;Anna Muster`, by its role."""
-    cells = [part for cell in row for part in cell.split(":", 1)]
-    for label, text in pairwise(cells):
-        role = role_of(label)
-        is_label = LABELS.get(plain_words(label)) not in {None, "other date"}
-        if is_label and role != "not read" and text.strip():
-            yield role, text.strip()
