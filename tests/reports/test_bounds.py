@@ -12,8 +12,9 @@ from cds_service.errors import RequestError
 from cds_service.reports import read as module
 from cds_service.reports.bounded import MEMORY, SECONDS, ReaderOptions, ReadFile
 from cds_service.reports.formats import read_any
+from cds_service.reports.hl7v2.results import read_results
 from cds_service.reports.read import MAX_BYTES, SMALL, read_report
-from tests.call_counts import ended_after
+from tests.call_counts import ended_after, with_calls
 from tests.reports.messages import HEADER, PATIENT, message, obx
 
 BLANKS = b" " * 15_000_000
@@ -116,3 +117,28 @@ def test_a_wide_table_is_read_at_once(heading: str, cell: str) -> None:
         found = read_report("\n".join(row).encode()[:SMALL])
 
     assert len(found.patients[0].rows) >= many
+
+
+MANY_OF_ONE_ORDER: dict[str, Callable[[int], bytes]] = {
+    "results and specimens": lambda many: message(
+        *[obx()] * many, *["SPM|1|||SER^Serum^HL70487" + "|" * 13 + "20260305"] * many
+    ),
+    "results and notes": lambda many: message(*["NTE|1||no hemolysis"] * many, *[obx()] * many),
+    "results and conditions of a specimen": lambda many: message(
+        *[obx()] * many, "SPM|1|||SER" + "|" * 20 + "~".join(["clear"] * many)
+    ),
+    "results and sources": lambda many: message(*[obx()] * many).replace(
+        b"|||202603050930", b"|||202603050930" + b"|" * 8 + b"~".join([b"BLD&x"] * many)
+    ),
+    "messages that withdraw": lambda many: message(obx(f11="D")) * many,
+}
+
+
+@pytest.mark.parametrize("name", MANY_OF_ONE_ORDER)
+def test_what_is_sent_many_times_takes_time_by_its_count(name: str) -> None:
+    """What all results of an order have in common is read once."""
+    one = MANY_OF_ONE_ORDER[name]
+    _, few = with_calls(lambda: read_results(one(100)))
+    _, many = with_calls(lambda: read_results(one(400)))
+
+    assert many < 5 * few

@@ -4,7 +4,7 @@
 https://hl7.org/fhir/uv/v2mappings. It leaves several statuses of a result open; see `_STATUSES`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -85,6 +85,18 @@ class _Group:
     specimens: list[Segment] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What all results of an order have in common, `collected` where they do not say it."""
+
+    order: Segment | None
+    notes: tuple[str, ...]
+    collected: str | None
+    specimen: str
+    is_hemolyzed: bool
+    is_of_another: bool
+
+
 @dataclass(slots=True)
 class _About:
     """A patient (PID) with the orders about them."""
@@ -93,12 +105,33 @@ class _About:
     groups: list[_Group] = field(default_factory=list)
 
 
+class _Known:
+    """The rows of patients with an id, and where each that stands is among them."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[ReportPatient, ReportRow]] = []
+        self._standing: dict[tuple[object, ...], list[int]] = {}
+
+    def add(self, who: ReportPatient, rows: Iterable[ReportRow]) -> None:
+        """Add the rows of a message; those that it withdraws (D, W) are so in earlier ones too."""
+        keyed = [((who.id, *_measured(row)), row) for row in rows]
+        withdrawn = {key for key, row in keyed if row.status == _WITHDRAWN}
+        for key in withdrawn:
+            for place in self._standing.pop(key, ()):
+                patient, row = self.rows[place]
+                self.rows[place] = patient, replace(row, status=_WITHDRAWN)
+        for key, row in keyed:
+            if row.status != _WITHDRAWN:
+                self._standing.setdefault(key, []).append(len(self.rows))
+            self.rows.append((who, row))
+
+
 def read_results(data: bytes) -> LabReport:
     """The rows of every message, in order, one part for each patient.
 
     Raises `RequestError` for what is no HL7 v2 or another message than ORU.
     """
-    known: list[tuple[ReportPatient, ReportRow]] = []
+    known = _Known()
     nameless: list[PatientReport] = []
     for number, segments in enumerate(read_messages(data), start=1):
         header = segments[0]
@@ -111,27 +144,15 @@ def read_results(data: bytes) -> LabReport:
         mark = _decimal_mark(abouts)
         for about in abouts:
             who = _patient(about.patient)
-            results = [(group, result) for group in about.groups for result in group.results]
-            rows = tuple(_row(group, *result, zone, mark) for group, result in results)
+            rows = tuple(row for group in about.groups for row in _rows(group, zone, mark))
             if who.id:
-                _withdraw(known, who, rows)
-                known.extend((who, row) for row in rows)
+                known.add(who, rows)
             elif rows:  # of two messages without an id nothing says that they are about one
                 nameless.append(PatientReport(who, rows))
-    patients = (*by_patient(known), *nameless)
+    patients = (*by_patient(known.rows), *nameless)
     if not patients:
         raise RequestError("Expected at least one result (segment OBX).")
     return LabReport("hl7v2", patients)
-
-
-def _withdraw(
-    known: list[tuple[ReportPatient, ReportRow]], who: ReportPatient, rows: Iterable[ReportRow]
-) -> None:
-    """Mark those results of earlier messages that the rows of a later one withdraw (D, W)."""
-    withdrawn = {_measured(row) for row in rows if row.status == _WITHDRAWN}
-    for place, (patient, row) in enumerate(known if withdrawn else ()):
-        if patient.id == who.id and _measured(row) in withdrawn:
-            known[place] = patient, replace(row, status=_WITHDRAWN)
 
 
 def _measured(row: ReportRow) -> tuple[object, ...]:
@@ -201,14 +222,32 @@ def _patient(segment: Segment | None) -> ReportPatient:
     )
 
 
+def _rows(group: _Group, zone: str, mark: DecimalMark | None) -> Iterator[ReportRow]:
+    if group.results:
+        shared = _shared(group, zone)
+        for result, notes in group.results:
+            yield _row(shared, result, notes, zone, mark)
+
+
+def _shared(group: _Group, zone: str) -> _Shared:
+    notes = tuple(note for note in group.notes if note)
+    return _Shared(
+        order=group.order,
+        notes=notes,
+        collected=_collected(group, zone),
+        specimen=_other_specimen(group),
+        is_hemolyzed=_is_hemolyzed(group) or any(map(says_hemolyzed, notes)),
+        is_of_another=_is_of_another(group),
+    )
+
+
 def _row(
-    group: _Group, result: Segment, notes: Sequence[str], zone: str, mark: DecimalMark | None
+    shared: _Shared, result: Segment, notes: Sequence[str], zone: str, mark: DecimalMark | None
 ) -> ReportRow:
-    order = group.order
     names = result.repetitions(3)
     first = names[0] if names else ("",)
-    specimen = _other_specimen(group)
-    texts = tuple(note for note in (*notes, *group.notes) if note)
+    specimen = shared.specimen
+    own = tuple(note for note in notes if note)
     unit, ucum = read_unit(result)
     read = read_observation_value(result, mark)
     row = ReportRow(
@@ -222,14 +261,14 @@ def _row(
         range_text=_plain(result.text(7)),
         range=read_range(result.text(7), mark),
         flag=_flag(result),
-        date=_date(result, order, group.specimens, zone),
-        status=_status(result, order),
+        date=iso_time(result.component(14, 1), zone) or shared.collected,
+        status=_status(result, shared.order),
         specimen=specimen,
-        hemolyzed=_is_hemolyzed(group) or any(says_hemolyzed(text) for text in texts),
-        notes=texts,
-        instance=_instance(result, order),
+        hemolyzed=shared.is_hemolyzed or any(map(says_hemolyzed, own)),
+        notes=(*own, *shared.notes),
+        instance=_instance(result, shared.order),
     )
-    if row.value and _is_of_another(group):
+    if row.value and shared.is_of_another:
         return replace(row, value=None, doubt="of-another")
     return replace(row, value=None, doubt="not-in-blood") if specimen and row.value else row
 
@@ -280,13 +319,10 @@ def _flag(result: Segment) -> str:
     return ", ".join(flag for parts in result.repetitions(8) if (flag := _plain(parts[0])))
 
 
-def _date(
-    result: Segment, order: Segment | None, specimens: Iterable[Segment], zone: str
-) -> str | None:
-    """When it was collected: OBX-14, else OBR-7, else SPM-17."""
-    sent = [result.component(14, 1)]
-    sent.extend([order.component(7, 1)] if order else ())
-    drawn = {specimen.component(17, 1).partition("&")[0] for specimen in specimens}
+def _collected(group: _Group, zone: str) -> str | None:
+    """When all of an order was collected: OBR-7, else SPM-17."""
+    sent = [group.order.component(7, 1)] if group.order is not None else []
+    drawn = {specimen.component(17, 1).partition("&")[0] for specimen in group.specimens}
     sent.extend(drawn if len(drawn) == 1 else ())
     return next((read for text in sent if (read := iso_time(text, zone))), None)
 
