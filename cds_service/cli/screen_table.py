@@ -157,7 +157,11 @@ def _share(part: int, whole: int) -> str:
 
 def _not_read(data: Mapping[str, Any]) -> Iterator[str]:
     lost = list(lost_lines(data))
-    yield click.style("Could not be read", bold=True) if lost else "Everything could be read."
+    yield (
+        click.style("Could not be read", bold=True)
+        if lost
+        else "All that hook calls ask for could be read."
+    )
     yield from (f"  {line}" for line in lost)
     notes = list(note_lines(data))
     if notes:
@@ -206,6 +210,6 @@ def _notes(data: Mapping[str, Any], people: Counting) -> Iterator[str]:
         yield f"Patients are named by {data['servers']} servers: equal ids on two are two patients"
     if data["notRead"]:
         kinds = ", ".join(f"{kind} ({count:,})" for kind, count in data["notRead"].items())
-        yield f"Not read, as no hook call asks for it: {kinds}"
+        yield f"Not read, with all that they contain, as no hook call asks for them: {kinds}"
     if data["filesNotRead"]:
         yield f"Files of other kinds: {', '.join(data['filesNotRead'])}"

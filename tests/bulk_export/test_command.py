@@ -160,7 +160,7 @@ def test_a_server_is_screened_and_its_export_kept(
 
     assert shown.exit_code == 0
     assert "1 has a card (50.0 %)" in shown.stdout
-    assert "Everything could be read." in shown.stdout
+    assert "All that hook calls ask for could be read." in shown.stdout
     assert json.loads((out / "decisions.ndjson").read_text())["patient"] == "anna"
     with pytest.raises(RequestError, match="--overwrite"):
         call(screen, server.base, "--out", out, **listed)

@@ -40,7 +40,18 @@ def test_the_table_counts_cards_by_rule_and_severity(export: Path) -> None:
     assert "1 has a card (50.0 %)" in shown.stdout
     (row,) = (line.split() for line in shown.stdout.splitlines() if "alt-very-low" in line)
     assert row == ["info", "alt-very-low", "1", "500.0"]
-    assert "Everything could be read." in shown.stdout
+    assert "All that hook calls ask for could be read." in shown.stdout
+
+
+def test_what_a_report_contains_is_named_as_not_read(export: Path) -> None:
+    inside = result("9", "Patient/bert", 1500)
+    report = {"resourceType": "DiagnosticReport", "id": "r", "contained": [inside]}
+    ndjson(export / "DiagnosticReport.ndjson", [report])
+
+    shown = run(export, "--as-of", DAY).stdout
+
+    assert "Not read, with all that they contain" in shown
+    assert "DiagnosticReport (1)" in shown
 
 
 def test_a_line_says_who_which_rule_and_by_which_result(export: Path, tmp_path: Path) -> None:
