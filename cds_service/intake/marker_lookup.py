@@ -2,6 +2,7 @@
 """Codes as sent -> the marker that claims them."""
 
 import re
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from cds_service.fhir.elements import CodeableConcept, Coding, many
@@ -112,7 +113,8 @@ class MarkerLookup:
     """Finds the marker that claims a result; what a code means is remembered.
 
     Names are a fallback: they count only if asked for and if no code of LOINC or SNOMED CT says
-    what the result is, for a test of another specimen is displayed by the same name. A code that
+    what the result is, for a test of another specimen is displayed by the same name. Beside a code
+    of SNOMED CT alone the result is set aside as one of the marker that they mean. A code that
     these systems cannot have says nothing.
     """
 
@@ -162,14 +164,16 @@ class MarkerLookup:
         matches = [hit for coding in codings if (hit := _claim(coding, self._pack))]
         if matches:
             return Identified(_one_of(matches))
-        if any(_is_standard(coding) for coding in codings):
+        standard = {_system(coding) for coding in codings if _is_standard(coding)}
+        if LOINC in standard:
             return Identified(UNCLAIMED)
+        if standard:
+            return _of_another_code(self._by_names(texts_of(concept), None))
         texts = texts_of(concept)
         if not texts and not any(_may_mean_something(coding) for coding in codings):
             return Identified("no-code")
         note: ReadingNote | None = "code-malformed" if any(map(_is_malformed, codings)) else None
-        names = [self._pack.names.of(text) for text in texts] if self._names_fallback else []
-        found = _by_name(names, note)
+        found = self._by_names(texts, note)
         if found != Identified(UNCLAIMED):
             return found
         # Of another system by its name, but a code that only LOINC forms so.
@@ -179,18 +183,24 @@ class MarkerLookup:
         markers = dict.fromkeys(hit[0] for hit in known if hit)
         return Identified("system-unknown", tuple(markers)) if markers else found
 
+    def _by_names(self, texts: Iterable[str], note: ReadingNote | None) -> "Identified":
+        return _by_name(
+            [self._pack.names.of(text) for text in texts] if self._names_fallback else [], note
+        )
+
 
 class Identified(NamedTuple):
     """What a result is of, or why that is not known.
 
-    `spoken_of` are the markers that the names of an unclaimed result hold among words not
-    understood, `code` is any code that was sent, `resulted` are those by which the result makes an
-    order of the pack needless. `is_panel` says that the code is one of a panel that the pack orders
-    and that markers answer.
+    `spoken_of` are the markers that the names of an unclaimed result hold, and `doubt` is why it is
+    not read as one of them. `code` is any code that was sent, `resulted` are those by which the
+    result makes an order of the pack needless. `is_panel` says that the code is one of a panel that
+    the pack orders and that markers answer.
     """
 
     claim: MarkerMatch | SetAsideReason
     spoken_of: tuple[str, ...] = ()
+    doubt: SetAsideReason = "name-not-understood"
     code: str = ""
     resulted: tuple[tuple[str, str], ...] = ()
     is_panel: bool = False
@@ -225,6 +235,17 @@ def _by_name(
     )
 
 
+def _of_another_code(named: Identified) -> Identified:
+    """What names mean beside a code of SNOMED CT that the pack does not know.
+
+    They are not believed, for the code may say more than they do (ALT in ascites), nor is the
+    result passed over: some laboratories send no other codes.
+    """
+    if isinstance(named.claim, MarkerMatch):
+        return Identified(UNCLAIMED, (named.claim.marker,), "another-code")
+    return named if named.claim == UNCLAIMED else Identified(UNCLAIMED)
+
+
 def first_code(concept: CodeableConcept | None) -> str:
     """Any code, to tell what was set aside; empty if there is none."""
     if concept is None:
@@ -256,8 +277,12 @@ def _one_of(matches: list[tuple[str, MarkerCode]]) -> MarkerMatch | SetAsideReas
 
 def _is_standard(coding: Coding) -> bool:
     """Whether the code is one that LOINC or SNOMED CT can have."""
-    system = system_of(coding) or LOINC
-    return system in _STANDARD and _can_be(system, coding.code)
+    return _system(coding) in _STANDARD and _can_be(_system(coding), coding.code)
+
+
+def _system(coding: Coding) -> str:
+    """The system of a code; one without is taken for LOINC, whose form no other code has."""
+    return system_of(coding) or LOINC
 
 
 def _may_mean_something(coding: Coding) -> bool:

@@ -204,7 +204,7 @@ def _unclaimed(
             code=code,
             reference=source.reference,
         )
-    shown: SetAsideReason = "name-not-understood" if reason == UNCLAIMED else reason
+    shown = known.doubt if reason == UNCLAIMED else reason
     for name in known.spoken_of:
         partial = PartialResult(MarkerMatch(name, code, None))
         with suppress(NotUsable):

@@ -79,7 +79,8 @@ MEANINGS: Mapping[SetAsideReason, str] = {
     ),
     "another-code": (
         "Its code is one under which results of the marker may be sent, but which the pack does "
-        "not read (`codes not read` of the marker). A site can read it."
+        "not read (`codes not read` of the marker), or it has a code of SNOMED CT alone, which the "
+        "pack does not know, beside the name and a unit of the marker. A site can read it."
     ),
     "other-patient": "Its subject or its focus is another person. It is never used.",
     "no-subject": "It names no patient, and something else in the request is of another patient.",

@@ -18,6 +18,7 @@ from tests.intake.intake_fixtures import (
     coded,
     input_of,
     observation,
+    quantity,
     result_of,
 )
 from tests.web.http_fixtures import liver_pack
@@ -121,6 +122,30 @@ def test_so_is_one_that_snomed_ct_cannot_have() -> None:
     made = observation(code=coded("34608001", system="http://snomed.info/sct", text="enzyme"))
 
     assert result_of(made, names=True).notes == ("code-malformed",)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "beside", "expected"),
+    [
+        ("Enzyme", "U/L", (), ("enzyme", "another-code", "60")),
+        ("Enzyme in urine", "U/L", (), ("enzyme", "name-not-understood", "60")),
+        ("Sodium", "U/L", (), ("", "code-not-in-pack", "")),
+        ("Enzyme", "mmol/L", (), ("", "code-not-in-pack", "")),
+        ("Enzyme", "U/L", ("48134-1",), ("", "code-not-in-pack", "")),
+    ],
+)
+def test_a_name_beside_a_code_of_snomed_ct_alone_is_not_believed_and_not_passed_over(
+    name: str, unit: str, beside: tuple[str, ...], expected: tuple[str, str, str]
+) -> None:
+    coding = [
+        {"system": "http://snomed.info/sct", "code": "34608000"},
+        *({"system": "http://loinc.org", "code": code} for code in beside),
+    ]
+    made = observation(code={"coding": coding, "text": name}, valueQuantity=quantity(60, unit=unit))
+
+    aside = aside_of(made, names=True)
+
+    assert (aside.marker, aside.reason, aside.number) == expected
 
 
 @pytest.mark.parametrize("code", ["48134-1", "LP14333-2", "LG6033-6"])
