@@ -130,8 +130,15 @@ def _review(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_the_review_of_a_pack_has_no_violation_and_fits(page: Page, review: str) -> None:
     page.goto(review)
 
-    assert page.viewport_size is not None
-    # Of thousands of texts the contrast takes a minute, and no color depends on the width.
-    contrast = page.viewport_size["width"] == WIDTHS["desktop"]
-    assert_no_violation(page, {"rules": {"color-contrast": {"enabled": contrast}}})
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    assert_no_violation(page, {"rules": {"color-contrast": {"enabled": False}}})
+    # Of thousands of texts the contrast takes a minute, and rules of one severity look alike.
+    left = page.evaluate(
+        """["critical", "warning", "info"].map(severity => {
+            const rules = [...document.querySelectorAll(`.rule.${severity}`)];
+            rules.slice(1).forEach(rule => rule.remove());
+            return document.querySelectorAll(`.rule.${severity}`).length;
+        })"""
+    )
+    assert left == [1, 1, 1]
+    assert_no_violation(page, {"runOnly": {"type": "rule", "values": ["color-contrast"]}})
