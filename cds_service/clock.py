@@ -55,7 +55,7 @@ class Deadline:
 
     def check(self) -> None:
         """Raise `Busy` if no time remains."""
-        if self.expired:
+        if self.elapsed() >= self.seconds * 1000:  # as `expired`, asked for each resource
             raise Busy("There was not enough time to judge; send it again.")
 
 
